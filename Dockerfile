@@ -1,0 +1,33 @@
+# docker build -t service --build-arg REVISION="$(git describe --always --dirty)" .
+# docker run -p 8080:8080 --stop-timeout 30 service      (it is made to be PID 1)
+
+FROM debian:bookworm-slim AS build
+# What is compiled against; of its own, so that a changed source does not install it again.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends g++ cmake ninja-build libboost1.81-dev \
+        libboost-json1.81-dev libboost-url1.81-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+ARG REVISION=unknown
+RUN REVISION="$REVISION" cmake --preset release -D BUILD_TESTING=OFF \
+    && cmake --build --preset release --target service \
+    && strip --strip-debug build/release/service
+
+FROM debian:bookworm-slim
+# What the program links, and nothing else.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libboost-json1.81.0 libboost-url1.81.0 libspdlog1.10 libfmt9 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --no-create-home --uid 10001 service \
+    && install -d -o service -g service /srv/service /srv/service/var /srv/service/var/events
+COPY --from=build /src/build/release/service /usr/local/bin/service
+COPY --from=build /src/configs/service.toml /etc/service/service.toml
+USER service
+WORKDIR /srv/service
+VOLUME /srv/service/var
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+# Docker's own patience is 10 s unless told otherwise: run with --stop-timeout 30 to have the whole budget.
+HEALTHCHECK --interval=5s --timeout=2s --start-period=5s CMD ["/usr/local/bin/service", "--probe", "readyz"]
+ENTRYPOINT ["/usr/local/bin/service", "--config", "/etc/service/service.toml"]

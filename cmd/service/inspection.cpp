@@ -1,0 +1,117 @@
+#include "cmd/service/inspection.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <boost/json.hpp>
+
+#include "cmd/service/build_info.hpp"
+#include "server/metrics.hpp"
+#include "server/stacks.hpp"
+
+namespace {
+
+namespace json = boost::json;
+
+json::object to_json(const tracker::account& account)
+{
+    return {{"accepted", account.accepted},
+            {"recovered", account.recovered},
+            {"delivered", account.delivered},
+            {"spooled", account.spooled},
+            {"dropped", json::value_from(account.dropped)},
+            {"queued", account.queued},
+            {"refused", account.refused},
+            {"balanced", account.balanced()}};
+}
+
+std::string settings_as_json(const configs::loaded& settings)
+{
+    json::array all;
+    for (const auto& row : configs::rows(settings))
+        all.push_back({{"key", row.key}, {"value", row.value}, {"place", row.place}});
+    return json::serialize(json::object{{"settings", std::move(all)}}) + '\n';
+}
+
+std::string build_as_json()
+{
+    const json::object build{{"version", build_info::version()},
+                             {"revision", build_info::revision()},
+                             {"compiler", build_info::compiler()},
+                             {"flags", build_info::flags()},
+                             {"libraries", build_info::libraries()}};
+    return json::serialize(build) + '\n';
+}
+
+void write_tracker_metrics(server::metrics_text& out, const tracker::event_tracker& events)
+{
+    const auto account = events.account();
+    const auto number = [](std::uint64_t n) { return static_cast<double>(n); };
+    out.single("tracker_events_accepted_total", "counter", "Events that were answered 201.", number(account.accepted));
+    out.single("tracker_events_recovered_total", "counter", "Events taken over from earlier runs.", number(account.recovered));
+    out.single("tracker_events_delivered_total", "counter", "Events that the sink has.", number(account.delivered));
+    out.single("tracker_events_spooled_total", "counter", "Events left in the spool.", number(account.spooled));
+    out.single("tracker_events_refused_total", "counter", "Events that were never accepted.", number(account.refused));
+    out.family("tracker_events_dropped_total", "counter", "Accepted events given up, by reason.");
+    for (const auto& [reason, count] : account.dropped) out.sample(server::label("reason", reason), number(count));
+    out.single("tracker_queue_depth", "gauge", "Events in the queue.", number(events.depth()));
+    out.single("tracker_healthy", "gauge", "0 while deliveries fail.", events.healthy() ? 1 : 0);
+}
+
+}  // namespace
+
+server::debug_sources inspection(server::http_server& app, const tracker::event_tracker& events,
+                                 lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log,
+                                 const configs::loaded& settings,
+                                 std::shared_ptr<const std::atomic<std::uint64_t>> dropped_log_lines)
+{
+    const auto began = lifecycle::clock::now();
+    return {.app = app,
+            .stop = stop,
+            .workers = workers,
+            .log = log,
+            .allowed_hosts = settings.values.debug.allowed_hosts,
+            .healthy = {},
+            .metrics =
+                [&events, dropped_log_lines](server::metrics_text& out) {
+                    write_tracker_metrics(out, events);
+                    out.single("log_lines_dropped_total", "counter", "Log lines that stderr had no room for.",
+                               static_cast<double>(dropped_log_lines->load()));
+                    out.family("build_info", "gauge", "What this is.");
+                    out.sample(server::label("version", build_info::version()) + ',' +
+                                   server::label("revision", build_info::revision()),
+                               1);
+                },
+            .vars = [&events] { return json::serialize(json::object{{"tracker", to_json(events.account())}}); },
+            .config = [&settings] { return settings_as_json(settings); },
+            .build = build_as_json(),
+            .backlog =
+                [&events, began] {
+                    const double age = std::chrono::duration<double>(lifecycle::clock::now() - began).count();
+                    const auto delivered = static_cast<double>(events.account().delivered);
+                    return std::pair(static_cast<double>(events.depth()), delivered / std::max(age, 1.0));
+                }};
+}
+
+void fill_in(lifecycle::shutdown_report& report, const server::http_server& app, const tracker::event_tracker& events)
+{
+    app.account(report);
+    const auto account = events.account();
+    report.events.accepted = account.accepted;
+    report.events.recovered = account.recovered;
+    report.events.delivered = account.delivered;
+    report.events.spooled = account.spooled;
+    report.events.dropped = account.dropped;
+    report.events.balanced = account.balanced() && account.queued == 0;
+    report.events.dropped_at_deadline = account.dropped.contains("deadline") && account.dropped.at("deadline") > 0;
+}
+
+std::string stack_line(pid_t thread)
+{
+    return fmt::format("{}", fmt::join(server::stack_of(thread), " < "));
+}
+
+void log_stacks(const lifecycle::workers& workers, spdlog::logger& log)
+{
+    for (const auto& worker : workers.list()) log.info("stack of {} {}: {}", worker.kind, worker.name, stack_line(worker.thread));
+}

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "configs/load.hpp"
+#include "lifecycle/shutdown_report.hpp"
+#include "lifecycle/stop_channel.hpp"
+#include "lifecycle/workers.hpp"
+#include "server/debug.hpp"
+#include "server/http_server.hpp"
+#include "tracker/event_tracker.hpp"
+
+/// Where the server and the tracker, which know nothing of each other, are shown side by side: what the
+/// debug port says, and what the shutdown report does.
+server::debug_sources inspection(server::http_server& app, const tracker::event_tracker& events,
+                                 lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log,
+                                 const configs::loaded& settings,
+                                 std::shared_ptr<const std::atomic<std::uint64_t>> dropped_log_lines);
+
+/// The columns of the report that only the parts know. Safe while they still run.
+void fill_in(lifecycle::shutdown_report& report, const server::http_server& app, const tracker::event_tracker& events);
+
+/// The stack of a thread in one line, for the log and the report.
+std::string stack_line(pid_t thread);
+
+/// SIGQUIT: every worker's stack to the log.
+void log_stacks(const lifecycle::workers& workers, spdlog::logger& log);

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "configs/layers.hpp"
+
+namespace configs {
+
+/// What the command line asks for. Made once; a reload uses the same one again.
+struct command {
+    enum class action : std::uint8_t { run, check, help, version, probe, spool_dump };
+
+    action what = action::run;
+    std::string argument;             ///< probe: "livez" or "readyz"; spool_dump: the directory
+    std::optional<std::string> file;  ///< --config
+    layer flags;                      ///< the settings given as flags; its faults are the command line's own
+    std::string text;                 ///< what --help prints
+};
+
+/// Reads the arguments without the program's name. Never throws for what they say: that is a fault.
+/// --help and --version win over everything, faults included.
+command read_command_line(const std::vector<std::string>& arguments);
+
+}  // namespace configs

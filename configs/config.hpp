@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "lifecycle/options.hpp"
+#include "server/options.hpp"
+#include "tracker/options.hpp"
+
+namespace configs {
+
+/// What a copy renames: the program, and what its environment variables begin with.
+inline constexpr std::string_view program_name = "service";
+inline constexpr std::string_view variable_prefix = "SERVICE_";
+
+struct log_options {
+    std::string level = "info";   ///< trace, debug, info, warn, error, critical, off
+    std::string format = "text";  ///< text, json
+    bool access = false;          ///< one line a request of the app server
+};
+
+/// Everything that the process can be told. A default-made one is the built-in defaults, and those
+/// alone give a service that runs. A plain value; nothing in it knows where it came from.
+struct config {
+    server::options app;
+    server::options debug{.address = "127.0.0.1", .port = 8001, .threads = 1, .allowed_hosts = {}};
+    lifecycle::shutdown_options shutdown;
+    tracker::options tracker;
+    log_options log;
+    std::string ready_file;  ///< written when ready; empty: none
+};
+
+}  // namespace configs

@@ -1,0 +1,73 @@
+#include "configs/load.hpp"
+
+#include <fmt/format.h>
+
+namespace configs {
+namespace {
+
+/// Lays one place over what is there. What is not allowed leaves the value of the place before.
+void lay(const layer& over, loaded& to, std::set<std::string>& wrong)
+{
+    to.faults.insert(to.faults.end(), over.faults.begin(), over.faults.end());
+    to.warnings.insert(to.warnings.end(), over.warnings.begin(), over.warnings.end());
+    for (const auto& given : over.values) {
+        const std::string key(given.to->key);
+        if (given.readable && given.to->set(to.values, given.text)) {
+            to.origin[key] = given.place;
+        }
+        else {
+            to.faults.push_back(fault_of(given));
+            wrong.insert(key);
+        }
+    }
+}
+
+}  // namespace
+
+loaded load(const command& line, const environment& variables)
+{
+    loaded result;
+    std::set<std::string> wrong;
+    for (const auto& one : settings()) result.origin.emplace(one.key, "built-in");
+    if (line.file) lay(read_file(*line.file), result, wrong);
+    lay(read_environment(variables), result, wrong);
+    lay(line.flags, result, wrong);
+    result.values.app.access_log = result.values.log.access;
+    for (auto& fault : cross_faults(result.values, result.origin, variables, wrong))
+        result.faults.push_back(std::move(fault));
+    return result;
+}
+
+std::vector<row> rows(const loaded& from, std::span<const setting> table)
+{
+    std::vector<row> all;
+    for (const auto& one : table)
+        all.push_back({.key = std::string(one.key),
+                       .value = one.shown(from.values),
+                       .place = from.origin.find(one.key)->second,
+                       .secret = one.secret});
+    return all;
+}
+
+std::string to_toml(const loaded& from, std::span<const setting> table)
+{
+    std::string text;
+    for (const auto& one : table)
+        text +=
+            fmt::format("{} = {}  # {}\n", one.key, one.toml(from.values), from.origin.find(one.key)->second);
+    return text;
+}
+
+std::vector<change> changes(const config& before, const config& after, std::span<const setting> table)
+{
+    std::vector<change> all;
+    for (const auto& one : table)
+        if (one.get(before) != one.get(after))
+            all.push_back({.key = std::string(one.key),
+                           .before = one.shown(before),
+                           .after = one.shown(after),
+                           .reloadable = one.reloadable});
+    return all;
+}
+
+}  // namespace configs

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "configs/command_line.hpp"
+#include "configs/config.hpp"
+#include "configs/layers.hpp"
+
+namespace configs {
+
+using places = std::map<std::string, std::string, std::less<>>;
+
+/// The effective settings and where each comes from. With faults, `values` must not be used.
+struct loaded {
+    config values;
+    places origin;  ///< by key: `built-in`, `configs/service.toml:12`, `SERVICE_APP_PORT`, `--app.port`
+    std::vector<std::string> faults;    ///< all of them, one line each, names key, place and what is allowed
+    std::vector<std::string> warnings;  ///< one line each
+};
+
+/// Lays default < file < environment < flag over each other and checks every value, also one that a
+/// later place overrides, and then what must fit together. Start and reload call the same function.
+/// Reads the file (blocks); prints nothing, never throws for what a user wrote. Safe from any thread.
+loaded load(const command& line, const environment& variables);
+
+/// An effective setting as it may be shown: a secret that is set is `***`.
+struct row {
+    std::string key;
+    std::string value;
+    std::string place;
+    bool secret;
+};
+
+/// In the order of the table.
+std::vector<row> rows(const loaded& from, std::span<const setting> table = settings());
+
+/// What --check-config prints: TOML with each value's place as a comment behind it.
+std::string to_toml(const loaded& from, std::span<const setting> table = settings());
+
+/// A setting that differs between two configs, as it may be shown.
+struct change {
+    std::string key;
+    std::string before;
+    std::string after;
+    bool reloadable;  ///< false: it needs a new start
+};
+
+std::vector<change> changes(const config& before, const config& after,
+                            std::span<const setting> table = settings());
+
+/// What must fit together; one line for each fault. Looks at nothing that a key in `wrong` has part in.
+std::vector<std::string> cross_faults(const config& values, const places& origin,
+                                      const environment& variables, const std::set<std::string>& wrong);
+
+}  // namespace configs

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "configs/config.hpp"
+
+namespace configs {
+
+/// One row of the table. Flag, variable, TOML key, help, check and place of origin follow from it.
+/// The default is not in it: that is what `get` says of a default-made config.
+struct setting {
+    /// How TOML writes it.
+    enum class form : std::uint8_t {
+        text,     ///< a string, only a string
+        measure,  ///< a string with a unit, or an integer
+        bare,     ///< an integer or a boolean, or either as a string
+        list      ///< an array of strings, or a string with commas
+    };
+
+    std::string_view key;   ///< `app.port`; the part before the dot is the TOML table
+    std::string_view help;  ///< what it is for, one line
+    std::string allowed;    ///< completes "allowed is …"
+    form written;
+    std::function<bool(config&, std::string_view)> set;  ///< false, and nothing changed: not allowed
+    std::function<std::string(const config&)> get;       ///< a text that `set` takes
+    bool secret = false;                                 ///< never shown, not even in a fault
+    bool reloadable = false;                             ///< SIGHUP applies it; the others need a new start
+
+    std::string flag() const;      ///< `--app.port`
+    std::string variable() const;  ///< `SERVICE_APP_PORT`
+    std::string default_text() const { return get(config{}); }
+
+    /// The value as it may be shown: `***` for a secret that is set.
+    std::string shown(const config& from) const;
+    /// The same as TOML writes it.
+    std::string toml(const config& from) const;
+};
+
+/// The table, in the order of service.toml. Immutable; safe from any thread.
+const std::vector<setting>& settings();
+
+}  // namespace configs

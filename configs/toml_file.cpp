@@ -1,0 +1,155 @@
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <optional>
+#include <system_error>
+
+#include "configs/layers.hpp"
+#include "configs/values.hpp"
+
+namespace configs {
+namespace {
+
+constexpr std::size_t largest_file = 1 << 20;
+
+/// The whole file; throws std::system_error with the reason. May be a pipe, so its size is not asked.
+std::string contents_of(const std::string& path)
+{
+    const auto fail = [](int error) { throw std::system_error(error, std::generic_category()); };
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), std::fclose);
+    if (!file) fail(errno);
+    std::string text;
+    std::array<char, 4096> block;
+    for (auto got = block.size(); got == block.size();) {
+        got = std::fread(block.data(), 1, block.size(), file.get());
+        text.append(block.data(), got);
+        if (text.size() > largest_file) fail(EFBIG);
+    }
+    if (std::ferror(file.get()) != 0) fail(errno);  // a directory opens, but cannot be read
+    return text;
+}
+
+/// Walks through a parsed file and sorts what it finds into a layer.
+class reader {
+public:
+    explicit reader(std::string path) : path_(std::move(path)) {}
+
+    void visit(const toml::table& table, const std::string& prefix)
+    {
+        for (const auto& [name, node] : table) {
+            const auto key = prefix + std::string(name.str());
+            const bool dotted = name.str().find('.') != std::string_view::npos;  // "app.port" is not app.port
+            const auto* to = dotted ? nullptr : find_setting(key);
+            const auto* section = dotted || !is_section(key) ? nullptr : node.as_table();
+            if (to != nullptr) assign(*to, node);
+            if (section != nullptr) visit(*section, key + '.');
+            if (to == nullptr && section == nullptr) unknown(key, name);
+        }
+    }
+
+    layer result()
+    {
+        layer all;
+        for (auto& [line, value] : values_) all.values.push_back(std::move(value));
+        for (auto& [line, fault] : faults_) all.faults.push_back(std::move(fault));
+        return all;
+    }
+
+private:
+    static bool is_section(const std::string& key)
+    {
+        const auto inside = [&](const setting& one) { return one.key.starts_with(key + '.'); };
+        return std::ranges::any_of(settings(), inside);
+    }
+
+    std::string place(toml::source_index line) const { return fmt::format("{}:{}", path_, line); }
+
+    void assign(const setting& to, const toml::node& node)
+    {
+        const auto line = node.source().begin.line;
+        const auto text = text_of(to.written, node);
+        values_.emplace(line, assignment{.to = &to,
+                                         .text = text.value_or(kind_of(node)),
+                                         .place = place(line),
+                                         .readable = text.has_value()});
+    }
+
+    void unknown(const std::string& key, const toml::key& name)
+    {
+        const auto line = name.source().begin.line;
+        std::vector<std::string> keys;
+        for (const auto& one : settings()) keys.emplace_back(one.key);
+        faults_.emplace(
+            line, fmt::format("{} ({}): no such key; the nearest is {}", is_text(key) ? key : in_quotes(key),
+                              place(line), nearest(key, keys)));
+    }
+
+    /// What the value would be on a command line, or nothing when its type does not fit.
+    static std::optional<std::string> text_of(setting::form written, const toml::node& node)
+    {
+        using form = setting::form;
+        if (const auto text = node.value_exact<std::string>()) return text;
+        const auto number = node.value_exact<std::int64_t>();
+        if (number && (written == form::bare || written == form::measure)) return fmt::format("{}", *number);
+        const auto truth = node.value_exact<bool>();
+        if (truth && written == form::bare) return *truth ? "true" : "false";
+        const auto* array = node.as_array();
+        if (array == nullptr || written != form::list) return std::nullopt;
+        std::vector<std::string> items;
+        for (const auto& item : *array) {
+            const auto text = item.value_exact<std::string>();
+            if (!text) return std::nullopt;
+            items.push_back(*text);
+        }
+        return fmt::format("{}", fmt::join(items, ","));
+    }
+
+    static std::string kind_of(const toml::node& node)
+    {
+        switch (node.type()) {
+            case toml::node_type::table: return "a table";
+            case toml::node_type::array: return "an array";
+            case toml::node_type::integer: return "an integer";
+            case toml::node_type::floating_point: return "a float";
+            case toml::node_type::boolean: return "a boolean";
+            default: return "a date or time";
+        }
+    }
+
+    // By line: toml++ sorts by name, but who reads the faults goes through the file from the top.
+    std::multimap<toml::source_index, assignment> values_;
+    std::multimap<toml::source_index, std::string> faults_;
+    std::string path_;
+};
+
+}  // namespace
+
+layer read_file(const std::string& path)
+{
+    // Places go into TOML comments, and messages are one line: no other file name is worth more trouble.
+    const auto name = is_text(path) ? path : in_quotes(path);
+    layer result;
+    try {
+        const auto text = contents_of(path);
+        const auto table = toml::parse(text, name);
+        reader through(name);
+        through.visit(table, "");
+        result = through.result();
+    }
+    catch (const toml::parse_error& error) {
+        result.faults.push_back(
+            fmt::format("{}:{}: not TOML: {}", name, error.source().begin.line, error.description()));
+    }
+    catch (const std::system_error& error) {
+        result.faults.push_back(fmt::format("--config {}: cannot be read: {}", name, error.code().message()));
+    }
+    return result;
+}
+
+}  // namespace configs

@@ -1,0 +1,230 @@
+#include "lifecycle/done_collector.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstdlib>
+
+namespace lifecycle {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+struct done_collector::part {
+    std::string name;
+    clock::time_point born = clock::now();
+    std::mutex mutex;
+    bool ended = false;
+    bool failed = false;
+    bool before_ready = false;
+    bool asked = false;
+    std::string error;
+    std::jthread thread;  // last: it uses the rest
+};
+
+done_collector::done_collector(stop_channel& stop, signals& signals, workers& workers, spdlog::logger& log)
+    : stop_(stop), signals_(signals), workers_(workers), log_(log)
+{}
+
+done_collector::~done_collector() = default;
+
+void done_collector::start(std::string name, std::function<void(std::stop_token)> run, milliseconds reserved)
+{
+    const auto index = stop_.add_part(name, reserved);
+    parts_.push_back(std::make_unique<part>());
+    auto& made = *parts_.back();
+    made.name = name;
+    auto body = [this, index, &made, run = std::move(run)](std::stop_token stop) {
+        std::string error;
+        bool failed = false;
+        try {
+            run(std::move(stop));
+        }
+        catch (const std::exception& e) {
+            failed = true;
+            error = e.what();
+        }
+        catch (...) {
+            failed = true;
+            error = "an exception that is not a std::exception";
+        }
+        {
+            const std::scoped_lock lock(made.mutex);
+            made.ended = true;
+            made.failed = failed;
+            made.error = std::move(error);
+            made.before_ready = stop_.phase() == stop_phase::starting;
+        }
+        stop_.part_ended(index);
+    };
+    try {
+        made.thread = workers_.start(name, "part", std::move(body));
+    }
+    catch (const std::exception& e) {  // no thread to be had: the part has failed, the others roll back
+        made.ended = made.failed = made.before_ready = true;
+        made.error = e.what();
+        stop_.part_ended(index);
+    }
+}
+
+int done_collector::wait(const hooks& hooks)
+{
+    for (;;) {
+        if (!announced_ready_ && stop_.is_ready()) {
+            announced_ready_ = true;
+            if (hooks.ready) hooks.ready();
+        }
+        const auto actions = stop_.step();
+        obey(actions, hooks);
+        if (actions.finished || actions.over) return conclude(hooks, actions.over);
+        poll_once();
+        on_signal(hooks);
+    }
+}
+
+/// Waits for a signal, an event of the stop channel, or the next time a decision is due.
+void done_collector::poll_once()
+{
+    pollfd descriptors[] = {{signals_.descriptor(), POLLIN, 0}, {stop_.event(), POLLIN, 0}};
+    const auto next = stop_.next_step();
+    timespec timeout = {};
+    if (next != clock::time_point::max()) {
+        const auto left = std::max(clock::duration::zero(), next - clock::now());
+        timeout.tv_sec = duration_cast<std::chrono::seconds>(left).count();
+        timeout.tv_nsec = (left % std::chrono::seconds(1)).count();
+    }
+    ::ppoll(descriptors, 2, next == clock::time_point::max() ? nullptr : &timeout, nullptr);
+    std::uint64_t events;
+    [[maybe_unused]] const auto drained = ::read(stop_.event(), &events, sizeof events);
+}
+
+void done_collector::on_signal(const hooks& hooks)
+{
+    for (auto signal = signals_.next(); signal.what != signals::kind::none; signal = signals_.next()) {
+        switch (signal.what) {
+            case signals::kind::stop: stop_.signal(signal.name); break;
+            case signals::kind::stacks:
+                if (hooks.stacks) hooks.stacks();
+                break;
+            case signals::kind::reload: start_reload(hooks); break;
+            case signals::kind::none: break;
+        }
+    }
+}
+
+void done_collector::start_reload(const hooks& hooks)
+{
+    if (stop_.stopping()) {
+        log_.info("SIGHUP ignored: the service is stopping");
+    }
+    else if (reloading_->exchange(true)) {
+        log_.info("SIGHUP ignored: a reload is under way");
+    }
+    else if (hooks.reload) {
+        // It reads files, so it may hang: never on main's thread.
+        reload_ = workers_.start("reload", "worker", [&reload = hooks.reload, busy = reloading_.get()](auto) {
+            reload();
+            *busy = false;
+        });
+    }
+}
+
+void done_collector::obey(const stop_sequence::actions& actions, const hooks& hooks)
+{
+    const auto status = stop_.now();
+    const bool stopping = status.phase >= stop_phase::lame_duck;
+    if (stopping && !announced_stop_) {
+        announced_stop_ = true;
+        stop_began_ = std::chrono::system_clock::now();
+        signals_.arm_hard_stop((stop_.options().budget + milliseconds(60)).count());
+        if (const auto why = report_.open(stop_.options().report); !why.empty()) log_.error("shutdown.report: {}", why);
+        log_.info("stop begun by {}: budget {} ms, lame duck {} ms", status.cause, stop_.options().budget.count(),
+                  stop_.options().lame_duck.count());
+    }
+    if (!stopping && announced_stop_) {
+        announced_stop_ = false;
+        signals_.arm_hard_stop(0);
+        log_.info("stop withdrawn: serving again");
+    }
+    if (status.forced && !announced_force_) {
+        announced_force_ = true;
+        signals_.arm_hard_stop(950);
+        log_.warn("second signal: everything ends within a second");
+        name_stragglers(hooks, "at the second signal");
+    }
+    if (actions.warn && !actions.finished) name_stragglers(hooks, "at 80 % of the budget");
+    for (const auto index : actions.stop) {
+        auto& part = *parts_[index];
+        {
+            const std::scoped_lock lock(part.mutex);
+            part.asked = true;
+        }
+        log_.info("stopping {}", part.name);
+        part.thread.request_stop();
+    }
+}
+
+void done_collector::name_stragglers(const hooks& hooks, const char* when) const
+{
+    for (const auto& late : stragglers(hooks))
+        log_.warn("still running {}: {} {} for {} ms{}{}", when, late.kind, late.name, late.age.count(),
+                  late.where.empty() ? "" : " in ", late.where);
+}
+
+std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& hooks) const
+{
+    std::vector<shutdown_report::straggler> late;
+    for (const auto& worker : workers_.list())
+        late.push_back({worker.name, worker.kind, duration_cast<milliseconds>(clock::now() - worker.born),
+                        worker.thread != 0 && hooks.where ? hooks.where(worker.thread) : std::string()});
+    return late;
+}
+
+int done_collector::conclude(const hooks& hooks, bool over)
+{
+    shutdown_report report;
+    const bool reload_hangs = reload_.joinable() && *reloading_;
+    if (over || reload_hangs) {
+        report.stragglers = stragglers(hooks);
+    }
+    else {
+        for (auto& part : parts_)
+            if (part->thread.joinable()) part->thread.join();
+        if (reload_.joinable()) reload_.join();
+    }
+    const auto status = stop_.now();
+    report.cause = status.cause;
+    report.started = stop_began_;
+    report.phases = status.phases;
+    report.duration = stop_.options().budget - status.left;
+    if (hooks.account) hooks.account(report);
+    report.workers_left += workers_.live();
+    if (const int left = workers_.threads_left(); left >= 0) report.threads_left = left;
+
+    report.exit_code = exit_code::clean;
+    for (const auto& part : parts_) {
+        const std::scoped_lock lock(part->mutex);
+        if (part->failed) log_.error("{} failed: {}", part->name, part->error);
+        if (!part->failed && (!part->ended || part->asked)) continue;
+        report.exit_code = std::max<int>(report.exit_code, part->before_ready ? could_not_start : part_failed);
+    }
+    const bool cut = report.requests.cut > 0 || !report.stragglers.empty() || report.workers_left > 0 ||
+                     report.threads_left.value_or(0) > 0 || report.events.dropped_at_deadline;
+    if (cut) report.exit_code = std::max<int>(report.exit_code, forced);
+    if (!report.events.balanced) report.exit_code = std::max<int>(report.exit_code, unbalanced);
+
+    const auto json = report.to_json();
+    if (const auto why = report_.write(json); !why.empty()) log_.error("shutdown.report: {}", why);
+    for (const auto& late : report.stragglers)
+        log_.error("not home: {} {} after {} ms{}{}", late.kind, late.name, late.age.count(),
+                   late.where.empty() ? "" : " in ", late.where);
+    log_.info("shutdown report {}", json);
+    log_.flush();
+    if (over || reload_hangs) std::_Exit(report.exit_code);  // destroy nothing under a living thread
+    return report.exit_code;
+}
+
+}  // namespace lifecycle

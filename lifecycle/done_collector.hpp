@@ -1,0 +1,79 @@
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "lifecycle/shutdown_report.hpp"
+#include "lifecycle/signals.hpp"
+#include "lifecycle/stop_channel.hpp"
+#include "lifecycle/workers.hpp"
+
+namespace lifecycle {
+
+/// Exit codes; if several apply, the highest.
+enum exit_code : int { clean = 0, could_not_start = 1, part_failed = 2, forced = 3, unbalanced = 4 };
+
+/// Runs the parts of a process and collects how they ended.
+///
+/// A part is a blocking function on a thread of its own, which returns when its token asks it to.
+/// The first part to end, well or badly, ends the others, in the reverse order of their start. Every
+/// error is kept. A part that is not home when the budget ends is never waited for: the report names
+/// it and the process leaves by `_Exit`, so that nothing is destroyed under a living thread.
+///
+/// Only on main's thread. Must be destroyed after `wait` has returned, before what the parts use.
+class done_collector {
+public:
+    /// What main adds to the wait. All are called on main's thread.
+    struct hooks {
+        std::function<void()> ready;                    ///< once, when the service first answers
+        std::function<void(shutdown_report&)> account;  ///< fills in what only the parts know; the parts may still run
+        std::function<void()> reload;                   ///< SIGHUP, on a worker of its own
+        std::function<void()> stacks;                   ///< SIGQUIT
+        std::function<std::string(pid_t)> where;        ///< the stack of a thread, in one line
+    };
+
+    done_collector(stop_channel& stop, signals& signals, workers& workers, spdlog::logger& log);
+    ~done_collector();
+
+    /// Starts a part. `reserved` is the share of the budget that parts which stop earlier cannot use.
+    void start(std::string name, std::function<void(std::stop_token)> run,
+               std::chrono::milliseconds reserved = std::chrono::milliseconds{0});
+
+    /// Blocks until every part has ended, or the budget has: signals, ends of parts, the second
+    /// signal and the deadline are all waited for in one place. Writes the report; returns the exit code.
+    int wait(const hooks& hooks);
+
+private:
+    struct part;
+
+    void on_signal(const hooks& hooks);
+    void obey(const stop_sequence::actions& actions, const hooks& hooks);
+    void name_stragglers(const hooks& hooks, const char* when) const;
+    void start_reload(const hooks& hooks);
+    void poll_once();
+    int conclude(const hooks& hooks, bool over);
+    std::vector<shutdown_report::straggler> stragglers(const hooks& hooks) const;
+
+    stop_channel& stop_;
+    signals& signals_;
+    workers& workers_;
+    spdlog::logger& log_;
+    report_file report_;
+    std::chrono::system_clock::time_point stop_began_;
+    bool announced_ready_ = false;
+    bool announced_stop_ = false;
+    bool announced_force_ = false;
+    std::unique_ptr<std::atomic<bool>> reloading_ = std::make_unique<std::atomic<bool>>(false);
+    std::jthread reload_;
+    std::vector<std::unique_ptr<part>> parts_;
+};
+
+}  // namespace lifecycle

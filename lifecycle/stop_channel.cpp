@@ -1,0 +1,121 @@
+#include "lifecycle/stop_channel.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+namespace lifecycle {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+stop_channel::stop_channel(const shutdown_options& options)
+    : options_(options), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), sequence_(options)
+{
+    if (event_ < 0) throw std::system_error(errno, std::system_category(), "eventfd");
+}
+
+stop_channel::~stop_channel()
+{
+    ::close(event_);
+}
+
+void stop_channel::wake() const noexcept
+{
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(event_, &one, sizeof one);
+}
+
+/// Makes the phase visible to readers without a lock, and wakes main. With the lock held.
+void stop_channel::publish()
+{
+    phase_.store(sequence_.phase(), std::memory_order_release);
+    wake();
+}
+
+void stop_channel::ready()
+{
+    const std::scoped_lock lock(mutex_);
+    sequence_.ready();
+    publish();
+}
+
+void stop_channel::request(std::string cause)
+{
+    const std::scoped_lock lock(mutex_);
+    sequence_.begin(std::move(cause), clock::now());
+    publish();
+}
+
+void stop_channel::signal(std::string cause)
+{
+    const std::scoped_lock lock(mutex_);
+    sequence_.signal(std::move(cause), clock::now());
+    publish();
+}
+
+bool stop_channel::withdraw()
+{
+    const std::scoped_lock lock(mutex_);
+    const bool left = sequence_.withdraw();
+    publish();
+    return left;
+}
+
+std::size_t stop_channel::add_part(std::string name, milliseconds reserved)
+{
+    const std::scoped_lock lock(mutex_);
+    names_.push_back(name);
+    return sequence_.add_part(std::move(name), reserved);
+}
+
+void stop_channel::part_ended(std::size_t part)
+{
+    const std::scoped_lock lock(mutex_);
+    sequence_.part_ended(part, clock::now());
+    publish();
+}
+
+stop_sequence::actions stop_channel::step()
+{
+    const auto turns = turns_ ? turns_() : std::uint64_t(clock::now().time_since_epoch().count());
+    const std::scoped_lock lock(mutex_);
+    auto result = sequence_.step(clock::now(), turns);
+    phase_.store(sequence_.phase(), std::memory_order_release);
+    return result;
+}
+
+clock::time_point stop_channel::next_step() const
+{
+    const std::scoped_lock lock(mutex_);
+    return sequence_.next_step(clock::now());
+}
+
+stop_channel::status stop_channel::now() const
+{
+    const auto time = clock::now();
+    const std::scoped_lock lock(mutex_);
+    const auto left = sequence_.stopping() ? duration_cast<milliseconds>(sequence_.end() - time) : options_.budget;
+    return {sequence_.phase(), sequence_.cause(),      sequence_.forced(), std::max(left, milliseconds{0}),
+            sequence_.phases(time), sequence_.running()};
+}
+
+stop_channel::deadline_function stop_channel::deadline_of(std::string part) const
+{
+    return [this, part = std::move(part)] {
+        const std::scoped_lock lock(mutex_);
+        const auto found = std::find(names_.begin(), names_.end(), part);
+        if (found == names_.end()) return clock::time_point::max();
+        return sequence_.deadline(std::size_t(found - names_.begin()));
+    };
+}
+
+void stop_channel::count_turns_with(std::function<std::uint64_t()> turns)
+{
+    turns_ = std::move(turns);
+}
+
+}  // namespace lifecycle

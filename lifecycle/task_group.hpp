@@ -1,0 +1,91 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/intrusive/list.hpp>
+#include <exception>
+#include <memory>
+#include <source_location>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lifecycle/context.hpp"
+
+namespace lifecycle {
+
+/// Coroutines run on loops, and a loop is an `io_context(1)`: the executor's type is known, which
+/// saves an indirect call and an allocation for each operation.
+using executor = boost::asio::io_context::executor_type;
+template <class T = void>
+using awaitable = boost::asio::awaitable<T, executor>;
+using loop_timer = boost::asio::basic_waitable_timer<clock, boost::asio::wait_traits<clock>, executor>;
+
+/// Waits on the loop until `when`. True: it came. False: the context ended first.
+awaitable<bool> sleep_until(context context, clock::time_point when,
+                            std::source_location where = std::source_location::current());
+
+/// A coroutine as its owner sees it.
+class task : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+public:
+    task(std::string task_name, const char* task_kind) : name(std::move(task_name)), kind(task_kind) {}
+    virtual ~task() = default;
+    task(const task&) = delete;
+    task& operator=(const task&) = delete;
+
+    /// Asks it to end soon. May be called more than once.
+    virtual void cancel() noexcept = 0;
+
+    std::string name;
+    const char* kind;  ///< "connection", "listener", "timer" …
+    clock::time_point born = clock::now();
+};
+
+/// The owner of the coroutines of one loop: starts them, can ask them to end, and is waited for.
+/// Every coroutine is born here, so `size()` is the number of those that live.
+///
+/// Only on the loop's thread. Outlives its tasks, and asserts that when destroyed.
+class task_group {
+public:
+    explicit task_group(executor on) : executor_(on), empty_(on) {}
+    ~task_group();
+    task_group(const task_group&) = delete;
+    task_group& operator=(const task_group&) = delete;
+
+    /// Starts `work`, which ends by asio's terminal cancellation. False when the group is closed:
+    /// nothing has run.
+    bool spawn(std::string name, const char* kind, awaitable<> work);
+    /// The same for a task that has a cancel of its own; it lives until `work` has ended.
+    bool spawn(std::unique_ptr<task> owned, awaitable<> work);
+
+    /// From now on nothing new is started.
+    void close() noexcept { closed_ = true; }
+    void cancel() noexcept;
+
+    /// True when all are home, false when the deadline came first.
+    awaitable<bool> join(clock::time_point deadline);
+
+    std::size_t size() const noexcept { return size_; }
+    /// Exceptions that left a task, with its name.
+    const std::vector<std::pair<std::string, std::exception_ptr>>& errors() const noexcept { return errors_; }
+
+    template <class F>
+    void for_each(F f) const
+    {
+        for (const auto& one : tasks_) f(one);
+    }
+
+private:
+    void ended(task* one, std::exception_ptr error) noexcept;
+
+    executor executor_;
+    loop_timer empty_;
+    boost::intrusive::list<task, boost::intrusive::constant_time_size<false>> tasks_;
+    std::size_t size_ = 0;
+    bool closed_ = false;
+    std::vector<std::pair<std::string, std::exception_ptr>> errors_;
+};
+
+}  // namespace lifecycle

@@ -1,0 +1,83 @@
+#include "lifecycle/workers.hpp"
+
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cassert>
+#include <filesystem>
+
+namespace lifecycle {
+namespace {
+
+int threads_of_this_process()
+{
+    std::error_code error;
+    std::filesystem::directory_iterator entries("/proc/self/task", error);
+    if (error) return -1;
+    return static_cast<int>(std::distance(begin(entries), end(entries)));
+}
+
+}  // namespace
+
+workers::workers() : baseline_(threads_of_this_process()) {}
+
+workers::~workers()
+{
+    assert(live_.empty() && "a thread outlives the object that counts it");
+}
+
+std::jthread workers::start(std::string name, std::string kind, std::function<void(std::stop_token)> work)
+{
+    std::list<entry> made;
+    made.push_back({std::move(name), std::move(kind), 0, clock::now()});
+    const auto self = made.begin();
+    {
+        const std::scoped_lock lock(mutex_);
+        live_.splice(live_.end(), made);
+    }
+    try {
+        return std::jthread([this, self, work = std::move(work)](std::stop_token stop) mutable {
+            {
+                const std::scoped_lock lock(mutex_);
+                self->thread = static_cast<pid_t>(::syscall(SYS_gettid));
+                ::pthread_setname_np(::pthread_self(), self->name.substr(0, 15).c_str());
+            }
+            work(std::move(stop));
+            work = nullptr;  // what it holds goes before it counts as gone
+            const std::scoped_lock lock(mutex_);
+            live_.erase(self);
+        });
+    }
+    catch (...) {
+        const std::scoped_lock lock(mutex_);
+        live_.erase(self);
+        throw;
+    }
+}
+
+std::size_t workers::live() const
+{
+    const std::scoped_lock lock(mutex_);
+    return live_.size();
+}
+
+std::vector<workers::entry> workers::list() const
+{
+    const std::scoped_lock lock(mutex_);
+    return {live_.begin(), live_.end()};
+}
+
+int workers::threads_left() const
+{
+    if (baseline_ < 0) return -1;
+    const auto until = clock::now() + std::chrono::milliseconds(50);
+    for (;;) {
+        const int left = threads_of_this_process() - baseline_;
+        if (left <= 0) return 0;
+        if (clock::now() >= until) return left;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+}
+
+}  // namespace lifecycle

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "lifecycle/context.hpp"
+
+namespace lifecycle {
+
+/// The one place where threads are born, so that they can be named, listed, counted and waited for.
+/// main owns it; it outlives every thread that it started and asserts that when destroyed.
+/// Safe from any thread.
+class workers {
+public:
+    /// A running thread as others see it.
+    struct entry {
+        std::string name;
+        std::string kind;  ///< "part", "loop", "worker"
+        pid_t thread = 0;  ///< kernel id, for /proc/self/task and stacks
+        clock::time_point born;
+    };
+
+    workers();
+    ~workers();
+    workers(const workers&) = delete;
+    workers& operator=(const workers&) = delete;
+
+    /// Starts `work` on a thread of its own with that name (15 characters reach the kernel). The
+    /// owner of the returned thread joins it; destroying it asks it to stop and joins.
+    /// Throws std::system_error when there is no thread to be had. An exception that leaves `work`
+    /// ends the process: whoever starts a thread keeps its errors.
+    [[nodiscard]] std::jthread start(std::string name, std::string kind,
+                                     std::function<void(std::stop_token)> work);
+
+    std::size_t live() const;
+    std::vector<entry> list() const;
+
+    /// Threads of this process beyond those there were when this object was made (sanitizers have
+    /// one of their own); polls for up to 50 ms, since a joined thread stays in /proc for a moment.
+    /// -1 without /proc.
+    int threads_left() const;
+
+private:
+    mutable std::mutex mutex_;
+    std::list<entry> live_;
+    int baseline_;
+};
+
+}  // namespace lifecycle

@@ -1,0 +1,102 @@
+#include "server/chunked.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace server {
+namespace {
+
+constexpr unsigned max_digits = 16;          // a size of 64 bits
+constexpr std::size_t max_line = 1'024;      // extensions of one chunk
+constexpr std::size_t max_trailers = 8'192;  // all trailers together
+
+int hex(char c) noexcept
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+bool visible_or_blank(char c) noexcept
+{
+    return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
+}
+
+}  // namespace
+
+chunked_decoder::progress chunked_decoder::decode(char* data, std::size_t size) noexcept
+{
+    while (read_ < size) {
+        if (state_ == at::data) {
+            const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(left_, size - read_));
+            std::memmove(data + written_, data + read_, take);
+            read_ += take;
+            written_ += take;
+            left_ -= take;
+            if (left_ == 0) state_ = at::data_cr;
+            continue;
+        }
+        const auto result = step(data[read_++]);
+        if (result != progress::need_more) return result;
+    }
+    return progress::need_more;
+}
+
+std::size_t chunked_decoder::squeeze(char* data, std::size_t size) noexcept
+{
+    std::memmove(data + written_, data + read_, size - read_);
+    size -= read_ - written_;
+    read_ = written_;
+    return size;
+}
+
+chunked_decoder::progress chunked_decoder::digit(char c) noexcept
+{
+    if (++digits_ > max_digits) return progress::malformed;
+    left_ = left_ * 16 + static_cast<std::uint64_t>(hex(c));
+    state_ = at::size;
+    return progress::need_more;
+}
+
+chunked_decoder::progress chunked_decoder::step(char c) noexcept
+{
+    const auto go = [this](at next) {
+        state_ = next;
+        return progress::need_more;
+    };
+    switch (state_) {
+        case at::size_first:
+            left_ = digits_ = 0;
+            overhead_ = 0;
+            return hex(c) >= 0 ? digit(c) : progress::malformed;
+        case at::size:
+            if (hex(c) >= 0) return digit(c);
+            if (c == '\r') return go(at::size_lf);
+            return c == ';' || c == ' ' || c == '\t' ? go(at::extension) : progress::malformed;
+        case at::extension:
+            if (c == '\r') return go(at::size_lf);
+            return visible_or_blank(c) && ++overhead_ <= max_line ? progress::need_more : progress::malformed;
+        case at::size_lf:
+            if (c != '\n') return progress::malformed;
+            overhead_ = 0;
+            if (left_ == 0) return go(at::trailer_first);
+            return left_ > max_body_ - written_ ? progress::too_large : go(at::data);
+        case at::data_cr: return c == '\r' ? go(at::data_lf) : progress::malformed;
+        case at::data_lf: return c == '\n' ? go(at::size_first) : progress::malformed;
+        case at::trailer_first:
+            if (c == '\r') return go(at::last_lf);
+            if (!visible_or_blank(c) || c == ' ' || c == '\t' || c == ':') return progress::malformed;
+            ++overhead_;
+            return go(at::trailer);
+        case at::trailer:
+            if (c == '\r') return go(at::trailer_lf);
+            return visible_or_blank(c) && ++overhead_ <= max_trailers ? progress::need_more : progress::malformed;
+        case at::trailer_lf: return c == '\n' ? go(at::trailer_first) : progress::malformed;
+        case at::last_lf: return c == '\n' ? progress::complete : progress::malformed;
+        case at::data: break;
+    }
+    return progress::malformed;
+}
+
+}  // namespace server

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace server {
+
+/// Decodes the chunked transfer coding (RFC 9112 section 7.1) in place, without I/O.
+///
+/// Beast's own decoder takes unlimited extensions, leading zeros and trailers, and reads an open
+/// quote across line ends; here every line is bounded and a line end is CRLF or a fault. Extensions
+/// are ignored, as section 7.1.1 asks; trailers are dropped, as section 7.1.2 allows.
+class chunked_decoder {
+public:
+    enum class progress { need_more, complete, malformed, too_large };
+
+    explicit chunked_decoder(std::size_t max_body) noexcept : max_body_(max_body) {}
+
+    /// `data` is the whole body as received so far, decoded part included; what this call decodes is
+    /// moved to the end of that part. Call again with the same bytes and more behind them.
+    progress decode(char* data, std::size_t size) noexcept;
+
+    /// Moves what has not been read to the end of the decoded part; the new size of `data`.
+    std::size_t squeeze(char* data, std::size_t size) noexcept;
+
+    std::size_t decoded() const noexcept { return written_; }   ///< bytes of body, at the front of `data`
+    std::size_t consumed() const noexcept { return read_; }     ///< bytes of `data` that have been read
+
+private:
+    enum class at { size_first, size, extension, size_lf, data, data_cr, data_lf, trailer_first, trailer, trailer_lf, last_lf };
+
+    progress step(char c) noexcept;
+    progress digit(char c) noexcept;
+
+    std::size_t max_body_;
+    std::size_t read_ = 0;
+    std::size_t written_ = 0;
+    std::uint64_t left_ = 0;      ///< of this chunk
+    unsigned digits_ = 0;
+    std::size_t overhead_ = 0;    ///< bytes of this line, of all trailers
+    at state_ = at::size_first;
+};
+
+}  // namespace server

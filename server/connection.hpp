@@ -1,0 +1,125 @@
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/intrusive/list.hpp>
+#include <memory>
+#include <string>
+
+#include "lifecycle/task_group.hpp"
+#include "server/response.hpp"
+#include "server/workspace.hpp"
+
+namespace server {
+
+class loop;
+struct endpoint;
+
+using stream_socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, lifecycle::executor>;
+
+struct by_activity;
+using activity_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<by_activity>,
+                                                       boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+/// One client, from accept to close: a coroutine on one loop, and what the loop's tick may do to it.
+/// It lives on that loop for life, so nothing here is locked or atomic. Only on the loop's thread.
+///
+///     fresh ─bytes─▶ head ─▶ body ─▶ handling ─▶ writing / streaming ─▶ idle ─bytes─▶ head …
+///       └────────────────────────────────┴───────────────┴──────────────▶ lingering ─▶ closed
+///
+/// It is active from the first byte of a request, not from the parsed head: what has begun is answered.
+class connection final : public lifecycle::task, public activity_hook {
+public:
+    enum class state : std::uint8_t { fresh, idle, head, body, handling, writing, streaming, lingering };
+
+    connection(loop& on, stream_socket socket, boost::asio::ip::tcp::endpoint peer);
+    ~connection() override;
+
+    /// The whole life; ends when the socket is closed.
+    lifecycle::awaitable<> run();
+
+    // What the loop does to it.
+
+    /// Its deadline has passed: 408, 504, or a close, as its state asks.
+    void expire(lifecycle::clock::time_point now);
+    /// Quiet for a while: it gives its workspace back.
+    void rest();
+    /// Looks once more for bytes, and closes when there are none.
+    void look_and_close();
+    /// The client has gone while a handler works for it.
+    void client_gone();
+    /// The end of the drain. First tells the handler; called again, answers in its place.
+    void force(lifecycle::clock::time_point now);
+    /// Closes, whatever it does.
+    void cut();
+    void cancel() noexcept override { cut(); }
+
+    state now_in() const noexcept { return state_; }
+    bool waits_for_request() const noexcept { return state_ <= state::idle; }
+    bool rests() const noexcept { return work_ == nullptr; }
+    bool abandoned() const noexcept { return abandoned_; }
+    bool forced() const noexcept { return forced_; }
+    bool worked_during_stop() const noexcept { return worked_during_stop_; }
+    void stop_begins() noexcept { worked_during_stop_ = !waits_for_request(); }
+    bool all_acknowledged() const noexcept;
+    lifecycle::clock::time_point deadline() const noexcept { return deadline_; }
+    lifecycle::clock::time_point since() const noexcept { return since_; }
+    int descriptor() { return socket_.native_handle(); }
+    std::string describe() const;  ///< "GET /slow", or its state
+    std::source_location waits_at() const noexcept;
+    const boost::asio::ip::tcp::endpoint& peer() const noexcept { return peer_; }
+
+private:
+    enum class interrupt : std::uint8_t { none, rest, look, expired, cut };
+
+    void enter(state next, lifecycle::clock::time_point deadline);
+    void stop_waiting(interrupt why);
+    request_parser::progress parse();
+    lifecycle::awaitable<bool> receive();
+    bool handle_interrupt(bool& go_on);
+    lifecycle::awaitable<> wait_without_workspace();
+    void enter_reading();
+    bool bytes_are_there();
+
+    lifecycle::awaitable<> answer();
+    lifecycle::awaitable<response> ask(const endpoint& to);
+    std::optional<response> decide(const endpoint* to, bool in_time);
+    bool refuse_early();
+    void begin_request();
+    bool closes_after(const response& reply);
+    bool more_behind();
+    void refuse(http::status code);
+    void append_answer(const response& reply, bool close, body_coding& coding);
+    void account(const endpoint* to, const response& reply, lifecycle::clock::time_point began);
+
+    lifecycle::awaitable<> stream(response reply, body_coding coding);
+    bool flush_now();
+    lifecycle::awaitable<> flush();
+    void count_answer() noexcept;
+    void answered() noexcept;
+    void answer_in_place_of_handler(http::status code);
+    lifecycle::awaitable<> goodbye();
+
+    loop& loop_;
+    stream_socket socket_;
+    std::unique_ptr<workspace> work_;
+    const endpoint* endpoint_ = nullptr;  ///< that handles the request now
+    lifecycle::clock::time_point deadline_{};
+    lifecycle::clock::time_point since_{};  ///< when it entered its state
+    boost::asio::ip::tcp::endpoint peer_;
+    std::uint32_t served_ = 0;     ///< requests of this connection
+    std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
+    state state_ = state::fresh;
+    interrupt interrupt_ = interrupt::none;
+    bool ending_ = false;     ///< nothing more is read
+    bool linger_ = false;     ///< the client may still send: read on before the close
+    bool broken_ = false;     ///< the socket is of no use any more
+    bool abandoned_ = false;  ///< answered in place of a handler that has not returned
+    bool told_ = false;       ///< the handler's context has been ended
+    bool continued_ = false;  ///< 100 Continue has been sent for this request
+    bool forced_ = false;
+    bool worked_during_stop_ = false;
+};
+
+std::string_view to_string(connection::state state) noexcept;
+
+}  // namespace server

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "lifecycle/stop_channel.hpp"
+#include "lifecycle/workers.hpp"
+#include "server/http_server.hpp"
+#include "server/router.hpp"
+
+namespace server {
+
+class metrics_text;
+
+/// What the debug port shows. The functions are called on the debug loop and must not block; what is
+/// referred to must outlive the debug server.
+struct debug_sources {
+    http_server& app;
+    lifecycle::stop_channel& stop;
+    lifecycle::workers& workers;
+    spdlog::logger& log;
+    std::vector<std::string> allowed_hosts;
+    std::function<bool()> healthy;                 ///< beside the phase: may readiness be 200?
+    std::function<void(metrics_text&)> metrics;    ///< of everything that is not the server's
+    std::function<std::string()> vars;             ///< a JSON object of everything that is not the server's
+    std::function<std::string()> config;           ///< JSON, secrets masked
+    std::string build;                             ///< JSON
+    /// How much work waits outside the server, and how many a second it becomes less.
+    std::function<std::pair<double, double>()> backlog;
+};
+
+/// The routes of the debug server; see the contract. It has a thread and a loop of its own and no lock
+/// in common with the app's loops, so it answers while they are stuck.
+router debug_routes(debug_sources sources);
+
+}  // namespace server

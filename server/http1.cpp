@@ -1,0 +1,350 @@
+#include "server/http1.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/beast/core/string.hpp>
+#include <boost/beast/http/basic_parser.hpp>
+#include <charconv>
+#include <cstring>
+
+#include "server/target.hpp"
+
+namespace server {
+namespace {
+
+bool same(std::string_view a, std::string_view b) noexcept
+{
+    return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
+}
+
+std::string_view view(boost::beast::string_view text) noexcept
+{
+    return {text.data(), text.size()};
+}
+
+bool is_token_byte(char c) noexcept
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+}
+
+constexpr std::size_t max_empty_lines = 4;  // before a request; RFC 9112 section 2.2 asks for at least one
+
+}  // namespace
+
+/// Beast's grammar of a head, with views into the buffer where Beast's own parser makes copies.
+class request_parser::head_parser final : public boost::beast::http::basic_parser<true> {
+public:
+    head_parser(server::request& into, const options& limits, std::string_view head)
+        : into_(into), limits_(limits), head_(head)
+    {
+        skip(true);  // bodies are ours: see chunked.hpp
+        header_limit(static_cast<std::uint32_t>(head.size()));
+    }
+
+    bool too_many_fields = false;
+
+private:
+    using text = boost::beast::string_view;
+    using error = boost::beast::error_code;
+
+    void on_request_impl(http::verb method, text name, text target, int version, error&) override
+    {
+        into_.method = method;
+        into_.method_name = view(name);
+        into_.target = view(target);
+        into_.version = static_cast<unsigned>(version);
+    }
+
+    void on_field_impl(http::field known, text name, text value, error& ec) override
+    {
+        // A folded line (RFC 9112 section 5.2) is handed over from Beast's own memory.
+        const bool folded = !value.empty() && (value.data() < head_.data() || value.data() > &head_.back());
+        too_many_fields = into_.fields.size() >= limits_.max_headers;
+        if (folded || too_many_fields)
+            ec = boost::beast::http::error::bad_value;
+        else
+            into_.fields.push_back({known, view(name), view(value)});
+    }
+
+    void on_response_impl(int, text, int, error&) override {}
+    void on_header_impl(error&) override {}
+    void on_body_init_impl(const boost::optional<std::uint64_t>&, error&) override {}
+    std::size_t on_body_impl(text, error&) override { return 0; }
+    void on_chunk_header_impl(std::uint64_t, text, error&) override {}
+    std::size_t on_chunk_body_impl(std::uint64_t, text, error&) override { return 0; }
+    void on_finish_impl(error&) override {}
+
+    server::request& into_;
+    const options& limits_;
+    std::string_view head_;
+};
+
+void request_parser::reset() noexcept
+{
+    request_.fields.clear();
+    request_.parameters.clear();
+    request_.body = {};
+    request_.id = {};
+    skipped_ = scanned_ = head_size_ = length_ = consumed_ = 0;
+    chunks_.reset();
+    begun_ = expects_continue_ = keep_alive_ = false;
+}
+
+request_parser::progress request_parser::refuse(http::status code) noexcept
+{
+    refusal_ = code;
+    keep_alive_ = false;
+    return progress::refused;
+}
+
+request_parser::progress request_parser::next(char* data, std::size_t size)
+{
+    if (head_size_ == 0) {
+        const auto result = read_head(data, size);
+        if (result != progress::complete) return result;
+    }
+    follow(data);
+    return read_body(data, size);
+}
+
+request_parser::progress request_parser::read_head(char* data, std::size_t size)
+{
+    while (!begun_ && skipped_ < size) {
+        if (data[skipped_] != '\r') {
+            begun_ = true;
+            scanned_ = skipped_;
+            if (!is_token_byte(data[skipped_])) return refuse(http::status::bad_request);
+            break;
+        }
+        if (size - skipped_ < 2) return progress::need_more;
+        if (data[skipped_ + 1] != '\n' || skipped_ >= 2 * max_empty_lines) return refuse(http::status::bad_request);
+        skipped_ += 2;
+    }
+    if (!begun_) return progress::need_more;
+
+    const auto from = std::max(skipped_, scanned_ < 3 ? 0 : scanned_ - 3);
+    const auto end = std::string_view(data, size).find("\r\n\r\n", from);
+    if (end == std::string_view::npos) return incomplete_head(data, size);
+    head_size_ = end + 4;
+    if (head_size_ - skipped_ > limits_->max_header_bytes) return incomplete_head(data, head_size_);
+    return parse_head(data + skipped_, head_size_ - skipped_);
+}
+
+/// What can be said of a head before it is whole: a slow sender is told at once.
+request_parser::progress request_parser::incomplete_head(const char* data, std::size_t size) noexcept
+{
+    for (auto at = scanned_; at < size; ++at) {
+        const auto* const found = static_cast<const char*>(std::memchr(data + at, '\n', size - at));
+        if (found == nullptr) break;
+        at = static_cast<std::size_t>(found - data);
+        if (at == skipped_ || data[at - 1] != '\r') return refuse(http::status::bad_request);
+    }
+    scanned_ = size;
+    const std::string_view head(data + skipped_, size - skipped_);
+    const auto line = head.substr(0, head.find('\r'));
+    const auto target = line.find(' ');
+    if (target != line.npos && line.find(' ', target + 1) == line.npos &&
+        line.size() - target > limits_->max_target_bytes + 1)
+        return refuse(http::status::uri_too_long);
+    if (head.size() > limits_->max_header_bytes) {
+        const bool long_target = target != line.npos && line.size() > limits_->max_target_bytes;
+        return refuse(long_target ? http::status::uri_too_long : http::status::request_header_fields_too_large);
+    }
+    return progress::need_more;
+}
+
+/// RFC 9110 section 2.5: a higher minor version is the highest that we know; another major is not ours.
+std::optional<http::status> request_parser::check_version(char* data, std::size_t size) noexcept
+{
+    const auto line = std::string_view(data, size).substr(0, std::string_view(data, size).find("\r\n"));
+    constexpr std::string_view shape = " HTTP/1.1";
+    if (line.size() < shape.size()) return http::status::bad_request;
+    char* const version = data + line.size() - shape.size();
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    if (std::memcmp(version, shape.data(), 6) != 0 || !digit(version[6]) || version[7] != '.' || !digit(version[8]))
+        return http::status::bad_request;
+    if (version[6] != '1') return http::status::http_version_not_supported;
+    if (version[8] > '1') version[8] = '1';
+    return std::nullopt;
+}
+
+request_parser::progress request_parser::parse_head(char* data, std::size_t size)
+{
+    if (const auto fault = check_version(data, size)) return refuse(*fault);
+    request_.fields.clear();
+    head_parser parser(request_, *limits_, {data, size});
+    boost::beast::error_code error;
+    parser.put(boost::asio::const_buffer(data, size), error);
+    if (parser.too_many_fields) return refuse(http::status::request_header_fields_too_large);
+    if (error || !parser.is_header_done()) return refuse(http::status::bad_request);
+    base_ = data - skipped_;
+    keep_alive_ = parser.keep_alive();
+    if (const auto fault = check_framing()) return refuse(*fault);
+    if (const auto fault = check_target()) return refuse(*fault);
+    return progress::complete;
+}
+
+std::optional<http::status> request_parser::check_target()
+{
+    if (request_.target.size() > limits_->max_target_bytes) return http::status::uri_too_long;
+    target_parts parts;
+    const bool connect = request_.method == http::verb::connect;
+    const bool options = request_.method == http::verb::options;
+    if (!split_target(request_.target, connect, options, path_storage_, parts)) return http::status::bad_request;
+    request_.path = parts.path;
+    request_.query = parts.query;
+    if (!parts.authority.empty()) request_.host = parts.authority;  // RFC 9112 section 3.2.2
+    if (request_.method == http::verb::unknown) return http::status::not_implemented;
+    return std::nullopt;
+}
+
+/// Where the message ends (RFC 9112 section 6), and the Host field (section 3.2). From the head
+/// alone: trailers can change none of it.
+std::optional<http::status> request_parser::check_framing()
+{
+    unsigned hosts = 0, lengths = 0, codings = 0;
+    std::string_view coding;
+    request_.host = {};
+    std::optional<http::status> fault;
+    for (const auto& field : request_.fields) {
+        switch (field.known) {
+            case http::field::host:
+                ++hosts;
+                request_.host = field.value;
+                if (!is_authority(field.value)) fault = http::status::bad_request;
+                break;
+            case http::field::content_length: {
+                ++lengths;
+                const auto* const end = field.value.data() + field.value.size();
+                const auto [at, error] = std::from_chars(field.value.data(), end, length_);
+                if (error == std::errc::result_out_of_range) return http::status::payload_too_large;
+                if (error != std::errc{} || at != end) fault = http::status::bad_request;
+                break;
+            }
+            case http::field::transfer_encoding:
+                ++codings;
+                coding = field.value;
+                break;
+            case http::field::expect:
+                if (request_.version < 11) break;
+                expects_continue_ = same(field.value, "100-continue");
+                if (!expects_continue_ && !fault) fault = http::status::expectation_failed;
+                break;
+            default: break;
+        }
+    }
+    if (hosts > 1 || (hosts == 0 && request_.version >= 11)) return http::status::bad_request;
+    if (lengths > 1 || codings > 1 || (lengths > 0 && codings > 0)) return http::status::bad_request;
+    if (fault) return fault;
+    if (codings == 1) {
+        if (request_.version < 11) return http::status::bad_request;
+        if (!same(coding, "chunked")) return http::status::not_implemented;
+        chunks_.emplace(limits_->max_body_bytes);
+    }
+    if (length_ > limits_->max_body_bytes) return http::status::payload_too_large;
+    return std::nullopt;
+}
+
+request_parser::progress request_parser::read_body(char* data, std::size_t size)
+{
+    if (chunks_) {
+        switch (chunks_->decode(data + head_size_, size - head_size_)) {
+            case chunked_decoder::progress::need_more: return progress::need_more;
+            case chunked_decoder::progress::malformed: return refuse(http::status::bad_request);
+            case chunked_decoder::progress::too_large: return refuse(http::status::payload_too_large);
+            case chunked_decoder::progress::complete: break;
+        }
+        request_.body = {data + head_size_, chunks_->decoded()};
+        consumed_ = head_size_ + chunks_->consumed();
+        return progress::complete;
+    }
+    if (size - head_size_ < length_) return progress::need_more;
+    request_.body = {data + head_size_, length_};
+    consumed_ = head_size_ + length_;
+    return progress::complete;
+}
+
+std::size_t request_parser::squeeze(char* data, std::size_t size) noexcept
+{
+    if (!chunks_ || head_size_ == 0) return size;
+    return head_size_ + chunks_->squeeze(data + head_size_, size - head_size_);
+}
+
+/// The buffer may have grown, and so moved, while the body came: the views go with it.
+void request_parser::follow(const char* data) noexcept
+{
+    if (data == base_) return;
+    const auto move = [this, data](std::string_view& text) {
+        if (text.data() >= base_ && text.data() <= base_ + head_size_)
+            text = {data + (text.data() - base_), text.size()};
+    };
+    for (auto* text : {&request_.method_name, &request_.target, &request_.path, &request_.query, &request_.host})
+        move(*text);
+    for (auto& field : request_.fields) {
+        move(field.name);
+        move(field.value);
+    }
+    base_ = data;
+}
+
+namespace {
+
+void append_number(std::string& out, std::uint64_t number)
+{
+    std::array<char, 20> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    out.append(digits.data(), end);
+}
+
+void append_status_line(std::string& out, http::status status)
+{
+    if (status == http::status::ok) {
+        out += "HTTP/1.1 200 OK\r\n";
+        return;
+    }
+    out += "HTTP/1.1 ";
+    append_number(out, static_cast<unsigned>(status));
+    out += ' ';
+    out += view(http::obsolete_reason(status));
+    out += "\r\n";
+}
+
+/// RFC 9112 section 6.3.
+body_coding coding_of(const response& response, const framing& framing)
+{
+    const auto code = static_cast<unsigned>(response.status);
+    if (code < 200 || code == 204 || code == 304) return body_coding::none;
+    if (!response.pieces) return body_coding::plain;
+    if (response.length) return body_coding::length;
+    return framing.version >= 11 ? body_coding::chunked : body_coding::until_close;
+}
+
+}  // namespace
+
+body_coding append(const response& response, const framing& framing, std::string& out)
+{
+    const auto coding = coding_of(response, framing);
+    append_status_line(out, response.status);
+    out.append("Date: ").append(framing.date).append("\r\n");
+    if (!response.content_type.empty() && coding != body_coding::none)
+        out.append("Content-Type: ").append(response.content_type).append("\r\n");
+    if (coding == body_coding::plain || coding == body_coding::length) {
+        out += "Content-Length: ";
+        append_number(out, response.pieces ? *response.length : response.body.size());
+        out += "\r\n";
+    }
+    if (coding == body_coding::chunked) out += "Transfer-Encoding: chunked\r\n";
+    if (!framing.request_id.empty()) out.append("X-Request-Id: ").append(framing.request_id).append("\r\n");
+    if (framing.close || coding == body_coding::until_close)
+        out += "Connection: close\r\n";
+    else if (framing.version < 11)
+        out += "Connection: keep-alive\r\n";
+    out += response.fields();
+    out += "\r\n";
+    if (framing.head) return body_coding::none;
+    if (coding == body_coding::plain) out += response.body;
+    return coding;
+}
+
+}  // namespace server

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "server/chunked.hpp"
+#include "server/options.hpp"
+#include "server/request.hpp"
+#include "server/response.hpp"
+
+namespace server {
+
+/// HTTP/1.1 for an origin server (RFC 9112), without I/O: bytes in, requests out.
+///
+/// Beast's `basic_parser` is the grammar of a head. What it lets through and a server on the open
+/// internet must refuse is refused here: see docs/adr. A head is parsed once, when it is whole, so a
+/// slow sender costs no more than a fast one; nothing but a few numbers is kept while it is not.
+class request_parser {
+public:
+    enum class progress {
+        need_more,  ///< not whole yet
+        complete,   ///< `request()` is there until `reset`
+        refused     ///< answer `refusal()` and close: where the next message begins is not known
+    };
+
+    explicit request_parser(const options& limits) noexcept : limits_(&limits) {}
+
+    /// `data` is all that has been received and not been consumed by earlier requests; a chunked body
+    /// is decoded in place. The bytes may have moved since the last call, but not changed.
+    progress next(char* data, std::size_t size);
+
+    server::request& request() noexcept { return request_; }
+    http::status refusal() const noexcept { return refusal_; }
+
+    /// Bytes of `data` that a complete request took; what follows belongs to the next one.
+    std::size_t consumed() const noexcept { return consumed_; }
+
+    /// A byte of a message has come: an empty line before a request is none (RFC 9112 section 2.2).
+    bool begun() const noexcept { return begun_; }
+    bool head_done() const noexcept { return head_size_ != 0; }
+    bool has_body() const noexcept { return chunks_.has_value() || length_ != 0; }
+    bool expects_continue() const noexcept { return expects_continue_; }
+    bool keep_alive() const noexcept { return keep_alive_; }
+    /// Throws away the bytes of chunk sizes between the decoded body and what has not been decoded
+    /// yet, so that a body in tiny chunks costs no more memory than its bytes. The new size of `data`.
+    std::size_t squeeze(char* data, std::size_t size) noexcept;
+
+    void reset() noexcept;
+
+private:
+    class head_parser;
+
+    progress refuse(http::status code) noexcept;
+    progress read_head(char* data, std::size_t size);
+    progress incomplete_head(const char* data, std::size_t size) noexcept;
+    progress parse_head(char* data, std::size_t size);
+    std::optional<http::status> check_version(char* data, std::size_t size) noexcept;
+    std::optional<http::status> check_target();
+    std::optional<http::status> check_framing();
+    progress read_body(char* data, std::size_t size);
+    void follow(const char* data) noexcept;
+
+    const options* limits_;
+    server::request request_;
+    std::string path_storage_;
+    const char* base_ = nullptr;    ///< where the head was when it was parsed
+    std::size_t skipped_ = 0;       ///< empty lines before the request
+    std::size_t scanned_ = 0;       ///< bytes in which the end of the head is not
+    std::size_t head_size_ = 0;     ///< with what was skipped; 0: not whole yet
+    std::size_t length_ = 0;        ///< Content-Length
+    std::size_t consumed_ = 0;
+    std::optional<chunked_decoder> chunks_;
+    http::status refusal_ = http::status::bad_request;
+    bool begun_ = false;
+    bool expects_continue_ = false;
+    bool keep_alive_ = false;
+};
+
+/// What a response needs to know of its request and connection to be written.
+struct framing {
+    unsigned version = 11;
+    bool head = false;   ///< HEAD: the fields of the answer without its body
+    bool close = false;  ///< `Connection: close`
+    std::string_view date;
+    std::string_view request_id;
+};
+
+/// How the body of a response is sent.
+enum class body_coding { none, plain, length, chunked, until_close };
+
+/// Appends the head, and the body if it is at hand. Says how a streamed body must follow.
+body_coding append(const response& response, const framing& framing, std::string& out);
+
+}  // namespace server

@@ -1,0 +1,297 @@
+#include "server/http_server.hpp"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <condition_variable>
+#include <exception>
+
+#include "server/listener.hpp"
+#include "server/loop.hpp"
+#include "server/metrics.hpp"
+
+namespace server {
+
+namespace asio = boost::asio;
+using lifecycle::clock;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr std::size_t spare_descriptors = 64;  // for everything that is not a connection
+constexpr milliseconds listener_patience{500};  // a wedged first loop must not keep the others from draining
+
+/// Raises the soft limit of descriptors to the hard one; the connections that then fit.
+std::size_t fitting_connections(const options& options, const std::string& name, spdlog::logger& log)
+{
+    rlimit files = {};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return options.max_connections;
+    if (files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+        ::getrlimit(RLIMIT_NOFILE, &files);
+    }
+    const std::size_t limit = files.rlim_cur;
+    const auto fit = limit > 2 * spare_descriptors ? limit - spare_descriptors : std::max<std::size_t>(1, limit / 2);
+    if (fit >= options.max_connections) return options.max_connections;
+    log.warn("{}.max_connections lowered from {} to {}: the limit of open files is {}", name, options.max_connections,
+             fit, limit);
+    return fit;
+}
+
+}  // namespace
+
+struct http_server::state {
+    state(std::string part_name, const options& given, router given_routes, at_stop stops,
+          const lifecycle::stop_channel& channel, lifecycle::workers& births, spdlog::logger& logger)
+        : name(std::move(part_name)),
+          limits(given),
+          routes(std::move(given_routes)),
+          how(stops),
+          workers(births),
+          log(logger),
+          env{limits, routes, log, stops == at_stop::drain ? &channel : nullptr, channel.deadline_of(name), name, {}},
+          socket(limits)
+    {
+        address = fmt::format("{}", [this] {
+            const auto local = socket.local();
+            const auto text = local.address().to_string();
+            return local.address().is_v6() ? fmt::format("[{}]:{}", text, local.port())
+                                           : fmt::format("{}:{}", text, local.port());
+        }());
+        const auto connections = fitting_connections(limits, name, log);
+        const auto threads = limits.threads == 0 ? usable_cpus() : limits.threads;
+        env.admit = [this](const loop& on) { return admit(on); };
+        for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
+        accepting = std::make_unique<listener>(socket, loops, connections);
+    }
+
+    bool admit(const loop& on) const;
+    void run_loop(loop& one);
+    void end_of_loop(std::exception_ptr error);
+
+    const std::string name;
+    const options limits;
+    const router routes;
+    const at_stop how;
+    lifecycle::workers& workers;
+    spdlog::logger& log;
+    environment env;
+    listening_socket socket;
+    std::string address;
+    std::vector<std::unique_ptr<loop>> loops;
+    std::unique_ptr<listener> accepting;
+
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    bool listener_closed = false;
+    std::exception_ptr failure;
+};
+
+/// A loop may fill its share without a look at the others; beyond that all are added up. Reading what
+/// other loops write for each request would cost a cache miss.
+bool http_server::state::admit(const loop& on) const
+{
+    const auto own = on.account().in_flight.get();
+    if (own < limits.max_in_flight / loops.size()) return true;
+    std::uint64_t all = 0;
+    for (const auto& one : loops) all += one->account().in_flight.get();
+    return all < limits.max_in_flight;
+}
+
+void http_server::state::run_loop(loop& one)
+{
+    std::exception_ptr error;
+    try {
+        one.run();
+    }
+    catch (...) {
+        error = std::current_exception();
+    }
+    if (error) end_of_loop(std::move(error));
+}
+
+void http_server::state::end_of_loop(std::exception_ptr error)
+{
+    const std::scoped_lock lock(mutex);
+    if (!failure) failure = std::move(error);
+    changed.notify_all();
+}
+
+http_server::http_server(std::string name, const options& options, router routes, at_stop at_stop,
+                         const lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log)
+    : state_(std::make_unique<state>(std::move(name), options, std::move(routes), at_stop, stop, workers, log))
+{}
+
+http_server::~http_server() = default;
+
+std::string http_server::address() const
+{
+    return state_->address;
+}
+
+void http_server::run(std::stop_token token, const std::function<void()>& serving)
+{
+    auto& s = *state_;
+    auto& first = *s.loops.front();
+    asio::post(first.context(), [&s, &first, &serving] {
+        first.tasks().spawn("listener", "listener", s.accepting->run());
+        if (serving) serving();
+    });
+    std::vector<std::jthread> threads;  // joined when this function is left
+    for (auto& one : s.loops)
+        threads.push_back(s.workers.start(fmt::format("{}-{}", s.name, one->index() + 1), "loop",
+                                          [&s, &one](std::stop_token) { s.run_loop(*one); }));
+    {
+        std::unique_lock lock(s.mutex);
+        s.changed.wait(lock, token, [&s] { return s.failure != nullptr; });
+    }
+    s.accepting->close_last([&s] {
+        const std::scoped_lock lock(s.mutex);
+        s.listener_closed = true;
+        s.changed.notify_all();
+    });
+    {
+        std::unique_lock lock(s.mutex);
+        s.changed.wait_for(lock, listener_patience, [&s] { return s.listener_closed; });
+    }
+    for (auto& one : s.loops) s.how == at_stop::drain ? one->drain() : one->close();
+    threads.clear();
+    if (s.failure) std::rethrow_exception(s.failure);
+}
+
+std::uint64_t http_server::turns() const
+{
+    auto slowest = state_->loops.front()->account().turns.get();
+    for (const auto& one : state_->loops) slowest = std::min(slowest, one->account().turns.get());
+    return slowest;
+}
+
+void http_server::account(lifecycle::shutdown_report& report) const
+{
+    for (const auto& one : state_->loops) {
+        const auto& a = one->account();
+        auto& c = report.connections;
+        const auto all = a.open_at_stop.get() + a.accepted_after.get();
+        const auto ended = a.closed_idle.get() + a.finished.get() + a.forced.get();
+        c.open_at_stop += a.open_at_stop.get();
+        c.accepted_after += a.accepted_after.get();
+        c.closed_idle += a.closed_idle.get();
+        c.finished += a.finished.get();
+        c.forced += a.forced.get() + (all > ended ? all - ended : 0);  // whoever is still open now is cut by the exit
+        report.requests.in_flight_at_stop += a.in_flight_at_stop.get();
+        report.requests.finished += a.requests_finished.get();
+        report.requests.cut += a.requests_cut.get();
+        for (auto& late : one->stragglers()) report.stragglers.push_back(std::move(late));
+    }
+}
+
+http_server::snapshot http_server::now() const
+{
+    snapshot all{};
+    histogram::values durations;
+    for (const auto& one : state_->loops) {
+        const auto& a = one->account();
+        all.open += a.open.get();
+        all.idle += a.idle.get();
+        all.in_flight += a.in_flight.get();
+        all.requests += a.requests.get();
+        all.refused += a.refused.get();
+        all.accepted += a.accepted.get();
+        for (const auto& endpoint : one->endpoints()) durations += endpoint.duration;
+    }
+    all.p50 = durations.quantile(0.5);
+    all.p99 = durations.quantile(0.99);
+    return all;
+}
+
+void http_server::write_metrics(metrics_text& out) const
+{
+    auto names = state_->routes.names();
+    names.emplace_back("unmatched");
+    const auto server = label("server", state_->name);
+    const auto labels = [&](std::size_t index) { return server + ',' + label("route", names[index]); };
+
+    out.family("http_requests_total", "counter", "Requests answered, by route and class of status.");
+    for (std::size_t index = 0; index < names.size(); ++index)
+        for (std::size_t digit = 1; digit <= 5; ++digit) {
+            std::uint64_t count = 0;
+            for (const auto& one : state_->loops) count += one->endpoints()[index].responses[digit].get();
+            if (count > 0) out.sample(fmt::format("{},code=\"{}xx\"", labels(index), digit), static_cast<double>(count));
+        }
+    out.family("http_request_duration_seconds", "histogram", "From the parsed head to the answer.");
+    for (std::size_t index = 0; index < names.size(); ++index) {
+        histogram::values all;
+        for (const auto& one : state_->loops) all += one->endpoints()[index].duration;
+        if (all.count() > 0) out.sample(labels(index), all);
+    }
+    const auto all = now();
+    out.family("http_requests_in_flight", "gauge", "Requests in handlers.");
+    out.sample(server, static_cast<double>(all.in_flight));
+    out.family("http_requests_refused_total", "counter", "Requests answered without a handler: overload or protocol.");
+    out.sample(server, static_cast<double>(all.refused));
+    out.family("http_connections", "gauge", "Open connections.");
+    out.sample(server + ",state=\"idle\"", static_cast<double>(all.idle));
+    out.sample(server + ",state=\"active\"", static_cast<double>(all.open - std::min(all.idle, all.open)));
+    out.family("http_connections_accepted_total", "counter", "Connections accepted.");
+    out.sample(server, static_cast<double>(all.accepted));
+    out.family("loop_lag_seconds", "histogram", "How late the coarse tick of a loop came.");
+    for (const auto& one : state_->loops) {
+        histogram::values lag;
+        lag += one->account().lag;
+        out.sample(server + ',' + label("loop", std::to_string(one->index() + 1)), lag);
+    }
+}
+
+namespace {
+
+/// What `inspect` shares with the loops that it asks. A loop that answers too late finds nobody waiting.
+struct inquiry {
+    std::mutex mutex;
+    std::vector<http_server::loop_report> reports;
+    std::size_t missing = 0;
+};
+
+}  // namespace
+
+lifecycle::awaitable<std::vector<http_server::loop_report>> http_server::inspect(milliseconds limit)
+{
+    auto asked = std::make_shared<inquiry>();
+    for (const auto& one : state_->loops) {
+        loop_report report;
+        report.name = fmt::format("{}-{}", state_->name, one->index() + 1);
+        report.thread = one->thread();
+        if (const auto* entered = one->last_entered()) report.last_entered = entered->name;
+        asked->reports.push_back(std::move(report));
+    }
+    asked->missing = asked->reports.size();
+    for (const auto& one : state_->loops)
+        asio::post(one->context(), [asked, &on = *one] {
+            auto rows = on.describe();
+            const std::scoped_lock lock(asked->mutex);
+            auto& report = asked->reports[on.index()];
+            report.answered = true;
+            report.tasks = std::move(rows);
+            --asked->missing;
+        });
+    lifecycle::loop_timer timer(co_await asio::this_coro::executor);
+    const auto until = clock::now() + limit;
+    for (auto pause = milliseconds(1);; pause = milliseconds(5)) {
+        {
+            const std::scoped_lock lock(asked->mutex);
+            if (asked->missing == 0 || clock::now() >= until) break;
+        }
+        timer.expires_after(pause);
+        auto waiting = timer.async_wait(asio::as_tuple(asio::deferred));
+        co_await std::move(waiting);
+    }
+    const std::scoped_lock lock(asked->mutex);
+    co_return asked->reports;
+}
+
+}  // namespace server

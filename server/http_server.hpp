@@ -1,0 +1,80 @@
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "lifecycle/shutdown_report.hpp"
+#include "lifecycle/stop_channel.hpp"
+#include "lifecycle/task_group.hpp"
+#include "lifecycle/workers.hpp"
+#include "server/options.hpp"
+#include "server/router.hpp"
+
+namespace server {
+
+class metrics_text;
+struct task_row;
+
+/// An HTTP/1.1 server: one listener, a number of loops, their connections.
+///
+/// Lifetime: a part. Construct (binds; throws with one line when it cannot; waits for nothing), `run`
+/// on a thread of its own, destroy after `run` has returned. Everything else is safe from any thread.
+class http_server {
+public:
+    /// Whether a stop drains. The debug server does not: it answers to the very end and closes.
+    enum class at_stop { drain, close };
+
+    /// `stop`, `workers` and `log` must outlive it. `name` is the part's name.
+    http_server(std::string name, const options& options, router routes, at_stop at_stop,
+                const lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log);
+    ~http_server();
+    http_server(const http_server&) = delete;
+    http_server& operator=(const http_server&) = delete;
+
+    /// Blocks until asked to stop and every connection is home, or a loop has failed (throws why).
+    /// `serving` is called once all loops turn and accept.
+    void run(std::stop_token token, const std::function<void()>& serving = {});
+
+    std::string address() const;  ///< "127.0.0.1:8080", with the port that was bound
+
+    /// Turns of the slowest loop, for the lame duck.
+    std::uint64_t turns() const;
+
+    /// Fills in connections, requests and stragglers of the stop so far.
+    void account(lifecycle::shutdown_report& report) const;
+
+    void write_metrics(metrics_text& out) const;
+
+    struct snapshot {
+        std::uint64_t open, idle, in_flight, requests, refused, accepted;
+        double p50, p99;  ///< seconds, over all endpoints since the start
+    };
+    snapshot now() const;
+
+    struct loop_report {
+        std::string name;
+        pid_t thread = 0;
+        bool answered = false;  ///< false: the loop is wedged
+        std::string last_entered;
+        std::vector<task_row> tasks;
+    };
+    /// Asks every loop who lives on it; one that has not answered in time is reported as such. To be
+    /// awaited on a loop of another server.
+    lifecycle::awaitable<std::vector<loop_report>> inspect(std::chrono::milliseconds limit);
+
+private:
+    struct state;
+    std::unique_ptr<state> state_;
+};
+
+/// The smaller of CPU affinity and cgroup quota, at least 1.
+std::size_t usable_cpus();
+
+}  // namespace server

@@ -1,0 +1,245 @@
+#include "server/listener.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <spdlog/logger.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "server/loop.hpp"
+
+namespace server {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using lifecycle::clock;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr auto quietly = asio::as_tuple(asio::deferred);
+constexpr int accepts_a_turn = 64;
+constexpr milliseconds handshake{5};   // for those whose SYN was answered before the filter
+constexpr milliseconds room_poll{5};   // how often a full server looks whether somebody has left
+
+std::runtime_error cannot_listen(const options& options, const char* call, int error)
+{
+    const char* const advice = error == EADDRINUSE      ? ": another process listens there; stop it or choose another port"
+                               : error == EADDRNOTAVAIL ? ": this machine does not have that address"
+                               : error == EACCES        ? ": ports below 1024 need a privilege; choose another port"
+                                                        : "";
+    return std::runtime_error(fmt::format("cannot listen on {} port {} ({}: {}){}", options.address, options.port, call,
+                                          std::strerror(error), advice));
+}
+
+}  // namespace
+
+listening_socket::listening_socket(const options& options) : backlog_(SOMAXCONN)
+{
+    boost::system::error_code bad_address;
+    const auto address = asio::ip::make_address(options.address, bad_address);
+    if (bad_address) throw cannot_listen(options, "address", EADDRNOTAVAIL);
+    const tcp::endpoint endpoint(address, options.port);
+    descriptor_ = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor_ < 0) throw cannot_listen(options, "socket", errno);
+    const int on = 1, off = 0;
+    ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (options.reuse_port) ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (address.is_v6()) ::setsockopt(descriptor_, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    // Inherited by accepted sockets: without it pipelined responses stall at 40 ms.
+    ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const char* failed = nullptr;
+    if (::bind(descriptor_, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0)
+        failed = "bind";
+    else if (::listen(descriptor_, backlog_) != 0)
+        failed = "listen";
+    if (failed == nullptr) return;
+    const int error = errno;
+    close();
+    throw cannot_listen(options, failed, error);
+}
+
+listening_socket::~listening_socket()
+{
+    close();
+}
+
+listening_socket::listening_socket(listening_socket&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), backlog_(other.backlog_)
+{}
+
+tcp::endpoint listening_socket::local() const
+{
+    tcp::endpoint endpoint;
+    auto size = static_cast<socklen_t>(endpoint.capacity());
+    if (::getsockname(descriptor_, endpoint.data(), &size) == 0) endpoint.resize(size);
+    return endpoint;
+}
+
+void listening_socket::close() noexcept
+{
+    if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+}
+
+void listening_socket::turn_away_newcomers() noexcept
+{
+    // On a listening socket a filter sees the TCP header first (tcp_filter in the kernel). Byte 13 are
+    // the flags: SYN without ACK is dropped, the last ACK of a handshake under way is not.
+    sock_filter program[] = {
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 13},
+        {BPF_ALU | BPF_AND | BPF_K, 0, 0, 0x12},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0x02},
+        {BPF_RET | BPF_K, 0, 0, 0},
+        {BPF_RET | BPF_K, 0, 0, 0xffffffff},
+    };
+    const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+    ::setsockopt(descriptor_, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+}
+
+listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops, std::size_t max_connections)
+    : socket_(socket),
+      loops_(loops),
+      max_connections_(max_connections),
+      pause_(loops.front()->context()),
+      reserve_(::open("/dev/null", O_RDONLY | O_CLOEXEC))
+{
+    using acceptor = asio::basic_socket_acceptor<tcp, lifecycle::executor>;
+    acceptor_ = std::make_unique<acceptor>(loops.front()->context(), socket.local().protocol(), socket.descriptor());
+}
+
+listener::~listener()
+{
+    if (acceptor_->is_open()) acceptor_->release();
+    if (reserve_ >= 0) ::close(reserve_);
+}
+
+lifecycle::awaitable<> listener::run()
+{
+    while (!closing_) {
+        auto waiting = acceptor_->async_wait(tcp::acceptor::wait_read, quietly);
+        const auto [error] = co_await std::move(waiting);
+        if (error && error != asio::error::operation_aborted) throw boost::system::system_error(error, "listener");
+        bool full = false;
+        for (int nth = 0; nth < accepts_a_turn && !closing_; ++nth) {
+            const auto what = accept_one(false);
+            full = what == result::no_room;
+            if (what != result::accepted) break;
+        }
+        if (!full || closing_) continue;
+        pause_.expires_after(room_poll);
+        auto pausing = pause_.async_wait(quietly);
+        co_await std::move(pausing);
+    }
+    auto last = let_in_the_last();
+    co_await std::move(last);
+}
+
+void listener::close_last(std::function<void()> closed)
+{
+    asio::post(loops_.front()->context(), [this, closed = std::move(closed)] {
+        closed_ = closed;
+        closing_ = true;
+        boost::system::error_code ignored;
+        acceptor_->cancel(ignored);
+        pause_.cancel();
+    });
+}
+
+lifecycle::awaitable<> listener::let_in_the_last()
+{
+    const bool busy = clock::now() - last_accepted_ < std::chrono::seconds(1);
+    if (busy) {
+        socket_.turn_away_newcomers();
+        pause_.expires_after(handshake);
+        auto pausing = pause_.async_wait(quietly);
+        co_await std::move(pausing);
+    }
+    for (int nth = 0; nth < socket_.backlog(); ++nth)
+        if (accept_one(true) != result::accepted) break;
+    acceptor_->release();
+    socket_.close();
+    closed_();
+}
+
+std::size_t listener::open() const
+{
+    std::size_t all = 0;
+    for (const auto& one : loops_) all += one->account().open.get();
+    return all;
+}
+
+/// At the limit the connection that has been idle longest makes room; when all are busy new ones wait.
+bool listener::have_room()
+{
+    if (open() < max_connections_) return true;
+    loop* owner = nullptr;
+    for (const auto& one : loops_) {
+        const auto since = one->account().oldest_idle.get();
+        if (since != 0 && (owner == nullptr || since < owner->account().oldest_idle.get())) owner = one.get();
+    }
+    if (owner != nullptr) owner->make_room();
+    return false;  // somebody leaves now: look again in a moment
+}
+
+listener::result listener::accept_one(bool in_spite_of_limit)
+{
+    if (!in_spite_of_limit && !have_room()) return result::no_room;
+    tcp::endpoint peer;
+    auto size = static_cast<socklen_t>(peer.capacity());
+    const int descriptor = ::accept4(socket_.descriptor(), peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (descriptor >= 0) {
+        peer.resize(size);
+        last_accepted_ = clock::now();
+        deal(descriptor, peer);
+        return result::accepted;
+    }
+    switch (errno) {
+        case EINTR:
+        case ECONNABORTED: return result::accepted;  // that one has gone: go on with the next
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM: refuse_with_reserve(); return in_spite_of_limit ? result::accepted : result::no_room;
+        default: return result::empty;
+    }
+}
+
+void listener::deal(int descriptor, tcp::endpoint peer)
+{
+    const auto fewest = std::min_element(loops_.begin(), loops_.end(), [](const auto& a, const auto& b) {
+        return a->account().open.get() < b->account().open.get();
+    });
+    (*fewest)->adopt(descriptor, peer);
+}
+
+/// No descriptor is left: the one kept in reserve lets one client in, to be told so.
+void listener::refuse_with_reserve()
+{
+    if (reserve_ < 0) return;
+    ::close(std::exchange(reserve_, -1));
+    const int descriptor = ::accept4(socket_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (descriptor >= 0) {
+        constexpr std::string_view answer =
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+        ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        ::shutdown(descriptor, SHUT_WR);
+        char unread[4096];
+        for (int reads = 0; reads < 16; ++reads)
+            if (::recv(descriptor, unread, sizeof unread, MSG_DONTWAIT) <= 0) break;
+        ::close(descriptor);
+    }
+    reserve_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+}  // namespace server

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/ip/tcp.hpp>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "lifecycle/task_group.hpp"
+#include "server/options.hpp"
+
+namespace server {
+
+class loop;
+
+/// A listening socket, from bind to close. Movable owner of the descriptor; binds in its constructor,
+/// so that a busy port is known before anything starts.
+class listening_socket {
+public:
+    /// Throws std::runtime_error with one line that names the address and what to do.
+    explicit listening_socket(const options& options);
+    ~listening_socket();
+    listening_socket(listening_socket&& other) noexcept;
+    listening_socket& operator=(listening_socket&&) = delete;
+
+    int descriptor() const noexcept { return descriptor_; }
+    boost::asio::ip::tcp::endpoint local() const;
+    int backlog() const noexcept { return backlog_; }
+
+    /// From now on the kernel drops new SYNs: nobody enters the queue any more. Only for a socket that
+    /// this process alone owns: the filter deafens whoever shares it.
+    void turn_away_newcomers() noexcept;
+    void close() noexcept;
+
+private:
+    int descriptor_ = -1;
+    int backlog_ = 0;
+};
+
+/// Accepts connections and deals them to the loops, the one with the fewest first.
+///
+/// Runs as a task of the first loop, and ends when told to `close_last`. Only on that loop's thread,
+/// unless it says otherwise.
+class listener {
+public:
+    listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops, std::size_t max_connections);
+    ~listener();
+
+    lifecycle::awaitable<> run();
+
+    /// Closes without losing who stands in the queue: closing a listening socket resets its whole
+    /// accept queue, so newcomers are turned away first, then everybody is let in. `closed` is called
+    /// when that is done. Safe from any thread.
+    void close_last(std::function<void()> closed);
+
+private:
+    enum class result { accepted, empty, no_room };
+
+    lifecycle::awaitable<> let_in_the_last();
+    result accept_one(bool in_spite_of_limit);
+    bool have_room();
+    void deal(int descriptor, boost::asio::ip::tcp::endpoint peer);
+    void refuse_with_reserve();
+    std::size_t open() const;
+
+    listening_socket& socket_;
+    std::vector<std::unique_ptr<loop>>& loops_;
+    const std::size_t max_connections_;
+    lifecycle::loop_timer pause_;
+    std::unique_ptr<boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, lifecycle::executor>> acceptor_;
+    std::function<void()> closed_;
+    bool closing_ = false;
+    int reserve_ = -1;  ///< given up to answer 503 when there are no descriptors left
+    lifecycle::clock::time_point last_accepted_{};
+};
+
+}  // namespace server

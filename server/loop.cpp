@@ -1,0 +1,310 @@
+#include "server/loop.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
+#include <random>
+
+namespace server {
+
+namespace asio = boost::asio;
+using lifecycle::clock;
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds usual_tick{50};
+constexpr milliseconds tick_of_a_stop{10};
+constexpr milliseconds idle_look{250};       // how often idle connections are looked through
+constexpr milliseconds rest_after{1'000};    // an idle connection gives its workspace back
+constexpr milliseconds quiet_linger{30};     // in a drain: acknowledged and silent for that long is over
+constexpr std::size_t scratch_size = 16 * 1024;
+
+}  // namespace
+
+loop::loop(const environment& env, std::size_t index)
+    : env_(env),
+      index_(index),
+      timer_(io_),
+      workspaces_(env.limits),
+      endpoints_(env.routes.names().size() + 1),  // the last one: what no route has answered
+      scratch_(scratch_size),
+      tasks_(io_.get_executor())
+{
+    std::random_device random;
+    fmt::format_to_n(id_prefix_.data(), id_prefix_.size(), "{:08x}", static_cast<std::uint32_t>(random()));
+    update_date();
+}
+
+loop::~loop() = default;
+
+void loop::run()
+{
+    thread_ = static_cast<pid_t>(::syscall(SYS_gettid));
+    tasks_.spawn("tick", "timer", tick());
+    io_.run();
+    for (const auto& [name, error] : tasks_.errors()) std::rethrow_exception(error);
+}
+
+// ── from other threads ──────────────────────────────────────────────────────────────────────────
+
+void loop::adopt(int descriptor, asio::ip::tcp::endpoint peer)
+{
+    stream_socket socket(io_.get_executor());
+    socket.assign(peer.protocol(), descriptor);
+    auto take = [this, socket = std::move(socket), peer]() mutable {
+        if (closing_ || ended_) return;  // the socket closes itself
+        auto made = std::make_unique<connection>(*this, std::move(socket), peer);
+        auto* const one = made.get();
+        idle_.push_back(*one);
+        ++idle_count_;
+        if (stopping()) account_.accepted_after.add();
+        account_.accepted.add();
+        account_.open.add();
+        tasks_.spawn(std::move(made), one->run());
+        publish_idle();
+    };
+    asio::dispatch(io_, std::move(take));
+}
+
+void loop::drain()
+{
+    asio::post(io_, [this] {
+        stopping();
+        draining_ = true;
+        idle_until_ = clock::now() + (env_.stop != nullptr ? env_.stop->options().idle_grace : milliseconds(0));
+        timer_.cancel();
+        end_if_empty();
+    });
+}
+
+void loop::close()
+{
+    asio::post(io_, [this] {
+        draining_ = closing_ = true;
+        for (auto* list : {&idle_, &busy_})
+            for (auto& one : *list) one.cut();
+        end_if_empty();
+    });
+}
+
+void loop::make_room()
+{
+    asio::post(io_, [this] {
+        if (!idle_.empty()) idle_.front().look_and_close();
+    });
+}
+
+std::vector<lifecycle::shutdown_report::straggler> loop::stragglers() const
+{
+    const std::scoped_lock lock(stragglers_mutex_);
+    return stragglers_;
+}
+
+// ── for the connections ─────────────────────────────────────────────────────────────────────────
+
+bool loop::stopping()
+{
+    const bool stopping = env_.stop != nullptr && env_.stop->stopping();
+    if (stopping == stop_noted_) return stopping;
+    stop_noted_ = stopping;
+    // The account of a stop begins with what is there when this loop first knows of it.
+    std::size_t open = 0;
+    for (auto* list : {&idle_, &busy_})
+        for (auto& one : *list) {
+            one.stop_begins();
+            ++open;
+        }
+    auto& a = account_;
+    for (auto* from_zero : {&a.accepted_after, &a.closed_idle, &a.finished, &a.forced, &a.requests_finished, &a.requests_cut})
+        from_zero->set(0);
+    a.open_at_stop.set(open);
+    const auto lingering = std::count_if(busy_.begin(), busy_.end(), [](const connection& one) {
+        return one.now_in() == connection::state::lingering;
+    });
+    a.in_flight_at_stop.set(open - idle_count_ - static_cast<std::size_t>(lingering));
+    return stopping;
+}
+
+std::string_view loop::make_request_id(std::array<char, 24>& into) noexcept
+{
+    const auto end = fmt::format_to_n(into.data(), into.size(), "{}{:08x}", id_prefix_.data(), next_id_++);
+    return {into.data(), std::min(end.size, into.size())};
+}
+
+void loop::moved(connection& one, bool was_waiting, bool waits)
+{
+    auto& to = waits ? idle_ : busy_;
+    auto& hook = static_cast<activity_hook&>(one);
+    hook.unlink();
+    to.push_back(one);
+    if (waits && !was_waiting) ++idle_count_;
+    if (!waits && was_waiting) --idle_count_;
+    account_.idle.set(idle_count_);
+}
+
+void loop::left(connection& one)
+{
+    if (one.waits_for_request()) --idle_count_;
+    account_.idle.set(idle_count_);
+    account_.open.subtract();
+    if (stopping()) {
+        auto& column = one.forced()               ? account_.forced
+                       : one.worked_during_stop() ? account_.finished
+                                                  : account_.closed_idle;
+        column.add();
+    }
+    static_cast<activity_hook&>(one).unlink();
+    end_if_empty();
+}
+
+void loop::straggles(const connection& late)
+{
+    const auto where = late.waits_at();
+    const auto age = duration_cast<milliseconds>(clock::now() - late.since());
+    const auto at = where.line() == 0 ? std::string() : fmt::format("{}:{}", where.file_name(), where.line());
+    env_.log.warn("{} has not ended with its context: {} ms old{}{}", late.describe(), age.count(),
+                  at.empty() ? "" : ", waits at ", at);
+    const std::scoped_lock lock(stragglers_mutex_);
+    if (stragglers_.size() < 1'000) stragglers_.push_back({late.describe(), "request", age, at});
+}
+
+std::vector<task_row> loop::describe() const
+{
+    std::vector<task_row> rows;
+    const auto now = clock::now();
+    tasks_.for_each([&](const lifecycle::task& one) {
+        const auto* const client = dynamic_cast<const connection*>(&one);
+        task_row row{one.name, one.kind, "waiting", {}, duration_cast<milliseconds>(now - one.born)};
+        if (client != nullptr) {
+            row.name = client->describe();
+            row.state = client->abandoned() ? "abandoned" : to_string(client->now_in());
+            const auto where = client->waits_at();
+            if (where.line() != 0) row.where = fmt::format("{}:{}", where.file_name(), where.line());
+            if (client->now_in() == connection::state::handling) {
+                row.kind = "request";
+                row.age = duration_cast<milliseconds>(now - client->since());
+            }
+        }
+        rows.push_back(std::move(row));
+    });
+    return rows;
+}
+
+// ── the tick ────────────────────────────────────────────────────────────────────────────────────
+
+lifecycle::awaitable<> loop::tick()
+{
+    auto due = clock::now();
+    while (!ended_) {
+        const auto pause = stopping() ? tick_of_a_stop : usual_tick;
+        due = clock::now() + pause;
+        timer_.expires_at(due);
+        auto waiting = timer_.async_wait(asio::as_tuple(asio::deferred));
+        const auto [error] = co_await std::move(waiting);
+        const auto now = clock::now();
+        if (!error) account_.lag.observe(now - due);
+        on_tick(now);
+    }
+}
+
+void loop::on_tick(clock::time_point now)
+{
+    account_.turns.add();
+    update_date();
+    stopping();
+    if (draining_) on_drain_tick(now);
+    look_after_busy(now);
+    if (now >= next_idle_look_ || stop_noted_) {
+        next_idle_look_ = now + idle_look;
+        look_after_idle(now);
+        workspaces_.shrink();
+    }
+    publish_idle();
+}
+
+void loop::look_after_idle(clock::time_point now)
+{
+    for (auto at = idle_.begin(); at != idle_.end();) {
+        auto& one = *at++;
+        if (now >= one.deadline())
+            one.expire(now);
+        else if (!one.rests() && now - one.since() > rest_after)
+            one.rest();
+    }
+}
+
+void loop::look_after_busy(clock::time_point now)
+{
+    for (auto at = busy_.begin(); at != busy_.end();) {
+        auto& one = *at++;
+        if (now >= one.deadline()) one.expire(now);
+    }
+    look_for_gone_clients();
+}
+
+/// A client that has gone is seen by the socket, not by the next write: one poll(2) for all whose
+/// handler waits. POLLRDHUP is set behind unread bytes too, which readability would hide.
+void loop::look_for_gone_clients()
+{
+    auto& sockets = watched_;
+    auto& owners = watched_by_;
+    sockets.clear();
+    owners.clear();
+    for (auto& one : busy_) {
+        if (one.now_in() != connection::state::handling || one.abandoned()) continue;
+        sockets.push_back({one.descriptor(), POLLRDHUP, 0});
+        owners.push_back(&one);
+    }
+    if (sockets.empty() || ::poll(sockets.data(), sockets.size(), 0) <= 0) return;
+    for (std::size_t nth = 0; nth < sockets.size(); ++nth)
+        if ((sockets[nth].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) owners[nth]->client_gone();
+}
+
+void loop::on_drain_tick(clock::time_point now)
+{
+    const bool over = env_.deadline && now >= env_.deadline();
+    const bool grace_over = now >= idle_until_ || over;
+    if (grace_over)
+        for (auto at = idle_.begin(); at != idle_.end();) (at++)->look_and_close();
+    for (auto at = busy_.begin(); at != busy_.end();) {
+        auto& one = *at++;
+        if (over) one.force(now);
+        const bool lingers = one.now_in() == connection::state::lingering;
+        if (lingers && (over || (now - one.since() > quiet_linger && one.all_acknowledged()))) one.cut();
+    }
+    end_if_empty();
+}
+
+/// The last connection has gone and no new one can come: the loop runs out of work.
+void loop::end_if_empty()
+{
+    if (!draining_ || ended_ || account_.open.get() > 0) return;
+    ended_ = true;
+    tasks_.close();
+    timer_.cancel();
+}
+
+void loop::update_date()
+{
+    const auto second = std::time(nullptr);
+    if (second == date_second_) return;
+    date_second_ = second;
+    date_ = fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(second));  // RFC 9110 section 5.6.7
+}
+
+void loop::publish_idle()
+{
+    account_.oldest_idle.set(idle_.empty() ? 0 : static_cast<std::uint64_t>(idle_.front().since().time_since_epoch().count()));
+}
+
+}  // namespace server

@@ -1,0 +1,149 @@
+#pragma once
+
+#include <poll.h>
+#include <spdlog/logger.h>
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/intrusive/list.hpp>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "lifecycle/shutdown_report.hpp"
+#include "lifecycle/stop_channel.hpp"
+#include "lifecycle/task_group.hpp"
+#include "server/connection.hpp"
+#include "server/metrics.hpp"
+#include "server/options.hpp"
+#include "server/router.hpp"
+
+namespace server {
+
+/// What the loops of one server share. Nothing in it changes while they run.
+struct environment {
+    const options& limits;
+    const router& routes;
+    spdlog::logger& log;
+    const lifecycle::stop_channel* stop;  ///< nullptr: a server that does not drain (debug)
+    lifecycle::stop_channel::deadline_function deadline;
+    std::string name;  ///< "app", "debug"
+    std::function<bool(const class loop&)> admit;  ///< may another request go to a handler?
+};
+
+/// What a loop has counted: written by its thread, read by any.
+struct loop_account {
+    counter open, idle, accepted, in_flight, requests, refused;
+    counter oldest_idle;  ///< steady_clock ticks; 0: none is idle
+    counter turns;
+    histogram lag;
+
+    // Since a stop began; see shutdown_report.
+    counter open_at_stop, accepted_after, closed_idle, finished, forced;
+    counter in_flight_at_stop, requests_finished, requests_cut;
+};
+
+/// A live connection or task as `/debug/tasks` shows it.
+struct task_row {
+    std::string name, kind, state, where;
+    std::chrono::milliseconds age;
+};
+
+/// One thread, one `io_context(1)`, and the connections that live on it. A coarse tick enforces every
+/// deadline, so that no connection needs a timer.
+///
+/// Owned by its server, which runs `run` on a thread and joins it. `run` returns when the loop has
+/// been asked to drain or close and its last task is home. Safe from any thread: `adopt`, `drain`,
+/// `close`, `post`, `account`. Everything else only on the loop's thread.
+class loop {
+public:
+    loop(const environment& env, std::size_t index);
+    ~loop();
+
+    void run();
+
+    /// Takes over a connection.
+    void adopt(int descriptor, boost::asio::ip::tcp::endpoint peer);
+    /// Begins the drain: no listener feeds this loop any more.
+    void drain();
+    /// Closes everything at once.
+    void close();
+    /// Closes the connection that has been idle longest, if one is.
+    void make_room();
+
+    const loop_account& account() const noexcept { return account_; }
+    const std::vector<endpoint_metrics>& endpoints() const noexcept { return endpoints_; }
+    boost::asio::io_context& context() noexcept { return io_; }
+    std::size_t index() const noexcept { return index_; }
+    pid_t thread() const noexcept { return thread_.load(std::memory_order_relaxed); }
+    /// The endpoint whose handler was entered last: what a wedged loop runs, most likely.
+    const endpoint* last_entered() const noexcept { return entered_.load(std::memory_order_relaxed); }
+    /// Handlers that had not returned when the budget ended, by name.
+    std::vector<lifecycle::shutdown_report::straggler> stragglers() const;
+
+    // For the connections, the listener and the server, on the loop's thread.
+
+    const environment& env() const noexcept { return env_; }
+    lifecycle::task_group& tasks() noexcept { return tasks_; }
+    loop_account& counts() noexcept { return account_; }
+    endpoint_metrics& metrics_of(std::size_t endpoint) noexcept { return endpoints_[endpoint]; }
+    void entering(const endpoint& one) noexcept { entered_.store(&one, std::memory_order_relaxed); }
+    workspace_pool& workspaces() noexcept { return workspaces_; }
+    std::string_view date() const noexcept { return date_; }
+    std::string_view make_request_id(std::array<char, 24>& into) noexcept;
+    /// True from the first moment of a stop: responses say `Connection: close`.
+    bool stopping();
+    bool draining() const noexcept { return draining_; }
+    std::span<char> scratch() noexcept { return scratch_; }
+    void straggles(const connection& late);
+    void moved(connection& one, bool was_waiting, bool waits);
+    void left(connection& one);
+    std::vector<task_row> describe() const;
+
+private:
+    using connections = boost::intrusive::list<connection, boost::intrusive::base_hook<activity_hook>,
+                                               boost::intrusive::constant_time_size<false>>;
+
+    lifecycle::awaitable<> tick();
+    void on_tick(lifecycle::clock::time_point now);
+    void look_after_idle(lifecycle::clock::time_point now);
+    void look_after_busy(lifecycle::clock::time_point now);
+    void look_for_gone_clients();
+    void on_drain_tick(lifecycle::clock::time_point now);
+    void end_if_empty();
+    void update_date();
+    void publish_idle();
+
+    const environment& env_;
+    const std::size_t index_;
+    boost::asio::io_context io_{1};
+    lifecycle::loop_timer timer_;
+    workspace_pool workspaces_;
+    connections idle_;  ///< fresh and idle, the longest first
+    connections busy_;
+    loop_account account_;
+    std::vector<endpoint_metrics> endpoints_;
+    std::atomic<pid_t> thread_{0};
+    std::atomic<const endpoint*> entered_{nullptr};
+    std::string date_;
+    std::time_t date_second_ = 0;
+    std::array<char, 9> id_prefix_{};
+    std::uint64_t next_id_ = 0;
+    std::vector<char> scratch_;
+    std::vector<pollfd> watched_;  ///< of look_for_gone_clients, kept for their memory
+    std::vector<connection*> watched_by_;
+    std::size_t idle_count_ = 0;
+    bool stop_noted_ = false;
+    bool draining_ = false;
+    bool closing_ = false;
+    bool ended_ = false;
+    lifecycle::clock::time_point idle_until_{};
+    lifecycle::clock::time_point next_idle_look_{};
+    mutable std::mutex stragglers_mutex_;  ///< taken at the deadline only
+    std::vector<lifecycle::shutdown_report::straggler> stragglers_;
+    lifecycle::task_group tasks_;  // last: it asserts that it is empty
+};
+
+}  // namespace server

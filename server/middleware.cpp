@@ -1,0 +1,63 @@
+#include "server/middleware.hpp"
+
+#include <algorithm>
+#include <boost/asio/ip/address.hpp>
+#include <boost/beast/core/string.hpp>
+#include <memory>
+
+namespace server {
+namespace {
+
+bool same(std::string_view a, std::string_view b)
+{
+    return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
+}
+
+std::string_view without_port(std::string_view host)
+{
+    if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
+    return host.substr(0, host.find(':'));
+}
+
+bool trusted_host(std::string_view host, const std::vector<std::string>& allowed)
+{
+    auto name = without_port(host);
+    if (same(name, "localhost")) return true;
+    if (std::any_of(allowed.begin(), allowed.end(), [name](const auto& one) { return same(name, one); })) return true;
+    if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
+    boost::system::error_code error;
+    boost::asio::ip::make_address(std::string(name), error);
+    return !error;
+}
+
+bool changes_nothing(http::verb method)
+{
+    return method == http::verb::get || method == http::verb::head;
+}
+
+bool same_site(const request& request, const std::vector<std::string>& allowed)
+{
+    if (!trusted_host(request.host, allowed)) return false;
+    const auto origin = request.header(http::field::origin);
+    if (origin.empty()) return true;
+    constexpr std::string_view scheme = "http://";
+    return origin.starts_with(scheme) && same(origin.substr(scheme.size()), request.host);
+}
+
+}  // namespace
+
+middleware same_site_only(std::vector<std::string> allowed_hosts)
+{
+    const auto allowed = std::make_shared<const std::vector<std::string>>(std::move(allowed_hosts));
+    return [allowed](handler next) -> handler {
+        return [allowed, next = std::move(next)](lifecycle::context context,
+                                                 const request& request) -> lifecycle::awaitable<response> {
+            if (!changes_nothing(request.method) && !same_site(request, *allowed))
+                co_return problem(http::status::forbidden);
+            auto answering = next(std::move(context), request);
+            co_return co_await std::move(answering);
+        };
+    };
+}
+
+}  // namespace server

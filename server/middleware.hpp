@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "server/router.hpp"
+
+namespace server {
+
+/// Refuses what a page of another site could make a browser do: for methods that change something the
+/// Host must be an IP literal, `localhost` or in `allowed_hosts` (DNS rebinding), and an Origin must be
+/// the same host and port (CSRF); else 403. GET and HEAD pass.
+middleware same_site_only(std::vector<std::string> allowed_hosts);
+
+}  // namespace server

@@ -1,0 +1,46 @@
+#include "server/request.hpp"
+
+#include <boost/beast/core/string.hpp>
+#include <boost/url/encoding_opts.hpp>
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
+
+namespace server {
+
+std::string_view request::header(http::field name) const noexcept
+{
+    for (const auto& field : fields)
+        if (field.known == name) return field.value;
+    return {};
+}
+
+std::string_view request::header(std::string_view name) const noexcept
+{
+    for (const auto& field : fields)
+        if (boost::beast::iequals({field.name.data(), field.name.size()}, {name.data(), name.size()}))
+            return field.value;
+    return {};
+}
+
+std::string_view request::parameter(std::string_view name) const noexcept
+{
+    for (const auto& [key, value] : parameters)
+        if (key == name) return value;
+    return {};
+}
+
+std::optional<std::string> request::query_value(std::string_view name) const
+{
+    // Not boost::urls::parse_query: in 1.81 it takes the query for a C string and reads beyond its end.
+    if (query.empty()) return std::nullopt;
+    const auto reference = '?' + std::string(query);
+    const auto parsed = boost::urls::parse_relative_ref(reference);
+    if (!parsed) return std::nullopt;
+    boost::urls::encoding_opts form;
+    form.space_as_plus = true;
+    for (const auto& pair : parsed->params(form))
+        if (pair.key == name) return pair.value;
+    return std::nullopt;
+}
+
+}  // namespace server

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <boost/beast/http/field.hpp>
+#include <boost/beast/http/verb.hpp>
+#include <charconv>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace server {
+
+namespace http = boost::beast::http;
+
+/// One request, parsed and checked. Its views point into the connection's buffer and live until the
+/// handler has returned: a handler that needs a part of it longer copies it.
+struct request {
+    struct field {
+        http::field known;  ///< `unknown` for a name that is not in Beast's table
+        std::string_view name, value;
+    };
+
+    http::verb method = http::verb::unknown;
+    std::string_view method_name;
+    std::string_view target;  ///< as it was sent
+    std::string_view path;    ///< percent-decoded, dot segments removed; "*" for `OPTIONS *`
+    std::string_view query;   ///< what follows the first '?', encoded
+    std::string_view host;    ///< of the target when that is absolute, else of the Host field
+    unsigned version = 11;    ///< 10 or 11
+    std::vector<field> fields;
+    std::string_view body;
+    std::string_view id;  ///< X-Request-Id: the client's when it is sound, else made here
+    std::vector<std::pair<std::string_view, std::string_view>> parameters;  ///< `{name}` of the route
+
+    /// The first field of that name; empty when there is none.
+    std::string_view header(http::field name) const noexcept;
+    std::string_view header(std::string_view name) const noexcept;
+
+    /// The `{name}` of the route.
+    std::string_view parameter(std::string_view name) const noexcept;
+
+    /// A value of the query, decoded (application/x-www-form-urlencoded); none when it is absent.
+    std::optional<std::string> query_value(std::string_view name) const;
+
+    /// A number of the query. `fallback` when the key is absent; none when what is there is not a
+    /// whole number from `least` to `most`.
+    template <class T>
+    std::optional<T> query_number(std::string_view name, std::optional<T> fallback, T least, T most) const;
+};
+
+template <class T>
+std::optional<T> request::query_number(std::string_view name, std::optional<T> fallback, T least, T most) const
+{
+    const auto text = query_value(name);
+    if (!text) return fallback;
+    T number{};
+    const auto* const end = text->data() + text->size();
+    const auto [stopped_at, error] = std::from_chars(text->data(), end, number);
+    if (error != std::errc{} || stopped_at != end || number < least || number > most) return std::nullopt;
+    return number;
+}
+
+}  // namespace server

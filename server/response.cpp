@@ -1,0 +1,37 @@
+#include "server/response.hpp"
+
+#include <stdexcept>
+
+namespace server {
+
+response::response(http::status code, std::string text, std::string_view type)
+    : status(code), body(std::move(text)), content_type(type)
+{}
+
+response response::stream(source from, std::optional<std::uint64_t> size, std::string_view type)
+{
+    response made(http::status::ok, {}, type);
+    made.pieces = std::move(from);
+    made.length = size;
+    return made;
+}
+
+response& response::set(std::string_view name, std::string_view value)
+{
+    constexpr std::string_view token =
+        "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    if (name.empty() || name.find_first_not_of(token) != name.npos)
+        throw std::invalid_argument("the name of a response field is not a token");
+    if (value.find_first_of(std::string_view("\r\n\0", 3)) != value.npos)
+        throw std::invalid_argument("the value of a response field holds CR, LF or NUL");
+    fields_.append(name).append(": ").append(value).append("\r\n");
+    return *this;
+}
+
+response problem(http::status code)
+{
+    const auto reason = http::obsolete_reason(code);
+    return response(code, std::string(reason.data(), reason.size()) + '\n');
+}
+
+}  // namespace server

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <boost/beast/http/status.hpp>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "lifecycle/task_group.hpp"
+
+namespace server {
+
+namespace http = boost::beast::http;
+
+/// What a handler answers: a body at hand, or a source that is asked for the next piece whenever the
+/// socket has room, so that memory stays bounded however long it is and however slow the client.
+class response {
+public:
+    /// Fills the start of the span, returns how much; 0 is the end. An exception cuts the response
+    /// visibly: the connection is closed before its promised end.
+    using source = std::function<lifecycle::awaitable<std::size_t>(std::span<char>)>;
+
+    response() = default;
+    explicit response(http::status code, std::string text = {}, std::string_view type = "text/plain; charset=utf-8");
+
+    /// With a length a Content-Length is sent, without one the chunked coding (to HTTP/1.0: up to the close).
+    static response stream(source pieces, std::optional<std::uint64_t> length = std::nullopt,
+                           std::string_view type = "application/octet-stream");
+
+    /// Adds a field. The one place that writes a field refuses what would end it early: a name that
+    /// is not a token, CR, LF or NUL in the value (std::invalid_argument).
+    response& set(std::string_view name, std::string_view value);
+
+    http::status status = http::status::ok;
+    std::string body;
+    std::string_view content_type;  ///< must outlive the response: a literal, or use `set`
+    source pieces;                  ///< set: `body` is not used
+    std::optional<std::uint64_t> length;
+    bool close = false;  ///< the connection ends with this response
+
+    std::string_view fields() const noexcept { return fields_; }
+
+private:
+    std::string fields_;  // "Name: value\r\n" …
+};
+
+/// A short answer to a fault: the status' reason as text; says nothing of the inside.
+response problem(http::status code);
+
+}  // namespace server

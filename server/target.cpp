@@ -1,0 +1,161 @@
+#include "server/target.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/beast/core/string.hpp>
+
+namespace server {
+namespace {
+
+/// What may stand in a path or query as it is sent: RFC 3986 pchar, '/', '?' and '%'.
+constexpr auto uri_bytes = [] {
+    std::array<bool, 256> allowed{};
+    for (const char c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                         "-._~!$&'()*+,;=:@/?%"))
+        allowed[static_cast<unsigned char>(c)] = true;
+    return allowed;
+}();
+
+bool only_uri_bytes(std::string_view text) noexcept
+{
+    for (const char c : text)
+        if (!uri_bytes[static_cast<unsigned char>(c)]) return false;
+    return true;
+}
+
+int hex(char c) noexcept
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/// Decodes once. An escaped slash stays escaped: decoded it would change the segments.
+bool percent_decode(std::string_view from, std::string& to)
+{
+    to.clear();
+    for (std::size_t at = 0; at < from.size(); ++at) {
+        if (from[at] != '%') {
+            to += from[at];
+            continue;
+        }
+        if (at + 2 >= from.size()) return false;
+        const int high = hex(from[at + 1]);
+        const int low = hex(from[at + 2]);
+        if (high < 0 || low < 0 || (high == 0 && low == 0)) return false;
+        const char decoded = static_cast<char>(high * 16 + low);
+        if (decoded == '/')
+            to += "%2F";
+        else
+            to += decoded;
+        at += 2;
+    }
+    return true;
+}
+
+/// RFC 3986 section 5.2.4; a path that climbs above its root stays at the root.
+void remove_dot_segments(std::string& path)
+{
+    std::string out;
+    for (std::size_t at = 0; at < path.size();) {
+        const auto next = std::min(path.find('/', at + 1), path.size());
+        const std::string_view segment(path.data() + at, next - at);  // with its leading slash
+        const bool last = next == path.size();
+        if (segment == "/." || segment == "/..") {
+            if (segment == "/..") out.resize(std::min(out.rfind('/'), out.size()));
+            if (last) out += '/';
+        }
+        else {
+            out += segment;
+        }
+        at = next;
+    }
+    path = std::move(out);
+}
+
+bool valid_escapes(std::string_view text) noexcept
+{
+    for (auto at = text.find('%'); at != text.npos; at = text.find('%', at + 1))
+        if (at + 2 >= text.size() || hex(text[at + 1]) < 0 || hex(text[at + 2]) < 0) return false;
+    return true;
+}
+
+/// "http://authority/…": cuts the scheme and the authority off; false when it is no such thing.
+bool cut_absolute(std::string_view& rest, std::string_view& authority)
+{
+    const auto colon = rest.find("://");
+    if (colon == rest.npos) return false;
+    const auto scheme = rest.substr(0, colon);
+    if (!boost::beast::iequals({scheme.data(), scheme.size()}, "http") &&
+        !boost::beast::iequals({scheme.data(), scheme.size()}, "https"))
+        return false;
+    rest.remove_prefix(colon + 3);
+    const auto end = std::min(rest.find_first_of("/?"), rest.size());
+    authority = rest.substr(0, end);
+    rest.remove_prefix(end);
+    return !authority.empty() && is_authority(authority);
+}
+
+}  // namespace
+
+bool is_authority(std::string_view text) noexcept
+{
+    if (text.empty()) return true;  // RFC 9112 section 3.2: an empty Host is a valid Host
+    std::string_view host = text;
+    if (text.front() == '[') {
+        const auto end = text.find(']');
+        if (end == text.npos || end < 3) return false;
+        if (text.substr(1, end - 1).find_first_not_of("0123456789abcdefABCDEF:.vV") != text.npos) return false;
+        host = text.substr(end + 1);
+        if (host.empty()) return true;
+        if (host.front() != ':') return false;
+        return host.find_first_not_of("0123456789", 1) == host.npos && host.size() <= 6;
+    }
+    if (const auto colon = text.find(':'); colon != text.npos) {
+        const auto port = text.substr(colon + 1);
+        if (port.size() > 5 || port.find_first_not_of("0123456789") != port.npos) return false;
+        host = text.substr(0, colon);
+        if (host.empty()) return false;
+    }
+    for (const char c : host)
+        if (!uri_bytes[static_cast<unsigned char>(c)] || c == '/' || c == '?' || c == '@') return false;
+    return valid_escapes(host);
+}
+
+bool split_target(std::string_view target, bool connect, bool options, std::string& storage, target_parts& parts)
+{
+    parts = {};
+    if (target.empty()) return false;
+    if (connect) {
+        parts.authority = target;
+        const auto colon = target.rfind(':');
+        return colon != target.npos && colon + 1 < target.size() && is_authority(target);
+    }
+    if (target == "*") {
+        parts.path = target;
+        return options;
+    }
+    auto rest = target;
+    if (target.front() != '/' && !cut_absolute(rest, parts.authority)) return false;
+    if (!only_uri_bytes(rest)) return false;
+
+    const auto mark = rest.find('?');
+    if (mark != rest.npos) {
+        parts.query = rest.substr(mark + 1);
+        rest = rest.substr(0, mark);
+        if (!valid_escapes(parts.query)) return false;
+    }
+    if (rest.empty()) {  // RFC 9112 section 3.2.2: an empty path is "/"; OPTIONS of a whole server is "*"
+        parts.path = options && mark == std::string_view::npos ? "*" : "/";
+        return true;
+    }
+    parts.path = rest;
+    if (rest.find('%') == rest.npos && rest.find("/.") == rest.npos) return true;
+    if (!percent_decode(rest, storage)) return false;
+    remove_dot_segments(storage);
+    parts.path = storage;
+    return true;
+}
+
+}  // namespace server

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace server {
+
+/// The parts of a request target (RFC 9112 section 3.2), decoded and normalised once, before routing.
+struct target_parts {
+    std::string_view path;   ///< into the target, or into `storage` when it had to be rewritten
+    std::string_view query;  ///< without '?', encoded
+    std::string_view authority;  ///< of an absolute or authority form; else empty
+};
+
+/// False when the target is none of the four forms, or has a byte or an escape that no URI has.
+/// `storage` keeps a rewritten path.
+bool split_target(std::string_view target, bool connect, bool options, std::string& storage, target_parts& parts);
+
+/// RFC 9110 section 4.2.1 and RFC 3986 section 3.2: host [ ":" port ], without user information.
+bool is_authority(std::string_view text) noexcept;
+
+}  // namespace server

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lifecycle/context.hpp"
+#include "server/http1.hpp"
+
+namespace server {
+
+/// Everything that a connection needs only while it has something to do: lent by its loop, so that an
+/// idle connection owns no buffer. Only on the loop's thread.
+struct workspace {
+    explicit workspace(const options& limits) : parser(limits) { shrink(); }
+
+    static constexpr std::size_t usual_input = 8 * 1024;
+    static constexpr std::size_t usual_output = 64 * 1024;
+
+    std::size_t buffered() const noexcept { return end - begin; }
+    std::size_t room() const noexcept { return capacity - end; }
+    char* data() noexcept { return input.get() + begin; }
+    bool flushed() const noexcept { return written == out.size(); }
+
+    /// Makes room for more bytes: moves what is there to the front, then doubles. Growth follows what
+    /// has really come, never what a client has announced.
+    void make_room()
+    {
+        end = begin + parser.squeeze(data(), buffered());
+        if (begin > 0) std::memmove(input.get(), data(), buffered());
+        end -= begin;
+        begin = 0;
+        if (room() > capacity / 4) return;
+        auto larger = std::make_unique_for_overwrite<char[]>(capacity * 2);
+        std::memcpy(larger.get(), input.get(), end);
+        input = std::move(larger);
+        capacity *= 2;
+    }
+
+    /// The complete request has been answered: what follows it is the next one's.
+    void next_request()
+    {
+        begin += parser.consumed();
+        parser.reset();
+        if (begin == end) begin = end = 0;
+    }
+
+    /// Ready for another connection; memory beyond the usual is given back.
+    void renew()
+    {
+        parser.reset();
+        begin = end = written = 0;
+        out.clear();
+        if (capacity > usual_input) shrink();
+        if (out.capacity() > usual_output) out = std::string();
+    }
+
+    std::unique_ptr<char[]> input;
+    std::size_t capacity = 0, begin = 0, end = 0;
+    std::string out;
+    std::size_t written = 0;  ///< of `out`
+    request_parser parser;
+    lifecycle::cancel_scope scope;
+    std::array<char, 24> id;  ///< a request id made here
+
+private:
+    void shrink()
+    {
+        input = std::make_unique_for_overwrite<char[]>(usual_input);
+        capacity = usual_input;
+    }
+};
+
+/// Lends workspaces, and keeps a bounded number that nobody uses.
+class workspace_pool {
+public:
+    explicit workspace_pool(const options& limits) : limits_(limits) {}
+
+    std::unique_ptr<workspace> lend()
+    {
+        if (free_.empty()) return std::make_unique<workspace>(limits_);
+        auto one = std::move(free_.back());
+        free_.pop_back();
+        return one;
+    }
+    void give_back(std::unique_ptr<workspace> one)
+    {
+        if (free_.size() >= max_free) return;
+        one->renew();
+        free_.push_back(std::move(one));
+    }
+    /// Called now and then: lets go of half of what lay about unused, so that a storm leaves nothing behind.
+    void shrink()
+    {
+        if (free_.size() > 8) free_.resize(free_.size() - free_.size() / 2);
+    }
+
+private:
+    static constexpr std::size_t max_free = 256;
+    const options& limits_;
+    std::vector<std::unique_ptr<workspace>> free_;
+};
+
+}  // namespace server

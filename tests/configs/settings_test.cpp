@@ -1,0 +1,212 @@
+#include "configs/settings.hpp"
+
+#include <gmock/gmock.h>
+
+#include <set>
+
+#include "configs/layers.hpp"
+#include "configs/values.hpp"
+
+namespace configs {
+namespace {
+
+using testing::AllOf;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::IsSupersetOf;
+
+std::vector<std::string> keys()
+{
+    std::vector<std::string> all;
+    for (const auto& one : settings()) all.emplace_back(one.key);
+    return all;
+}
+
+TEST(Settings, HaveEveryKeyOfTheContract)
+{
+    EXPECT_THAT(keys(), IsSupersetOf({"app.address",
+                                      "app.port",
+                                      "app.reuse_port",
+                                      "app.threads",
+                                      "app.max_connections",
+                                      "app.max_in_flight",
+                                      "app.header_timeout",
+                                      "app.body_timeout",
+                                      "app.write_timeout",
+                                      "app.idle_timeout",
+                                      "app.request_timeout",
+                                      "app.max_header_bytes",
+                                      "app.max_target_bytes",
+                                      "app.max_body_bytes",
+                                      "debug.address",
+                                      "debug.port",
+                                      "debug.allowed_hosts",
+                                      "shutdown.budget",
+                                      "shutdown.lame_duck",
+                                      "shutdown.idle_grace",
+                                      "shutdown.flush",
+                                      "shutdown.report",
+                                      "ready_file",
+                                      "tracker.sink",
+                                      "tracker.queue_capacity",
+                                      "tracker.overflow",
+                                      "tracker.durability",
+                                      "tracker.directory",
+                                      "log.level",
+                                      "log.format"}));
+}
+
+TEST(Settings, HaveTheDefaultsOfTheContract)
+{
+    const std::vector<std::pair<std::string, std::string>> expected = {{"app.address", "0.0.0.0"},
+                                                                       {"app.port", "8080"},
+                                                                       {"app.reuse_port", "false"},
+                                                                       {"app.threads", "0"},
+                                                                       {"app.max_connections", "10000"},
+                                                                       {"app.max_in_flight", "1000"},
+                                                                       {"app.header_timeout", "10s"},
+                                                                       {"app.body_timeout", "30s"},
+                                                                       {"app.write_timeout", "30s"},
+                                                                       {"app.idle_timeout", "75s"},
+                                                                       {"app.request_timeout", "30s"},
+                                                                       {"app.max_header_bytes", "16KiB"},
+                                                                       {"app.max_target_bytes", "8KiB"},
+                                                                       {"app.max_body_bytes", "1MiB"},
+                                                                       {"debug.address", "127.0.0.1"},
+                                                                       {"debug.port", "8001"},
+                                                                       {"debug.allowed_hosts", ""},
+                                                                       {"shutdown.budget", "25s"},
+                                                                       {"shutdown.lame_duck", "0s"},
+                                                                       {"shutdown.idle_grace", "1s"},
+                                                                       {"shutdown.flush", "5s"},
+                                                                       {"shutdown.report", ""},
+                                                                       {"ready_file", ""},
+                                                                       {"tracker.sink", "file"},
+                                                                       {"tracker.queue_capacity", "4096"},
+                                                                       {"tracker.overflow", "block"},
+                                                                       {"tracker.durability", "memory"},
+                                                                       {"tracker.directory", "var/events"},
+                                                                       {"log.level", "info"},
+                                                                       {"log.format", "text"}};
+    for (const auto& [key, text] : expected) EXPECT_EQ(find_setting(key)->default_text(), text) << key;
+}
+
+TEST(Settings, AreUniqueByKeyFlagAndVariable)
+{
+    std::set<std::string> names;
+    for (const auto& one : settings()) {
+        EXPECT_TRUE(names.insert(std::string(one.key)).second) << one.key;
+        EXPECT_TRUE(names.insert(one.flag()).second) << one.key;
+        EXPECT_TRUE(names.insert(one.variable()).second) << one.key;
+    }
+}
+
+TEST(Settings, NameTheirFlagAndVariable)
+{
+    const auto& port = *find_setting("app.port");
+    EXPECT_EQ(port.flag(), "--app.port");
+    EXPECT_EQ(port.variable(), "SERVICE_APP_PORT");
+    EXPECT_EQ(find_setting("ready_file")->variable(), "SERVICE_READY_FILE");
+}
+
+TEST(Settings, AcceptTheirOwnDefaults)
+{
+    for (const auto& one : settings()) {
+        config values;
+        EXPECT_TRUE(one.set(values, one.default_text())) << one.key;
+        EXPECT_EQ(one.get(values), one.default_text()) << one.key;
+    }
+}
+
+TEST(Settings, ReachAFieldOfTheirOwn)
+{
+    const std::vector<std::string> tries = {"true",  "1",      "2",      "300",  "7s",  "::1",
+                                            "other", "stdout", "reject", "json", "warn"};
+    for (const auto& one : settings()) {
+        if (one.key == "tracker.durability") continue;  // has one value only
+        config values;
+        for (const auto& text : tries)
+            if (one.set(values, text) && one.get(values) != one.default_text()) break;
+        EXPECT_NE(one.get(values), one.default_text()) << one.key;
+        for (const auto& other : settings()) {
+            if (other.key == one.key) continue;
+            EXPECT_EQ(other.get(values), other.default_text()) << one.key << " sets " << other.key;
+        }
+    }
+}
+
+TEST(Settings, LeaveTheValueAloneWhenTheTextIsNotAllowed)
+{
+    config values;
+    values.app.port = 1234;
+    EXPECT_FALSE(find_setting("app.port")->set(values, "65536"));
+    EXPECT_EQ(values.app.port, 1234);
+}
+
+struct trial {
+    const char* key;
+    std::vector<const char*> good;
+    std::vector<const char*> bad;
+};
+
+TEST(Settings, CheckRangesAndChoices)
+{
+    const std::vector<trial> trials = {
+        {"app.port", {"0", "65535"}, {"65536", "-1", "", "http", "80.5"}},
+        {"app.address", {"::", "10.0.0.1"}, {"localhost", ""}},
+        {"app.reuse_port", {"true", "false"}, {"yes", "1", "TRUE", ""}},
+        {"app.threads", {"0", "256"}, {"257"}},
+        {"app.max_connections", {"1", "1000000"}, {"0", "1000001"}},
+        {"app.header_timeout", {"1ms", "24h"}, {"0ms", "25h", "10"}},
+        {"app.max_body_bytes", {"0B", "1GiB", "100"}, {"1025MiB", "1MB"}},
+        {"debug.allowed_hosts", {"", "a", "a,b.example"}, {"a,", "a b", "a:80"}},
+        {"shutdown.lame_duck", {"0s", "5s"}, {"-1s", "soon"}},
+        {"shutdown.report", {"", "a/b.json"}, {"a\nb", "\xFF"}},
+        {"tracker.sink", {"file", "stdout", "none"}, {"", "http", "File"}},
+        {"tracker.overflow", {"block", "reject", "drop_oldest"}, {"", "drop"}},
+        {"tracker.durability", {"memory"}, {"", "tape"}},
+        {"tracker.directory", {"x"}, {""}},
+        {"log.level", {"trace", "debug", "info", "warn", "error", "critical", "off"}, {"", "loud"}},
+        {"log.format", {"text", "json"}, {"xml"}}};
+    for (const auto& one : trials) {
+        config values;
+        for (const auto* text : one.good)
+            EXPECT_TRUE(find_setting(one.key)->set(values, text)) << one.key << " " << text;
+        for (const auto* text : one.bad)
+            EXPECT_FALSE(find_setting(one.key)->set(values, text)) << one.key << " " << text;
+    }
+}
+
+TEST(Settings, SayWhatIsAllowed)
+{
+    EXPECT_EQ(find_setting("app.port")->allowed, "a whole number from 0 to 65535");
+    EXPECT_EQ(find_setting("tracker.overflow")->allowed, "one of block, reject, drop_oldest");
+    EXPECT_EQ(find_setting("tracker.batch_age")->allowed, "a duration from 0s to 1m");
+    for (const auto& one : settings()) {
+        EXPECT_FALSE(one.allowed.empty()) << one.key;
+        EXPECT_FALSE(one.help.empty()) << one.key;
+        EXPECT_THAT(one.help, Not(AnyOf(HasSubstr("\n"), EndsWith(".")))) << one.key;
+    }
+}
+
+TEST(Settings, ASecretIsNeverShown)
+{
+    auto secret = *find_setting("tracker.directory");
+    secret.secret = true;
+    config values;
+    values.tracker.directory = "hunter2";
+    EXPECT_EQ(secret.shown(values), "***");
+    EXPECT_EQ(secret.toml(values), "\"***\"");
+    EXPECT_THAT(fault_of({.to = &secret, .text = "hunter2", .place = "--x"}),
+                AllOf(HasSubstr("***"), Not(HasSubstr("hunter2"))));
+}
+
+TEST(Settings, ASecretThatIsNotSetIsSeenToBeEmpty)
+{
+    auto secret = *find_setting("ready_file");
+    secret.secret = true;
+    EXPECT_EQ(secret.shown(config{}), "");
+}
+
+}  // namespace
+}  // namespace configs

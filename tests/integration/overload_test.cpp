@@ -1,0 +1,80 @@
+// More than the service may take.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "tests/integration/service.hpp"
+
+namespace integration {
+namespace {
+
+TEST(Overload, AboveMaxInFlightIs503WithRetryAfterButLivezAnswers)
+{
+    const service service({"--app.max_in_flight=2"});
+    std::vector<client> busy;
+    for (int i = 0; i < 2; ++i) {
+        busy.push_back(service.connect());
+        busy.back().send(get("/slow?ms=1500"));
+    }
+    EXPECT_TRUE(eventually([&] { return service.ask(get("/slow?ms=0")).status == 503; }));
+    const auto refused = service.ask(get("/"));
+    EXPECT_EQ(refused.status, 503);
+    EXPECT_TRUE(refused.has("Retry-After"));
+    EXPECT_EQ(service.ask(get("/livez")).status, 200);
+    EXPECT_EQ(service.ask(get("/readyz")).status, 200);
+    for (auto& connection : busy) {
+        const auto answer = connection.receive();
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->status, 200);
+    }
+    EXPECT_EQ(service.ask(get("/")).status, 200);
+}
+
+TEST(Overload, TheConnectionIdleLongestMakesRoom)
+{
+    const service service({"--app.max_connections=2", "--app.threads=1"});
+    auto oldest = service.connect();
+    auto recent = service.connect();
+    ASSERT_TRUE(oldest.exchange(get("/")));
+    ASSERT_TRUE(recent.exchange(get("/")));
+    EXPECT_EQ(service.ask(get("/")).status, 200);
+    EXPECT_TRUE(oldest.closes_silently(milliseconds(5'000)));
+    const auto answer = recent.exchange(get("/"));
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 200);
+}
+
+TEST(Overload, ANewConnectionWaitsWhenAllAreBusy)
+{
+    const service service({"--app.max_connections=1", "--app.threads=1"});
+    auto busy = service.connect();
+    busy.send(get("/slow?ms=500"));
+    ASSERT_TRUE(service.handles("/slow"));
+    EXPECT_EQ(service.ask(get("/")).status, 200);
+    const auto answer = busy.receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 200);
+}
+
+TEST(Overload, ManyMoreClientsThanConnectionsAreAllServed)
+{
+    service service({"--app.max_connections=8"});
+    std::vector<client> clients;
+    for (int i = 0; i < 64; ++i) clients.push_back(service.connect());
+    std::size_t served = 0;
+    for (auto& one : clients) {
+        // One that was idle when room was needed may have been closed: silently, without having asked.
+        const auto answer = one.exchange(get("/"));
+        served += answer && answer->status == 200;
+        EXPECT_FALSE(one.partial());
+    }
+    EXPECT_GE(served, 1U);
+    service.process().signal(SIGTERM);
+    EXPECT_EQ(service.exit_code(), 0);
+    EXPECT_EQ(faults(service.report()), "");
+}
+
+}  // namespace
+}  // namespace integration

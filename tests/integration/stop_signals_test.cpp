@@ -1,0 +1,102 @@
+// Signals at awkward moments, and a log that nobody reads.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "tests/integration/service.hpp"
+
+namespace integration {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Signals, SighupReloadsAndDuringAStopIsIgnoredWithALine)
+{
+    service service;
+    service.process().signal(SIGHUP);
+    EXPECT_EQ(service.ask(get("/")).status, 200);
+    auto connection = service.connect();
+    connection.send(get("/slow?ms=700"));
+    ASSERT_TRUE(service.handles("/slow"));
+    service.begin_stop(SIGTERM);
+    service.process().signal(SIGHUP);
+    EXPECT_TRUE(eventually([&] { return service.err().find("SIGHUP ignored") != std::string::npos; }));
+    const auto answer = connection.receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 200);
+    EXPECT_EQ(service.exit_code(), 0);
+    EXPECT_EQ(service.report().at("cause").as_string(), "SIGTERM");
+}
+
+TEST(Signals, SigquitWritesStacksAndGoesOn)
+{
+    service service;
+    const auto before = service.err().size();
+    service.process().signal(SIGQUIT);
+    EXPECT_TRUE(eventually([&] { return service.err().size() > before + 200; })) << service.err();
+    EXPECT_EQ(service.ask(get("/")).status, 200);
+    service.process().signal(SIGTERM);
+    EXPECT_EQ(service.exit_code(), 0);
+}
+
+TEST(Signals, SigpipeIsIgnored)
+{
+    service service;
+    service.process().signal(SIGPIPE);
+    EXPECT_EQ(service.ask(get("/")).status, 200);
+}
+
+TEST(Signals, ASigtermJustAfterTheStartEndsCleanly)
+{
+    // Before main nothing of ours can hold a signal back: one that comes while the dynamic linker
+    // still works ends a process that has not begun anything. From main on it is exit code 0.
+    int before_main = 0;
+    for (int i = 0; i <= 50; ++i) {
+        service service({{"--shutdown.report="}, {}, false, false});
+        service.process().wait(milliseconds(2 * i / 5));
+        const bool blocked = service.process().blocks(SIGTERM);
+        service.process().signal(SIGTERM);
+        const auto status = service.process().wait(milliseconds(10'000));
+        ASSERT_TRUE(status) << "does not end, run " << i;
+        if (!blocked && status->signal == SIGTERM) {
+            ++before_main;
+            continue;
+        }
+        ASSERT_EQ(status->code, 0) << "run " << i << ", signal " << status->signal << '\n' << service.err();
+        for (const auto& left : std::filesystem::recursive_directory_iterator(service.directory()))
+            EXPECT_NE(left.path().extension(), ".tmp") << left.path();
+    }
+    RecordProperty("ended_before_main", before_main);
+    EXPECT_LE(before_main, 25) << "the program takes too long to reach main";
+}
+
+TEST(Signals, AFullStderrPipeStopsNeitherTheServiceNorItsStop)
+{
+    service service({{"--log.access=true"}, {}, true, true});
+    auto connection = service.connect();
+    for (int i = 0; i < 300; ++i) {
+        const auto answer = connection.exchange(get("/"));
+        ASSERT_TRUE(answer) << i;
+        ASSERT_EQ(answer->status, 200);
+    }
+    EXPECT_EQ(service.ask_debug(get("/metrics")).status, 200);
+    service.process().signal(SIGQUIT);
+    EXPECT_EQ(service.ask(get("/")).status, 200);
+    const auto when = service.process().signal(SIGTERM);
+    EXPECT_EQ(service.exit_code(milliseconds(10'000)), 0);
+    EXPECT_LT(service.lasted(when), milliseconds(4'000));
+    EXPECT_EQ(faults(service.report()), "");
+}
+
+TEST(Signals, AReportThatCannotBeWrittenDoesNotHoldTheExit)
+{
+    service service({"--shutdown.report=missing/report.json"});
+    service.process().signal(SIGTERM);
+    EXPECT_EQ(service.exit_code(), 0);
+    EXPECT_THAT(service.err(), HasSubstr("missing/report.json"));
+}
+
+}  // namespace
+}  // namespace integration

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Each rule is broken once in a small tree and must be noticed; the tree without faults must pass.
+set -euo pipefail
+rules=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+failures=0
+
+fresh()
+{
+    rm -rf "${tree:?}"/*
+    mkdir -p "$tree"/{cmd/service,lifecycle,server,tracker,configs,tests/server}
+    printf '#pragma once\n#include "lifecycle/context.hpp"\nint f();  // std::thread, detached, "a.stop()"\n' \
+        >"$tree/server/good.hpp"
+    printf '#include "server/good.hpp"\nvoid g() { auto text = "std::thread? co_await"; x.stop(); }  // lint: why\n' \
+        >"$tree/server/good.cpp"
+}
+
+# breaks RULE FILE TEXT: RULE fails once FILE has TEXT.
+breaks()
+{
+    fresh
+    printf '%b\n' "$3" >"$tree/$2"
+    if bash "$rules/$1.sh" "$tree" >/dev/null; then
+        echo "self_test: $1 does not notice in $2: $3"
+        failures=$((failures + 1))
+    fi
+}
+
+# passes RULE FILE TEXT: RULE has nothing to say about it.
+passes()
+{
+    fresh
+    printf '%b\n' "$3" >"$tree/$2"
+    if ! bash "$rules/$1.sh" "$tree"; then
+        echo "self_test: $1 complains in $2: $3"
+        failures=$((failures + 1))
+    fi
+}
+
+for rule in layering size banned; do passes $rule server/one.cpp 'int one();' >/dev/null; done
+
+breaks layering server/bad.hpp '#include "tracker/event_tracker.hpp"'
+breaks layering tracker/bad.hpp '#include "server/http_server.hpp"'
+breaks layering tracker/bad.cpp '#  include <boost/beast/http.hpp>'
+breaks layering lifecycle/bad.cpp '#include "configs/config.hpp"'
+breaks layering lifecycle/bad.cpp '#include <server/options.hpp>'
+breaks layering configs/bad.cpp '#include "server/http_server.hpp"'
+breaks layering server/bad.cpp '#include "good.hpp"'
+breaks layering server/bad.cpp '#include "../tracker/queue.hpp"'
+passes layering configs/good.cpp '#include "server/options.hpp"\n#include <CLI/CLI.hpp>'
+passes layering cmd/service/main.cpp '#include "tracker/event_tracker.hpp"\n#include "server/http_server.hpp"'
+
+breaks size server/long.cpp "$(yes 'int x;' | head -n 401)"
+breaks banned server/bad.cpp 'void f() { std::thread t; }'
+breaks banned server/bad.cpp 'void f() { std::jthread t([] {}); }'
+passes banned server/good2.cpp 'struct s { std::jthread mine; };'
+breaks banned server/bad.cpp 'co_spawn(io, f(), detached);'
+breaks banned server/bad.cpp 'io_.stop();'
+breaks banned cmd/service/bad.cpp 'spdlog::info("hello");'
+breaks banned tracker/bad.cpp 'auto x = c ? co_await f() : g();'
+breaks banned tracker/bad.cpp 'auto x = c\n    ? y\n    : co_await f();'
+breaks banned tracker/bad.cpp 'co_await f(a,\n    [this](int x) { return x; });'
+breaks banned tracker/bad.cpp 'auto x = std::array{co_await f(), co_await g()};'
+passes banned tracker/good.cpp 'for (auto x : list) { co_await f(x[1], [](int y) { return y; }); }\nswitch (x) { case 1: co_await f(); }'
+breaks banned tests/server/bad_test.cpp 'std::this_thread::sleep_for(1s);'
+breaks banned tests/server/bad_test.cpp 'sleep(1);'
+breaks banned server/bad.cpp '// TO''DO: later'
+breaks banned server/bad.hpp 'int no_guard();'
+breaks banned server/connection_manager.cpp 'int x;'
+
+((failures == 0)) && echo "self_test: every rule notices, none complains without cause"
+exit $((failures > 0))

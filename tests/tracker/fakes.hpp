@@ -1,0 +1,178 @@
+#pragma once
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/ostream_sink.h>
+
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "lifecycle/workers.hpp"
+#include "tracker/event_tracker.hpp"
+#include "tracker/sink.hpp"
+
+namespace fakes {
+
+using lifecycle::clock;
+
+inline constexpr auto patience = 20s;  ///< a test that has to wait for so long has failed
+
+/// Looks until `condition` holds; for states that nobody announces. False when it never did.
+template <class Condition>
+bool eventually(const Condition& condition)
+{
+    const auto until = clock::now() + patience;
+    while (!condition()) {
+        if (clock::now() >= until) return false;
+        std::this_thread::yield();
+    }
+    return true;
+}
+
+inline tracker::event make_event(std::string data, std::string id = tracker::make_id())
+{
+    tracker::event event;
+    event.id = std::move(id);
+    event.data = std::move(data);
+    return event;
+}
+
+/// Keeps what was delivered. `before` runs first, with the number of the try, and may throw or block.
+class recording_sink final : public tracker::sink {
+public:
+    std::function<void(int)> before;
+
+    void deliver(std::span<const tracker::event> batch) override
+    {
+        int number = 0;
+        {
+            const std::scoped_lock lock(mutex_);
+            number = ++tries_;
+            changed_.notify_all();
+        }
+        if (before) before(number);
+        const std::scoped_lock lock(mutex_);
+        batches_.emplace_back(batch.begin(), batch.end());
+        changed_.notify_all();
+    }
+    std::string_view name() const noexcept override { return "fake"; }
+
+    int tries() const
+    {
+        const std::scoped_lock lock(mutex_);
+        return tries_;
+    }
+    std::vector<std::vector<tracker::event>> batches() const
+    {
+        const std::scoped_lock lock(mutex_);
+        return batches_;
+    }
+    std::vector<std::string> data() const
+    {
+        std::vector<std::string> all;
+        for (const auto& batch : batches())
+            for (const auto& event : batch) all.push_back(event.data);
+        return all;
+    }
+    bool wait_for_tries(int number)
+    {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(lock, patience, [&] { return tries_ >= number; });
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    int tries_ = 0;
+    std::vector<std::vector<tracker::event>> batches_;
+};
+
+/// An event loop on a thread of its own, as the server has them.
+class loop {
+public:
+    explicit loop(lifecycle::workers& workers)
+        : work_(context_.get_executor()),
+          thread_(workers.start("loop", "loop", [this](std::stop_token) { context_.run(); }))
+    {}
+    ~loop() { work_.reset(); }  // the thread is joined when nothing is left to do
+
+    boost::asio::io_context& context() { return context_; }
+
+    template <class T>
+    std::future<T> spawn(lifecycle::awaitable<T> work)
+    {
+        return boost::asio::co_spawn(context_, std::move(work), boost::asio::use_future);
+    }
+
+    /// Runs `work` on the loop and waits for it.
+    void run_here(std::function<void()> work)
+    {
+        std::promise<void> done;
+        boost::asio::post(context_, [&] {
+            work();
+            done.set_value();
+        });
+        done.get_future().wait();
+    }
+
+private:
+    boost::asio::io_context context_{1};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+    std::jthread thread_;
+};
+
+/// A log that a test can read.
+struct log_book {
+    std::ostringstream text;
+    spdlog::logger log{"test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text)};
+};
+
+/// A tracker that runs, with everything around it.
+struct running_tracker {
+    explicit running_tracker(const tracker::options& settings)
+        : events(settings, sink, workers, book.log, [this] { return flush_until.load(); })
+    {}
+    ~running_tracker() { stop(); }
+
+    void start()
+    {
+        thread =
+            workers.start("tracker", "part", [this](std::stop_token stop) { events.run(std::move(stop)); });
+    }
+    void stop()
+    {
+        thread.request_stop();
+        if (thread.joinable()) thread.join();
+    }
+
+    lifecycle::workers workers;
+    log_book book;
+    recording_sink sink;
+    std::atomic<clock::time_point> flush_until{clock::time_point::max()};
+    tracker::event_tracker events;
+    std::jthread thread;
+};
+
+/// Settings that never deliver for age and retry at once.
+inline tracker::options prompt()
+{
+    tracker::options options;
+    options.batch_age = 0ms;
+    options.retry_initial = 0ms;
+    options.retry_max = 1ms;
+    return options;
+}
+
+}  // namespace fakes

@@ -1,0 +1,223 @@
+#include "tracker/queue.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/tracker/fakes.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using fakes::make_event;
+using tracker::overflow;
+using tracker::queue;
+using tracker::verdict;
+
+tracker::options room_for(std::size_t events, overflow policy = overflow::reject)
+{
+    tracker::options options;
+    options.queue_capacity = events;
+    options.overflow = policy;
+    options.batch_age = 1h;  // no batch is due for its age unless a test says so
+    return options;
+}
+
+verdict offer(queue& queue, std::string data)
+{
+    auto event = make_event(std::move(data), "");
+    return queue.try_push(event);
+}
+
+std::vector<std::string> data_of(const queue::batch& batch)
+{
+    std::vector<std::string> all;
+    for (const auto& event : batch.events) all.push_back(event.data);
+    return all;
+}
+
+using strings = std::vector<std::string>;
+
+TEST(Queue, IsFirstInFirstOut)
+{
+    const auto options = room_for(3);
+    queue queue(options);
+    for (const auto* data : {"a", "b", "c"}) EXPECT_EQ(offer(queue, data), verdict::accepted);
+    queue::batch batch(options);
+    ASSERT_TRUE(queue.take(batch));
+    EXPECT_EQ(data_of(batch), (strings{"a", "b", "c"}));
+}
+
+TEST(Queue, AnswersFullWhenThereIsNoRoomAndLeavesTheEventAlone)
+{
+    const auto options = room_for(1);
+    queue queue(options);
+    EXPECT_EQ(offer(queue, "a"), verdict::accepted);
+    auto event = make_event("b", "id");
+    EXPECT_EQ(queue.try_push(event), verdict::full);
+    EXPECT_EQ(event.data, "b");
+    EXPECT_EQ(event.id, "id");
+    EXPECT_EQ(queue.account().accepted, 1U);
+}
+
+TEST(Queue, TryNeverWaitsForRoomWhenThePolicyIsToBlock)
+{
+    queue queue(room_for(1, overflow::block));
+    EXPECT_EQ(offer(queue, "a"), verdict::accepted);
+    EXPECT_EQ(offer(queue, "b"), verdict::full);
+}
+
+TEST(Queue, DropsTheOldestAndCountsIt)
+{
+    const auto options = room_for(2, overflow::drop_oldest);
+    queue queue(options);
+    for (const auto* data : {"a", "b", "c", "d"}) EXPECT_EQ(offer(queue, data), verdict::accepted);
+    const auto account = queue.account();
+    EXPECT_EQ(account.accepted, 4U);
+    EXPECT_EQ(account.dropped.at("overflow"), 2U);
+    EXPECT_EQ(account.queued, 2U);
+    EXPECT_TRUE(account.balanced());
+    queue::batch batch(options);
+    ASSERT_TRUE(queue.take(batch));
+    EXPECT_EQ(data_of(batch), (strings{"c", "d"}));
+}
+
+TEST(Queue, BoundsBytesAsWellAsEvents)
+{
+    auto options = room_for(100);
+    options.queue_bytes = 10;
+    queue queue(options);
+    EXPECT_EQ(offer(queue, "12345678"), verdict::accepted);
+    EXPECT_EQ(offer(queue, "123"), verdict::full);
+    EXPECT_EQ(offer(queue, "12"), verdict::accepted);
+    EXPECT_EQ(queue.depth(), 2U);
+}
+
+TEST(Queue, LetsAnEventBeyondTheByteLimitInAlone)
+{
+    auto options = room_for(100);
+    options.queue_bytes = 10;
+    queue queue(options);
+    EXPECT_EQ(offer(queue, std::string(1000, 'x')), verdict::accepted);
+    EXPECT_EQ(offer(queue, ""), verdict::full);
+    queue::batch batch(options);
+    ASSERT_TRUE(queue.take(batch));
+    EXPECT_EQ(offer(queue, "12"), verdict::accepted);
+}
+
+TEST(Queue, AnswersClosedAfterItWasClosedAndNeverCrashes)
+{
+    queue queue(room_for(2));
+    queue.close();
+    queue.close();
+    EXPECT_EQ(offer(queue, "late"), verdict::closed);
+    EXPECT_EQ(queue.account().accepted, 0U);
+}
+
+TEST(Queue, GivesWhatIsLeftAfterItWasClosedAndThenEnds)
+{
+    const auto options = room_for(2);
+    queue queue(options);
+    EXPECT_EQ(offer(queue, "a"), verdict::accepted);
+    queue.close();
+    queue::batch batch(options);
+    ASSERT_TRUE(queue.take(batch));  // although it is neither old nor large
+    EXPECT_EQ(data_of(batch), strings{"a"});
+    EXPECT_FALSE(queue.take(batch));
+    EXPECT_FALSE(queue.take(batch));
+}
+
+TEST(Queue, MakesBatchesByCount)
+{
+    auto options = room_for(10);
+    options.batch_events = 2;
+    queue queue(options);
+    for (const auto* data : {"a", "b", "c", "d", "e"}) offer(queue, data);
+    queue::batch batch(options);
+    ASSERT_TRUE(queue.take(batch));
+    EXPECT_EQ(data_of(batch), (strings{"a", "b"}));
+    ASSERT_TRUE(queue.take(batch));
+    EXPECT_EQ(data_of(batch), (strings{"c", "d"}));
+}
+
+TEST(Queue, MakesBatchesByBytes)
+{
+    auto options = room_for(10);
+    options.batch_bytes = 4;
+    queue queue(options);
+    for (const auto* data : {"aa", "bb", "cc", "longer than a batch", "dddd"}) offer(queue, data);
+    queue::batch batch(options);
+    ASSERT_TRUE(queue.take(batch));
+    EXPECT_EQ(data_of(batch), (strings{"aa", "bb"}));
+    ASSERT_TRUE(queue.take(batch));
+    EXPECT_EQ(data_of(batch), strings{"cc"});
+    ASSERT_TRUE(queue.take(batch));
+    EXPECT_EQ(data_of(batch), strings{"longer than a batch"});
+    ASSERT_TRUE(queue.take(batch));
+    EXPECT_EQ(data_of(batch), strings{"dddd"});
+}
+
+TEST(Queue, MakesBatchesByAge)
+{
+    auto options = room_for(10);
+    options.batch_age = 2ms;
+    queue queue(options);
+    const auto began = fakes::clock::now();
+    offer(queue, "alone");
+    queue::batch batch(options);
+    ASSERT_TRUE(queue.take(batch));
+    EXPECT_GE(fakes::clock::now() - began, 2ms);
+    EXPECT_EQ(data_of(batch), strings{"alone"});
+}
+
+TEST(Queue, AFullQueueIsABatchHoweverSmallItIs)
+{
+    const auto options = room_for(2);  // fewer than a batch has, and nothing gets old here
+    queue queue(options);
+    offer(queue, "a");
+    offer(queue, "b");
+    queue::batch batch(options);
+    EXPECT_TRUE(queue.take(batch));
+}
+
+TEST(Queue, WakesAWorkerThatWaitsForTheFirstEvent)
+{
+    auto options = room_for(10);
+    options.batch_age = 0ms;
+    queue queue(options);
+    lifecycle::workers workers;
+    std::promise<strings> taken;
+    const auto worker = workers.start("taker", "worker", [&](std::stop_token) {
+        queue::batch batch(options);
+        if (queue.take(batch)) taken.set_value(data_of(batch));
+    });
+    offer(queue, "a");
+    auto result = taken.get_future();
+    ASSERT_EQ(result.wait_for(fakes::patience), std::future_status::ready);
+    EXPECT_EQ(result.get(), strings{"a"});
+}
+
+TEST(Queue, KeepsTheLawAtEveryStep)
+{
+    auto options = room_for(4);
+    options.batch_events = 2;
+    queue queue(options);
+    const auto law = [&](std::uint64_t queued, std::uint64_t delivered) {
+        const auto account = queue.account();
+        EXPECT_TRUE(account.balanced());
+        EXPECT_EQ(account.queued, queued);
+        EXPECT_EQ(account.delivered, delivered);
+    };
+    for (const auto* data : {"a", "b", "c"}) offer(queue, data);
+    law(3, 0);
+    queue::batch batch(options);
+    ASSERT_TRUE(queue.take(batch));
+    law(3, 0);
+    queue.settle(batch, queue::outcome::delivered);
+    law(1, 2);
+    queue.close();
+    ASSERT_TRUE(queue.take(batch));
+    queue.settle(batch, queue::outcome::dropped_at_deadline);
+    law(0, 2);
+    EXPECT_EQ(queue.account().dropped.at("deadline"), 1U);
+}
+
+}  // namespace

@@ -1,0 +1,119 @@
+#include "tracker/stdout_sink.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+
+#include "tests/tracker/fakes.hpp"
+#include "tracker/descriptor.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using fakes::make_event;
+
+std::string text_of(std::span<const tracker::event> batch)
+{
+    std::string out;
+    for (const auto& event : batch) {
+        tracker::append_json(out, event);
+        out += '\n';
+    }
+    return out;
+}
+
+/// A pipe whose reader is the test: nothing is read unless it says so.
+struct StdoutSink : testing::TestWithParam<int> {
+    StdoutSink()
+    {
+        std::array<int, 2> ends{};
+        EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+        reader = tracker::descriptor(ends[0]);
+        writer = tracker::descriptor(ends[1]);
+        ::fcntl(reader.get(), F_SETFL, O_NONBLOCK);
+        ::fcntl(writer.get(), F_SETFL, GetParam());
+        ::fcntl(writer.get(), F_SETPIPE_SZ, 16 * 1024);
+        previous = std::signal(SIGPIPE, SIG_IGN);
+    }
+    ~StdoutSink() override { std::signal(SIGPIPE, previous); }
+
+    std::string read_all() const
+    {
+        std::string all;
+        std::array<char, 4096> block;
+        for (;;) {
+            const auto got = ::read(reader.get(), block.data(), block.size());
+            if (got <= 0) return all;
+            all.append(block.data(), static_cast<std::size_t>(got));
+        }
+    }
+
+    tracker::descriptor reader, writer;
+    void (*previous)(int);
+    // More than the pipe holds, in lines that end nowhere near the ends of its pages.
+    std::vector<tracker::event> large{make_event(std::string(5'000, 'a')),
+                                      make_event(std::string(30'011, 'b')), make_event("c")};
+    std::vector<tracker::event> other{make_event("other")};
+};
+
+TEST_P(StdoutSink, WritesALineForEachEvent)
+{
+    tracker::stdout_sink sink(writer.get());
+    sink.deliver(other);
+    EXPECT_EQ(read_all(), text_of(other));
+}
+
+TEST_P(StdoutSink, GoesOnInTheMiddleOfABatchWhenItsReaderIsSlow)
+{
+    tracker::stdout_sink sink(writer.get(), 1ms);
+    std::string got;
+    bool done = false;
+    for (int i = 0; i < 100 && !done; ++i) {
+        try {
+            sink.deliver(large);
+            done = true;
+        }
+        catch (const std::runtime_error& error) {
+            EXPECT_NE(std::string(error.what()).find("its reader"), std::string::npos) << error.what();
+            got += read_all();
+        }
+    }
+    EXPECT_TRUE(done);
+    EXPECT_EQ(got + read_all(), text_of(large));
+    sink.deliver(other);  // nothing of the past is left
+    EXPECT_EQ(read_all(), text_of(other));
+}
+
+TEST_P(StdoutSink, FinishesTheLineThatWasBegunBeforeAnotherBatch)
+{
+    tracker::stdout_sink sink(writer.get(), 1ms);
+    EXPECT_THROW(sink.deliver(large), std::runtime_error);
+    auto got = read_all();  // the first line and a part of the second
+    EXPECT_THROW(sink.deliver(other), std::runtime_error);
+    got += read_all();
+    sink.deliver(other);
+    got += read_all();
+    EXPECT_EQ(got, text_of({large.data(), 2}) + text_of(other));
+}
+
+TEST_P(StdoutSink, AGoneReaderIsAnErrorAndNotTheEnd)
+{
+    tracker::stdout_sink sink(writer.get(), 1ms);
+    reader.reset();
+    try {
+        sink.deliver(other);
+        FAIL() << "nothing was thrown";
+    }
+    catch (const std::runtime_error& error) {
+        EXPECT_NE(std::string(error.what()).find("Broken pipe"), std::string::npos) << error.what();
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(OnAPipe, StdoutSink, testing::Values(0, O_NONBLOCK), [](const auto& which) {
+    return which.param == 0 ? "ThatBlocks" : "ThatDoesNotBlock";
+});
+
+}  // namespace

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <spdlog/fwd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string_view>
+
+#include "lifecycle/context.hpp"
+#include "tracker/options.hpp"
+#include "tracker/queue.hpp"
+#include "tracker/sink.hpp"
+
+namespace tracker {
+
+/// When everything must have been delivered; max() while nobody stops. Asked again before every try,
+/// since a second signal moves it; must not throw.
+using deadline_function = std::function<lifecycle::clock::time_point()>;
+
+/// What workers do: take batches from the queue and bring them to the sink until that succeeds, or
+/// until the queue is closed and the flush deadline has passed. Nothing is tried after that.
+///
+/// All workers share one; deliveries to the sink are serialised. Everything it is given must outlive it.
+class delivery {
+public:
+    delivery(const options& options, queue& queue, sink& sink, spdlog::logger& log,
+             deadline_function deadline);
+
+    /// A worker's whole life: blocks until the queue is closed and empty, then the account has every
+    /// event in its last column. On a worker's thread.
+    void work();
+
+    /// False from the first failure of a delivery to the next success. Safe from any thread.
+    bool healthy() const noexcept { return healthy_.load(std::memory_order_relaxed); }
+
+private:
+    bool given_up() const;
+    bool deliver(const queue::batch& batch);
+    bool try_once(const queue::batch& batch);
+    void pause(std::chrono::milliseconds length, bool in_stop);
+    void note_failure(std::string_view reason);
+    void note_success();
+
+    const options options_;
+    queue& queue_;
+    sink& sink_;
+    spdlog::logger& log_;
+    const deadline_function deadline_;
+    std::atomic<bool> healthy_{true};
+
+    std::mutex delivering_;  ///< one worker at the sink; guards what follows
+    std::uint64_t failures_ = 0;
+    lifecycle::clock::time_point failing_since_{};
+    lifecycle::clock::time_point last_line_{};
+};
+
+}  // namespace tracker

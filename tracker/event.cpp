@@ -1,0 +1,151 @@
+#include "tracker/event.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <random>
+#include <string_view>
+
+namespace tracker {
+namespace {
+
+constexpr bool within(unsigned char byte, unsigned char low, unsigned char high) noexcept
+{
+    return byte >= low && byte <= high;
+}
+
+/// The length of the well-formed UTF-8 sequence of two to four bytes at the start of `text`, or 0:
+/// table 3-7 of the Unicode standard, the same as RFC 3629 section 4.
+std::size_t sequence_length(std::string_view text) noexcept
+{
+    const auto at = [&](std::size_t i) {
+        return i < text.size() ? static_cast<unsigned char>(text[i]) : static_cast<unsigned char>(0);
+    };
+    const auto tail = [&](std::size_t i) { return within(at(i), 0x80, 0xBF); };
+    const auto lead = at(0);
+    if (within(lead, 0xC2, 0xDF)) return tail(1) ? 2 : 0;
+    if (within(lead, 0xE0, 0xEF)) {
+        const unsigned char low = lead == 0xE0 ? 0xA0 : 0x80;   // no overlong forms
+        const unsigned char high = lead == 0xED ? 0x9F : 0xBF;  // no surrogates
+        return within(at(1), low, high) && tail(2) ? 3 : 0;
+    }
+    if (within(lead, 0xF0, 0xF4)) {
+        const unsigned char low = lead == 0xF0 ? 0x90 : 0x80;
+        const unsigned char high = lead == 0xF4 ? 0x8F : 0xBF;  // nothing beyond U+10FFFF
+        return within(at(1), low, high) && tail(2) && tail(3) ? 4 : 0;
+    }
+    return 0;
+}
+
+/// RFC 8259 section 7: quotation mark, reverse solidus and U+0000 to U+001F must be escaped.
+void append_escape(std::string& out, char c)
+{
+    switch (c) {
+        case '"': out += "\\\""; return;
+        case '\\': out += "\\\\"; return;
+        case '\n': out += "\\n"; return;
+        case '\r': out += "\\r"; return;
+        case '\t': out += "\\t"; return;
+        default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c));
+    }
+}
+
+void append_string(std::string& out, std::string_view text)
+{
+    out += '"';
+    std::size_t clean = 0;  // where the run begins that is copied as it is
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const char c = text[at];
+        const bool ascii = static_cast<unsigned char>(c) < 0x80;
+        const auto length = ascii ? std::size_t{1} : sequence_length(text.substr(at, 4));
+        if (length != 0 && (!ascii || (c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20))) {
+            at += length;
+            continue;
+        }
+        out.append(text, clean, at - clean);
+        if (ascii)
+            append_escape(out, c);
+        else
+            out += "\xEF\xBF\xBD";
+        clean = ++at;
+    }
+    out.append(text, clean);
+    out += '"';
+}
+
+void append_time(std::string& out, std::chrono::system_clock::time_point time)
+{
+    const auto micros = std::chrono::floor<std::chrono::microseconds>(time);
+    const auto day = std::chrono::floor<std::chrono::days>(micros);
+    const std::chrono::year_month_day date(day);
+    const std::chrono::hh_mm_ss clock(micros - day);
+    fmt::format_to(std::back_inserter(out), "\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z\"",
+                   static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                   static_cast<unsigned>(date.day()), clock.hours().count(), clock.minutes().count(),
+                   clock.seconds().count(), clock.subseconds().count());
+}
+
+/// What tells the ids of one thread from all others: 40 random bits and a counter of 40 that begins
+/// anywhere. It is the thread's own, so that making an id takes no lock and no system call.
+struct id_source {
+    std::uint64_t origin;
+    std::uint64_t count;
+
+    id_source()
+    {
+        std::random_device random;
+        origin = (std::uint64_t{random()} << 32U | random()) & mask;
+        count = (std::uint64_t{random()} << 32U | random()) & mask;
+    }
+    static constexpr std::uint64_t mask = (std::uint64_t{1} << 40U) - 1;
+};
+
+}  // namespace
+
+void append_json(std::string& out, const event& event)
+{
+    out += "{\"id\":";
+    append_string(out, event.id);
+    out += ",\"time\":";
+    append_time(out, event.time);
+    out += ",\"data\":";
+    append_string(out, event.data);
+    out += '}';
+}
+
+bool is_utf8(std::string_view text) noexcept
+{
+    while (!text.empty()) {
+        const auto length = static_cast<unsigned char>(text.front()) < 0x80 ? 1 : sequence_length(text);
+        if (length == 0) return false;
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
+std::string make_id()
+{
+    static constexpr std::string_view alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";  // Crockford's base 32
+    thread_local id_source source;
+    source.count = (source.count + 1) & id_source::mask;
+
+    const auto since = std::chrono::system_clock::now().time_since_epoch();
+    const auto milliseconds =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+    // 48 bits of time, 40 of origin, 40 of the counter: 128 bits, five a character.
+    auto high = milliseconds << 16U | source.origin >> 24U;
+    auto low = source.origin << 40U | source.count;
+    std::string id(26, '0');
+    for (std::size_t i = id.size(); i-- > 0;) {
+        id[i] = alphabet[low & 31U];
+        low = low >> 5U | high << 59U;
+        high >>= 5U;
+    }
+    return id;
+}
+
+}  // namespace tracker

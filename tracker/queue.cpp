@@ -1,0 +1,274 @@
+#include "tracker/queue.hpp"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <cassert>
+#include <utility>
+
+namespace tracker {
+namespace asio = boost::asio;
+namespace {
+
+std::size_t size_of(const event& event) noexcept
+{
+    return event.id.size() + event.data.size();
+}
+
+}  // namespace
+
+queue::batch::batch(const options& options)
+{
+    events.reserve(options.batch_events);
+    woken_.reserve(options.batch_events);
+}
+
+queue::waiter::waiter(const lifecycle::executor& executor, event event, lifecycle::clock::time_point until)
+    : offered(std::move(event)), work(executor), alarm(executor, until)
+{}
+
+/// Takes a waiter off the line however its coroutine ends, also when a loop is destroyed under it.
+class queue::place_in_line {
+public:
+    place_in_line(queue& whose, waiter& who) noexcept : queue_(whose), waiter_(who) {}
+    ~place_in_line() { leave(); }
+    place_in_line(const place_in_line&) = delete;
+    place_in_line& operator=(const place_in_line&) = delete;
+
+    verdict leave() { return queue_.leave_line(waiter_); }
+
+private:
+    queue& queue_;
+    waiter& waiter_;
+};
+
+queue::queue(const options& options)
+    : options_(options), ring_(std::max<std::size_t>(options.queue_capacity, 1))
+{}
+
+queue::~queue()
+{
+    assert(line_.empty() && "a coroutine outlives the queue that it waits for");
+}
+
+bool queue::fits(const event& event) const noexcept
+{
+    // An event larger than the whole limit gets in alone.
+    return ring_.empty() || (!ring_.full() && bytes_ + size_of(event) <= options_.queue_bytes);
+}
+
+bool queue::worth_a_delivery() const noexcept
+{
+    return closed_ || ring_.full() || !line_.empty() || ring_.size() >= options_.batch_events ||
+           bytes_ >= std::min(options_.batch_bytes, options_.queue_bytes);
+}
+
+void queue::put(event& event)
+{
+    if (ring_.empty()) oldest_ = lifecycle::clock::now();
+    bytes_ += size_of(event);
+    ring_.push_back(std::move(event));
+    ++accepted_;
+}
+
+event queue::take_oldest()
+{
+    auto oldest = std::move(ring_.front());
+    ring_.pop_front();
+    bytes_ -= size_of(oldest);
+    return oldest;
+}
+
+verdict queue::try_push(event& event)
+{
+    bool wake_worker = false;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (closed_) return verdict::closed;
+        if (options_.overflow == overflow::drop_oldest) {
+            while (!fits(event)) {
+                take_oldest();
+                ++dropped_by_overflow_;
+            }
+        }
+        // Whoever comes while others wait for room stands behind them.
+        if (!fits(event) || !line_.empty()) return verdict::full;
+        put(event);
+        wake_worker = ring_.size() == 1 || worth_a_delivery();
+    }
+    if (wake_worker) arrived_.notify_one();
+    return verdict::accepted;
+}
+
+lifecycle::awaitable<verdict> queue::push(lifecycle::context context, event event, std::source_location where)
+{
+    const auto executor = co_await asio::this_coro::executor;
+    const waiter_ptr self(new waiter(executor, std::move(event), context.deadline()));
+    if (!stand_in_line(*self)) co_return self->answer;
+
+    place_in_line place(*this, *self);
+    // Runs on the thread that cancels, in its own constructor if the context has ended meanwhile: it may
+    // only post, and what it posts comes after the timer below has been started.
+    const lifecycle::context::on_cancel cancelled(context, [self] { wake(self); });
+    const lifecycle::context::waiting here(context, where);
+    auto woken = self->alarm.async_wait(asio::as_tuple(asio::deferred));
+    co_await std::move(woken);
+    co_return place.leave();
+}
+
+/// False, with the answer in `who`, when there is nothing to wait for.
+bool queue::stand_in_line(waiter& who)
+{
+    bool waits = false;
+    {
+        const std::scoped_lock lock(mutex_);
+        waits = !closed_ && (!line_.empty() || !fits(who.offered));
+        if (waits) {
+            line_.push_back(who);
+        }
+        else if (closed_) {
+            who.answer = verdict::closed;
+        }
+        else {
+            put(who.offered);
+            who.answer = verdict::accepted;
+        }
+    }
+    arrived_.notify_one();  // a worker that lets a batch grow does not while someone waits for room
+    return waits;
+}
+
+verdict queue::leave_line(waiter& who)
+{
+    const std::scoped_lock lock(mutex_);
+    // Still in line: woken by the deadline or a cancel. Those behind it need no look: the ring is not
+    // empty, or the first in line would be in it, so a worker comes by and lets them in.
+    if (who.is_linked()) line_.erase(line_.iterator_to(who));
+    return who.answer;
+}
+
+void queue::wake(waiter_ptr who)
+{
+    const auto executor = who->alarm.get_executor();
+    // The reference goes along: the loop's thread drops the last one, and with it the timer.
+    asio::post(executor, [who = std::move(who)] { who->alarm.cancel(); });
+}
+
+void queue::admit(std::vector<waiter_ptr>& woken)
+{
+    // Whom `woken` has no room for comes with the next batch.
+    while (!line_.empty() && woken.size() < woken.capacity() && fits(line_.front().offered)) {
+        auto& first = line_.front();
+        line_.pop_front();
+        put(first.offered);
+        first.answer = verdict::accepted;
+        woken.emplace_back(&first);
+    }
+}
+
+bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock)
+{
+    for (;;) {
+        if (ring_.empty()) {
+            if (closed_) return false;
+            arrived_.wait(lock);
+            continue;
+        }
+        const auto due = oldest_ + options_.batch_age;
+        if (worth_a_delivery() || lifecycle::clock::now() >= due) return true;
+        arrived_.wait_until(lock, due);
+    }
+}
+
+bool queue::take(batch& into)
+{
+    into.events.clear();
+    into.woken_.clear();
+    bool more = false;
+    {
+        std::unique_lock lock(mutex_);
+        if (!wait_for_batch(lock)) return false;
+        std::size_t bytes = 0;
+        do {
+            bytes += size_of(ring_.front());
+            into.events.push_back(take_oldest());
+        } while (!ring_.empty() && into.events.size() < options_.batch_events &&
+                 bytes + size_of(ring_.front()) <= options_.batch_bytes);
+        in_hand_ += into.events.size();
+        admit(into.woken_);
+        more = !ring_.empty();
+    }
+    if (more) arrived_.notify_one();
+    for (auto& who : into.woken_) wake(std::move(who));
+    into.woken_.clear();
+    return true;
+}
+
+void queue::settle(const batch& taken, outcome how)
+{
+    const std::scoped_lock lock(mutex_);
+    in_hand_ -= taken.events.size();
+    auto& column = how == outcome::delivered ? delivered_ : dropped_at_deadline_;
+    column += taken.events.size();
+}
+
+void queue::close()
+{
+    std::vector<waiter_ptr> woken;
+    woken.reserve(64);
+    do {
+        woken.clear();
+        {
+            const std::scoped_lock lock(mutex_);
+            closed_ = true;
+            while (!line_.empty() && woken.size() < woken.capacity()) {
+                line_.front().answer = verdict::closed;
+                woken.emplace_back(&line_.front());
+                line_.pop_front();
+            }
+        }
+        for (auto& who : woken) wake(std::move(who));
+    } while (!woken.empty());
+    arrived_.notify_all();
+    closing_.notify_all();
+}
+
+bool queue::closed() const
+{
+    const std::scoped_lock lock(mutex_);
+    return closed_;
+}
+
+void queue::pause_while_open(lifecycle::clock::time_point when)
+{
+    std::unique_lock lock(mutex_);
+    closing_.wait_until(lock, when, [&] { return closed_; });
+}
+
+tracker::account queue::account() const
+{
+    tracker::account account;
+    const std::scoped_lock lock(mutex_);
+    account.accepted = accepted_;
+    account.delivered = delivered_;
+    account.queued = ring_.size() + in_hand_;
+    if (dropped_by_overflow_ > 0) account.dropped["overflow"] = dropped_by_overflow_;
+    if (dropped_at_deadline_ > 0) account.dropped["deadline"] = dropped_at_deadline_;
+    return account;
+}
+
+std::size_t queue::depth() const
+{
+    const std::scoped_lock lock(mutex_);
+    return ring_.size();
+}
+
+std::size_t queue::waiting() const
+{
+    const std::scoped_lock lock(mutex_);
+    return line_.size();
+}
+
+}  // namespace tracker

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <spdlog/fwd.h>
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "tracker/event.hpp"
+#include "tracker/options.hpp"
+
+namespace tracker {
+
+/// Where events go.
+///
+/// Threads: `deliver` is called by one worker at a time, on the worker's thread, and may block;
+/// `reopen` and `name` are safe from any thread. The sink must outlive the tracker.
+class sink {
+public:
+    virtual ~sink() = default;
+    sink() = default;
+    sink(const sink&) = delete;
+    sink& operator=(const sink&) = delete;
+
+    /// Delivers the batch whole, or throws with the reason in one line. What it threw at is tried again
+    /// as it is, so lines may arrive twice but never not at all; between two tries of a batch there
+    /// may be another one when there are several workers.
+    virtual void deliver(std::span<const event> batch) = 0;
+
+    /// Opens files again before the next batch (log rotation). Never blocks.
+    virtual void reopen() {}
+    virtual std::string_view name() const noexcept = 0;
+};
+
+/// The sink that `options.sink` names; `log` must outlive it. Throws std::runtime_error with one line
+/// that says what to do when it cannot be had (directory not writable, locked by another process).
+std::unique_ptr<sink> make_sink(const options& options, spdlog::logger& log);
+
+}  // namespace tracker
