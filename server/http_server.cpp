@@ -151,7 +151,7 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
         std::unique_lock lock(s.mutex);
         s.changed.wait(lock, token, [&s] { return s.failure != nullptr; });
     }
-    s.accepting->close_last([&s] {
+    s.accepting->close_last(s.how == at_stop::close, [&s] {
         const std::scoped_lock lock(s.mutex);
         s.listener_closed = true;
         s.changed.notify_all();

@@ -145,10 +145,11 @@ lifecycle::awaitable<> listener::run()
     co_await std::move(last);
 }
 
-void listener::close_last(std::function<void()> closed)
+void listener::close_last(bool at_once, std::function<void()> closed)
 {
-    asio::post(loops_.front()->context(), [this, closed = std::move(closed)] {
+    asio::post(loops_.front()->context(), [this, at_once, closed = std::move(closed)] {
         closed_ = closed;
+        at_once_ = at_once;
         closing_ = true;
         boost::system::error_code ignored;
         acceptor_->cancel(ignored);
@@ -159,7 +160,7 @@ void listener::close_last(std::function<void()> closed)
 lifecycle::awaitable<> listener::let_in_the_last()
 {
     const bool busy = clock::now() - last_accepted_ < std::chrono::seconds(1);
-    if (busy) {
+    if (busy && !at_once_) {
         socket_.turn_away_newcomers();
         pause_.expires_after(handshake);
         auto pausing = pause_.async_wait(quietly);

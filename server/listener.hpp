@@ -50,8 +50,8 @@ public:
 
     /// Closes without losing who stands in the queue: closing a listening socket resets its whole
     /// accept queue, so newcomers are turned away first, then everybody is let in. `closed` is called
-    /// when that is done. Safe from any thread.
-    void close_last(std::function<void()> closed);
+    /// when that is done. `at_once` leaves that out. Safe from any thread.
+    void close_last(bool at_once, std::function<void()> closed);
 
 private:
     enum class result { accepted, empty, no_room };
@@ -70,6 +70,7 @@ private:
     std::unique_ptr<boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, lifecycle::executor>> acceptor_;
     std::function<void()> closed_;
     bool closing_ = false;
+    bool at_once_ = false;
     int reserve_ = -1;  ///< given up to answer 503 when there are no descriptors left
     lifecycle::clock::time_point last_accepted_{};
 };

@@ -65,9 +65,9 @@ void loop::adopt(int descriptor, asio::ip::tcp::endpoint peer)
         if (closing_ || ended_) return;  // the socket closes itself
         auto made = std::make_unique<connection>(*this, std::move(socket), peer);
         auto* const one = made.get();
+        if (stopping()) account_.accepted_after.add();  // before it is among those that the stop found open
         idle_.push_back(*one);
         ++idle_count_;
-        if (stopping()) account_.accepted_after.add();
         account_.accepted.add();
         account_.open.add();
         tasks_.spawn(std::move(made), one->run());

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "lifecycle/task_group.hpp"
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/circular_buffer.hpp>
 #include <boost/intrusive/list.hpp>
@@ -12,6 +11,7 @@
 #include <mutex>
 #include <source_location>
 #include <vector>
+#include "lifecycle/task_group.hpp"
 
 #include "lifecycle/context.hpp"
 #include "tracker/account.hpp"

@@ -27,7 +27,7 @@ namespace fakes {
 
 using lifecycle::clock;
 
-inline constexpr auto patience = 20s;  ///< a test that has to wait for so long has failed
+inline constexpr std::chrono::seconds patience{20};  ///< a test that has to wait for so long has failed
 
 /// Looks until `condition` holds; for states that nobody announces. False when it never did.
 template <class Condition>
@@ -169,9 +169,9 @@ struct running_tracker {
 inline tracker::options prompt()
 {
     tracker::options options;
-    options.batch_age = 0ms;
-    options.retry_initial = 0ms;
-    options.retry_max = 1ms;
+    options.batch_age = {};
+    options.retry_initial = {};
+    options.retry_max = std::chrono::milliseconds(1);
     return options;
 }
 

@@ -195,6 +195,13 @@ TEST(Queue, WakesAWorkerThatWaitsForTheFirstEvent)
     EXPECT_EQ(result.get(), strings{"a"});
 }
 
+TEST(Queue, DoesNotPauseOnceItIsClosed)
+{
+    queue queue(room_for(1));
+    queue.close();
+    queue.pause_while_open(fakes::clock::now() + 24h);  // would not come back in the time of a test
+}
+
 TEST(Queue, KeepsTheLawAtEveryStep)
 {
     auto options = room_for(4);
