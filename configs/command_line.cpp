@@ -13,8 +13,7 @@ namespace {
 
 using action = command::action;
 
-std::string footer()
-{
+std::string footer() {
     return fmt::format(
         "Each setting can also be given in the file, as a key of that name, and in the environment, as "
         "{}APP_PORT\n"
@@ -26,8 +25,7 @@ std::string footer()
 /// The options that are there, and what has been said with them.
 class parser {
 public:
-    parser()
-    {
+    parser() {
         app_.set_help_flag();  // ours does not end the parsing
         app_.allow_extras();   // so that all are found, not the first
         app_.get_formatter()->column_width(38);
@@ -35,8 +33,7 @@ public:
         flag(action::help, "-h,--help", "print this and exit");
         flag(action::version, "--version", "print version and revision and exit");
         flag(action::check, "--check-config", "check all settings, print each with its place, and exit");
-        option(action::probe, "--probe", "livez|readyz",
-               "ask the running service: exit with 0 for yes, 1 for no");
+        option(action::probe, "--probe", "livez|readyz", "ask the running service: exit with 0 for yes, 1 for no");
         option(action::spool_dump, "--spool-dump", "DIR", "print the events in a spool and exit");
         const std::string about_file = "TOML file with settings";
         file_ = app_.add_option("--config", about_file)->type_name("FILE");
@@ -44,8 +41,7 @@ public:
         for (auto* every : app_.get_options()) every->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
 
-    command read(const std::vector<std::string>& arguments)
-    {
+    command read(const std::vector<std::string>& arguments) {
         parse(arguments);
         for (const auto& [to, from] : settings_)
             for (const auto& text : from->results()) value(*to, text);
@@ -57,26 +53,22 @@ public:
     }
 
 private:
-    void flag(action what, const std::string& name, const std::string& help)
-    {
+    void flag(action what, const std::string& name, const std::string& help) {
         actions_.emplace_back(what, app_.add_flag(name, help));
     }
 
-    void option(action what, const std::string& name, const std::string& type, const std::string& help)
-    {
+    void option(action what, const std::string& name, const std::string& type, const std::string& help) {
         actions_.emplace_back(what, app_.add_option(name, help)->type_name(type));
     }
 
-    void add(const setting& one)
-    {
+    void add(const setting& one) {
         const auto standard = one.default_text();
         const auto shown = standard.empty() ? "empty" : standard;
         const std::string help = fmt::format("{} ({}) [{}]", one.help, one.allowed, shown);
         settings_.emplace_back(&one, app_.add_option(one.flag(), help)->group("Settings"));
     }
 
-    void parse(const std::vector<std::string>& arguments)
-    {
+    void parse(const std::vector<std::string>& arguments) {
         std::vector<std::string> reversed;  // as CLI11 wants them
         for (const auto& argument : arguments) {
             // CLI11 takes the next argument for the value of `--name=`.
@@ -88,14 +80,12 @@ private:
         std::ranges::reverse(reversed);
         try {
             app_.parse(reversed);
-        }
-        catch (const CLI::ParseError& error) {
+        } catch (const CLI::ParseError& error) {
             fault(error.what());  // such as a last option without its value
         }
     }
 
-    void value(const setting& to, const std::string& text)
-    {
+    void value(const setting& to, const std::string& text) {
         assignment given{.to = &to, .text = text, .place = to.flag()};
         if (text.starts_with("--")) {  // the next option, taken for a value that was forgotten
             given.text = fmt::format("no value but {}", in_quotes(text));
@@ -104,8 +94,7 @@ private:
         result_.flags.values.push_back(std::move(given));
     }
 
-    void unknown(const std::string& text)
-    {
+    void unknown(const std::string& text) {
         const auto name = text.substr(0, text.find('='));
         if (!name.starts_with('-')) return fault(fmt::format("{}: no such argument", in_quotes(text)));
         std::vector<std::string> names;
@@ -114,13 +103,11 @@ private:
                           nearest(name, names)));
     }
 
-    void choose_action()
-    {
+    void choose_action() {
         for (const auto& [what, from] : actions_) {
             if (from->count() == 0) continue;
             if (result_.what == action::help || result_.what == action::version) return;
-            if (result_.what != action::run)
-                fault(fmt::format("{}: only one such flag at a time", from->get_name()));
+            if (result_.what != action::run) fault(fmt::format("{}: only one such flag at a time", from->get_name()));
             result_.what = what;
             result_.argument = from->results().back();
         }
@@ -140,9 +127,6 @@ private:
 
 }  // namespace
 
-command read_command_line(const std::vector<std::string>& arguments)
-{
-    return parser().read(arguments);
-}
+command read_command_line(const std::vector<std::string>& arguments) { return parser().read(arguments); }
 
 }  // namespace configs

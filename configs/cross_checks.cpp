@@ -17,8 +17,7 @@ constexpr std::string_view grace_variable = "TERMINATION_GRACE_SECONDS";
 constexpr auto debug_and_report = 100ms;  // what the stop needs after the tracker's share
 
 /// An address as IPv6 has it, IPv4 mapped (RFC 4291, section 2.5.5.2), so that the two compare.
-in6_addr mapped(const std::string& literal)
-{
+in6_addr mapped(const std::string& literal) {
     in6_addr address;
     if (::inet_pton(AF_INET6, literal.c_str(), &address) == 1) return address;
     ::inet_pton(AF_INET6, ("::ffff:" + literal).c_str(), &address);
@@ -26,8 +25,7 @@ in6_addr mapped(const std::string& literal)
 }
 
 /// Whether a socket bound to one keeps the other from the same port. `::` is dual stack.
-bool overlap(const std::string& left, const std::string& right)
-{
+bool overlap(const std::string& left, const std::string& right) {
     const auto any4 = mapped("0.0.0.0");
     const auto covers = [&](const in6_addr& wide, const in6_addr& other) {
         if (IN6_IS_ADDR_UNSPECIFIED(&wide)) return true;
@@ -41,31 +39,28 @@ bool overlap(const std::string& left, const std::string& right)
 class cross_checker {
 public:
     cross_checker(const config& values, const places& origin, const std::set<std::string>& wrong)
-        : values_(values), origin_(origin), wrong_(wrong)
-    {}
+        : values_(values), origin_(origin), wrong_(wrong) {}
 
-    void budget_holds_its_phases()
-    {
+    void budget_holds_its_phases() {
         const auto& s = values_.shutdown;
         const auto least = s.lame_duck + s.idle_grace + s.flush + debug_and_report;
         if (s.budget >= least ||
             !known({"shutdown.budget", "shutdown.lame_duck", "shutdown.idle_grace", "shutdown.flush"}))
             return;
         fault("{} is too short for {}, {}, {} and {} for debug server and report: allowed is at least {}",
-              show("shutdown.budget"), show("shutdown.lame_duck"), show("shutdown.idle_grace"),
-              show("shutdown.flush"), format_duration(debug_and_report), format_duration(least));
+              show("shutdown.budget"), show("shutdown.lame_duck"), show("shutdown.idle_grace"), show("shutdown.flush"),
+              format_duration(debug_and_report), format_duration(least));
     }
 
     /// Kubernetes kills at the end of its grace period, whatever our budget says.
-    void budget_fits(const environment& variables)
-    {
+    void budget_fits(const environment& variables) {
         const auto given = variables.find(grace_variable);
         if (given == variables.end()) return;
         const auto seconds = parse_number(given->second);
         constexpr std::uint64_t most = 86'400;
         if (!seconds || *seconds == 0 || *seconds > most)
-            return fault("{} = {}: allowed is a whole number from 1 to {}", grace_variable,
-                         in_quotes(given->second), most);
+            return fault("{} = {}: allowed is a whole number from 1 to {}", grace_variable, in_quotes(given->second),
+                         most);
         const auto grace = std::chrono::seconds(*seconds);
         if (values_.shutdown.budget <= grace || !known({"shutdown.budget"})) return;
         fault("{} is longer than {}: allowed is at most {}", show("shutdown.budget"), grace_variable,
@@ -74,30 +69,25 @@ public:
 
     /// Only when somebody asked for the target's limit: with a smaller limit for the head alone the
     /// head is refused first, and nothing is wrong.
-    void target_fits_head()
-    {
+    void target_fits_head() {
         const auto& app = values_.app;
-        if (app.max_target_bytes <= app.max_header_bytes ||
-            !known({"app.max_target_bytes", "app.max_header_bytes"}) ||
+        if (app.max_target_bytes <= app.max_header_bytes || !known({"app.max_target_bytes", "app.max_header_bytes"}) ||
             origin_.find("app.max_target_bytes")->second == "built-in")
             return;
-        fault("{} does not fit {}: allowed is at most {}", show("app.max_target_bytes"),
-              show("app.max_header_bytes"), format_size(app.max_header_bytes));
+        fault("{} does not fit {}: allowed is at most {}", show("app.max_target_bytes"), show("app.max_header_bytes"),
+              format_size(app.max_header_bytes));
     }
 
-    void servers_do_not_collide()
-    {
+    void servers_do_not_collide() {
         const auto& [app, debug] = std::tie(values_.app, values_.debug);
         if (app.port == 0 || app.port != debug.port ||
-            !known({"app.port", "debug.port", "app.address", "debug.address"}) ||
-            !overlap(app.address, debug.address))
+            !known({"app.port", "debug.port", "app.address", "debug.address"}) || !overlap(app.address, debug.address))
             return;
         fault("{} and {} are the same on {} and {}: allowed are different ports, or 0 for any free one",
               show("app.port"), show("debug.port"), show("app.address"), show("debug.address"));
     }
 
-    void retry_grows()
-    {
+    void retry_grows() {
         if (values_.tracker.retry_initial <= values_.tracker.retry_max ||
             !known({"tracker.retry_initial", "tracker.retry_max"}))
             return;
@@ -108,20 +98,17 @@ public:
     std::vector<std::string> faults() { return std::move(faults_); }
 
 private:
-    bool known(std::initializer_list<const char*> keys) const
-    {
+    bool known(std::initializer_list<const char*> keys) const {
         return std::ranges::none_of(keys, [this](const char* key) { return wrong_.contains(key); });
     }
 
     /// `app.port = 8080 (built-in)`
-    std::string show(std::string_view key) const
-    {
+    std::string show(std::string_view key) const {
         return fmt::format("{} = {} ({})", key, find_setting(key)->toml(values_), origin_.find(key)->second);
     }
 
     template <class... Values>
-    void fault(fmt::format_string<Values...> form, Values&&... values)
-    {
+    void fault(fmt::format_string<Values...> form, Values&&... values) {
         faults_.push_back(fmt::format(form, std::forward<Values>(values)...));
     }
 
@@ -133,9 +120,8 @@ private:
 
 }  // namespace
 
-std::vector<std::string> cross_faults(const config& values, const places& origin,
-                                      const environment& variables, const std::set<std::string>& wrong)
-{
+std::vector<std::string> cross_faults(const config& values, const places& origin, const environment& variables,
+                                      const std::set<std::string>& wrong) {
     cross_checker check(values, origin, wrong);
     check.budget_holds_its_phases();
     check.budget_fits(variables);

@@ -22,25 +22,18 @@ using form = setting::form;
 /// Joins a field of config with how its text is read and written.
 template <class Field, class Parse, class Print>
 setting make(std::string_view key, std::string_view help, std::string_view allowed, form written, Field field,
-             const Parse& parse, const Print& print)
-{
+             const Parse& parse, const Print& print) {
     const auto set = [field, parse](config& to, std::string_view text) {
         auto value = parse(text);
         if (value) field(to) = std::move(*value);
         return value.has_value();
     };
     const auto get = [field, print](const config& from) { return std::string(print(field(from))); };
-    return {.key = key,
-            .help = help,
-            .allowed = std::string(allowed),
-            .written = written,
-            .set = set,
-            .get = get};
+    return {.key = key, .help = help, .allowed = std::string(allowed), .written = written, .set = set, .get = get};
 }
 
 template <class T, class Parse>
-auto in_range(Parse parse, T low, T high)
-{
+auto in_range(Parse parse, T low, T high) {
     return [=](std::string_view text) -> std::optional<T> {
         const auto value = parse(text);
         if (!value || std::cmp_less(*value, low) || std::cmp_greater(*value, high)) return std::nullopt;
@@ -52,9 +45,7 @@ template <class Field>
 using type_of = std::remove_cvref_t<std::invoke_result_t<Field, config&>>;
 
 template <class Field>
-setting number(std::string_view key, std::string_view help, Field field, std::uint64_t low,
-               std::uint64_t high)
-{
+setting number(std::string_view key, std::string_view help, Field field, std::uint64_t low, std::uint64_t high) {
     using T = type_of<Field>;
     return make(key, help, fmt::format("a whole number from {} to {}", low, high), form::bare, field,
                 in_range(parse_number, static_cast<T>(low), static_cast<T>(high)),
@@ -62,28 +53,24 @@ setting number(std::string_view key, std::string_view help, Field field, std::ui
 }
 
 template <class Field>
-setting size(std::string_view key, std::string_view help, Field field, std::size_t low, std::size_t high)
-{
-    return make(key, help, fmt::format("a size from {} to {}", format_size(low), format_size(high)),
-                form::measure, field, in_range(parse_size, low, high), format_size);
+setting size(std::string_view key, std::string_view help, Field field, std::size_t low, std::size_t high) {
+    return make(key, help, fmt::format("a size from {} to {}", format_size(low), format_size(high)), form::measure,
+                field, in_range(parse_size, low, high), format_size);
 }
 
 template <class Field>
 setting duration(std::string_view key, std::string_view help, Field field, milliseconds low,
-                 milliseconds high = std::chrono::hours{24})
-{
+                 milliseconds high = std::chrono::hours{24}) {
     const auto parse = [=](std::string_view text) {
         const auto value = parse_duration(text);
         return value && *value >= low && *value <= high ? value : std::nullopt;
     };
-    return make(key, help,
-                fmt::format("a duration from {} to {}", format_duration(low), format_duration(high)),
+    return make(key, help, fmt::format("a duration from {} to {}", format_duration(low), format_duration(high)),
                 form::measure, field, parse, format_duration);
 }
 
 template <class Field>
-setting boolean(std::string_view key, std::string_view help, Field field)
-{
+setting boolean(std::string_view key, std::string_view help, Field field) {
     const auto parse = [](std::string_view text) -> std::optional<bool> {
         if (text != "true" && text != "false") return std::nullopt;
         return text == "true";
@@ -94,9 +81,7 @@ setting boolean(std::string_view key, std::string_view help, Field field)
 
 /// A string field that takes what `accept` does.
 template <class Field, class Accept>
-setting text(std::string_view key, std::string_view help, std::string_view allowed, Field field,
-             Accept accept)
-{
+setting text(std::string_view key, std::string_view help, std::string_view allowed, Field field, Accept accept) {
     const auto parse = [accept](std::string_view given) {
         return accept(given) ? std::optional<std::string>(given) : std::nullopt;
     };
@@ -104,27 +89,23 @@ setting text(std::string_view key, std::string_view help, std::string_view allow
 }
 
 template <class Field>
-setting address(std::string_view key, std::string_view help, Field field)
-{
+setting address(std::string_view key, std::string_view help, Field field) {
     return text(key, help, "an IP address, not a name", field, is_address);
 }
 
 template <class Field>
-setting file(std::string_view key, std::string_view help, Field field)
-{
+setting file(std::string_view key, std::string_view help, Field field) {
     return text(key, help, "a path, or empty for none", field, is_text);
 }
 
 template <class Field>
-setting host_names(std::string_view key, std::string_view help, Field field)
-{
+setting host_names(std::string_view key, std::string_view help, Field field) {
     const auto parse = [](std::string_view given) {
         auto names = split_list(given);
         return std::ranges::all_of(names, is_host_name) ? std::optional(std::move(names)) : std::nullopt;
     };
-    return make(
-        key, help, "host names without port, separated by commas", form::list, field, parse,
-        [](const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ",")); });
+    return make(key, help, "host names without port, separated by commas", form::list, field, parse,
+                [](const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ",")); });
 }
 
 /// The names that a field's values go by; only what is listed can be chosen.
@@ -132,8 +113,7 @@ template <class T>
 using choices = std::vector<std::pair<std::string, T>>;
 
 template <class Field>
-setting choice(std::string_view key, std::string_view help, Field field, const choices<type_of<Field>>& among)
-{
+setting choice(std::string_view key, std::string_view help, Field field, const choices<type_of<Field>>& among) {
     std::string names;
     for (const auto& one : among) names += (names.empty() ? "" : ", ") + one.first;
     const auto parse = [among](std::string_view name) -> std::optional<type_of<Field>> {
@@ -150,8 +130,7 @@ setting choice(std::string_view key, std::string_view help, Field field, const c
 }
 
 template <class Field>
-setting word(std::string_view key, std::string_view help, Field field, const std::vector<std::string>& among)
-{
+setting word(std::string_view key, std::string_view help, Field field, const std::vector<std::string>& among) {
     choices<std::string> pairs;
     for (const auto& one : among) pairs.emplace_back(one, one);
     return choice(key, help, field, pairs);

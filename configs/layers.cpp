@@ -8,8 +8,7 @@
 
 namespace configs {
 
-environment environment_of(const char* const* variables)
-{
+environment environment_of(const char* const* variables) {
     environment result;
     for (; *variables != nullptr; ++variables) {
         const std::string_view one(*variables);
@@ -19,8 +18,7 @@ environment environment_of(const char* const* variables)
     return result;
 }
 
-layer read_environment(const environment& variables)
-{
+layer read_environment(const environment& variables) {
     std::map<std::string, const setting*> known;
     std::vector<std::string> names;
     for (const auto& one : settings()) {
@@ -32,8 +30,7 @@ layer read_environment(const environment& variables)
         if (!name.starts_with(variable_prefix)) continue;
         if (const auto found = known.find(name); found != known.end()) {
             result.values.push_back({.to = found->second, .text = text, .place = name});
-        }
-        else {
+        } else {
             const auto closest = nearest(name, names);
             result.warnings.push_back(fmt::format("{}: no such setting, ignored; the nearest is {} ({})",
                                                   is_text(name) ? name : in_quotes(name), closest,
@@ -43,14 +40,12 @@ layer read_environment(const environment& variables)
     return result;
 }
 
-const setting* find_setting(std::string_view key)
-{
+const setting* find_setting(std::string_view key) {
     const auto found = std::ranges::find(settings(), key, &setting::key);
     return found == settings().end() ? nullptr : &*found;
 }
 
-std::string fault_of(const assignment& wrong)
-{
+std::string fault_of(const assignment& wrong) {
     constexpr std::size_t longest = 100;  // a fault is one line
     const std::string_view text(wrong.text);
     std::string value = wrong.readable ? in_quotes(text.substr(0, longest)) : wrong.text;

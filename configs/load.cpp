@@ -6,16 +6,14 @@ namespace configs {
 namespace {
 
 /// Lays one place over what is there. What is not allowed leaves the value of the place before.
-void lay(const layer& over, loaded& to, std::set<std::string>& wrong)
-{
+void lay(const layer& over, loaded& to, std::set<std::string>& wrong) {
     to.faults.insert(to.faults.end(), over.faults.begin(), over.faults.end());
     to.warnings.insert(to.warnings.end(), over.warnings.begin(), over.warnings.end());
     for (const auto& given : over.values) {
         const std::string key(given.to->key);
         if (given.readable && given.to->set(to.values, given.text)) {
             to.origin[key] = given.place;
-        }
-        else {
+        } else {
             to.faults.push_back(fault_of(given));
             wrong.insert(key);
         }
@@ -24,8 +22,7 @@ void lay(const layer& over, loaded& to, std::set<std::string>& wrong)
 
 }  // namespace
 
-loaded load(const command& line, const environment& variables)
-{
+loaded load(const command& line, const environment& variables) {
     loaded result;
     std::set<std::string> wrong;
     for (const auto& one : settings()) result.origin.emplace(one.key, "built-in");
@@ -38,8 +35,7 @@ loaded load(const command& line, const environment& variables)
     return result;
 }
 
-std::vector<row> rows(const loaded& from, std::span<const setting> table)
-{
+std::vector<row> rows(const loaded& from, std::span<const setting> table) {
     std::vector<row> all;
     for (const auto& one : table)
         all.push_back({.key = std::string(one.key),
@@ -49,17 +45,14 @@ std::vector<row> rows(const loaded& from, std::span<const setting> table)
     return all;
 }
 
-std::string to_toml(const loaded& from, std::span<const setting> table)
-{
+std::string to_toml(const loaded& from, std::span<const setting> table) {
     std::string text;
     for (const auto& one : table)
-        text +=
-            fmt::format("{} = {}  # {}\n", one.key, one.toml(from.values), from.origin.find(one.key)->second);
+        text += fmt::format("{} = {}  # {}\n", one.key, one.toml(from.values), from.origin.find(one.key)->second);
     return text;
 }
 
-std::vector<change> changes(const config& before, const config& after, std::span<const setting> table)
-{
+std::vector<change> changes(const config& before, const config& after, std::span<const setting> table) {
     std::vector<change> all;
     for (const auto& one : table)
         if (one.get(before) != one.get(after))

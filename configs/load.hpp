@@ -49,11 +49,10 @@ struct change {
     bool reloadable;  ///< false: it needs a new start
 };
 
-std::vector<change> changes(const config& before, const config& after,
-                            std::span<const setting> table = settings());
+std::vector<change> changes(const config& before, const config& after, std::span<const setting> table = settings());
 
 /// What must fit together; one line for each fault. Looks at nothing that a key in `wrong` has part in.
-std::vector<std::string> cross_faults(const config& values, const places& origin,
-                                      const environment& variables, const std::set<std::string>& wrong);
+std::vector<std::string> cross_faults(const config& values, const places& origin, const environment& variables,
+                                      const std::set<std::string>& wrong);
 
 }  // namespace configs

@@ -10,8 +10,7 @@ constexpr std::uint64_t million = 1'000'000;
 constexpr std::uint64_t kibi = 1024;
 constexpr std::uint64_t mebi = 1024 * kibi;
 
-setting reloadable(setting from)
-{
+setting reloadable(setting from) {
     from.reloadable = true;
     return from;
 }
@@ -20,8 +19,7 @@ setting reloadable(setting from)
 #define FIELD(path) ([](auto& all) -> auto& { return all.path; })
 
 /// Written once: whoever copies the skeleton adds a member to an options struct and a row here.
-std::vector<setting> make_table()
-{
+std::vector<setting> make_table() {
     using namespace std::chrono_literals;
     using namespace kinds;
     using tracker::durability;
@@ -32,19 +30,17 @@ std::vector<setting> make_table()
         address("app.address", "where the application server listens; :: is dual stack", FIELD(app.address)),
         number("app.port", "port of the application server; 0: any free one", FIELD(app.port), 0, 65'535),
         boolean("app.reuse_port", "SO_REUSEPORT, for overlapping generations", FIELD(app.reuse_port)),
-        number("app.threads", "event loops; 0: the smaller of CPU affinity and cgroup quota",
-               FIELD(app.threads), 0, 256),
-        number("app.max_connections", "at the limit the connection idle longest makes room",
-               FIELD(app.max_connections), 1, million),
-        number("app.max_in_flight", "requests in handlers at one time; above: 503", FIELD(app.max_in_flight),
+        number("app.threads", "event loops; 0: the smaller of CPU affinity and cgroup quota", FIELD(app.threads), 0,
+               256),
+        number("app.max_connections", "at the limit the connection idle longest makes room", FIELD(app.max_connections),
                1, million),
-        duration("app.header_timeout", "for a whole head, the first one from accept",
-                 FIELD(app.header_timeout), 1ms),
+        number("app.max_in_flight", "requests in handlers at one time; above: 503", FIELD(app.max_in_flight), 1,
+               million),
+        duration("app.header_timeout", "for a whole head, the first one from accept", FIELD(app.header_timeout), 1ms),
         duration("app.body_timeout", "for a whole body", FIELD(app.body_timeout), 1ms),
         duration("app.write_timeout", "for a response that makes no progress", FIELD(app.write_timeout), 1ms),
         duration("app.idle_timeout", "between two requests", FIELD(app.idle_timeout), 1ms),
-        duration("app.request_timeout", "deadline of a handler; 504 when it passes",
-                 FIELD(app.request_timeout), 1ms),
+        duration("app.request_timeout", "deadline of a handler; 504 when it passes", FIELD(app.request_timeout), 1ms),
         size("app.max_header_bytes", "a whole head; above: 431", FIELD(app.max_header_bytes), 256, mebi),
         size("app.max_target_bytes", "the request target; above: 414", FIELD(app.max_target_bytes), 1, mebi),
         size("app.max_body_bytes", "a whole body; above: 413", FIELD(app.max_body_bytes), 0, kibi * mebi),
@@ -52,39 +48,32 @@ std::vector<setting> make_table()
 
         address("debug.address", "where the debug server listens", FIELD(debug.address)),
         number("debug.port", "port of the debug server; 0: any free one", FIELD(debug.port), 0, 65'535),
-        host_names("debug.allowed_hosts",
-                   "Host values that may change something, besides IP addresses and localhost",
+        host_names("debug.allowed_hosts", "Host values that may change something, besides IP addresses and localhost",
                    FIELD(debug.allowed_hosts)),
 
-        duration("shutdown.budget", "the whole stop, from the signal to the exit", FIELD(shutdown.budget),
-                 1ms),
+        duration("shutdown.budget", "the whole stop, from the signal to the exit", FIELD(shutdown.budget), 1ms),
         duration("shutdown.lame_duck", "readiness is 503 and everything still served, for at least this long",
                  FIELD(shutdown.lame_duck), 0ms),
         duration("shutdown.idle_grace", "how long an idle connection may still bring a last request",
                  FIELD(shutdown.idle_grace), 0ms),
-        duration("shutdown.flush", "the share of the budget that only the tracker may use",
-                 FIELD(shutdown.flush), 0ms),
+        duration("shutdown.flush", "the share of the budget that only the tracker may use", FIELD(shutdown.flush), 0ms),
         file("shutdown.report", "gets the shutdown report", FIELD(shutdown.report)),
 
         word("tracker.sink", "where events go", FIELD(tracker.sink), {"file", "stdout", "none"}),
-        number("tracker.queue_capacity", "events that wait at one time", FIELD(tracker.queue_capacity), 1,
-               million),
+        number("tracker.queue_capacity", "events that wait at one time", FIELD(tracker.queue_capacity), 1, million),
         choice("tracker.overflow", "what a full queue does with one more event", FIELD(tracker.overflow),
-               {{"block", overflow::block},
-                {"reject", overflow::reject},
-                {"drop_oldest", overflow::drop_oldest}}),
+               {{"block", overflow::block}, {"reject", overflow::reject}, {"drop_oldest", overflow::drop_oldest}}),
         choice("tracker.durability", "what an accepted event survives: memory, an orderly stop",
                FIELD(tracker.durability), {{"memory", durability::memory}}),
-        text("tracker.directory", "where the file sink writes events.jsonl", "a path",
-             FIELD(tracker.directory), [](std::string_view path) { return !path.empty() && is_text(path); }),
+        text("tracker.directory", "where the file sink writes events.jsonl", "a path", FIELD(tracker.directory),
+             [](std::string_view path) { return !path.empty() && is_text(path); }),
         number("tracker.workers", "threads that deliver; above 1 the order of events is not kept",
                FIELD(tracker.workers), 1, 64),
-        number("tracker.batch_events", "a batch goes to the sink at so many events",
-               FIELD(tracker.batch_events), 1, million),
-        size("tracker.batch_bytes", "a batch goes to the sink at so many bytes", FIELD(tracker.batch_bytes),
-             1, 64 * mebi),
-        duration("tracker.batch_age", "a batch goes to the sink after so long", FIELD(tracker.batch_age), 0ms,
-                 1min),
+        number("tracker.batch_events", "a batch goes to the sink at so many events", FIELD(tracker.batch_events), 1,
+               million),
+        size("tracker.batch_bytes", "a batch goes to the sink at so many bytes", FIELD(tracker.batch_bytes), 1,
+             64 * mebi),
+        duration("tracker.batch_age", "a batch goes to the sink after so long", FIELD(tracker.batch_age), 0ms, 1min),
         duration("tracker.retry_initial", "pause after a failed delivery, doubled each time",
                  FIELD(tracker.retry_initial), 1ms, 1h),
         duration("tracker.retry_max", "the longest such pause", FIELD(tracker.retry_max), 1ms, 1h),
@@ -100,27 +89,20 @@ std::vector<setting> make_table()
 
 }  // namespace
 
-std::string setting::flag() const
-{
-    return fmt::format("--{}", key);
-}
+std::string setting::flag() const { return fmt::format("--{}", key); }
 
-std::string setting::variable() const
-{
+std::string setting::variable() const {
     std::string name(variable_prefix);
-    for (const char c : key)
-        name += c == '.' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    for (const char c : key) name += c == '.' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     return name;
 }
 
-std::string setting::shown(const config& from) const
-{
+std::string setting::shown(const config& from) const {
     auto value = get(from);
     return secret && !value.empty() ? std::string(mask) : value;
 }
 
-std::string setting::toml(const config& from) const
-{
+std::string setting::toml(const config& from) const {
     auto value = shown(from);
     if (written == form::bare && !secret) return value;
     if (written != form::list) return in_quotes(value);
@@ -129,8 +111,7 @@ std::string setting::toml(const config& from) const
     return fmt::format("[{}]", fmt::join(items, ", "));
 }
 
-const std::vector<setting>& settings()
-{
+const std::vector<setting>& settings() {
     static const auto table = make_table();
     return table;
 }

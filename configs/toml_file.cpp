@@ -19,8 +19,7 @@ namespace {
 constexpr std::size_t largest_file = 1 << 20;
 
 /// The whole file; throws std::system_error with the reason. May be a pipe, so its size is not asked.
-std::string contents_of(const std::string& path)
-{
+std::string contents_of(const std::string& path) {
     const auto fail = [](int error) { throw std::system_error(error, std::generic_category()); };
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), std::fclose);
     if (!file) fail(errno);
@@ -40,8 +39,7 @@ class reader {
 public:
     explicit reader(std::string path) : path_(std::move(path)) {}
 
-    void visit(const toml::table& table, const std::string& prefix)
-    {
+    void visit(const toml::table& table, const std::string& prefix) {
         for (const auto& [name, node] : table) {
             const auto key = prefix + std::string(name.str());
             const bool dotted = name.str().find('.') != std::string_view::npos;  // "app.port" is not app.port
@@ -53,8 +51,7 @@ public:
         }
     }
 
-    layer result()
-    {
+    layer result() {
         layer all;
         for (auto& [line, value] : values_) all.values.push_back(std::move(value));
         for (auto& [line, fault] : faults_) all.faults.push_back(std::move(fault));
@@ -62,37 +59,32 @@ public:
     }
 
 private:
-    static bool is_section(const std::string& key)
-    {
+    static bool is_section(const std::string& key) {
         const auto inside = [&](const setting& one) { return one.key.starts_with(key + '.'); };
         return std::ranges::any_of(settings(), inside);
     }
 
     std::string place(toml::source_index line) const { return fmt::format("{}:{}", path_, line); }
 
-    void assign(const setting& to, const toml::node& node)
-    {
+    void assign(const setting& to, const toml::node& node) {
         const auto line = node.source().begin.line;
         const auto text = text_of(to.written, node);
-        values_.emplace(line, assignment{.to = &to,
-                                         .text = text.value_or(kind_of(node)),
-                                         .place = place(line),
-                                         .readable = text.has_value()});
+        values_.emplace(
+            line,
+            assignment{
+                .to = &to, .text = text.value_or(kind_of(node)), .place = place(line), .readable = text.has_value()});
     }
 
-    void unknown(const std::string& key, const toml::key& name)
-    {
+    void unknown(const std::string& key, const toml::key& name) {
         const auto line = name.source().begin.line;
         std::vector<std::string> keys;
         for (const auto& one : settings()) keys.emplace_back(one.key);
-        faults_.emplace(
-            line, fmt::format("{} ({}): no such key; the nearest is {}", is_text(key) ? key : in_quotes(key),
-                              place(line), nearest(key, keys)));
+        faults_.emplace(line, fmt::format("{} ({}): no such key; the nearest is {}",
+                                          is_text(key) ? key : in_quotes(key), place(line), nearest(key, keys)));
     }
 
     /// What the value would be on a command line, or nothing when its type does not fit.
-    static std::optional<std::string> text_of(setting::form written, const toml::node& node)
-    {
+    static std::optional<std::string> text_of(setting::form written, const toml::node& node) {
         using form = setting::form;
         if (const auto text = node.value_exact<std::string>()) return text;
         const auto number = node.value_exact<std::int64_t>();
@@ -110,8 +102,7 @@ private:
         return fmt::format("{}", fmt::join(items, ","));
     }
 
-    static std::string kind_of(const toml::node& node)
-    {
+    static std::string kind_of(const toml::node& node) {
         switch (node.type()) {
             case toml::node_type::table: return "a table";
             case toml::node_type::array: return "an array";
@@ -130,8 +121,7 @@ private:
 
 }  // namespace
 
-layer read_file(const std::string& path)
-{
+layer read_file(const std::string& path) {
     // Places go into TOML comments, and messages are one line: no other file name is worth more trouble.
     const auto name = is_text(path) ? path : in_quotes(path);
     layer result;
@@ -141,12 +131,10 @@ layer read_file(const std::string& path)
         reader through(name);
         through.visit(table, "");
         result = through.result();
-    }
-    catch (const toml::parse_error& error) {
+    } catch (const toml::parse_error& error) {
         result.faults.push_back(
             fmt::format("{}:{}: not TOML: {}", name, error.source().begin.line, error.description()));
-    }
-    catch (const std::system_error& error) {
+    } catch (const std::system_error& error) {
         result.faults.push_back(fmt::format("--config {}: cannot be read: {}", name, error.code().message()));
     }
     return result;

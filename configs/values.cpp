@@ -23,8 +23,7 @@ struct unit {
 constexpr std::array<unit, 4> durations{{{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}}};
 constexpr std::array<unit, 4> sizes{{{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}}};
 
-std::optional<std::uint64_t> parse_with(std::span<const unit> units, std::string_view text)
-{
+std::optional<std::uint64_t> parse_with(std::span<const unit> units, std::string_view text) {
     const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
     const auto count = parse_number(text.substr(0, digits));
     const auto found = std::ranges::find(units, text.substr(digits), &unit::name);
@@ -34,8 +33,7 @@ std::optional<std::uint64_t> parse_with(std::span<const unit> units, std::string
 }
 
 /// `if_zero`: the unit that a zero is written in, for which any would do.
-std::string format_with(std::span<const unit> units, std::uint64_t value, std::string_view if_zero)
-{
+std::string format_with(std::span<const unit> units, std::uint64_t value, std::string_view if_zero) {
     if (value == 0) return fmt::format("0{}", if_zero);
     auto largest = units.front();
     for (const auto& one : units)
@@ -43,19 +41,12 @@ std::string format_with(std::span<const unit> units, std::uint64_t value, std::s
     return fmt::format("{}{}", value / largest.factor, largest.name);
 }
 
-constexpr unsigned byte(char c)
-{
-    return static_cast<unsigned char>(c);
-}
+constexpr unsigned byte(char c) { return static_cast<unsigned char>(c); }
 
-bool is_control(char c)
-{
-    return byte(c) < 0x20 || byte(c) == 0x7F;
-}
+bool is_control(char c) { return byte(c) < 0x20 || byte(c) == 0x7F; }
 
 /// Length of the UTF-8 sequence at the start of `text`, 0 when there is none (RFC 3629, section 4).
-std::size_t sequence_length(std::string_view text)
-{
+std::size_t sequence_length(std::string_view text) {
     const auto lead = byte(text[0]);
     if (lead < 0x80) return 1;
     const std::size_t length = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
@@ -68,8 +59,7 @@ std::size_t sequence_length(std::string_view text)
     return std::ranges::all_of(rest, [](char c) { return (byte(c) & 0xC0U) == 0x80; }) ? length : 0;
 }
 
-std::size_t edit_distance(std::string_view from, std::string_view to)
-{
+std::size_t edit_distance(std::string_view from, std::string_view to) {
     std::vector<std::size_t> row(to.size() + 1);
     std::iota(row.begin(), row.end(), std::size_t{0});
     for (std::size_t i = 1; i <= from.size(); ++i) {
@@ -85,39 +75,31 @@ std::size_t edit_distance(std::string_view from, std::string_view to)
 
 }  // namespace
 
-std::optional<std::uint64_t> parse_number(std::string_view text)
-{
+std::optional<std::uint64_t> parse_number(std::string_view text) {
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
     return value;
 }
 
-std::optional<std::chrono::milliseconds> parse_duration(std::string_view text)
-{
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
     const auto value = text == "0" ? std::optional<std::uint64_t>(0) : parse_with(durations, text);
     if (!value) return std::nullopt;
     return std::chrono::milliseconds(static_cast<std::int64_t>(*value));
 }
 
-std::string format_duration(std::chrono::milliseconds value)
-{
+std::string format_duration(std::chrono::milliseconds value) {
     return format_with(durations, static_cast<std::uint64_t>(value.count()), "s");
 }
 
-std::optional<std::uint64_t> parse_size(std::string_view text)
-{
+std::optional<std::uint64_t> parse_size(std::string_view text) {
     const auto bytes = parse_number(text);
     return bytes ? bytes : parse_with(sizes, text);
 }
 
-std::string format_size(std::uint64_t bytes)
-{
-    return format_with(sizes, bytes, "B");
-}
+std::string format_size(std::uint64_t bytes) { return format_with(sizes, bytes, "B"); }
 
-bool is_text(std::string_view text)
-{
+bool is_text(std::string_view text) {
     while (!text.empty()) {
         const auto length = sequence_length(text);
         if (length == 0 || is_control(text[0])) return false;
@@ -126,8 +108,7 @@ bool is_text(std::string_view text)
     return true;
 }
 
-bool is_address(std::string_view text)
-{
+bool is_address(std::string_view text) {
     if (text.find('\0') != std::string_view::npos) return false;  // inet_pton would not see what follows
     const std::string literal(text);
     in6_addr address;  // large enough for either family
@@ -135,16 +116,13 @@ bool is_address(std::string_view text)
            ::inet_pton(AF_INET6, literal.c_str(), &address) == 1;
 }
 
-bool is_host_name(std::string_view text)
-{
+bool is_host_name(std::string_view text) {
     constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     constexpr std::size_t longest = 253;  // RFC 1035, section 2.3.4, without the root
-    return !text.empty() && text.size() <= longest &&
-           text.find_first_not_of(allowed) == std::string_view::npos;
+    return !text.empty() && text.size() <= longest && text.find_first_not_of(allowed) == std::string_view::npos;
 }
 
-std::vector<std::string> split_list(std::string_view text)
-{
+std::vector<std::string> split_list(std::string_view text) {
     std::vector<std::string> items;
     if (text.empty()) return items;
     for (;;) {
@@ -155,8 +133,7 @@ std::vector<std::string> split_list(std::string_view text)
     }
 }
 
-std::string in_quotes(std::string_view text)
-{
+std::string in_quotes(std::string_view text) {
     const bool utf8 = is_text(text);
     std::string result = "\"";
     for (const char c : text) {
@@ -172,8 +149,7 @@ std::string in_quotes(std::string_view text)
     return result += '"';
 }
 
-std::string nearest(std::string_view text, const std::vector<std::string>& candidates)
-{
+std::string nearest(std::string_view text, const std::vector<std::string>& candidates) {
     const auto distance = [text](const std::string& candidate) { return edit_distance(text, candidate); };
     const auto found = std::ranges::min_element(candidates, {}, distance);
     return found == candidates.end() ? std::string() : *found;

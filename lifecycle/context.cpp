@@ -13,14 +13,13 @@ struct context::scope final : context::node {
     };
 
     scope(boost::intrusive_ptr<node> parent_node, clock::time_point until)
-        : node(std::move(parent_node), until), above(parent ? parent->nearest : nullptr)
-    {
+        : node(std::move(parent_node), until), above(parent ? parent->nearest : nullptr) {
         nearest = this;
         if (above != nullptr) link.emplace(above->source.get_token(), cancel_from_parent{this});
     }
 
-    void cancel(cause reason) noexcept
-    {
+    void cancel(cause reason) noexcept {
+        if (deadline != clock::time_point::max() && clock::now() >= deadline) reason = cause::deadline;
         auto expected = cause::none;
         why.compare_exchange_strong(expected, reason, std::memory_order_acq_rel);
         source.request_stop();
@@ -34,8 +33,7 @@ struct context::scope final : context::node {
     std::optional<std::stop_callback<cancel_from_parent>> link;  // last: it may run in its constructor
 };
 
-std::string_view to_string(cause why) noexcept
-{
+std::string_view to_string(cause why) noexcept {
     switch (why) {
         case cause::none: return "none";
         case cause::cancelled: return "cancelled";
@@ -49,15 +47,13 @@ std::string_view to_string(cause why) noexcept
 context::node::node(boost::intrusive_ptr<node> parent_node, clock::time_point until)
     : parent(std::move(parent_node)),
       nearest(parent ? parent->nearest : nullptr),
-      deadline(parent ? std::min(parent->deadline, until) : until)
-{}
+      deadline(parent ? std::min(parent->deadline, until) : until) {}
 
 context::node::~node() = default;
 
 context::context(boost::intrusive_ptr<node> from) noexcept : state_(std::move(from)) {}
 
-cause context::why() const noexcept
-{
+cause context::why() const noexcept {
     if (!state_) return cause::none;
     if (state_->nearest != nullptr) {
         const auto why = state_->nearest->why.load(std::memory_order_acquire);
@@ -67,72 +63,50 @@ cause context::why() const noexcept
     return clock::now() >= state_->deadline ? cause::deadline : cause::none;
 }
 
-clock::time_point context::deadline() const noexcept
-{
-    return state_ ? state_->deadline : clock::time_point::max();
-}
+clock::time_point context::deadline() const noexcept { return state_ ? state_->deadline : clock::time_point::max(); }
 
-std::stop_token context::internal_token() const
-{
+std::stop_token context::internal_token() const {
     if (!state_ || state_->nearest == nullptr) return {};
     return state_->nearest->source.get_token();
 }
 
-std::stop_token context::token() const
-{
+std::stop_token context::token() const {
     if (state_ && state_->nearest != nullptr) state_->nearest->token_taken = true;
     return internal_token();
 }
 
-context context::with_deadline(clock::time_point when) const
-{
+context context::with_deadline(clock::time_point when) const {
     return context(boost::intrusive_ptr<node>(new node(state_, when)));
 }
 
-const void* context::find(std::type_index type) const noexcept
-{
+const void* context::find(std::type_index type) const noexcept {
     for (const auto* at = state_.get(); at != nullptr; at = at->parent.get()) {
         if (const auto* value = at->value(type)) return value;
     }
     return nullptr;
 }
 
-std::source_location context::waits_at() const noexcept
-{
+std::source_location context::waits_at() const noexcept {
     if (!state_ || state_->nearest == nullptr) return {};
     return state_->nearest->waits_at.load(std::memory_order_acquire);
 }
 
-context::waiting::waiting(const context& from, std::source_location where) noexcept
-    : state_(from.state_)
-{
+context::waiting::waiting(const context& from, std::source_location where) noexcept : state_(from.state_) {
     if (state_ && state_->nearest != nullptr)
         before_ = state_->nearest->waits_at.exchange(where, std::memory_order_acq_rel);
 }
 
-context::waiting::~waiting()
-{
-    if (state_ && state_->nearest != nullptr)
-        state_->nearest->waits_at.store(before_, std::memory_order_release);
+context::waiting::~waiting() {
+    if (state_ && state_->nearest != nullptr) state_->nearest->waits_at.store(before_, std::memory_order_release);
 }
 
-cancel_scope::cancel_scope(const context& parent, clock::time_point deadline) : parent_(parent)
-{
-    renew(deadline);
-}
+cancel_scope::cancel_scope(const context& parent, clock::time_point deadline) : parent_(parent) { renew(deadline); }
 
-cancel_scope::~cancel_scope()
-{
-    cancel(cause::cancelled);
-}
+cancel_scope::~cancel_scope() { cancel(cause::cancelled); }
 
-void cancel_scope::cancel(cause why) noexcept
-{
-    context_.state_->nearest->cancel(why);
-}
+void cancel_scope::cancel(cause why) noexcept { context_.state_->nearest->cancel(why); }
 
-void cancel_scope::renew(clock::time_point deadline)
-{
+void cancel_scope::renew(clock::time_point deadline) {
     if (context_.state_) {
         auto& last = *context_.state_->nearest;
         const bool ours_alone = last.use_count() == 1 && !last.token_taken.load(std::memory_order_relaxed);

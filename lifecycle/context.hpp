@@ -5,7 +5,7 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <chrono>
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <source_location>
 #include <stop_token>
 #include <string_view>
@@ -94,22 +94,17 @@ template <class T>
 struct context::value_node final : node {
     value_node(boost::intrusive_ptr<node> parent, clock::time_point deadline, T carried)
         : node(std::move(parent), deadline), held(std::move(carried)) {}
-    const void* value(std::type_index type) const noexcept override
-    {
-        return type == typeid(T) ? &held : nullptr;
-    }
+    const void* value(std::type_index type) const noexcept override { return type == typeid(T) ? &held : nullptr; }
     T held;
 };
 
 template <class T>
-context context::with(T value) const
-{
+context context::with(T value) const {
     return context(boost::intrusive_ptr<node>(new value_node<T>(state_, deadline(), std::move(value))));
 }
 
 template <class T>
-const T* context::find() const noexcept
-{
+const T* context::find() const noexcept {
     return static_cast<const T*>(find(std::type_index(typeid(T))));
 }
 
@@ -119,8 +114,7 @@ const T* context::find() const noexcept
 /// Threads: `cancel` and `renew` only on the thread (loop) that the context belongs to.
 class cancel_scope {
 public:
-    explicit cancel_scope(const context& parent = {},
-                          clock::time_point deadline = clock::time_point::max());
+    explicit cancel_scope(const context& parent = {}, clock::time_point deadline = clock::time_point::max());
     ~cancel_scope();
     cancel_scope(const cancel_scope&) = delete;
     cancel_scope& operator=(const cancel_scope&) = delete;
@@ -144,21 +138,12 @@ private:
 /// context of a loop is the loop. Not called any more once destroyed.
 class context::on_cancel {
 public:
-    template <class F>
-    on_cancel(const context& from, F function)
-        : callback_(std::make_unique<holder<F>>(from.internal_token(), std::move(function)))
-    {}
+    on_cancel(const context& from, std::function<void()> function)
+        : kept_(from.state_), callback_(from.internal_token(), std::move(function)) {}
 
 private:
-    struct holder_interface {
-        virtual ~holder_interface() = default;
-    };
-    template <class F>
-    struct holder final : holder_interface {
-        holder(std::stop_token token, F function) : callback(std::move(token), std::move(function)) {}
-        std::stop_callback<F> callback;
-    };
-    std::unique_ptr<holder_interface> callback_;
+    boost::intrusive_ptr<node> kept_;  // or a renewed scope would take its memory, and this callback, for the next one
+    std::stop_callback<std::function<void()>> callback_;
 };
 
 /// The breadcrumb: while one of these lives, the work says that it waits at `where`.

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cassert>
 #include <cstdlib>
 
 namespace lifecycle {
@@ -13,26 +12,29 @@ namespace lifecycle {
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
+namespace {
+
+/// From the end of the budget to the kernel's `_exit`: time for the stacks of what hangs and the report.
+constexpr milliseconds report_share{150};
+
+}  // namespace
+
 struct done_collector::part {
     std::string name;
-    clock::time_point born = clock::now();
     std::mutex mutex;
     bool ended = false;
     bool failed = false;
     bool before_ready = false;
     bool asked = false;
-    std::string error;
     std::jthread thread;  // last: it uses the rest
 };
 
 done_collector::done_collector(stop_channel& stop, signals& signals, workers& workers, spdlog::logger& log)
-    : stop_(stop), signals_(signals), workers_(workers), log_(log)
-{}
+    : stop_(stop), signals_(signals), workers_(workers), log_(log) {}
 
 done_collector::~done_collector() = default;
 
-void done_collector::start(std::string name, std::function<void(std::stop_token)> run, milliseconds reserved)
-{
+void done_collector::start(std::string name, std::function<void(std::stop_token)> run, milliseconds reserved) {
     const auto index = stop_.add_part(name, reserved);
     parts_.push_back(std::make_unique<part>());
     auto& made = *parts_.back();
@@ -42,36 +44,33 @@ void done_collector::start(std::string name, std::function<void(std::stop_token)
         bool failed = false;
         try {
             run(std::move(stop));
-        }
-        catch (const std::exception& e) {
+        } catch (const std::exception& e) {
             failed = true;
             error = e.what();
-        }
-        catch (...) {
+        } catch (...) {
             failed = true;
             error = "an exception that is not a std::exception";
         }
+        if (failed) log_.error("{} failed: {}", made.name, error);
         {
             const std::scoped_lock lock(made.mutex);
             made.ended = true;
             made.failed = failed;
-            made.error = std::move(error);
-            made.before_ready = stop_.phase() == stop_phase::starting;
+            made.before_ready = !stop_.has_been_ready();
         }
         stop_.part_ended(index);
     };
     try {
         made.thread = workers_.start(name, "part", std::move(body));
-    }
-    catch (const std::exception& e) {  // no thread to be had: the part has failed, the others roll back
-        made.ended = made.failed = made.before_ready = true;
-        made.error = e.what();
+    } catch (const std::exception& e) {  // no thread to be had: the part has failed, the others roll back
+        made.ended = made.failed = true;
+        made.before_ready = !stop_.has_been_ready();
+        log_.error("{} failed: {}", name, e.what());
         stop_.part_ended(index);
     }
 }
 
-int done_collector::wait(const hooks& hooks)
-{
+int done_collector::wait(const hooks& hooks) {
     for (;;) {
         if (!announced_ready_ && stop_.is_ready()) {
             announced_ready_ = true;
@@ -86,8 +85,7 @@ int done_collector::wait(const hooks& hooks)
 }
 
 /// Waits for a signal, an event of the stop channel, or the next time a decision is due.
-void done_collector::poll_once()
-{
+void done_collector::poll_once() {
     pollfd descriptors[] = {{signals_.descriptor(), POLLIN, 0}, {stop_.event(), POLLIN, 0}};
     const auto next = stop_.next_step();
     timespec timeout = {};
@@ -101,8 +99,7 @@ void done_collector::poll_once()
     [[maybe_unused]] const auto drained = ::read(stop_.event(), &events, sizeof events);
 }
 
-void done_collector::on_signal(const hooks& hooks)
-{
+void done_collector::on_signal(const hooks& hooks) {
     for (auto signal = signals_.next(); signal.what != signals::kind::none; signal = signals_.next()) {
         switch (signal.what) {
             case signals::kind::stop: stop_.signal(signal.name); break;
@@ -115,31 +112,37 @@ void done_collector::on_signal(const hooks& hooks)
     }
 }
 
-void done_collector::start_reload(const hooks& hooks)
-{
+void done_collector::start_reload(const hooks& hooks) {
     if (stop_.stopping()) {
         log_.info("SIGHUP ignored: the service is stopping");
-    }
-    else if (reloading_->exchange(true)) {
+    } else if (reloading_.exchange(true)) {
         log_.info("SIGHUP ignored: a reload is under way");
-    }
-    else if (hooks.reload) {
+    } else if (hooks.reload) {
         // It reads files, so it may hang: never on main's thread.
-        reload_ = workers_.start("reload", "worker", [&reload = hooks.reload, busy = reloading_.get()](auto) {
-            reload();
-            *busy = false;
-        });
+        auto work = [this, &reload = hooks.reload](auto) {
+            try {
+                reload();
+            } catch (const std::exception& e) {
+                log_.error("reload: {}", e.what());
+            }
+            reloading_ = false;
+        };
+        try {
+            reload_ = workers_.start("reload", "worker", std::move(work));
+        } catch (const std::exception& e) {  // no thread to be had: serving goes on
+            log_.error("reload: {}", e.what());
+            reloading_ = false;
+        }
     }
 }
 
-void done_collector::obey(const stop_sequence::actions& actions, const hooks& hooks)
-{
+void done_collector::obey(const stop_sequence::actions& actions, const hooks& hooks) {
     const auto status = stop_.now();
     const bool stopping = status.phase >= stop_phase::lame_duck;
     if (stopping && !announced_stop_) {
         announced_stop_ = true;
         stop_began_ = std::chrono::system_clock::now();
-        signals_.arm_hard_stop((stop_.options().budget + milliseconds(60)).count());
+        signals_.arm_hard_stop((status.left + report_share).count());
         if (const auto why = report_.open(stop_.options().report); !why.empty()) log_.error("shutdown.report: {}", why);
         log_.info("stop begun by {}: budget {} ms, lame duck {} ms", status.cause, stop_.options().budget.count(),
                   stop_.options().lame_duck.count());
@@ -151,7 +154,7 @@ void done_collector::obey(const stop_sequence::actions& actions, const hooks& ho
     }
     if (status.forced && !announced_force_) {
         announced_force_ = true;
-        signals_.arm_hard_stop(950);
+        signals_.arm_hard_stop((status.left + report_share).count());
         log_.warn("second signal: everything ends within a second");
         name_stragglers(hooks, "at the second signal");
     }
@@ -167,30 +170,36 @@ void done_collector::obey(const stop_sequence::actions& actions, const hooks& ho
     }
 }
 
-void done_collector::name_stragglers(const hooks& hooks, const char* when) const
-{
-    for (const auto& late : stragglers(hooks))
+void done_collector::name_stragglers(const hooks& hooks, const char* when) const {
+    for (const auto& late : stragglers(hooks, true))
         log_.warn("still running {}: {} {} for {} ms{}{}", when, late.kind, late.name, late.age.count(),
                   late.where.empty() ? "" : " in ", late.where);
 }
 
-std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& hooks) const
-{
+std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& hooks, bool only_asked) const {
+    // A worker is named after its part: "app", "app-1".
+    const auto asked = [this](const std::string& worker) {
+        return std::any_of(parts_.begin(), parts_.end(), [&](const auto& part) {
+            return part->asked && (worker == part->name || worker.starts_with(part->name + '-'));
+        });
+    };
     std::vector<shutdown_report::straggler> late;
-    for (const auto& worker : workers_.list())
+    for (const auto& worker : workers_.list()) {
+        if (only_asked && !asked(worker.name)) continue;
         late.push_back({worker.name, worker.kind, duration_cast<milliseconds>(clock::now() - worker.born),
                         worker.thread != 0 && hooks.where ? hooks.where(worker.thread) : std::string()});
+    }
     return late;
 }
 
-int done_collector::conclude(const hooks& hooks, bool over)
-{
+int done_collector::conclude(const hooks& hooks, bool over) {
     shutdown_report report;
-    const bool reload_hangs = reload_.joinable() && *reloading_;
-    if (over || reload_hangs) {
-        report.stragglers = stragglers(hooks);
-    }
-    else {
+    const auto until = clock::now() + std::min(stop_.now().left / 2, milliseconds(250));
+    while (!over && reloading_ && clock::now() < until) std::this_thread::sleep_for(milliseconds(1));
+    const bool leave = over || reloading_;  // somebody hangs
+    if (leave) {
+        report.stragglers = stragglers(hooks, false);
+    } else {
         for (auto& part : parts_)
             if (part->thread.joinable()) part->thread.join();
         if (reload_.joinable()) reload_.join();
@@ -199,15 +208,15 @@ int done_collector::conclude(const hooks& hooks, bool over)
     report.cause = status.cause;
     report.started = stop_began_;
     report.phases = status.phases;
-    report.duration = stop_.options().budget - status.left;
+    report.duration = status.elapsed;
     if (hooks.account) hooks.account(report);
     report.workers_left += workers_.live();
-    if (const int left = workers_.threads_left(); left >= 0) report.threads_left = left;
+    const auto patience = milliseconds(leave ? 0 : 50);
+    if (const int left = workers_.threads_left(patience); left >= 0) report.threads_left = left;
 
     report.exit_code = exit_code::clean;
     for (const auto& part : parts_) {
         const std::scoped_lock lock(part->mutex);
-        if (part->failed) log_.error("{} failed: {}", part->name, part->error);
         if (!part->failed && (!part->ended || part->asked)) continue;
         report.exit_code = std::max<int>(report.exit_code, part->before_ready ? could_not_start : part_failed);
     }
@@ -223,7 +232,7 @@ int done_collector::conclude(const hooks& hooks, bool over)
                    late.where.empty() ? "" : " in ", late.where);
     log_.info("shutdown report {}", json);
     log_.flush();
-    if (over || reload_hangs) std::_Exit(report.exit_code);  // destroy nothing under a living thread
+    if (leave) std::_Exit(report.exit_code);  // destroy nothing under a living thread
     return report.exit_code;
 }
 

@@ -33,11 +33,12 @@ class done_collector {
 public:
     /// What main adds to the wait. All are called on main's thread.
     struct hooks {
-        std::function<void()> ready;                    ///< once, when the service first answers
-        std::function<void(shutdown_report&)> account;  ///< fills in what only the parts know; the parts may still run
-        std::function<void()> reload;                   ///< SIGHUP, on a worker of its own
-        std::function<void()> stacks;                   ///< SIGQUIT
-        std::function<std::string(pid_t)> where;        ///< the stack of a thread, in one line
+        std::function<void()> ready = {};  ///< once, when the service first answers
+        std::function<void(shutdown_report&)> account =
+            {};                                        ///< fills in what only the parts know; the parts may still run
+        std::function<void()> reload = {};             ///< SIGHUP, on a worker of its own
+        std::function<void()> stacks = {};             ///< SIGQUIT
+        std::function<std::string(pid_t)> where = {};  ///< the stack of a thread, in one line
     };
 
     done_collector(stop_channel& stop, signals& signals, workers& workers, spdlog::logger& log);
@@ -60,7 +61,7 @@ private:
     void start_reload(const hooks& hooks);
     void poll_once();
     int conclude(const hooks& hooks, bool over);
-    std::vector<shutdown_report::straggler> stragglers(const hooks& hooks) const;
+    std::vector<shutdown_report::straggler> stragglers(const hooks& hooks, bool only_asked) const;
 
     stop_channel& stop_;
     signals& signals_;
@@ -71,7 +72,7 @@ private:
     bool announced_ready_ = false;
     bool announced_stop_ = false;
     bool announced_force_ = false;
-    std::unique_ptr<std::atomic<bool>> reloading_ = std::make_unique<std::atomic<bool>>(false);
+    std::atomic<bool> reloading_{false};
     std::jthread reload_;
     std::vector<std::unique_ptr<part>> parts_;
 };

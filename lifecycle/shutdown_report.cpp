@@ -11,8 +11,7 @@
 
 namespace lifecycle {
 
-std::string shutdown_report::to_json() const
-{
+std::string shutdown_report::to_json() const {
     namespace json = boost::json;
     json::array phase_list;
     for (const auto& phase : phases)
@@ -52,8 +51,7 @@ std::string shutdown_report::to_json() const
     return json::serialize(report);
 }
 
-std::string report_file::open(const std::string& path)
-{
+std::string report_file::open(const std::string& path) {
     if (path.empty() || descriptor_ >= 0) return {};
     path_ = path;
     temporary_ = fmt::format("{}.{}.tmp", path, ::getpid());
@@ -62,8 +60,7 @@ std::string report_file::open(const std::string& path)
     return fmt::format("cannot open {}: {}", temporary_, std::strerror(errno));
 }
 
-std::string report_file::write(const std::string& json)
-{
+std::string report_file::write(const std::string& json) {
     if (descriptor_ < 0) return {};
     const std::string text = json + '\n';
     for (std::size_t at = 0; at < text.size();) {
@@ -78,8 +75,7 @@ std::string report_file::write(const std::string& json)
     return {};
 }
 
-report_file::~report_file()
-{
+report_file::~report_file() {
     if (descriptor_ >= 0) ::close(descriptor_);
     if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }

@@ -12,13 +12,9 @@
 namespace lifecycle {
 namespace {
 
-int hard_stop_signal()
-{
-    return SIGRTMIN;
-}
+int hard_stop_signal() { return SIGRTMIN; }
 
-sigset_t watched()
-{
+sigset_t watched() {
     sigset_t set;
     sigemptyset(&set);
     for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&set, number);
@@ -27,8 +23,7 @@ sigset_t watched()
 
 }  // namespace
 
-signals::signals() : had_terminal_(::isatty(STDERR_FILENO) == 1)
-{
+signals::signals() : had_terminal_(::isatty(STDERR_FILENO) == 1) {
     const auto set = watched();
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
@@ -49,13 +44,11 @@ signals::signals() : had_terminal_(::isatty(STDERR_FILENO) == 1)
     }
 }
 
-signals::~signals()
-{
+signals::~signals() {
     ::close(descriptor_);  // an armed timer stays: it watches over the rest of the exit too
 }
 
-signals::received signals::next()
-{
+signals::received signals::next() {
     signalfd_siginfo info;
     if (::read(descriptor_, &info, sizeof info) != sizeof info) return {};
     switch (info.ssi_signo) {
@@ -67,8 +60,7 @@ signals::received signals::next()
     }
 }
 
-void signals::arm_hard_stop(long milliseconds)
-{
+void signals::arm_hard_stop(long milliseconds) {
     itimerspec when = {};
     when.it_value.tv_sec = milliseconds / 1000;
     when.it_value.tv_nsec = milliseconds % 1000 * 1'000'000;

@@ -13,74 +13,62 @@ using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
 stop_channel::stop_channel(const shutdown_options& options)
-    : options_(options), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), sequence_(options)
-{
+    : options_(options), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), sequence_(options) {
     if (event_ < 0) throw std::system_error(errno, std::system_category(), "eventfd");
 }
 
-stop_channel::~stop_channel()
-{
-    ::close(event_);
-}
+stop_channel::~stop_channel() { ::close(event_); }
 
-void stop_channel::wake() const noexcept
-{
+void stop_channel::wake() const noexcept {
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(event_, &one, sizeof one);
 }
 
 /// Makes the phase visible to readers without a lock, and wakes main. With the lock held.
-void stop_channel::publish()
-{
+void stop_channel::publish() {
+    if (sequence_.phase() == stop_phase::serving) has_been_ready_.store(true, std::memory_order_release);
     phase_.store(sequence_.phase(), std::memory_order_release);
     wake();
 }
 
-void stop_channel::ready()
-{
+void stop_channel::ready() {
     const std::scoped_lock lock(mutex_);
     sequence_.ready();
     publish();
 }
 
-void stop_channel::request(std::string cause)
-{
+void stop_channel::request(std::string cause) {
     const std::scoped_lock lock(mutex_);
     sequence_.begin(std::move(cause), clock::now());
     publish();
 }
 
-void stop_channel::signal(std::string cause)
-{
+void stop_channel::signal(std::string cause) {
     const std::scoped_lock lock(mutex_);
     sequence_.signal(std::move(cause), clock::now());
     publish();
 }
 
-bool stop_channel::withdraw()
-{
+bool stop_channel::withdraw() {
     const std::scoped_lock lock(mutex_);
     const bool left = sequence_.withdraw();
     publish();
     return left;
 }
 
-std::size_t stop_channel::add_part(std::string name, milliseconds reserved)
-{
+std::size_t stop_channel::add_part(std::string name, milliseconds reserved) {
     const std::scoped_lock lock(mutex_);
     names_.push_back(name);
     return sequence_.add_part(std::move(name), reserved);
 }
 
-void stop_channel::part_ended(std::size_t part)
-{
+void stop_channel::part_ended(std::size_t part) {
     const std::scoped_lock lock(mutex_);
     sequence_.part_ended(part, clock::now());
     publish();
 }
 
-stop_sequence::actions stop_channel::step()
-{
+stop_sequence::actions stop_channel::step() {
     const auto turns = turns_ ? turns_() : std::uint64_t(clock::now().time_since_epoch().count());
     const std::scoped_lock lock(mutex_);
     auto result = sequence_.step(clock::now(), turns);
@@ -88,23 +76,27 @@ stop_sequence::actions stop_channel::step()
     return result;
 }
 
-clock::time_point stop_channel::next_step() const
-{
+clock::time_point stop_channel::next_step() const {
     const std::scoped_lock lock(mutex_);
     return sequence_.next_step(clock::now());
 }
 
-stop_channel::status stop_channel::now() const
-{
+stop_channel::status stop_channel::now() const {
     const auto time = clock::now();
     const std::scoped_lock lock(mutex_);
-    const auto left = sequence_.stopping() ? duration_cast<milliseconds>(sequence_.end() - time) : options_.budget;
-    return {sequence_.phase(), sequence_.cause(),      sequence_.forced(), std::max(left, milliseconds{0}),
-            sequence_.phases(time), sequence_.running()};
+    const bool stopping = sequence_.stopping();
+    const auto left = stopping ? duration_cast<milliseconds>(sequence_.end() - time) : options_.budget;
+    const auto elapsed = stopping ? duration_cast<milliseconds>(time - sequence_.began()) : milliseconds{0};
+    return {.phase = sequence_.phase(),
+            .cause = sequence_.cause(),
+            .forced = sequence_.forced(),
+            .left = std::max(left, milliseconds{0}),
+            .elapsed = elapsed,
+            .phases = sequence_.phases(time),
+            .running = sequence_.running()};
 }
 
-stop_channel::deadline_function stop_channel::deadline_of(std::string part) const
-{
+stop_channel::deadline_function stop_channel::deadline_of(std::string part) const {
     return [this, part = std::move(part)] {
         const std::scoped_lock lock(mutex_);
         const auto found = std::find(names_.begin(), names_.end(), part);
@@ -113,9 +105,6 @@ stop_channel::deadline_function stop_channel::deadline_of(std::string part) cons
     };
 }
 
-void stop_channel::count_turns_with(std::function<std::uint64_t()> turns)
-{
-    turns_ = std::move(turns);
-}
+void stop_channel::count_turns_with(std::function<std::uint64_t()> turns) { turns_ = std::move(turns); }
 
 }  // namespace lifecycle

@@ -24,7 +24,8 @@ public:
         stop_phase phase;
         std::string cause;
         bool forced;
-        std::chrono::milliseconds left;  ///< of the budget; the whole of it while nobody stops
+        std::chrono::milliseconds left;     ///< of the budget; the whole of it while nobody stops
+        std::chrono::milliseconds elapsed;  ///< since the stop began
         std::vector<stop_sequence::phase_record> phases;
         std::vector<std::string> running;
     };
@@ -37,6 +38,8 @@ public:
     /// The service answers: readiness is 200 from now on, unless a stop has begun.
     void ready();
     bool is_ready() const noexcept { return phase() == stop_phase::serving; }
+
+    bool has_been_ready() const noexcept { return has_been_ready_.load(std::memory_order_acquire); }
 
     /// True from the first moment of a stop; one load.
     bool stopping() const noexcept { return phase() >= stop_phase::lame_duck; }
@@ -74,6 +77,7 @@ private:
     std::vector<std::string> names_;
     std::function<std::uint64_t()> turns_;
     std::atomic<stop_phase> phase_{stop_phase::starting};
+    std::atomic<bool> has_been_ready_{false};
 };
 
 }  // namespace lifecycle

@@ -13,8 +13,7 @@ constexpr milliseconds forced_share{800};
 
 }  // namespace
 
-std::string_view to_string(stop_phase phase) noexcept
-{
+std::string_view to_string(stop_phase phase) noexcept {
     switch (phase) {
         case stop_phase::starting: return "starting";
         case stop_phase::serving: return "serving";
@@ -25,57 +24,50 @@ std::string_view to_string(stop_phase phase) noexcept
     return "unknown";
 }
 
-milliseconds last_share(const shutdown_options& options)
-{
-    return std::min(milliseconds(100), options.budget / 50);
-}
+milliseconds last_share(const shutdown_options& options) { return std::min(milliseconds(100), options.budget / 50); }
 
-std::size_t stop_sequence::add_part(std::string name, duration reserved)
-{
+std::size_t stop_sequence::add_part(std::string name, duration reserved) {
     parts_.push_back({std::move(name), reserved});
     return parts_.size() - 1;
 }
 
-void stop_sequence::ready() noexcept
-{
-    if (phase_ == stop_phase::starting) phase_ = stop_phase::serving;
+void stop_sequence::ready() noexcept {
+    // In a lame duck it is kept for the case that the stop is withdrawn.
+    auto& phase = phase_ == stop_phase::lame_duck ? before_lame_duck_ : phase_;
+    if (phase == stop_phase::starting) phase = stop_phase::serving;
 }
 
-void stop_sequence::begin(std::string cause, time_point now)
-{
+void stop_sequence::begin(std::string cause, time_point now) {
     if (stopping()) return;
     before_lame_duck_ = phase_;
     phase_ = stop_phase::lame_duck;
     withdrawable_ = cause == "debug";
     cause_ = std::move(cause);
-    began_ = last_tick_ = now;
+    began_ = now;
     end_ = now + options_.budget;
     lived_ = own_lived_ = duration{0};
+    last_turns_.reset();
     enter("lame_duck", now, now + options_.lame_duck);
 }
 
-void stop_sequence::signal(std::string cause, time_point now)
-{
+void stop_sequence::signal(std::string cause, time_point now) {
     ++signals_;
     withdrawable_ = false;
     if (signals_ > 1) {
         force(now);
-    }
-    else {
+    } else {
         begin(std::move(cause), now);
         withdrawable_ = false;
     }
 }
 
-void stop_sequence::force(time_point now)
-{
+void stop_sequence::force(time_point now) {
     if (forced_at_ || !stopping()) return;
     forced_at_ = now;
     end_ = std::min(end_, now + forced_share);
 }
 
-bool stop_sequence::withdraw()
-{
+bool stop_sequence::withdraw() {
     if (phase_ != stop_phase::lame_duck || !withdrawable_) return false;
     phase_ = before_lame_duck_;
     cause_.clear();
@@ -85,8 +77,7 @@ bool stop_sequence::withdraw()
     return true;
 }
 
-void stop_sequence::part_ended(std::size_t part, time_point now)
-{
+void stop_sequence::part_ended(std::size_t part, time_point now) {
     const bool unasked = !parts_[part].asked;
     parts_[part].ended = true;
     if (unasked) {
@@ -95,23 +86,24 @@ void stop_sequence::part_ended(std::size_t part, time_point now)
     }
 }
 
-stop_sequence::time_point stop_sequence::latest_lame_duck() const
-{
+stop_sequence::time_point stop_sequence::latest_lame_duck() const {
     auto reserved = options_.idle_grace;
     for (const auto& part : parts_) reserved += part.reserved;
     return end_ - reserved;
 }
 
-stop_sequence::duration stop_sequence::tick() const
-{
+stop_sequence::duration stop_sequence::tick() const {
     return std::clamp<duration>(options_.lame_duck / 10, milliseconds(1), milliseconds(50));
 }
 
-bool stop_sequence::lame_duck_over(time_point now, std::uint64_t turns)
-{
+bool stop_sequence::lame_duck_over(time_point now, std::uint64_t turns) {
     // Time in which this process did not run (stopped, starved) is not time in which it served: a
     // gap counts as two ticks at most, and only when every loop has turned in it. Loops that never
     // turn again hold the lame duck up for as long again, no longer.
+    if (!last_turns_) {
+        last_turns_ = turns;
+        last_tick_ = now;
+    }
     const auto gap = std::min<duration>(duration_cast<milliseconds>(now - last_tick_), 2 * tick());
     if (gap.count() > 0) {
         own_lived_ += gap;
@@ -125,13 +117,9 @@ bool stop_sequence::lame_duck_over(time_point now, std::uint64_t turns)
     return lived_ >= options_.lame_duck || own_lived_ >= 2 * options_.lame_duck;
 }
 
-stop_sequence::actions stop_sequence::step(time_point now, std::uint64_t turns)
-{
+stop_sequence::actions stop_sequence::step(time_point now, std::uint64_t turns) {
     actions result;
-    if (!stopping() || phase_ == stop_phase::stopped) {
-        last_turns_ = turns;
-        return result;
-    }
+    if (!stopping() || phase_ == stop_phase::stopped) return result;
     if (!warned_ && now >= began_ + options_.budget * 8 / 10) result.warn = warned_ = true;
 
     if (phase_ == stop_phase::lame_duck) {
@@ -162,8 +150,7 @@ stop_sequence::actions stop_sequence::step(time_point now, std::uint64_t turns)
     return result;
 }
 
-stop_sequence::time_point stop_sequence::next_step(time_point now) const
-{
+stop_sequence::time_point stop_sequence::next_step(time_point now) const {
     if (!stopping() || phase_ == stop_phase::stopped) return time_point::max();
     auto next = end_;
     if (!warned_) next = std::min(next, began_ + options_.budget * 8 / 10);
@@ -174,51 +161,42 @@ stop_sequence::time_point stop_sequence::next_step(time_point now) const
     return next;
 }
 
-stop_sequence::time_point stop_sequence::patience(std::size_t part) const
-{
+stop_sequence::time_point stop_sequence::patience(std::size_t part) const {
     if (end_ == time_point::max()) return end_;
-    if (forced_at_) {
-        // Equal steps of what is left, in the order in which they stop.
-        const auto count = static_cast<long>(parts_.size());
-        const auto nth = count - static_cast<long>(part);
-        return std::min(end_, *forced_at_ + forced_share * nth / std::max(count, 1L));
-    }
-    auto reserved = duration{0};
-    for (std::size_t later = 0; later < part; ++later) reserved += parts_[later].reserved;
-    return end_ - reserved;
+    auto last = began_ + options_.budget;
+    for (std::size_t later = 0; later < part; ++later) last -= parts_[later].reserved;
+    if (!forced_at_) return last;
+    // Equal steps of what is left, in the order in which they stop; never more than without the force.
+    const auto count = static_cast<long>(parts_.size());
+    return std::min(last, *forced_at_ + (end_ - *forced_at_) * (count - static_cast<long>(part)) / count);
 }
 
-stop_sequence::time_point stop_sequence::deadline(std::size_t part) const
-{
+stop_sequence::time_point stop_sequence::deadline(std::size_t part) const {
     const auto last = patience(part);
     if (last == time_point::max()) return last;
     if (forced_at_) return part + 1 == parts_.size() ? *forced_at_ : last - milliseconds(50);
     return last - std::min<duration>(milliseconds(250), options_.budget / 20);
 }
 
-void stop_sequence::enter(std::string phase_name, time_point now, time_point until)
-{
+void stop_sequence::enter(std::string phase_name, time_point now, time_point until) {
     close_record(now);
-    records_.push_back({std::move(phase_name),
-                        std::max(duration{0}, duration_cast<milliseconds>(until - now)), duration{0}});
+    records_.push_back(
+        {std::move(phase_name), std::max(duration{0}, duration_cast<milliseconds>(until - now)), duration{0}});
     record_began_ = now;
 }
 
-void stop_sequence::close_record(time_point now)
-{
+void stop_sequence::close_record(time_point now) {
     if (!records_.empty()) records_.back().used = duration_cast<milliseconds>(now - record_began_);
 }
 
-std::vector<stop_sequence::phase_record> stop_sequence::phases(time_point now) const
-{
+std::vector<stop_sequence::phase_record> stop_sequence::phases(time_point now) const {
     auto copy = records_;
     if (!copy.empty() && phase_ != stop_phase::stopped)
         copy.back().used = duration_cast<milliseconds>(now - record_began_);
     return copy;
 }
 
-std::vector<std::string> stop_sequence::running() const
-{
+std::vector<std::string> stop_sequence::running() const {
     std::vector<std::string> names;
     for (const auto& part : parts_)
         if (!part.ended) names.push_back(part.name);

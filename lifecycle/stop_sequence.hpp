@@ -120,9 +120,9 @@ private:
     std::size_t current_ = 0;  ///< parts_[current_ - 1] is the one that stops now
 
     time_point last_tick_{};
-    std::uint64_t last_turns_ = 0;
-    duration lived_{0};      ///< time in which every loop has turned
-    duration own_lived_{0};  ///< time in which at least the caller has
+    std::optional<std::uint64_t> last_turns_;  ///< none before the first step of a lame duck
+    duration lived_{0};                        ///< time in which every loop has turned
+    duration own_lived_{0};                    ///< time in which at least the caller has
 
     std::vector<phase_record> records_;
     time_point record_began_{};

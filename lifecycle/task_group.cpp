@@ -25,8 +25,7 @@ struct coroutine final : task {
 
 }  // namespace
 
-awaitable<bool> sleep_until(context context, clock::time_point when, std::source_location where)
-{
+awaitable<bool> sleep_until(context context, clock::time_point when, std::source_location where) {
     if (context.done()) co_return false;
     loop_timer timer(co_await asio::this_coro::executor, std::min(when, context.deadline()));
     const context::waiting breadcrumb(context, where);
@@ -35,51 +34,41 @@ awaitable<bool> sleep_until(context context, clock::time_point when, std::source
     co_return clock::now() >= when && !context.done();
 }
 
-task_group::~task_group()
-{
-    assert(size_ == 0 && "a task outlives its owner");
-}
+task_group::~task_group() { assert(size_ == 0 && "a task outlives its owner"); }
 
-bool task_group::spawn(std::string name, const char* kind, awaitable<> work)
-{
+bool task_group::spawn(std::string name, const char* kind, awaitable<> work) {
     if (closed_) return false;
     auto made = std::make_unique<coroutine>(std::move(name), kind);
     auto* const one = made.release();
     tasks_.push_back(*one);
     ++size_;
     asio::co_spawn(executor_, std::move(work),
-                   asio::bind_cancellation_slot(one->signal.slot(), [this, one](std::exception_ptr error) {
-                       ended(one, std::move(error));
-                   }));
+                   asio::bind_cancellation_slot(
+                       one->signal.slot(), [this, one](std::exception_ptr error) { ended(one, std::move(error)); }));
     return true;
 }
 
-bool task_group::spawn(std::unique_ptr<task> owned, awaitable<> work)
-{
+bool task_group::spawn(std::unique_ptr<task> owned, awaitable<> work) {
     if (closed_) return false;
     auto* const one = owned.release();
     tasks_.push_back(*one);
     ++size_;
-    asio::co_spawn(executor_, std::move(work),
-                   [this, one](std::exception_ptr error) { ended(one, std::move(error)); });
+    asio::co_spawn(executor_, std::move(work), [this, one](std::exception_ptr error) { ended(one, std::move(error)); });
     return true;
 }
 
-void task_group::ended(task* one, std::exception_ptr error) noexcept
-{
+void task_group::ended(task* one, std::exception_ptr error) noexcept {
     if (error) errors_.emplace_back(one->name, std::move(error));
     delete one;
     if (--size_ == 0) empty_.cancel();
 }
 
-void task_group::cancel() noexcept
-{
+void task_group::cancel() noexcept {
     // A task may end, and leave the list, inside its own cancel: step on before it does.
     for (auto at = tasks_.begin(); at != tasks_.end();) (at++)->cancel();
 }
 
-awaitable<bool> task_group::join(clock::time_point deadline)
-{
+awaitable<bool> task_group::join(clock::time_point deadline) {
     while (size_ > 0 && clock::now() < deadline) {
         empty_.expires_at(deadline);
         co_await empty_.async_wait(quietly);

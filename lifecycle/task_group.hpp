@@ -72,8 +72,7 @@ public:
     const std::vector<std::pair<std::string, std::exception_ptr>>& errors() const noexcept { return errors_; }
 
     template <class F>
-    void for_each(F f) const
-    {
+    void for_each(F f) const {
         for (const auto& one : tasks_) f(one);
     }
 

@@ -10,8 +10,7 @@
 namespace lifecycle {
 namespace {
 
-int threads_of_this_process()
-{
+int threads_of_this_process() {
     std::error_code error;
     std::filesystem::directory_iterator entries("/proc/self/task", error);
     if (error) return -1;
@@ -22,13 +21,9 @@ int threads_of_this_process()
 
 workers::workers() : baseline_(threads_of_this_process()) {}
 
-workers::~workers()
-{
-    assert(live_.empty() && "a thread outlives the object that counts it");
-}
+workers::~workers() { assert(live_.empty() && "a thread outlives the object that counts it"); }
 
-std::jthread workers::start(std::string name, std::string kind, std::function<void(std::stop_token)> work)
-{
+std::jthread workers::start(std::string name, std::string kind, std::function<void(std::stop_token)> work) {
     std::list<entry> made;
     made.push_back({std::move(name), std::move(kind), 0, clock::now()});
     const auto self = made.begin();
@@ -48,30 +43,26 @@ std::jthread workers::start(std::string name, std::string kind, std::function<vo
             const std::scoped_lock lock(mutex_);
             live_.erase(self);
         });
-    }
-    catch (...) {
+    } catch (...) {
         const std::scoped_lock lock(mutex_);
         live_.erase(self);
         throw;
     }
 }
 
-std::size_t workers::live() const
-{
+std::size_t workers::live() const {
     const std::scoped_lock lock(mutex_);
     return live_.size();
 }
 
-std::vector<workers::entry> workers::list() const
-{
+std::vector<workers::entry> workers::list() const {
     const std::scoped_lock lock(mutex_);
     return {live_.begin(), live_.end()};
 }
 
-int workers::threads_left() const
-{
+int workers::threads_left(std::chrono::milliseconds patience) const {
     if (baseline_ < 0) return -1;
-    const auto until = clock::now() + std::chrono::milliseconds(50);
+    const auto until = clock::now() + patience;
     for (;;) {
         const int left = threads_of_this_process() - baseline_;
         if (left <= 0) return 0;

@@ -37,16 +37,15 @@ public:
     /// owner of the returned thread joins it; destroying it asks it to stop and joins.
     /// Throws std::system_error when there is no thread to be had. An exception that leaves `work`
     /// ends the process: whoever starts a thread keeps its errors.
-    [[nodiscard]] std::jthread start(std::string name, std::string kind,
-                                     std::function<void(std::stop_token)> work);
+    [[nodiscard]] std::jthread start(std::string name, std::string kind, std::function<void(std::stop_token)> work);
 
     std::size_t live() const;
     std::vector<entry> list() const;
 
     /// Threads of this process beyond those there were when this object was made (sanitizers have
-    /// one of their own); polls for up to 50 ms, since a joined thread stays in /proc for a moment.
+    /// one of their own); polls for up to `patience`, since a joined thread stays in /proc for a moment.
     /// -1 without /proc.
-    int threads_left() const;
+    int threads_left(std::chrono::milliseconds patience = std::chrono::milliseconds(50)) const;
 
 private:
     mutable std::mutex mutex_;

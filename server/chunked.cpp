@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 namespace server {
 namespace {
@@ -10,23 +11,25 @@ constexpr unsigned max_digits = 16;          // a size of 64 bits
 constexpr std::size_t max_line = 1'024;      // extensions of one chunk
 constexpr std::size_t max_trailers = 8'192;  // all trailers together
 
-int hex(char c) noexcept
-{
+int hex(char c) noexcept {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
     if (c >= 'A' && c <= 'F') return c - 'A' + 10;
     return -1;
 }
 
-bool visible_or_blank(char c) noexcept
-{
-    return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
+bool blank(char c) noexcept { return c == ' ' || c == '\t'; }
+
+bool token(char c) noexcept {
+    return hex(c) >= 0 || (c >= 'g' && c <= 'z') || (c >= 'G' && c <= 'Z') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
+
+bool visible_or_blank(char c) noexcept { return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f); }
 
 }  // namespace
 
-chunked_decoder::progress chunked_decoder::decode(char* data, std::size_t size) noexcept
-{
+chunked_decoder::progress chunked_decoder::decode(char* data, std::size_t size) noexcept {
     while (read_ < size) {
         if (state_ == at::data) {
             const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(left_, size - read_));
@@ -43,24 +46,21 @@ chunked_decoder::progress chunked_decoder::decode(char* data, std::size_t size) 
     return progress::need_more;
 }
 
-std::size_t chunked_decoder::squeeze(char* data, std::size_t size) noexcept
-{
+std::size_t chunked_decoder::squeeze(char* data, std::size_t size) noexcept {
     std::memmove(data + written_, data + read_, size - read_);
     size -= read_ - written_;
     read_ = written_;
     return size;
 }
 
-chunked_decoder::progress chunked_decoder::digit(char c) noexcept
-{
+chunked_decoder::progress chunked_decoder::digit(char c) noexcept {
     if (++digits_ > max_digits) return progress::malformed;
     left_ = left_ * 16 + static_cast<std::uint64_t>(hex(c));
     state_ = at::size;
     return progress::need_more;
 }
 
-chunked_decoder::progress chunked_decoder::step(char c) noexcept
-{
+chunked_decoder::progress chunked_decoder::step(char c) noexcept {
     const auto go = [this](at next) {
         state_ = next;
         return progress::need_more;
@@ -73,7 +73,10 @@ chunked_decoder::progress chunked_decoder::step(char c) noexcept
         case at::size:
             if (hex(c) >= 0) return digit(c);
             if (c == '\r') return go(at::size_lf);
-            return c == ';' || c == ' ' || c == '\t' ? go(at::extension) : progress::malformed;
+            [[fallthrough]];
+        case at::size_blank:  // section 7.1.1: blanks are for an extension to stand behind
+            if (c == ';') return go(at::extension);
+            return blank(c) && ++overhead_ <= max_line ? go(at::size_blank) : progress::malformed;
         case at::extension:
             if (c == '\r') return go(at::size_lf);
             return visible_or_blank(c) && ++overhead_ <= max_line ? progress::need_more : progress::malformed;
@@ -86,9 +89,12 @@ chunked_decoder::progress chunked_decoder::step(char c) noexcept
         case at::data_lf: return c == '\n' ? go(at::size_first) : progress::malformed;
         case at::trailer_first:
             if (c == '\r') return go(at::last_lf);
-            if (!visible_or_blank(c) || c == ' ' || c == '\t' || c == ':') return progress::malformed;
+            if (!token(c)) return progress::malformed;
             ++overhead_;
-            return go(at::trailer);
+            return go(at::trailer_name);
+        case at::trailer_name:
+            if (c != ':' && !token(c)) return progress::malformed;
+            return ++overhead_ <= max_trailers ? go(c == ':' ? at::trailer : at::trailer_name) : progress::malformed;
         case at::trailer:
             if (c == '\r') return go(at::trailer_lf);
             return visible_or_blank(c) && ++overhead_ <= max_trailers ? progress::need_more : progress::malformed;

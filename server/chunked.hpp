@@ -23,11 +23,25 @@ public:
     /// Moves what has not been read to the end of the decoded part; the new size of `data`.
     std::size_t squeeze(char* data, std::size_t size) noexcept;
 
-    std::size_t decoded() const noexcept { return written_; }   ///< bytes of body, at the front of `data`
-    std::size_t consumed() const noexcept { return read_; }     ///< bytes of `data` that have been read
+    std::size_t decoded() const noexcept { return written_; }  ///< bytes of body, at the front of `data`
+    std::size_t consumed() const noexcept { return read_; }    ///< bytes of `data` that have been read
 
 private:
-    enum class at { size_first, size, extension, size_lf, data, data_cr, data_lf, trailer_first, trailer, trailer_lf, last_lf };
+    enum class at {
+        size_first,
+        size,
+        size_blank,
+        extension,
+        size_lf,
+        data,
+        data_cr,
+        data_lf,
+        trailer_first,
+        trailer_name,
+        trailer,
+        trailer_lf,
+        last_lf
+    };
 
     progress step(char c) noexcept;
     progress digit(char c) noexcept;
@@ -35,9 +49,9 @@ private:
     std::size_t max_body_;
     std::size_t read_ = 0;
     std::size_t written_ = 0;
-    std::uint64_t left_ = 0;      ///< of this chunk
+    std::uint64_t left_ = 0;  ///< of this chunk
     unsigned digits_ = 0;
-    std::size_t overhead_ = 0;    ///< bytes of this line, of all trailers
+    std::size_t overhead_ = 0;  ///< bytes of this line, of all trailers
     at state_ = at::size_first;
 };
 

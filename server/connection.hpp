@@ -43,12 +43,12 @@ public:
     void expire(lifecycle::clock::time_point now);
     /// Quiet for a while: it gives its workspace back.
     void rest();
-    /// Looks once more for bytes, and closes when there are none.
-    void look_and_close();
+    /// Looks once more for bytes, and closes when there are none. `why` goes to the access log.
+    void look_and_close(char why);
     /// The client has gone while a handler works for it.
     void client_gone();
     /// The end of the drain. First tells the handler; called again, answers in its place.
-    void force(lifecycle::clock::time_point now);
+    void force();
     /// Closes, whatever it does.
     void cut();
     void cancel() noexcept override { cut(); }
@@ -69,6 +69,12 @@ public:
     const boost::asio::ip::tcp::endpoint& peer() const noexcept { return peer_; }
 
 private:
+    /// Who ended it and when, two letters in the manner of HAProxy's termination state.
+    struct ending_letters {
+        char who = '-';   ///< - as usual, C client, S handler failed, T our time-out, R limit, P protocol, D
+                          ///< drain, K cut by the stop
+        char when = '-';  ///< - done, I idle, R reading the request, H in the handler, D sending the answer
+    };
     enum class interrupt : std::uint8_t { none, rest, look, expired, cut };
 
     void enter(state next, lifecycle::clock::time_point deadline);
@@ -90,6 +96,8 @@ private:
     void refuse(http::status code);
     void append_answer(const response& reply, bool close, body_coding& coding);
     void account(const endpoint* to, const response& reply, lifecycle::clock::time_point began);
+    ending_letters letters(const response& reply) const;
+    void log_end();
 
     lifecycle::awaitable<> stream(response reply, body_coding coding);
     bool flush_now();
@@ -118,6 +126,7 @@ private:
     bool continued_ = false;  ///< 100 Continue has been sent for this request
     bool forced_ = false;
     bool worked_during_stop_ = false;
+    ending_letters end_;
 };
 
 std::string_view to_string(connection::state state) noexcept;

@@ -11,8 +11,7 @@ namespace server {
 namespace {
 
 /// cgroup v2, cpu.max: "max 100000" or "quota period", in microseconds. 0: no quota.
-double cgroup_quota()
-{
+double cgroup_quota() {
     std::ifstream membership("/proc/self/cgroup");
     std::string line, path;
     while (std::getline(membership, line))
@@ -30,8 +29,7 @@ double cgroup_quota()
 
 }  // namespace
 
-std::size_t usable_cpus()
-{
+std::size_t usable_cpus() {
     cpu_set_t set;
     CPU_ZERO(&set);
     const int count = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;

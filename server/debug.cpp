@@ -38,25 +38,19 @@ constexpr std::string_view index_text =
     "/debug/log           GET the level, POST another (trace debug info warn error critical off)\n"
     "/debug/shutdown      GET what a stop would wait for, POST begins one, DELETE leaves its lame duck\n";
 
-response as_json(const json::value& value, http::status status = http::status::ok)
-{
+response as_json(const json::value& value, http::status status = http::status::ok) {
     return response(status, json::serialize(value) + '\n', json_type);
 }
 
 /// A handler without anything to wait for.
 template <class F>
-handler plain(F f)
-{
+handler plain(F f) {
     return [f = std::move(f)](context, const request& request) -> answer { co_return f(request); };
 }
 
-bool is_ready(const debug_sources& from)
-{
-    return from.stop.is_ready() && (!from.healthy || from.healthy());
-}
+bool is_ready(const debug_sources& from) { return from.stop.is_ready() && (!from.healthy || from.healthy()); }
 
-json::array phases_of(const lifecycle::stop_channel::status& status)
-{
+json::array phases_of(const lifecycle::stop_channel::status& status) {
     json::array phases;
     for (const auto& one : status.phases)
         phases.push_back({{"name", one.name}, {"budget_ms", one.allowed.count()}, {"used_ms", one.used.count()}});
@@ -64,8 +58,7 @@ json::array phases_of(const lifecycle::stop_channel::status& status)
 }
 
 /// What a stop would cost now, in seconds: the slowest hundredth of requests, and the queue.
-double shutdown_eta(const debug_sources& from)
-{
+double shutdown_eta(const debug_sources& from) {
     const auto app = from.app.now();
     const double requests = app.in_flight > 0 ? app.p99 : 0;
     double queue = 0;
@@ -74,12 +67,13 @@ double shutdown_eta(const debug_sources& from)
         queue = depth > 0 && rate > 0 ? depth / rate : 0;
     }
     const auto& options = from.stop.options();
-    const double waits = std::chrono::duration<double>(options.lame_duck + (app.idle > 0 ? options.idle_grace : milliseconds(0))).count();
+    const double waits =
+        std::chrono::duration<double>(options.lame_duck + (app.idle > 0 ? options.idle_grace : milliseconds(0)))
+            .count();
     return waits + requests + queue;
 }
 
-json::object shutdown_state(const debug_sources& from)
-{
+json::object shutdown_state(const debug_sources& from) {
     const auto status = from.stop.now();
     const auto app = from.app.now();
     const auto& options = from.stop.options();
@@ -104,16 +98,14 @@ json::object shutdown_state(const debug_sources& from)
               {"events_per_second", backlog.second}}}};
 }
 
-json::object to_json(const task_row& row)
-{
+json::object to_json(const task_row& row) {
     json::object one{{"name", row.name}, {"kind", row.kind}, {"state", row.state}, {"age_ms", row.age.count()}};
     if (!row.where.empty()) one["where"] = row.where;
     return one;
 }
 
 /// Every worker, and who lives on the app's loops. A loop that does not answer is shown with its stack.
-answer tasks(shared_sources from)
-{
+answer tasks(shared_sources from) {
     json::array all;
     for (const auto& worker : from->workers.list())
         all.push_back({{"name", worker.name},
@@ -136,15 +128,15 @@ answer tasks(shared_sources from)
     co_return as_json(json::object{{"tasks", std::move(all)}});
 }
 
-response metrics(const debug_sources& from)
-{
+response metrics(const debug_sources& from) {
     metrics_text out;
     from.app.write_metrics(out);
     if (from.metrics) from.metrics(out);
     const auto phase = from.stop.phase();
     out.family("shutdown_phase", "gauge", "1 for the phase that the process is in.");
     using lifecycle::stop_phase;
-    for (const auto one : {stop_phase::starting, stop_phase::serving, stop_phase::lame_duck, stop_phase::stopping, stop_phase::stopped})
+    for (const auto one :
+         {stop_phase::starting, stop_phase::serving, stop_phase::lame_duck, stop_phase::stopping, stop_phase::stopped})
         out.sample(label("phase", lifecycle::to_string(one)), one == phase ? 1 : 0);
     out.single("shutdown_eta_seconds", "gauge", "How long a stop begun now would take.", shutdown_eta(from));
     out.single("workers", "gauge", "Live threads of the service.", static_cast<double>(from.workers.live()));
@@ -152,8 +144,7 @@ response metrics(const debug_sources& from)
     return response(http::status::ok, out.take(), "text/plain; version=0.0.4; charset=utf-8");
 }
 
-response vars(const debug_sources& from)
-{
+response vars(const debug_sources& from) {
     const auto app = from.app.now();
     json::object all{{"phase", lifecycle::to_string(from.stop.phase())},
                      {"connections", {{"open", app.open}, {"idle", app.idle}, {"accepted", app.accepted}}},
@@ -171,8 +162,7 @@ response vars(const debug_sources& from)
     return as_json(all);
 }
 
-response set_level(const debug_sources& from, const request& request)
-{
+response set_level(const debug_sources& from, const request& request) {
     const auto asked = request.query_value("level");
     auto name = asked ? *asked : std::string(request.body);
     if (name.starts_with("level=")) name.erase(0, 6);
@@ -185,8 +175,7 @@ response set_level(const debug_sources& from, const request& request)
     return as_json(json::object{{"level", name}});
 }
 
-void add_shutdown_routes(router& routes, const shared_sources& from)
-{
+void add_shutdown_routes(router& routes, const shared_sources& from) {
     routes.get("/debug/shutdown", plain([from](const request&) { return as_json(shutdown_state(*from)); }));
     routes.post("/debug/shutdown", plain([from](const request&) {
                     from->stop.request("debug");
@@ -194,14 +183,14 @@ void add_shutdown_routes(router& routes, const shared_sources& from)
                 }));
     routes.add(http::verb::delete_, "/debug/shutdown", plain([from](const request&) {
                    if (from->stop.withdraw()) return as_json(shutdown_state(*from));
-                   return response(http::status::conflict, "only the lame duck of a stop that a POST began can be left\n");
+                   return response(http::status::conflict,
+                                   "only the lame duck of a stop that a POST began can be left\n");
                }));
 }
 
 }  // namespace
 
-router debug_routes(debug_sources sources)
-{
+router debug_routes(debug_sources sources) {
     const auto from = std::make_shared<const debug_sources>(std::move(sources));
     router routes;
     routes.use(same_site_only(from->allowed_hosts));

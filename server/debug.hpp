@@ -23,17 +23,17 @@ struct debug_sources {
     lifecycle::workers& workers;
     spdlog::logger& log;
     std::vector<std::string> allowed_hosts;
-    std::function<bool()> healthy;                 ///< beside the phase: may readiness be 200?
-    std::function<void(metrics_text&)> metrics;    ///< of everything that is not the server's
-    std::function<std::string()> vars;             ///< a JSON object of everything that is not the server's
-    std::function<std::string()> config;           ///< JSON, secrets masked
-    std::string build;                             ///< JSON
+    std::function<bool()> healthy;               ///< beside the phase: may readiness be 200?
+    std::function<void(metrics_text&)> metrics;  ///< of everything that is not the server's
+    std::function<std::string()> vars;           ///< a JSON object of everything that is not the server's
+    std::function<std::string()> config;         ///< JSON, secrets masked
+    std::string build;                           ///< JSON
     /// How much work waits outside the server, and how many a second it becomes less.
     std::function<std::pair<double, double>()> backlog;
 };
 
-/// The routes of the debug server; see the contract. It has a thread and a loop of its own and no lock
-/// in common with the app's loops, so it answers while they are stuck.
+/// The routes of the debug server; see the contract. It has a thread and a loop of its own, and holds no
+/// lock that anybody else keeps for longer than a few loads, so it answers while the app's loops are stuck.
 router debug_routes(debug_sources sources);
 
 }  // namespace server

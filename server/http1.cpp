@@ -4,6 +4,8 @@
 #include <array>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/rfc7230.hpp>
 #include <charconv>
 #include <cstring>
 
@@ -12,18 +14,13 @@
 namespace server {
 namespace {
 
-bool same(std::string_view a, std::string_view b) noexcept
-{
+bool same(std::string_view a, std::string_view b) noexcept {
     return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
 }
 
-std::string_view view(boost::beast::string_view text) noexcept
-{
-    return {text.data(), text.size()};
-}
+std::string_view view(boost::beast::string_view text) noexcept { return {text.data(), text.size()}; }
 
-bool is_token_byte(char c) noexcept
-{
+bool is_token_byte(char c) noexcept {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
            std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
@@ -36,8 +33,7 @@ constexpr std::size_t max_empty_lines = 4;  // before a request; RFC 9112 sectio
 class request_parser::head_parser final : public boost::beast::http::basic_parser<true> {
 public:
     head_parser(server::request& into, const options& limits, std::string_view head)
-        : into_(into), limits_(limits), head_(head)
-    {
+        : into_(into), limits_(limits), head_(head) {
         skip(true);  // bodies are ours: see chunked.hpp
         header_limit(static_cast<std::uint32_t>(head.size()));
     }
@@ -48,18 +44,18 @@ private:
     using text = boost::beast::string_view;
     using error = boost::beast::error_code;
 
-    void on_request_impl(http::verb method, text name, text target, int version, error&) override
-    {
+    void on_request_impl(http::verb method, text name, text target, int version, error&) override {
         into_.method = method;
         into_.method_name = view(name);
         into_.target = view(target);
         into_.version = static_cast<unsigned>(version);
     }
 
-    void on_field_impl(http::field known, text name, text value, error& ec) override
-    {
-        // A folded line (RFC 9112 section 5.2) is handed over from Beast's own memory.
-        const bool folded = !value.empty() && (value.data() < head_.data() || value.data() > &head_.back());
+    void on_field_impl(http::field known, text name, text value, error& ec) override {
+        // RFC 9112 section 5.2: a folded value is handed over from Beast's own memory, except when all
+        // lines before its last are blank: then it lies in the head, beyond a line end.
+        const bool in_head = value.data() >= head_.data() && value.data() <= &head_.back();
+        const bool folded = !in_head || view({name.end(), value.begin()}).find('\n') != std::string_view::npos;
         too_many_fields = into_.fields.size() >= limits_.max_headers;
         if (folded || too_many_fields)
             ec = boost::beast::http::error::bad_value;
@@ -80,8 +76,7 @@ private:
     std::string_view head_;
 };
 
-void request_parser::reset() noexcept
-{
+void request_parser::reset() noexcept {
     request_.fields.clear();
     request_.parameters.clear();
     request_.body = {};
@@ -91,15 +86,13 @@ void request_parser::reset() noexcept
     begun_ = expects_continue_ = keep_alive_ = false;
 }
 
-request_parser::progress request_parser::refuse(http::status code) noexcept
-{
+request_parser::progress request_parser::refuse(http::status code) noexcept {
     refusal_ = code;
     keep_alive_ = false;
     return progress::refused;
 }
 
-request_parser::progress request_parser::next(char* data, std::size_t size)
-{
+request_parser::progress request_parser::next(char* data, std::size_t size) {
     if (head_size_ == 0) {
         const auto result = read_head(data, size);
         if (result != progress::complete) return result;
@@ -108,8 +101,7 @@ request_parser::progress request_parser::next(char* data, std::size_t size)
     return read_body(data, size);
 }
 
-request_parser::progress request_parser::read_head(char* data, std::size_t size)
-{
+request_parser::progress request_parser::read_head(char* data, std::size_t size) {
     while (!begun_ && skipped_ < size) {
         if (data[skipped_] != '\r') {
             begun_ = true;
@@ -125,38 +117,43 @@ request_parser::progress request_parser::read_head(char* data, std::size_t size)
 
     const auto from = std::max(skipped_, scanned_ < 3 ? 0 : scanned_ - 3);
     const auto end = std::string_view(data, size).find("\r\n\r\n", from);
-    if (end == std::string_view::npos) return incomplete_head(data, size);
-    head_size_ = end + 4;
-    if (head_size_ - skipped_ > limits_->max_header_bytes) return incomplete_head(data, head_size_);
-    return parse_head(data + skipped_, head_size_ - skipped_);
+    const bool whole = end != std::string_view::npos;
+    const auto head_end = whole ? end + 4 : size;
+    if (whole && head_end - skipped_ <= limits_->max_header_bytes) {
+        head_size_ = head_end;
+        const auto result = parse_head(data + skipped_, head_size_ - skipped_);
+        if (result != progress::refused) return result;
+    }
+    if (const auto fault = first_fault({data + skipped_, head_end - skipped_})) return refuse(*fault);
+    scanned_ = size;
+    return whole ? progress::refused : progress::need_more;
 }
 
-/// What can be said of a head before it is whole: a slow sender is told at once.
-request_parser::progress request_parser::incomplete_head(const char* data, std::size_t size) noexcept
-{
-    for (auto at = scanned_; at < size; ++at) {
-        const auto* const found = static_cast<const char*>(std::memchr(data + at, '\n', size - at));
-        if (found == nullptr) break;
-        at = static_cast<std::size_t>(found - data);
-        if (at == skipped_ || data[at - 1] != '\r') return refuse(http::status::bad_request);
-    }
-    scanned_ = size;
-    const std::string_view head(data + skipped_, size - skipped_);
+/// What can be said of a head before it is whole: a slow sender is told at once. The fault of the
+/// earliest byte counts, so that the answer does not depend on how the bytes were cut on their way.
+std::optional<http::status> request_parser::first_fault(std::string_view head) const noexcept {
+    std::optional<http::status> fault;
+    auto at = head.size();
+    const auto note = [&](std::size_t where, http::status code) {
+        if (where >= at) return;
+        at = where;
+        fault = code;
+    };
     const auto line = head.substr(0, head.find('\r'));
-    const auto target = line.find(' ');
-    if (target != line.npos && line.find(' ', target + 1) == line.npos &&
-        line.size() - target > limits_->max_target_bytes + 1)
-        return refuse(http::status::uri_too_long);
-    if (head.size() > limits_->max_header_bytes) {
-        const bool long_target = target != line.npos && line.size() > limits_->max_target_bytes;
-        return refuse(long_target ? http::status::uri_too_long : http::status::request_header_fields_too_large);
-    }
-    return progress::need_more;
+    const auto target = std::min(line.find(' '), line.size()) + 1;
+    const auto target_end = std::min(line.find(' ', target), line.size());
+    const auto largest = limits_->max_header_bytes;
+    if (target_end > target + limits_->max_target_bytes)
+        note(target + limits_->max_target_bytes, http::status::uri_too_long);
+    const bool in_target = target <= largest && target_end > largest;
+    note(largest, in_target ? http::status::uri_too_long : http::status::request_header_fields_too_large);
+    for (auto lf = head.find('\n', scanned_ - skipped_); lf < at; lf = head.find('\n', lf + 1))
+        if (lf == 0 || head[lf - 1] != '\r') note(lf, http::status::bad_request);
+    return fault;
 }
 
 /// RFC 9110 section 2.5: a higher minor version is the highest that we know; another major is not ours.
-std::optional<http::status> request_parser::check_version(char* data, std::size_t size) noexcept
-{
+std::optional<http::status> request_parser::check_version(char* data, std::size_t size) noexcept {
     const auto line = std::string_view(data, size).substr(0, std::string_view(data, size).find("\r\n"));
     constexpr std::string_view shape = " HTTP/1.1";
     if (line.size() < shape.size()) return http::status::bad_request;
@@ -169,24 +166,23 @@ std::optional<http::status> request_parser::check_version(char* data, std::size_
     return std::nullopt;
 }
 
-request_parser::progress request_parser::parse_head(char* data, std::size_t size)
-{
+request_parser::progress request_parser::parse_head(char* data, std::size_t size) {
     if (const auto fault = check_version(data, size)) return refuse(*fault);
     request_.fields.clear();
     head_parser parser(request_, *limits_, {data, size});
     boost::beast::error_code error;
     parser.put(boost::asio::const_buffer(data, size), error);
     if (parser.too_many_fields) return refuse(http::status::request_header_fields_too_large);
+    if (error == boost::beast::http::error::bad_content_length && length_beyond_count({data, size}))
+        return refuse(http::status::payload_too_large);
     if (error || !parser.is_header_done()) return refuse(http::status::bad_request);
     base_ = data - skipped_;
-    keep_alive_ = parser.keep_alive();
     if (const auto fault = check_framing()) return refuse(*fault);
     if (const auto fault = check_target()) return refuse(*fault);
     return progress::complete;
 }
 
-std::optional<http::status> request_parser::check_target()
-{
+std::optional<http::status> request_parser::check_target() {
     if (request_.target.size() > limits_->max_target_bytes) return http::status::uri_too_long;
     target_parts parts;
     const bool connect = request_.method == http::verb::connect;
@@ -199,10 +195,45 @@ std::optional<http::status> request_parser::check_target()
     return std::nullopt;
 }
 
+/// RFC 9110 section 8.6: a length beyond what 64 bits can count is not malformed, but too much. Beast
+/// has stopped at the line behind those that it has handed over.
+bool request_parser::length_beyond_count(std::string_view head) const noexcept {
+    for (auto lines = request_.fields.size() + 1; lines > 0; --lines) head.remove_prefix(head.find('\n') + 1);
+    auto value = head.substr(head.find(':') + 1);
+    value = value.substr(0, value.find('\r'));
+    while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
+    while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
+    if (value.empty() || value.find_first_not_of("0123456789") != value.npos) return false;
+    for (const auto& field : request_.fields)
+        if (field.known == http::field::content_length || field.known == http::field::transfer_encoding) return false;
+    return true;
+}
+
+/// RFC 9112 section 9.3, all `Connection` lines together.
+bool request_parser::wants_keep_alive() const {
+    bool keep = request_.version >= 11;
+    for (const auto& field : request_.fields) {
+        if (field.known != http::field::connection) continue;
+        http::token_list options({field.value.data(), field.value.size()});
+        if (options.exists("close")) return false;
+        if (options.exists("keep-alive")) keep = true;
+    }
+    return keep;
+}
+
+/// RFC 9112 section 6.3: where chunked is not the last coding nobody knows where the body ends; section
+/// 6.1: other codings are ones that this server does not have.
+static http::status refusal_of_coding(std::string_view coding) {
+    const auto comma = coding.rfind(',');
+    if (comma == coding.npos) return http::status::bad_request;
+    const auto first = coding.find_first_not_of(" \t", comma + 1);
+    if (first == coding.npos || !same(coding.substr(first), "chunked")) return http::status::bad_request;
+    return http::status::not_implemented;
+}
+
 /// Where the message ends (RFC 9112 section 6), and the Host field (section 3.2). From the head
 /// alone: trailers can change none of it.
-std::optional<http::status> request_parser::check_framing()
-{
+std::optional<http::status> request_parser::check_framing() {
     unsigned hosts = 0, lengths = 0, codings = 0;
     std::string_view coding;
     request_.host = {};
@@ -218,7 +249,6 @@ std::optional<http::status> request_parser::check_framing()
                 ++lengths;
                 const auto* const end = field.value.data() + field.value.size();
                 const auto [at, error] = std::from_chars(field.value.data(), end, length_);
-                if (error == std::errc::result_out_of_range) return http::status::payload_too_large;
                 if (error != std::errc{} || at != end) fault = http::status::bad_request;
                 break;
             }
@@ -239,15 +269,15 @@ std::optional<http::status> request_parser::check_framing()
     if (fault) return fault;
     if (codings == 1) {
         if (request_.version < 11) return http::status::bad_request;
-        if (!same(coding, "chunked")) return http::status::not_implemented;
+        if (!same(coding, "chunked")) return refusal_of_coding(coding);
         chunks_.emplace(limits_->max_body_bytes);
     }
     if (length_ > limits_->max_body_bytes) return http::status::payload_too_large;
+    keep_alive_ = wants_keep_alive();
     return std::nullopt;
 }
 
-request_parser::progress request_parser::read_body(char* data, std::size_t size)
-{
+request_parser::progress request_parser::read_body(char* data, std::size_t size) {
     if (chunks_) {
         switch (chunks_->decode(data + head_size_, size - head_size_)) {
             case chunked_decoder::progress::need_more: return progress::need_more;
@@ -265,15 +295,13 @@ request_parser::progress request_parser::read_body(char* data, std::size_t size)
     return progress::complete;
 }
 
-std::size_t request_parser::squeeze(char* data, std::size_t size) noexcept
-{
+std::size_t request_parser::squeeze(char* data, std::size_t size) noexcept {
     if (!chunks_ || head_size_ == 0) return size;
     return head_size_ + chunks_->squeeze(data + head_size_, size - head_size_);
 }
 
 /// The buffer may have grown, and so moved, while the body came: the views go with it.
-void request_parser::follow(const char* data) noexcept
-{
+void request_parser::follow(const char* data) noexcept {
     if (data == base_) return;
     const auto move = [this, data](std::string_view& text) {
         if (text.data() >= base_ && text.data() <= base_ + head_size_)
@@ -290,15 +318,13 @@ void request_parser::follow(const char* data) noexcept
 
 namespace {
 
-void append_number(std::string& out, std::uint64_t number)
-{
+void append_number(std::string& out, std::uint64_t number) {
     std::array<char, 20> digits;
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
     out.append(digits.data(), end);
 }
 
-void append_status_line(std::string& out, http::status status)
-{
+void append_status_line(std::string& out, http::status status) {
     if (status == http::status::ok) {
         out += "HTTP/1.1 200 OK\r\n";
         return;
@@ -311,8 +337,7 @@ void append_status_line(std::string& out, http::status status)
 }
 
 /// RFC 9112 section 6.3.
-body_coding coding_of(const response& response, const framing& framing)
-{
+body_coding coding_of(const response& response, const framing& framing) {
     const auto code = static_cast<unsigned>(response.status);
     if (code < 200 || code == 204 || code == 304) return body_coding::none;
     if (!response.pieces) return body_coding::plain;
@@ -322,8 +347,7 @@ body_coding coding_of(const response& response, const framing& framing)
 
 }  // namespace
 
-body_coding append(const response& response, const framing& framing, std::string& out)
-{
+body_coding append(const response& response, const framing& framing, std::string& out) {
     const auto coding = coding_of(response, framing);
     append_status_line(out, response.status);
     out.append("Date: ").append(framing.date).append("\r\n");
@@ -336,7 +360,7 @@ body_coding append(const response& response, const framing& framing, std::string
     }
     if (coding == body_coding::chunked) out += "Transfer-Encoding: chunked\r\n";
     if (!framing.request_id.empty()) out.append("X-Request-Id: ").append(framing.request_id).append("\r\n");
-    if (framing.close || coding == body_coding::until_close)
+    if (framing.close || (coding == body_coding::until_close && !framing.head))
         out += "Connection: close\r\n";
     else if (framing.version < 11)
         out += "Connection: keep-alive\r\n";

@@ -54,7 +54,9 @@ private:
 
     progress refuse(http::status code) noexcept;
     progress read_head(char* data, std::size_t size);
-    progress incomplete_head(const char* data, std::size_t size) noexcept;
+    std::optional<http::status> first_fault(std::string_view head) const noexcept;
+    bool length_beyond_count(std::string_view head) const noexcept;
+    bool wants_keep_alive() const;
     progress parse_head(char* data, std::size_t size);
     std::optional<http::status> check_version(char* data, std::size_t size) noexcept;
     std::optional<http::status> check_target();
@@ -65,11 +67,11 @@ private:
     const options* limits_;
     server::request request_;
     std::string path_storage_;
-    const char* base_ = nullptr;    ///< where the head was when it was parsed
-    std::size_t skipped_ = 0;       ///< empty lines before the request
-    std::size_t scanned_ = 0;       ///< bytes in which the end of the head is not
-    std::size_t head_size_ = 0;     ///< with what was skipped; 0: not whole yet
-    std::size_t length_ = 0;        ///< Content-Length
+    const char* base_ = nullptr;  ///< where the head was when it was parsed
+    std::size_t skipped_ = 0;     ///< empty lines before the request
+    std::size_t scanned_ = 0;     ///< bytes in which the end of the head is not
+    std::size_t head_size_ = 0;   ///< with what was skipped; 0: not whole yet
+    std::size_t length_ = 0;      ///< Content-Length
     std::size_t consumed_ = 0;
     std::optional<chunked_decoder> chunks_;
     http::status refusal_ = http::status::bad_request;

@@ -23,12 +23,11 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr std::size_t spare_descriptors = 64;  // for everything that is not a connection
+constexpr std::size_t spare_descriptors = 64;   // for everything that is not a connection
 constexpr milliseconds listener_patience{500};  // a wedged first loop must not keep the others from draining
 
 /// Raises the soft limit of descriptors to the hard one; the connections that then fit.
-std::size_t fitting_connections(const options& options, const std::string& name, spdlog::logger& log)
-{
+std::size_t fitting_connections(const options& options, const std::string& name, spdlog::logger& log) {
     rlimit files = {};
     if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return options.max_connections;
     if (files.rlim_cur < files.rlim_max) {
@@ -56,8 +55,7 @@ struct http_server::state {
           workers(births),
           log(logger),
           env{limits, routes, log, stops == at_stop::drain ? &channel : nullptr, channel.deadline_of(name), name, {}},
-          socket(limits)
-    {
+          socket(limits) {
         address = fmt::format("{}", [this] {
             const auto local = socket.local();
             const auto text = local.address().to_string();
@@ -95,8 +93,7 @@ struct http_server::state {
 
 /// A loop may fill its share without a look at the others; beyond that all are added up. Reading what
 /// other loops write for each request would cost a cache miss.
-bool http_server::state::admit(const loop& on) const
-{
+bool http_server::state::admit(const loop& on) const {
     const auto own = on.account().in_flight.get();
     if (own < limits.max_in_flight / loops.size()) return true;
     std::uint64_t all = 0;
@@ -104,20 +101,17 @@ bool http_server::state::admit(const loop& on) const
     return all < limits.max_in_flight;
 }
 
-void http_server::state::run_loop(loop& one)
-{
+void http_server::state::run_loop(loop& one) {
     std::exception_ptr error;
     try {
         one.run();
-    }
-    catch (...) {
+    } catch (...) {
         error = std::current_exception();
     }
     if (error) end_of_loop(std::move(error));
 }
 
-void http_server::state::end_of_loop(std::exception_ptr error)
-{
+void http_server::state::end_of_loop(std::exception_ptr error) {
     const std::scoped_lock lock(mutex);
     if (!failure) failure = std::move(error);
     changed.notify_all();
@@ -125,18 +119,13 @@ void http_server::state::end_of_loop(std::exception_ptr error)
 
 http_server::http_server(std::string name, const options& options, router routes, at_stop at_stop,
                          const lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log)
-    : state_(std::make_unique<state>(std::move(name), options, std::move(routes), at_stop, stop, workers, log))
-{}
+    : state_(std::make_unique<state>(std::move(name), options, std::move(routes), at_stop, stop, workers, log)) {}
 
 http_server::~http_server() = default;
 
-std::string http_server::address() const
-{
-    return state_->address;
-}
+std::string http_server::address() const { return state_->address; }
 
-void http_server::run(std::stop_token token, const std::function<void()>& serving)
-{
+void http_server::run(std::stop_token token, const std::function<void()>& serving) {
     auto& s = *state_;
     auto& first = *s.loops.front();
     asio::post(first.context(), [&s, &first, &serving] {
@@ -165,34 +154,39 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
     if (s.failure) std::rethrow_exception(s.failure);
 }
 
-std::uint64_t http_server::turns() const
-{
+std::uint64_t http_server::turns() const {
     auto slowest = state_->loops.front()->account().turns.get();
     for (const auto& one : state_->loops) slowest = std::min(slowest, one->account().turns.get());
     return slowest;
 }
 
-void http_server::account(lifecycle::shutdown_report& report) const
-{
+void http_server::account(lifecycle::shutdown_report& report) const {
+    auto& c = report.connections;
+    auto& r = report.requests;
     for (const auto& one : state_->loops) {
+        for (auto& late : one->stragglers()) report.stragglers.push_back(std::move(late));
         const auto& a = one->account();
-        auto& c = report.connections;
+        if (a.noted.get() == 0) {  // a wedged loop: everybody on it is cut by the exit
+            c.open_at_stop += a.open.get();
+            c.forced += a.open.get();
+            r.in_flight_at_stop += a.in_flight.get();
+            r.cut += a.in_flight.get();
+            continue;
+        }
         const auto all = a.open_at_stop.get() + a.accepted_after.get();
         const auto ended = a.closed_idle.get() + a.finished.get() + a.forced.get();
         c.open_at_stop += a.open_at_stop.get();
         c.accepted_after += a.accepted_after.get();
         c.closed_idle += a.closed_idle.get();
         c.finished += a.finished.get();
-        c.forced += a.forced.get() + (all > ended ? all - ended : 0);  // whoever is still open now is cut by the exit
-        report.requests.in_flight_at_stop += a.in_flight_at_stop.get();
-        report.requests.finished += a.requests_finished.get();
-        report.requests.cut += a.requests_cut.get();
-        for (auto& late : one->stragglers()) report.stragglers.push_back(std::move(late));
+        c.forced += a.forced.get() + (all > ended ? all - ended : 0);  // whoever is still open is cut by the exit
+        r.in_flight_at_stop += a.in_flight_at_stop.get();
+        r.finished += a.requests_finished.get();
+        r.cut += a.requests_cut.get();
     }
 }
 
-http_server::snapshot http_server::now() const
-{
+http_server::snapshot http_server::now() const {
     snapshot all{};
     histogram::values durations;
     for (const auto& one : state_->loops) {
@@ -210,8 +204,7 @@ http_server::snapshot http_server::now() const
     return all;
 }
 
-void http_server::write_metrics(metrics_text& out) const
-{
+void http_server::write_metrics(metrics_text& out) const {
     auto names = state_->routes.names();
     names.emplace_back("unmatched");
     const auto server = label("server", state_->name);
@@ -222,7 +215,8 @@ void http_server::write_metrics(metrics_text& out) const
         for (std::size_t digit = 1; digit <= 5; ++digit) {
             std::uint64_t count = 0;
             for (const auto& one : state_->loops) count += one->endpoints()[index].responses[digit].get();
-            if (count > 0) out.sample(fmt::format("{},code=\"{}xx\"", labels(index), digit), static_cast<double>(count));
+            if (count > 0)
+                out.sample(fmt::format("{},code=\"{}xx\"", labels(index), digit), static_cast<double>(count));
         }
     out.family("http_request_duration_seconds", "histogram", "From the parsed head to the answer.");
     for (std::size_t index = 0; index < names.size(); ++index) {
@@ -259,8 +253,7 @@ struct inquiry {
 
 }  // namespace
 
-lifecycle::awaitable<std::vector<http_server::loop_report>> http_server::inspect(milliseconds limit)
-{
+lifecycle::awaitable<std::vector<http_server::loop_report>> http_server::inspect(milliseconds limit) {
     auto asked = std::make_shared<inquiry>();
     for (const auto& one : state_->loops) {
         loop_report report;

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <spdlog/logger.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -30,12 +31,11 @@ namespace {
 
 constexpr auto quietly = asio::as_tuple(asio::deferred);
 constexpr int accepts_a_turn = 64;
-constexpr milliseconds handshake{5};   // for those whose SYN was answered before the filter
-constexpr milliseconds room_poll{5};   // how often a full server looks whether somebody has left
+constexpr milliseconds handshake{5};  // for those whose SYN was answered before the filter
+constexpr milliseconds room_poll{5};  // how often a full server looks whether somebody has left
 
-std::runtime_error cannot_listen(const options& options, const char* call, int error)
-{
-    const char* const advice = error == EADDRINUSE      ? ": another process listens there; stop it or choose another port"
+std::runtime_error cannot_listen(const options& options, const char* call, int error) {
+    const char* const advice = error == EADDRINUSE ? ": another process listens there; stop it or choose another port"
                                : error == EADDRNOTAVAIL ? ": this machine does not have that address"
                                : error == EACCES        ? ": ports below 1024 need a privilege; choose another port"
                                                         : "";
@@ -45,8 +45,7 @@ std::runtime_error cannot_listen(const options& options, const char* call, int e
 
 }  // namespace
 
-listening_socket::listening_socket(const options& options) : backlog_(SOMAXCONN)
-{
+listening_socket::listening_socket(const options& options) : backlog_(SOMAXCONN) {
     boost::system::error_code bad_address;
     const auto address = asio::ip::make_address(options.address, bad_address);
     if (bad_address) throw cannot_listen(options, "address", EADDRNOTAVAIL);
@@ -70,37 +69,28 @@ listening_socket::listening_socket(const options& options) : backlog_(SOMAXCONN)
     throw cannot_listen(options, failed, error);
 }
 
-listening_socket::~listening_socket()
-{
-    close();
-}
+listening_socket::~listening_socket() { close(); }
 
 listening_socket::listening_socket(listening_socket&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), backlog_(other.backlog_)
-{}
+    : descriptor_(std::exchange(other.descriptor_, -1)), backlog_(other.backlog_) {}
 
-tcp::endpoint listening_socket::local() const
-{
+tcp::endpoint listening_socket::local() const {
     tcp::endpoint endpoint;
     auto size = static_cast<socklen_t>(endpoint.capacity());
     if (::getsockname(descriptor_, endpoint.data(), &size) == 0) endpoint.resize(size);
     return endpoint;
 }
 
-void listening_socket::close() noexcept
-{
+void listening_socket::close() noexcept {
     if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
 }
 
-void listening_socket::turn_away_newcomers() noexcept
-{
+void listening_socket::turn_away_newcomers() noexcept {
     // On a listening socket a filter sees the TCP header first (tcp_filter in the kernel). Byte 13 are
     // the flags: SYN without ACK is dropped, the last ACK of a handshake under way is not.
     sock_filter program[] = {
-        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 13},
-        {BPF_ALU | BPF_AND | BPF_K, 0, 0, 0x12},
-        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0x02},
-        {BPF_RET | BPF_K, 0, 0, 0},
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 13},    {BPF_ALU | BPF_AND | BPF_K, 0, 0, 0x12},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0x02}, {BPF_RET | BPF_K, 0, 0, 0},
         {BPF_RET | BPF_K, 0, 0, 0xffffffff},
     };
     const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
@@ -112,20 +102,17 @@ listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>&
       loops_(loops),
       max_connections_(max_connections),
       pause_(loops.front()->context()),
-      reserve_(::open("/dev/null", O_RDONLY | O_CLOEXEC))
-{
+      reserve_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
     using acceptor = asio::basic_socket_acceptor<tcp, lifecycle::executor>;
     acceptor_ = std::make_unique<acceptor>(loops.front()->context(), socket.local().protocol(), socket.descriptor());
 }
 
-listener::~listener()
-{
+listener::~listener() {
     if (acceptor_->is_open()) acceptor_->release();
     if (reserve_ >= 0) ::close(reserve_);
 }
 
-lifecycle::awaitable<> listener::run()
-{
+lifecycle::awaitable<> listener::run() {
     while (!closing_) {
         auto waiting = acceptor_->async_wait(tcp::acceptor::wait_read, quietly);
         const auto [error] = co_await std::move(waiting);
@@ -145,8 +132,7 @@ lifecycle::awaitable<> listener::run()
     co_await std::move(last);
 }
 
-void listener::close_last(bool at_once, std::function<void()> closed)
-{
+void listener::close_last(bool at_once, std::function<void()> closed) {
     asio::post(loops_.front()->context(), [this, at_once, closed = std::move(closed)] {
         closed_ = closed;
         at_once_ = at_once;
@@ -157,8 +143,7 @@ void listener::close_last(bool at_once, std::function<void()> closed)
     });
 }
 
-lifecycle::awaitable<> listener::let_in_the_last()
-{
+lifecycle::awaitable<> listener::let_in_the_last() {
     const bool busy = clock::now() - last_accepted_ < std::chrono::seconds(1);
     if (busy && !at_once_) {
         socket_.turn_away_newcomers();
@@ -173,29 +158,28 @@ lifecycle::awaitable<> listener::let_in_the_last()
     closed_();
 }
 
-std::size_t listener::open() const
-{
+std::size_t listener::open() const {
     std::size_t all = 0;
     for (const auto& one : loops_) all += one->account().open.get();
     return all;
 }
 
-/// At the limit the connection that has been idle longest makes room; when all are busy new ones wait.
-bool listener::have_room()
-{
-    if (open() < max_connections_) return true;
+/// At the limit the connection that has been idle longest goes, if somebody really waits for its place; when
+/// all are busy new ones wait.
+listener::result listener::make_room() {
+    pollfd waiting{socket_.descriptor(), POLLIN, 0};
+    if (::poll(&waiting, 1, 0) <= 0) return result::empty;
     loop* owner = nullptr;
     for (const auto& one : loops_) {
         const auto since = one->account().oldest_idle.get();
         if (since != 0 && (owner == nullptr || since < owner->account().oldest_idle.get())) owner = one.get();
     }
     if (owner != nullptr) owner->make_room();
-    return false;  // somebody leaves now: look again in a moment
+    return result::no_room;  // look again in a moment
 }
 
-listener::result listener::accept_one(bool in_spite_of_limit)
-{
-    if (!in_spite_of_limit && !have_room()) return result::no_room;
+listener::result listener::accept_one(bool in_spite_of_limit) {
+    if (!in_spite_of_limit && open() >= max_connections_) return make_room();
     tcp::endpoint peer;
     auto size = static_cast<socklen_t>(peer.capacity());
     const int descriptor = ::accept4(socket_.descriptor(), peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -216,8 +200,7 @@ listener::result listener::accept_one(bool in_spite_of_limit)
     }
 }
 
-void listener::deal(int descriptor, tcp::endpoint peer)
-{
+void listener::deal(int descriptor, tcp::endpoint peer) {
     const auto fewest = std::min_element(loops_.begin(), loops_.end(), [](const auto& a, const auto& b) {
         return a->account().open.get() < b->account().open.get();
     });
@@ -225,14 +208,14 @@ void listener::deal(int descriptor, tcp::endpoint peer)
 }
 
 /// No descriptor is left: the one kept in reserve lets one client in, to be told so.
-void listener::refuse_with_reserve()
-{
+void listener::refuse_with_reserve() {
     if (reserve_ < 0) return;
     ::close(std::exchange(reserve_, -1));
     const int descriptor = ::accept4(socket_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (descriptor >= 0) {
         constexpr std::string_view answer =
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: "
+            "close\r\n\r\n";
         ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         ::shutdown(descriptor, SHUT_WR);
         char unread[4096];

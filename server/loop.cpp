@@ -24,10 +24,16 @@ namespace {
 
 constexpr milliseconds usual_tick{50};
 constexpr milliseconds tick_of_a_stop{10};
-constexpr milliseconds idle_look{250};       // how often idle connections are looked through
-constexpr milliseconds rest_after{1'000};    // an idle connection gives its workspace back
-constexpr milliseconds quiet_linger{30};     // in a drain: acknowledged and silent for that long is over
+constexpr milliseconds idle_look{250};     // how often idle connections are looked through
+constexpr milliseconds rest_after{1'000};  // an idle connection gives its workspace back
+constexpr milliseconds quiet_linger{30};   // in a drain: acknowledged and silent for that long is over
 constexpr std::size_t scratch_size = 16 * 1024;
+
+/// ", waits at file:line", or nothing when it waits in no awaitable of ours.
+std::string place(const connection& one) {
+    const auto where = one.waits_at();
+    return where.line() == 0 ? std::string() : fmt::format(", waits at {}:{}", where.file_name(), where.line());
+}
 
 }  // namespace
 
@@ -38,8 +44,7 @@ loop::loop(const environment& env, std::size_t index)
       workspaces_(env.limits),
       endpoints_(env.routes.names().size() + 1),  // the last one: what no route has answered
       scratch_(scratch_size),
-      tasks_(io_.get_executor())
-{
+      tasks_(io_.get_executor()) {
     std::random_device random;
     fmt::format_to_n(id_prefix_.data(), id_prefix_.size(), "{:08x}", static_cast<std::uint32_t>(random()));
     update_date();
@@ -47,8 +52,7 @@ loop::loop(const environment& env, std::size_t index)
 
 loop::~loop() = default;
 
-void loop::run()
-{
+void loop::run() {
     thread_ = static_cast<pid_t>(::syscall(SYS_gettid));
     tasks_.spawn("tick", "timer", tick());
     io_.run();
@@ -57,8 +61,7 @@ void loop::run()
 
 // ── from other threads ──────────────────────────────────────────────────────────────────────────
 
-void loop::adopt(int descriptor, asio::ip::tcp::endpoint peer)
-{
+void loop::adopt(int descriptor, asio::ip::tcp::endpoint peer) {
     stream_socket socket(io_.get_executor());
     socket.assign(peer.protocol(), descriptor);
     auto take = [this, socket = std::move(socket), peer]() mutable {
@@ -76,19 +79,18 @@ void loop::adopt(int descriptor, asio::ip::tcp::endpoint peer)
     asio::dispatch(io_, std::move(take));
 }
 
-void loop::drain()
-{
+void loop::drain() {
     asio::post(io_, [this] {
         stopping();
         draining_ = true;
-        idle_until_ = clock::now() + (env_.stop != nullptr ? env_.stop->options().idle_grace : milliseconds(0));
+        drain_began_ = clock::now();
+        idle_until_ = drain_began_ + (env_.stop != nullptr ? env_.stop->options().idle_grace : milliseconds(0));
         timer_.cancel();
         end_if_empty();
     });
 }
 
-void loop::close()
-{
+void loop::close() {
     asio::post(io_, [this] {
         draining_ = closing_ = true;
         for (auto* list : {&idle_, &busy_})
@@ -97,26 +99,26 @@ void loop::close()
     });
 }
 
-void loop::make_room()
-{
+void loop::make_room() {
     asio::post(io_, [this] {
-        if (!idle_.empty()) idle_.front().look_and_close();
+        if (!idle_.empty()) idle_.front().look_and_close('R');
     });
 }
 
-std::vector<lifecycle::shutdown_report::straggler> loop::stragglers() const
-{
+std::vector<lifecycle::shutdown_report::straggler> loop::stragglers() const {
+    std::vector<lifecycle::shutdown_report::straggler> late;
     const std::scoped_lock lock(stragglers_mutex_);
-    return stragglers_;
+    for (const auto& [owner, one] : stragglers_) late.push_back(one);
+    return late;
 }
 
 // ── for the connections ─────────────────────────────────────────────────────────────────────────
 
-bool loop::stopping()
-{
+bool loop::stopping() {
     const bool stopping = env_.stop != nullptr && env_.stop->stopping();
     if (stopping == stop_noted_) return stopping;
     stop_noted_ = stopping;
+    account_.noted.set(stopping ? 1 : 0);
     // The account of a stop begins with what is there when this loop first knows of it.
     std::size_t open = 0;
     for (auto* list : {&idle_, &busy_})
@@ -125,24 +127,22 @@ bool loop::stopping()
             ++open;
         }
     auto& a = account_;
-    for (auto* from_zero : {&a.accepted_after, &a.closed_idle, &a.finished, &a.forced, &a.requests_finished, &a.requests_cut})
+    for (auto* from_zero :
+         {&a.accepted_after, &a.closed_idle, &a.finished, &a.forced, &a.requests_finished, &a.requests_cut})
         from_zero->set(0);
     a.open_at_stop.set(open);
-    const auto lingering = std::count_if(busy_.begin(), busy_.end(), [](const connection& one) {
-        return one.now_in() == connection::state::lingering;
-    });
+    const auto lingering = std::count_if(
+        busy_.begin(), busy_.end(), [](const connection& one) { return one.now_in() == connection::state::lingering; });
     a.in_flight_at_stop.set(open - idle_count_ - static_cast<std::size_t>(lingering));
     return stopping;
 }
 
-std::string_view loop::make_request_id(std::array<char, 24>& into) noexcept
-{
+std::string_view loop::make_request_id(std::array<char, 24>& into) noexcept {
     const auto end = fmt::format_to_n(into.data(), into.size(), "{}{:08x}", id_prefix_.data(), next_id_++);
     return {into.data(), std::min(end.size, into.size())};
 }
 
-void loop::moved(connection& one, bool was_waiting, bool waits)
-{
+void loop::moved(connection& one, bool was_waiting, bool waits) {
     auto& to = waits ? idle_ : busy_;
     auto& hook = static_cast<activity_hook&>(one);
     hook.unlink();
@@ -152,8 +152,7 @@ void loop::moved(connection& one, bool was_waiting, bool waits)
     account_.idle.set(idle_count_);
 }
 
-void loop::left(connection& one)
-{
+void loop::left(connection& one) {
     if (one.waits_for_request()) --idle_count_;
     account_.idle.set(idle_count_);
     account_.open.subtract();
@@ -164,22 +163,21 @@ void loop::left(connection& one)
         column.add();
     }
     static_cast<activity_hook&>(one).unlink();
+    if (one.abandoned()) {  // its handler has returned after all
+        const std::scoped_lock lock(stragglers_mutex_);
+        stragglers_.erase(&one);
+    }
     end_if_empty();
 }
 
-void loop::straggles(const connection& late)
-{
-    const auto where = late.waits_at();
+void loop::straggles(const connection& late) {
     const auto age = duration_cast<milliseconds>(clock::now() - late.since());
-    const auto at = where.line() == 0 ? std::string() : fmt::format("{}:{}", where.file_name(), where.line());
-    env_.log.warn("{} has not ended with its context: {} ms old{}{}", late.describe(), age.count(),
-                  at.empty() ? "" : ", waits at ", at);
+    env_.log.warn("{} has not ended with its context: {} ms old{}", late.describe(), age.count(), place(late));
     const std::scoped_lock lock(stragglers_mutex_);
-    if (stragglers_.size() < 1'000) stragglers_.push_back({late.describe(), "request", age, at});
+    stragglers_[&late] = {late.describe(), "request", age, place(late)};
 }
 
-std::vector<task_row> loop::describe() const
-{
+std::vector<task_row> loop::describe() const {
     std::vector<task_row> rows;
     const auto now = clock::now();
     tasks_.for_each([&](const lifecycle::task& one) {
@@ -188,8 +186,7 @@ std::vector<task_row> loop::describe() const
         if (client != nullptr) {
             row.name = client->describe();
             row.state = client->abandoned() ? "abandoned" : to_string(client->now_in());
-            const auto where = client->waits_at();
-            if (where.line() != 0) row.where = fmt::format("{}:{}", where.file_name(), where.line());
+            row.where = place(*client);
             if (client->now_in() == connection::state::handling) {
                 row.kind = "request";
                 row.age = duration_cast<milliseconds>(now - client->since());
@@ -202,8 +199,7 @@ std::vector<task_row> loop::describe() const
 
 // ── the tick ────────────────────────────────────────────────────────────────────────────────────
 
-lifecycle::awaitable<> loop::tick()
-{
+lifecycle::awaitable<> loop::tick() {
     auto due = clock::now();
     while (!ended_) {
         const auto pause = stopping() ? tick_of_a_stop : usual_tick;
@@ -217,8 +213,7 @@ lifecycle::awaitable<> loop::tick()
     }
 }
 
-void loop::on_tick(clock::time_point now)
-{
+void loop::on_tick(clock::time_point now) {
     account_.turns.add();
     update_date();
     stopping();
@@ -232,8 +227,7 @@ void loop::on_tick(clock::time_point now)
     publish_idle();
 }
 
-void loop::look_after_idle(clock::time_point now)
-{
+void loop::look_after_idle(clock::time_point now) {
     for (auto at = idle_.begin(); at != idle_.end();) {
         auto& one = *at++;
         if (now >= one.deadline())
@@ -243,8 +237,7 @@ void loop::look_after_idle(clock::time_point now)
     }
 }
 
-void loop::look_after_busy(clock::time_point now)
-{
+void loop::look_after_busy(clock::time_point now) {
     for (auto at = busy_.begin(); at != busy_.end();) {
         auto& one = *at++;
         if (now >= one.deadline()) one.expire(now);
@@ -254,8 +247,7 @@ void loop::look_after_busy(clock::time_point now)
 
 /// A client that has gone is seen by the socket, not by the next write: one poll(2) for all whose
 /// handler waits. POLLRDHUP is set behind unread bytes too, which readability would hide.
-void loop::look_for_gone_clients()
-{
+void loop::look_for_gone_clients() {
     auto& sockets = watched_;
     auto& owners = watched_by_;
     sockets.clear();
@@ -270,41 +262,59 @@ void loop::look_for_gone_clients()
         if ((sockets[nth].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) owners[nth]->client_gone();
 }
 
-void loop::on_drain_tick(clock::time_point now)
-{
+void loop::on_drain_tick(clock::time_point now) {
     const bool over = env_.deadline && now >= env_.deadline();
     const bool grace_over = now >= idle_until_ || over;
+    if (!warned_ && !over && now >= warn_at()) warn_of_late();
     if (grace_over)
-        for (auto at = idle_.begin(); at != idle_.end();) (at++)->look_and_close();
+        for (auto at = idle_.begin(); at != idle_.end();) (at++)->look_and_close('D');
     for (auto at = busy_.begin(); at != busy_.end();) {
         auto& one = *at++;
-        if (over) one.force(now);
+        if (over) one.force();
         const bool lingers = one.now_in() == connection::state::lingering;
         if (lingers && (over || (now - one.since() > quiet_linger && one.all_acknowledged()))) one.cut();
     }
     end_if_empty();
 }
 
+/// 80 % of the drain's share of the budget: late enough to mean something, early enough to help.
+clock::time_point loop::warn_at() const {
+    if (!env_.deadline) return clock::time_point::max();
+    const auto end = env_.deadline();
+    return end == clock::time_point::max() ? end : drain_began_ + (end - drain_began_) * 8 / 10;
+}
+
+void loop::warn_of_late() {
+    constexpr std::size_t most = 10;
+    warned_ = true;
+    std::size_t late = 0;
+    for (const auto& one : busy_) {
+        if (one.now_in() == connection::state::lingering || ++late > most) continue;
+        const auto age = duration_cast<milliseconds>(clock::now() - one.since()).count();
+        env_.log.warn("the drain waits for {}: {} for {} ms{}", one.describe(), to_string(one.now_in()), age,
+                      place(one));
+    }
+    if (late > most) env_.log.warn("the drain waits for {} more", late - most);
+}
+
 /// The last connection has gone and no new one can come: the loop runs out of work.
-void loop::end_if_empty()
-{
+void loop::end_if_empty() {
     if (!draining_ || ended_ || account_.open.get() > 0) return;
     ended_ = true;
     tasks_.close();
     timer_.cancel();
 }
 
-void loop::update_date()
-{
+void loop::update_date() {
     const auto second = std::time(nullptr);
     if (second == date_second_) return;
     date_second_ = second;
     date_ = fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(second));  // RFC 9110 section 5.6.7
 }
 
-void loop::publish_idle()
-{
-    account_.oldest_idle.set(idle_.empty() ? 0 : static_cast<std::uint64_t>(idle_.front().since().time_since_epoch().count()));
+void loop::publish_idle() {
+    account_.oldest_idle.set(
+        idle_.empty() ? 0 : static_cast<std::uint64_t>(idle_.front().since().time_since_epoch().count()));
 }
 
 }  // namespace server

@@ -8,6 +8,7 @@
 #include <boost/intrusive/list.hpp>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -29,7 +30,7 @@ struct environment {
     spdlog::logger& log;
     const lifecycle::stop_channel* stop;  ///< nullptr: a server that does not drain (debug)
     lifecycle::stop_channel::deadline_function deadline;
-    std::string name;  ///< "app", "debug"
+    std::string name;                              ///< "app", "debug"
     std::function<bool(const class loop&)> admit;  ///< may another request go to a handler?
 };
 
@@ -40,7 +41,8 @@ struct loop_account {
     counter turns;
     histogram lag;
 
-    // Since a stop began; see shutdown_report.
+    // Since a stop began; see shutdown_report. `noted` is 0 as long as this loop does not know of it.
+    counter noted;
     counter open_at_stop, accepted_after, closed_idle, finished, forced;
     counter in_flight_at_stop, requests_finished, requests_cut;
 };
@@ -80,7 +82,7 @@ public:
     pid_t thread() const noexcept { return thread_.load(std::memory_order_relaxed); }
     /// The endpoint whose handler was entered last: what a wedged loop runs, most likely.
     const endpoint* last_entered() const noexcept { return entered_.load(std::memory_order_relaxed); }
-    /// Handlers that had not returned when the budget ended, by name.
+    /// Handlers that have been answered in place of and have not returned, by name.
     std::vector<lifecycle::shutdown_report::straggler> stragglers() const;
 
     // For the connections, the listener and the server, on the loop's thread.
@@ -112,6 +114,8 @@ private:
     void look_after_busy(lifecycle::clock::time_point now);
     void look_for_gone_clients();
     void on_drain_tick(lifecycle::clock::time_point now);
+    lifecycle::clock::time_point warn_at() const;
+    void warn_of_late();
     void end_if_empty();
     void update_date();
     void publish_idle();
@@ -139,10 +143,12 @@ private:
     bool draining_ = false;
     bool closing_ = false;
     bool ended_ = false;
+    bool warned_ = false;
+    lifecycle::clock::time_point drain_began_{};
     lifecycle::clock::time_point idle_until_{};
     lifecycle::clock::time_point next_idle_look_{};
     mutable std::mutex stragglers_mutex_;  ///< taken at the deadline only
-    std::vector<lifecycle::shutdown_report::straggler> stragglers_;
+    std::map<const connection*, lifecycle::shutdown_report::straggler> stragglers_;
     lifecycle::task_group tasks_;  // last: it asserts that it is empty
 };
 

@@ -11,8 +11,7 @@
 
 namespace server {
 
-void histogram::observe(std::chrono::nanoseconds duration) noexcept
-{
+void histogram::observe(std::chrono::nanoseconds duration) noexcept {
     const double seconds = std::chrono::duration<double>(duration).count();
     std::size_t at = 0;
     while (at < bounds.size() && seconds > bounds[at]) ++at;
@@ -20,21 +19,18 @@ void histogram::observe(std::chrono::nanoseconds duration) noexcept
     nanoseconds_.add(static_cast<std::uint64_t>(duration.count()));
 }
 
-void histogram::values::operator+=(const histogram& from) noexcept
-{
+void histogram::values::operator+=(const histogram& from) noexcept {
     for (std::size_t at = 0; at < counts.size(); ++at) counts[at] += from.counts_[at].get();
     sum += static_cast<double>(from.nanoseconds_.get()) / 1e9;
 }
 
-std::uint64_t histogram::values::count() const noexcept
-{
+std::uint64_t histogram::values::count() const noexcept {
     std::uint64_t all = 0;
     for (const auto one : counts) all += one;
     return all;
 }
 
-double histogram::values::quantile(double q) const noexcept
-{
+double histogram::values::quantile(double q) const noexcept {
     const auto rank = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count())));
     std::uint64_t seen = 0;
     for (std::size_t at = 0; at < bounds.size(); ++at) {
@@ -44,8 +40,7 @@ double histogram::values::quantile(double q) const noexcept
     return count() == 0 ? 0 : bounds.back();
 }
 
-std::string label(std::string_view key, std::string_view value)
-{
+std::string label(std::string_view key, std::string_view value) {
     std::string text = fmt::format("{}=\"", key);
     for (const char c : value) {
         if (c == '\\' || c == '"') text += '\\';
@@ -57,14 +52,12 @@ std::string label(std::string_view key, std::string_view value)
     return text + '"';
 }
 
-void metrics_text::family(std::string_view name, std::string_view type, std::string_view help)
-{
+void metrics_text::family(std::string_view name, std::string_view type, std::string_view help) {
     name_ = name;
     fmt::format_to(std::back_inserter(text_), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
 }
 
-void metrics_text::sample(std::string_view labels, double value, std::string_view suffix)
-{
+void metrics_text::sample(std::string_view labels, double value, std::string_view suffix) {
     text_ += name_;
     text_ += suffix;
     if (!labels.empty()) fmt::format_to(std::back_inserter(text_), "{{{}}}", labels);
@@ -74,8 +67,7 @@ void metrics_text::sample(std::string_view labels, double value, std::string_vie
         fmt::format_to(std::back_inserter(text_), " {}\n", value);
 }
 
-void metrics_text::sample(std::string_view labels, const histogram::values& values)
-{
+void metrics_text::sample(std::string_view labels, const histogram::values& values) {
     const std::string more = labels.empty() ? "" : std::string(labels) + ',';
     std::uint64_t seen = 0;
     for (std::size_t at = 0; at < histogram::bounds.size(); ++at) {
@@ -88,14 +80,12 @@ void metrics_text::sample(std::string_view labels, const histogram::values& valu
     sample(labels, all, "_count");
 }
 
-void metrics_text::single(std::string_view name, std::string_view type, std::string_view help, double value)
-{
+void metrics_text::single(std::string_view name, std::string_view type, std::string_view help, double value) {
     family(name, type, help);
     sample({}, value);
 }
 
-void write_process_metrics(metrics_text& out)
-{
+void write_process_metrics(metrics_text& out) {
     rusage usage = {};
     ::getrusage(RUSAGE_SELF, &usage);
     const auto seconds = [](const timeval& t) {

@@ -13,12 +13,10 @@ namespace server {
 /// A number that one thread writes and any thread reads: no locked instruction on the hot path.
 class counter {
 public:
-    void add(std::uint64_t n = 1) noexcept
-    {
+    void add(std::uint64_t n = 1) noexcept {
         value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
     }
-    void subtract(std::uint64_t n = 1) noexcept
-    {
+    void subtract(std::uint64_t n = 1) noexcept {
         value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
     }
     void set(std::uint64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }

@@ -8,19 +8,16 @@
 namespace server {
 namespace {
 
-bool same(std::string_view a, std::string_view b)
-{
+bool same(std::string_view a, std::string_view b) {
     return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
 }
 
-std::string_view without_port(std::string_view host)
-{
+std::string_view without_port(std::string_view host) {
     if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
     return host.substr(0, host.find(':'));
 }
 
-bool trusted_host(std::string_view host, const std::vector<std::string>& allowed)
-{
+bool trusted_host(std::string_view host, const std::vector<std::string>& allowed) {
     auto name = without_port(host);
     if (same(name, "localhost")) return true;
     if (std::any_of(allowed.begin(), allowed.end(), [name](const auto& one) { return same(name, one); })) return true;
@@ -30,13 +27,9 @@ bool trusted_host(std::string_view host, const std::vector<std::string>& allowed
     return !error;
 }
 
-bool changes_nothing(http::verb method)
-{
-    return method == http::verb::get || method == http::verb::head;
-}
+bool changes_nothing(http::verb method) { return method == http::verb::get || method == http::verb::head; }
 
-bool same_site(const request& request, const std::vector<std::string>& allowed)
-{
+bool same_site(const request& request, const std::vector<std::string>& allowed) {
     if (!trusted_host(request.host, allowed)) return false;
     const auto origin = request.header(http::field::origin);
     if (origin.empty()) return true;
@@ -46,8 +39,7 @@ bool same_site(const request& request, const std::vector<std::string>& allowed)
 
 }  // namespace
 
-middleware same_site_only(std::vector<std::string> allowed_hosts)
-{
+middleware same_site_only(std::vector<std::string> allowed_hosts) {
     const auto allowed = std::make_shared<const std::vector<std::string>>(std::move(allowed_hosts));
     return [allowed](handler next) -> handler {
         return [allowed, next = std::move(next)](lifecycle::context context,

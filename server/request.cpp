@@ -7,30 +7,26 @@
 
 namespace server {
 
-std::string_view request::header(http::field name) const noexcept
-{
+std::string_view request::header(http::field name) const noexcept {
     for (const auto& field : fields)
         if (field.known == name) return field.value;
     return {};
 }
 
-std::string_view request::header(std::string_view name) const noexcept
-{
+std::string_view request::header(std::string_view name) const noexcept {
     for (const auto& field : fields)
         if (boost::beast::iequals({field.name.data(), field.name.size()}, {name.data(), name.size()}))
             return field.value;
     return {};
 }
 
-std::string_view request::parameter(std::string_view name) const noexcept
-{
+std::string_view request::parameter(std::string_view name) const noexcept {
     for (const auto& [key, value] : parameters)
         if (key == name) return value;
     return {};
 }
 
-std::optional<std::string> request::query_value(std::string_view name) const
-{
+std::optional<std::string> request::query_value(std::string_view name) const {
     // Not boost::urls::parse_query: in 1.81 it takes the query for a C string and reads beyond its end.
     if (query.empty()) return std::nullopt;
     const auto reference = '?' + std::string(query);

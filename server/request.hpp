@@ -33,7 +33,7 @@ struct request {
     std::string_view id;  ///< X-Request-Id: the client's when it is sound, else made here
     std::vector<std::pair<std::string_view, std::string_view>> parameters;  ///< `{name}` of the route
 
-    /// The first field of that name; empty when there is none.
+    /// The first field of that name; when there is none, an empty view whose data() is nullptr.
     std::string_view header(http::field name) const noexcept;
     std::string_view header(std::string_view name) const noexcept;
 
@@ -50,8 +50,7 @@ struct request {
 };
 
 template <class T>
-std::optional<T> request::query_number(std::string_view name, std::optional<T> fallback, T least, T most) const
-{
+std::optional<T> request::query_number(std::string_view name, std::optional<T> fallback, T least, T most) const {
     const auto text = query_value(name);
     if (!text) return fallback;
     T number{};

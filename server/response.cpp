@@ -5,21 +5,17 @@
 namespace server {
 
 response::response(http::status code, std::string text, std::string_view type)
-    : status(code), body(std::move(text)), content_type(type)
-{}
+    : status(code), body(std::move(text)), content_type(type) {}
 
-response response::stream(source from, std::optional<std::uint64_t> size, std::string_view type)
-{
+response response::stream(source from, std::optional<std::uint64_t> size, std::string_view type) {
     response made(http::status::ok, {}, type);
     made.pieces = std::move(from);
     made.length = size;
     return made;
 }
 
-response& response::set(std::string_view name, std::string_view value)
-{
-    constexpr std::string_view token =
-        "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+response& response::set(std::string_view name, std::string_view value) {
+    constexpr std::string_view token = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     if (name.empty() || name.find_first_not_of(token) != name.npos)
         throw std::invalid_argument("the name of a response field is not a token");
     if (value.find_first_of(std::string_view("\r\n\0", 3)) != value.npos)
@@ -28,8 +24,7 @@ response& response::set(std::string_view name, std::string_view value)
     return *this;
 }
 
-response problem(http::status code)
-{
+response problem(http::status code) {
     const auto reason = http::obsolete_reason(code);
     return response(code, std::string(reason.data(), reason.size()) + '\n');
 }

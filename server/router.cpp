@@ -8,15 +8,18 @@
 namespace server {
 namespace {
 
-bool is_parameter(std::string_view segment) noexcept
-{
+bool is_parameter(std::string_view segment) noexcept {
     return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
+}
+
+/// They match the same: the same words, parameters in the same places.
+bool alike(std::string_view left, std::string_view right) noexcept {
+    return left == right || (is_parameter(left) && is_parameter(right));
 }
 
 /// Matches segment by segment, without a copy of the path.
 bool matches(const std::vector<std::string>& segments, std::string_view path,
-             std::vector<std::pair<std::string_view, std::string_view>>* parameters)
-{
+             std::vector<std::pair<std::string_view, std::string_view>>* parameters) {
     if (parameters != nullptr) parameters->clear();
     for (std::size_t nth = 0; nth < segments.size(); ++nth) {
         const auto slash = path.find('/');
@@ -27,8 +30,7 @@ bool matches(const std::vector<std::string>& segments, std::string_view path,
         if (is_parameter(segment)) {
             if (part.empty()) return false;
             if (parameters != nullptr) parameters->emplace_back(segment.substr(1, segment.size() - 2), part);
-        }
-        else if (part != segment) {
+        } else if (part != segment) {
             return false;
         }
         if (!last) path.remove_prefix(slash + 1);
@@ -38,19 +40,20 @@ bool matches(const std::vector<std::string>& segments, std::string_view path,
 
 }  // namespace
 
-router& router::use(middleware wrap)
-{
+router& router::use(middleware wrap) {
     wraps_.push_back(std::move(wrap));
     return *this;
 }
 
-router::resource& router::resource_for(std::string_view pattern)
-{
+router::resource& router::resource_for(std::string_view pattern) {
     for (auto& known : resources_)
         if (known.pattern == pattern) return known;
     if (pattern.empty() || pattern.front() != '/') throw std::invalid_argument("a route begins with '/'");
     resource made{std::string(pattern), {}, {}, {}};
     boost::algorithm::split(made.segments, pattern, [](char c) { return c == '/'; });
+    for (const auto& known : resources_)
+        if (std::equal(known.segments.begin(), known.segments.end(), made.segments.begin(), made.segments.end(), alike))
+            throw std::invalid_argument(made.pattern + " is " + known.pattern + " with other names");
     if (std::any_of(made.segments.begin(), made.segments.end(), is_parameter))
         patterns_.push_back(resources_.size());
     else
@@ -59,8 +62,7 @@ router::resource& router::resource_for(std::string_view pattern)
     return resources_.back();
 }
 
-router& router::add(http::verb method, std::string_view pattern, handler handle, bool exempt)
-{
+router& router::add(http::verb method, std::string_view pattern, handler handle, bool exempt) {
     for (auto wrap = wraps_.rbegin(); wrap != wraps_.rend(); ++wrap) handle = (*wrap)(std::move(handle));
     auto& to = resource_for(pattern);
     for (const auto& [known, endpoint] : to.methods)
@@ -73,16 +75,14 @@ router& router::add(http::verb method, std::string_view pattern, handler handle,
 }
 
 const router::resource* router::find_resource(
-    std::string_view path, std::vector<std::pair<std::string_view, std::string_view>>* parameters) const
-{
+    std::string_view path, std::vector<std::pair<std::string_view, std::string_view>>* parameters) const {
     if (const auto found = exact_.find(path); found != exact_.end()) return &resources_[found->second];
     for (const auto index : patterns_)
         if (matches(resources_[index].segments, path, parameters)) return &resources_[index];
     return nullptr;
 }
 
-const endpoint* router::find(request& request) const
-{
+const endpoint* router::find(request& request) const {
     const auto* const found = find_resource(request.path, &request.parameters);
     if (found == nullptr) return nullptr;
     const auto wanted = request.method == http::verb::head ? http::verb::get : request.method;
@@ -93,19 +93,19 @@ const endpoint* router::find(request& request) const
     return nullptr;
 }
 
-response router::fallback(const request& request) const
-{
+response router::fallback(const request& request) const {
     const bool options = request.method == http::verb::options;
-    if (options && request.path == "*") return std::move(response(http::status::no_content).set("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS"));
+    if (options && request.path == "*")
+        return std::move(response(http::status::no_content).set("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS"));
     const auto* const found = find_resource(request.path, nullptr);
-    if (found == nullptr) return problem(request.method == http::verb::connect ? http::status::not_implemented : http::status::not_found);
+    if (found == nullptr)
+        return problem(request.method == http::verb::connect ? http::status::not_implemented : http::status::not_found);
     auto answer = options ? response(http::status::no_content) : problem(http::status::method_not_allowed);
     answer.set("Allow", found->allow + ", OPTIONS");
     return answer;
 }
 
-std::vector<std::string> router::names() const
-{
+std::vector<std::string> router::names() const {
     std::vector<std::string> all(endpoints_);
     for (const auto& one : resources_)
         for (const auto& [method, endpoint] : one.methods) all[endpoint.index] = endpoint.name;

@@ -41,8 +41,7 @@ public:
     router& get(std::string_view pattern, handler handle) { return add(http::verb::get, pattern, std::move(handle)); }
     router& post(std::string_view pattern, handler handle) { return add(http::verb::post, pattern, std::move(handle)); }
     /// For probes: the limit of requests in flight does not apply.
-    router& probe(std::string_view pattern, handler handle)
-    {
+    router& probe(std::string_view pattern, handler handle) {
         return add(http::verb::get, pattern, std::move(handle), true);
     }
 

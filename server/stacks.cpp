@@ -28,21 +28,16 @@ struct answer {
     sem_t ready;
 };
 
-answer& shared()
-{
+answer& shared() {
     static answer the_answer;
     static const bool made = ::sem_init(&the_answer.ready, 0, 0) == 0;
     static_cast<void>(made);
     return the_answer;
 }
 
-int stack_signal()
-{
-    return SIGRTMIN + 1;
-}
+int stack_signal() { return SIGRTMIN + 1; }
 
-void take_stack(int, siginfo_t* info, void*)
-{
+void take_stack(int, siginfo_t* info, void*) {
     const int error = errno;
     auto& to = shared();
     auto asked = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(info->si_value.sival_ptr));
@@ -53,8 +48,7 @@ void take_stack(int, siginfo_t* info, void*)
     errno = error;
 }
 
-void install_handler()
-{
+void install_handler() {
     static const bool installed = [] {
         void* load_libgcc_now[1];
         ::backtrace(load_libgcc_now, 1);  // its first call allocates: not in the handler
@@ -67,8 +61,7 @@ void install_handler()
     static_cast<void>(installed);
 }
 
-std::string describe(void* address)
-{
+std::string describe(void* address) {
     Dl_info info;
     if (::dladdr(address, &info) == 0) return fmt::format("{}", address);
     const std::string file = info.dli_fname != nullptr ? info.dli_fname : "?";
@@ -76,15 +69,14 @@ std::string describe(void* address)
     const auto offset = static_cast<char*>(address) - static_cast<char*>(info.dli_fbase);
     if (info.dli_sname == nullptr) return fmt::format("{}+{:#x}", base, offset);
     int status = 0;
-    const std::unique_ptr<char, void (*)(void*)> name(
-        abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status), std::free);
+    const std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status),
+                                                      std::free);
     return fmt::format("{} ({}+{:#x})", status == 0 ? name.get() : info.dli_sname, base, offset);
 }
 
 }  // namespace
 
-std::vector<std::string> stack_of(pid_t thread, std::chrono::milliseconds limit)
-{
+std::vector<std::string> stack_of(pid_t thread, std::chrono::milliseconds limit) {
     static std::mutex one_at_a_time;
     static std::uint64_t tickets = 0;
     const std::scoped_lock lock(one_at_a_time);

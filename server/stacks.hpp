@@ -11,7 +11,6 @@ namespace server {
 /// The stack of a thread of this process, innermost frame first, taken by a signal to that thread
 /// and glibc's backtrace(), which takes no lock. Empty when the thread does not answer in time
 /// (it is gone, or in an uninterruptible wait). Safe from any thread; one at a time.
-std::vector<std::string> stack_of(pid_t thread,
-                                  std::chrono::milliseconds limit = std::chrono::milliseconds(50));
+std::vector<std::string> stack_of(pid_t thread, std::chrono::milliseconds limit = std::chrono::milliseconds(50));
 
 }  // namespace server

@@ -16,15 +16,13 @@ constexpr auto uri_bytes = [] {
     return allowed;
 }();
 
-bool only_uri_bytes(std::string_view text) noexcept
-{
+bool only_uri_bytes(std::string_view text) noexcept {
     for (const char c : text)
         if (!uri_bytes[static_cast<unsigned char>(c)]) return false;
     return true;
 }
 
-int hex(char c) noexcept
-{
+int hex(char c) noexcept {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
     if (c >= 'A' && c <= 'F') return c - 'A' + 10;
@@ -32,8 +30,7 @@ int hex(char c) noexcept
 }
 
 /// Decodes once. An escaped slash stays escaped: decoded it would change the segments.
-bool percent_decode(std::string_view from, std::string& to)
-{
+bool percent_decode(std::string_view from, std::string& to) {
     to.clear();
     for (std::size_t at = 0; at < from.size(); ++at) {
         if (from[at] != '%') {
@@ -55,8 +52,7 @@ bool percent_decode(std::string_view from, std::string& to)
 }
 
 /// RFC 3986 section 5.2.4; a path that climbs above its root stays at the root.
-void remove_dot_segments(std::string& path)
-{
+void remove_dot_segments(std::string& path) {
     std::string out;
     for (std::size_t at = 0; at < path.size();) {
         const auto next = std::min(path.find('/', at + 1), path.size());
@@ -65,8 +61,7 @@ void remove_dot_segments(std::string& path)
         if (segment == "/." || segment == "/..") {
             if (segment == "/..") out.resize(std::min(out.rfind('/'), out.size()));
             if (last) out += '/';
-        }
-        else {
+        } else {
             out += segment;
         }
         at = next;
@@ -74,16 +69,14 @@ void remove_dot_segments(std::string& path)
     path = std::move(out);
 }
 
-bool valid_escapes(std::string_view text) noexcept
-{
+bool valid_escapes(std::string_view text) noexcept {
     for (auto at = text.find('%'); at != text.npos; at = text.find('%', at + 1))
         if (at + 2 >= text.size() || hex(text[at + 1]) < 0 || hex(text[at + 2]) < 0) return false;
     return true;
 }
 
 /// "http://authority/…": cuts the scheme and the authority off; false when it is no such thing.
-bool cut_absolute(std::string_view& rest, std::string_view& authority)
-{
+bool cut_absolute(std::string_view& rest, std::string_view& authority) {
     const auto colon = rest.find("://");
     if (colon == rest.npos) return false;
     const auto scheme = rest.substr(0, colon);
@@ -99,8 +92,7 @@ bool cut_absolute(std::string_view& rest, std::string_view& authority)
 
 }  // namespace
 
-bool is_authority(std::string_view text) noexcept
-{
+bool is_authority(std::string_view text) noexcept {
     if (text.empty()) return true;  // RFC 9112 section 3.2: an empty Host is a valid Host
     std::string_view host = text;
     if (text.front() == '[') {
@@ -123,8 +115,7 @@ bool is_authority(std::string_view text) noexcept
     return valid_escapes(host);
 }
 
-bool split_target(std::string_view target, bool connect, bool options, std::string& storage, target_parts& parts)
-{
+bool split_target(std::string_view target, bool connect, bool options, std::string& storage, target_parts& parts) {
     parts = {};
     if (target.empty()) return false;
     if (connect) {

@@ -7,8 +7,8 @@ namespace server {
 
 /// The parts of a request target (RFC 9112 section 3.2), decoded and normalised once, before routing.
 struct target_parts {
-    std::string_view path;   ///< into the target, or into `storage` when it had to be rewritten
-    std::string_view query;  ///< without '?', encoded
+    std::string_view path;       ///< into the target, or into `storage` when it had to be rewritten
+    std::string_view query;      ///< without '?', encoded
     std::string_view authority;  ///< of an absolute or authority form; else empty
 };
 

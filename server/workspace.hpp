@@ -27,8 +27,7 @@ struct workspace {
 
     /// Makes room for more bytes: moves what is there to the front, then doubles. Growth follows what
     /// has really come, never what a client has announced.
-    void make_room()
-    {
+    void make_room() {
         end = begin + parser.squeeze(data(), buffered());
         if (begin > 0) std::memmove(input.get(), data(), buffered());
         end -= begin;
@@ -41,16 +40,14 @@ struct workspace {
     }
 
     /// The complete request has been answered: what follows it is the next one's.
-    void next_request()
-    {
+    void next_request() {
         begin += parser.consumed();
         parser.reset();
         if (begin == end) begin = end = 0;
     }
 
     /// Ready for another connection; memory beyond the usual is given back.
-    void renew()
-    {
+    void renew() {
         parser.reset();
         begin = end = written = 0;
         out.clear();
@@ -67,8 +64,7 @@ struct workspace {
     std::array<char, 24> id;  ///< a request id made here
 
 private:
-    void shrink()
-    {
+    void shrink() {
         input = std::make_unique_for_overwrite<char[]>(usual_input);
         capacity = usual_input;
     }
@@ -79,22 +75,19 @@ class workspace_pool {
 public:
     explicit workspace_pool(const options& limits) : limits_(limits) {}
 
-    std::unique_ptr<workspace> lend()
-    {
+    std::unique_ptr<workspace> lend() {
         if (free_.empty()) return std::make_unique<workspace>(limits_);
         auto one = std::move(free_.back());
         free_.pop_back();
         return one;
     }
-    void give_back(std::unique_ptr<workspace> one)
-    {
+    void give_back(std::unique_ptr<workspace> one) {
         if (free_.size() >= max_free) return;
         one->renew();
         free_.push_back(std::move(one));
     }
     /// Called now and then: lets go of half of what lay about unused, so that a storm leaves nothing behind.
-    void shrink()
-    {
+    void shrink() {
         if (free_.size() > 8) free_.resize(free_.size() - free_.size() / 2);
     }
 

@@ -2,8 +2,7 @@
 
 namespace tracker {
 
-std::string_view to_string(verdict verdict) noexcept
-{
+std::string_view to_string(verdict verdict) noexcept {
     switch (verdict) {
         case verdict::accepted: return "accepted";
         case verdict::full: return "full";
@@ -13,8 +12,7 @@ std::string_view to_string(verdict verdict) noexcept
     return "unknown";
 }
 
-bool account::balanced() const noexcept
-{
+bool account::balanced() const noexcept {
     auto placed = delivered + spooled + queued;
     for (const auto& [reason, count] : dropped) placed += count;
     return accepted + recovered == placed;

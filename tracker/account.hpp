@@ -26,7 +26,7 @@ struct account {
     std::uint64_t recovered = 0;
     std::uint64_t delivered = 0;
     std::uint64_t spooled = 0;
-    std::map<std::string, std::uint64_t> dropped;  ///< by reason: "overflow", "deadline", "rejected_by_sink"
+    std::map<std::string, std::uint64_t> dropped;  ///< by reason: "overflow", "deadline"
     std::uint64_t queued = 0;                      ///< accepted and not yet in another column
     std::uint64_t refused = 0;                     ///< never accepted; not part of the law
 

@@ -14,13 +14,11 @@ class backoff {
 public:
     using duration = std::chrono::milliseconds;
 
-    backoff(duration initial, duration max, std::uint32_t seed) : initial_(initial), max_(max), random_(seed)
-    {
+    backoff(duration initial, duration max, std::uint32_t seed) : initial_(initial), max_(max), random_(seed) {
         reset();
     }
 
-    duration next()
-    {
+    duration next() {
         const auto bound = bound_;
         bound_ = bound_ > max_ / 2 ? max_ : bound_ * 2;
         return duration(std::uniform_int_distribution<duration::rep>(0, bound.count())(random_));

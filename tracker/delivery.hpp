@@ -1,7 +1,5 @@
 #pragma once
 
-#include <spdlog/fwd.h>
-
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -13,6 +11,10 @@
 #include "tracker/queue.hpp"
 #include "tracker/sink.hpp"
 
+namespace spdlog {
+class logger;
+}
+
 namespace tracker {
 
 /// When everything must have been delivered; max() while nobody stops. Asked again before every try,
@@ -20,13 +22,12 @@ namespace tracker {
 using deadline_function = std::function<lifecycle::clock::time_point()>;
 
 /// What workers do: take batches from the queue and bring them to the sink until that succeeds, or
-/// until the queue is closed and the flush deadline has passed. Nothing is tried after that.
+/// until the flush deadline has passed. Nothing is tried after that, and the queue is closed.
 ///
 /// All workers share one; deliveries to the sink are serialised. Everything it is given must outlive it.
 class delivery {
 public:
-    delivery(const options& options, queue& queue, sink& sink, spdlog::logger& log,
-             deadline_function deadline);
+    delivery(const options& options, queue& queue, sink& sink, spdlog::logger& log, deadline_function deadline);
 
     /// A worker's whole life: blocks until the queue is closed and empty, then the account has every
     /// event in its last column. On a worker's thread.

@@ -13,16 +13,14 @@ public:
     explicit descriptor(int number) noexcept : number_(number) {}
     ~descriptor() { reset(); }
     descriptor(descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-    descriptor& operator=(descriptor&& other) noexcept
-    {
+    descriptor& operator=(descriptor&& other) noexcept {
         std::swap(number_, other.number_);
         return *this;
     }
 
     int get() const noexcept { return number_; }
     explicit operator bool() const noexcept { return number_ >= 0; }
-    void reset() noexcept
-    {
+    void reset() noexcept {
         if (number_ >= 0) ::close(std::exchange(number_, -1));
     }
 

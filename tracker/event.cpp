@@ -12,15 +12,13 @@
 namespace tracker {
 namespace {
 
-constexpr bool within(unsigned char byte, unsigned char low, unsigned char high) noexcept
-{
+constexpr bool within(unsigned char byte, unsigned char low, unsigned char high) noexcept {
     return byte >= low && byte <= high;
 }
 
 /// The length of the well-formed UTF-8 sequence of two to four bytes at the start of `text`, or 0:
 /// table 3-7 of the Unicode standard, the same as RFC 3629 section 4.
-std::size_t sequence_length(std::string_view text) noexcept
-{
+std::size_t sequence_length(std::string_view text) noexcept {
     const auto at = [&](std::size_t i) {
         return i < text.size() ? static_cast<unsigned char>(text[i]) : static_cast<unsigned char>(0);
     };
@@ -41,8 +39,7 @@ std::size_t sequence_length(std::string_view text) noexcept
 }
 
 /// RFC 8259 section 7: quotation mark, reverse solidus and U+0000 to U+001F must be escaped.
-void append_escape(std::string& out, char c)
-{
+void append_escape(std::string& out, char c) {
     switch (c) {
         case '"': out += "\\\""; return;
         case '\\': out += "\\\\"; return;
@@ -53,8 +50,7 @@ void append_escape(std::string& out, char c)
     }
 }
 
-void append_string(std::string& out, std::string_view text)
-{
+void append_string(std::string& out, std::string_view text) {
     out += '"';
     std::size_t clean = 0;  // where the run begins that is copied as it is
     std::size_t at = 0;
@@ -77,8 +73,7 @@ void append_string(std::string& out, std::string_view text)
     out += '"';
 }
 
-void append_time(std::string& out, std::chrono::system_clock::time_point time)
-{
+void append_time(std::string& out, std::chrono::system_clock::time_point time) {
     const auto micros = std::chrono::floor<std::chrono::microseconds>(time);
     const auto day = std::chrono::floor<std::chrono::days>(micros);
     const std::chrono::year_month_day date(day);
@@ -95,8 +90,7 @@ struct id_source {
     std::uint64_t origin;
     std::uint64_t count;
 
-    id_source()
-    {
+    id_source() {
         std::random_device random;
         origin = (std::uint64_t{random()} << 32U | random()) & mask;
         count = (std::uint64_t{random()} << 32U | random()) & mask;
@@ -106,8 +100,7 @@ struct id_source {
 
 }  // namespace
 
-void append_json(std::string& out, const event& event)
-{
+void append_json(std::string& out, const event& event) {
     out += "{\"id\":";
     append_string(out, event.id);
     out += ",\"time\":";
@@ -117,8 +110,7 @@ void append_json(std::string& out, const event& event)
     out += '}';
 }
 
-bool is_utf8(std::string_view text) noexcept
-{
+bool is_utf8(std::string_view text) noexcept {
     while (!text.empty()) {
         const auto length = static_cast<unsigned char>(text.front()) < 0x80 ? 1 : sequence_length(text);
         if (length == 0) return false;
@@ -127,8 +119,7 @@ bool is_utf8(std::string_view text) noexcept
     return true;
 }
 
-std::string make_id()
-{
+std::string make_id() {
     static constexpr std::string_view alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";  // Crockford's base 32
     thread_local id_source source;
     source.count = (source.count + 1) & id_source::mask;

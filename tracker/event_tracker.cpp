@@ -14,7 +14,6 @@
 #include "tracker/queue.hpp"
 
 namespace tracker {
-namespace asio = boost::asio;
 
 struct event_tracker::state {
     state(const tracker::options& settings, sink& sink, lifecycle::workers& threads, spdlog::logger& log,
@@ -23,11 +22,9 @@ struct event_tracker::state {
           workers(threads),
           deadline(std::move(until)),
           queue(options),
-          delivery(options, queue, sink, log, deadline)
-    {}
+          delivery(options, queue, sink, log, deadline) {}
 
-    verdict answer(verdict verdict) noexcept
-    {
+    verdict answer(verdict verdict) noexcept {
         if (verdict != verdict::accepted) refused.fetch_add(1, std::memory_order_relaxed);
         return verdict;
     }
@@ -40,11 +37,9 @@ struct event_tracker::state {
     tracker::delivery delivery;
 };
 
-event_tracker::event_tracker(const options& options, sink& sink, lifecycle::workers& workers,
-                             spdlog::logger& log,
+event_tracker::event_tracker(const options& options, sink& sink, lifecycle::workers& workers, spdlog::logger& log,
                              std::function<lifecycle::clock::time_point()> flush_deadline)
-    : state_(std::make_unique<state>(options, sink, workers, log, std::move(flush_deadline)))
-{
+    : state_(std::make_unique<state>(options, sink, workers, log, std::move(flush_deadline))) {
     // A weaker promise than the one asked for would be found out after the loss.
     if (options.durability != durability::memory)
         throw std::runtime_error("tracker.durability: only 'memory' can be kept so far");
@@ -52,15 +47,13 @@ event_tracker::event_tracker(const options& options, sink& sink, lifecycle::work
 
 event_tracker::~event_tracker() = default;
 
-verdict event_tracker::try_record(event event)
-{
+verdict event_tracker::try_record(event event) {
     if (event.id.empty()) event.id = make_id();
     return state_->answer(state_->queue.try_push(event));
 }
 
 lifecycle::awaitable<verdict> event_tracker::record(lifecycle::context context, event event,
-                                               std::source_location where)
-{
+                                                    std::source_location where) {
     auto& self = *state_;
     if (context.done()) co_return self.answer(verdict::deadline);
     if (event.id.empty()) event.id = make_id();
@@ -72,8 +65,7 @@ lifecycle::awaitable<verdict> event_tracker::record(lifecycle::context context, 
     co_return self.answer(later);
 }
 
-void event_tracker::run(std::stop_token stop)
-{
+void event_tracker::run(std::stop_token stop) {
     auto& self = *state_;
     std::vector<std::jthread> threads;  // joined before anything else goes
     try {
@@ -81,8 +73,7 @@ void event_tracker::run(std::stop_token stop)
             threads.push_back(self.workers.start(fmt::format("tracker-{}", i), "worker",
                                                  [&self](std::stop_token) { self.delivery.work(); }));
         }
-    }
-    catch (...) {
+    } catch (...) {
         // What has been accepted is delivered all the same, on this thread if there is no other.
         self.queue.close();
         self.delivery.work();
@@ -99,8 +90,7 @@ void event_tracker::run(std::stop_token stop)
     threads.clear();
 }
 
-account event_tracker::account() const
-{
+account event_tracker::account() const {
     auto account = state_->queue.account();
     account.refused = state_->refused.load(std::memory_order_relaxed);
     // Nothing is tried after the flush deadline, and a worker that a sink still holds at that time
@@ -110,19 +100,10 @@ account event_tracker::account() const
     return account;
 }
 
-std::size_t event_tracker::depth() const
-{
-    return state_->queue.depth();
-}
+std::size_t event_tracker::depth() const { return state_->queue.depth(); }
 
-std::size_t event_tracker::waiting() const
-{
-    return state_->queue.waiting();
-}
+std::size_t event_tracker::waiting() const { return state_->queue.waiting(); }
 
-bool event_tracker::healthy() const
-{
-    return state_->delivery.healthy();
-}
+bool event_tracker::healthy() const { return state_->delivery.healthy(); }
 
 }  // namespace tracker

@@ -1,13 +1,11 @@
 #pragma once
 
-#include <spdlog/fwd.h>
-
-#include "lifecycle/task_group.hpp"
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <source_location>
 #include <stop_token>
+#include "lifecycle/task_group.hpp"
 
 #include "lifecycle/context.hpp"
 #include "lifecycle/workers.hpp"
@@ -15,6 +13,10 @@
 #include "tracker/event.hpp"
 #include "tracker/options.hpp"
 #include "tracker/sink.hpp"
+
+namespace spdlog {
+class logger;
+}
 
 namespace tracker {
 
@@ -45,7 +47,7 @@ public:
     ///
     /// For coroutines of a loop of one thread, which runs until they have ended.
     lifecycle::awaitable<verdict> record(lifecycle::context context, event event,
-                                           std::source_location where = std::source_location::current());
+                                         std::source_location where = std::source_location::current());
 
     /// Blocks until asked to stop and done with it, or until the flush deadline. Once it has returned,
     /// `account().queued` is 0. Throws when its workers cannot be started. Once only.

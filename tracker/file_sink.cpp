@@ -16,21 +16,16 @@
 namespace tracker {
 namespace {
 
-std::string reason(int error)
-{
-    return std::generic_category().message(error);
-}
+std::string reason(int error) { return std::generic_category().message(error); }
 
 /// Throws what the operator reads: which directory, what failed, what to do about it.
-[[noreturn]] void refuse(const std::filesystem::path& directory, std::string_view what, int error)
-{
-    throw std::runtime_error(fmt::format(
-        "tracker.directory '{}': {}: {}; make it writable for this user or name another directory",
-        directory.string(), what, reason(error)));
+[[noreturn]] void refuse(const std::filesystem::path& directory, std::string_view what, int error) {
+    throw std::runtime_error(
+        fmt::format("tracker.directory '{}': {}: {}; make it writable for this user or name another directory",
+                    directory.string(), what, reason(error)));
 }
 
-struct stat status_of(const descriptor& file)
-{
+struct stat status_of(const descriptor& file) {
     struct stat status = {};
     if (::fstat(file.get(), &status) != 0)
         throw std::system_error(errno, std::generic_category(), "events.jsonl: fstat");
@@ -38,8 +33,7 @@ struct stat status_of(const descriptor& file)
 }
 
 /// The length of `file` up to and with its last line end.
-off_t whole_lines(const descriptor& file, off_t size)
-{
+off_t whole_lines(const descriptor& file, off_t size) {
     std::array<char, 64 * 1024> block;
     while (size > 0) {
         const auto want = std::min<off_t>(size, block.size());
@@ -47,8 +41,7 @@ off_t whole_lines(const descriptor& file, off_t size)
         if (got < 0 && errno == EINTR) continue;
         if (got != want) throw std::system_error(got < 0 ? errno : EIO, std::generic_category(), "read");
         const std::string_view text(block.data(), static_cast<std::size_t>(got));
-        if (const auto end = text.rfind('\n'); end != text.npos)
-            return size - want + static_cast<off_t>(end) + 1;
+        if (const auto end = text.rfind('\n'); end != text.npos) return size - want + static_cast<off_t>(end) + 1;
         size -= want;
     }
     return 0;
@@ -57,13 +50,11 @@ off_t whole_lines(const descriptor& file, off_t size)
 }  // namespace
 
 file_sink::file_sink(std::filesystem::path directory, spdlog::logger& log)
-    : directory_(std::move(directory)), path_(directory_ / "events.jsonl"), log_(log)
-{
+    : directory_(std::move(directory)), path_(directory_ / "events.jsonl"), log_(log) {
     open();
 }
 
-void file_sink::open()
-{
+void file_sink::open() {
     std::error_code error;
     std::filesystem::create_directories(directory_, error);
     if (error) refuse(directory_, "cannot be made", error.value());
@@ -75,41 +66,36 @@ void file_sink::open()
     if (!file_) refuse(directory_, "cannot open events.jsonl", errno);
     try {
         cut_torn_line();
-    }
-    catch (const std::system_error& failure) {
+    } catch (const std::system_error& failure) {
         file_.reset();
         refuse(directory_, "cannot cut the torn last line of events.jsonl", failure.code().value());
     }
 }
 
-void file_sink::take_lock()
-{
+void file_sink::take_lock() {
     const auto path = directory_ / "events.lock";
     descriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
     if (!lock) refuse(directory_, "cannot open events.lock", errno);
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) refuse(directory_, "cannot lock events.lock", errno);
-        throw std::runtime_error(fmt::format(
-            "tracker.directory '{}': another process writes its events here (it holds events.lock); "
-            "stop that process or name another directory",
-            directory_.string()));
+        throw std::runtime_error(
+            fmt::format("tracker.directory '{}': another process writes its events here (it holds events.lock); "
+                        "stop that process or name another directory",
+                        directory_.string()));
     }
     lock_ = std::move(lock);
 }
 
-void file_sink::cut_torn_line()
-{
+void file_sink::cut_torn_line() {
     const auto status = status_of(file_);
     if (!S_ISREG(status.st_mode) || status.st_size == 0) return;
     const auto whole = whole_lines(file_, status.st_size);
     if (whole == status.st_size) return;
-    if (::ftruncate(file_.get(), whole) != 0)
-        throw std::system_error(errno, std::generic_category(), "ftruncate");
+    if (::ftruncate(file_.get(), whole) != 0) throw std::system_error(errno, std::generic_category(), "ftruncate");
     log_.warn("tracker: cut a torn last line of {} bytes from {}", status.st_size - whole, path_.string());
 }
 
-void file_sink::deliver(std::span<const event> batch)
-{
+void file_sink::deliver(std::span<const event> batch) {
     text_.clear();
     for (const auto& event : batch) {
         append_json(text_, event);
@@ -122,8 +108,7 @@ void file_sink::deliver(std::span<const event> batch)
     append();
 }
 
-void file_sink::append()
-{
+void file_sink::append() {
     const auto before = status_of(file_);
     std::string_view rest = text_;
     while (!rest.empty()) {

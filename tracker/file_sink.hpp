@@ -1,13 +1,15 @@
 #pragma once
 
-#include <spdlog/fwd.h>
-
 #include <atomic>
 #include <filesystem>
 #include <string>
 
 #include "tracker/descriptor.hpp"
 #include "tracker/sink.hpp"
+
+namespace spdlog {
+class logger;
+}
 
 namespace tracker {
 

@@ -12,22 +12,17 @@ namespace tracker {
 namespace asio = boost::asio;
 namespace {
 
-std::size_t size_of(const event& event) noexcept
-{
-    return event.id.size() + event.data.size();
-}
+std::size_t size_of(const event& event) noexcept { return event.id.size() + event.data.size(); }
 
 }  // namespace
 
-queue::batch::batch(const options& options)
-{
+queue::batch::batch(const options& options) {
     events.reserve(options.batch_events);
     woken_.reserve(options.batch_events);
 }
 
 queue::waiter::waiter(const lifecycle::executor& executor, event event, lifecycle::clock::time_point until)
-    : offered(std::move(event)), work(executor), alarm(executor, until)
-{}
+    : offered(std::move(event)), work(executor), alarm(executor, until) {}
 
 /// Takes a waiter off the line however its coroutine ends, also when a loop is destroyed under it.
 class queue::place_in_line {
@@ -44,45 +39,35 @@ private:
     waiter& waiter_;
 };
 
-queue::queue(const options& options)
-    : options_(options), ring_(std::max<std::size_t>(options.queue_capacity, 1))
-{}
+queue::queue(const options& options) : options_(options), ring_(std::max<std::size_t>(options.queue_capacity, 1)) {}
 
-queue::~queue()
-{
-    assert(line_.empty() && "a coroutine outlives the queue that it waits for");
-}
+queue::~queue() { assert(line_.empty() && "a coroutine outlives the queue that it waits for"); }
 
-bool queue::fits(const event& event) const noexcept
-{
+bool queue::fits(const event& event) const noexcept {
     // An event larger than the whole limit gets in alone.
     return ring_.empty() || (!ring_.full() && bytes_ + size_of(event) <= options_.queue_bytes);
 }
 
-bool queue::worth_a_delivery() const noexcept
-{
+bool queue::worth_a_delivery() const noexcept {
     return closed_ || ring_.full() || !line_.empty() || ring_.size() >= options_.batch_events ||
            bytes_ >= std::min(options_.batch_bytes, options_.queue_bytes);
 }
 
-void queue::put(event& event)
-{
+void queue::put(event& event) {
     if (ring_.empty()) oldest_ = lifecycle::clock::now();
     bytes_ += size_of(event);
     ring_.push_back(std::move(event));
     ++accepted_;
 }
 
-event queue::take_oldest()
-{
+event queue::take_oldest() {
     auto oldest = std::move(ring_.front());
     ring_.pop_front();
     bytes_ -= size_of(oldest);
     return oldest;
 }
 
-verdict queue::try_push(event& event)
-{
+verdict queue::try_push(event& event) {
     bool wake_worker = false;
     {
         const std::scoped_lock lock(mutex_);
@@ -102,8 +87,7 @@ verdict queue::try_push(event& event)
     return verdict::accepted;
 }
 
-lifecycle::awaitable<verdict> queue::push(lifecycle::context context, event event, std::source_location where)
-{
+lifecycle::awaitable<verdict> queue::push(lifecycle::context context, event event, std::source_location where) {
     const auto executor = co_await asio::this_coro::executor;
     const waiter_ptr self(new waiter(executor, std::move(event), context.deadline()));
     if (!stand_in_line(*self)) co_return self->answer;
@@ -119,19 +103,16 @@ lifecycle::awaitable<verdict> queue::push(lifecycle::context context, event even
 }
 
 /// False, with the answer in `who`, when there is nothing to wait for.
-bool queue::stand_in_line(waiter& who)
-{
+bool queue::stand_in_line(waiter& who) {
     bool waits = false;
     {
         const std::scoped_lock lock(mutex_);
         waits = !closed_ && (!line_.empty() || !fits(who.offered));
         if (waits) {
             line_.push_back(who);
-        }
-        else if (closed_) {
+        } else if (closed_) {
             who.answer = verdict::closed;
-        }
-        else {
+        } else {
             put(who.offered);
             who.answer = verdict::accepted;
         }
@@ -140,8 +121,7 @@ bool queue::stand_in_line(waiter& who)
     return waits;
 }
 
-verdict queue::leave_line(waiter& who)
-{
+verdict queue::leave_line(waiter& who) {
     const std::scoped_lock lock(mutex_);
     // Still in line: woken by the deadline or a cancel. Those behind it need no look: the ring is not
     // empty, or the first in line would be in it, so a worker comes by and lets them in.
@@ -149,15 +129,13 @@ verdict queue::leave_line(waiter& who)
     return who.answer;
 }
 
-void queue::wake(waiter_ptr who)
-{
+void queue::wake(waiter_ptr who) {
     const auto executor = who->alarm.get_executor();
     // The reference goes along: the loop's thread drops the last one, and with it the timer.
     asio::post(executor, [who = std::move(who)] { who->alarm.cancel(); });
 }
 
-void queue::admit(std::vector<waiter_ptr>& woken)
-{
+void queue::admit(std::vector<waiter_ptr>& woken) {
     // Whom `woken` has no room for comes with the next batch.
     while (!line_.empty() && woken.size() < woken.capacity() && fits(line_.front().offered)) {
         auto& first = line_.front();
@@ -168,8 +146,7 @@ void queue::admit(std::vector<waiter_ptr>& woken)
     }
 }
 
-bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock)
-{
+bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock) {
     for (;;) {
         if (ring_.empty()) {
             if (closed_) return false;
@@ -182,8 +159,7 @@ bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock)
     }
 }
 
-bool queue::take(batch& into)
-{
+bool queue::take(batch& into) {
     into.events.clear();
     into.woken_.clear();
     bool more = false;
@@ -206,16 +182,14 @@ bool queue::take(batch& into)
     return true;
 }
 
-void queue::settle(const batch& taken, outcome how)
-{
+void queue::settle(const batch& taken, outcome how) {
     const std::scoped_lock lock(mutex_);
     in_hand_ -= taken.events.size();
     auto& column = how == outcome::delivered ? delivered_ : dropped_at_deadline_;
     column += taken.events.size();
 }
 
-void queue::close()
-{
+void queue::close() {
     std::vector<waiter_ptr> woken;
     woken.reserve(64);
     do {
@@ -235,20 +209,17 @@ void queue::close()
     closing_.notify_all();
 }
 
-bool queue::closed() const
-{
+bool queue::closed() const {
     const std::scoped_lock lock(mutex_);
     return closed_;
 }
 
-void queue::pause_while_open(lifecycle::clock::time_point when)
-{
+void queue::pause_while_open(lifecycle::clock::time_point when) {
     std::unique_lock lock(mutex_);
     closing_.wait_until(lock, when, [&] { return closed_; });
 }
 
-tracker::account queue::account() const
-{
+tracker::account queue::account() const {
     tracker::account account;
     const std::scoped_lock lock(mutex_);
     account.accepted = accepted_;
@@ -259,14 +230,12 @@ tracker::account queue::account() const
     return account;
 }
 
-std::size_t queue::depth() const
-{
+std::size_t queue::depth() const {
     const std::scoped_lock lock(mutex_);
     return ring_.size();
 }
 
-std::size_t queue::waiting() const
-{
+std::size_t queue::waiting() const {
     const std::scoped_lock lock(mutex_);
     return line_.size();
 }

@@ -1,13 +1,15 @@
 #pragma once
 
-#include <spdlog/fwd.h>
-
 #include <memory>
 #include <span>
 #include <string_view>
 
 #include "tracker/event.hpp"
 #include "tracker/options.hpp"
+
+namespace spdlog {
+class logger;
+}
 
 namespace tracker {
 

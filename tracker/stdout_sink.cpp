@@ -16,15 +16,13 @@
 namespace tracker {
 namespace {
 
-[[noreturn]] void fail(std::string_view what, int error)
-{
+[[noreturn]] void fail(std::string_view what, int error) {
     throw std::runtime_error(fmt::format("stdout: {}: {}", what, std::generic_category().message(error)));
 }
 
 /// pipe(7): poll(2) reports room when a write of PIPE_BUF bytes would not block; a larger one may
 /// still block when the descriptor is blocking, and whether it is belongs to whoever gave it to us.
-std::size_t chunk_for(int descriptor)
-{
+std::size_t chunk_for(int descriptor) {
     struct stat status = {};
     const bool plain_file = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
     return plain_file ? SIZE_MAX : PIPE_BUF;
@@ -33,11 +31,9 @@ std::size_t chunk_for(int descriptor)
 }  // namespace
 
 stdout_sink::stdout_sink(int descriptor, std::chrono::milliseconds patience)
-    : descriptor_(descriptor), patience_(patience), chunk_(chunk_for(descriptor))
-{}
+    : descriptor_(descriptor), patience_(patience), chunk_(chunk_for(descriptor)) {}
 
-void stdout_sink::deliver(std::span<const event> batch)
-{
+void stdout_sink::deliver(std::span<const event> batch) {
     std::string text;
     for (const auto& event : batch) {
         append_json(text, event);
@@ -56,8 +52,7 @@ void stdout_sink::deliver(std::span<const event> batch)
     while (sent_ < unsent_.size()) {
         wait_for_room();
         if (std::chrono::steady_clock::now() >= until) fail("its reader is slow", ETIMEDOUT);
-        const auto written =
-            ::write(descriptor_, unsent_.data() + sent_, std::min(chunk_, unsent_.size() - sent_));
+        const auto written = ::write(descriptor_, unsent_.data() + sent_, std::min(chunk_, unsent_.size() - sent_));
         if (written > 0)
             sent_ += static_cast<std::size_t>(written);
         else if (written < 0 && errno != EINTR && errno != EAGAIN)
@@ -68,8 +63,7 @@ void stdout_sink::deliver(std::span<const event> batch)
     sent_ = 0;
 }
 
-void stdout_sink::wait_for_room() const
-{
+void stdout_sink::wait_for_room() const {
     pollfd room{descriptor_, POLLOUT, 0};
     const int ready = ::poll(&room, 1, static_cast<int>(patience_.count()));
     if (ready < 0 && errno != EINTR) fail("poll", errno);

@@ -9,8 +9,7 @@
 #include "lifecycle/shutdown_report.hpp"
 
 void announce_ready(const configs::config& config, const std::string& app, const std::string& debug,
-                    spdlog::logger& log)
-{
+                    spdlog::logger& log) {
     log.info("{} {} ready: app on {}, debug on {}, events to {}", configs::program_name, build_info::version(), app,
              debug, config.tracker.sink);
     const boost::json::object ready{{"pid", ::getpid()}, {"app", app}, {"debug", debug}};
@@ -20,8 +19,7 @@ void announce_ready(const configs::config& config, const std::string& app, const
     if (!why.empty()) log.error("ready_file: {}", why);
 }
 
-void reload(const configs::loaded& current, const configs::command& line, tracker::sink& sink, spdlog::logger& log)
-{
+void reload(const configs::loaded& current, const configs::command& line, tracker::sink& sink, spdlog::logger& log) {
     sink.reopen();
     const auto fresh = configs::load(line, configs::environment_of(environ));
     for (const auto& fault : fresh.faults) log.error("reload: {}", fault);

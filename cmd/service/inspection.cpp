@@ -13,8 +13,7 @@ namespace {
 
 namespace json = boost::json;
 
-json::object to_json(const tracker::account& account)
-{
+json::object to_json(const tracker::account& account) {
     return {{"accepted", account.accepted},
             {"recovered", account.recovered},
             {"delivered", account.delivered},
@@ -25,16 +24,14 @@ json::object to_json(const tracker::account& account)
             {"balanced", account.balanced()}};
 }
 
-std::string settings_as_json(const configs::loaded& settings)
-{
+std::string settings_as_json(const configs::loaded& settings) {
     json::array all;
     for (const auto& row : configs::rows(settings))
         all.push_back({{"key", row.key}, {"value", row.value}, {"place", row.place}});
     return json::serialize(json::object{{"settings", std::move(all)}}) + '\n';
 }
 
-std::string build_as_json()
-{
+std::string build_as_json() {
     const json::object build{{"version", build_info::version()},
                              {"revision", build_info::revision()},
                              {"compiler", build_info::compiler()},
@@ -43,12 +40,12 @@ std::string build_as_json()
     return json::serialize(build) + '\n';
 }
 
-void write_tracker_metrics(server::metrics_text& out, const tracker::event_tracker& events)
-{
+void write_tracker_metrics(server::metrics_text& out, const tracker::event_tracker& events) {
     const auto account = events.account();
     const auto number = [](std::uint64_t n) { return static_cast<double>(n); };
     out.single("tracker_events_accepted_total", "counter", "Events that were answered 201.", number(account.accepted));
-    out.single("tracker_events_recovered_total", "counter", "Events taken over from earlier runs.", number(account.recovered));
+    out.single("tracker_events_recovered_total", "counter", "Events taken over from earlier runs.",
+               number(account.recovered));
     out.single("tracker_events_delivered_total", "counter", "Events that the sink has.", number(account.delivered));
     out.single("tracker_events_spooled_total", "counter", "Events left in the spool.", number(account.spooled));
     out.single("tracker_events_refused_total", "counter", "Events that were never accepted.", number(account.refused));
@@ -63,8 +60,7 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
 server::debug_sources inspection(server::http_server& app, const tracker::event_tracker& events,
                                  lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log,
                                  const configs::loaded& settings,
-                                 std::shared_ptr<const std::atomic<std::uint64_t>> dropped_log_lines)
-{
+                                 std::shared_ptr<const std::atomic<std::uint64_t>> dropped_log_lines) {
     const auto began = lifecycle::clock::now();
     return {.app = app,
             .stop = stop,
@@ -82,7 +78,10 @@ server::debug_sources inspection(server::http_server& app, const tracker::event_
                                    server::label("revision", build_info::revision()),
                                1);
                 },
-            .vars = [&events] { return json::serialize(json::object{{"tracker", to_json(events.account())}}); },
+            .vars =
+                [&events] {
+                    return json::serialize(json::object{{"tracker", to_json(events.account())}});
+                },
             .config = [&settings] { return settings_as_json(settings); },
             .build = build_as_json(),
             .backlog =
@@ -93,8 +92,7 @@ server::debug_sources inspection(server::http_server& app, const tracker::event_
                 }};
 }
 
-void fill_in(lifecycle::shutdown_report& report, const server::http_server& app, const tracker::event_tracker& events)
-{
+void fill_in(lifecycle::shutdown_report& report, const server::http_server& app, const tracker::event_tracker& events) {
     app.account(report);
     const auto account = events.account();
     report.events.accepted = account.accepted;
@@ -106,12 +104,9 @@ void fill_in(lifecycle::shutdown_report& report, const server::http_server& app,
     report.events.dropped_at_deadline = account.dropped.contains("deadline") && account.dropped.at("deadline") > 0;
 }
 
-std::string stack_line(pid_t thread)
-{
-    return fmt::format("{}", fmt::join(server::stack_of(thread), " < "));
-}
+std::string stack_line(pid_t thread) { return fmt::format("{}", fmt::join(server::stack_of(thread), " < ")); }
 
-void log_stacks(const lifecycle::workers& workers, spdlog::logger& log)
-{
-    for (const auto& worker : workers.list()) log.info("stack of {} {}: {}", worker.kind, worker.name, stack_line(worker.thread));
+void log_stacks(const lifecycle::workers& workers, spdlog::logger& log) {
+    for (const auto& worker : workers.list())
+        log.info("stack of {} {}: {}", worker.kind, worker.name, stack_line(worker.thread));
 }

@@ -14,8 +14,7 @@
 namespace {
 
 /// What came from outside may hold line ends and control codes: they must not look like lines of ours.
-std::string printable(std::string_view text)
-{
+std::string printable(std::string_view text) {
     std::string out;
     out.reserve(text.size());
     for (const char c : text) {
@@ -31,23 +30,21 @@ std::string printable(std::string_view text)
 class never_blocking_sink final : public spdlog::sinks::base_sink<std::mutex> {
 public:
     never_blocking_sink(bool json, std::shared_ptr<std::atomic<std::uint64_t>> dropped)
-        : json_(json), dropped_(std::move(dropped))
-    {}
+        : json_(json), dropped_(std::move(dropped)) {}
 
 private:
-    void sink_it_(const spdlog::details::log_msg& message) override
-    {
+    void sink_it_(const spdlog::details::log_msg& message) override {
         const auto level = spdlog::level::to_string_view(message.level);
         const auto lost = dropped_->load();
-        if (lost > told_ && write(line(message.time, "warning", fmt::format("{} log lines were dropped so far: nobody reads stderr", lost))))
+        if (lost > told_ && write(line(message.time, "warning",
+                                       fmt::format("{} log lines were dropped so far: nobody reads stderr", lost))))
             told_ = lost;
         if (!write(line(message.time, {level.data(), level.size()}, {message.payload.data(), message.payload.size()})))
             dropped_->fetch_add(1);
     }
     void flush_() override {}
 
-    std::string line(spdlog::log_clock::time_point time, std::string_view level, std::string_view text) const
-    {
+    std::string line(spdlog::log_clock::time_point time, std::string_view level, std::string_view text) const {
         const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
         const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(time - seconds).count();
         const auto stamp = fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds), millis);
@@ -58,8 +55,7 @@ private:
     }
 
     /// poll(2) says that PIPE_BUF bytes fit, and a write of no more than that does not block (pipe(7)).
-    static bool write(std::string_view text)
-    {
+    static bool write(std::string_view text) {
         while (!text.empty()) {
             pollfd to{STDERR_FILENO, POLLOUT, 0};
             if (::poll(&to, 1, 0) <= 0 || (to.revents & POLLOUT) == 0) return false;
@@ -77,8 +73,7 @@ private:
 
 }  // namespace
 
-process_log make_log(const configs::log_options& options)
-{
+process_log make_log(const configs::log_options& options) {
     auto dropped = std::make_shared<std::atomic<std::uint64_t>>(0);
     auto sink = std::make_shared<never_blocking_sink>(options.format == "json", dropped);
     auto logger = std::make_shared<spdlog::logger>("service", std::move(sink));

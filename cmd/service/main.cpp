@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "cmd/service/announce.hpp"
 #include "cmd/service/build_info.hpp"
 #include "cmd/service/inspection.hpp"
 #include "cmd/service/log.hpp"
 #include "cmd/service/probe.hpp"
-#include "cmd/service/announce.hpp"
 #include "cmd/service/routes.hpp"
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
@@ -25,12 +25,12 @@ namespace {
 
 using server::http_server;
 
-int serve(const configs::loaded& settings, const configs::command& line, lifecycle::signals& signals, process_log& log)
-{
+int serve(const configs::loaded& settings, const configs::command& line, lifecycle::signals& signals,
+          process_log& log) {
     const auto& config = settings.values;
     auto& logger = *log.logger;
-    lifecycle::workers workers;                        // counts every thread from here on
-    lifecycle::stop_channel stop(config.shutdown);     // SIGTERM, SIGINT, POST /debug/shutdown; owns lame duck
+    lifecycle::workers workers;                     // counts every thread from here on
+    lifecycle::stop_channel stop(config.shutdown);  // SIGTERM, SIGINT, POST /debug/shutdown; owns lame duck
 
     // The parts. A constructor takes what it needs, throws if it cannot have it, and waits for nothing.
     const auto sink = tracker::make_sink(config.tracker, logger);
@@ -43,11 +43,14 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
 
     // Their run. The first to end, well or badly, ends the others, in the reverse order of this list.
     lifecycle::done_collector done(stop, signals, workers, logger);
-    done.start("debug", [&](std::stop_token token) { debug.run(token); }, lifecycle::last_share(config.shutdown));
-    done.start("tracker", [&](std::stop_token token) { events.run(token); }, config.shutdown.flush);
+    done.start(
+        "debug", [&](std::stop_token token) { debug.run(token); }, lifecycle::last_share(config.shutdown));
+    done.start(
+        "tracker", [&](std::stop_token token) { events.run(token); }, config.shutdown.flush);
     done.start("app", [&](std::stop_token token) { app.run(token, [&] { stop.ready(); }); });
 
-    return done.wait({  // main's thread: a part ended | signal | second signal | deadline
+    return done.wait({
+        // main's thread: a part ended | signal | second signal | deadline
         .ready = [&] { announce_ready(config, app.address(), debug.address(), logger); },
         .account = [&](lifecycle::shutdown_report& report) { fill_in(report, app, events); },
         .reload = [&] { reload(settings, line, *sink, logger); },
@@ -56,38 +59,39 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     });
 }
 
-int show(const configs::command& line, const configs::loaded& settings)
-{
+int show(const configs::command& line, const configs::loaded& settings) {
     switch (line.what) {
         case configs::command::action::help: std::fputs(line.text.c_str(), stdout); break;
         case configs::command::action::version:
             std::printf("%s %.*s (%.*s)\n", configs::program_name.data(), int(build_info::version().size()),
-                        build_info::version().data(), int(build_info::revision().size()), build_info::revision().data());
+                        build_info::version().data(), int(build_info::revision().size()),
+                        build_info::revision().data());
             break;
         case configs::command::action::check: std::fputs(configs::to_toml(settings).c_str(), stdout); break;
         case configs::command::action::probe: return probe(settings.values.debug, line.argument) ? 0 : 1;
-        default: break;
+        case configs::command::action::spool_dump:
+            std::fprintf(stderr, "--spool-dump: %s holds no spool: with tracker.durability memory there is none\n",
+                         line.argument.c_str());
+            return lifecycle::could_not_start;
+        case configs::command::action::run: break;
     }
-    return 0;
+    return lifecycle::clean;
 }
 
 }  // namespace
 
-int main(int count, char** arguments)
-{
+int main(int count, char** arguments) {
     lifecycle::signals signals;  // first: every thread inherits the blocked mask
     const auto line = configs::read_command_line({arguments + 1, arguments + count});
     const auto settings = configs::load(line, configs::environment_of(environ));
     for (const auto& fault : settings.faults) std::fprintf(stderr, "%s\n", fault.c_str());
     if (!settings.faults.empty()) return lifecycle::could_not_start;
-    if (line.what != configs::command::action::run) return show(line, settings);
-
     auto log = make_log(settings.values.log);
     for (const auto& warning : settings.warnings) log.logger->warn(warning);
+    if (line.what != configs::command::action::run) return show(line, settings);
     try {
         return serve(settings, line, signals, log);
-    }
-    catch (const std::exception& e) {
+    } catch (const std::exception& e) {
         log.logger->error("cannot start: {}", e.what());
         return lifecycle::could_not_start;
     }

@@ -19,14 +19,10 @@ constexpr std::int64_t longest_sleep_ms = 10 * 60 * 1000;
 constexpr std::uint64_t default_big = 8ULL * 1024 * 1024;
 constexpr std::uint64_t largest_big = 1ULL << 40;
 
-answer hello(context, const request&)
-{
-    co_return response(http::status::ok, "Hello, QCon!\n", "text/plain");
-}
+answer hello(context, const request&) { co_return response(http::status::ok, "Hello, QCon!\n", "text/plain"); }
 
 /// GET /slow?ms=N: holds no thread, and ends early with its context.
-answer slow(context context, const request& request)
-{
+answer slow(context context, const request& request) {
     const auto ms = request.query_number<std::int64_t>("ms", std::nullopt, 0, longest_sleep_ms);
     if (!ms) co_return response(http::status::bad_request, "ms: a whole number from 0 to 600000\n");
     const auto until = lifecycle::clock::now() + std::chrono::milliseconds(*ms);
@@ -37,8 +33,7 @@ answer slow(context context, const request& request)
 }
 
 /// GET /big?bytes=N: streamed, so memory stays bounded whatever N is.
-answer big(context, const request& request)
-{
+answer big(context, const request& request) {
     const auto bytes = request.query_number<std::uint64_t>("bytes", default_big, 0, largest_big);
     if (!bytes) co_return response(http::status::bad_request, "bytes: a whole number from 0 to 1099511627776\n");
     const auto piece = [](std::span<char> into) -> lifecycle::awaitable<std::size_t> {
@@ -48,8 +43,7 @@ answer big(context, const request& request)
     co_return response::stream(piece, *bytes);
 }
 
-answer echo(context, const request& request)
-{
+answer echo(context, const request& request) {
     response same(http::status::ok, std::string(request.body), "application/octet-stream");
     if (const auto type = request.header(http::field::content_type); !type.empty()) {
         same.content_type = {};
@@ -58,25 +52,20 @@ answer echo(context, const request& request)
     co_return same;
 }
 
-bool is_event_id(std::string_view text)
-{
+bool is_event_id(std::string_view text) {
     constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
     return !text.empty() && text.size() <= 128 && text.find_first_not_of(allowed) == text.npos;
 }
 
-response try_later(http::status status)
-{
-    return std::move(problem(status).set("Retry-After", "1"));
-}
+response try_later(http::status status) { return std::move(problem(status).set("Retry-After", "1")); }
 
 /// POST /events: the body is one event. 201 once it is as durable as the settings say.
-answer record(tracker::event_tracker& events, context context, const request& request)
-{
+answer record(tracker::event_tracker& events, context context, const request& request) {
     if (!tracker::is_utf8(request.body)) co_return response(http::status::bad_request, "an event is UTF-8 text\n");
     tracker::event event;
     event.data = request.body;
-    event.id = request.header("Idempotency-Key");
-    if (event.id.empty()) event.id = tracker::make_id();
+    const auto key = request.header("Idempotency-Key");
+    event.id = key.data() == nullptr ? tracker::make_id() : std::string(key);
     if (!is_event_id(event.id))
         co_return response(http::status::bad_request, "Idempotency-Key: 1 to 128 characters of A-Z a-z 0-9 . _ : -\n");
     const std::string id = event.id;
@@ -96,8 +85,7 @@ answer record(tracker::event_tracker& events, context context, const request& re
 
 }  // namespace
 
-server::router app_routes(tracker::event_tracker& events, const lifecycle::stop_channel& stop)
-{
+server::router app_routes(tracker::event_tracker& events, const lifecycle::stop_channel& stop) {
     server::router routes;
     routes.get("/", hello);
     routes.get("/slow", slow);

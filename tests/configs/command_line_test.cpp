@@ -19,6 +19,7 @@ using action = command::action;
 std::vector<std::pair<std::string, std::string>> values_of(const command& from)
 {
     std::vector<std::pair<std::string, std::string>> all;
+    all.reserve(from.flags.values.size());
     for (const auto& one : from.flags.values) all.emplace_back(one.place, one.text);
     return all;
 }

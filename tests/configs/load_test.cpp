@@ -24,7 +24,7 @@ using testing::StartsWith;
 
 /// A folder of its own for each test, with settings files in it.
 class Load : public testing::Test {
-protected:
+public:
     Load()
     {
         auto pattern = testing::TempDir() + "configsXXXXXX";
@@ -32,6 +32,7 @@ protected:
     }
     ~Load() override { std::filesystem::remove_all(folder_); }
 
+protected:
     std::string file(const std::string& text, const std::string& name = "test.toml") const
     {
         const auto path = folder_ / name;

@@ -23,15 +23,13 @@ constexpr int events_each = 40;
 struct tally {
     std::set<std::string> accepted, refused;
 
-    void merge_from(tally other)
-    {
+    void merge_from(tally other) {
         accepted.merge(other.accepted);
         refused.merge(other.refused);
     }
 };
 
-lifecycle::awaitable<tally> produce(tracker::event_tracker& events, std::uint32_t seed)
-{
+lifecycle::awaitable<tally> produce(tracker::event_tracker& events, std::uint32_t seed) {
     std::minstd_rand random(seed);
     tally result;
     lifecycle::cancel_scope scope;
@@ -41,8 +39,7 @@ lifecycle::awaitable<tally> produce(tracker::event_tracker& events, std::uint32_
         verdict answer = verdict::full;
         if (random() % 4 == 0) {
             answer = events.try_record(std::move(event));
-        }
-        else {
+        } else {
             lifecycle::context context = scope.get();
             if (random() % 3 == 0) context = context.with_deadline(clock::now() + 1us * (random() % 400));
             auto recording = events.record(context, std::move(event));
@@ -53,8 +50,7 @@ lifecycle::awaitable<tally> produce(tracker::event_tracker& events, std::uint32_
     co_return result;
 }
 
-tracker::options random_options(std::minstd_rand& random)
-{
+tracker::options random_options(std::minstd_rand& random) {
     auto options = fakes::prompt();
     options.queue_capacity = 1 + random() % 20;
     options.queue_bytes = 20 + random() % 400;
@@ -66,8 +62,7 @@ tracker::options random_options(std::minstd_rand& random)
     return options;
 }
 
-void one_round(std::uint32_t seed)
-{
+void one_round(std::uint32_t seed) {
     SCOPED_TRACE(seed);
     std::minstd_rand random(seed);
     fakes::running_tracker running(random_options(random));
@@ -113,13 +108,11 @@ void one_round(std::uint32_t seed)
     }
 }
 
-TEST(Account, KeepsTheLawUnderRandomSchedules)
-{
+TEST(Account, KeepsTheLawUnderRandomSchedules) {
     for (std::uint32_t seed = 1; seed <= 60; ++seed) one_round(seed);
 }
 
-TEST(Account, KnowsWhenItDoesNotBalance)
-{
+TEST(Account, KnowsWhenItDoesNotBalance) {
     tracker::account account;
     account.accepted = 3;
     account.recovered = 2;

@@ -22,19 +22,14 @@ using tracker::verdict;
 
 using strings = std::vector<std::string>;
 
-void fail(int)
-{
-    throw std::runtime_error("out of order");
-}
+void fail(int) { throw std::runtime_error("out of order"); }
 
-TEST(EventTracker, DeliversEverythingAcceptedBeforeTheStop)
-{
+TEST(EventTracker, DeliversEverythingAcceptedBeforeTheStop) {
     auto options = prompt();
     options.batch_age = 1h;  // only the stop makes them due
     running_tracker running(options);
     running.start();
-    for (const auto* data : {"a", "b", "c"})
-        EXPECT_EQ(running.events.try_record(make_event(data)), verdict::accepted);
+    for (const auto* data : {"a", "b", "c"}) EXPECT_EQ(running.events.try_record(make_event(data)), verdict::accepted);
     running.stop();
     EXPECT_EQ(running.sink.data(), (strings{"a", "b", "c"}));
     const auto account = running.events.account();
@@ -44,8 +39,7 @@ TEST(EventTracker, DeliversEverythingAcceptedBeforeTheStop)
     EXPECT_TRUE(account.balanced());
 }
 
-TEST(EventTracker, DeliversWhatWasAcceptedBeforeItRan)
-{
+TEST(EventTracker, DeliversWhatWasAcceptedBeforeItRan) {
     running_tracker running(prompt());
     EXPECT_EQ(running.events.try_record(make_event("early")), verdict::accepted);
     running.start();
@@ -53,8 +47,7 @@ TEST(EventTracker, DeliversWhatWasAcceptedBeforeItRan)
     EXPECT_EQ(running.sink.data(), strings{"early"});
 }
 
-TEST(EventTracker, AnEventAfterTheStopGetsClosedAndNeverCrashes)
-{
+TEST(EventTracker, AnEventAfterTheStopGetsClosedAndNeverCrashes) {
     running_tracker running(prompt());
     fakes::loop loop(running.workers);
     running.start();
@@ -65,8 +58,7 @@ TEST(EventTracker, AnEventAfterTheStopGetsClosedAndNeverCrashes)
     EXPECT_TRUE(running.sink.data().empty());
 }
 
-TEST(EventTracker, StopsWhenItWasAskedToBeforeItRan)
-{
+TEST(EventTracker, StopsWhenItWasAskedToBeforeItRan) {
     running_tracker running(prompt());
     std::stop_source stop;
     stop.request_stop();
@@ -74,8 +66,7 @@ TEST(EventTracker, StopsWhenItWasAskedToBeforeItRan)
     EXPECT_EQ(running.events.try_record(make_event("late")), verdict::closed);
 }
 
-TEST(EventTracker, MakesAnIdWhereThereIsNone)
-{
+TEST(EventTracker, MakesAnIdWhereThereIsNone) {
     running_tracker running(prompt());
     running.start();
     running.events.try_record(make_event("a", ""));
@@ -89,8 +80,7 @@ TEST(EventTracker, MakesAnIdWhereThereIsNone)
     EXPECT_EQ(ids[1], "given");
 }
 
-TEST(EventTracker, RecordWaitsForRoomThatAWorkerMakes)
-{
+TEST(EventTracker, RecordWaitsForRoomThatAWorkerMakes) {
     auto options = prompt();
     options.queue_capacity = 1;
     running_tracker running(options);
@@ -114,8 +104,7 @@ TEST(EventTracker, RecordWaitsForRoomThatAWorkerMakes)
     EXPECT_EQ(running.sink.data(), (strings{"a", "b", "c"}));
 }
 
-TEST(EventTracker, AContextThatHasEndedGetsDeadlineEvenWhenThereIsRoom)
-{
+TEST(EventTracker, AContextThatHasEndedGetsDeadlineEvenWhenThereIsRoom) {
     running_tracker running(prompt());
     fakes::loop loop(running.workers);
     const auto ended = lifecycle::context().with_deadline(clock::now());
@@ -124,8 +113,7 @@ TEST(EventTracker, AContextThatHasEndedGetsDeadlineEvenWhenThereIsRoom)
     EXPECT_EQ(running.events.account().refused, 1U);
 }
 
-TEST(EventTracker, RecordDoesNotWaitUnlessThePolicyIsToBlock)
-{
+TEST(EventTracker, RecordDoesNotWaitUnlessThePolicyIsToBlock) {
     auto options = prompt();
     options.queue_capacity = 1;
     options.overflow = tracker::overflow::reject;
@@ -135,8 +123,7 @@ TEST(EventTracker, RecordDoesNotWaitUnlessThePolicyIsToBlock)
     EXPECT_EQ(loop.spawn(running.events.record({}, make_event("b"))).get(), verdict::full);
 }
 
-TEST(EventTracker, AStopAnswersThoseWhoWaitWithClosed)
-{
+TEST(EventTracker, AStopAnswersThoseWhoWaitWithClosed) {
     auto options = prompt();
     options.queue_capacity = 1;
     running_tracker running(options);
@@ -156,8 +143,7 @@ TEST(EventTracker, AStopAnswersThoseWhoWaitWithClosed)
     EXPECT_EQ(running.sink.data(), (strings{"in hand", "queued"}));
 }
 
-TEST(EventTracker, TriesTheSameBatchUntilItSucceeds)
-{
+TEST(EventTracker, TriesTheSameBatchUntilItSucceeds) {
     running_tracker running(prompt());
     running.sink.before = [](int number) {
         if (number <= 3) fail(number);
@@ -172,8 +158,7 @@ TEST(EventTracker, TriesTheSameBatchUntilItSucceeds)
     EXPECT_EQ(running.events.account().delivered, 1U);
 }
 
-TEST(EventTracker, IsNotHealthyWhileDeliveriesFail)
-{
+TEST(EventTracker, IsNotHealthyWhileDeliveriesFail) {
     running_tracker running(prompt());
     std::atomic<bool> broken{true};
     running.sink.before = [&](int number) {
@@ -187,8 +172,7 @@ TEST(EventTracker, IsNotHealthyWhileDeliveriesFail)
     EXPECT_TRUE(eventually([&] { return running.events.healthy(); }));
 }
 
-TEST(EventTracker, SaysOnceThatItFailsAndOnceThatItIsWellAgain)
-{
+TEST(EventTracker, SaysOnceThatItFailsAndOnceThatItIsWellAgain) {
     running_tracker running(prompt());
     running.sink.before = [](int number) {
         if (number <= 50) fail(number);
@@ -203,8 +187,7 @@ TEST(EventTracker, SaysOnceThatItFailsAndOnceThatItIsWellAgain)
     EXPECT_NE(text.find("delivers again after 50 failures"), text.npos);
 }
 
-TEST(EventTracker, AStopCutsThePauseShort)
-{
+TEST(EventTracker, AStopCutsThePauseShort) {
     auto options = prompt();
     options.retry_initial = options.retry_max = 24h;
     running_tracker running(options);
@@ -218,8 +201,7 @@ TEST(EventTracker, AStopCutsThePauseShort)
     EXPECT_EQ(running.sink.data(), strings{"a"});
 }
 
-TEST(EventTracker, NothingIsTriedAfterTheFlushDeadline)
-{
+TEST(EventTracker, NothingIsTriedAfterTheFlushDeadline) {
     auto options = prompt();
     options.retry_initial = options.retry_max = 24h;
     options.batch_events = 1;
@@ -238,8 +220,7 @@ TEST(EventTracker, NothingIsTriedAfterTheFlushDeadline)
     EXPECT_NE(running.book.text.str().find("3 events could not be delivered"), std::string::npos);
 }
 
-TEST(EventTracker, TriesAgainAfterTheStopUntilTheFlushDeadline)
-{
+TEST(EventTracker, TriesAgainAfterTheStopUntilTheFlushDeadline) {
     running_tracker running(prompt());
     running.sink.before = fail;
     running.start();
@@ -254,8 +235,7 @@ TEST(EventTracker, TriesAgainAfterTheStopUntilTheFlushDeadline)
     EXPECT_GE(running.events.account().dropped.at("deadline"), 1U);
 }
 
-TEST(EventTracker, AFlushDeadlineThatMovesNearerEndsAPause)
-{
+TEST(EventTracker, AFlushDeadlineThatMovesNearerEndsAPause) {
     auto options = prompt();
     options.retry_initial = options.retry_max = 24h;
     running_tracker running(options);
@@ -270,8 +250,7 @@ TEST(EventTracker, AFlushDeadlineThatMovesNearerEndsAPause)
     EXPECT_EQ(running.events.account().dropped.at("deadline"), 1U);
 }
 
-TEST(EventTracker, AnswersForWhatABlockedSinkHoldsAtTheFlushDeadline)
-{
+TEST(EventTracker, AnswersForWhatABlockedSinkHoldsAtTheFlushDeadline) {
     auto options = prompt();
     options.batch_events = 1;
     running_tracker running(options);
@@ -299,8 +278,7 @@ TEST(EventTracker, AnswersForWhatABlockedSinkHoldsAtTheFlushDeadline)
     EXPECT_EQ(running.sink.data(), strings{"in hand"});
 }
 
-TEST(EventTracker, OneWorkerAtATimeIsAtTheSink)
-{
+TEST(EventTracker, OneWorkerAtATimeIsAtTheSink) {
     auto options = prompt();
     options.workers = 4;
     options.batch_events = 1;
@@ -319,8 +297,7 @@ TEST(EventTracker, OneWorkerAtATimeIsAtTheSink)
     EXPECT_EQ(running.events.account().delivered, 500U);
 }
 
-TEST(EventTracker, NamesItsWorkersAndJoinsThem)
-{
+TEST(EventTracker, NamesItsWorkersAndJoinsThem) {
     auto options = prompt();
     options.workers = 2;
     running_tracker running(options);
@@ -333,15 +310,13 @@ TEST(EventTracker, NamesItsWorkersAndJoinsThem)
     EXPECT_EQ(running.workers.live(), 0U);
 }
 
-TEST(EventTracker, RefusesADurabilityThatItCannotKeep)
-{
+TEST(EventTracker, RefusesADurabilityThatItCannotKeep) {
     auto options = prompt();
     options.durability = tracker::durability::process;
     EXPECT_THROW(running_tracker{options}, std::runtime_error);
 }
 
-TEST(Backoff, DoublesItsBoundUpToTheLimitAndJittersBelowIt)
-{
+TEST(Backoff, DoublesItsBoundUpToTheLimitAndJittersBelowIt) {
     tracker::backoff backoff(50ms, 400ms, 1);
     for (const auto bound : {50ms, 100ms, 200ms, 400ms, 400ms, 400ms}) {
         const auto pause = backoff.next();
@@ -352,16 +327,14 @@ TEST(Backoff, DoublesItsBoundUpToTheLimitAndJittersBelowIt)
     EXPECT_LE(backoff.next(), 50ms);
 }
 
-TEST(Backoff, UsesTheWholeRange)
-{
+TEST(Backoff, UsesTheWholeRange) {
     std::set<std::int64_t> seen;
     for (std::uint32_t seed = 1; seed < 2'000; ++seed)
         seen.insert(tracker::backoff(9ms, 9ms, seed * 7919).next().count());
     EXPECT_EQ(seen.size(), 10U);
 }
 
-TEST(Backoff, BearsOddSettings)
-{
+TEST(Backoff, BearsOddSettings) {
     EXPECT_EQ(tracker::backoff(0ms, 0ms, 1).next(), 0ms);
     EXPECT_LE(tracker::backoff(100ms, 10ms, 1).next(), 10ms);
     tracker::backoff huge(std::chrono::milliseconds::max(), std::chrono::milliseconds::max(), 1);

@@ -10,48 +10,40 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string json(std::string data)
-{
+std::string json(std::string data) {
     std::string out;
-    tracker::append_json(
-        out, {"id-1", std::chrono::system_clock::time_point(1'700'000'000'123'456us), std::move(data)});
+    tracker::append_json(out,
+                         {"id-1", std::chrono::system_clock::time_point(1'700'000'000'123'456us), std::move(data)});
     return out;
 }
 
-std::string with_data(const std::string& escaped)
-{
+std::string with_data(const std::string& escaped) {
     return R"({"id":"id-1","time":"2023-11-14T22:13:20.123456Z","data":")" + escaped + "\"}";
 }
 
-TEST(EventJson, HasIdTimeInMicrosecondsAndData)
-{
+TEST(EventJson, HasIdTimeInMicrosecondsAndData) {
     EXPECT_EQ(json("hello"), with_data("hello"));
     EXPECT_EQ(json(""), with_data(""));
 }
 
-TEST(EventJson, IsAppended)
-{
+TEST(EventJson, IsAppended) {
     std::string out = "before ";
     tracker::append_json(out, {"a", std::chrono::system_clock::time_point(0us), "b"});
     EXPECT_EQ(out, R"(before {"id":"a","time":"1970-01-01T00:00:00.000000Z","data":"b"})");
 }
 
-TEST(EventJson, EscapesWhatJsonMustEscape)
-{
+TEST(EventJson, EscapesWhatJsonMustEscape) {
     EXPECT_EQ(json("a\"b\\c/d"), with_data(R"(a\"b\\c/d)"));
     EXPECT_EQ(json("\n\r\t\b\f\x01\x1f\x7f"), with_data("\\n\\r\\t\\u0008\\u000c\\u0001\\u001f\x7f"));
     EXPECT_EQ(json(std::string("a\0b", 3)), with_data("a\\u0000b"));
 }
 
-TEST(EventJson, KeepsWellFormedUtf8)
-{
-    const std::string text =
-        "\xC3\xA9 \xE2\x82\xAC \xED\x9F\xBF \xEF\xBF\xBD \xF0\x9F\x98\x80 \xF4\x8F\xBF\xBF";
+TEST(EventJson, KeepsWellFormedUtf8) {
+    const std::string text = "\xC3\xA9 \xE2\x82\xAC \xED\x9F\xBF \xEF\xBF\xBD \xF0\x9F\x98\x80 \xF4\x8F\xBF\xBF";
     EXPECT_EQ(json(text), with_data(text));
 }
 
-TEST(EventJson, ReplacesWhatIsNotUtf8SoThatTheLineStaysValid)
-{
+TEST(EventJson, ReplacesWhatIsNotUtf8SoThatTheLineStaysValid) {
     const std::string r = "\xEF\xBF\xBD";
     EXPECT_EQ(json("a\xFFz"), with_data("a" + r + "z"));
     EXPECT_EQ(json("\xC3"), with_data(r));                          // cut off
@@ -63,15 +55,13 @@ TEST(EventJson, ReplacesWhatIsNotUtf8SoThatTheLineStaysValid)
     EXPECT_EQ(json("\xC3\"\n"), with_data(r + "\\\"\\n"));          // does not swallow what follows
 }
 
-TEST(EventJson, WritesTimesBefore1970)
-{
+TEST(EventJson, WritesTimesBefore1970) {
     std::string out;
     tracker::append_json(out, {"a", std::chrono::system_clock::time_point(-1us), ""});
     EXPECT_EQ(out, R"({"id":"a","time":"1969-12-31T23:59:59.999999Z","data":""})");
 }
 
-TEST(EventId, IsUniqueAcrossThreads)
-{
+TEST(EventId, IsUniqueAcrossThreads) {
     lifecycle::workers workers;
     std::vector<std::vector<std::string>> made(4);
     {
@@ -86,15 +76,13 @@ TEST(EventId, IsUniqueAcrossThreads)
     EXPECT_EQ(all.size(), 20'000U);
 }
 
-TEST(EventId, Has26CharactersThatAnIdMayHave)
-{
+TEST(EventId, Has26CharactersThatAnIdMayHave) {
     const auto id = tracker::make_id();
     EXPECT_EQ(id.size(), 26U);
     EXPECT_EQ(id.find_first_not_of("0123456789ABCDEFGHJKMNPQRSTVWXYZ"), id.npos);
 }
 
-TEST(EventId, IsSortedByTime)
-{
+TEST(EventId, IsSortedByTime) {
     const auto first = tracker::make_id();
     const auto began = std::chrono::system_clock::now();
     ASSERT_TRUE(fakes::eventually([&] { return std::chrono::system_clock::now() > began + 2ms; }));

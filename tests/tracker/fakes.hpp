@@ -3,12 +3,13 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/ostream_sink.h>
 
-#include <boost/asio/bind_executor.hpp>
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
+#include <boost/asio/post.hpp>
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <future>
 #include <memory>
@@ -31,8 +32,7 @@ inline constexpr std::chrono::seconds patience{20};  ///< a test that has to wai
 
 /// Looks until `condition` holds; for states that nobody announces. False when it never did.
 template <class Condition>
-bool eventually(const Condition& condition)
-{
+bool eventually(const Condition& condition) {
     const auto until = clock::now() + patience;
     while (!condition()) {
         if (clock::now() >= until) return false;
@@ -41,8 +41,7 @@ bool eventually(const Condition& condition)
     return true;
 }
 
-inline tracker::event make_event(std::string data, std::string id = tracker::make_id())
-{
+inline tracker::event make_event(std::string data, std::string id = tracker::make_id()) {
     tracker::event event;
     event.id = std::move(id);
     event.data = std::move(data);
@@ -54,8 +53,7 @@ class recording_sink final : public tracker::sink {
 public:
     std::function<void(int)> before;
 
-    void deliver(std::span<const tracker::event> batch) override
-    {
+    void deliver(std::span<const tracker::event> batch) override {
         int number = 0;
         {
             const std::scoped_lock lock(mutex_);
@@ -69,25 +67,21 @@ public:
     }
     std::string_view name() const noexcept override { return "fake"; }
 
-    int tries() const
-    {
+    int tries() const {
         const std::scoped_lock lock(mutex_);
         return tries_;
     }
-    std::vector<std::vector<tracker::event>> batches() const
-    {
+    std::vector<std::vector<tracker::event>> batches() const {
         const std::scoped_lock lock(mutex_);
         return batches_;
     }
-    std::vector<std::string> data() const
-    {
+    std::vector<std::string> data() const {
         std::vector<std::string> all;
         for (const auto& batch : batches())
             for (const auto& event : batch) all.push_back(event.data);
         return all;
     }
-    bool wait_for_tries(int number)
-    {
+    bool wait_for_tries(int number) {
         std::unique_lock lock(mutex_);
         return changed_.wait_for(lock, patience, [&] { return tries_ >= number; });
     }
@@ -104,21 +98,25 @@ class loop {
 public:
     explicit loop(lifecycle::workers& workers)
         : work_(context_.get_executor()),
-          thread_(workers.start("loop", "loop", [this](std::stop_token) { context_.run(); }))
-    {}
+          thread_(workers.start("loop", "loop", [this](std::stop_token) { context_.run(); })) {}
     ~loop() { work_.reset(); }  // the thread is joined when nothing is left to do
 
     boost::asio::io_context& context() { return context_; }
 
     template <class T>
-    std::future<T> spawn(lifecycle::awaitable<T> work)
-    {
-        return boost::asio::co_spawn(context_, std::move(work), boost::asio::use_future);
+    std::future<T> spawn(lifecycle::awaitable<T> work) {
+        auto promise = std::make_shared<std::promise<T>>();
+        boost::asio::co_spawn(context_, std::move(work), [promise](std::exception_ptr error, T result) {
+            if (error)
+                promise->set_exception(error);
+            else
+                promise->set_value(std::move(result));
+        });
+        return promise->get_future();
     }
 
     /// Runs `work` on the loop and waits for it.
-    void run_here(std::function<void()> work)
-    {
+    void run_here(std::function<void()> work) {
         std::promise<void> done;
         boost::asio::post(context_, [&] {
             work();
@@ -142,17 +140,13 @@ struct log_book {
 /// A tracker that runs, with everything around it.
 struct running_tracker {
     explicit running_tracker(const tracker::options& settings)
-        : events(settings, sink, workers, book.log, [this] { return flush_until.load(); })
-    {}
+        : events(settings, sink, workers, book.log, [this] { return flush_until.load(); }) {}
     ~running_tracker() { stop(); }
 
-    void start()
-    {
-        thread =
-            workers.start("tracker", "part", [this](std::stop_token stop) { events.run(std::move(stop)); });
+    void start() {
+        thread = workers.start("tracker", "part", [this](std::stop_token stop) { events.run(std::move(stop)); });
     }
-    void stop()
-    {
+    void stop() {
         thread.request_stop();
         if (thread.joinable()) thread.join();
     }
@@ -166,8 +160,7 @@ struct running_tracker {
 };
 
 /// Settings that never deliver for age and retry at once.
-inline tracker::options prompt()
-{
+inline tracker::options prompt() {
     tracker::options options;
     options.batch_age = {};
     options.retry_initial = {};

@@ -18,8 +18,7 @@ using fakes::make_event;
 
 /// A directory of this test's own, gone with it.
 struct FileSink : testing::Test {
-    FileSink()
-    {
+    FileSink() {
         std::string pattern = (fs::temp_directory_path() / "file_sink.XXXXXX").string();
         root = ::mkdtemp(pattern.data());
         directory = root / "var" / "events";
@@ -27,28 +26,23 @@ struct FileSink : testing::Test {
     }
     ~FileSink() override { fs::remove_all(root); }
 
-    static std::string read(const fs::path& path)
-    {
+    static std::string read(const fs::path& path) {
         std::ifstream in(path, std::ios::binary);
         return {std::istreambuf_iterator<char>(in), {}};
     }
-    void write(const std::string& text) const
-    {
+    void write(const std::string& text) const {
         fs::create_directories(directory);
         std::ofstream(file, std::ios::binary) << text;
     }
-    static std::string line(const tracker::event& event)
-    {
+    static std::string line(const tracker::event& event) {
         std::string out;
         tracker::append_json(out, event);
         return out + '\n';
     }
-    std::string refusal()
-    {
+    std::string refusal() {
         try {
             tracker::file_sink sink(directory, book.log);
-        }
-        catch (const std::runtime_error& error) {
+        } catch (const std::runtime_error& error) {
             return error.what();
         }
         return "was not refused";
@@ -59,8 +53,7 @@ struct FileSink : testing::Test {
     std::vector<tracker::event> batch{make_event("a"), make_event("b\n\"")};
 };
 
-TEST_F(FileSink, MakesItsDirectoryAndAppendsALineForEachEvent)
-{
+TEST_F(FileSink, MakesItsDirectoryAndAppendsALineForEachEvent) {
     tracker::file_sink sink(directory, book.log);
     sink.deliver(batch);
     EXPECT_EQ(read(file), line(batch[0]) + line(batch[1]));
@@ -69,36 +62,30 @@ TEST_F(FileSink, MakesItsDirectoryAndAppendsALineForEachEvent)
     EXPECT_EQ(book.text.str(), "");
 }
 
-TEST_F(FileSink, KeepsWhatAnEarlierRunWrote)
-{
+TEST_F(FileSink, KeepsWhatAnEarlierRunWrote) {
     write("{\"id\":\"old\"}\n");
     tracker::file_sink sink(directory, book.log);
     sink.deliver(batch);
     EXPECT_EQ(read(file), "{\"id\":\"old\"}\n" + line(batch[0]) + line(batch[1]));
 }
 
-TEST_F(FileSink, CutsATornLastLineAndReportsIt)
-{
+TEST_F(FileSink, CutsATornLastLineAndReportsIt) {
     write("{\"id\":\"old\"}\n{\"id\":\"to");
     tracker::file_sink sink(directory, book.log);
     EXPECT_EQ(read(file), "{\"id\":\"old\"}\n");
     EXPECT_NE(book.text.str().find("cut a torn last line of 9 bytes"), std::string::npos) << book.text.str();
 }
 
-TEST_F(FileSink, CutsATornLineLongerThanABlockAndOneThatIsAlone)
-{
+TEST_F(FileSink, CutsATornLineLongerThanABlockAndOneThatIsAlone) {
     write("{}\n" + std::string(200'000, 'x'));
-    {
-        const tracker::file_sink sink(directory, book.log);
-    }
+    { const tracker::file_sink sink(directory, book.log); }
     EXPECT_EQ(read(file), "{}\n");
     write(std::string(200'000, 'x'));
     const tracker::file_sink sink(directory, book.log);
     EXPECT_EQ(read(file), "");
 }
 
-TEST_F(FileSink, IsRefusedWhileAnotherOneHasTheLock)
-{
+TEST_F(FileSink, IsRefusedWhileAnotherOneHasTheLock) {
     {
         const tracker::file_sink first(directory, book.log);
         const auto text = refusal();
@@ -109,8 +96,7 @@ TEST_F(FileSink, IsRefusedWhileAnotherOneHasTheLock)
     EXPECT_EQ(refusal(), "was not refused");
 }
 
-TEST_F(FileSink, SaysWhichDirectoryCannotBeMadeAndWhatToDo)
-{
+TEST_F(FileSink, SaysWhichDirectoryCannotBeMadeAndWhatToDo) {
     std::ofstream(root / "var") << "a file in the way";
     const auto text = refusal();
     EXPECT_NE(text.find("tracker.directory '" + directory.string() + "'"), text.npos) << text;
@@ -118,17 +104,13 @@ TEST_F(FileSink, SaysWhichDirectoryCannotBeMadeAndWhatToDo)
     EXPECT_EQ(text.find('\n'), text.npos);
 }
 
-TEST_F(FileSink, SaysSoWhenItMayNotWrite)
-{
-    if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
-    fs::create_directories(directory);
-    fs::permissions(directory, fs::perms::owner_read | fs::perms::owner_exec);
+TEST_F(FileSink, SaysSoWhenTheFileCannotBeOpened) {
+    fs::create_directories(file);  // root may write everywhere, but not to a directory
     const auto text = refusal();
-    EXPECT_NE(text.find("Permission denied"), text.npos) << text;
+    EXPECT_NE(text.find("cannot open events.jsonl: Is a directory"), text.npos) << text;
 }
 
-TEST_F(FileSink, OpensTheFileAgainWhenAskedTo)
-{
+TEST_F(FileSink, OpensTheFileAgainWhenAskedTo) {
     tracker::file_sink sink(directory, book.log);
     sink.deliver({&batch[0], 1});
     fs::rename(file, directory / "events.1");
@@ -140,8 +122,7 @@ TEST_F(FileSink, OpensTheFileAgainWhenAskedTo)
     EXPECT_EQ(read(file), line(batch[1]));
 }
 
-TEST_F(FileSink, MakesAVanishedDirectoryAgainAndLocksItAgain)
-{
+TEST_F(FileSink, MakesAVanishedDirectoryAgainAndLocksItAgain) {
     tracker::file_sink sink(directory, book.log);
     sink.deliver(batch);
     fs::remove_all(root / "var");
@@ -150,8 +131,7 @@ TEST_F(FileSink, MakesAVanishedDirectoryAgainAndLocksItAgain)
     EXPECT_NE(refusal().find("another process"), std::string::npos);
 }
 
-TEST_F(FileSink, GoesOnWhereAReopenFailed)
-{
+TEST_F(FileSink, GoesOnWhereAReopenFailed) {
     tracker::file_sink sink(directory, book.log);
     fs::remove_all(root / "var");
     std::ofstream(root / "var") << "a file in the way";
@@ -161,31 +141,27 @@ TEST_F(FileSink, GoesOnWhereAReopenFailed)
     EXPECT_EQ(read(file), line(batch[0]) + line(batch[1]));
 }
 
-TEST_F(FileSink, ThrowsWhenTheDeviceIsFull)
-{
+TEST_F(FileSink, ThrowsWhenTheDeviceIsFull) {
     fs::create_directories(directory);
     fs::create_symlink("/dev/full", file);
     tracker::file_sink sink(directory, book.log);
     try {
         sink.deliver(batch);
         FAIL() << "nothing was thrown";
-    }
-    catch (const std::runtime_error& error) {
+    } catch (const std::runtime_error& error) {
         EXPECT_NE(std::string(error.what()).find("No space left"), std::string::npos) << error.what();
     }
 }
 
 /// A limit on the size of files, as a disk that fills up in the middle of a batch.
 struct file_size_limit {
-    explicit file_size_limit(rlim_t bytes)
-    {
+    explicit file_size_limit(rlim_t bytes) {
         before_signal = std::signal(SIGXFSZ, SIG_IGN);
         ::getrlimit(RLIMIT_FSIZE, &before);
         const rlimit now{bytes, before.rlim_max};
         ::setrlimit(RLIMIT_FSIZE, &now);
     }
-    ~file_size_limit()
-    {
+    ~file_size_limit() {
         ::setrlimit(RLIMIT_FSIZE, &before);
         std::signal(SIGXFSZ, before_signal);
     }
@@ -193,8 +169,7 @@ struct file_size_limit {
     void (*before_signal)(int);
 };
 
-TEST_F(FileSink, CutsWhatAFailedWriteLeftSoThatNoLineIsGarbled)
-{
+TEST_F(FileSink, CutsWhatAFailedWriteLeftSoThatNoLineIsGarbled) {
     tracker::file_sink sink(directory, book.log);
     sink.deliver(batch);
     const auto before = read(file);
@@ -209,8 +184,7 @@ TEST_F(FileSink, CutsWhatAFailedWriteLeftSoThatNoLineIsGarbled)
     EXPECT_EQ(read(file), before + before);
 }
 
-TEST_F(FileSink, KeepsItsDescriptorsFromPrograms)
-{
+TEST_F(FileSink, KeepsItsDescriptorsFromPrograms) {
     const tracker::file_sink sink(directory, book.log);
     int ours = 0;
     for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
@@ -223,8 +197,7 @@ TEST_F(FileSink, KeepsItsDescriptorsFromPrograms)
     EXPECT_EQ(ours, 2);
 }
 
-TEST_F(FileSink, IsWhatTheSettingsNameByDefault)
-{
+TEST_F(FileSink, IsWhatTheSettingsNameByDefault) {
     tracker::options options;
     options.directory = directory.string();
     EXPECT_EQ(tracker::make_sink(options, book.log)->name(), "file");

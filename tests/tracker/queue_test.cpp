@@ -12,8 +12,7 @@ using tracker::overflow;
 using tracker::queue;
 using tracker::verdict;
 
-tracker::options room_for(std::size_t events, overflow policy = overflow::reject)
-{
+tracker::options room_for(std::size_t events, overflow policy = overflow::reject) {
     tracker::options options;
     options.queue_capacity = events;
     options.overflow = policy;
@@ -21,14 +20,12 @@ tracker::options room_for(std::size_t events, overflow policy = overflow::reject
     return options;
 }
 
-verdict offer(queue& queue, std::string data)
-{
+verdict offer(queue& queue, std::string data) {
     auto event = make_event(std::move(data), "");
     return queue.try_push(event);
 }
 
-std::vector<std::string> data_of(const queue::batch& batch)
-{
+std::vector<std::string> data_of(const queue::batch& batch) {
     std::vector<std::string> all;
     for (const auto& event : batch.events) all.push_back(event.data);
     return all;
@@ -36,8 +33,7 @@ std::vector<std::string> data_of(const queue::batch& batch)
 
 using strings = std::vector<std::string>;
 
-TEST(Queue, IsFirstInFirstOut)
-{
+TEST(Queue, IsFirstInFirstOut) {
     const auto options = room_for(3);
     queue queue(options);
     for (const auto* data : {"a", "b", "c"}) EXPECT_EQ(offer(queue, data), verdict::accepted);
@@ -46,8 +42,7 @@ TEST(Queue, IsFirstInFirstOut)
     EXPECT_EQ(data_of(batch), (strings{"a", "b", "c"}));
 }
 
-TEST(Queue, AnswersFullWhenThereIsNoRoomAndLeavesTheEventAlone)
-{
+TEST(Queue, AnswersFullWhenThereIsNoRoomAndLeavesTheEventAlone) {
     const auto options = room_for(1);
     queue queue(options);
     EXPECT_EQ(offer(queue, "a"), verdict::accepted);
@@ -58,15 +53,13 @@ TEST(Queue, AnswersFullWhenThereIsNoRoomAndLeavesTheEventAlone)
     EXPECT_EQ(queue.account().accepted, 1U);
 }
 
-TEST(Queue, TryNeverWaitsForRoomWhenThePolicyIsToBlock)
-{
+TEST(Queue, TryNeverWaitsForRoomWhenThePolicyIsToBlock) {
     queue queue(room_for(1, overflow::block));
     EXPECT_EQ(offer(queue, "a"), verdict::accepted);
     EXPECT_EQ(offer(queue, "b"), verdict::full);
 }
 
-TEST(Queue, DropsTheOldestAndCountsIt)
-{
+TEST(Queue, DropsTheOldestAndCountsIt) {
     const auto options = room_for(2, overflow::drop_oldest);
     queue queue(options);
     for (const auto* data : {"a", "b", "c", "d"}) EXPECT_EQ(offer(queue, data), verdict::accepted);
@@ -80,8 +73,7 @@ TEST(Queue, DropsTheOldestAndCountsIt)
     EXPECT_EQ(data_of(batch), (strings{"c", "d"}));
 }
 
-TEST(Queue, BoundsBytesAsWellAsEvents)
-{
+TEST(Queue, BoundsBytesAsWellAsEvents) {
     auto options = room_for(100);
     options.queue_bytes = 10;
     queue queue(options);
@@ -91,8 +83,7 @@ TEST(Queue, BoundsBytesAsWellAsEvents)
     EXPECT_EQ(queue.depth(), 2U);
 }
 
-TEST(Queue, LetsAnEventBeyondTheByteLimitInAlone)
-{
+TEST(Queue, LetsAnEventBeyondTheByteLimitInAlone) {
     auto options = room_for(100);
     options.queue_bytes = 10;
     queue queue(options);
@@ -103,8 +94,7 @@ TEST(Queue, LetsAnEventBeyondTheByteLimitInAlone)
     EXPECT_EQ(offer(queue, "12"), verdict::accepted);
 }
 
-TEST(Queue, AnswersClosedAfterItWasClosedAndNeverCrashes)
-{
+TEST(Queue, AnswersClosedAfterItWasClosedAndNeverCrashes) {
     queue queue(room_for(2));
     queue.close();
     queue.close();
@@ -112,8 +102,7 @@ TEST(Queue, AnswersClosedAfterItWasClosedAndNeverCrashes)
     EXPECT_EQ(queue.account().accepted, 0U);
 }
 
-TEST(Queue, GivesWhatIsLeftAfterItWasClosedAndThenEnds)
-{
+TEST(Queue, GivesWhatIsLeftAfterItWasClosedAndThenEnds) {
     const auto options = room_for(2);
     queue queue(options);
     EXPECT_EQ(offer(queue, "a"), verdict::accepted);
@@ -125,8 +114,7 @@ TEST(Queue, GivesWhatIsLeftAfterItWasClosedAndThenEnds)
     EXPECT_FALSE(queue.take(batch));
 }
 
-TEST(Queue, MakesBatchesByCount)
-{
+TEST(Queue, MakesBatchesByCount) {
     auto options = room_for(10);
     options.batch_events = 2;
     queue queue(options);
@@ -138,8 +126,7 @@ TEST(Queue, MakesBatchesByCount)
     EXPECT_EQ(data_of(batch), (strings{"c", "d"}));
 }
 
-TEST(Queue, MakesBatchesByBytes)
-{
+TEST(Queue, MakesBatchesByBytes) {
     auto options = room_for(10);
     options.batch_bytes = 4;
     queue queue(options);
@@ -155,8 +142,7 @@ TEST(Queue, MakesBatchesByBytes)
     EXPECT_EQ(data_of(batch), strings{"dddd"});
 }
 
-TEST(Queue, MakesBatchesByAge)
-{
+TEST(Queue, MakesBatchesByAge) {
     auto options = room_for(10);
     options.batch_age = 2ms;
     queue queue(options);
@@ -168,8 +154,7 @@ TEST(Queue, MakesBatchesByAge)
     EXPECT_EQ(data_of(batch), strings{"alone"});
 }
 
-TEST(Queue, AFullQueueIsABatchHoweverSmallItIs)
-{
+TEST(Queue, AFullQueueIsABatchHoweverSmallItIs) {
     const auto options = room_for(2);  // fewer than a batch has, and nothing gets old here
     queue queue(options);
     offer(queue, "a");
@@ -178,8 +163,7 @@ TEST(Queue, AFullQueueIsABatchHoweverSmallItIs)
     EXPECT_TRUE(queue.take(batch));
 }
 
-TEST(Queue, WakesAWorkerThatWaitsForTheFirstEvent)
-{
+TEST(Queue, WakesAWorkerThatWaitsForTheFirstEvent) {
     auto options = room_for(10);
     options.batch_age = 0ms;
     queue queue(options);
@@ -195,15 +179,13 @@ TEST(Queue, WakesAWorkerThatWaitsForTheFirstEvent)
     EXPECT_EQ(result.get(), strings{"a"});
 }
 
-TEST(Queue, DoesNotPauseOnceItIsClosed)
-{
+TEST(Queue, DoesNotPauseOnceItIsClosed) {
     queue queue(room_for(1));
     queue.close();
     queue.pause_while_open(fakes::clock::now() + 24h);  // would not come back in the time of a test
 }
 
-TEST(Queue, KeepsTheLawAtEveryStep)
-{
+TEST(Queue, KeepsTheLawAtEveryStep) {
     auto options = room_for(4);
     options.batch_events = 2;
     queue queue(options);

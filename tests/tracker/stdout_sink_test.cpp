@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 
@@ -15,8 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 using fakes::make_event;
 
-std::string text_of(std::span<const tracker::event> batch)
-{
+std::string text_of(std::span<const tracker::event> batch) {
     std::string out;
     for (const auto& event : batch) {
         tracker::append_json(out, event);
@@ -27,8 +27,7 @@ std::string text_of(std::span<const tracker::event> batch)
 
 /// A pipe whose reader is the test: nothing is read unless it says so.
 struct StdoutSink : testing::TestWithParam<int> {
-    StdoutSink()
-    {
+    StdoutSink() {
         std::array<int, 2> ends{};
         EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
         reader = tracker::descriptor(ends[0]);
@@ -40,8 +39,7 @@ struct StdoutSink : testing::TestWithParam<int> {
     }
     ~StdoutSink() override { std::signal(SIGPIPE, previous); }
 
-    std::string read_all() const
-    {
+    std::string read_all() const {
         std::string all;
         std::array<char, 4096> block;
         for (;;) {
@@ -54,20 +52,18 @@ struct StdoutSink : testing::TestWithParam<int> {
     tracker::descriptor reader, writer;
     void (*previous)(int);
     // More than the pipe holds, in lines that end nowhere near the ends of its pages.
-    std::vector<tracker::event> large{make_event(std::string(5'000, 'a')),
-                                      make_event(std::string(30'011, 'b')), make_event("c")};
+    std::vector<tracker::event> large{make_event(std::string(5'000, 'a')), make_event(std::string(30'011, 'b')),
+                                      make_event("c")};
     std::vector<tracker::event> other{make_event("other")};
 };
 
-TEST_P(StdoutSink, WritesALineForEachEvent)
-{
+TEST_P(StdoutSink, WritesALineForEachEvent) {
     tracker::stdout_sink sink(writer.get());
     sink.deliver(other);
     EXPECT_EQ(read_all(), text_of(other));
 }
 
-TEST_P(StdoutSink, GoesOnInTheMiddleOfABatchWhenItsReaderIsSlow)
-{
+TEST_P(StdoutSink, GoesOnInTheMiddleOfABatchWhenItsReaderIsSlow) {
     tracker::stdout_sink sink(writer.get(), 1ms);
     std::string got;
     bool done = false;
@@ -75,45 +71,48 @@ TEST_P(StdoutSink, GoesOnInTheMiddleOfABatchWhenItsReaderIsSlow)
         try {
             sink.deliver(large);
             done = true;
-        }
-        catch (const std::runtime_error& error) {
+        } catch (const std::runtime_error& error) {
             EXPECT_NE(std::string(error.what()).find("its reader"), std::string::npos) << error.what();
             got += read_all();
         }
     }
     EXPECT_TRUE(done);
-    EXPECT_EQ(got + read_all(), text_of(large));
-    sink.deliver(other);  // nothing of the past is left
+    EXPECT_TRUE(got + read_all() == text_of(large));  // too long to print
+    sink.deliver(other);                              // nothing of the past is left
     EXPECT_EQ(read_all(), text_of(other));
 }
 
-TEST_P(StdoutSink, FinishesTheLineThatWasBegunBeforeAnotherBatch)
-{
+TEST_P(StdoutSink, FinishesTheLineThatWasBegunBeforeAnotherBatch) {
     tracker::stdout_sink sink(writer.get(), 1ms);
     EXPECT_THROW(sink.deliver(large), std::runtime_error);
-    auto got = read_all();  // the first line and a part of the second
-    EXPECT_THROW(sink.deliver(other), std::runtime_error);
-    got += read_all();
-    sink.deliver(other);
-    got += read_all();
-    EXPECT_EQ(got, text_of({large.data(), 2}) + text_of(other));
+    auto got = read_all();  // some lines, and most likely a part of one
+    auto begun = static_cast<std::size_t>(std::count(got.begin(), got.end(), '\n'));
+    if (!got.empty() && got.back() != '\n') ++begun;
+    EXPECT_LT(begun, large.size());
+    bool done = false;
+    for (int i = 0; i < 100 && !done; ++i) {
+        try {
+            sink.deliver(other);
+            done = true;
+        } catch (const std::runtime_error&) {}
+        got += read_all();
+    }
+    EXPECT_TRUE(done);
+    EXPECT_TRUE(got == text_of({large.data(), begun}) + text_of(other));
 }
 
-TEST_P(StdoutSink, AGoneReaderIsAnErrorAndNotTheEnd)
-{
+TEST_P(StdoutSink, AGoneReaderIsAnErrorAndNotTheEnd) {
     tracker::stdout_sink sink(writer.get(), 1ms);
     reader.reset();
     try {
         sink.deliver(other);
         FAIL() << "nothing was thrown";
-    }
-    catch (const std::runtime_error& error) {
+    } catch (const std::runtime_error& error) {
         EXPECT_NE(std::string(error.what()).find("Broken pipe"), std::string::npos) << error.what();
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(OnAPipe, StdoutSink, testing::Values(0, O_NONBLOCK), [](const auto& which) {
-    return which.param == 0 ? "ThatBlocks" : "ThatDoesNotBlock";
-});
+INSTANTIATE_TEST_SUITE_P(OnAPipe, StdoutSink, testing::Values(0, O_NONBLOCK),
+                         [](const auto& which) { return which.param == 0 ? "ThatBlocks" : "ThatDoesNotBlock"; });
 
 }  // namespace

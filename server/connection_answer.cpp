@@ -1,0 +1,204 @@
+// How a connection answers: the request, its handler, the response.
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
+#include <charconv>
+
+#include "server/connection.hpp"
+#include "server/loop.hpp"
+
+namespace server {
+
+namespace asio = boost::asio;
+using lifecycle::cause;
+using lifecycle::clock;
+using std::chrono::milliseconds;
+
+void connection::begin_request() {
+    auto& request = work_->parser.request();
+    const auto sound = [](std::string_view id) {
+        return !id.empty() && id.size() <= 128 &&
+               id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-") == id.npos;
+    };
+    request.id = request.header("X-Request-Id");
+    if (!sound(request.id)) request.id = loop_.make_request_id(work_->id);
+    worked_during_stop_ = worked_during_stop_ || loop_.stopping();
+    continued_ = told_ = false;
+    ++served_;
+}
+
+/// `X-Request-Timeout: 300ms` shortens the deadline; none when the value is malformed.
+static std::optional<milliseconds> requested_timeout(const request& request, milliseconds longest) {
+    const auto text = request.header("X-Request-Timeout");
+    if (text.empty()) return longest;
+    std::int64_t number = 0;
+    const auto* const end = text.data() + text.size();
+    const auto [at, error] = std::from_chars(text.data(), end, number);
+    const std::string_view unit(at, static_cast<std::size_t>(end - at));
+    if (error != std::errc{} || number < 0 || number > 86'400'000) return std::nullopt;
+    if (unit == "ms") return std::min(longest, milliseconds(number));
+    if (unit == "s") return std::min(longest, milliseconds(number * 1'000));
+    if (unit == "m") return std::min(longest, milliseconds(number * 60'000));
+    return std::nullopt;
+}
+
+/// The answers that need no handler.
+std::optional<response> connection::decide(const endpoint* to, bool in_time) {
+    if (to == nullptr) return loop_.env().routes.fallback(work_->parser.request());
+    if (!in_time) return problem(http::status::bad_request);
+    if (to->exempt || loop_.env().admit(loop_)) return std::nullopt;
+    loop_.counts().refused.add();
+    return std::move(problem(http::status::service_unavailable).set("Retry-After", "1"));
+}
+
+lifecycle::awaitable<> connection::answer() {
+    begin_request();
+    auto& request = work_->parser.request();
+    const auto* const to = loop_.env().routes.find(request);
+    const auto timeout = requested_timeout(request, loop_.env().limits.request_timeout);
+    const auto began = clock::now();
+    enter(state::handling, began + timeout.value_or(milliseconds(0)));
+    auto decided = decide(to, timeout.has_value());
+    response reply;
+    if (decided) {
+        reply = std::move(*decided);
+    } else {
+        work_->scope.renew(deadline_);
+        auto asking = ask(*to);
+        reply = co_await std::move(asking);
+        if (abandoned_) co_return;  // answered in its place: this one comes too late
+    }
+    const bool close = closes_after(reply);
+    auto coding = body_coding::none;
+    append_answer(reply, close, coding);
+    account(to, reply, began);
+    if (reply.pieces && coding != body_coding::none) {
+        auto streaming = stream(std::move(reply), coding);
+        co_await std::move(streaming);
+    }
+    if (close || coding == body_coding::until_close) {
+        ending_ = linger_ = true;
+        end_ = {loop_.stopping() ? 'D' : '-', '-'};
+    }
+    endpoint_ = nullptr;
+    work_->next_request();
+}
+
+/// Runs the handler. What it throws is a 500, a deadline that has passed a 504.
+lifecycle::awaitable<response> connection::ask(const endpoint& to) {
+    auto& in_flight = loop_.metrics_of(to.index).in_flight;
+    endpoint_ = &to;
+    loop_.entering(to);
+    loop_.counts().in_flight.add();
+    in_flight.add();
+    response reply;
+    try {
+        auto handling = to.handle(work_->scope.get(), work_->parser.request());
+        reply = co_await std::move(handling);
+        if (work_->scope.get().why() == cause::deadline) reply = problem(http::status::gateway_timeout);
+    } catch (const std::exception& e) {
+        loop_.env().log.error("{} failed: {} (request {})", to.name, e.what(), work_->parser.request().id);
+        reply = problem(http::status::internal_server_error);
+    } catch (...) {
+        loop_.env().log.error("{} failed: not a std::exception", to.name);
+        reply = problem(http::status::internal_server_error);
+    }
+    in_flight.subtract();
+    loop_.counts().in_flight.subtract();
+    co_return reply;
+}
+
+/// While the service stops, the connection ends with the last response of what has been received:
+/// what is pipelined behind a `Connection: close` would be dropped.
+bool connection::closes_after(const response& reply) {
+    if (!work_->parser.keep_alive() || reply.close || told_) return true;
+    return loop_.stopping() && !more_behind();
+}
+
+bool connection::more_behind() {
+    if (work_->buffered() > work_->parser.consumed() || work_->room() == 0) return true;
+    return bytes_are_there();
+}
+
+void connection::append_answer(const response& reply, bool close, body_coding& coding) {
+    const auto& request = work_->parser.request();
+    framing how;
+    how.version = request.version;
+    how.head = request.method == http::verb::head;
+    how.close = close;
+    how.date = loop_.date();
+    how.request_id = request.id;
+    coding = append(reply, how, work_->out);
+    count_answer();
+}
+
+void connection::account(const endpoint* to, const response& reply, clock::time_point began) {
+    loop_.counts().requests.add();
+    auto& metrics = loop_.metrics_of(to != nullptr ? to->index : loop_.endpoints().size() - 1);
+    const auto took = clock::now() - began;
+    metrics.responses[std::min(5u, static_cast<unsigned>(reply.status) / 100)].add();
+    metrics.duration.observe(took);
+    if (!loop_.env().limits.access_log) return;
+    const auto& request = work_->parser.request();
+    const auto [who, when] = letters(reply);
+    loop_.env().log.info("access {} {} {} {} {}us {} {}{}", peer_.address().to_string(), request.method_name,
+                         request.target, static_cast<unsigned>(reply.status),
+                         std::chrono::duration_cast<std::chrono::microseconds>(took).count(), request.id, who, when);
+}
+
+connection::ending_letters connection::letters(const response& reply) const {
+    const auto cause = work_->scope.get().why();
+    if (forced_) return {'K', 'H'};
+    if (reply.status == http::status::gateway_timeout) return {'T', 'H'};
+    if (reply.status == http::status::internal_server_error) return {'S', 'H'};
+    if (reply.status == http::status::service_unavailable) return {'R', 'R'};
+    if (cause == cause::client_gone) return {'C', 'H'};
+    return {loop_.stopping() ? 'D' : '-', '-'};
+}
+
+/// One line a connection, beside the access log: were these resets ours?
+void connection::log_end() {
+    if (!loop_.env().limits.access_log) return;
+    loop_.env().log.info("closed {} after {} requests {}{}", peer_.address().to_string(), served_, end_.who, end_.when);
+}
+
+/// A body that has not come yet and an answer that is known already: the client is not made to send it.
+/// Also where 100 Continue is said, after the decision to read.
+bool connection::refuse_early() {
+    if (!work_ || !work_->parser.head_done() || continued_) return false;
+    continued_ = true;
+    auto& request = work_->parser.request();
+    const auto* const to = loop_.env().routes.find(request);
+    const bool expects = work_->parser.expects_continue();
+    const bool overloaded = to != nullptr && !to->exempt && !loop_.env().admit(loop_);
+    if (overloaded || (expects && to == nullptr)) {
+        const auto began = clock::now();
+        begin_request();
+        const auto reply = decide(to, true);
+        auto coding = body_coding::none;
+        if (reply) append_answer(*reply, true, coding);
+        if (reply) account(to, *reply, began);
+        ending_ = linger_ = true;
+        return true;
+    }
+    if (expects) work_->out += "HTTP/1.1 100 Continue\r\n\r\n";
+    return false;
+}
+
+/// One answer to what is not a request, and the end: where the next message begins is not known.
+void connection::refuse(http::status code) {
+    if (!work_) work_ = loop_.workspaces().lend();
+    loop_.counts().refused.add();
+    end_ = {'P', 'R'};
+    framing how;
+    how.close = true;
+    how.date = loop_.date();
+    append(problem(code), how, work_->out);
+    count_answer();
+    ending_ = linger_ = true;
+}
+
+}  // namespace server

@@ -1,0 +1,242 @@
+// How a connection writes, and how it ends: by itself, by its client, by the tick, by the end of a drain.
+
+#include <fmt/format.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/deferred.hpp>
+
+#include "server/connection.hpp"
+#include "server/loop.hpp"
+
+namespace server {
+
+namespace asio = boost::asio;
+using lifecycle::cause;
+using lifecycle::clock;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr auto quietly = asio::as_tuple(asio::deferred);
+constexpr milliseconds grace_after_deadline{100};  // for a handler to notice that its context has ended
+constexpr milliseconds longest_linger{1'000};
+
+}  // namespace
+
+/// An answer that the end of the drain has brought about is not what the request was after.
+void connection::count_answer() noexcept {
+    if (forced_)
+        loop_.counts().requests_cut.add();
+    else
+        ++unflushed_;
+}
+
+void connection::answered() noexcept {
+    if (unflushed_ > 0 && loop_.stopping()) loop_.counts().requests_finished.add(unflushed_);
+    unflushed_ = 0;
+}
+
+/// True when everything is in the socket.
+bool connection::flush_now() {
+    if (!work_ || work_->out.empty()) return true;
+    while (!work_->flushed()) {
+        const auto count = ::send(descriptor(), work_->out.data() + work_->written, work_->out.size() - work_->written,
+                                  MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && errno != EAGAIN) broken_ = true;  // the client is gone: nobody is left to answer
+        if (count < 0) return broken_;
+        work_->written += static_cast<std::size_t>(count);
+    }
+    work_->out.clear();
+    work_->written = 0;
+    if (state_ != state::streaming) answered();
+    return true;
+}
+
+lifecycle::awaitable<> connection::flush() {
+    while (!broken_ && !flush_now()) {
+        const auto waits = state_ == state::streaming ? state::streaming : state::writing;
+        enter(waits, clock::now() + loop_.env().limits.write_timeout);
+        auto waiting = socket_.async_wait(stream_socket::wait_write, quietly);
+        const auto [error] = co_await std::move(waiting);
+        if (error || interrupt_ == interrupt::cut) broken_ = true;
+    }
+}
+
+/// Asks for the next piece when the last one is in the socket: memory is bounded by one window.
+lifecycle::awaitable<> connection::stream(response reply, body_coding coding) {
+    constexpr std::size_t window = 64 * 1024;
+    constexpr std::size_t size_line = 10;  // of a chunk: 8 digits and CRLF
+    auto left = reply.length.value_or(0);
+    std::vector<char> piece(window);
+    enter(state::streaming, clock::now() + loop_.env().limits.write_timeout);
+    try {
+        while (!broken_) {
+            if (coding == body_coding::length && left == 0) break;
+            const auto room =
+                coding == body_coding::length ? std::min<std::uint64_t>(window, left) : window - size_line;
+            auto asking = reply.pieces(std::span(piece.data(), static_cast<std::size_t>(room)));
+            const std::size_t count = co_await std::move(asking);
+            if (broken_ || interrupt_ == interrupt::cut) break;
+            if (count == 0) break;
+            left -= coding == body_coding::length ? count : 0;
+            if (coding == body_coding::chunked) fmt::format_to(std::back_inserter(work_->out), "{:x}\r\n", count);
+            work_->out.append(piece.data(), count);
+            if (coding == body_coding::chunked) work_->out += "\r\n";
+            deadline_ = clock::now() + loop_.env().limits.write_timeout;
+            if (!flush_now()) co_await flush();
+        }
+        if (coding == body_coding::chunked && interrupt_ != interrupt::cut) work_->out += "0\r\n\r\n";
+    } catch (const std::exception& e) {
+        loop_.env().log.error("a response was cut: {}", e.what());
+        left = 1;
+        broken_ = true;
+    }
+    if (coding == body_coding::length && left > 0) broken_ = true;  // less than was promised: cut visibly
+    if (interrupt_ == interrupt::cut) broken_ = true;
+    enter(state::writing, clock::now() + loop_.env().limits.write_timeout);
+}
+
+/// RFC 9112 section 9.6: half-close, read on until the client has closed, then close; a plain close
+/// with unread bytes resets the connection and takes the response with it.
+lifecycle::awaitable<> connection::goodbye() {
+    if (!broken_ && !flush_now()) co_await flush();
+    boost::system::error_code ignored;
+    if (!broken_ && linger_) {
+        socket_.shutdown(stream_socket::shutdown_send, ignored);
+        enter(state::lingering, clock::now() + longest_linger);
+        for (;;) {
+            const auto into = asio::buffer(loop_.scratch().data(), loop_.scratch().size());
+            auto reading = socket_.async_read_some(into, quietly);
+            const auto [error, count] = co_await std::move(reading);
+            if (error || interrupt_ != interrupt::none) break;
+        }
+    }
+    if (unflushed_ > 0 && loop_.stopping())
+        (forced_ ? loop_.counts().requests_cut : loop_.counts().requests_finished).add(unflushed_);
+    socket_.close(ignored);
+    log_end();
+}
+
+void connection::stop_waiting(interrupt why) {
+    interrupt_ = why;
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);
+}
+
+void connection::rest() {
+    if (waits_for_request() && work_ && interrupt_ == interrupt::none) stop_waiting(interrupt::rest);
+}
+
+void connection::look_and_close(char why) {
+    if (!waits_for_request()) return;
+    end_ = {why, 'I'};
+    stop_waiting(interrupt::look);
+}
+
+void connection::client_gone() {
+    if (!told_ && state_ == state::handling && !abandoned_) work_->scope.cancel(cause::client_gone);
+}
+
+void connection::expire(clock::time_point now) {
+    switch (state_) {
+        case state::fresh:
+        case state::idle: look_and_close('T'); break;
+        case state::head:
+        case state::body: stop_waiting(interrupt::expired); break;
+        case state::handling:
+            if (abandoned_) break;
+            if (told_) {
+                answer_in_place_of_handler(http::status::gateway_timeout);
+                break;
+            }
+            told_ = true;
+            deadline_ = now + grace_after_deadline;
+            work_->scope.cancel(cause::deadline);
+            break;
+        case state::writing:
+        case state::streaming:
+            end_ = {'T', 'D'};
+            cut();
+            break;
+        case state::lingering: stop_waiting(interrupt::cut); break;
+    }
+}
+
+void connection::force() {
+    switch (state_) {
+        case state::fresh:
+        case state::idle: look_and_close('D'); break;
+        case state::head:
+        case state::body:
+            forced_ = true;
+            stop_waiting(interrupt::expired);
+            break;
+        case state::handling:
+            if (abandoned_) break;
+            if (forced_) {
+                answer_in_place_of_handler(http::status::service_unavailable);
+                break;
+            }
+            forced_ = told_ = true;
+            deadline_ = clock::time_point::max();  // the next tick of the drain answers in its place
+            work_->scope.cancel(cause::shutdown);
+            break;
+        case state::writing:
+        case state::streaming:
+            forced_ = true;
+            end_ = {'K', 'D'};
+            cut();
+            break;
+        case state::lingering: break;
+    }
+}
+
+void connection::cut() {
+    if (state_ == state::handling && !abandoned_) {
+        told_ = true;
+        work_->scope.cancel(cause::shutdown);
+        broken_ = true;
+    }
+    stop_waiting(interrupt::cut);
+}
+
+/// Straight to the socket, behind what is already due; the handler's own answer will be dropped. The
+/// buffer stays pinned until it has returned.
+void connection::answer_in_place_of_handler(http::status code) {
+    abandoned_ = ending_ = true;
+    end_ = {forced_ ? 'K' : 'T', 'H'};
+    loop_.straggles(*this);
+    framing how;
+    how.version = work_->parser.request().version;
+    how.close = true;
+    how.date = loop_.date();
+    how.request_id = work_->parser.request().id;
+    append(problem(code), how, work_->out);
+    count_answer();
+    const bool sent = flush_now() && !broken_;
+    if (!sent) broken_ = true;
+    boost::system::error_code ignored;
+    socket_.shutdown(stream_socket::shutdown_send, ignored);
+    // Unread bytes would turn the close at the exit into a reset that takes the answer with it.
+    for (int reads = 0; reads < 64; ++reads)
+        if (::recv(descriptor(), loop_.scratch().data(), loop_.scratch().size(), MSG_DONTWAIT) <= 0) break;
+}
+
+bool connection::all_acknowledged() const noexcept {
+    int waiting = 0;
+    auto& socket = const_cast<stream_socket&>(socket_);
+    return ::ioctl(socket.native_handle(), SIOCOUTQ, &waiting) == 0 && waiting == 0;
+}
+
+std::string connection::describe() const { return endpoint_ != nullptr ? endpoint_->name : "connection"; }
+
+std::source_location connection::waits_at() const noexcept {
+    return work_ && state_ == state::handling ? work_->scope.get().waits_at() : std::source_location{};
+}
+
+}  // namespace server

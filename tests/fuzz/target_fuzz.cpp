@@ -1,0 +1,66 @@
+// Arbitrary targets: what is accepted is normal, and its query can be asked for. The first byte chooses
+// the method's form.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "server/request.hpp"
+#include "server/router.hpp"
+#include "server/target.hpp"
+
+namespace {
+
+void require(bool condition) {
+    if (!condition) std::abort();
+}
+
+bool has_dot_segment(std::string_view path) {
+    while (!path.empty()) {
+        path.remove_prefix(1);
+        const auto segment = path.substr(0, path.find('/'));
+        if (segment == "." || segment == "..") return true;
+        path.remove_prefix(segment.size());
+    }
+    return false;
+}
+
+void check(const server::target_parts& parts, bool connect) {
+    require(server::is_authority(parts.authority));
+    if (connect) return;
+    require(parts.path == "*" || parts.path.starts_with('/'));
+    require(parts.path.find('\0') == std::string_view::npos);
+    require(!has_dot_segment(parts.path));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size == 0) return 0;
+    const bool connect = data[0] % 4 == 1, options = data[0] % 4 == 2;
+    // A copy of exactly that size: a byte read behind its end is found.
+    const std::string target(reinterpret_cast<const char*>(data) + 1, size - 1);
+    std::string storage;
+    server::target_parts parts;
+    (void)server::is_authority(target);
+    if (!server::split_target(target, connect, options, storage, parts)) return 0;
+    check(parts, connect);
+
+    static const auto routes = [] {
+        server::router made;
+        const auto none = [](lifecycle::context, const server::request&) -> lifecycle::awaitable<server::response> {
+            co_return server::response();
+        };
+        made.get("/a", none).get("/a/{b}", none).post("/{c}/d/{e}", none);
+        return made;
+    }();
+    server::request request;
+    request.method = server::http::verb::get;
+    request.path = parts.path;
+    request.query = parts.query;
+    (void)routes.find(request);
+    (void)routes.fallback(request);
+    (void)request.query_value("a");
+    (void)request.query_number<std::int64_t>("n", 1, 0, 100);
+    return 0;
+}

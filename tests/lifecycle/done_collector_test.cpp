@@ -1,0 +1,473 @@
+#include "lifecycle/done_collector.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <stdexcept>
+
+#include "tests/lifecycle/fakes.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using fakes::process;
+using fakes::until_asked;
+using lifecycle::shutdown_report;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using hooks = lifecycle::done_collector::hooks;
+
+/// Who did what, in the order in which it happened.
+class journal {
+public:
+    void add(std::string line) {
+        const std::scoped_lock lock(mutex_);
+        lines_.push_back(std::move(line));
+    }
+    std::vector<std::string> lines() const {
+        const std::scoped_lock lock(mutex_);
+        return lines_;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::vector<std::string> lines_;
+};
+
+TEST(DoneCollector, StopsPartsInReverseOrderOfStart) {
+    process process;
+    journal journal;
+    for (const char* name : {"debug", "tracker", "app"})
+        process.done.start(name, [&, name](const std::stop_token& token) {
+            if (name == std::string("app")) {
+                process.stop.ready();
+                process.send(SIGTERM);
+            }
+            until_asked(token);
+            journal.add(std::string(name) + " asked");
+            journal.add(std::string(name) + " home");
+        });
+    shutdown_report seen;
+    EXPECT_EQ(process.done.wait({.account = [&](shutdown_report& report) { seen = report; }}), lifecycle::clean);
+    EXPECT_THAT(journal.lines(),
+                ElementsAre("app asked", "app home", "tracker asked", "tracker home", "debug asked", "debug home"));
+    EXPECT_EQ(seen.cause, "SIGTERM");
+    EXPECT_TRUE(seen.stragglers.empty());
+    EXPECT_EQ(process.workers.live(), 0U);
+    EXPECT_EQ(process.stop.phase(), lifecycle::stop_phase::stopped);
+}
+
+TEST(DoneCollector, EndsWithZeroWhenASignalComesBeforeReadiness) {
+    process process;
+    process.send(SIGINT);  // before there is anyone to see it
+    process.done.start("debug", until_asked);
+    process.done.start("app", until_asked);
+    bool ready = false;
+    EXPECT_EQ(process.done.wait({.ready = [&] { ready = true; }}), 0);
+    EXPECT_TRUE(process.lines->has("stop begun by SIGINT"));
+    EXPECT_FALSE(ready);
+}
+
+TEST(DoneCollector, StopsOnceThoughAskedTwice) {
+    process process;
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.stop.ready();
+        process.stop.request("debug");
+        process.stop.request("debug");
+        process.send(SIGTERM);  // the same stop, and not the second signal
+        until_asked(token);
+    });
+    EXPECT_EQ(process.done.wait({}), 0);
+    EXPECT_EQ(process.lines->count("stop begun by debug"), 1);
+    EXPECT_EQ(process.lines->count("stopping app"), 1);
+    EXPECT_FALSE(process.lines->has("second signal"));
+}
+
+TEST(DoneCollector, EndsTheOthersWhenAPartFailsAndKeepsNameAndText) {
+    process process;
+    journal journal;
+    std::binary_semaphore go{0};
+    process.done.start("tracker", [&](const std::stop_token&) {
+        go.acquire();
+        throw std::runtime_error("the disk is gone");
+    });
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.stop.ready();
+        go.release();
+        until_asked(token);
+        journal.add("app asked");
+    });
+    EXPECT_EQ(process.done.wait({}), lifecycle::part_failed);
+    EXPECT_TRUE(process.lines->has("tracker failed: the disk is gone"));
+    EXPECT_TRUE(process.lines->has("stop begun by part:tracker"));
+    EXPECT_THAT(journal.lines(), ElementsAre("app asked"));
+}
+
+TEST(DoneCollector, KeepsAnExceptionOfAnyType) {
+    process process;
+    process.done.start("app", [&](const std::stop_token&) {
+        process.stop.ready();
+        throw 42;
+    });
+    EXPECT_EQ(process.done.wait({}), lifecycle::part_failed);
+    EXPECT_TRUE(process.lines->has("app failed: an exception that is not a std::exception"));
+}
+
+TEST(DoneCollector, KeepsEveryErrorOfADoubleFailure) {
+    process process;
+    process.done.start("tracker", [&](const std::stop_token&) {
+        process.stop.ready();
+        throw std::runtime_error("one");
+    });
+    process.done.start("app", [](const std::stop_token&) { throw std::runtime_error("two"); });
+    EXPECT_EQ(process.done.wait({}), lifecycle::part_failed);
+    EXPECT_TRUE(process.lines->has("tracker failed: one"));
+    EXPECT_TRUE(process.lines->has("app failed: two"));
+}
+
+TEST(DoneCollector, KeepsAFailureWhileItStops) {
+    process process;
+    process.done.start("debug", until_asked);
+    process.done.start("tracker", [&](const std::stop_token& token) {
+        until_asked(token);
+        throw std::runtime_error("cannot flush");
+    });
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.stop.ready();
+        process.send(SIGTERM);
+        until_asked(token);
+    });
+    EXPECT_EQ(process.done.wait({}), lifecycle::part_failed);
+    EXPECT_TRUE(process.lines->has("stop begun by SIGTERM")) << "the cause is the signal";
+    EXPECT_TRUE(process.lines->has("tracker failed: cannot flush"));
+    EXPECT_TRUE(process.lines->has("stopping debug")) << "the others still end in order";
+}
+
+TEST(DoneCollector, EndsTheOthersWhenAPartEndsWell) {
+    process process;
+    journal journal;
+    process.done.start("tracker", [&](const std::stop_token& token) {
+        until_asked(token);
+        journal.add("tracker asked");
+    });
+    process.done.start("app", [&](const std::stop_token&) { process.stop.ready(); });
+    EXPECT_EQ(process.done.wait({}), lifecycle::part_failed) << "it was not asked to";
+    EXPECT_THAT(journal.lines(), ElementsAre("tracker asked"));
+    EXPECT_TRUE(process.lines->has("stop begun by part:app"));
+}
+
+TEST(DoneCollector, CouldNotStartWhenAPartFailsBeforeReadiness) {
+    process process;
+    process.done.start("debug", until_asked);
+    process.done.start("app", [](const std::stop_token&) { throw std::runtime_error("port 8080 is taken"); });
+    EXPECT_EQ(process.done.wait({}), lifecycle::could_not_start);
+    EXPECT_TRUE(process.lines->has("app failed: port 8080 is taken"));
+    EXPECT_TRUE(process.lines->has("stopping debug")) << "what has been started is rolled back";
+}
+
+TEST(DoneCollector, CallsReadyOnceAndOnlyWhenReady) {
+    process process;
+    int calls = 0;
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.send(SIGQUIT);  // wakes main before it is ready
+        process.stop.ready();
+        process.stop.ready();
+        until_asked(token);
+    });
+    const auto ready = [&] {
+        ++calls;
+        process.send(SIGTERM);
+    };
+    EXPECT_EQ(process.done.wait({.ready = ready}), 0);
+    EXPECT_EQ(calls, 1);
+}
+
+TEST(DoneCollector, CallsStacksOnQuitAndGoesOn) {
+    process process;
+    const auto main = std::this_thread::get_id();
+    std::thread::id there;
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.send(SIGQUIT);
+        until_asked(token);
+    });
+    const auto stacks = [&] {
+        there = std::this_thread::get_id();
+        process.send(SIGTERM);
+    };
+    EXPECT_EQ(process.done.wait({.stacks = stacks}), 0);
+    EXPECT_EQ(there, main);
+    EXPECT_TRUE(process.lines->has("stop begun by SIGTERM")) << "it went on, to be stopped later";
+}
+
+TEST(DoneCollector, ReloadsOnAWorkerOfItsOwn) {
+    process process;
+    std::string worker;
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.send(SIGHUP);
+        until_asked(token);
+    });
+    const auto reload = [&] {
+        const auto self = static_cast<pid_t>(::syscall(SYS_gettid));
+        for (const auto& one : process.workers.list())
+            if (one.thread == self) worker = one.name;
+        process.send(SIGTERM);
+    };
+    EXPECT_EQ(process.done.wait({.reload = reload}), 0);
+    EXPECT_EQ(worker, "reload");
+    EXPECT_EQ(process.workers.live(), 0U) << "and it was waited for";
+}
+
+TEST(DoneCollector, OutlivesAReloadThatThrows) {
+    process process;
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.send(SIGHUP);
+        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("reload: no such file"); }));
+        process.send(SIGTERM);
+        until_asked(token);
+    });
+    EXPECT_EQ(process.done.wait({.reload = [] { throw std::runtime_error("no such file"); }}), 0);
+}
+
+TEST(DoneCollector, ReloadsOneAtATimeAndAgainAfterThat) {
+    process process;
+    std::binary_semaphore first{0};
+    std::atomic<int> reloads{0};
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.send(SIGHUP);
+        EXPECT_TRUE(fakes::eventually([&] { return reloads == 1; }));
+        process.send(SIGHUP);
+        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("a reload is under way"); }));
+        first.release();
+        // From here on one more gets through, as soon as the first is done.
+        EXPECT_TRUE(fakes::eventually([&] {
+            if (reloads < 2) process.send(SIGHUP);
+            return reloads == 2;
+        }));
+        process.send(SIGTERM);
+        until_asked(token);
+    });
+    const auto reload = [&] {
+        if (++reloads == 1) first.acquire();
+    };
+    EXPECT_EQ(process.done.wait({.reload = reload}), 0);
+}
+
+TEST(DoneCollector, IgnoresAReloadDuringAStopWithALine) {
+    process process;
+    bool reloaded = false;
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.send(SIGTERM);
+        until_asked(token);
+        process.send(SIGHUP);
+        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("SIGHUP ignored: the service is stopping"); }));
+    });
+    EXPECT_EQ(process.done.wait({.reload = [&] { reloaded = true; }}), 0);
+    EXPECT_FALSE(reloaded);
+}
+
+TEST(DoneCollector, WaitsForAReloadThatIsUnderWay) {
+    process process;
+    std::binary_semaphore stopping{0};
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.send(SIGHUP);
+        until_asked(token);
+        stopping.release();  // and is home at once, while the reload still reads
+    });
+    const auto reload = [&] {
+        process.send(SIGTERM);
+        stopping.acquire();
+        ::poll(nullptr, 0, 20);
+    };
+    EXPECT_EQ(process.done.wait({.reload = reload}), 0) << "this would be 3 if it were taken for a hung one";
+}
+
+TEST(DoneCollector, ForcesWhenTheSecondSignalComes) {
+    auto options = process::brisk();
+    options.lame_duck = 10s;
+    process process(options);
+    const auto begun = lifecycle::clock::now();
+    process.done.start("debug", until_asked);
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.stop.ready();
+        process.send(SIGTERM);
+        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("stop begun"); }));
+        process.send(SIGTERM);
+        until_asked(token);
+        EXPECT_TRUE(process.stop.now().forced);
+        EXPECT_LE(process.stop.deadline_of("app")(), lifecycle::clock::now()) << "it is to give up now";
+    });
+    EXPECT_EQ(process.done.wait({}), 0) << "nothing was cut";
+    EXPECT_LT(lifecycle::clock::now() - begun, 5s) << "the lame duck was left";
+    EXPECT_TRUE(process.lines->has("second signal"));
+}
+
+TEST(DoneCollector, ServesOnAfterAWithdrawal) {
+    auto options = process::brisk();
+    options.lame_duck = 10s;
+    process process(options);
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.stop.ready();
+        process.stop.request("debug");
+        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("stop begun by debug"); }));
+        EXPECT_TRUE(process.stop.withdraw());
+        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("stop withdrawn"); }));
+        EXPECT_TRUE(process.stop.is_ready());
+        EXPECT_FALSE(token.stop_requested());
+        throw std::runtime_error("enough");
+    });
+    EXPECT_EQ(process.done.wait({}), lifecycle::part_failed);
+    EXPECT_TRUE(process.lines->has("stop begun by part:app")) << "the second stop has its own cause";
+}
+
+TEST(DoneCollector, AnswersThreeForWhatWasCutAndFourForAnAccountThatDoesNotBalance) {
+    const auto ends_with = [](const auto& account) {
+        process process;
+        process.done.start("app", until_asked);
+        process.send(SIGTERM);
+        return process.done.wait({.account = account});
+    };
+    EXPECT_EQ(ends_with([](shutdown_report&) {}), 0);
+    EXPECT_EQ(ends_with([](shutdown_report& report) { report.requests.cut = 1; }), lifecycle::forced);
+    EXPECT_EQ(ends_with([](shutdown_report& report) { report.events.dropped_at_deadline = true; }), lifecycle::forced);
+    EXPECT_EQ(ends_with([](shutdown_report& report) { report.workers_left = 1; }), lifecycle::forced);
+    EXPECT_EQ(ends_with([](shutdown_report& report) { report.events.dropped["overflow"] = 9; }), 0);
+    const auto all = [](shutdown_report& report) {
+        report.requests.cut = 1;
+        report.events.balanced = false;
+    };
+    EXPECT_EQ(ends_with(all), lifecycle::unbalanced) << "the highest";
+}
+
+TEST(DoneCollector, WritesTheReportAsItsLastLineAndToItsFile) {
+    const fakes::folder folder;
+    auto options = process::brisk();
+    options.report = folder.file("report.json");
+    process process(options);
+    process.done.start("tracker", until_asked);
+    process.done.start("app", until_asked);
+    process.send(SIGTERM);
+    ASSERT_EQ(process.done.wait({}), 0);
+    EXPECT_THAT(folder.names(), ElementsAre("report.json")) << "no temporary file is left";
+    const auto text = fakes::content_of(options.report);
+    EXPECT_EQ("shutdown report " + text, process.lines->last() + "\n");
+    const auto report = boost::json::parse(text).as_object();
+    EXPECT_EQ(report.at("cause"), "SIGTERM");
+    EXPECT_EQ(report.at("exit_code"), 0);
+    EXPECT_EQ(report.at("workers_left"), 0);
+    std::vector<std::string> phases;
+    for (const auto& phase : report.at("phases").as_array()) phases.emplace_back(phase.at("name").as_string());
+    EXPECT_THAT(phases, ElementsAre("lame_duck", "app", "tracker"));
+}
+
+TEST(DoneCollector, SaysWhyThereIsNoReportFileAndStopsAllTheSame) {
+    auto options = process::brisk();
+    options.report = "/dev/null/report.json";
+    process process(options);
+    process.done.start("app", until_asked);
+    process.send(SIGTERM);
+    EXPECT_EQ(process.done.wait({}), 0);
+    EXPECT_TRUE(process.lines->has("shutdown.report: cannot open /dev/null/report.json"));
+}
+
+/// A process of its own with a report file; the report and the exit code.
+std::pair<int, boost::json::object> process_that_leaves(lifecycle::shutdown_options options,
+                                                        const std::function<int(process&)>& body) {
+    const fakes::folder folder;
+    options.report = folder.file("report.json");
+    const int code = fakes::exit_code_of([&] {
+        process process(options);
+        return body(process);
+    });
+    const auto text = fakes::content_of(options.report);
+    return {code, text.empty() ? boost::json::object() : boost::json::parse(text).as_object()};
+}
+
+TEST(DoneCollector, NeverWaitsForAPartThatIgnoresItsStop) {
+    auto options = process::brisk();
+    options.budget = 300ms;
+    const auto [code, report] = process_that_leaves(options, [](process& process) {
+        process.done.start("tracker", until_asked);
+        process.done.start("app", [](const std::stop_token&) { fakes::hang(); });
+        process.send(SIGTERM);
+        process.done.wait({.where = [](pid_t) { return std::string("fakes::hang"); }});
+        return 99;  // not reached: it leaves by _Exit
+    });
+    EXPECT_EQ(code, lifecycle::forced);
+    ASSERT_FALSE(report.empty()) << "the report is written all the same";
+    EXPECT_EQ(report.at("exit_code"), 3);
+    ASSERT_EQ(report.at("stragglers").as_array().size(), 1U);
+    const auto& late = report.at("stragglers").as_array()[0].as_object();
+    EXPECT_EQ(late.at("name"), "app");
+    EXPECT_EQ(late.at("kind"), "part");
+    EXPECT_EQ(late.at("where"), "fakes::hang");
+    EXPECT_EQ(report.at("workers_left"), 1);
+    EXPECT_GE(report.at("duration_ms").to_number<int>(), 300);
+    EXPECT_LT(report.at("duration_ms").to_number<int>(), 450);
+}
+
+TEST(DoneCollector, AsksTheTrackerThoughTheAppOverranItsShare) {
+    auto options = process::brisk();
+    options.budget = 400ms;
+    const auto [code, report] = process_that_leaves(options, [](process& process) {
+        int asked[2] = {-1, -1};
+        if (::pipe(asked) != 0) return 98;
+        const auto tracker = [&](const std::stop_token& token) {
+            until_asked(token);
+            [[maybe_unused]] const auto written = ::write(asked[1], "x", 1);
+        };
+        process.done.start("tracker", tracker, 200ms);
+        process.done.start("app", [&](const std::stop_token&) { fakes::hang(asked[0]); });
+        process.send(SIGTERM);
+        return process.done.wait({});
+    });
+    EXPECT_EQ(code, 0) << "the app came home in the end, since the tracker had been asked";
+    ASSERT_FALSE(report.empty());
+    EXPECT_GE(report.at("duration_ms").to_number<int>(), 200);
+}
+
+TEST(DoneCollector, LeavesWithinASecondOfTheSecondSignalThoughAPartHangs) {
+    const auto begun = lifecycle::clock::now();
+    const auto [code, report] = process_that_leaves(process::brisk(), [](process& process) {
+        process.done.start("app", [](const std::stop_token&) { fakes::hang(); });
+        process.send(SIGTERM);
+        process.send(SIGINT);
+        process.done.wait({});
+        return 99;
+    });
+    EXPECT_EQ(code, lifecycle::forced);
+    ASSERT_FALSE(report.empty());
+    EXPECT_LT(report.at("duration_ms").to_number<int>(), 1'000);
+    EXPECT_LT(lifecycle::clock::now() - begun, 10s);
+}
+
+TEST(DoneCollector, IsEndedByTheKernelWhenMainsOwnThreadHangs) {
+    auto options = process::brisk();
+    options.budget = 200ms;
+    const auto [code, report] = process_that_leaves(options, [](process& process) {
+        process.done.start("app", until_asked);
+        process.send(SIGTERM);
+        process.done.wait({.account = [](shutdown_report&) { fakes::hang(); }});
+        return 99;
+    });
+    EXPECT_EQ(code, 3);
+    EXPECT_TRUE(report.empty());
+}
+
+TEST(DoneCollector, NamesAReloadThatHangsAndDoesNotWaitForIt) {
+    const auto [code, report] = process_that_leaves(process::brisk(), [](process& process) {
+        process.done.start("app", until_asked);
+        process.send(SIGHUP);
+        process.done.wait({.reload = [&process] {
+            process.send(SIGTERM);
+            fakes::hang();
+        }});
+        return 99;
+    });
+    EXPECT_EQ(code, lifecycle::forced);
+    ASSERT_FALSE(report.empty());
+    ASSERT_EQ(report.at("stragglers").as_array().size(), 1U);
+    EXPECT_EQ(report.at("stragglers").as_array()[0].at("name"), "reload");
+}
+
+}  // namespace

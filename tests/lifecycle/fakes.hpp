@@ -1,0 +1,189 @@
+#pragma once
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/base_sink.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <semaphore>
+#include <sstream>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lifecycle/done_collector.hpp"
+
+namespace fakes {
+
+using lifecycle::clock;
+
+/// Asks until the answer is yes; for states that nobody announces. False when it never came.
+template <class Condition>
+bool eventually(const Condition& condition) {
+    const auto until = clock::now() + std::chrono::seconds(20);
+    while (!condition()) {
+        if (clock::now() >= until) return false;
+        ::poll(nullptr, 0, 1);
+    }
+    return true;
+}
+
+/// Blocks until the token asks to stop: the simplest part there is.
+inline void until_asked(const std::stop_token& token) {
+    std::binary_semaphore asked{0};
+    const std::stop_callback wake(token, [&asked] { asked.release(); });
+    asked.acquire();
+}
+
+/// Blocks in poll(2) for ever, or until `descriptor` says something: a part that ignores its stop.
+inline void hang(int descriptor = -1) {
+    pollfd one{descriptor, POLLIN, 0};
+    while (::poll(&one, descriptor >= 0 ? 1 : 0, 60'000) == 0) continue;
+}
+
+/// Keeps every line.
+class line_sink final : public spdlog::sinks::base_sink<std::mutex> {
+public:
+    bool has(std::string_view text) { return count(text) > 0; }
+    int count(std::string_view text) {
+        const std::scoped_lock lock(mutex_);
+        int found = 0;
+        for (const auto& line : lines_) found += line.find(text) != std::string::npos;
+        return found;
+    }
+    std::string last() {
+        const std::scoped_lock lock(mutex_);
+        return lines_.empty() ? std::string() : lines_.back();
+    }
+    std::string text() {
+        const std::scoped_lock lock(mutex_);
+        std::string all;
+        for (const auto& line : lines_) all += line + '\n';
+        return all;
+    }
+
+private:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        lines_.emplace_back(message.payload.data(), message.payload.size());
+    }
+    void flush_() override {}
+    std::vector<std::string> lines_;
+};
+
+/// A folder that goes away.
+class folder {
+public:
+    folder() {
+        std::string name = (std::filesystem::temp_directory_path() / "lifecycle-XXXXXX").string();
+        if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
+        path_ = name;
+    }
+    ~folder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    folder(const folder&) = delete;
+    folder& operator=(const folder&) = delete;
+
+    std::string file(const char* name) const { return (path_ / name).string(); }
+    std::vector<std::string> names() const {
+        std::vector<std::string> all;
+        for (const auto& entry : std::filesystem::directory_iterator(path_)) all.push_back(entry.path().filename());
+        return all;
+    }
+
+private:
+    std::filesystem::path path_;
+};
+
+inline std::string content_of(const std::string& path) {
+    std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+/// While one lives, stderr is something else: what `signals` looks at when it is made.
+class stderr_is {
+public:
+    explicit stderr_is(int descriptor) : kept_(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)) {
+        ::dup2(descriptor, STDERR_FILENO);
+        ::close(descriptor);
+    }
+    ~stderr_is() {
+        ::dup2(kept_, STDERR_FILENO);
+        ::close(kept_);
+    }
+    stderr_is(const stderr_is&) = delete;
+    stderr_is& operator=(const stderr_is&) = delete;
+
+private:
+    int kept_;
+};
+
+/// The signals of a process whose stderr is no terminal.
+struct signals_without_terminal {
+    signals_without_terminal() : quiet(::open("/dev/null", O_WRONLY | O_CLOEXEC)) {}
+    stderr_is quiet;
+    lifecycle::signals signals;
+};
+
+/// What main has on its stack, and how it leaves: without the alarm clock, which would end the test
+/// program long after the test, and without a signal that the next test would meet.
+class process {
+public:
+    explicit process(lifecycle::shutdown_options options = brisk()) : stop(options) {}
+    ~process() {
+        signals().arm_hard_stop(0);
+        while (signals().next().what != lifecycle::signals::kind::none) continue;
+    }
+    process(const process&) = delete;
+    process& operator=(const process&) = delete;
+
+    static lifecycle::shutdown_options brisk() {
+        lifecycle::shutdown_options options;
+        options.budget = std::chrono::seconds(20);
+        options.idle_grace = std::chrono::milliseconds(0);
+        return options;
+    }
+
+    lifecycle::signals& signals() { return signals_.signals; }
+    void send(int signal) { ::kill(::getpid(), signal); }
+
+private:
+    signals_without_terminal signals_;  // first, as in main: the threads inherit the mask
+
+public:
+    std::shared_ptr<line_sink> lines = std::make_shared<line_sink>();
+    spdlog::logger log{"test", lines};
+    lifecycle::workers workers;
+    lifecycle::stop_channel stop;
+    lifecycle::done_collector done{stop, signals(), workers, log};
+};
+
+/// Runs `body` in a process of its own, which it ends itself, or with what `body` returns. Its exit
+/// code, or 1000 + the signal that ended it.
+inline int exit_code_of(const std::function<int()>& body) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::alarm(60);  // whatever happens, nothing is left behind
+        ::_exit(body());
+    }
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+}  // namespace fakes

@@ -1,0 +1,149 @@
+#include "lifecycle/stop_channel.hpp"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/lifecycle/fakes.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using lifecycle::clock;
+using lifecycle::stop_channel;
+using lifecycle::stop_phase;
+
+lifecycle::shutdown_options settings(std::chrono::milliseconds lame_duck = 0ms) {
+    auto options = fakes::process::brisk();
+    options.lame_duck = lame_duck;
+    return options;
+}
+
+TEST(StopChannel, IsReadyFromReadyOnUntilAStopBegins) {
+    stop_channel stop(settings());
+    EXPECT_FALSE(stop.is_ready());
+    EXPECT_FALSE(stop.has_been_ready());
+    stop.ready();
+    EXPECT_TRUE(stop.is_ready());
+    stop.request("debug");
+    EXPECT_FALSE(stop.is_ready()) << "from the first moment";
+    EXPECT_TRUE(stop.stopping());
+    EXPECT_TRUE(stop.has_been_ready());
+    stop.ready();
+    EXPECT_FALSE(stop.is_ready());
+}
+
+TEST(StopChannel, KeepsTheFirstCause) {
+    stop_channel stop(settings());
+    stop.request("debug");
+    stop.request("upgrade");
+    stop.signal("SIGTERM");
+    EXPECT_EQ(stop.now().cause, "debug");
+    EXPECT_FALSE(stop.now().forced);
+    stop.signal("SIGINT");
+    EXPECT_TRUE(stop.now().forced);
+}
+
+TEST(StopChannel, TellsWhatIsLeftOfTheBudget) {
+    stop_channel stop(settings());
+    EXPECT_EQ(stop.now().left, 20s) << "the whole of it while nobody stops";
+    EXPECT_EQ(stop.now().elapsed, 0ms);
+    stop.signal("SIGTERM");
+    const auto first = stop.now();
+    EXPECT_LE(first.left, 20s);
+    EXPECT_GT(first.left, 10s);
+    EXPECT_TRUE(fakes::eventually([&] { return stop.now().left < first.left; })) << "it runs down";
+    EXPECT_EQ(first.phase, stop_phase::lame_duck);
+    ASSERT_EQ(first.phases.size(), 1U);
+    EXPECT_EQ(first.phases[0].name, "lame_duck");
+}
+
+TEST(StopChannel, LeavesALameDuckThatARequestBegan) {
+    stop_channel stop(settings(5s));
+    EXPECT_FALSE(stop.withdraw()) << "there is none";
+    stop.ready();
+    stop.request("debug");
+    EXPECT_TRUE(stop.withdraw());
+    EXPECT_TRUE(stop.is_ready());
+    EXPECT_EQ(stop.now().left, 20s);
+    stop.signal("SIGTERM");
+    EXPECT_FALSE(stop.withdraw());
+}
+
+TEST(StopChannel, HasBeenReadyIfThatCameInALameDuckThatWasLeft) {
+    stop_channel stop(settings(5s));
+    stop.request("debug");
+    stop.ready();
+    EXPECT_FALSE(stop.has_been_ready()) << "readiness has not been 200 yet";
+    EXPECT_TRUE(stop.withdraw());
+    EXPECT_TRUE(stop.is_ready());
+    EXPECT_TRUE(stop.has_been_ready());
+}
+
+TEST(StopChannel, KnowsNoDeadlineOfAStranger) {
+    stop_channel stop(settings());
+    const auto deadline = stop.deadline_of("nobody");
+    stop.signal("SIGTERM");
+    EXPECT_EQ(deadline(), clock::time_point::max());
+}
+
+TEST(StopChannel, GivesEachPartItsDeadlineOnceAStopHasBegun) {
+    fakes::process process;
+    const auto app = process.stop.deadline_of("app"), tracker = process.stop.deadline_of("tracker");
+    process.done.start("tracker", fakes::until_asked, 5s);
+    process.done.start("app", fakes::until_asked);
+    EXPECT_EQ(app(), clock::time_point::max());
+    const auto before = clock::now();
+    process.stop.request("debug");
+    const auto after = clock::now();
+    EXPECT_GE(app(), before + 20s - 5s - 250ms);
+    EXPECT_LE(app(), after + 20s - 5s - 250ms);
+    EXPECT_EQ(tracker() - app(), 5s);
+    EXPECT_EQ(process.done.wait({}), 0);
+}
+
+TEST(StopChannel, CountsTheTurnsOfTheLoopsForTheLameDuck) {
+    fakes::process process(settings(100ms));
+    std::atomic<std::uint64_t> asked{0};
+    process.stop.count_turns_with([&] { return ++asked, std::uint64_t{7}; });  // loops that never turn
+    process.done.start("app", fakes::until_asked);
+    process.send(SIGTERM);
+    lifecycle::shutdown_report seen;
+    EXPECT_EQ(process.done.wait({.account = [&](auto& report) { seen = report; }}), 0);
+    ASSERT_GE(seen.phases.size(), 1U);
+    EXPECT_GE(seen.phases[0].used, 200ms) << "held up as long again";
+    EXPECT_GT(asked, 1U);
+}
+
+TEST(StopChannel, ServesTheWholeLameDuck) {
+    fakes::process process(settings(100ms));
+    process.done.start("app", fakes::until_asked);
+    process.send(SIGTERM);
+    lifecycle::shutdown_report seen;
+    EXPECT_EQ(process.done.wait({.account = [&](auto& report) { seen = report; }}), 0);
+    ASSERT_EQ(seen.phases.size(), 2U);
+    EXPECT_GE(seen.phases[0].used, 100ms);
+}
+
+TEST(StopChannel, IsOneStopWhoeverAsksAtTheSameTime) {
+    for (int round = 0; round < 20; ++round) {
+        stop_channel stop(settings());
+        stop.ready();
+        {
+            std::vector<std::jthread> threads;
+            for (const char* cause : {"one", "two", "three"})
+                threads.emplace_back([&stop, cause](std::stop_token) {
+                    const auto deadline = stop.deadline_of("app");
+                    stop.request(cause);
+                    EXPECT_TRUE(stop.stopping());
+                    EXPECT_FALSE(stop.is_ready());
+                    EXPECT_EQ(deadline(), clock::time_point::max());
+                    EXPECT_FALSE(stop.now().forced);
+                });
+        }
+        const auto cause = stop.now().cause;
+        EXPECT_TRUE(cause == "one" || cause == "two" || cause == "three");
+    }
+}
+
+}  // namespace

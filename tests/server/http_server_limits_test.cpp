@@ -1,0 +1,297 @@
+// What a server does about time, about too much, and about clients and handlers that do not behave.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <semaphore>
+
+#include "server/loop.hpp"
+#include "tests/server/serving.hpp"
+
+namespace serving {
+namespace {
+
+using lifecycle::cause;
+using testing::HasSubstr;
+
+TEST(HttpServerDeadline, AHandlerThatEndsWithItsContextIs504) {
+    gate held;
+    auto options = one_loop();
+    options.request_timeout = 50ms;
+    const running app(router().get("/", waits_at(held)), options);
+    EXPECT_EQ(app.ask(get("/")).status, 504);
+    EXPECT_EQ(held.seen(), cause::deadline);
+}
+
+TEST(HttpServerDeadline, AHandlerThatIgnoresItsContextIs504TooAndItsAnswerIsDropped) {
+    gate held;
+    auto options = one_loop();
+    options.request_timeout = 50ms;
+    running app(router().get("/stubborn", stubborn_at(held)).get("/", says("hello")), options);
+    auto client = app.connect();
+    client.send(get("/stubborn") + get("/"));
+    const auto answer = client.receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 504);
+    EXPECT_TRUE(answer->closes());
+    EXPECT_TRUE(client.closes_silently(5s));
+    EXPECT_EQ(app.ask(get("/")).status, 200) << "the loop goes on";
+    held.open();
+    app.stop();
+    EXPECT_THAT(app.log(), HasSubstr("GET /stubborn has not ended with its context"));
+}
+
+TEST(HttpServerDeadline, AClientMayShortenItButNotLengthenIt) {
+    gate held;
+    auto options = one_loop();
+    options.request_timeout = 200ms;
+    const running app(router().get("/", waits_at(held)), options);
+    auto client = app.connect();
+    const auto began = clock::now();
+    EXPECT_EQ(client.exchange(get("/", "X-Request-Timeout: 1ms\r\n"))->status, 504);
+    EXPECT_LT(clock::now() - began, 190ms);
+    EXPECT_EQ(app.ask(get("/", "X-Request-Timeout: 1m\r\n")).status, 504);
+    EXPECT_GE(clock::now() - began, 200ms);
+    EXPECT_LT(clock::now() - began, 20s);
+}
+
+TEST(HttpServerDeadline, ATimeoutThatIsNoneIs400) {
+    const running app(router().get("/", says("hello")));
+    for (const auto* value : {"1", "ms", "-1ms", "1.5s", "1h", "1 s", "99999999999999999999ms", "1ms1"})
+        EXPECT_EQ(app.ask(get("/", "X-Request-Timeout: " + std::string(value) + "\r\n")).status, 400) << value;
+    for (const auto* value : {"100ms", "2s", "3m"})
+        EXPECT_EQ(app.ask(get("/", "X-Request-Timeout: " + std::string(value) + "\r\n")).status, 200) << value;
+}
+
+TEST(HttpServerClientGone, AFinWhileAHandlerWaitsEndsItsContextAndWhatItReturnsIsWritten) {
+    gate held;
+    const running app(router().get("/", waits_at(held, "to the other half")));
+    auto client = app.connect();
+    client.send(get("/"));
+    ASSERT_TRUE(eventually([&] { return held.entered(); }));
+    client.finish_sending();
+    EXPECT_EQ(client.receive()->body, "to the other half");
+    EXPECT_EQ(held.seen(), cause::client_gone);
+}
+
+TEST(HttpServerClientGone, AResetEndsTheContextAlthoughBytesArePipelinedBehind) {
+    for (const auto& behind : {std::string(), get("/"), std::string(100'000, 'x')}) {
+        gate held;
+        const running app(router().get("/", waits_at(held)));
+        auto client = app.connect();
+        client.send(get("/") + behind);
+        ASSERT_TRUE(eventually([&] { return held.entered(); }));
+        client.reset();
+        EXPECT_TRUE(eventually([&] { return held.seen() == cause::client_gone; })) << behind.size();
+        held.open();
+        EXPECT_TRUE(eventually([&] { return app.server().now().open == 0; }));
+    }
+}
+
+TEST(HttpServerOverload, AboveTheLimitIs503AndProbesAreAnswered) {
+    gate held;
+    auto options = one_loop();
+    options.max_in_flight = 2;
+    const running app(router().get("/slow", waits_at(held)).probe("/livez", says("ok")), options);
+    auto first = app.connect(), second = app.connect(), third = app.connect();
+    first.send(get("/slow"));
+    second.send(get("/slow"));
+    ASSERT_TRUE(eventually([&] { return held.entries() == 2; }));
+    EXPECT_EQ(app.server().now().in_flight, 2U);
+    const auto refused = third.exchange(get("/slow"));
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->status, 503);
+    EXPECT_FALSE(refused->header("Retry-After").empty());
+    EXPECT_EQ(third.exchange(get("/livez"))->status, 200);
+    held.open();
+    EXPECT_EQ(first.receive()->status, 200);
+    EXPECT_EQ(second.receive()->status, 200);
+    EXPECT_EQ(third.exchange(get("/slow"))->status, 200);
+}
+
+TEST(HttpServerOverload, AtTheLimitOfConnectionsTheOneIdleLongestMakesRoom) {
+    gate held;
+    auto options = one_loop();
+    options.max_connections = 3;
+    const running app(router().get("/", says("hello")).get("/slow", waits_at(held)), options);
+    auto busy = app.connect();
+    busy.send(get("/slow"));
+    ASSERT_TRUE(eventually([&] { return held.entered(); }));
+    auto oldest = app.connect();
+    EXPECT_EQ(oldest.exchange(get("/"))->status, 200);
+    auto younger = app.connect();
+    EXPECT_EQ(younger.exchange(get("/"))->status, 200);
+    auto next = app.connect();
+    EXPECT_EQ(next.exchange(get("/"))->status, 200);
+    EXPECT_TRUE(oldest.closes_silently(5s));
+    EXPECT_EQ(younger.exchange(get("/"))->status, 200);
+    held.open();
+    EXPECT_EQ(busy.receive()->status, 200) << "busy ones are left alone";
+}
+
+TEST(HttpServerOverload, WhenAllAreBusyANewConnectionWaits) {
+    gate held;
+    auto options = one_loop();
+    options.max_connections = 1;
+    const running app(router().get("/", says("hello")).get("/slow", waits_at(held)), options);
+    auto busy = app.connect();
+    busy.send(get("/slow"));
+    ASSERT_TRUE(eventually([&] { return held.entered(); }));
+    auto waiting = app.connect();
+    waiting.send(get("/"));
+    EXPECT_FALSE(waiting.closes_silently(50ms));
+    held.open();
+    EXPECT_EQ(busy.receive()->status, 200);
+    EXPECT_EQ(waiting.receive()->status, 200);
+}
+
+server::options impatient() {
+    auto options = one_loop();
+    options.header_timeout = 100ms;
+    options.body_timeout = 100ms;
+    options.idle_timeout = 100ms;
+    options.write_timeout = 100ms;
+    return options;
+}
+
+TEST(HttpServerTimeout, AHeadOrABodyThatDoesNotBecomeWholeIs408) {
+    const running app(router().get("/", says("hello")).post("/", echo()), impatient());
+    for (const auto* begun :
+         {"G", "GET / HTTP/1.1\r\nHost: a\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx",
+          "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"}) {
+        auto client = app.connect();
+        const auto answer = client.exchange(begun);
+        ASSERT_TRUE(answer) << begun;
+        EXPECT_EQ(answer->status, 408) << begun;
+        EXPECT_TRUE(answer->closes()) << begun;
+        EXPECT_TRUE(client.closes_silently(5s)) << begun;
+    }
+}
+
+TEST(HttpServerTimeout, ALaterHeadIs408Too) {
+    const running app(router().get("/", says("hello")), impatient());
+    auto client = app.connect();
+    EXPECT_EQ(client.exchange(get("/"))->status, 200);
+    EXPECT_EQ(client.exchange("GET / HT")->status, 408);
+}
+
+TEST(HttpServerTimeout, AByteNowAndThenDoesNotMoveTheDeadlineOfAHead) {
+    const running app(router().get("/", says("hello")), impatient());
+    auto client = app.connect();
+    client.send("GET / HTTP/1.1\r\nA: ");
+    const auto began = clock::now();
+    while (!client.closes_silently(20ms) && client.ended() == support::client::ending::late && !client.partial()) {
+        ASSERT_LT(clock::now() - began, 10s);
+        client.send("b");
+    }
+    EXPECT_THAT(client.receive_to_end(), testing::StartsWith("HTTP/1.1 408 "));
+}
+
+TEST(HttpServerTimeout, WhoHasSentNothingIsClosedWithoutAWord) {
+    const running app(router().get("/", says("hello")), impatient());
+    auto fresh = app.connect();
+    auto blank = app.connect();
+    blank.send("\r\n");
+    auto idle = app.connect();
+    EXPECT_EQ(idle.exchange(get("/"))->status, 200);
+    EXPECT_TRUE(fresh.closes_silently(10s));
+    EXPECT_TRUE(blank.closes_silently(10s));
+    EXPECT_TRUE(idle.closes_silently(10s));
+}
+
+/// Asks a server who lives on its loops, from a loop of our own.
+std::vector<server::http_server::loop_report> inspect(server::http_server& server) {
+    std::vector<server::http_server::loop_report> reports;
+    boost::asio::io_context asking(1);
+    boost::asio::co_spawn(asking.get_executor(), server.inspect(100ms),
+                          [&](std::exception_ptr error, std::vector<server::http_server::loop_report> seen) {
+                              EXPECT_FALSE(error);
+                              reports = std::move(seen);
+                          });
+    asking.run();
+    return reports;
+}
+
+TEST(HttpServerInspect, AWedgedLoopIsAnEntryAndNotAHang) {
+    std::binary_semaphore entered(0), go_on(0);
+    running app(router().get("/wedge", [&](lifecycle::context, const request&) -> reply {
+        entered.release();
+        go_on.acquire();
+        co_return response(http::status::ok, "at last");
+    }));
+    auto client = app.connect();
+    client.send(get("/wedge"));
+    entered.acquire();
+    const auto wedged = inspect(app.server());
+    ASSERT_EQ(wedged.size(), 1U);
+    EXPECT_EQ(wedged[0].name, "app-1");
+    EXPECT_FALSE(wedged[0].answered);
+    EXPECT_EQ(wedged[0].last_entered, "GET /wedge");
+    EXPECT_GT(wedged[0].thread, 0);
+    go_on.release();
+    EXPECT_EQ(client.receive()->body, "at last");
+    EXPECT_TRUE(inspect(app.server())[0].answered);
+}
+
+TEST(HttpServerInspect, ShowsRequestsWithAgeStateAndTheLineAtWhichTheyWait) {
+    gate held;
+    running app(router().get("/slow/{x}", waits_at(held)));
+    auto client = app.connect(), idle = app.connect();
+    client.send(get("/slow/1"));
+    ASSERT_TRUE(eventually([&] { return held.entered() && app.server().now().open == 2; }));
+    const auto reports = inspect(app.server());
+    ASSERT_EQ(reports.size(), 1U);
+    ASSERT_TRUE(reports[0].answered);
+    std::vector<std::string> seen;
+    for (const auto& row : reports[0].tasks) seen.push_back(row.kind + ' ' + row.name + ' ' + row.state);
+    EXPECT_THAT(seen, testing::IsSupersetOf({"request GET /slow/{x} handling", "connection connection fresh",
+                                             "listener listener waiting", "timer tick waiting"}));
+    held.open();
+    EXPECT_EQ(client.receive()->status, 200);
+}
+
+TEST(HttpServerStop, WhatHasBegunIsAnsweredWithConnectionCloseAndAccountedFor) {
+    gate held;
+    running app(router().get("/", says("hello")).get("/slow", waits_at(held)));
+    auto busy = app.connect(), idle = app.connect(), half = app.connect();
+    EXPECT_EQ(idle.exchange(get("/"))->status, 200);
+    half.send("GET / HTTP/1.1\r\nHo");
+    busy.send(get("/slow") + get("/"));
+    ASSERT_TRUE(eventually([&] { return held.entered() && app.server().now().idle == 1; }));
+    std::jthread stopping([&] { app.stop(); });
+    EXPECT_TRUE(idle.closes_silently(10s));
+    half.send("st: a\r\n\r\n");
+    const auto completed = half.receive();
+    ASSERT_TRUE(completed);
+    EXPECT_EQ(completed->status, 200);
+    EXPECT_TRUE(completed->closes());
+    held.open();
+    const auto first = busy.receive();
+    ASSERT_TRUE(first);
+    EXPECT_FALSE(first->closes()) << "the header goes on the last response of what has been received";
+    const auto last = busy.receive();
+    ASSERT_TRUE(last);
+    EXPECT_TRUE(last->closes());
+    stopping.join();
+    lifecycle::shutdown_report report;
+    app.server().account(report);
+    EXPECT_EQ(report.connections.open_at_stop + report.connections.accepted_after, 3U);
+    EXPECT_EQ(report.connections.closed_idle, 1U);
+    EXPECT_EQ(report.connections.finished, 2U);
+    EXPECT_EQ(report.connections.forced, 0U);
+    EXPECT_EQ(report.requests.finished, 3U);
+    EXPECT_EQ(report.requests.cut, 0U);
+}
+
+TEST(HttpServerStop, AServerWithoutConnectionsIsHomeAtOnce) {
+    running app((router()));
+    const auto began = clock::now();
+    app.stop();
+    EXPECT_LT(clock::now() - began, 1s);
+    EXPECT_FALSE(app.failure());
+}
+
+}  // namespace
+}  // namespace serving

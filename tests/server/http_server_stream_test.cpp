@@ -1,0 +1,148 @@
+// Responses that are longer than memory, and those that end badly.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <stdexcept>
+
+#include "tests/server/serving.hpp"
+
+namespace serving {
+namespace {
+
+constexpr std::uint64_t mebibyte = 1024 * 1024;
+
+/// A source of a number of bytes that says how many it was asked for.
+class counted {
+public:
+    explicit counted(std::uint64_t bytes) : bytes_(bytes) {}
+
+    response stream(bool with_length) {
+        auto source = [this, left = bytes_](std::span<char> into) mutable -> lifecycle::awaitable<std::size_t> {
+            const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(left, into.size()));
+            std::memset(into.data(), 'x', count);
+            left -= count;
+            asked_ += count;
+            co_return count;
+        };
+        return response::stream(std::move(source), with_length ? std::optional<std::uint64_t>(bytes_) : std::nullopt);
+    }
+    server::handler by_length() {
+        return [this](lifecycle::context, const request&) -> reply { co_return stream(true); };
+    }
+    server::handler in_chunks() {
+        return [this](lifecycle::context, const request&) -> reply { co_return stream(false); };
+    }
+    std::uint64_t asked() const { return asked_; }
+
+private:
+    std::uint64_t bytes_;
+    std::atomic<std::uint64_t> asked_{0};
+};
+
+/// Waits until it has not been asked for more for a while.
+std::uint64_t settled(const counted& source) {
+    std::uint64_t last = 0;
+    int same = 0;
+    eventually([&] {
+        const auto now = source.asked();
+        same = now == last && now > 0 ? same + 1 : 0;
+        last = now;
+        return same > 50;
+    });
+    return last;
+}
+
+TEST(HttpServerStream, IsSentWholeByLengthInChunksOrUpToTheClose) {
+    counted source(3 * mebibyte + 1);
+    const running app(router().get("/length", source.by_length()).get("/chunks", source.in_chunks()));
+    auto client = app.connect();
+    const auto by_length = client.exchange(get("/length"));
+    ASSERT_TRUE(by_length);
+    EXPECT_EQ(by_length->header("Content-Length"), std::to_string(3 * mebibyte + 1));
+    EXPECT_EQ(by_length->body, std::string(3 * mebibyte + 1, 'x'));
+    const auto in_chunks = client.exchange(get("/chunks"));
+    ASSERT_TRUE(in_chunks);
+    EXPECT_TRUE(in_chunks->chunked);
+    EXPECT_EQ(in_chunks->body, std::string(3 * mebibyte + 1, 'x'));
+    EXPECT_EQ(client.exchange(get("/length"))->status, 200) << "the connection goes on";
+
+    auto old = app.connect();
+    old.send("GET /chunks HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    const auto everything = old.receive_to_end();
+    EXPECT_THAT(everything, testing::HasSubstr("\r\nConnection: close\r\n"));
+    EXPECT_EQ(everything.size() - everything.find("\r\n\r\n") - 4, 3 * mebibyte + 1);
+}
+
+TEST(HttpServerStream, ASlowReaderHoldsTheSourceBack) {
+    counted source(1024 * mebibyte);
+    const running app(router().get("/", source.by_length()));
+    auto client = app.connect(16 * 1024);
+    client.send(get("/"));
+    const auto at_first = settled(source);
+    EXPECT_LT(at_first, 16 * mebibyte) << "what the two sockets hold, and one window";
+    client.receive_some(4 * mebibyte);
+    EXPECT_TRUE(eventually([&] { return source.asked() > at_first; })) << "it goes on with the reader";
+    EXPECT_LT(settled(source), 24 * mebibyte);
+    client.reset();
+    EXPECT_TRUE(eventually([&] { return app.server().now().open == 0; }));
+}
+
+TEST(HttpServerStream, AReaderThatReadsNothingIsCutAtTheWriteTimeout) {
+    counted source(1024 * mebibyte);
+    auto options = one_loop();
+    options.write_timeout = 100ms;
+    const running app(router().get("/", source.by_length()), options);
+    auto client = app.connect(16 * 1024);
+    client.send(get("/"));
+    EXPECT_TRUE(eventually([&] { return source.asked() > 0 && app.server().now().open == 0; }));
+}
+
+TEST(HttpServerStream, ToHeadAsksTheSourceForNothing) {
+    counted source(10);
+    const running app(router().get("/length", source.by_length()).get("/chunks", source.in_chunks()));
+    auto client = app.connect();
+    EXPECT_EQ(client.exchange("HEAD /length HTTP/1.1\r\nHost: a\r\n\r\n", true)->header("Content-Length"), "10");
+    EXPECT_TRUE(client.exchange("HEAD /chunks HTTP/1.1\r\nHost: a\r\n\r\n", true)->chunked);
+    EXPECT_EQ(source.asked(), 0U);
+    EXPECT_EQ(client.exchange(get("/length"))->body, "xxxxxxxxxx");
+}
+
+TEST(HttpServerStream, OneThatFailsOrEndsEarlyIsCutVisibly) {
+    const auto fails = [](lifecycle::context, const request&) -> reply {
+        auto source = [first = true](std::span<char> into) mutable -> lifecycle::awaitable<std::size_t> {
+            if (!std::exchange(first, false)) throw std::runtime_error("the disk is gone");
+            into[0] = 'x';
+            co_return 1;
+        };
+        co_return response::stream(std::move(source));
+    };
+    const auto ends_early = [](lifecycle::context, const request&) -> reply {
+        auto source = [](std::span<char>) -> lifecycle::awaitable<std::size_t> { co_return 0; };
+        co_return response::stream(std::move(source), 10);
+    };
+    running app(router().get("/fails", fails).get("/early", ends_early));
+    for (const auto* path : {"/fails", "/early"}) {
+        auto client = app.connect();
+        client.send(get(path));
+        EXPECT_FALSE(client.receive()) << path;
+        EXPECT_THAT(client.rest(), testing::StartsWith("HTTP/1.1 200 OK")) << path;
+        EXPECT_NE(client.ended(), support::client::ending::late) << path;
+    }
+    app.stop();
+    EXPECT_THAT(app.log(), testing::HasSubstr("a response was cut: the disk is gone"));
+}
+
+TEST(HttpServerStream, PipelinedRequestsAreAnsweredBehindAStream) {
+    counted source(mebibyte);
+    const running app(router().get("/big", source.in_chunks()).get("/", says("hello")));
+    auto client = app.connect();
+    client.send(get("/") + get("/big") + get("/"));
+    EXPECT_EQ(client.receive()->body, "hello");
+    EXPECT_EQ(client.receive()->body.size(), mebibyte);
+    EXPECT_EQ(client.receive()->body, "hello");
+}
+
+}  // namespace
+}  // namespace serving
