@@ -139,6 +139,11 @@ void done_collector::start_reload(const hooks& hooks) {
 void done_collector::obey(const stop_sequence::actions& actions, const hooks& hooks) {
     const auto status = stop_.now();
     const bool stopping = status.phase >= stop_phase::lame_duck;
+    if (status.phase != told_phase_ || status.phases.size() != told_records_) {
+        told_phase_ = status.phase;
+        told_records_ = status.phases.size();
+        if (hooks.progress) hooks.progress(status);
+    }
     if (stopping && !announced_stop_) {
         announced_stop_ = true;
         stop_began_ = std::chrono::system_clock::now();
@@ -225,6 +230,7 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     if (cut) report.exit_code = std::max<int>(report.exit_code, forced);
     if (!report.events.balanced) report.exit_code = std::max<int>(report.exit_code, unbalanced);
 
+    if (hooks.ended) hooks.ended(report);
     const auto json = report.to_json();
     if (const auto why = report_.write(json); !why.empty()) log_.error("shutdown.report: {}", why);
     for (const auto& late : report.stragglers)

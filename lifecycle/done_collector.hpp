@@ -33,12 +33,14 @@ class done_collector {
 public:
     /// What main adds to the wait. All are called on main's thread.
     struct hooks {
-        std::function<void()> ready = {};  ///< once, when the service first answers
-        std::function<void(shutdown_report&)> account =
-            {};                                        ///< fills in what only the parts know; the parts may still run
-        std::function<void()> reload = {};             ///< SIGHUP, on a worker of its own
-        std::function<void()> stacks = {};             ///< SIGQUIT
-        std::function<std::string(pid_t)> where = {};  ///< the stack of a thread, in one line
+        std::function<void()> ready = {};                    ///< once, when the service first answers
+        std::function<void(shutdown_report&)> account = {};  ///< fills in what only the parts know; they may still run
+        std::function<void()> reload = {};                   ///< SIGHUP, on a worker of its own
+        std::function<void()> stacks = {};                   ///< SIGQUIT
+        std::function<std::string(pid_t)> where = {};        ///< the stack of a thread, in one line
+        /// After each change of phase or of the part that stops; and once with the report as it is written.
+        std::function<void(const stop_channel::status&)> progress = {};
+        std::function<void(const shutdown_report&)> ended = {};
     };
 
     done_collector(stop_channel& stop, signals& signals, workers& workers, spdlog::logger& log);
@@ -72,6 +74,8 @@ private:
     bool announced_ready_ = false;
     bool announced_stop_ = false;
     bool announced_force_ = false;
+    stop_phase told_phase_ = stop_phase::starting;
+    std::size_t told_records_ = 0;
     std::atomic<bool> reloading_{false};
     std::jthread reload_;
     std::vector<std::unique_ptr<part>> parts_;

@@ -174,7 +174,7 @@ stop_sequence::time_point stop_sequence::patience(std::size_t part) const {
 stop_sequence::time_point stop_sequence::deadline(std::size_t part) const {
     const auto last = patience(part);
     if (last == time_point::max()) return last;
-    if (forced_at_) return part + 1 == parts_.size() ? *forced_at_ : last - milliseconds(50);
+    if (forced_at_) return part + 1 == parts_.size() ? std::min(last, *forced_at_) : last - milliseconds(50);
     return last - std::min<duration>(milliseconds(250), options_.budget / 20);
 }
 

@@ -98,6 +98,7 @@ lifecycle::awaitable<verdict> queue::push(lifecycle::context context, event even
     const lifecycle::context::on_cancel cancelled(context, [self] { wake(self); });
     const lifecycle::context::waiting here(context, where);
     auto woken = self->alarm.async_wait(asio::as_tuple(asio::deferred));
+    // NOLINTNEXTLINE(performance-move-const-arg): asio awaits an rvalue only
     co_await std::move(woken);
     co_return place.leave();
 }

@@ -57,39 +57,39 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
 
 }  // namespace
 
-server::debug_sources inspection(server::http_server& app, const tracker::event_tracker& events,
-                                 lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log,
-                                 const configs::loaded& settings,
-                                 std::shared_ptr<const std::atomic<std::uint64_t>> dropped_log_lines) {
+server::debug_sources inspection(const inspected& parts) {
     const auto began = lifecycle::clock::now();
-    return {.app = app,
-            .stop = stop,
-            .workers = workers,
-            .log = log,
-            .allowed_hosts = settings.values.debug.allowed_hosts,
+    const auto& events = parts.events;
+    auto metrics = [&events, dropped = parts.log.dropped, previous = parts.previous_exit](server::metrics_text& out) {
+        write_tracker_metrics(out, events);
+        out.single("log_lines_dropped_total", "counter", "Log lines that stderr had no room for.",
+                   static_cast<double>(dropped->load()));
+        out.family("previous_exit", "gauge", "How the run before this one ended.");
+        out.sample(server::label("kind", previous), 1);
+        out.family("build_info", "gauge", "What this is.");
+        out.sample(
+            server::label("version", build_info::version()) + ',' + server::label("revision", build_info::revision()),
+            1);
+    };
+    auto backlog = [&events, began] {
+        const double age = std::chrono::duration<double>(lifecycle::clock::now() - began).count();
+        const auto delivered = static_cast<double>(events.account().delivered);
+        return std::pair(static_cast<double>(events.depth()), delivered / std::max(age, 1.0));
+    };
+    return {.app = parts.app,
+            .stop = parts.stop,
+            .workers = parts.workers,
+            .log = *parts.log.logger,
+            .allowed_hosts = parts.settings.values.debug.allowed_hosts,
             .healthy = {},
-            .metrics =
-                [&events, dropped_log_lines](server::metrics_text& out) {
-                    write_tracker_metrics(out, events);
-                    out.single("log_lines_dropped_total", "counter", "Log lines that stderr had no room for.",
-                               static_cast<double>(dropped_log_lines->load()));
-                    out.family("build_info", "gauge", "What this is.");
-                    out.sample(server::label("version", build_info::version()) + ',' +
-                                   server::label("revision", build_info::revision()),
-                               1);
-                },
+            .metrics = std::move(metrics),
             .vars =
                 [&events] {
                     return json::serialize(json::object{{"tracker", to_json(events.account())}});
                 },
-            .config = [&settings] { return settings_as_json(settings); },
+            .config = [&settings = parts.settings] { return settings_as_json(settings); },
             .build = build_as_json(),
-            .backlog =
-                [&events, began] {
-                    const double age = std::chrono::duration<double>(lifecycle::clock::now() - began).count();
-                    const auto delivered = static_cast<double>(events.account().delivered);
-                    return std::pair(static_cast<double>(events.depth()), delivered / std::max(age, 1.0));
-                }};
+            .backlog = std::move(backlog)};
 }
 
 void fill_in(lifecycle::shutdown_report& report, const server::http_server& app, const tracker::event_tracker& events) {

@@ -2,10 +2,9 @@
 
 #include <spdlog/logger.h>
 
-#include <atomic>
-#include <cstdint>
-#include <memory>
+#include <string>
 
+#include "cmd/service/log.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/shutdown_report.hpp"
 #include "lifecycle/stop_channel.hpp"
@@ -14,12 +13,19 @@
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
 
-/// Where the server and the tracker, which know nothing of each other, are shown side by side: what the
-/// debug port says, and what the shutdown report does.
-server::debug_sources inspection(server::http_server& app, const tracker::event_tracker& events,
-                                 lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log,
-                                 const configs::loaded& settings,
-                                 std::shared_ptr<const std::atomic<std::uint64_t>> dropped_log_lines);
+/// What main has made, as the debug port looks at it. Everything must outlive the debug server.
+struct inspected {
+    server::http_server& app;
+    const tracker::event_tracker& events;
+    lifecycle::stop_channel& stop;
+    lifecycle::workers& workers;
+    const process_log& log;
+    const configs::loaded& settings;
+    std::string previous_exit;  ///< see run_marker
+};
+
+/// Where the server and the tracker, which know nothing of each other, are shown side by side.
+server::debug_sources inspection(const inspected& parts);
 
 /// The columns of the report that only the parts know. Safe while they still run.
 void fill_in(lifecycle::shutdown_report& report, const server::http_server& app, const tracker::event_tracker& events);

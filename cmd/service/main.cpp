@@ -14,6 +14,7 @@
 #include "cmd/service/log.hpp"
 #include "cmd/service/probe.hpp"
 #include "cmd/service/routes.hpp"
+#include "cmd/service/run_marker.hpp"
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
@@ -36,19 +37,22 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     const auto sink = tracker::make_sink(config.tracker, logger);
     tracker::event_tracker events(config.tracker, *sink, workers, logger, stop.deadline_of("tracker"));
     http_server app("app", config.app, app_routes(events, stop), http_server::at_stop::drain, stop, workers, logger);
-    http_server debug("debug", config.debug,
-                      server::debug_routes(inspection(app, events, stop, workers, logger, settings, log.dropped)),
-                      http_server::at_stop::close, stop, workers, logger);
+    run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
+    const auto debug_view = inspection({app, events, stop, workers, log, settings, marker.previous_kind()});
+    http_server debug("debug", config.debug, server::debug_routes(debug_view), http_server::at_stop::close, stop,
+                      workers, logger);
     stop.count_turns_with([&] { return app.turns(); });
 
     // Their run. The first to end, well or badly, ends the others, in the reverse order of this list.
     lifecycle::done_collector done(stop, signals, workers, logger);
-    done.start(
-        "debug", [&](std::stop_token token) { debug.run(token); }, lifecycle::last_share(config.shutdown));
-    done.start(
-        "tracker", [&](std::stop_token token) { events.run(token); }, config.shutdown.flush);
-    done.start("app", [&](std::stop_token token) { app.run(token, [&] { stop.ready(); }); });
+    const auto run_debug = [&](std::stop_token token) { debug.run(token); };    // answers to the very end
+    const auto run_events = [&](std::stop_token token) { events.run(token); };  // outlives the last request
+    const auto run_app = [&](std::stop_token token) { app.run(token, [&] { stop.ready(); }); };
+    done.start("debug", run_debug, lifecycle::last_share(config.shutdown));
+    done.start("tracker", run_events, config.shutdown.flush);
+    done.start("app", run_app);  // drains, then is cut off
 
+    if (!marker.previous_story().empty()) logger.warn(marker.previous_story());
     return done.wait({
         // main's thread: a part ended | signal | second signal | deadline
         .ready = [&] { announce_ready(config, app.address(), debug.address(), logger); },
@@ -56,6 +60,8 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
         .reload = [&] { reload(settings, line, *sink, logger); },
         .stacks = [&] { log_stacks(workers, logger); },
         .where = stack_line,
+        .progress = [&](const auto& status) { marker.phase(status, events.account()); },
+        .ended = [&](const auto& report) { marker.ended(report); },
     });
 }
 

@@ -387,7 +387,7 @@ TEST(DoneCollector, NeverWaitsForAPartThatIgnoresItsStop) {
     auto options = process::brisk();
     options.budget = 300ms;
     const auto [code, report] = process_that_leaves(options, [](process& process) {
-        process.done.start("tracker", until_asked);
+        process.done.start("tracker", until_asked, 100ms);
         process.done.start("app", [](const std::stop_token&) { fakes::hang(); });
         process.send(SIGTERM);
         process.done.wait({.where = [](pid_t) { return std::string("fakes::hang"); }});

@@ -209,12 +209,11 @@ private:
 
     /// How long the lame duck has lived, counted from the first step in it, without any cap on gaps.
     void lame_duck(stop_phase after) {
-        if (last_step_) {
-            lived_ += now_ - *last_step_;
-            if (turns_ != turns_at_step_) turned_ += now_ - *last_step_;
-        }
+        const auto gap = now_ - last_step_.value_or(now_);
+        lived_ += gap;
+        if (turns_ != turns_at_step_) turned_ += gap;
+        if (!last_step_ || gap > 0ms) turns_at_step_ = turns_;  // a turn in no time is one of the next gap
         last_step_ = now_;
-        turns_at_step_ = turns_;
         if (after == stop_phase::lame_duck) return;
         auto reserved = options_.idle_grace;
         for (const auto share : reserved_) reserved += share;

@@ -50,7 +50,7 @@ TEST(HttpServerDeadline, AClientMayShortenItButNotLengthenIt) {
     const running app(router().get("/", waits_at(held)), options);
     auto client = app.connect();
     const auto began = clock::now();
-    EXPECT_EQ(client.exchange(get("/", "X-Request-Timeout: 1ms\r\n"))->status, 504);
+    EXPECT_EQ(ask_on(client, get("/", "X-Request-Timeout: 1ms\r\n")).status, 504);
     EXPECT_LT(clock::now() - began, 190ms);
     EXPECT_EQ(app.ask(get("/", "X-Request-Timeout: 1m\r\n")).status, 504);
     EXPECT_GE(clock::now() - began, 200ms);
@@ -72,7 +72,7 @@ TEST(HttpServerClientGone, AFinWhileAHandlerWaitsEndsItsContextAndWhatItReturnsI
     client.send(get("/"));
     ASSERT_TRUE(eventually([&] { return held.entered(); }));
     client.finish_sending();
-    EXPECT_EQ(client.receive()->body, "to the other half");
+    EXPECT_EQ(answer_of(client).body, "to the other half");
     EXPECT_EQ(held.seen(), cause::client_gone);
 }
 
@@ -104,11 +104,11 @@ TEST(HttpServerOverload, AboveTheLimitIs503AndProbesAreAnswered) {
     ASSERT_TRUE(refused);
     EXPECT_EQ(refused->status, 503);
     EXPECT_FALSE(refused->header("Retry-After").empty());
-    EXPECT_EQ(third.exchange(get("/livez"))->status, 200);
+    EXPECT_EQ(ask_on(third, get("/livez")).status, 200);
     held.open();
-    EXPECT_EQ(first.receive()->status, 200);
-    EXPECT_EQ(second.receive()->status, 200);
-    EXPECT_EQ(third.exchange(get("/slow"))->status, 200);
+    EXPECT_EQ(answer_of(first).status, 200);
+    EXPECT_EQ(answer_of(second).status, 200);
+    EXPECT_EQ(ask_on(third, get("/slow")).status, 200);
 }
 
 TEST(HttpServerOverload, AtTheLimitOfConnectionsTheOneIdleLongestMakesRoom) {
@@ -120,15 +120,15 @@ TEST(HttpServerOverload, AtTheLimitOfConnectionsTheOneIdleLongestMakesRoom) {
     busy.send(get("/slow"));
     ASSERT_TRUE(eventually([&] { return held.entered(); }));
     auto oldest = app.connect();
-    EXPECT_EQ(oldest.exchange(get("/"))->status, 200);
+    EXPECT_EQ(ask_on(oldest, get("/")).status, 200);
     auto younger = app.connect();
-    EXPECT_EQ(younger.exchange(get("/"))->status, 200);
+    EXPECT_EQ(ask_on(younger, get("/")).status, 200);
     auto next = app.connect();
-    EXPECT_EQ(next.exchange(get("/"))->status, 200);
+    EXPECT_EQ(ask_on(next, get("/")).status, 200);
     EXPECT_TRUE(oldest.closes_silently(5s));
-    EXPECT_EQ(younger.exchange(get("/"))->status, 200);
+    EXPECT_EQ(ask_on(younger, get("/")).status, 200);
     held.open();
-    EXPECT_EQ(busy.receive()->status, 200) << "busy ones are left alone";
+    EXPECT_EQ(answer_of(busy).status, 200) << "busy ones are left alone";
 }
 
 TEST(HttpServerOverload, WhenAllAreBusyANewConnectionWaits) {
@@ -143,8 +143,8 @@ TEST(HttpServerOverload, WhenAllAreBusyANewConnectionWaits) {
     waiting.send(get("/"));
     EXPECT_FALSE(waiting.closes_silently(50ms));
     held.open();
-    EXPECT_EQ(busy.receive()->status, 200);
-    EXPECT_EQ(waiting.receive()->status, 200);
+    EXPECT_EQ(answer_of(busy).status, 200);
+    EXPECT_EQ(answer_of(waiting).status, 200);
 }
 
 server::options impatient() {
@@ -173,8 +173,8 @@ TEST(HttpServerTimeout, AHeadOrABodyThatDoesNotBecomeWholeIs408) {
 TEST(HttpServerTimeout, ALaterHeadIs408Too) {
     const running app(router().get("/", says("hello")), impatient());
     auto client = app.connect();
-    EXPECT_EQ(client.exchange(get("/"))->status, 200);
-    EXPECT_EQ(client.exchange("GET / HT")->status, 408);
+    EXPECT_EQ(ask_on(client, get("/")).status, 200);
+    EXPECT_EQ(ask_on(client, "GET / HT").status, 408);
 }
 
 TEST(HttpServerTimeout, AByteNowAndThenDoesNotMoveTheDeadlineOfAHead) {
@@ -195,7 +195,7 @@ TEST(HttpServerTimeout, WhoHasSentNothingIsClosedWithoutAWord) {
     auto blank = app.connect();
     blank.send("\r\n");
     auto idle = app.connect();
-    EXPECT_EQ(idle.exchange(get("/"))->status, 200);
+    EXPECT_EQ(ask_on(idle, get("/")).status, 200);
     EXPECT_TRUE(fresh.closes_silently(10s));
     EXPECT_TRUE(blank.closes_silently(10s));
     EXPECT_TRUE(idle.closes_silently(10s));
@@ -231,7 +231,7 @@ TEST(HttpServerInspect, AWedgedLoopIsAnEntryAndNotAHang) {
     EXPECT_EQ(wedged[0].last_entered, "GET /wedge");
     EXPECT_GT(wedged[0].thread, 0);
     go_on.release();
-    EXPECT_EQ(client.receive()->body, "at last");
+    EXPECT_EQ(answer_of(client).body, "at last");
     EXPECT_TRUE(inspect(app.server())[0].answered);
 }
 
@@ -249,14 +249,14 @@ TEST(HttpServerInspect, ShowsRequestsWithAgeStateAndTheLineAtWhichTheyWait) {
     EXPECT_THAT(seen, testing::IsSupersetOf({"request GET /slow/{x} handling", "connection connection fresh",
                                              "listener listener waiting", "timer tick waiting"}));
     held.open();
-    EXPECT_EQ(client.receive()->status, 200);
+    EXPECT_EQ(answer_of(client).status, 200);
 }
 
 TEST(HttpServerStop, WhatHasBegunIsAnsweredWithConnectionCloseAndAccountedFor) {
     gate held;
     running app(router().get("/", says("hello")).get("/slow", waits_at(held)));
     auto busy = app.connect(), idle = app.connect(), half = app.connect();
-    EXPECT_EQ(idle.exchange(get("/"))->status, 200);
+    EXPECT_EQ(ask_on(idle, get("/")).status, 200);
     half.send("GET / HTTP/1.1\r\nHo");
     busy.send(get("/slow") + get("/"));
     ASSERT_TRUE(eventually([&] { return held.entered() && app.server().now().idle == 1; }));

@@ -66,7 +66,7 @@ TEST(HttpServerStream, IsSentWholeByLengthInChunksOrUpToTheClose) {
     ASSERT_TRUE(in_chunks);
     EXPECT_TRUE(in_chunks->chunked);
     EXPECT_EQ(in_chunks->body, std::string(3 * mebibyte + 1, 'x'));
-    EXPECT_EQ(client.exchange(get("/length"))->status, 200) << "the connection goes on";
+    EXPECT_EQ(ask_on(client, get("/length")).status, 200) << "the connection goes on";
 
     auto old = app.connect();
     old.send("GET /chunks HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -103,10 +103,10 @@ TEST(HttpServerStream, ToHeadAsksTheSourceForNothing) {
     counted source(10);
     const running app(router().get("/length", source.by_length()).get("/chunks", source.in_chunks()));
     auto client = app.connect();
-    EXPECT_EQ(client.exchange("HEAD /length HTTP/1.1\r\nHost: a\r\n\r\n", true)->header("Content-Length"), "10");
-    EXPECT_TRUE(client.exchange("HEAD /chunks HTTP/1.1\r\nHost: a\r\n\r\n", true)->chunked);
+    EXPECT_EQ(ask_on(client, "HEAD /length HTTP/1.1\r\nHost: a\r\n\r\n", true).header("Content-Length"), "10");
+    EXPECT_TRUE(ask_on(client, "HEAD /chunks HTTP/1.1\r\nHost: a\r\n\r\n", true).chunked);
     EXPECT_EQ(source.asked(), 0U);
-    EXPECT_EQ(client.exchange(get("/length"))->body, "xxxxxxxxxx");
+    EXPECT_EQ(ask_on(client, get("/length")).body, "xxxxxxxxxx");
 }
 
 TEST(HttpServerStream, OneThatFailsOrEndsEarlyIsCutVisibly) {
@@ -119,7 +119,10 @@ TEST(HttpServerStream, OneThatFailsOrEndsEarlyIsCutVisibly) {
         co_return response::stream(std::move(source));
     };
     const auto ends_early = [](lifecycle::context, const request&) -> reply {
-        auto source = [](std::span<char>) -> lifecycle::awaitable<std::size_t> { co_return 0; };
+        auto source = [first = true](std::span<char> into) mutable -> lifecycle::awaitable<std::size_t> {
+            into[0] = 'x';
+            co_return std::exchange(first, false) ? 1 : 0;
+        };
         co_return response::stream(std::move(source), 10);
     };
     running app(router().get("/fails", fails).get("/early", ends_early));
@@ -139,9 +142,9 @@ TEST(HttpServerStream, PipelinedRequestsAreAnsweredBehindAStream) {
     const running app(router().get("/big", source.in_chunks()).get("/", says("hello")));
     auto client = app.connect();
     client.send(get("/") + get("/big") + get("/"));
-    EXPECT_EQ(client.receive()->body, "hello");
-    EXPECT_EQ(client.receive()->body.size(), mebibyte);
-    EXPECT_EQ(client.receive()->body, "hello");
+    EXPECT_EQ(answer_of(client).body, "hello");
+    EXPECT_EQ(answer_of(client).body.size(), mebibyte);
+    EXPECT_EQ(answer_of(client).body, "hello");
 }
 
 }  // namespace

@@ -31,9 +31,9 @@ TEST(HttpServer, KeepsAConnectionForManyRequests) {
     const running app(router().get("/", says("hello")).post("/echo", echo()));
     auto client = app.connect();
     for (int nth = 0; nth < 50; ++nth) {
-        ASSERT_EQ(client.exchange(get("/"))->body, "hello");
+        ASSERT_EQ(ask_on(client, get("/")).body, "hello");
         const std::string body(static_cast<std::size_t>(nth) * 1'000, 'x');
-        ASSERT_EQ(client.exchange(support::request("POST", "/echo", {}, body))->body, body);
+        ASSERT_EQ(ask_on(client, support::request("POST", "/echo", {}, body)).body, body);
     }
     EXPECT_EQ(app.server().now().accepted, 1U);
     EXPECT_EQ(app.server().now().requests, 100U);
@@ -61,8 +61,8 @@ TEST(HttpServer, AnswersTheLastRequestOfAClientThatHasFinishedSending) {
     auto client = app.connect();
     client.send(get("/") + get("/"));
     client.finish_sending();
-    EXPECT_EQ(client.receive()->body, "hello");
-    EXPECT_EQ(client.receive()->body, "hello");
+    EXPECT_EQ(answer_of(client).body, "hello");
+    EXPECT_EQ(answer_of(client).body, "hello");
     EXPECT_TRUE(client.closes_silently(5s));
 }
 
@@ -73,21 +73,21 @@ TEST(HttpServer, AnswersPipelinedRequestsInTheirOrderHoweverSlowTheFirstIs) {
     client.send(get("/slow") + get("/fast") + support::request("POST", "/echo", {}, "body") + get("/none"));
     ASSERT_TRUE(eventually([&] { return held.entered(); }));
     held.open();
-    EXPECT_EQ(client.receive()->body, "slow");
-    EXPECT_EQ(client.receive()->body, "fast");
-    EXPECT_EQ(client.receive()->body, "body");
-    EXPECT_EQ(client.receive()->status, 404);
+    EXPECT_EQ(answer_of(client).body, "slow");
+    EXPECT_EQ(answer_of(client).body, "fast");
+    EXPECT_EQ(answer_of(client).body, "body");
+    EXPECT_EQ(answer_of(client).status, 404);
 }
 
 TEST(HttpServer, AnAnswerDoesNotWaitForTheHandlerOfTheRequestBehindIt) {
     gate held;
     const running app(router().get("/slow", waits_at(held, "slow")).get("/fast", says("fast")));
-    auto client = app.connect();
+    auto client = app.connect(0, 2s);
     client.send(get("/fast") + get("/slow"));
     ASSERT_TRUE(eventually([&] { return held.entered(); }));
-    EXPECT_EQ(client.receive()->body, "fast");
+    EXPECT_EQ(answer_of(client).body, "fast");
     held.open();
-    EXPECT_EQ(client.receive()->body, "slow");
+    EXPECT_EQ(answer_of(client).body, "slow");
 }
 
 TEST(HttpServer, AnswersThousandsOfPipelinedRequestsOnOneConnection) {
@@ -96,7 +96,7 @@ TEST(HttpServer, AnswersThousandsOfPipelinedRequestsOnOneConnection) {
     std::string bytes;
     for (int nth = 0; nth < 2'000; ++nth) bytes += get("/");
     client.send(bytes);
-    for (int nth = 0; nth < 2'000; ++nth) ASSERT_EQ(client.receive()->status, 200) << nth;
+    for (int nth = 0; nth < 2'000; ++nth) ASSERT_EQ(answer_of(client).status, 200) << nth;
 }
 
 TEST(HttpServer, AHandlerThatThrowsIs500AndTheConnectionGoesOn) {
@@ -115,7 +115,7 @@ TEST(HttpServer, AHandlerThatThrowsIs500AndTheConnectionGoesOn) {
         EXPECT_EQ(answer->status, 500);
         EXPECT_EQ(answer->body, "Internal Server Error\n");
     }
-    EXPECT_EQ(client.exchange(get("/"))->status, 200);
+    EXPECT_EQ(ask_on(client, get("/")).status, 200);
     app.stop();
     EXPECT_THAT(app.log(), HasSubstr("GET /throws failed: of no interest to a client"));
 }
@@ -124,13 +124,13 @@ TEST(HttpServer, ReadsABodyByLengthOrInChunksHoweverItComes) {
     const running app(router().post("/echo", echo()));
     auto client = app.connect();
     const std::string body(300'000, 'b');
-    EXPECT_EQ(client.exchange(support::request("POST", "/echo", {}, body))->body, body);
+    EXPECT_EQ(ask_on(client, support::request("POST", "/echo", {}, body)).body, body);
     std::string chunks;
     for (int nth = 0; nth < 3'000; ++nth) chunks += "64;x=y\r\n" + std::string(100, 'b') + "\r\n";
     const std::string head = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-    EXPECT_EQ(client.exchange(head + chunks + "0\r\nA: b\r\n\r\n")->body, body);
+    EXPECT_EQ(ask_on(client, head + chunks + "0\r\nA: b\r\n\r\n").body, body);
     for (const char byte : head + "3\r\nabc\r\n0\r\n\r\n") client.send({&byte, 1});
-    EXPECT_EQ(client.receive()->body, "abc");
+    EXPECT_EQ(answer_of(client).body, "abc");
 }
 
 TEST(HttpServer, SaysContinueOnlyWhenItWillReadTheBody) {
@@ -138,9 +138,9 @@ TEST(HttpServer, SaysContinueOnlyWhenItWillReadTheBody) {
     const std::string fields = "Expect: 100-continue\r\nContent-Length: 3\r\n";
     auto client = app.connect();
     client.send("POST /echo HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n");
-    ASSERT_EQ(client.receive()->status, 100);
-    EXPECT_EQ(client.exchange("abc")->body, "abc");
-    EXPECT_EQ(client.exchange("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")->body, "x");
+    ASSERT_EQ(answer_of(client).status, 100);
+    EXPECT_EQ(ask_on(client, "abc").body, "abc");
+    EXPECT_EQ(ask_on(client, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").body, "x");
 
     auto unknown = app.connect();
     const auto answer = unknown.exchange("POST /none HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n");
@@ -192,7 +192,7 @@ TEST(HttpServer, WhatIsNoRequestIsAnsweredAndClosedAfterTheAnswersBeforeIt) {
     const running app(router().get("/", says("hello")));
     auto client = app.connect();
     client.send(get("/") + "nonsense\r\n\r\n" + get("/"));
-    EXPECT_EQ(client.receive()->status, 200);
+    EXPECT_EQ(answer_of(client).status, 200);
     const auto answer = client.receive();
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->status, 400);
@@ -209,7 +209,7 @@ TEST(HttpServer, ServesManyConnectionsOnSeveralLoops) {
     for (int nth = 0; nth < 60; ++nth) clients.push_back(app.connect());
     for (int round = 0; round < 5; ++round) {
         for (auto& client : clients) client.send(get("/"));
-        for (auto& client : clients) ASSERT_EQ(client.receive()->status, 200);
+        for (auto& client : clients) ASSERT_EQ(answer_of(client).status, 200);
     }
     EXPECT_EQ(app.server().now().open, 60U);
     EXPECT_EQ(app.server().now().requests, 300U);
@@ -234,10 +234,10 @@ TEST(HttpServer, AnIdleConnectionThatHasGivenItsBufferBackIsServedAgain) {
     const running app(router().get("/", says("hello")));
     auto client = app.connect();
     for (int nth = 0; nth < 2; ++nth) {
-        ASSERT_EQ(client.exchange(get("/"))->status, 200);
+        ASSERT_EQ(ask_on(client, get("/")).status, 200);
         EXPECT_FALSE(client.closes_silently(1'500ms));  // longer than a connection keeps what it does not use
     }
-    EXPECT_EQ(client.exchange(get("/"))->status, 200);
+    EXPECT_EQ(ask_on(client, get("/")).status, 200);
 }
 
 TEST(HttpServer, RefusesAnAddressThatIsTakenWithOneLine) {

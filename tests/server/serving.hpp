@@ -39,6 +39,17 @@ inline server::options one_loop() {
     return options;
 }
 
+/// The next answer; status 0 when none came.
+inline support::response answer_of(support::client& client, bool to_head = false) {
+    auto answer = client.receive(to_head);
+    return answer ? std::move(*answer) : support::response();
+}
+
+inline support::response ask_on(support::client& client, std::string_view bytes, bool to_head = false) {
+    client.send(bytes);
+    return answer_of(client, to_head);
+}
+
 /// A server that runs on a thread of its own, from construction to `stop` or destruction, which drain it.
 /// What handlers use must outlive it.
 class running {
@@ -59,13 +70,13 @@ public:
     }
     ~running() { stop(); }
 
-    support::client connect(int receive_buffer = 0) const {
-        return support::client(support::endpoint(server_.address()), 20s, receive_buffer);
+    support::client connect(int receive_buffer = 0, support::milliseconds limit = 20s) const {
+        return support::client(support::endpoint(server_.address()), limit, receive_buffer);
     }
     /// The answer to one request on a connection of its own.
     support::response ask(std::string_view bytes, bool to_head = false) const {
-        auto answer = connect().exchange(bytes, to_head);
-        return answer ? *answer : support::response();
+        auto client = connect();
+        return ask_on(client, bytes, to_head);
     }
 
     /// Responses say close from now on, but nothing is drained yet.
@@ -111,7 +122,7 @@ public:
     lifecycle::awaitable<> wait(lifecycle::context context) {
         ++entered_;
         while (!open_ && !context.done()) {
-            auto waiting = lifecycle::sleep_until(context, clock::now() + 2ms);
+            auto waiting = lifecycle::sleep_until(context, clock::now() + 2ms);  // lint: a handler waits, not the test
             co_await std::move(waiting);
         }
         seen_ = context.why();

@@ -1,0 +1,93 @@
+#include "cmd/service/run_marker.hpp"
+
+#include <fcntl.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/json.hpp>
+#include <chrono>
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t size = 1024;  // always the same, padded with blanks: an overwrite leaves no rest of the last
+
+std::string now() {
+    return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                       fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
+}
+
+std::string text_of(const json::value& from, std::string_view key) {
+    const auto* const found = from.is_object() ? from.as_object().if_contains(key) : nullptr;
+    return found != nullptr && found->is_string() ? std::string(found->as_string()) : std::string();
+}
+
+std::int64_t number_of(const json::value& from, std::string_view key) {
+    const auto* const found = from.is_object() ? from.as_object().if_contains(key) : nullptr;
+    return found != nullptr && found->is_int64() ? found->as_int64() : 0;
+}
+
+}  // namespace
+
+run_marker::run_marker(const std::string& directory)
+    : descriptor_(::open((directory + "/last-run.json").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
+    if (descriptor_ >= 0) read_previous();
+}
+
+run_marker::~run_marker() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void run_marker::read_previous() {
+    std::array<char, size> bytes{};
+    const auto count = ::pread(descriptor_, bytes.data(), bytes.size(), 0);
+    if (count <= 0) return;
+    boost::system::error_code error;
+    const auto note = json::parse({bytes.data(), static_cast<std::size_t>(count)}, error);
+    const auto phase = error ? std::string("unknown") : text_of(note, "phase");
+    if (phase == "ended") {
+        const auto code = number_of(note, "exit_code");
+        previous_kind_ = code == 0 ? "clean" : fmt::format("exit_{}", code);
+        if (code != 0)
+            previous_story_ = fmt::format("previous run: ended with exit code {} at {}", code, text_of(note, "time"));
+        return;
+    }
+    previous_kind_ = "killed";
+    const auto unsettled = number_of(note, "accepted") - number_of(note, "delivered");
+    previous_story_ =
+        fmt::format("previous run: killed while {} (since {}, pid {}, {} events were then accepted and not delivered)",
+                    phase, text_of(note, "time"), number_of(note, "pid"), unsettled);
+}
+
+void run_marker::phase(const lifecycle::stop_channel::status& status, const tracker::account& events) noexcept try {
+    auto phase = std::string(lifecycle::to_string(status.phase));
+    if (status.phase == lifecycle::stop_phase::stopping && !status.phases.empty())
+        phase = "stopping " + status.phases.back().name;
+    write(json::serialize(json::object{{"phase", phase},
+                                       {"time", now()},
+                                       {"pid", ::getpid()},
+                                       {"accepted", events.accepted},
+                                       {"delivered", events.delivered}}));
+} catch (...) {  // a note is not worth a stop
+}
+
+void run_marker::ended(const lifecycle::shutdown_report& report) noexcept try {
+    write(json::serialize(json::object{{"phase", "ended"},
+                                       {"time", now()},
+                                       {"pid", ::getpid()},
+                                       {"exit_code", report.exit_code},
+                                       {"cause", report.cause}}));
+} catch (...) {  // a note is not worth a stop
+}
+
+void run_marker::write(const std::string& text) noexcept {
+    if (descriptor_ < 0 || text.size() >= size) return;
+    std::array<char, size> bytes;
+    bytes.fill(' ');
+    text.copy(bytes.data(), text.size());
+    bytes.back() = '\n';
+    [[maybe_unused]] const auto written = ::pwrite(descriptor_, bytes.data(), bytes.size(), 0);
+}

@@ -1,0 +1,132 @@
+#include "lifecycle/shutdown_report.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+#include "tests/lifecycle/fakes.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using lifecycle::report_file;
+using lifecycle::shutdown_report;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+shutdown_report full_report() {
+    shutdown_report report;
+    report.cause = "part:app";
+    report.exit_code = 3;
+    report.started = std::chrono::system_clock::time_point(1'700'000'000s + 42ms);
+    report.duration = 1'234ms;
+    report.phases = {{"lame_duck", 0ms, 1ms}, {"app", 19'900ms, 250ms}};
+    report.connections = {1, 2, 3, 4, 5};
+    report.requests = {6, 7, 8};
+    report.events.accepted = 9;
+    report.events.recovered = 10;
+    report.events.delivered = 11;
+    report.events.spooled = 12;
+    report.events.dropped = {{"deadline", 13}, {"overflow", 14}};
+    report.stragglers = {{"app-1", "loop", 99ms, "read \"here\""}};
+    report.workers_left = 15;
+    report.threads_left = 16;
+    return report;
+}
+
+TEST(ShutdownReport, IsOneJsonObjectWithTheFieldsOfTheContract) {
+    const auto text = full_report().to_json();
+    EXPECT_EQ(text.find('\n'), std::string::npos) << "one line";
+    EXPECT_EQ(boost::json::parse(text), boost::json::parse(R"({
+        "cause": "part:app", "exit_code": 3, "started": "2023-11-14T22:13:20.042Z", "duration_ms": 1234,
+        "phases": [{"name": "lame_duck", "budget_ms": 0, "used_ms": 1},
+                   {"name": "app", "budget_ms": 19900, "used_ms": 250}],
+        "connections": {"open_at_stop": 1, "accepted_after": 2, "closed_idle": 3, "finished": 4, "forced": 5},
+        "requests": {"in_flight_at_stop": 6, "finished": 7, "cut": 8},
+        "events": {"accepted": 9, "recovered": 10, "delivered": 11, "spooled": 12,
+                   "dropped": {"deadline": 13, "overflow": 14}},
+        "stragglers": [{"name": "app-1", "kind": "loop", "age_ms": 99, "where": "read \"here\""}],
+        "workers_left": 15, "threads_left": 16})"));
+}
+
+TEST(ShutdownReport, HasEmptyListsRatherThanNone) {
+    const auto report = boost::json::parse(shutdown_report().to_json()).as_object();
+    EXPECT_TRUE(report.at("phases").as_array().empty());
+    EXPECT_TRUE(report.at("stragglers").as_array().empty());
+    EXPECT_TRUE(report.at("events").at("dropped").as_object().empty());
+}
+
+TEST(ShutdownReport, SaysNullWhereThereIsNoProc) {
+    auto report = full_report();
+    report.threads_left.reset();
+    EXPECT_TRUE(boost::json::parse(report.to_json()).at("threads_left").is_null());
+}
+
+TEST(ReportFile, IsWrittenBesideAndRenamed) {
+    const fakes::folder folder;
+    const auto path = folder.file("report.json");
+    report_file file;
+    EXPECT_EQ(file.open(path), "");
+    ASSERT_EQ(folder.names().size(), 1U);
+    EXPECT_THAT(folder.names()[0], HasSubstr(".tmp")) << "nobody reads half a report";
+    EXPECT_EQ(file.write("{}"), "");
+    EXPECT_THAT(folder.names(), ElementsAre("report.json"));
+    EXPECT_EQ(fakes::content_of(path), "{}\n");
+}
+
+TEST(ReportFile, ReplacesTheReportOfAnEarlierRun) {
+    const fakes::folder folder;
+    const auto path = folder.file("report.json");
+    for (const char* text : {"{\"a longer one\":1}", "{}"}) {
+        report_file file;
+        EXPECT_EQ(file.open(path), "");
+        EXPECT_EQ(file.write(text), "");
+    }
+    EXPECT_EQ(fakes::content_of(path), "{}\n");
+}
+
+TEST(ReportFile, TakesTheTemporaryFileAwayWhenNothingIsWritten) {
+    const fakes::folder folder;
+    {
+        report_file file;
+        EXPECT_EQ(file.open(folder.file("report.json")), "");
+        EXPECT_EQ(file.open(folder.file("report.json")), "") << "opening again is nothing new";
+    }
+    EXPECT_THAT(folder.names(), IsEmpty());
+}
+
+TEST(ReportFile, IsNoFileWithAnEmptyPath) {
+    report_file file;
+    EXPECT_EQ(file.open(""), "");
+    EXPECT_EQ(file.write("{}"), "");
+}
+
+TEST(ReportFile, SaysWhyItCannotBeOpened) {
+    report_file file;
+    EXPECT_THAT(file.open("/dev/null/report.json"), HasSubstr("cannot open /dev/null/report.json"));
+    EXPECT_EQ(file.write("{}"), "") << "that was said already";
+}
+
+TEST(ReportFile, SaysWhyItCannotBeRenamed) {
+    const fakes::folder folder;
+    const auto path = folder.file("report.json");
+    report_file file;
+    ASSERT_EQ(file.open(path), "");
+    std::filesystem::create_directory(path);
+    EXPECT_THAT(file.write("{}"), HasSubstr("cannot rename to " + path));
+}
+
+TEST(ReportFile, SaysWhyItCannotBeWritten) {
+    if (::access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
+    const fakes::folder folder;
+    const auto path = folder.file("report.json");
+    // The temporary name is a promise to nobody, but a link there leads to a full disk.
+    std::filesystem::create_symlink("/dev/full", path + "." + std::to_string(::getpid()) + ".tmp");
+    report_file file;
+    ASSERT_EQ(file.open(path), "");
+    EXPECT_THAT(file.write("{}"), HasSubstr("cannot write"));
+}
+
+}  // namespace

@@ -1,0 +1,123 @@
+#include "lifecycle/signals.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <memory>
+#include <thread>
+
+#include "tests/lifecycle/fakes.hpp"
+
+namespace {
+
+using kind = lifecycle::signals::kind;
+
+bool readable(int descriptor) {
+    pollfd one{descriptor, POLLIN, 0};
+    return ::poll(&one, 1, 0) == 1;
+}
+
+TEST(Signals, ArriveAtTheDescriptorWithTheirNames) {
+    fakes::signals_without_terminal made;
+    auto& signals = made.signals;
+    EXPECT_FALSE(readable(signals.descriptor()));
+    EXPECT_EQ(signals.next().what, kind::none) << "it never blocks";
+    const struct {
+        int number;
+        kind what;
+        const char* name;
+    } table[] = {{SIGTERM, kind::stop, "SIGTERM"},
+                 {SIGINT, kind::stop, "SIGINT"},
+                 {SIGHUP, kind::reload, "SIGHUP"},
+                 {SIGQUIT, kind::stacks, "SIGQUIT"}};
+    for (const auto& row : table) {
+        ::kill(::getpid(), row.number);
+        EXPECT_TRUE(readable(signals.descriptor()));
+        const auto got = signals.next();
+        EXPECT_EQ(got.what, row.what) << row.name;
+        EXPECT_STREQ(got.name, row.name);
+        EXPECT_EQ(signals.next().what, kind::none);
+    }
+}
+
+TEST(Signals, WaitInTheKernelUntilSomeoneLooks) {
+    fakes::signals_without_terminal made;
+    ::kill(::getpid(), SIGTERM);
+    ::kill(::getpid(), SIGINT);
+    int stops = 0;
+    while (made.signals.next().what == kind::stop) ++stops;
+    EXPECT_EQ(stops, 2);
+}
+
+TEST(Signals, DoNotInterruptThreadsThatWereStartedLater) {
+    fakes::signals_without_terminal made;
+    std::jthread([] {
+        sigset_t mask;
+        ::pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+        for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) EXPECT_EQ(sigismember(&mask, number), 1);
+    }).join();
+}
+
+TEST(Signals, IgnoreABrokenPipe) {
+    fakes::signals_without_terminal made;
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    ::close(ends[0]);
+    EXPECT_EQ(::write(ends[1], "x", 1), -1) << "and the process lives";
+    EXPECT_EQ(errno, EPIPE);
+    ::close(ends[1]);
+}
+
+TEST(Signals, TakeAHangUpForAStopWhereStderrWasATerminal) {
+    const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (terminal < 0 || ::grantpt(terminal) != 0 || ::unlockpt(terminal) != 0) GTEST_SKIP() << "no pty here";
+    const int side = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (side < 0) GTEST_SKIP() << "no pty here";
+    std::unique_ptr<lifecycle::signals> signals;
+    {
+        const fakes::stderr_is there(side);
+        signals = std::make_unique<lifecycle::signals>();
+    }
+    ::kill(::getpid(), SIGHUP);
+    const auto got = signals->next();
+    EXPECT_EQ(got.what, kind::stop);
+    EXPECT_STREQ(got.name, "SIGTERM");
+    ::close(terminal);
+}
+
+TEST(Signals, EndTheProcessWithThreeWhenTheHardStopIsDue) {
+    EXPECT_EQ(fakes::exit_code_of([] {
+                  fakes::signals_without_terminal made;
+                  made.signals.arm_hard_stop(1'000'000);
+                  made.signals.arm_hard_stop(1);  // arming again moves it
+                  fakes::hang();
+                  return 99;
+              }),
+              3);
+}
+
+TEST(Signals, ForgetTheHardStopWhenItIsDisarmed) {
+    EXPECT_EQ(fakes::exit_code_of([] {
+                  fakes::signals_without_terminal made;
+                  made.signals.arm_hard_stop(20);
+                  made.signals.arm_hard_stop(0);
+                  ::poll(nullptr, 0, 60);
+                  return 99;
+              }),
+              99);
+}
+
+TEST(Signals, KeepTheHardStopArmedBehindTheirOwnEnd) {
+    EXPECT_EQ(fakes::exit_code_of([] {
+                  fakes::signals_without_terminal().signals.arm_hard_stop(50);
+                  fakes::hang();
+                  return 99;
+              }),
+              3);
+}
+
+}  // namespace
