@@ -15,11 +15,8 @@ RUN REVISION="$REVISION" cmake --preset release -D BUILD_TESTING=OFF \
     && strip --strip-debug build/release/service
 
 FROM debian:bookworm-slim
-# What the program links, and nothing else.
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends libboost-json1.81.0 libboost-url1.81.0 libspdlog1.10 libfmt9 \
-    && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --no-create-home --uid 10001 service \
+# The program links libc alone, so nothing is installed.
+RUN useradd --system --no-create-home --uid 10001 service \
     && install -d -o service -g service /srv/service /srv/service/var /srv/service/var/events
 COPY --from=build /src/build/release/service /usr/local/bin/service
 COPY --from=build /src/configs/service.toml /etc/service/service.toml

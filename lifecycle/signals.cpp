@@ -26,7 +26,7 @@ sigset_t watched() {
 signals::signals() : had_terminal_(::isatty(STDERR_FILENO) == 1) {
     const auto set = watched();
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
+    for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);  // both become errors of write(2)
     descriptor_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (descriptor_ < 0) throw std::system_error(errno, std::system_category(), "signalfd");
 
