@@ -16,16 +16,14 @@ using testing::Pair;
 using testing::SizeIs;
 using action = command::action;
 
-std::vector<std::pair<std::string, std::string>> values_of(const command& from)
-{
+std::vector<std::pair<std::string, std::string>> values_of(const command& from) {
     std::vector<std::pair<std::string, std::string>> all;
     all.reserve(from.flags.values.size());
     for (const auto& one : from.flags.values) all.emplace_back(one.place, one.text);
     return all;
 }
 
-TEST(CommandLine, RunsWhenNothingIsSaid)
-{
+TEST(CommandLine, RunsWhenNothingIsSaid) {
     const auto line = read_command_line({});
     EXPECT_EQ(line.what, action::run);
     EXPECT_EQ(line.file, std::nullopt);
@@ -33,8 +31,7 @@ TEST(CommandLine, RunsWhenNothingIsSaid)
     EXPECT_THAT(line.flags.faults, IsEmpty());
 }
 
-TEST(CommandLine, EverySettingIsAFlag)
-{
+TEST(CommandLine, EverySettingIsAFlag) {
     for (const auto& one : settings()) {
         const auto line = read_command_line({one.flag() + "=" + one.default_text()});
         EXPECT_THAT(values_of(line), ElementsAre(Pair(one.flag(), one.default_text())));
@@ -42,46 +39,39 @@ TEST(CommandLine, EverySettingIsAFlag)
     }
 }
 
-TEST(CommandLine, TakesAValueBehindEqualsOrAsTheNextArgument)
-{
+TEST(CommandLine, TakesAValueBehindEqualsOrAsTheNextArgument) {
     EXPECT_THAT(values_of(read_command_line({"--app.port=1", "--debug.port", "2"})),
                 ElementsAre(Pair("--app.port", "1"), Pair("--debug.port", "2")));
 }
 
-TEST(CommandLine, AnEmptyValueDoesNotTakeTheNextArgument)
-{
+TEST(CommandLine, AnEmptyValueDoesNotTakeTheNextArgument) {
     const auto line = read_command_line({"--ready_file=", "--app.port=1"});
     EXPECT_THAT(values_of(line), ElementsAre(Pair("--ready_file", ""), Pair("--app.port", "1")));
     EXPECT_THAT(line.flags.faults, IsEmpty());
 }
 
-TEST(CommandLine, ValuesAreTakenAsTheyStand)
-{
+TEST(CommandLine, ValuesAreTakenAsTheyStand) {
     for (const auto* text : {"[a,b]", "a,b", "a=b", "{x}", "%", "\"q\"", "-1", "a b", "~"})
         EXPECT_THAT(values_of(read_command_line({std::string("--ready_file=") + text})),
                     ElementsAre(Pair("--ready_file", text)));
 }
 
-TEST(CommandLine, AFlagGivenTwiceIsCheckedTwice)
-{
+TEST(CommandLine, AFlagGivenTwiceIsCheckedTwice) {
     EXPECT_THAT(values_of(read_command_line({"--app.port=1", "--app.port=2"})),
                 ElementsAre(Pair("--app.port", "1"), Pair("--app.port", "2")));
 }
 
-TEST(CommandLine, TheLaterFileWins)
-{
+TEST(CommandLine, TheLaterFileWins) {
     EXPECT_EQ(read_command_line({"--config", "a.toml", "--config=b.toml"}).file, "b.toml");
 }
 
-TEST(CommandLine, NamesEachAction)
-{
-    const std::vector<std::pair<std::vector<std::string>, action>> trials = {
-        {{"--help"}, action::help},
-        {{"-h"}, action::help},
-        {{"--version"}, action::version},
-        {{"--check-config"}, action::check},
-        {{"--probe", "livez"}, action::probe},
-        {{"--spool-dump=x"}, action::spool_dump}};
+TEST(CommandLine, NamesEachAction) {
+    const std::vector<std::pair<std::vector<std::string>, action>> trials = {{{"--help"}, action::help},
+                                                                             {{"-h"}, action::help},
+                                                                             {{"--version"}, action::version},
+                                                                             {{"--check-config"}, action::check},
+                                                                             {{"--probe", "livez"}, action::probe},
+                                                                             {{"--spool-dump=x"}, action::spool_dump}};
     for (const auto& [arguments, what] : trials) {
         const auto line = read_command_line(arguments);
         EXPECT_EQ(line.what, what) << arguments[0];
@@ -91,39 +81,32 @@ TEST(CommandLine, NamesEachAction)
     EXPECT_EQ(read_command_line({"--spool-dump", "var/events"}).argument, "var/events");
 }
 
-TEST(CommandLine, HelpAndVersionWinOverFaults)
-{
+TEST(CommandLine, HelpAndVersionWinOverFaults) {
     EXPECT_EQ(read_command_line({"--nonsense", "--help"}).what, action::help);
     EXPECT_EQ(read_command_line({"--version", "--check-config"}).what, action::version);
 }
 
-TEST(CommandLine, TwoActionsAreAFault)
-{
-    EXPECT_THAT(read_command_line({"--check-config", "--probe=livez"}).flags.faults,
-                ElementsAre(HasSubstr("--probe")));
+TEST(CommandLine, TwoActionsAreAFault) {
+    EXPECT_THAT(read_command_line({"--check-config", "--probe=livez"}).flags.faults, ElementsAre(HasSubstr("--probe")));
 }
 
-TEST(CommandLine, AProbeIsForLivezOrReadyz)
-{
+TEST(CommandLine, AProbeIsForLivezOrReadyz) {
     EXPECT_THAT(read_command_line({"--probe=healthz"}).flags.faults,
                 ElementsAre(AllOf(HasSubstr("--probe"), HasSubstr("livez or readyz"))));
 }
 
-TEST(CommandLine, EveryUnknownFlagIsAFaultThatNamesTheNearest)
-{
+TEST(CommandLine, EveryUnknownFlagIsAFaultThatNamesTheNearest) {
     EXPECT_THAT(read_command_line({"--app.prot=80", "--check-confg", "extra"}).flags.faults,
                 ElementsAre(AllOf(HasSubstr("--app.prot:"), HasSubstr("nearest is --app.port")),
                             AllOf(HasSubstr("--check-confg:"), HasSubstr("nearest is --check-config")),
                             HasSubstr("\"extra\"")));
 }
 
-TEST(CommandLine, NothingIsGuessedFromTheStartOfAName)
-{
+TEST(CommandLine, NothingIsGuessedFromTheStartOfAName) {
     EXPECT_THAT(read_command_line({"--app=1", "--conf=x"}).flags.faults, SizeIs(2));
 }
 
-TEST(CommandLine, AForgottenValueIsAFault)
-{
+TEST(CommandLine, AForgottenValueIsAFault) {
     const auto last = read_command_line({"--app.threads=1", "--app.port"});
     EXPECT_THAT(last.flags.faults, ElementsAre(HasSubstr("--app.port")));
     EXPECT_THAT(values_of(last), ElementsAre(Pair("--app.threads", "1")));
@@ -133,14 +116,12 @@ TEST(CommandLine, AForgottenValueIsAFault)
     EXPECT_FALSE(before_another.flags.values[0].readable);
 }
 
-TEST(CommandLine, FaultsAreOneLine)
-{
+TEST(CommandLine, FaultsAreOneLine) {
     const auto line = read_command_line({"--a\nb", "c\nd", "--probe=e\nf", "-\xFF"});
     EXPECT_THAT(line.flags.faults, AllOf(SizeIs(4), Each(Not(HasSubstr("\n")))));
 }
 
-TEST(CommandLine, HelpNamesEveryFlagWithItsDefaultAndWhatIsAllowed)
-{
+TEST(CommandLine, HelpNamesEveryFlagWithItsDefaultAndWhatIsAllowed) {
     const auto text = read_command_line({"--help"}).text;
     for (const auto& one : settings()) {
         EXPECT_THAT(text, HasSubstr(one.flag() + " "));

@@ -25,23 +25,20 @@ using testing::StartsWith;
 /// A folder of its own for each test, with settings files in it.
 class Load : public testing::Test {
 public:
-    Load()
-    {
+    Load() {
         auto pattern = testing::TempDir() + "configsXXXXXX";
         folder_ = ::mkdtemp(pattern.data());
     }
     ~Load() override { std::filesystem::remove_all(folder_); }
 
 protected:
-    std::string file(const std::string& text, const std::string& name = "test.toml") const
-    {
+    std::string file(const std::string& text, const std::string& name = "test.toml") const {
         const auto path = folder_ / name;
         std::ofstream(path) << text;
         return path;
     }
 
-    static loaded from(const std::vector<std::string>& arguments, const environment& variables = {})
-    {
+    static loaded from(const std::vector<std::string>& arguments, const environment& variables = {}) {
         return load(read_command_line(arguments), variables);
     }
 
@@ -50,8 +47,7 @@ protected:
     std::filesystem::path folder_;
 };
 
-TEST_F(Load, GivesTheBuiltInDefaultsWhenNothingIsSaid)
-{
+TEST_F(Load, GivesTheBuiltInDefaultsWhenNothingIsSaid) {
     const auto result = from({});
     EXPECT_THAT(result.faults, IsEmpty());
     EXPECT_THAT(result.warnings, IsEmpty());
@@ -63,8 +59,7 @@ TEST_F(Load, GivesTheBuiltInDefaultsWhenNothingIsSaid)
     EXPECT_THAT(result.origin, SizeIs(settings().size()));
 }
 
-TEST_F(Load, TheLaterPlaceWins)
-{
+TEST_F(Load, TheLaterPlaceWins) {
     const auto path = file("[app]\nport = 1\nthreads = 1\nmax_in_flight = 1\n");
     const auto result =
         from({"--config", path, "--app.port=3"}, {{"SERVICE_APP_PORT", "2"}, {"SERVICE_APP_THREADS", "2"}});
@@ -75,8 +70,7 @@ TEST_F(Load, TheLaterPlaceWins)
     EXPECT_EQ(result.values.app.max_connections, 10'000U);
 }
 
-TEST_F(Load, KeepsThePlaceOfEachValue)
-{
+TEST_F(Load, KeepsThePlaceOfEachValue) {
     const auto path = file("# a comment\n[app]\nport = 1\nthreads = 1\n\nmax_in_flight = 1\n");
     const auto result = from({"--config", path, "--app.port=3"}, {{"SERVICE_APP_THREADS", "2"}});
     EXPECT_EQ(result.origin.at("app.port"), "--app.port");
@@ -85,15 +79,13 @@ TEST_F(Load, KeepsThePlaceOfEachValue)
     EXPECT_EQ(result.origin.at("app.max_connections"), "built-in");
 }
 
-TEST_F(Load, AccessLogBelongsToTheAppServer)
-{
+TEST_F(Load, AccessLogBelongsToTheAppServer) {
     const auto result = from({"--log.access=true"});
     EXPECT_TRUE(result.values.app.access_log);
     EXPECT_FALSE(result.values.debug.access_log);
 }
 
-TEST_F(Load, EverySettingCanComeFromEveryPlace)
-{
+TEST_F(Load, EverySettingCanComeFromEveryPlace) {
     for (const auto& one : settings()) {
         const auto text = one.default_text();
         EXPECT_EQ(from({one.flag() + "=" + text}).origin.at(std::string(one.key)), one.flag());
@@ -104,8 +96,7 @@ TEST_F(Load, EverySettingCanComeFromEveryPlace)
     }
 }
 
-TEST_F(Load, TomlMayWriteValuesInTheirOwnTypes)
-{
+TEST_F(Load, TomlMayWriteValuesInTheirOwnTypes) {
     const auto result = from_toml(
         "ready_file = 'r.json'\n"
         "[app]\nport = 0x1F90\nthreads = '2'\nreuse_port = true\nidle_timeout = '5s'\nmax_body_bytes = 100\n"
@@ -123,29 +114,25 @@ TEST_F(Load, TomlMayWriteValuesInTheirOwnTypes)
     EXPECT_TRUE(result.values.log.access);
 }
 
-TEST_F(Load, ListsComeWithCommasFromVariableAndFlag)
-{
+TEST_F(Load, ListsComeWithCommasFromVariableAndFlag) {
     EXPECT_THAT(from({"--debug.allowed_hosts=a,b"}).values.debug.allowed_hosts, ElementsAre("a", "b"));
-    EXPECT_THAT(from({}, {{"SERVICE_DEBUG_ALLOWED_HOSTS", "a"}}).values.debug.allowed_hosts,
-                ElementsAre("a"));
+    EXPECT_THAT(from({}, {{"SERVICE_DEBUG_ALLOWED_HOSTS", "a"}}).values.debug.allowed_hosts, ElementsAre("a"));
 }
 
-TEST_F(Load, AWrongTypeInTheFileIsAFaultThatNamesIt)
-{
-    const std::vector<std::pair<std::string, std::string>> trials = {
-        {"app.port = 80.0", "a float"},
-        {"app.port = [80]", "an array"},
-        {"app.port = {}", "a table"},
-        {"[app.port]", "a table"},
-        {"app.port = 1979-05-27", "a date"},
-        {"app.port = true", "true"},
-        {"app.reuse_port = 1", "1"},
-        {"ready_file = 5", "an integer"},
-        {"log.level = true", "a boolean"},
-        {"app.idle_timeout = 5", "\"5\""},
-        {"app.idle_timeout = true", "a boolean"},
-        {"debug.allowed_hosts = [1]", "an array"},
-        {"app.port = -1", "\"-1\""}};
+TEST_F(Load, AWrongTypeInTheFileIsAFaultThatNamesIt) {
+    const std::vector<std::pair<std::string, std::string>> trials = {{"app.port = 80.0", "a float"},
+                                                                     {"app.port = [80]", "an array"},
+                                                                     {"app.port = {}", "a table"},
+                                                                     {"[app.port]", "a table"},
+                                                                     {"app.port = 1979-05-27", "a date"},
+                                                                     {"app.port = true", "true"},
+                                                                     {"app.reuse_port = 1", "1"},
+                                                                     {"ready_file = 5", "an integer"},
+                                                                     {"log.level = true", "a boolean"},
+                                                                     {"app.idle_timeout = 5", "\"5\""},
+                                                                     {"app.idle_timeout = true", "a boolean"},
+                                                                     {"debug.allowed_hosts = [1]", "an array"},
+                                                                     {"app.port = -1", "\"-1\""}};
     for (const auto& [text, shown] : trials) {
         const auto result = from_toml(text + "\n");
         EXPECT_THAT(result.faults,
@@ -154,107 +141,87 @@ TEST_F(Load, AWrongTypeInTheFileIsAFaultThatNamesIt)
     }
 }
 
-TEST_F(Load, AFaultNamesKeyPlaceAndWhatIsAllowed)
-{
+TEST_F(Load, AFaultNamesKeyPlaceAndWhatIsAllowed) {
     const auto path = file("[app]\nport = 99999\n");
-    EXPECT_THAT(
-        from({"--config", path}).faults,
-        ElementsAre("app.port = \"99999\" (" + path + ":2): allowed is a whole number from 0 to 65535"));
+    EXPECT_THAT(from({"--config", path}).faults,
+                ElementsAre("app.port = \"99999\" (" + path + ":2): allowed is a whole number from 0 to 65535"));
     EXPECT_THAT(from({}, {{"SERVICE_LOG_FORMAT", "xml"}}).faults,
                 ElementsAre("log.format = \"xml\" (SERVICE_LOG_FORMAT): allowed is one of text, json"));
-    EXPECT_THAT(
-        from({"--shutdown.flush=soon"}).faults,
-        ElementsAre("shutdown.flush = \"soon\" (--shutdown.flush): allowed is a duration from 0s to 24h"));
+    EXPECT_THAT(from({"--shutdown.flush=soon"}).faults,
+                ElementsAre("shutdown.flush = \"soon\" (--shutdown.flush): allowed is a duration from 0s to 24h"));
 }
 
-TEST_F(Load, AllFaultsAreCollectedInTheOrderOfTheirPlaces)
-{
+TEST_F(Load, AllFaultsAreCollectedInTheOrderOfTheirPlaces) {
     const auto path = file("[app]\nthreads = -1\nport = 'x'\nbogus = 1\n[nothing]\na = 1\n");
-    const auto result =
-        from({"--config", path, "--app.prot=1", "--log.level=loud"}, {{"SERVICE_APP_PORT", "y"}});
-    EXPECT_THAT(result.faults, ElementsAre(AllOf(HasSubstr("app.bogus"), HasSubstr(":4")),
-                                           AllOf(HasSubstr("nothing"), HasSubstr(":5")),
-                                           AllOf(HasSubstr("app.threads"), HasSubstr(":2")),
-                                           AllOf(HasSubstr("app.port"), HasSubstr(":3")),
-                                           AllOf(HasSubstr("app.port"), HasSubstr("SERVICE_APP_PORT")),
-                                           HasSubstr("--app.prot"),
-                                           AllOf(HasSubstr("log.level"), HasSubstr("--log.level"))));
+    const auto result = from({"--config", path, "--app.prot=1", "--log.level=loud"}, {{"SERVICE_APP_PORT", "y"}});
+    EXPECT_THAT(
+        result.faults,
+        ElementsAre(AllOf(HasSubstr("app.bogus"), HasSubstr(":4")), AllOf(HasSubstr("nothing"), HasSubstr(":5")),
+                    AllOf(HasSubstr("app.threads"), HasSubstr(":2")), AllOf(HasSubstr("app.port"), HasSubstr(":3")),
+                    AllOf(HasSubstr("app.port"), HasSubstr("SERVICE_APP_PORT")), HasSubstr("--app.prot"),
+                    AllOf(HasSubstr("log.level"), HasSubstr("--log.level"))));
     EXPECT_THAT(result.faults, Each(Not(HasSubstr("\n"))));
 }
 
-TEST_F(Load, AFaultThatALaterPlaceOverridesIsStillAFault)
-{
-    const auto result =
-        from({"--config", file("app.port = 'x'\n"), "--app.port=1"}, {{"SERVICE_APP_PORT", "y"}});
+TEST_F(Load, AFaultThatALaterPlaceOverridesIsStillAFault) {
+    const auto result = from({"--config", file("app.port = 'x'\n"), "--app.port=1"}, {{"SERVICE_APP_PORT", "y"}});
     EXPECT_THAT(result.faults, SizeIs(2));
     EXPECT_THAT(from({"--app.port=x", "--app.port=1"}).faults, SizeIs(1));
 }
 
-TEST_F(Load, AnUnknownKeyIsAFaultThatNamesTheNearest)
-{
-    EXPECT_THAT(from_toml("[app]\nprot = 1\n").faults,
-                ElementsAre(AllOf(StartsWith("app.prot ("), HasSubstr("test.toml:2)"),
-                                  HasSubstr("nearest is app.port"))));
+TEST_F(Load, AnUnknownKeyIsAFaultThatNamesTheNearest) {
+    EXPECT_THAT(
+        from_toml("[app]\nprot = 1\n").faults,
+        ElementsAre(AllOf(StartsWith("app.prot ("), HasSubstr("test.toml:2)"), HasSubstr("nearest is app.port"))));
     EXPECT_THAT(from_toml("[ap]\n").faults, SizeIs(1));
     EXPECT_THAT(from_toml("app = 1\n").faults, SizeIs(1));
-    EXPECT_THAT(from_toml("\"app.port\" = 1\n[app]\nport = 2\n").faults, SizeIs(1))
-        << "a key with a dot in it";
+    EXPECT_THAT(from_toml("\"app.port\" = 1\n[app]\nport = 2\n").faults, SizeIs(1)) << "a key with a dot in it";
     EXPECT_THAT(from_toml("[app]\n").faults, IsEmpty());
 }
 
-TEST_F(Load, AFileThatIsNotTomlIsAFaultWithItsLine)
-{
+TEST_F(Load, AFileThatIsNotTomlIsAFaultWithItsLine) {
     for (const auto* text : {"[app]\nport = \n", "[app]\nport 1\n", "[app]\nport = 08\n", "[app]\n\"x\n"})
         EXPECT_THAT(from_toml(text).faults,
                     ElementsAre(AllOf(HasSubstr("test.toml:2: not TOML"), Not(HasSubstr("\n")))))
             << text;
-    EXPECT_THAT(from_toml("app.port = 1\napp.port = 2\n").faults, ElementsAre(HasSubstr("test.toml:2")))
-        << "twice";
+    EXPECT_THAT(from_toml("app.port = 1\napp.port = 2\n").faults, ElementsAre(HasSubstr("test.toml:2"))) << "twice";
     EXPECT_THAT(from_toml("a = '\xFF'\n").faults, SizeIs(1));
 }
 
-TEST_F(Load, AFileThatCannotBeReadIsAFaultWithTheReason)
-{
+TEST_F(Load, AFileThatCannotBeReadIsAFaultWithTheReason) {
     const auto missing = (folder_ / "missing.toml").string();
     EXPECT_THAT(from({"--config", missing}).faults,
                 ElementsAre("--config " + missing + ": cannot be read: No such file or directory"));
     EXPECT_THAT(from({"--config", folder_.string()}).faults, ElementsAre(HasSubstr("Is a directory")));
     EXPECT_THAT(from({"--config="}).faults, SizeIs(1));
-    EXPECT_THAT(from({"--config", file(std::string(2'000'000, '#'))}).faults,
-                ElementsAre(HasSubstr("too large")));
+    EXPECT_THAT(from({"--config", file(std::string(2'000'000, '#'))}).faults, ElementsAre(HasSubstr("too large")));
     if (::geteuid() == 0) return;  // root may read everything
     const auto closed = file("");
     std::filesystem::permissions(closed, std::filesystem::perms::none);
     EXPECT_THAT(from({"--config", closed}).faults, ElementsAre(HasSubstr("Permission denied")));
 }
 
-TEST_F(Load, FaultsOfOtherPlacesAreFoundBesideABrokenFile)
-{
+TEST_F(Load, FaultsOfOtherPlacesAreFoundBesideABrokenFile) {
     EXPECT_THAT(from({"--config", file("="), "--app.port=x"}).faults, SizeIs(2));
 }
 
-TEST_F(Load, AnUnknownVariableIsAWarningWithTheNearestKey)
-{
+TEST_F(Load, AnUnknownVariableIsAWarningWithTheNearestKey) {
     const auto result = from({}, {{"SERVICE_APP_PROT", "1"}, {"SERVICE_HOST", "10.0.0.1"}, {"PATH", "/bin"}});
     EXPECT_THAT(result.faults, IsEmpty());
-    EXPECT_THAT(result.warnings, ElementsAre(AllOf(HasSubstr("SERVICE_APP_PROT"), HasSubstr("app.port")),
-                                             HasSubstr("SERVICE_HOST")));
+    EXPECT_THAT(result.warnings,
+                ElementsAre(AllOf(HasSubstr("SERVICE_APP_PROT"), HasSubstr("app.port")), HasSubstr("SERVICE_HOST")));
 }
 
-TEST_F(Load, ABudgetThatItsPhasesDoNotFitIsAFault)
-{
-    EXPECT_THAT(
-        from({"--shutdown.budget=6099ms"}).faults,
-        ElementsAre(AllOf(HasSubstr("shutdown.budget = \"6099ms\" (--shutdown.budget)"),
-                          HasSubstr("shutdown.flush = \"5s\" (built-in)"), HasSubstr("at least 6100ms"))));
+TEST_F(Load, ABudgetThatItsPhasesDoNotFitIsAFault) {
+    EXPECT_THAT(from({"--shutdown.budget=6099ms"}).faults,
+                ElementsAre(AllOf(HasSubstr("shutdown.budget = \"6099ms\" (--shutdown.budget)"),
+                                  HasSubstr("shutdown.flush = \"5s\" (built-in)"), HasSubstr("at least 6100ms"))));
     EXPECT_THAT(from({"--shutdown.budget=6100ms"}).faults, IsEmpty());
     EXPECT_THAT(from({"--shutdown.lame_duck=20s"}).faults, SizeIs(1));
-    EXPECT_THAT(from({"--shutdown.budget=100ms", "--shutdown.idle_grace=0s", "--shutdown.flush=0s"}).faults,
-                IsEmpty());
+    EXPECT_THAT(from({"--shutdown.budget=100ms", "--shutdown.idle_grace=0s", "--shutdown.flush=0s"}).faults, IsEmpty());
 }
 
-TEST_F(Load, ABudgetFitsTheGracePeriodWhenThatIsKnown)
-{
+TEST_F(Load, ABudgetFitsTheGracePeriodWhenThatIsKnown) {
     const environment thirty = {{"TERMINATION_GRACE_SECONDS", "30"}};
     EXPECT_THAT(from({}, thirty).faults, IsEmpty());
     EXPECT_THAT(from({"--shutdown.budget=30s"}, thirty).faults, IsEmpty());
@@ -262,21 +229,17 @@ TEST_F(Load, ABudgetFitsTheGracePeriodWhenThatIsKnown)
                 ElementsAre(AllOf(HasSubstr("shutdown.budget"), HasSubstr("TERMINATION_GRACE_SECONDS"),
                                   HasSubstr("at most 30s"))));
     for (const auto* text : {"", "0", "soon", "30s", "99999999999"})
-        EXPECT_THAT(from({}, {{"TERMINATION_GRACE_SECONDS", text}}).faults,
-                    ElementsAre(HasSubstr("allowed is")))
+        EXPECT_THAT(from({}, {{"TERMINATION_GRACE_SECONDS", text}}).faults, ElementsAre(HasSubstr("allowed is")))
             << text;
 }
 
-TEST_F(Load, ATargetThatIsAskedForFitsTheHead)
-{
+TEST_F(Load, ATargetThatIsAskedForFitsTheHead) {
     EXPECT_THAT(from({"--app.max_target_bytes=17KiB"}).faults, ElementsAre(HasSubstr("at most 16KiB")));
     EXPECT_THAT(from({"--app.max_target_bytes=16KiB"}).faults, IsEmpty());
-    EXPECT_THAT(from({"--app.max_header_bytes=1KiB"}).faults, IsEmpty())
-        << "the head's limit alone is enough";
+    EXPECT_THAT(from({"--app.max_header_bytes=1KiB"}).faults, IsEmpty()) << "the head's limit alone is enough";
 }
 
-TEST_F(Load, TheTwoServersNeedDifferentPortsOnOverlappingAddresses)
-{
+TEST_F(Load, TheTwoServersNeedDifferentPortsOnOverlappingAddresses) {
     struct trial {
         const char* app;
         const char* debug;
@@ -307,19 +270,16 @@ TEST_F(Load, TheTwoServersNeedDifferentPortsOnOverlappingAddresses)
     }
 }
 
-TEST_F(Load, TheFirstRetryPauseIsNotLongerThanTheLongest)
-{
+TEST_F(Load, TheFirstRetryPauseIsNotLongerThanTheLongest) {
     EXPECT_THAT(from({"--tracker.retry_initial=6s"}).faults, ElementsAre(HasSubstr("tracker.retry_max")));
 }
 
-TEST_F(Load, WhatMustFitTogetherIsNotLookedAtWhereAValueIsWrong)
-{
+TEST_F(Load, WhatMustFitTogetherIsNotLookedAtWhereAValueIsWrong) {
     EXPECT_THAT(from({"--shutdown.budget=x", "--shutdown.flush=1h"}).faults, SizeIs(1));
     EXPECT_THAT(from({"--app.port=x", "--debug.port=8080"}).faults, SizeIs(1));
 }
 
-TEST_F(Load, TheSameCommandCanBeLoadedAgain)
-{
+TEST_F(Load, TheSameCommandCanBeLoadedAgain) {
     const auto path = file("[log]\nlevel = 'info'\n");
     const auto line = read_command_line({"--config", path, "--app.port=1"});
     const auto before = load(line, {});
@@ -335,8 +295,7 @@ TEST_F(Load, TheSameCommandCanBeLoadedAgain)
     EXPECT_TRUE(differences[1].reloadable);
 }
 
-TEST_F(Load, RowsShowEachEffectiveValueWithItsPlace)
-{
+TEST_F(Load, RowsShowEachEffectiveValueWithItsPlace) {
     const auto all = rows(from({"--app.port=1"}));
     ASSERT_THAT(all, SizeIs(settings().size()));
     EXPECT_EQ(all[2].key, "app.port");
@@ -345,8 +304,7 @@ TEST_F(Load, RowsShowEachEffectiveValueWithItsPlace)
     EXPECT_FALSE(all[2].secret);
 }
 
-TEST_F(Load, RowsAndTomlMaskASecret)
-{
+TEST_F(Load, RowsAndTomlMaskASecret) {
     auto table = settings();
     for (auto& one : table) one.secret = one.key == "ready_file";
     const auto result = from({"--ready_file=hunter2"});
@@ -355,29 +313,25 @@ TEST_F(Load, RowsAndTomlMaskASecret)
     EXPECT_THAT(to_toml(result, table), AllOf(HasSubstr("ready_file = \"***\""), Not(HasSubstr("hunter2"))));
 }
 
-TEST_F(Load, WhatCheckPrintsIsASettingsFileThatSaysTheSame)
-{
-    const auto first = from(
-        {"--app.port=1", "--debug.allowed_hosts=a,b", "--ready_file=a \"b\" \\ ü", "--app.idle_timeout=90s"},
-        {{"SERVICE_LOG_ACCESS", "true"}});
+TEST_F(Load, WhatCheckPrintsIsASettingsFileThatSaysTheSame) {
+    const auto first =
+        from({"--app.port=1", "--debug.allowed_hosts=a,b", "--ready_file=a \"b\" \\ ü", "--app.idle_timeout=90s"},
+             {{"SERVICE_LOG_ACCESS", "true"}});
     const auto text = to_toml(first);
-    EXPECT_THAT(text, AllOf(HasSubstr("app.port = 1  # --app.port\n"),
-                            HasSubstr("log.access = true  # SERVICE_LOG_ACCESS\n"),
-                            HasSubstr("app.threads = 0  # built-in\n")));
+    EXPECT_THAT(text,
+                AllOf(HasSubstr("app.port = 1  # --app.port\n"), HasSubstr("log.access = true  # SERVICE_LOG_ACCESS\n"),
+                      HasSubstr("app.threads = 0  # built-in\n")));
     const auto second = from_toml(text);
     EXPECT_THAT(second.faults, IsEmpty());
     EXPECT_THAT(changes(first.values, second.values), IsEmpty());
 }
 
-TEST_F(Load, WhatCheckPrintsIsTomlWhateverTheFileIsCalled)
-{
+TEST_F(Load, WhatCheckPrintsIsTomlWhateverTheFileIsCalled) {
     for (const auto* name : {"a\nb = 1.toml", "\xFF.toml", "\"#\".toml"})
-        EXPECT_NO_THROW(std::ignore = toml::parse(to_toml(from({"--config", file("app.port = 1\n", name)}))))
-            << name;
+        EXPECT_NO_THROW(std::ignore = toml::parse(to_toml(from({"--config", file("app.port = 1\n", name)})))) << name;
 }
 
-TEST_F(Load, TheEnvironmentIsCopied)
-{
+TEST_F(Load, TheEnvironmentIsCopied) {
     const char* const variables[] = {"A=1", "B=", "C", "D=x=y", nullptr};
     EXPECT_EQ(environment_of(variables), (environment{{"A", "1"}, {"B", ""}, {"D", "x=y"}}));
 }

@@ -14,8 +14,7 @@ using testing::IsEmpty;
 const std::string path = SOURCE_DIR "/configs/service.toml";
 
 /// What the table says, as the file has it: `[app]`, comment, key, empty line.
-std::string from_table()
-{
+std::string from_table() {
     std::string text;
     std::string section;
     for (const auto& one : settings()) {
@@ -31,8 +30,7 @@ std::string from_table()
     return text;
 }
 
-TEST(ServiceToml, SaysWhatTheTableSaysLineForLine)
-{
+TEST(ServiceToml, SaysWhatTheTableSaysLineForLine) {
     std::ifstream file(path);
     std::stringstream all;
     all << file.rdbuf();
@@ -42,8 +40,7 @@ TEST(ServiceToml, SaysWhatTheTableSaysLineForLine)
     EXPECT_EQ(text.substr(introduction + 2), from_table());
 }
 
-TEST(ServiceToml, NamesEverySettingWithItsDefault)
-{
+TEST(ServiceToml, NamesEverySettingWithItsDefault) {
     const auto result = load(read_command_line({"--config", path}), {});
     EXPECT_THAT(result.faults, IsEmpty());
     EXPECT_THAT(changes(result.values, config{}), IsEmpty());

@@ -15,15 +15,13 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsSupersetOf;
 
-std::vector<std::string> keys()
-{
+std::vector<std::string> keys() {
     std::vector<std::string> all;
     for (const auto& one : settings()) all.emplace_back(one.key);
     return all;
 }
 
-TEST(Settings, HaveEveryKeyOfTheContract)
-{
+TEST(Settings, HaveEveryKeyOfTheContract) {
     EXPECT_THAT(keys(), IsSupersetOf({"app.address",
                                       "app.port",
                                       "app.reuse_port",
@@ -56,8 +54,7 @@ TEST(Settings, HaveEveryKeyOfTheContract)
                                       "log.format"}));
 }
 
-TEST(Settings, HaveTheDefaultsOfTheContract)
-{
+TEST(Settings, HaveTheDefaultsOfTheContract) {
     const std::vector<std::pair<std::string, std::string>> expected = {{"app.address", "0.0.0.0"},
                                                                        {"app.port", "8080"},
                                                                        {"app.reuse_port", "false"},
@@ -91,8 +88,7 @@ TEST(Settings, HaveTheDefaultsOfTheContract)
     for (const auto& [key, text] : expected) EXPECT_EQ(find_setting(key)->default_text(), text) << key;
 }
 
-TEST(Settings, AreUniqueByKeyFlagAndVariable)
-{
+TEST(Settings, AreUniqueByKeyFlagAndVariable) {
     std::set<std::string> names;
     for (const auto& one : settings()) {
         EXPECT_TRUE(names.insert(std::string(one.key)).second) << one.key;
@@ -101,16 +97,14 @@ TEST(Settings, AreUniqueByKeyFlagAndVariable)
     }
 }
 
-TEST(Settings, NameTheirFlagAndVariable)
-{
+TEST(Settings, NameTheirFlagAndVariable) {
     const auto& port = *find_setting("app.port");
     EXPECT_EQ(port.flag(), "--app.port");
     EXPECT_EQ(port.variable(), "SERVICE_APP_PORT");
     EXPECT_EQ(find_setting("ready_file")->variable(), "SERVICE_READY_FILE");
 }
 
-TEST(Settings, AcceptTheirOwnDefaults)
-{
+TEST(Settings, AcceptTheirOwnDefaults) {
     for (const auto& one : settings()) {
         config values;
         EXPECT_TRUE(one.set(values, one.default_text())) << one.key;
@@ -118,8 +112,7 @@ TEST(Settings, AcceptTheirOwnDefaults)
     }
 }
 
-TEST(Settings, ReachAFieldOfTheirOwn)
-{
+TEST(Settings, ReachAFieldOfTheirOwn) {
     const std::vector<std::string> tries = {"true",  "1",      "2",      "300",  "7s",  "::1",
                                             "other", "stdout", "reject", "json", "warn"};
     for (const auto& one : settings()) {
@@ -135,8 +128,7 @@ TEST(Settings, ReachAFieldOfTheirOwn)
     }
 }
 
-TEST(Settings, LeaveTheValueAloneWhenTheTextIsNotAllowed)
-{
+TEST(Settings, LeaveTheValueAloneWhenTheTextIsNotAllowed) {
     config values;
     values.app.port = 1234;
     EXPECT_FALSE(find_setting("app.port")->set(values, "65536"));
@@ -149,8 +141,7 @@ struct trial {
     std::vector<const char*> bad;
 };
 
-TEST(Settings, CheckRangesAndChoices)
-{
+TEST(Settings, CheckRangesAndChoices) {
     const std::vector<trial> trials = {
         {"app.port", {"0", "65535"}, {"65536", "-1", "", "http", "80.5"}},
         {"app.address", {"::", "10.0.0.1"}, {"localhost", ""}},
@@ -177,8 +168,7 @@ TEST(Settings, CheckRangesAndChoices)
     }
 }
 
-TEST(Settings, SayWhatIsAllowed)
-{
+TEST(Settings, SayWhatIsAllowed) {
     EXPECT_EQ(find_setting("app.port")->allowed, "a whole number from 0 to 65535");
     EXPECT_EQ(find_setting("tracker.overflow")->allowed, "one of block, reject, drop_oldest");
     EXPECT_EQ(find_setting("tracker.batch_age")->allowed, "a duration from 0s to 1m");
@@ -189,8 +179,7 @@ TEST(Settings, SayWhatIsAllowed)
     }
 }
 
-TEST(Settings, ASecretIsNeverShown)
-{
+TEST(Settings, ASecretIsNeverShown) {
     auto secret = *find_setting("tracker.directory");
     secret.secret = true;
     config values;
@@ -201,8 +190,7 @@ TEST(Settings, ASecretIsNeverShown)
                 AllOf(HasSubstr("***"), Not(HasSubstr("hunter2"))));
 }
 
-TEST(Settings, ASecretThatIsNotSetIsSeenToBeEmpty)
-{
+TEST(Settings, ASecretThatIsNotSetIsSeenToBeEmpty) {
     auto secret = *find_setting("ready_file");
     secret.secret = true;
     EXPECT_EQ(secret.shown(config{}), "");

@@ -13,16 +13,14 @@ namespace {
 using testing::HasSubstr;
 
 std::string from(const std::string& method, const std::string& path, const std::string& host,
-                 const std::string& more = {})
-{
+                 const std::string& more = {}) {
     return method + ' ' + path + " HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 0\r\n" + more + "\r\n";
 }
 
-TEST(Debug, EveryRouteAnswers)
-{
+TEST(Debug, EveryRouteAnswers) {
     const service service;
-    for (const char* path : {"/livez", "/readyz", "/metrics", "/debug/", "/debug/vars", "/debug/tasks",
-                             "/debug/config", "/debug/build", "/debug/log", "/debug/shutdown"}) {
+    for (const char* path : {"/livez", "/readyz", "/metrics", "/debug/", "/debug/vars", "/debug/tasks", "/debug/config",
+                             "/debug/build", "/debug/log", "/debug/shutdown"}) {
         const auto answer = service.ask_debug(get(path));
         EXPECT_EQ(answer.status, 200) << path;
         EXPECT_FALSE(answer.body.empty()) << path;
@@ -32,16 +30,14 @@ TEST(Debug, EveryRouteAnswers)
     EXPECT_EQ(service.ask_debug(request("POST", "/metrics")).status, 405);
 }
 
-TEST(Debug, TheApplicationPortDoesNotHaveThem)
-{
+TEST(Debug, TheApplicationPortDoesNotHaveThem) {
     const service service;
     for (const char* path : {"/metrics", "/debug/", "/debug/shutdown", "/debug/config"})
         EXPECT_EQ(service.ask(get(path)).status, 404) << path;
     EXPECT_EQ(service.ask(request("POST", "/debug/shutdown")).status, 404);
 }
 
-TEST(Debug, MetricsAreInThePrometheusTextFormat)
-{
+TEST(Debug, MetricsAreInThePrometheusTextFormat) {
     const service service;
     for (int i = 0; i < 3; ++i) ASSERT_EQ(service.ask(get("/")).status, 200);
     const auto answer = service.ask_debug(get("/metrics"));
@@ -57,39 +53,34 @@ TEST(Debug, MetricsAreInThePrometheusTextFormat)
     }
 }
 
-TEST(Debug, VarsIsJson)
-{
+TEST(Debug, VarsIsJson) {
     const service service;
     EXPECT_TRUE(boost::json::parse(service.ask_debug(get("/debug/vars")).body).is_object());
 }
 
-TEST(Debug, TasksNamesARequestThatRuns)
-{
+TEST(Debug, TasksNamesARequestThatRuns) {
     const service service;
     auto connection = service.connect();
     connection.send(get("/slow?ms=60000"));
     EXPECT_TRUE(service.handles("/slow"));
 }
 
-TEST(Debug, ConfigShowsValueAndPlace)
-{
+TEST(Debug, ConfigShowsValueAndPlace) {
     const service service({"--app.max_in_flight=4321"});
     const auto body = service.ask_debug(get("/debug/config")).body;
     EXPECT_THAT(body, HasSubstr("4321"));
     EXPECT_THAT(body, HasSubstr("--app.max_in_flight"));
 }
 
-TEST(Debug, OnlyALocalHostMayChangeSomething)
-{
+TEST(Debug, OnlyALocalHostMayChangeSomething) {
     const service service({"--debug.allowed_hosts=ops.example"});
     const auto port = ":" + std::to_string(service.debug().port);
     // DELETE changes nothing while nobody stops: 409 is the answer to who may.
     for (const std::string& host :
-         {"127.0.0.1" + port, std::string("127.0.0.1"), std::string("[::1]"), "[::1]" + port,
-          std::string("localhost"), "localhost" + port, std::string("ops.example"), "ops.example" + port})
+         {"127.0.0.1" + port, std::string("127.0.0.1"), std::string("[::1]"), "[::1]" + port, std::string("localhost"),
+          "localhost" + port, std::string("ops.example"), "ops.example" + port})
         EXPECT_EQ(service.ask_debug(from("DELETE", "/debug/shutdown", host)).status, 409) << host;
-    for (const char* host :
-         {"evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example"}) {
+    for (const char* host : {"evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example"}) {
         EXPECT_EQ(service.ask_debug(from("DELETE", "/debug/shutdown", host)).status, 403) << host;
         EXPECT_EQ(service.ask_debug(from("POST", "/debug/shutdown", host)).status, 403) << host;
         EXPECT_EQ(service.ask_debug(from("POST", "/debug/log?level=debug", host)).status, 403) << host;
@@ -97,8 +88,7 @@ TEST(Debug, OnlyALocalHostMayChangeSomething)
     EXPECT_TRUE(service.readiness_is(200));
 }
 
-TEST(Debug, APageOfAnotherOriginMayChangeNothing)
-{
+TEST(Debug, APageOfAnotherOriginMayChangeNothing) {
     const service service;
     const auto host = service.debug().text();
     const auto origin = [&](const std::string& value) {
@@ -110,14 +100,12 @@ TEST(Debug, APageOfAnotherOriginMayChangeNothing)
     EXPECT_EQ(origin("null"), 403);
 }
 
-TEST(Debug, ShutdownTellsWhatAStopWouldWaitFor)
-{
+TEST(Debug, ShutdownTellsWhatAStopWouldWaitFor) {
     const service service;
     EXPECT_TRUE(boost::json::parse(service.ask_debug(get("/debug/shutdown")).body).is_object());
 }
 
-TEST(Debug, APostBeginsAStopOnce)
-{
+TEST(Debug, APostBeginsAStopOnce) {
     service service({"--shutdown.lame_duck=300ms"});
     for (int i = 0; i < 2; ++i) EXPECT_EQ(service.ask_debug(request("POST", "/debug/shutdown")).status, 202);
     EXPECT_TRUE(service.readiness_is(503));
@@ -127,8 +115,7 @@ TEST(Debug, APostBeginsAStopOnce)
     EXPECT_EQ(faults(report), "");
 }
 
-TEST(Debug, ADeleteLeavesTheLameDuckThatAPostBegan)
-{
+TEST(Debug, ADeleteLeavesTheLameDuckThatAPostBegan) {
     service service({"--shutdown.lame_duck=15s", "--shutdown.budget=60s"});
     EXPECT_EQ(service.ask_debug(request("DELETE", "/debug/shutdown")).status, 409);
     ASSERT_EQ(service.ask_debug(request("POST", "/debug/shutdown")).status, 202);
@@ -139,8 +126,7 @@ TEST(Debug, ADeleteLeavesTheLameDuckThatAPostBegan)
     EXPECT_FALSE(service.ask(get("/")).closes());
     EXPECT_EQ(service.ask_debug(request("DELETE", "/debug/shutdown")).status, 409);
     service.begin_stop(SIGTERM);
-    EXPECT_EQ(service.ask_debug(request("DELETE", "/debug/shutdown")).status, 409)
-        << "a signal is not withdrawn";
+    EXPECT_EQ(service.ask_debug(request("DELETE", "/debug/shutdown")).status, 409) << "a signal is not withdrawn";
 }
 
 }  // namespace

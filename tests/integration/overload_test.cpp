@@ -10,8 +10,7 @@
 namespace integration {
 namespace {
 
-TEST(Overload, AboveMaxInFlightIs503WithRetryAfterButLivezAnswers)
-{
+TEST(Overload, AboveMaxInFlightIs503WithRetryAfterButLivezAnswers) {
     const service service({"--app.max_in_flight=2"});
     std::vector<client> busy;
     for (int i = 0; i < 2; ++i) {
@@ -32,8 +31,7 @@ TEST(Overload, AboveMaxInFlightIs503WithRetryAfterButLivezAnswers)
     EXPECT_EQ(service.ask(get("/")).status, 200);
 }
 
-TEST(Overload, TheConnectionIdleLongestMakesRoom)
-{
+TEST(Overload, TheConnectionIdleLongestMakesRoom) {
     const service service({"--app.max_connections=2", "--app.threads=1"});
     auto oldest = service.connect();
     auto recent = service.connect();
@@ -46,8 +44,7 @@ TEST(Overload, TheConnectionIdleLongestMakesRoom)
     EXPECT_EQ(answer->status, 200);
 }
 
-TEST(Overload, ANewConnectionWaitsWhenAllAreBusy)
-{
+TEST(Overload, ANewConnectionWaitsWhenAllAreBusy) {
     const service service({"--app.max_connections=1", "--app.threads=1"});
     auto busy = service.connect();
     busy.send(get("/slow?ms=500"));
@@ -58,8 +55,7 @@ TEST(Overload, ANewConnectionWaitsWhenAllAreBusy)
     EXPECT_EQ(answer->status, 200);
 }
 
-TEST(Overload, ManyMoreClientsThanConnectionsAreAllServed)
-{
+TEST(Overload, ManyMoreClientsThanConnectionsAreAllServed) {
     service service({"--app.max_connections=8"});
     std::vector<client> clients;
     for (int i = 0; i < 64; ++i) clients.push_back(service.connect());

@@ -13,8 +13,7 @@ namespace {
 using testing::HasSubstr;
 using testing::MatchesRegex;
 
-TEST(Routes, RootGreetsInPlainText)
-{
+TEST(Routes, RootGreetsInPlainText) {
     const service service;
     const auto answer = service.ask(get("/"));
     EXPECT_EQ(answer.status, 200);
@@ -24,8 +23,7 @@ TEST(Routes, RootGreetsInPlainText)
     EXPECT_FALSE(answer.closes());
 }
 
-TEST(Routes, LivezAndReadyzAnswerOnBothPorts)
-{
+TEST(Routes, LivezAndReadyzAnswerOnBothPorts) {
     const service service;
     for (const char* path : {"/livez", "/readyz"}) {
         EXPECT_EQ(service.ask(get(path)).status, 200) << path;
@@ -33,8 +31,7 @@ TEST(Routes, LivezAndReadyzAnswerOnBothPorts)
     }
 }
 
-TEST(Routes, HeadIsGetWithoutBody)
-{
+TEST(Routes, HeadIsGetWithoutBody) {
     const service service;
     auto connection = service.connect();
     const auto head = connection.exchange(request("HEAD", "/"), true);
@@ -51,8 +48,7 @@ TEST(Routes, HeadIsGetWithoutBody)
     EXPECT_EQ(next->body, "Hello, QCon!\n");
 }
 
-TEST(Routes, OptionsNamesTheMethods)
-{
+TEST(Routes, OptionsNamesTheMethods) {
     const service service;
     for (const auto& [path, method] : {std::pair{"/", "GET"},
                                        {"/slow", "GET"},
@@ -67,15 +63,13 @@ TEST(Routes, OptionsNamesTheMethods)
     }
 }
 
-TEST(Routes, AnUnknownPathIs404)
-{
+TEST(Routes, AnUnknownPathIs404) {
     const service service;
     for (const char* path : {"/nothing", "/slow/more", "/Big", "//", "/events/"})
         EXPECT_EQ(service.ask(get(path)).status, 404) << path;
 }
 
-TEST(Routes, AWrongMethodIs405WithAllow)
-{
+TEST(Routes, AWrongMethodIs405WithAllow) {
     const service service;
     for (const auto& [method, path] : {std::pair{"POST", "/"},
                                        {"DELETE", "/slow"},
@@ -91,18 +85,16 @@ TEST(Routes, AWrongMethodIs405WithAllow)
     }
 }
 
-TEST(Routes, AMissingNegativeOrNonNumericNumberIs400)
-{
+TEST(Routes, AMissingNegativeOrNonNumericNumberIs400) {
     const service service;
-    for (const char* path : {"/slow", "/slow?ms=", "/slow?ms=-1", "/slow?ms=soon", "/slow?ms=1.5",
-                             "/slow?ms=600001", "/slow?ms=99999999999999999999", "/big?bytes=-1",
-                             "/big?bytes=x", "/big?bytes=", "/big?bytes=1099511627777"}) {
+    for (const char* path : {"/slow", "/slow?ms=", "/slow?ms=-1", "/slow?ms=soon", "/slow?ms=1.5", "/slow?ms=600001",
+                             "/slow?ms=99999999999999999999", "/big?bytes=-1", "/big?bytes=x",
+                             "/big?bytes=", "/big?bytes=1099511627777"}) {
         EXPECT_EQ(service.ask(get(path)).status, 400) << path;
     }
 }
 
-TEST(Routes, SlowAnswersAfterTheTimeAndNotBefore)
-{
+TEST(Routes, SlowAnswersAfterTheTimeAndNotBefore) {
     const service service;
     const auto before = clock::now();
     EXPECT_EQ(service.ask(get("/slow?ms=200")).status, 200);
@@ -110,8 +102,7 @@ TEST(Routes, SlowAnswersAfterTheTimeAndNotBefore)
     EXPECT_EQ(service.ask(get("/slow?ms=0")).status, 200);
 }
 
-TEST(Routes, SlowHoldsNoThread)
-{
+TEST(Routes, SlowHoldsNoThread) {
     const service service({"--app.threads=1"});
     std::vector<client> connections;
     const auto before = clock::now();
@@ -127,12 +118,10 @@ TEST(Routes, SlowHoldsNoThread)
     EXPECT_LT(clock::now() - before, milliseconds(5'000));
 }
 
-TEST(Routes, BigStreamsExactlyTheBytesAskedFor)
-{
+TEST(Routes, BigStreamsExactlyTheBytesAskedFor) {
     const service service;
     auto connection = service.connect();
-    for (const std::size_t bytes :
-         {std::size_t{0}, std::size_t{1}, std::size_t{65'537}, std::size_t{20'000'000}}) {
+    for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{65'537}, std::size_t{20'000'000}}) {
         const auto answer = connection.exchange(get("/big?bytes=" + std::to_string(bytes)));
         ASSERT_TRUE(answer) << bytes;
         EXPECT_EQ(answer->status, 200);
@@ -141,8 +130,7 @@ TEST(Routes, BigStreamsExactlyTheBytesAskedFor)
     EXPECT_EQ(service.ask(get("/big")).body.size(), 8U * 1024 * 1024);
 }
 
-TEST(Routes, ATebibyteIsStreamedInBoundedMemory)
-{
+TEST(Routes, ATebibyteIsStreamedInBoundedMemory) {
     service service;
     auto connection = service.connect(64 * 1024);
     connection.send(get("/big?bytes=1099511627776"));
@@ -154,8 +142,7 @@ TEST(Routes, ATebibyteIsStreamedInBoundedMemory)
     EXPECT_EQ(service.ask(get("/")).status, 200);
 }
 
-TEST(Routes, EchoReturnsTheBody)
-{
+TEST(Routes, EchoReturnsTheBody) {
     const service service;
     auto connection = service.connect();
     for (const std::size_t size : {0U, 1U, 5U, 100'000U, 1'048'576U}) {
@@ -167,13 +154,11 @@ TEST(Routes, EchoReturnsTheBody)
     }
 }
 
-TEST(Routes, EchoReturnsAChunkedBodyThatComesInPieces)
-{
+TEST(Routes, EchoReturnsAChunkedBodyThatComesInPieces) {
     const service service;
     auto connection = service.connect();
     const std::string head = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
-    for (const char piece :
-         head + "5\r\nhello\r\n1;name=value\r\n \r\n5\r\nworld\r\n0\r\nTrailer: yes\r\n\r\n")
+    for (const char piece : head + "5\r\nhello\r\n1;name=value\r\n \r\n5\r\nworld\r\n0\r\nTrailer: yes\r\n\r\n")
         ASSERT_TRUE(connection.send({&piece, 1}));
     const auto answer = connection.receive();
     ASSERT_TRUE(answer);
@@ -183,8 +168,7 @@ TEST(Routes, EchoReturnsAChunkedBodyThatComesInPieces)
     ASSERT_TRUE(next) << "the connection is not usable after a chunked body";
 }
 
-TEST(Routes, ExpectContinueIsAnsweredBeforeTheBody)
-{
+TEST(Routes, ExpectContinueIsAnsweredBeforeTheBody) {
     const service service;
     auto connection = service.connect();
     connection.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
@@ -196,15 +180,13 @@ TEST(Routes, ExpectContinueIsAnsweredBeforeTheBody)
     EXPECT_EQ(answer->body, "body");
 }
 
-TEST(Routes, UpgradeIsIgnored)
-{
+TEST(Routes, UpgradeIsIgnored) {
     const service service;
     const auto answer = service.ask(get("/", "Connection: upgrade\r\nUpgrade: websocket\r\n"));
     EXPECT_EQ(answer.status, 200);
 }
 
-TEST(Routes, PipelinedRequestsAreAnsweredInOrder)
-{
+TEST(Routes, PipelinedRequestsAreAnsweredInOrder) {
     const service service;
     auto connection = service.connect();
     std::string all = get("/slow?ms=100");
@@ -219,8 +201,7 @@ TEST(Routes, PipelinedRequestsAreAnsweredInOrder)
     }
 }
 
-TEST(Routes, ConnectionCloseOfTheClientIsObeyed)
-{
+TEST(Routes, ConnectionCloseOfTheClientIsObeyed) {
     const service service;
     auto connection = service.connect();
     const auto answer = connection.exchange(get("/", "Connection: close\r\n"));
@@ -229,8 +210,7 @@ TEST(Routes, ConnectionCloseOfTheClientIsObeyed)
     EXPECT_TRUE(connection.closes_silently(milliseconds(5'000)));
 }
 
-TEST(Routes, Http10IsAnsweredAndClosed)
-{
+TEST(Routes, Http10IsAnsweredAndClosed) {
     const service service;
     auto connection = service.connect();
     const auto answer = connection.exchange("GET / HTTP/1.0\r\n\r\n");
@@ -239,8 +219,7 @@ TEST(Routes, Http10IsAnsweredAndClosed)
     EXPECT_TRUE(connection.closes_silently(milliseconds(5'000)));
 }
 
-TEST(Routes, ADeadlineOfTheRequestIs504)
-{
+TEST(Routes, ADeadlineOfTheRequestIs504) {
     const service service({"--app.request_timeout=10s"});
     const auto before = clock::now();
     EXPECT_EQ(service.ask(get("/slow?ms=60000", "X-Request-Timeout: 100ms\r\n")).status, 504);
@@ -248,16 +227,14 @@ TEST(Routes, ADeadlineOfTheRequestIs504)
     EXPECT_EQ(service.ask(get("/slow?ms=10", "X-Request-Timeout: 5s\r\n")).status, 200);
 }
 
-TEST(Routes, XRequestTimeoutNeverLengthensADeadline)
-{
+TEST(Routes, XRequestTimeoutNeverLengthensADeadline) {
     const service service({"--app.request_timeout=200ms"});
     const auto before = clock::now();
     EXPECT_EQ(service.ask(get("/slow?ms=60000", "X-Request-Timeout: 30s\r\n")).status, 504);
     EXPECT_LT(clock::now() - before, milliseconds(3'000));
 }
 
-TEST(Routes, AClientThatGoesEndsItsHandler)
-{
+TEST(Routes, AClientThatGoesEndsItsHandler) {
     service service;
     auto half = service.connect();
     half.send(get("/slow?ms=60000"));
@@ -274,8 +251,7 @@ TEST(Routes, AClientThatGoesEndsItsHandler)
     EXPECT_LT(service.lasted(when), milliseconds(3'000));
 }
 
-TEST(Events, An201NamesTheEventAndTheSinkGetsIt)
-{
+TEST(Events, An201NamesTheEventAndTheSinkGetsIt) {
     service service;
     const auto made = service.ask(request("POST", "/events", {}, "something \"happened\"\n"));
     ASSERT_EQ(made.status, 201);
@@ -299,8 +275,7 @@ TEST(Events, An201NamesTheEventAndTheSinkGetsIt)
     EXPECT_EQ(number(report, "events", "delivered"), 2);
 }
 
-TEST(Events, TwinsAreAcceptedBoth)
-{
+TEST(Events, TwinsAreAcceptedBoth) {
     service service;
     for (int i = 0; i < 2; ++i)
         EXPECT_EQ(service.ask(request("POST", "/events", "Idempotency-Key: twin\r\n", "x")).status, 201);
@@ -309,18 +284,13 @@ TEST(Events, TwinsAreAcceptedBoth)
     EXPECT_EQ(number(service.report(), "events", "accepted"), 2);
 }
 
-TEST(Events, AWrongKeyOrBodyIs400)
-{
+TEST(Events, AWrongKeyOrBodyIs400) {
     const service service;
     for (const std::string& key :
          {std::string("with space"), std::string(129, 'k'), std::string("slash/"), std::string()})
-        EXPECT_EQ(service.ask(request("POST", "/events", "Idempotency-Key: " + key + "\r\n", "x")).status,
-                  400)
-            << key;
-    EXPECT_EQ(
-        service.ask(request("POST", "/events", "Idempotency-Key: " + std::string(128, 'k') + "\r\n", "x"))
-            .status,
-        201);
+        EXPECT_EQ(service.ask(request("POST", "/events", "Idempotency-Key: " + key + "\r\n", "x")).status, 400) << key;
+    EXPECT_EQ(service.ask(request("POST", "/events", "Idempotency-Key: " + std::string(128, 'k') + "\r\n", "x")).status,
+              201);
     EXPECT_EQ(service.ask(request("POST", "/events", {}, "\xff\xfe")).status, 400);
     EXPECT_EQ(service
                   .ask(request("POST", "/events", {},

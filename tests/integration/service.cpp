@@ -9,8 +9,7 @@
 namespace integration {
 namespace {
 
-std::vector<std::string> with_path(std::vector<std::string> environment)
-{
+std::vector<std::string> with_path(std::vector<std::string> environment) {
     environment.emplace_back("PATH=/usr/local/bin:/usr/bin:/bin");
     // For builds with a sanitizer: the first report ends the program, with a code of its own.
     for (const char* name : {"ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"})
@@ -21,8 +20,7 @@ std::vector<std::string> with_path(std::vector<std::string> environment)
 }  // namespace
 
 outcome run_to_end(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
-                   const std::vector<std::pair<std::string, std::string>>& files)
-{
+                   const std::vector<std::pair<std::string, std::string>>& files) {
     const support::temporary_directory root;
     const auto directory = root.path() / "work";
     std::filesystem::create_directory(directory);
@@ -38,8 +36,7 @@ outcome run_to_end(const std::vector<std::string>& arguments, const std::vector<
 
 service::service(std::vector<std::string> flags) : service(options{std::move(flags), {}}) {}
 
-service::service(options how) : directory_(root_.path() / "work")
-{
+service::service(options how) : directory_(root_.path() / "work") {
     std::filesystem::create_directory(directory_);
     // Given flags come later, so that a test may choose otherwise.
     std::vector<std::string> flags = {"--app.address=127.0.0.1", "--app.port=0", "--debug.port=0",
@@ -49,9 +46,8 @@ service::service(options how) : directory_(root_.path() / "work")
         std::erase_if(flags, [&](const auto& present) { return present.starts_with(key); });
         flags.push_back(std::move(flag));
     }
-    process_ = std::make_unique<support::process>(
-        support::process::options{SERVICE_BINARY, std::move(flags), with_path(std::move(how.environment)),
-                                  directory_, how.full_stderr});
+    process_ = std::make_unique<support::process>(support::process::options{
+        SERVICE_BINARY, std::move(flags), with_path(std::move(how.environment)), directory_, how.full_stderr});
     if (!how.wait_until_ready) return;
     std::string ready;
     eventually(
@@ -64,76 +60,59 @@ service::service(options how) : directory_(root_.path() / "work")
     const auto places = boost::json::parse(ready).as_object();
     app_ = std::make_unique<support::endpoint>(std::string(places.at("app").as_string()));
     debug_ = std::make_unique<support::endpoint>(std::string(places.at("debug").as_string()));
-    if (places.at("pid").to_number<pid_t>() != process_->pid())
-        throw std::runtime_error("wrong pid: " + ready);
+    if (places.at("pid").to_number<pid_t>() != process_->pid()) throw std::runtime_error("wrong pid: " + ready);
 }
 
-response service::ask(const std::string& request, bool to_head) const
-{
+response service::ask(const std::string& request, bool to_head) const {
     auto connection = connect();
     auto answer = connection.exchange(request, to_head);
     if (!answer) throw std::runtime_error("no answer to " + request.substr(0, request.find('\r')));
     return std::move(*answer);
 }
 
-response service::ask_debug(const std::string& request) const
-{
+response service::ask_debug(const std::string& request) const {
     client connection(debug());
     auto answer = connection.exchange(request);
-    if (!answer)
-        throw std::runtime_error("no answer of the debug port to " + request.substr(0, request.find('\r')));
+    if (!answer) throw std::runtime_error("no answer of the debug port to " + request.substr(0, request.find('\r')));
     return std::move(*answer);
 }
 
-bool service::readiness_is(int status) const
-{
-    return ask_debug(get("/readyz")).status == status;
-}
+bool service::readiness_is(int status) const { return ask_debug(get("/readyz")).status == status; }
 
-clock::time_point service::begin_stop(int signal) const
-{
+clock::time_point service::begin_stop(int signal) const {
     const auto when = process_->signal(signal);
     if (!eventually([&] { return readiness_is(503); })) throw std::runtime_error("the stop does not begin");
     return when;
 }
 
-bool service::handles(const std::string& path) const
-{
+bool service::handles(const std::string& path) const {
     return eventually([&] { return ask_debug(get("/debug/tasks")).body.find(path) != std::string::npos; });
 }
 
-int service::exit_code(milliseconds limit)
-{
+int service::exit_code(milliseconds limit) {
     const auto status = process_->wait(limit);
     return status ? status->code : -1;
 }
 
-milliseconds service::lasted(clock::time_point since)
-{
+milliseconds service::lasted(clock::time_point since) {
     const auto status = process_->wait(milliseconds(0));
     if (!status) return milliseconds::max();
     return std::chrono::duration_cast<milliseconds>(status->at - since);
 }
 
-boost::json::object service::report() const
-{
+boost::json::object service::report() const {
     const auto text = support::read_file(directory_ / "report.json");
     if (text.empty()) throw std::runtime_error("no shutdown report; the log says: " + process_->err());
     return boost::json::parse(text).as_object();
 }
 
-std::string service::events() const
-{
-    return support::read_file(directory_ / "var/events/events.jsonl");
-}
+std::string service::events() const { return support::read_file(directory_ / "var/events/events.jsonl"); }
 
-std::int64_t number(const boost::json::object& report, const char* section, const char* name)
-{
+std::int64_t number(const boost::json::object& report, const char* section, const char* name) {
     return report.at(section).as_object().at(name).to_number<std::int64_t>();
 }
 
-std::string faults(const boost::json::object& report)
-{
+std::string faults(const boost::json::object& report) {
     const auto connections = [&](const char* name) { return number(report, "connections", name); };
     const auto events = [&](const char* name) { return number(report, "events", name); };
     std::string found;

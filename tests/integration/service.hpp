@@ -27,8 +27,7 @@ struct outcome {
 };
 
 /// Runs the real binary with these arguments until it ends by itself; code -1 when it does not in time.
-outcome run_to_end(const std::vector<std::string>& arguments,
-                   const std::vector<std::string>& environment = {},
+outcome run_to_end(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {},
                    const std::vector<std::pair<std::string, std::string>>& files = {});
 
 /// The real binary in a directory of its own, on free ports.
@@ -49,10 +48,7 @@ public:
     support::process& process() { return *process_; }
     const std::filesystem::path& directory() const { return directory_; }
 
-    client connect(int receive_buffer = 0) const
-    {
-        return client(app(), milliseconds(20'000), receive_buffer);
-    }
+    client connect(int receive_buffer = 0) const { return client(app(), milliseconds(20'000), receive_buffer); }
     /// One request on a connection of its own; throws when there is no answer.
     response ask(const std::string& request, bool to_head = false) const;
     response ask_debug(const std::string& request) const;

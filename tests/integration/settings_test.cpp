@@ -15,55 +15,44 @@ using testing::HasSubstr;
 
 const std::vector<std::string> free_ports = {"--app.address=127.0.0.1", "--app.port=0", "--debug.port=0"};
 
-std::vector<std::string> with(std::vector<std::string> more)
-{
+std::vector<std::string> with(std::vector<std::string> more) {
     more.insert(more.end(), free_ports.begin(), free_ports.end());
     return more;
 }
 
-void expect_refusal(const outcome& result, const std::vector<std::string>& words)
-{
+void expect_refusal(const outcome& result, const std::vector<std::string>& words) {
     EXPECT_EQ(result.code, 1) << result.err;
     EXPECT_EQ(result.err_lines, 1U) << result.err;
     EXPECT_EQ(result.out, "");
     for (const auto& word : words) EXPECT_THAT(result.err, HasSubstr(word));
 }
 
-TEST(Settings, AWrongValueNamesKeyPlaceAndWhatIsAllowed)
-{
+TEST(Settings, AWrongValueNamesKeyPlaceAndWhatIsAllowed) {
     expect_refusal(run_to_end(with({"--app.max_in_flight=many"})),
                    {"app.max_in_flight", "--app.max_in_flight", "many"});
     expect_refusal(run_to_end(with({"--app.header_timeout=5"})), {"app.header_timeout", "5"});
-    expect_refusal(run_to_end(with({"--tracker.overflow=panic"})),
-                   {"tracker.overflow", "panic", "drop_oldest"});
+    expect_refusal(run_to_end(with({"--tracker.overflow=panic"})), {"tracker.overflow", "panic", "drop_oldest"});
     expect_refusal(run_to_end({"--app.port=70000", "--debug.port=0"}), {"app.port", "70000", "65535"});
-    expect_refusal(run_to_end(free_ports, {"SERVICE_LOG_LEVEL=loud"}),
-                   {"log.level", "SERVICE_LOG_LEVEL", "loud"});
+    expect_refusal(run_to_end(free_ports, {"SERVICE_LOG_LEVEL=loud"}), {"log.level", "SERVICE_LOG_LEVEL", "loud"});
     expect_refusal(run_to_end(with({"--config=a.toml"}), {}, {{"a.toml", "[log]\n\nformat = \"xml\"\n"}}),
                    {"log.format", "a.toml:3", "xml", "json"});
     expect_refusal(run_to_end({"--app.address=localhost", "--app.port=0", "--debug.port=0"}),
                    {"app.address", "localhost"});
 }
 
-TEST(Settings, AnUnknownKeyIsNamedWithItsLine)
-{
+TEST(Settings, AnUnknownKeyIsNamedWithItsLine) {
     expect_refusal(run_to_end(with({"--config=a.toml"}), {}, {{"a.toml", "[app]\nprot = 8080\n"}}),
                    {"app.prot", "a.toml:2"});
 }
 
-TEST(Settings, AnUnknownFlagIsNamed)
-{
-    expect_refusal(run_to_end(with({"--app.prot=8080"})), {"--app.prot"});
-}
+TEST(Settings, AnUnknownFlagIsNamed) { expect_refusal(run_to_end(with({"--app.prot=8080"})), {"--app.prot"}); }
 
-TEST(Settings, AFileThatCannotBeReadIsNamed)
-{
+TEST(Settings, AFileThatCannotBeReadIsNamed) {
     expect_refusal(run_to_end(with({"--config=missing.toml"})), {"missing.toml"});
     expect_refusal(run_to_end(with({"--config=a.toml"}), {}, {{"a.toml", "[app\n"}}), {"a.toml:1"});
 }
 
-TEST(Settings, EveryFaultHasALineOfItsOwn)
-{
+TEST(Settings, EveryFaultHasALineOfItsOwn) {
     const auto result = run_to_end(with({"--config=a.toml", "--log.level=loud"}), {"SERVICE_LOG_FORMAT=xml"},
                                    {{"a.toml", "[app]\nprot = 8080\n"}});
     EXPECT_EQ(result.code, 1);
@@ -71,13 +60,11 @@ TEST(Settings, EveryFaultHasALineOfItsOwn)
     EXPECT_THAT(result.err, AllOf(HasSubstr("app.prot"), HasSubstr("log.level"), HasSubstr("log.format")));
 }
 
-TEST(Settings, ABudgetThatDoesNotFitIsRefused)
-{
+TEST(Settings, ABudgetThatDoesNotFitIsRefused) {
     expect_refusal(run_to_end(with({"--shutdown.budget=2s"})), {"shutdown.budget"});
 }
 
-TEST(Settings, ABusyPortIsOneLine)
-{
+TEST(Settings, ABusyPortIsOneLine) {
     const service first;
     const auto app = std::to_string(first.app().port);
     const auto debug = std::to_string(first.debug().port);
@@ -89,15 +76,12 @@ TEST(Settings, ABusyPortIsOneLine)
     EXPECT_EQ(first.ask(get("/")).status, 200);
 }
 
-TEST(Settings, ADirectoryThatCannotBeWrittenIsOneLine)
-{
+TEST(Settings, ADirectoryThatCannotBeWrittenIsOneLine) {
     // Below a file, where root cannot write either.
-    expect_refusal(run_to_end(with({"--tracker.directory=file/events"}), {}, {{"file", "x"}}),
-                   {"file/events"});
+    expect_refusal(run_to_end(with({"--tracker.directory=file/events"}), {}, {{"file", "x"}}), {"file/events"});
 }
 
-TEST(Settings, TheLaterPlaceWins)
-{
+TEST(Settings, TheLaterPlaceWins) {
     const std::vector<std::pair<std::string, std::string>> file = {
         {"a.toml", "[app]\nmax_in_flight = 11\nmax_connections = 12\nmax_headers = 13\n"}};
     const auto result = run_to_end({"--config=a.toml", "--app.max_headers=33", "--check-config"},
@@ -105,23 +89,20 @@ TEST(Settings, TheLaterPlaceWins)
     EXPECT_EQ(result.code, 0) << result.err;
     const auto line = [&](const std::string& key) {
         const auto at = result.out.find(key);
-        return at == std::string::npos ? std::string()
-                                       : result.out.substr(at, result.out.find('\n', at) - at);
+        return at == std::string::npos ? std::string() : result.out.substr(at, result.out.find('\n', at) - at);
     };
     EXPECT_THAT(line("max_in_flight"), AllOf(HasSubstr("11"), HasSubstr("a.toml:2")));
     EXPECT_THAT(line("max_connections"), AllOf(HasSubstr("22"), HasSubstr("SERVICE_APP_MAX_CONNECTIONS")));
     EXPECT_THAT(line("max_headers"), AllOf(HasSubstr("33"), HasSubstr("--app.max_headers")));
 }
 
-TEST(Settings, AnUnknownVariableIsOnlyAWarningWithTheNearestKey)
-{
+TEST(Settings, AnUnknownVariableIsOnlyAWarningWithTheNearestKey) {
     const auto result = run_to_end({"--check-config"}, {"SERVICE_APP_PROT=1"});
     EXPECT_EQ(result.code, 0);
     EXPECT_THAT(result.err, AllOf(HasSubstr("SERVICE_APP_PROT"), HasSubstr("app.port")));
 }
 
-TEST(Settings, CheckConfigPrintsEveryKeyAndStartsNothing)
-{
+TEST(Settings, CheckConfigPrintsEveryKeyAndStartsNothing) {
     const auto result = run_to_end({"--check-config"});
     EXPECT_EQ(result.code, 0) << result.err;
     for (const char* key : {"reuse_port", "max_target_bytes", "allowed_hosts", "idle_grace", "ready_file",
@@ -130,23 +111,20 @@ TEST(Settings, CheckConfigPrintsEveryKeyAndStartsNothing)
     EXPECT_EQ(run_to_end({"--check-config", "--app.port=-1"}).code, 1);
 }
 
-TEST(Settings, WhatItPrintsIsAFileThatItReads)
-{
+TEST(Settings, WhatItPrintsIsAFileThatItReads) {
     const auto printed = run_to_end({"--check-config", "--app.port=1234"});
     const auto again = run_to_end({"--check-config", "--config=a.toml"}, {}, {{"a.toml", printed.out}});
     EXPECT_EQ(again.code, 0) << again.err;
     EXPECT_THAT(again.out, HasSubstr("1234"));
 }
 
-TEST(Settings, TheFileThatComesWithTheProgramIsValid)
-{
+TEST(Settings, TheFileThatComesWithTheProgramIsValid) {
     const auto result = run_to_end({"--check-config", "--config=" SOURCE_DIR "/configs/service.toml"});
     EXPECT_EQ(result.code, 0) << result.err;
     EXPECT_EQ(result.err, "");
 }
 
-TEST(Settings, VersionAndHelpGoToStdout)
-{
+TEST(Settings, VersionAndHelpGoToStdout) {
     const auto version = run_to_end({"--version"});
     EXPECT_EQ(version.code, 0);
     EXPECT_THAT(version.out, HasSubstr("0."));
@@ -156,8 +134,7 @@ TEST(Settings, VersionAndHelpGoToStdout)
     EXPECT_EQ(version.err + help.err, "");
 }
 
-TEST(Probe, SaysWhatTheDebugPortSays)
-{
+TEST(Probe, SaysWhatTheDebugPortSays) {
     service service({"--shutdown.lame_duck=20s", "--shutdown.budget=60s"});
     const auto port = "--debug.port=" + std::to_string(service.debug().port);
     EXPECT_EQ(run_to_end({"--probe", "livez", port}).code, 0);
@@ -167,8 +144,7 @@ TEST(Probe, SaysWhatTheDebugPortSays)
     EXPECT_EQ(run_to_end({"--probe", "readyz", port}).code, 1);
 }
 
-TEST(Probe, FailsWithinASecondWhereNobodyAnswers)
-{
+TEST(Probe, FailsWithinASecondWhereNobodyAnswers) {
     std::string port;
     {
         const service gone;

@@ -13,8 +13,7 @@ namespace integration {
 namespace {
 
 /// The ids in `events.jsonl`, each line a whole JSON object.
-std::multiset<std::string> delivered_ids(const service& service)
-{
+std::multiset<std::string> delivered_ids(const service& service) {
     std::multiset<std::string> ids;
     const auto lines = service.events();
     for (std::size_t at = 0; at < lines.size();) {
@@ -26,8 +25,7 @@ std::multiset<std::string> delivered_ids(const service& service)
     return ids;
 }
 
-std::string mixed_request(std::uint64_t number)
-{
+std::string mixed_request(std::uint64_t number) {
     switch (number % 8) {
         case 0: return request("POST", "/events", {}, fmt::format("event {}", number));
         case 1: return get("/slow?ms=5");
@@ -38,17 +36,15 @@ std::string mixed_request(std::uint64_t number)
     }
 }
 
-std::string describe(const support::load::counts& seen)
-{
+std::string describe(const support::load::counts& seen) {
     return fmt::format(
         "answered {}, errors {}, told to close {}, refused {}, unused {}, lost fresh {}, reused {}, "
         "truncated {}",
-        seen.answered, seen.errors, seen.told_to_close, seen.refused, seen.unused, seen.lost_fresh,
-        seen.lost_reused, seen.truncated);
+        seen.answered, seen.errors, seen.told_to_close, seen.refused, seen.unused, seen.lost_fresh, seen.lost_reused,
+        seen.truncated);
 }
 
-void stop_under_load(const std::vector<std::string>& flags)
-{
+void stop_under_load(const std::vector<std::string>& flags) {
     service service(flags);
     std::vector<std::string> accepted;
     support::load load(service.app(),
@@ -57,65 +53,53 @@ void stop_under_load(const std::vector<std::string>& flags)
                                 accepted.emplace_back(boost::json::parse(answer.body).at("id").as_string());
                             EXPECT_LT(answer.status, 400) << sent.substr(0, sent.find('\r'));
                         }});
-    ASSERT_TRUE(load.run([&] { return load.seen().answered >= 1'000; }, milliseconds(20'000)))
-        << describe(load.seen());
-    ASSERT_EQ(load.seen().refused + load.seen().lost() + load.seen().told_to_close, 0U)
-        << describe(load.seen());
+    ASSERT_TRUE(load.run([&] { return load.seen().answered >= 1'000; }, milliseconds(20'000))) << describe(load.seen());
+    ASSERT_EQ(load.seen().refused + load.seen().lost() + load.seen().told_to_close, 0U) << describe(load.seen());
 
     service.process().signal(SIGTERM);
-    EXPECT_TRUE(
-        load.run([&] { return load.alive() == 0 || service.process().ended(); }, milliseconds(15'000)));
+    EXPECT_TRUE(load.run([&] { return load.alive() == 0 || service.process().ended(); }, milliseconds(15'000)));
     EXPECT_TRUE(load.finish(milliseconds(5'000)));
     ASSERT_EQ(service.exit_code(), 0) << service.err();
     EXPECT_EQ(load.seen().lost(), 0U) << describe(load.seen());
     EXPECT_EQ(load.seen().errors, 0U) << describe(load.seen());
 
     const auto ids = delivered_ids(service);
-    for (const auto& id : accepted)
-        ASSERT_EQ(ids.count(id), 1U) << "event " << id << " was accepted and is not there";
+    for (const auto& id : accepted) ASSERT_EQ(ids.count(id), 1U) << "event " << id << " was accepted and is not there";
     const auto report = service.report();
     EXPECT_EQ(faults(report), "");
     EXPECT_EQ(number(report, "events", "accepted"), static_cast<std::int64_t>(accepted.size()));
     EXPECT_EQ(number(report, "requests", "cut"), 0);
 }
 
-TEST(StopUnderLoad, LosesNothingTwentyTimesInARow)
-{
+TEST(StopUnderLoad, LosesNothingTwentyTimesInARow) {
     for (int i = 0; i < 20 && !testing::Test::HasFailure(); ++i) {
         SCOPED_TRACE(fmt::format("stop {}", i));
         stop_under_load({});
     }
 }
 
-TEST(StopUnderLoad, LosesNothingWithALameDuck)
-{
-    for (int i = 0; i < 3 && !testing::Test::HasFailure(); ++i)
-        stop_under_load({"--shutdown.lame_duck=300ms"});
+TEST(StopUnderLoad, LosesNothingWithALameDuck) {
+    for (int i = 0; i < 3 && !testing::Test::HasFailure(); ++i) stop_under_load({"--shutdown.lame_duck=300ms"});
 }
 
-TEST(StopUnderLoad, LosesNothingOnOneLoop)
-{
+TEST(StopUnderLoad, LosesNothingOnOneLoop) {
     for (int i = 0; i < 3 && !testing::Test::HasFailure(); ++i) stop_under_load({"--app.threads=1"});
 }
 
-TEST(StopUnderLoad, DropsWhatThePolicyAsksForAndSaysSo)
-{
+TEST(StopUnderLoad, DropsWhatThePolicyAsksForAndSaysSo) {
     service service({"--tracker.overflow=drop_oldest", "--tracker.queue_capacity=16"});
     std::uint64_t accepted = 0;
-    support::load load(service.app(),
-                       {16, [](std::uint64_t) { return request("POST", "/events", {}, "x"); },
-                        [&](const auto&, const auto& answer) { accepted += answer.status == 201; }});
+    support::load load(service.app(), {16, [](std::uint64_t) { return request("POST", "/events", {}, "x"); },
+                                       [&](const auto&, const auto& answer) { accepted += answer.status == 201; }});
     ASSERT_TRUE(load.run([&] { return load.seen().answered >= 2'000; }, milliseconds(20'000)));
     service.process().signal(SIGTERM);
-    EXPECT_TRUE(
-        load.run([&] { return load.alive() == 0 || service.process().ended(); }, milliseconds(15'000)));
+    EXPECT_TRUE(load.run([&] { return load.alive() == 0 || service.process().ended(); }, milliseconds(15'000)));
     EXPECT_TRUE(load.finish(milliseconds(5'000)));
     EXPECT_EQ(service.exit_code(), 0) << service.err();
     const auto report = service.report();
     EXPECT_EQ(faults(report), "");
     EXPECT_EQ(number(report, "events", "accepted"), static_cast<std::int64_t>(accepted));
-    EXPECT_EQ(number(report, "events", "delivered"),
-              static_cast<std::int64_t>(delivered_ids(service).size()));
+    EXPECT_EQ(number(report, "events", "delivered"), static_cast<std::int64_t>(delivered_ids(service).size()));
 }
 
 }  // namespace

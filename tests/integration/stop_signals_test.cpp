@@ -12,8 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST(Signals, SighupReloadsAndDuringAStopIsIgnoredWithALine)
-{
+TEST(Signals, SighupReloadsAndDuringAStopIsIgnoredWithALine) {
     service service;
     service.process().signal(SIGHUP);
     EXPECT_EQ(service.ask(get("/")).status, 200);
@@ -30,8 +29,7 @@ TEST(Signals, SighupReloadsAndDuringAStopIsIgnoredWithALine)
     EXPECT_EQ(service.report().at("cause").as_string(), "SIGTERM");
 }
 
-TEST(Signals, SigquitWritesStacksAndGoesOn)
-{
+TEST(Signals, SigquitWritesStacksAndGoesOn) {
     service service;
     const auto before = service.err().size();
     service.process().signal(SIGQUIT);
@@ -41,15 +39,13 @@ TEST(Signals, SigquitWritesStacksAndGoesOn)
     EXPECT_EQ(service.exit_code(), 0);
 }
 
-TEST(Signals, SigpipeIsIgnored)
-{
+TEST(Signals, SigpipeIsIgnored) {
     service service;
     service.process().signal(SIGPIPE);
     EXPECT_EQ(service.ask(get("/")).status, 200);
 }
 
-TEST(Signals, ASigtermJustAfterTheStartEndsCleanly)
-{
+TEST(Signals, ASigtermJustAfterTheStartEndsCleanly) {
     // Before main nothing of ours can hold a signal back: one that comes while the dynamic linker
     // still works ends a process that has not begun anything. From main on it is exit code 0.
     int before_main = 0;
@@ -72,8 +68,7 @@ TEST(Signals, ASigtermJustAfterTheStartEndsCleanly)
     EXPECT_LE(before_main, 25) << "the program takes too long to reach main";
 }
 
-TEST(Signals, AFullStderrPipeStopsNeitherTheServiceNorItsStop)
-{
+TEST(Signals, AFullStderrPipeStopsNeitherTheServiceNorItsStop) {
     service service({{"--log.access=true"}, {}, true, true});
     auto connection = service.connect();
     for (int i = 0; i < 300; ++i) {
@@ -90,8 +85,7 @@ TEST(Signals, AFullStderrPipeStopsNeitherTheServiceNorItsStop)
     EXPECT_EQ(faults(service.report()), "");
 }
 
-TEST(Signals, AReportThatCannotBeWrittenDoesNotHoldTheExit)
-{
+TEST(Signals, AReportThatCannotBeWrittenDoesNotHoldTheExit) {
     service service({"--shutdown.report=missing/report.json"});
     service.process().signal(SIGTERM);
     EXPECT_EQ(service.exit_code(), 0);

@@ -13,8 +13,7 @@ namespace {
 using testing::HasSubstr;
 
 /// Exit code 0 and a report that balances.
-void expect_clean(service& service)
-{
+void expect_clean(service& service) {
     ASSERT_EQ(service.exit_code(), 0) << service.err();
     const auto report = service.report();
     EXPECT_EQ(faults(report), "");
@@ -24,8 +23,7 @@ void expect_clean(service& service)
     EXPECT_TRUE(report.at("stragglers").as_array().empty());
 }
 
-void expect_last_answer(client& connection, int status = 200)
-{
+void expect_last_answer(client& connection, int status = 200) {
     const auto answer = connection.receive();
     ASSERT_TRUE(answer) << "no answer; ended: " << static_cast<int>(connection.ended());
     EXPECT_EQ(answer->status, status);
@@ -33,8 +31,7 @@ void expect_last_answer(client& connection, int status = 200)
     EXPECT_TRUE(connection.closes_silently(milliseconds(5'000)));
 }
 
-TEST(Stop, AnIdleServiceEndsAtOnce)
-{
+TEST(Stop, AnIdleServiceEndsAtOnce) {
     service service;
     const auto when = service.process().signal(SIGTERM);
     expect_clean(service);
@@ -43,24 +40,21 @@ TEST(Stop, AnIdleServiceEndsAtOnce)
     EXPECT_EQ(report.at("cause").as_string(), "SIGTERM");
     EXPECT_THAT(std::string(report.at("started").as_string()), HasSubstr("T"));
     std::vector<std::string> phases;
-    for (const auto& phase : report.at("phases").as_array())
-        phases.emplace_back(phase.at("name").as_string());
+    for (const auto& phase : report.at("phases").as_array()) phases.emplace_back(phase.at("name").as_string());
     EXPECT_THAT(phases, testing::ElementsAre("lame_duck", "app", "tracker", "debug"));
     const auto log = service.err();
     const auto last = log.substr(log.rfind('\n', log.size() - 2) + 1);
     EXPECT_THAT(last, HasSubstr("\"threads_left\":0"));
 }
 
-TEST(Stop, SigintIsAStopToo)
-{
+TEST(Stop, SigintIsAStopToo) {
     service service;
     service.process().signal(SIGINT);
     expect_clean(service);
     EXPECT_EQ(service.report().at("cause").as_string(), "SIGINT");
 }
 
-TEST(Stop, ARequestInFlightIsAnswered)
-{
+TEST(Stop, ARequestInFlightIsAnswered) {
     service service;
     auto connection = service.connect();
     connection.send(get("/slow?ms=700"));
@@ -74,8 +68,7 @@ TEST(Stop, ARequestInFlightIsAnswered)
     EXPECT_EQ(number(report, "connections", "open_at_stop"), 1);
 }
 
-TEST(Stop, AHalfSentHeadOnAFreshConnectionIsServedWhenCompleted)
-{
+TEST(Stop, AHalfSentHeadOnAFreshConnectionIsServedWhenCompleted) {
     service service({"--shutdown.idle_grace=100ms"});
     auto connection = service.connect();
     connection.send("GET / HT");
@@ -87,8 +80,7 @@ TEST(Stop, AHalfSentHeadOnAFreshConnectionIsServedWhenCompleted)
     expect_clean(service);
 }
 
-TEST(Stop, AHalfSentHeadOnAReusedConnectionIsServedWhenCompleted)
-{
+TEST(Stop, AHalfSentHeadOnAReusedConnectionIsServedWhenCompleted) {
     service service({"--shutdown.idle_grace=100ms"});
     auto connection = service.connect();
     ASSERT_TRUE(connection.exchange(get("/")));
@@ -100,8 +92,7 @@ TEST(Stop, AHalfSentHeadOnAReusedConnectionIsServedWhenCompleted)
     expect_clean(service);
 }
 
-TEST(Stop, ANeverUsedConnectionHoldsItUpForTheIdleGraceAndNoLonger)
-{
+TEST(Stop, ANeverUsedConnectionHoldsItUpForTheIdleGraceAndNoLonger) {
     service service({"--shutdown.idle_grace=300ms"});
     auto connection = service.connect();
     const auto when = service.process().signal(SIGTERM);
@@ -110,8 +101,7 @@ TEST(Stop, ANeverUsedConnectionHoldsItUpForTheIdleGraceAndNoLonger)
     EXPECT_LT(service.lasted(when), milliseconds(1'500));
 }
 
-TEST(Stop, ANeverUsedConnectionMayStillAskWithinTheIdleGrace)
-{
+TEST(Stop, ANeverUsedConnectionMayStillAskWithinTheIdleGrace) {
     service service({"--shutdown.idle_grace=3s"});
     auto connection = service.connect();
     service.begin_stop(SIGTERM);
@@ -120,8 +110,7 @@ TEST(Stop, ANeverUsedConnectionMayStillAskWithinTheIdleGrace)
     expect_clean(service);
 }
 
-TEST(Stop, AnIdleConnectionUsedWithinTheIdleGraceIsServedAndClosed)
-{
+TEST(Stop, AnIdleConnectionUsedWithinTheIdleGraceIsServedAndClosed) {
     service service({"--shutdown.idle_grace=3s"});
     auto connection = service.connect();
     ASSERT_TRUE(connection.exchange(get("/")));
@@ -132,8 +121,7 @@ TEST(Stop, AnIdleConnectionUsedWithinTheIdleGraceIsServedAndClosed)
     EXPECT_LT(service.lasted(when), milliseconds(2'500)) << "nobody is left, it must not wait out the grace";
 }
 
-TEST(Stop, AnIdleConnectionIsClosedSilentlyAfterTheIdleGrace)
-{
+TEST(Stop, AnIdleConnectionIsClosedSilentlyAfterTheIdleGrace) {
     service service({"--shutdown.idle_grace=300ms"});
     auto connection = service.connect();
     ASSERT_TRUE(connection.exchange(get("/")));
@@ -148,12 +136,10 @@ TEST(Stop, AnIdleConnectionIsClosedSilentlyAfterTheIdleGrace)
     EXPECT_EQ(number(report, "connections", "forced"), 0);
 }
 
-TEST(Stop, PipelinedRequestsAreAllAnsweredAndOnlyTheLastCloses)
-{
+TEST(Stop, PipelinedRequestsAreAllAnsweredAndOnlyTheLastCloses) {
     service service;
     auto connection = service.connect();
-    connection.send(get("/slow?ms=500") + get("/") + request("POST", "/echo", {}, "body") + get("/livez") +
-                    get("/"));
+    connection.send(get("/slow?ms=500") + get("/") + request("POST", "/echo", {}, "body") + get("/livez") + get("/"));
     ASSERT_TRUE(service.handles("/slow"));
     service.process().signal(SIGTERM);
     for (int i = 0; i < 4; ++i) {
@@ -166,8 +152,7 @@ TEST(Stop, PipelinedRequestsAreAllAnsweredAndOnlyTheLastCloses)
     expect_clean(service);
 }
 
-TEST(Stop, ALargeResponseThatIsReadSlowlyIsWhole)
-{
+TEST(Stop, ALargeResponseThatIsReadSlowlyIsWhole) {
     service service;
     auto connection = service.connect(16 * 1024);
     connection.send(get("/big?bytes=16777216"));
@@ -184,8 +169,7 @@ TEST(Stop, ALargeResponseThatIsReadSlowlyIsWhole)
     expect_clean(service);
 }
 
-TEST(Stop, AnUploadUnderWayIsFinished)
-{
+TEST(Stop, AnUploadUnderWayIsFinished) {
     service service({"--shutdown.idle_grace=100ms"});
     auto connection = service.connect();
     const std::string body(300'000, 'u');
@@ -201,8 +185,7 @@ TEST(Stop, AnUploadUnderWayIsFinished)
     expect_clean(service);
 }
 
-TEST(Stop, ADebugConnectionDoesNotHoldTheExit)
-{
+TEST(Stop, ADebugConnectionDoesNotHoldTheExit) {
     service service;
     client idle(service.debug());
     client half(service.debug());
@@ -214,8 +197,7 @@ TEST(Stop, ADebugConnectionDoesNotHoldTheExit)
     EXPECT_EQ(number(service.report(), "connections", "open_at_stop"), 0);
 }
 
-TEST(Stop, LivezStays200AndTheDebugPortAnswersThroughTheDrain)
-{
+TEST(Stop, LivezStays200AndTheDebugPortAnswersThroughTheDrain) {
     service service;
     auto connection = service.connect();
     connection.send(get("/slow?ms=500"));
@@ -229,8 +211,7 @@ TEST(Stop, LivezStays200AndTheDebugPortAnswersThroughTheDrain)
     expect_clean(service);
 }
 
-TEST(LameDuck, ServesEverythingButReadinessAndSaysClose)
-{
+TEST(LameDuck, ServesEverythingButReadinessAndSaysClose) {
     service service({"--shutdown.lame_duck=800ms"});
     auto reused = service.connect();
     ASSERT_TRUE(reused.exchange(get("/")));
@@ -250,8 +231,7 @@ TEST(LameDuck, ServesEverythingButReadinessAndSaysClose)
     EXPECT_GE(number(service.report(), "connections", "accepted_after"), 4);
 }
 
-TEST(LameDuck, APostAndThenASigtermAreOneStop)
-{
+TEST(LameDuck, APostAndThenASigtermAreOneStop) {
     service service({"--shutdown.lame_duck=200ms"});
     auto connection = service.connect();
     connection.send(get("/slow?ms=900"));
@@ -263,8 +243,7 @@ TEST(LameDuck, APostAndThenASigtermAreOneStop)
     EXPECT_EQ(service.report().at("cause").as_string(), "debug");
 }
 
-TEST(Force, ASecondSignalAnswers503AndEndsWithinASecond)
-{
+TEST(Force, ASecondSignalAnswers503AndEndsWithinASecond) {
     service service;
     auto waiting = service.connect();
     waiting.send(get("/slow?ms=60000"));
@@ -285,8 +264,7 @@ TEST(Force, ASecondSignalAnswers503AndEndsWithinASecond)
     EXPECT_EQ(faults(report), "");
 }
 
-TEST(Force, AtTheEndOfTheBudgetNobodyIsLeftWithoutAnAnswer)
-{
+TEST(Force, AtTheEndOfTheBudgetNobodyIsLeftWithoutAnAnswer) {
     service service({"--shutdown.budget=2s", "--shutdown.idle_grace=100ms", "--shutdown.flush=500ms"});
     auto waiting = service.connect();
     waiting.send(get("/slow?ms=60000"));
@@ -305,8 +283,7 @@ TEST(Force, AtTheEndOfTheBudgetNobodyIsLeftWithoutAnAnswer)
     EXPECT_EQ(faults(service.report()), "");
 }
 
-TEST(Force, AResponseWhoseHeadIsOutIsCutVisiblyAndCounted)
-{
+TEST(Force, AResponseWhoseHeadIsOutIsCutVisiblyAndCounted) {
     service service({"--shutdown.budget=1500ms", "--shutdown.idle_grace=100ms", "--shutdown.flush=200ms"});
     auto connection = service.connect(4096);
     connection.send(get("/big?bytes=1099511627776"));

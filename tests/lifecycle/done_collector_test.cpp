@@ -120,7 +120,10 @@ TEST(DoneCollector, KeepsEveryErrorOfADoubleFailure) {
         process.stop.ready();
         throw std::runtime_error("one");
     });
-    process.done.start("app", [](const std::stop_token&) { throw std::runtime_error("two"); });
+    process.done.start("app", [&](const std::stop_token&) {
+        fakes::eventually([&] { return process.stop.has_been_ready(); });
+        throw std::runtime_error("two");
+    });
     EXPECT_EQ(process.done.wait({}), lifecycle::part_failed);
     EXPECT_TRUE(process.lines->has("tracker failed: one"));
     EXPECT_TRUE(process.lines->has("app failed: two"));
@@ -368,106 +371,6 @@ TEST(DoneCollector, SaysWhyThereIsNoReportFileAndStopsAllTheSame) {
     process.send(SIGTERM);
     EXPECT_EQ(process.done.wait({}), 0);
     EXPECT_TRUE(process.lines->has("shutdown.report: cannot open /dev/null/report.json"));
-}
-
-/// A process of its own with a report file; the report and the exit code.
-std::pair<int, boost::json::object> process_that_leaves(lifecycle::shutdown_options options,
-                                                        const std::function<int(process&)>& body) {
-    const fakes::folder folder;
-    options.report = folder.file("report.json");
-    const int code = fakes::exit_code_of([&] {
-        process process(options);
-        return body(process);
-    });
-    const auto text = fakes::content_of(options.report);
-    return {code, text.empty() ? boost::json::object() : boost::json::parse(text).as_object()};
-}
-
-TEST(DoneCollector, NeverWaitsForAPartThatIgnoresItsStop) {
-    auto options = process::brisk();
-    options.budget = 300ms;
-    const auto [code, report] = process_that_leaves(options, [](process& process) {
-        process.done.start("tracker", until_asked, 100ms);
-        process.done.start("app", [](const std::stop_token&) { fakes::hang(); });
-        process.send(SIGTERM);
-        process.done.wait({.where = [](pid_t) { return std::string("fakes::hang"); }});
-        return 99;  // not reached: it leaves by _Exit
-    });
-    EXPECT_EQ(code, lifecycle::forced);
-    ASSERT_FALSE(report.empty()) << "the report is written all the same";
-    EXPECT_EQ(report.at("exit_code"), 3);
-    ASSERT_EQ(report.at("stragglers").as_array().size(), 1U);
-    const auto& late = report.at("stragglers").as_array()[0].as_object();
-    EXPECT_EQ(late.at("name"), "app");
-    EXPECT_EQ(late.at("kind"), "part");
-    EXPECT_EQ(late.at("where"), "fakes::hang");
-    EXPECT_EQ(report.at("workers_left"), 1);
-    EXPECT_GE(report.at("duration_ms").to_number<int>(), 300);
-    EXPECT_LT(report.at("duration_ms").to_number<int>(), 450);
-}
-
-TEST(DoneCollector, AsksTheTrackerThoughTheAppOverranItsShare) {
-    auto options = process::brisk();
-    options.budget = 400ms;
-    const auto [code, report] = process_that_leaves(options, [](process& process) {
-        int asked[2] = {-1, -1};
-        if (::pipe(asked) != 0) return 98;
-        const auto tracker = [&](const std::stop_token& token) {
-            until_asked(token);
-            [[maybe_unused]] const auto written = ::write(asked[1], "x", 1);
-        };
-        process.done.start("tracker", tracker, 200ms);
-        process.done.start("app", [&](const std::stop_token&) { fakes::hang(asked[0]); });
-        process.send(SIGTERM);
-        return process.done.wait({});
-    });
-    EXPECT_EQ(code, 0) << "the app came home in the end, since the tracker had been asked";
-    ASSERT_FALSE(report.empty());
-    EXPECT_GE(report.at("duration_ms").to_number<int>(), 200);
-}
-
-TEST(DoneCollector, LeavesWithinASecondOfTheSecondSignalThoughAPartHangs) {
-    const auto begun = lifecycle::clock::now();
-    const auto [code, report] = process_that_leaves(process::brisk(), [](process& process) {
-        process.done.start("app", [](const std::stop_token&) { fakes::hang(); });
-        process.send(SIGTERM);
-        process.send(SIGINT);
-        process.done.wait({});
-        return 99;
-    });
-    EXPECT_EQ(code, lifecycle::forced);
-    ASSERT_FALSE(report.empty());
-    EXPECT_LT(report.at("duration_ms").to_number<int>(), 1'000);
-    EXPECT_LT(lifecycle::clock::now() - begun, 10s);
-}
-
-TEST(DoneCollector, IsEndedByTheKernelWhenMainsOwnThreadHangs) {
-    auto options = process::brisk();
-    options.budget = 200ms;
-    const auto [code, report] = process_that_leaves(options, [](process& process) {
-        process.done.start("app", until_asked);
-        process.send(SIGTERM);
-        process.done.wait({.account = [](shutdown_report&) { fakes::hang(); }});
-        return 99;
-    });
-    EXPECT_EQ(code, 3);
-    EXPECT_TRUE(report.empty());
-}
-
-TEST(DoneCollector, NamesAReloadThatHangsAndDoesNotWaitForIt) {
-    const auto [code, report] = process_that_leaves(process::brisk(), [](process& process) {
-        process.done.start("app", until_asked);
-        process.send(SIGHUP);
-        process.done.wait({.reload = [&process] {
-            process.send(SIGTERM);
-            fakes::hang();
-        }});
-        return 99;
-    });
-    EXPECT_EQ(code, lifecycle::forced);
-    ASSERT_FALSE(report.empty());
-    ASSERT_EQ(report.at("stragglers").as_array().size(), 1U);
-    EXPECT_EQ(report.at("stragglers").as_array()[0].at("name"), "reload");
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ private:
     milliseconds random_gap() {
         switch (upto(9)) {
             case 0: return milliseconds(0);
-            case 1: return milliseconds(upto(60'000));  // starved, or stopped by a debugger
+            case 1: return milliseconds(upto(one_in(5) ? 60'000 : 500));  // starved, or stopped by a debugger
             case 2: return milliseconds(upto(3'000));
             case 3:
             case 4:
@@ -116,7 +116,12 @@ private:
             case 6: sequence_.ready(); break;
             case 7:
             case 8:
-            case 9: end_a_part(); break;
+            case 9:
+            case 10:
+            case 11:
+            case 12:
+            case 13:
+            case 14: end_a_part(); break;
             default: break;
         }
         if (!was_stopping && sequence_.stopping()) began();

@@ -1,71 +1,20 @@
-#include "lifecycle/stop_sequence.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "lifecycle/stop_sequence.hpp"
+#include "tests/lifecycle/stopping.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
-using lifecycle::shutdown_options;
+using fakes::app, fakes::debug, fakes::tracker;
+using fakes::settings, fakes::stop, fakes::time_point;
 using lifecycle::stop_phase;
 using lifecycle::stop_sequence;
 using std::chrono::milliseconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using time_point = stop_sequence::time_point;
 using indices = std::vector<std::size_t>;
-
-constexpr std::size_t debug = 0, tracker = 1, app = 2;
-
-shutdown_options settings(milliseconds budget, milliseconds lame_duck = 0ms) {
-    shutdown_options options;
-    options.budget = budget;
-    options.lame_duck = lame_duck;
-    options.idle_grace = 1s;
-    return options;
-}
-
-/// A sequence with the three parts of the service, on a clock that the test moves.
-struct stop {
-    explicit stop(const shutdown_options& options, milliseconds flush = 5s, milliseconds last = 100ms)
-        : sequence(options) {
-        EXPECT_EQ(sequence.add_part("debug", last), debug);
-        EXPECT_EQ(sequence.add_part("tracker", flush), tracker);
-        EXPECT_EQ(sequence.add_part("app", 0ms), app);
-        sequence.ready();
-    }
-
-    /// Lets `gap` pass, in which every loop turns, and steps.
-    stop_sequence::actions after(milliseconds gap) {
-        ++turns;
-        return stuck_for(gap);
-    }
-    /// The same, but no loop turns in it.
-    stop_sequence::actions stuck_for(milliseconds gap) {
-        now += gap;
-        return sequence.step(now, turns);
-    }
-    void ended(std::size_t part) { sequence.part_ended(part, now); }
-    void signal(const char* cause = "SIGTERM") { sequence.signal(cause, now); }
-    void request() { sequence.begin("debug", now); }
-    milliseconds since_begin(time_point when) const {
-        return std::chrono::duration_cast<milliseconds>(when - sequence.began());
-    }
-    milliseconds patience(std::size_t part) const { return since_begin(sequence.patience(part)); }
-
-    stop_sequence sequence;
-    time_point now{1h};
-    std::uint64_t turns = 100;
-};
-
-/// Moves in steps of `gap` until the lame duck is over or `limit` has passed; how long that took.
-milliseconds lame_duck_lasts(stop& stop, milliseconds gap, milliseconds limit, bool turning = true) {
-    const auto from = stop.now;
-    stop.stuck_for(0ms);
-    while (stop.sequence.phase() == stop_phase::lame_duck && stop.now - from < limit)
-        turning ? stop.after(gap) : stop.stuck_for(gap);
-    return std::chrono::duration_cast<milliseconds>(stop.now - from);
-}
 
 TEST(StopSequence, DoesNothingWhileNobodyStops) {
     stop stop(settings(25s));
@@ -161,132 +110,6 @@ TEST(StopSequence, TellsAPartToGiveUpBeforeItsPatienceEnds) {
     EXPECT_EQ(stop.sequence.deadline(app), stop.now) << "forced: the app gives up at once";
 }
 
-TEST(StopSequence, ServesTheWholeLameDuckBeforeItAsksAnyone) {
-    stop stop(settings(25s, 5s));
-    stop.signal();
-    EXPECT_EQ(stop.sequence.phase(), stop_phase::lame_duck);
-    EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s), 5s) << "that nothing happens does not shorten it";
-}
-
-TEST(StopSequence, SkipsALameDuckOfNoTime) {
-    stop stop(settings(25s));
-    stop.signal();
-    EXPECT_EQ(stop.stuck_for(0ms).stop, indices{app}) << "not even a turn is waited for";
-}
-
-TEST(StopSequence, CountsAGapAsTwoTicksOfALameDuckAtMost) {
-    stop stop(settings(25s, 1s));  // ticks of 50 ms
-    stop.signal();
-    stop.after(0ms);
-    EXPECT_THAT(stop.after(3s).stop, IsEmpty()) << "a starved process has not served in these seconds";
-    EXPECT_EQ(stop.sequence.phase(), stop_phase::lame_duck);
-    EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s), 900ms);
-}
-
-TEST(StopSequence, CountsOnlyTimeInWhichEveryLoopTurned) {
-    stop stop(settings(25s, 1s));
-    stop.signal();
-    stop.stuck_for(0ms);
-    for (int tick = 0; tick < 10; ++tick) stop.stuck_for(50ms);
-    EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s), 1s) << "the half second before does not count";
-}
-
-TEST(StopSequence, DoesNotTakeATurnBeforeTheStopForOneInIt) {
-    stop stop(settings(25s, 1s));
-    stop.after(10s);
-    stop.turns += 1'000;  // turned while it served, not since
-    stop.now += 10s;
-    stop.signal();
-    stop.stuck_for(0ms);
-    stop.stuck_for(50ms);
-    EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s), 1s);
-}
-
-TEST(StopSequence, IsHeldUpByLoopsThatNeverTurnAsLongAgainAtMost) {
-    stop stop(settings(25s, 1s));
-    stop.signal();
-    EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s, false), 2s);
-}
-
-TEST(StopSequence, EndsALameDuckWhereTheSharesOfTheOthersBegin) {
-    stop stop(settings(10s, 9s));  // settings refuse it; the shares are kept all the same
-    stop.signal();
-    stop.after(0ms);
-    EXPECT_THAT(stop.after(3'899ms).stop, IsEmpty());
-    EXPECT_EQ(stop.after(1ms).stop, indices{app}) << "budget less flush, idle grace and the last share";
-}
-
-TEST(StopSequence, WithdrawsALameDuckThatARequestBegan) {
-    stop stop(settings(25s, 5s));
-    stop.request();
-    stop.after(1s);
-    EXPECT_TRUE(stop.sequence.withdraw());
-    EXPECT_EQ(stop.sequence.phase(), stop_phase::serving);
-    EXPECT_FALSE(stop.sequence.stopping());
-    EXPECT_EQ(stop.sequence.cause(), "");
-    EXPECT_EQ(stop.sequence.patience(app), time_point::max());
-    EXPECT_EQ(stop.sequence.next_step(stop.now), time_point::max());
-    EXPECT_THAT(stop.sequence.phases(stop.now), IsEmpty());
-    EXPECT_FALSE(stop.sequence.withdraw()) << "there is nothing left to withdraw";
-}
-
-TEST(StopSequence, BeginsAgainWithTheWholeBudgetAfterAWithdrawal) {
-    stop stop(settings(25s, 5s));
-    stop.request();
-    for (int tick = 0; tick < 80; ++tick) stop.after(50ms);
-    ASSERT_TRUE(stop.sequence.withdraw());
-    stop.after(1min);
-    stop.signal();
-    EXPECT_EQ(stop.sequence.cause(), "SIGTERM");
-    EXPECT_EQ(stop.sequence.end(), stop.now + 25s);
-    EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s), 5s) << "and with the whole lame duck";
-}
-
-TEST(StopSequence, DoesNotWithdrawAfterASignal) {
-    stop stop(settings(25s, 5s));
-    stop.request();
-    stop.signal();
-    EXPECT_FALSE(stop.sequence.withdraw());
-    EXPECT_TRUE(stop.sequence.stopping());
-}
-
-TEST(StopSequence, DoesNotWithdrawWhatASignalBegan) {
-    stop stop(settings(25s, 5s));
-    stop.signal();
-    stop.request();
-    EXPECT_FALSE(stop.sequence.withdraw());
-}
-
-TEST(StopSequence, DoesNotWithdrawAfterAPartHasEnded) {
-    stop stop(settings(25s, 5s));
-    stop.request();
-    stop.ended(debug);
-    EXPECT_FALSE(stop.sequence.withdraw());
-}
-
-TEST(StopSequence, DoesNotWithdrawOnceTheAppHasBeenAsked) {
-    stop stop(settings(25s, 0ms));
-    stop.request();
-    EXPECT_EQ(stop.after(0ms).stop, indices{app});
-    EXPECT_FALSE(stop.sequence.withdraw());
-}
-
-TEST(StopSequence, DoesNotWithdrawAStopOfAnotherCause) {
-    stop stop(settings(25s, 5s));
-    stop.sequence.begin("upgrade", stop.now);
-    EXPECT_FALSE(stop.sequence.withdraw());
-}
-
-TEST(StopSequence, IsReadyAfterAWithdrawalIfItBecameSoInTheLameDuck) {
-    stop_sequence sequence(settings(25s, 5s));
-    sequence.add_part("app", 0ms);
-    sequence.begin("debug", time_point{1h});
-    sequence.ready();
-    EXPECT_EQ(sequence.phase(), stop_phase::lame_duck) << "a stop has begun: not ready now";
-    ASSERT_TRUE(sequence.withdraw());
-    EXPECT_EQ(sequence.phase(), stop_phase::serving);
-}
-
 TEST(StopSequence, TakesARequestAndASignalForOneStop) {
     stop stop(settings(25s, 5s));
     stop.request();
@@ -377,19 +200,6 @@ TEST(StopSequence, StopsTheOthersWhenAPartEndsUnasked) {
     EXPECT_EQ(stop.after(0ms).stop, indices{debug}) << "who has ended is not asked";
     stop.ended(debug);
     EXPECT_TRUE(stop.after(0ms).finished);
-}
-
-TEST(StopSequence, KeepsTheLameDuckWhenAPartEndsThatDoesNotServe) {
-    stop stop(settings(25s, 5s));
-    stop.ended(tracker);
-    EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s), 5s);
-}
-
-TEST(StopSequence, EndsTheLameDuckWhenTheServingPartIsGone) {
-    stop stop(settings(25s, 5s));
-    stop.ended(app);
-    EXPECT_EQ(stop.sequence.cause(), "part:app");
-    EXPECT_EQ(stop.after(0ms).stop, indices{tracker}) << "nobody serves any more: nothing to wait for";
 }
 
 TEST(StopSequence, WarnsOnceWhenFourFifthsAreUsed) {

@@ -35,6 +35,6 @@ at_most lifecycle "$(lines lifecycle)" $lifecycle_limit
 while IFS= read -r -d '' file; do
     count=$(wc -l <"$file")
     if ((count > file_limit)); then at_most "$file" "$count" $file_limit; fi
-done < <(sources "${core[@]}" tests)
+done < <(sources "${core[@]}")
 if ((faults > 0)); then echo "size: too large"; fi
 exit $((faults > 0))

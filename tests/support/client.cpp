@@ -13,15 +13,13 @@
 
 namespace support {
 
-endpoint::endpoint(std::string_view text)
-{
+endpoint::endpoint(std::string_view text) {
     const auto colon = text.rfind(':');
     if (colon == std::string_view::npos) throw std::runtime_error("not an endpoint: " + std::string(text));
     port = static_cast<std::uint16_t>(std::stoul(std::string(text.substr(colon + 1))));
 }
 
-sockaddr_in endpoint::address() const
-{
+sockaddr_in endpoint::address() const {
     sockaddr_in result = {};
     result.sin_family = AF_INET;
     result.sin_port = htons(port);
@@ -29,19 +27,14 @@ sockaddr_in endpoint::address() const
     return result;
 }
 
-std::string endpoint::text() const
-{
-    return fmt::format("127.0.0.1:{}", port);
-}
+std::string endpoint::text() const { return fmt::format("127.0.0.1:{}", port); }
 
-client::client(const endpoint& to, milliseconds limit, int receive_buffer) : limit_(limit)
-{
+client::client(const endpoint& to, milliseconds limit, int receive_buffer) : limit_(limit) {
     socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (socket_ < 0) throw std::system_error(errno, std::generic_category(), "socket");
     const int on = 1;
     ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (receive_buffer > 0)
-        ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    if (receive_buffer > 0) ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     const auto address = to.address();
     int error = 0;
     if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
@@ -60,8 +53,7 @@ client::client(const endpoint& to, milliseconds limit, int receive_buffer) : lim
     throw std::system_error(error, std::generic_category(), "connect " + to.text());
 }
 
-client::~client()
-{
+client::~client() {
     if (socket_ >= 0) ::close(socket_);
 }
 
@@ -69,11 +61,9 @@ client::client(client&& other) noexcept
     : socket_(std::exchange(other.socket_, -1)),
       limit_(other.limit_),
       reader_(std::move(other.reader_)),
-      ending_(other.ending_)
-{}
+      ending_(other.ending_) {}
 
-client& client::operator=(client&& other) noexcept
-{
+client& client::operator=(client&& other) noexcept {
     std::swap(socket_, other.socket_);
     limit_ = other.limit_;
     std::swap(reader_, other.reader_);
@@ -81,8 +71,7 @@ client& client::operator=(client&& other) noexcept
     return *this;
 }
 
-bool client::send(std::string_view bytes)
-{
+bool client::send(std::string_view bytes) {
     const auto deadline = clock::now() + limit_;
     while (!bytes.empty()) {
         const auto count = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -97,21 +86,16 @@ bool client::send(std::string_view bytes)
     return true;
 }
 
-void client::finish_sending()
-{
-    ::shutdown(socket_, SHUT_WR);
-}
+void client::finish_sending() { ::shutdown(socket_, SHUT_WR); }
 
-void client::reset()
-{
+void client::reset() {
     const linger hard = {1, 0};
     ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     ::close(std::exchange(socket_, -1));
     ending_ = ending::closed;
 }
 
-bool client::read_once(clock::time_point deadline)
-{
+bool client::read_once(clock::time_point deadline) {
     if (ending_ == ending::closed || ending_ == ending::reset) return false;
     pollfd watched = {socket_, POLLIN, 0};
     if (::poll(&watched, 1, poll_timeout(deadline)) == 0) {
@@ -129,8 +113,7 @@ bool client::read_once(clock::time_point deadline)
     return false;
 }
 
-std::optional<response> client::receive(bool to_head)
-{
+std::optional<response> client::receive(bool to_head) {
     const auto deadline = clock::now() + limit_;
     for (;;) {
         if (auto whole = reader_.next(to_head)) return whole;
@@ -138,35 +121,29 @@ std::optional<response> client::receive(bool to_head)
     }
 }
 
-std::optional<response> client::exchange(std::string_view request, bool to_head)
-{
+std::optional<response> client::exchange(std::string_view request, bool to_head) {
     send(request);  // an early answer may come although not everything went out
     return receive(to_head);
 }
 
-void client::receive_some(std::size_t bytes)
-{
+void client::receive_some(std::size_t bytes) {
     const auto deadline = clock::now() + limit_;
     while (reader_.rest().size() < bytes && read_once(deadline)) {}
 }
 
-std::string client::receive_to_end()
-{
+std::string client::receive_to_end() {
     const auto deadline = clock::now() + limit_;
     while (read_once(deadline)) {}
     return reader_.rest();
 }
 
-bool client::closes_silently(milliseconds limit)
-{
+bool client::closes_silently(milliseconds limit) {
     const auto deadline = clock::now() + limit;
     while (read_once(deadline)) {}
     return ending_ == ending::closed && !reader_.partial();
 }
 
-std::string request(std::string_view method, std::string_view path, std::string_view headers,
-                    std::string_view body)
-{
+std::string request(std::string_view method, std::string_view path, std::string_view headers, std::string_view body) {
     std::string result = fmt::format("{} {} HTTP/1.1\r\nHost: 127.0.0.1\r\n{}", method, path, headers);
     if (!body.empty() || method == "POST" || method == "PUT")
         result += fmt::format("Content-Length: {}\r\n", body.size());

@@ -70,9 +70,6 @@ private:
 /// `GET path` and its like, with the `Host` that HTTP/1.1 asks for.
 std::string request(std::string_view method, std::string_view path, std::string_view headers = {},
                     std::string_view body = {});
-inline std::string get(std::string_view path, std::string_view headers = {})
-{
-    return request("GET", path, headers);
-}
+inline std::string get(std::string_view path, std::string_view headers = {}) { return request("GET", path, headers); }
 
 }  // namespace support

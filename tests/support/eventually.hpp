@@ -12,8 +12,7 @@ using std::chrono::milliseconds;
 /// Asks `condition` until it says yes or `limit` has passed; says which. The only way for a test to
 /// wait for a state that has no descriptor.
 template <class Condition>
-bool eventually(Condition condition, milliseconds limit = milliseconds(10'000))
-{
+bool eventually(Condition condition, milliseconds limit = milliseconds(10'000)) {
     const auto deadline = clock::now() + limit;
     while (!condition()) {
         if (clock::now() >= deadline) return false;
@@ -23,8 +22,7 @@ bool eventually(Condition condition, milliseconds limit = milliseconds(10'000))
 }
 
 /// What is left until `deadline`, as poll(2) wants it: rounded up, never negative.
-inline int poll_timeout(clock::time_point deadline)
-{
+inline int poll_timeout(clock::time_point deadline) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - clock::now()).count();
     return left <= 0 ? 0 : static_cast<int>(left);
 }

@@ -19,24 +19,20 @@ struct load::connection {
     response_reader reader;
 };
 
-load::load(const endpoint& to, options how) : to_(to), how_(std::move(how)), connections_(how_.connections)
-{
+load::load(const endpoint& to, options how) : to_(to), how_(std::move(how)), connections_(how_.connections) {
     for (auto& one : connections_) connect(one);
 }
 
-load::~load()
-{
+load::~load() {
     for (auto& one : connections_) close(one);
 }
 
-void load::close(connection& one)
-{
+void load::close(connection& one) {
     if (one.socket >= 0) ::close(std::exchange(one.socket, -1));
     one.now = connection::state::off;
 }
 
-void load::connect(connection& one)
-{
+void load::connect(connection& one) {
     close(one);
     if (finishing_) return;
     one.socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -56,30 +52,25 @@ void load::connect(connection& one)
 }
 
 /// Begins a request, or goes on with one that the socket did not take whole.
-void load::send_next(connection& one)
-{
+void load::send_next(connection& one) {
     if (one.now != connection::state::waiting) {
         if (finishing_) return close(one);
         one.sent = how_.request(next_++);
         one.written = 0;
     }
-    const auto count =
-        ::send(one.socket, one.sent.data() + one.written, one.sent.size() - one.written, MSG_NOSIGNAL);
+    const auto count = ::send(one.socket, one.sent.data() + one.written, one.sent.size() - one.written, MSG_NOSIGNAL);
     if (count >= 0) {
         one.written += static_cast<std::size_t>(count);
         one.now = connection::state::waiting;
-    }
-    else if (errno != EAGAIN && one.written == 0) {
+    } else if (errno != EAGAIN && one.written == 0) {
         ++counts_.unused;  // nothing of it has left: no request was lost
         connect(one);
-    }
-    else if (errno != EAGAIN) {
+    } else if (errno != EAGAIN) {
         on_end(one);
     }
 }
 
-void load::on_event(connection& one, short events)
-{
+void load::on_event(connection& one, short events) {
     if (one.now == connection::state::connecting) {
         int error = 0;
         socklen_t size = sizeof error;
@@ -94,8 +85,7 @@ void load::on_event(connection& one, short events)
     if (one.socket >= 0 && (events & (POLLIN | POLLHUP | POLLERR)) != 0) on_bytes(one);
 }
 
-void load::on_bytes(connection& one)
-{
+void load::on_bytes(connection& one) {
     char buffer[64 * 1024];
     const auto count = ::recv(one.socket, buffer, sizeof buffer, 0);
     if (count < 0 && errno == EAGAIN) return;
@@ -122,8 +112,7 @@ void load::on_bytes(connection& one)
     send_next(one);
 }
 
-void load::on_end(connection& one)
-{
+void load::on_end(connection& one) {
     if (one.reader.partial())
         ++counts_.truncated;
     else if (one.answers == 0)
@@ -133,8 +122,7 @@ void load::on_end(connection& one)
     connect(one);
 }
 
-void load::turn(int timeout)
-{
+void load::turn(int timeout) {
     std::vector<pollfd> watched;
     watched.reserve(connections_.size());
     for (const auto& one : connections_) {
@@ -146,8 +134,7 @@ void load::turn(int timeout)
         if (watched[i].revents != 0) on_event(connections_[i], watched[i].revents);
 }
 
-bool load::run(const std::function<bool()>& enough, milliseconds limit)
-{
+bool load::run(const std::function<bool()>& enough, milliseconds limit) {
     const auto deadline = clock::now() + limit;
     while (!enough()) {
         if (clock::now() >= deadline) return false;
@@ -156,24 +143,20 @@ bool load::run(const std::function<bool()>& enough, milliseconds limit)
     return true;
 }
 
-bool load::finish(milliseconds limit)
-{
+bool load::finish(milliseconds limit) {
     finishing_ = true;
     return run([this] { return waiting() == 0; }, limit);
 }
 
-std::size_t load::waiting() const
-{
-    return static_cast<std::size_t>(
-        std::count_if(connections_.begin(), connections_.end(),
-                      [](const auto& one) { return one.now == connection::state::waiting; }));
+std::size_t load::waiting() const {
+    return static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(), [](const auto& one) {
+        return one.now == connection::state::waiting;
+    }));
 }
 
-std::size_t load::alive() const
-{
-    return static_cast<std::size_t>(
-        std::count_if(connections_.begin(), connections_.end(),
-                      [](const auto& one) { return one.now != connection::state::off; }));
+std::size_t load::alive() const {
+    return static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(),
+                                                  [](const auto& one) { return one.now != connection::state::off; }));
 }
 
 }  // namespace support

@@ -19,21 +19,16 @@
 namespace support {
 namespace {
 
-[[noreturn]] void fail(const char* what)
-{
-    throw std::system_error(errno, std::generic_category(), what);
-}
+[[noreturn]] void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
 
-int open_for_writing(const std::filesystem::path& path)
-{
+int open_for_writing(const std::filesystem::path& path) {
     const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (descriptor < 0) fail("open");
     return descriptor;
 }
 
 /// A pipe into which nothing goes any more: a blocking write to it waits for ever.
-void make_full_pipe(int (&ends)[2])
-{
+void make_full_pipe(int (&ends)[2]) {
     if (::pipe2(ends, O_CLOEXEC) != 0) fail("pipe2");
     ::fcntl(ends[1], F_SETPIPE_SZ, 4096);
     ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
@@ -43,8 +38,7 @@ void make_full_pipe(int (&ends)[2])
     ::fcntl(ends[1], F_SETFL, 0);  // the flag is shared with the child, which must not profit from it
 }
 
-std::vector<char*> pointers(std::vector<std::string>& strings)
-{
+std::vector<char*> pointers(std::vector<std::string>& strings) {
     std::vector<char*> result;
     result.reserve(strings.size() + 1);
     for (auto& string : strings) result.push_back(string.data());
@@ -53,17 +47,15 @@ std::vector<char*> pointers(std::vector<std::string>& strings)
 }
 
 /// Between fork and exec: only what signal-safety(7) allows.
-[[noreturn]] void become(const char* program, char** arguments, char** environment, const char* directory,
-                         int output, int errors, int failure)
-{
+[[noreturn]] void become(const char* program, char** arguments, char** environment, const char* directory, int output,
+                         int errors, int failure) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (int number = 1; number < 32; ++number) ::signal(number, SIG_DFL);  // ignored ones survive exec
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     const int input = ::open("/dev/null", O_RDONLY);
-    if (::dup2(input, 0) >= 0 && ::dup2(output, 1) >= 0 && ::dup2(errors, 2) >= 0 &&
-        ::chdir(directory) == 0) {
+    if (::dup2(input, 0) >= 0 && ::dup2(output, 1) >= 0 && ::dup2(errors, 2) >= 0 && ::chdir(directory) == 0) {
         if (input > 2) ::close(input);
         ::execve(program, arguments, environment);
     }
@@ -74,35 +66,30 @@ std::vector<char*> pointers(std::vector<std::string>& strings)
 
 }  // namespace
 
-std::string read_file(const std::filesystem::path& path)
-{
+std::string read_file(const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-void write_file(const std::filesystem::path& path, const std::string& text)
-{
+void write_file(const std::filesystem::path& path, const std::string& text) {
     std::ofstream file(path, std::ios::binary);
     file << text;
     file.close();
     if (!file) throw std::runtime_error("cannot write " + path.string());
 }
 
-temporary_directory::temporary_directory()
-{
+temporary_directory::temporary_directory() {
     std::string name = (std::filesystem::temp_directory_path() / "curfew-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) fail("mkdtemp");
     path_ = name;
 }
 
-temporary_directory::~temporary_directory()
-{
+temporary_directory::~temporary_directory() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
 }
 
-process::process(options how)
-{
+process::process(options how) {
     output_ = how.directory.string() + ".stdout";
     errors_ = how.directory.string() + ".stderr";
     const int output = open_for_writing(output_);
@@ -112,8 +99,7 @@ process::process(options how)
         make_full_pipe(ends);
         unread_ = ends[0];
         errors = ends[1];
-    }
-    else {
+    } else {
         errors = open_for_writing(errors_);
     }
     how.arguments.insert(how.arguments.begin(), how.program);
@@ -127,8 +113,8 @@ process::process(options how)
     pid_ = ::fork();
     if (pid_ < 0) fail("fork");
     if (pid_ == 0)
-        become(how.program.c_str(), const_cast<char**>(arguments.data()),
-               const_cast<char**>(environment.data()), directory.c_str(), output, errors, failure[1]);
+        become(how.program.c_str(), const_cast<char**>(arguments.data()), const_cast<char**>(environment.data()),
+               directory.c_str(), output, errors, failure[1]);
     ::close(failure[1]);
     ::close(output);
     ::close(errors);
@@ -139,12 +125,10 @@ process::process(options how)
         ::waitpid(pid_, nullptr, 0);
         throw std::runtime_error(fmt::format("cannot start {}: {}", how.program, std::strerror(why)));
     }
-    handle_ =
-        static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));  // the header of glibc 2.36 is not for C++
+    handle_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));  // the header of glibc 2.36 is not for C++
 }
 
-process::~process()
-{
+process::~process() {
     if (!status_) {
         ::kill(pid_, SIGKILL);
         ::waitpid(pid_, nullptr, 0);
@@ -153,15 +137,13 @@ process::~process()
     if (unread_ >= 0) ::close(unread_);
 }
 
-clock::time_point process::signal(int number) const
-{
+clock::time_point process::signal(int number) const {
     const auto now = clock::now();
     if (!status_) ::kill(pid_, number);
     return now;
 }
 
-bool process::reap()
-{
+bool process::reap() {
     int raw = 0;
     if (::waitpid(pid_, &raw, WNOHANG) != pid_) return false;
     exit_status status;
@@ -172,8 +154,7 @@ bool process::reap()
     return true;
 }
 
-std::optional<exit_status> process::wait(milliseconds limit)
-{
+std::optional<exit_status> process::wait(milliseconds limit) {
     const auto deadline = clock::now() + limit;
     while (!status_ && !reap()) {
         int left = poll_timeout(deadline);
@@ -185,8 +166,7 @@ std::optional<exit_status> process::wait(milliseconds limit)
     return status_;
 }
 
-bool process::blocks(int number) const
-{
+bool process::blocks(int number) const {
     const auto status = read_file(fmt::format("/proc/{}/status", pid_));
     const auto at = status.find("SigBlk:");
     if (at == std::string::npos) return false;

@@ -45,8 +45,8 @@ public:
         std::string program;
         std::vector<std::string> arguments;
         std::vector<std::string> environment;  ///< `NAME=value`; nothing is inherited
-        std::filesystem::path directory;  ///< the working directory; `stdout` and `stderr` are put beside it
-        bool full_stderr = false;         ///< stderr is a full pipe that nobody reads
+        std::filesystem::path directory;       ///< the working directory; `stdout` and `stderr` are put beside it
+        bool full_stderr = false;              ///< stderr is a full pipe that nobody reads
     };
 
     /// Returns once the program has been exec'ed; throws std::runtime_error when it cannot be.

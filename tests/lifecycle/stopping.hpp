@@ -1,0 +1,58 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "lifecycle/stop_sequence.hpp"
+
+namespace fakes {
+
+using namespace std::chrono_literals;
+using lifecycle::shutdown_options;
+using lifecycle::stop_sequence;
+using std::chrono::milliseconds;
+using time_point = stop_sequence::time_point;
+
+inline constexpr std::size_t debug = 0, tracker = 1, app = 2;
+
+inline lifecycle::shutdown_options settings(milliseconds budget, milliseconds lame_duck = 0ms) {
+    lifecycle::shutdown_options options;
+    options.budget = budget;
+    options.lame_duck = lame_duck;
+    options.idle_grace = 1s;
+    return options;
+}
+
+/// A sequence with the three parts of the service, on a clock that the test moves.
+struct stop {
+    explicit stop(const shutdown_options& options, milliseconds flush = 5s, milliseconds last = 100ms)
+        : sequence(options) {
+        EXPECT_EQ(sequence.add_part("debug", last), debug);
+        EXPECT_EQ(sequence.add_part("tracker", flush), tracker);
+        EXPECT_EQ(sequence.add_part("app", 0ms), app);
+        sequence.ready();
+    }
+
+    /// Lets `gap` pass, in which every loop turns, and steps.
+    stop_sequence::actions after(milliseconds gap) {
+        ++turns;
+        return stuck_for(gap);
+    }
+    /// The same, but no loop turns in it.
+    stop_sequence::actions stuck_for(milliseconds gap) {
+        now += gap;
+        return sequence.step(now, turns);
+    }
+    void ended(std::size_t part) { sequence.part_ended(part, now); }
+    void signal(const char* cause = "SIGTERM") { sequence.signal(cause, now); }
+    void request() { sequence.begin("debug", now); }
+    milliseconds since_begin(time_point when) const {
+        return std::chrono::duration_cast<milliseconds>(when - sequence.began());
+    }
+    milliseconds patience(std::size_t part) const { return since_begin(sequence.patience(part)); }
+
+    stop_sequence sequence;
+    time_point now{1h};
+    std::uint64_t turns = 100;
+};
+
+}  // namespace fakes
