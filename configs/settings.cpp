@@ -61,7 +61,7 @@ std::vector<setting> make_table() {
 
         word("tracker.sink", "where events go", FIELD(tracker.sink), {"file", "stdout", "none"}),
         number("tracker.queue_capacity", "events that wait at one time", FIELD(tracker.queue_capacity), 1, million),
-        size("tracker.queue_bytes", "ids and data of the events that wait", FIELD(tracker.queue_bytes), 1024,
+        size("tracker.queue_bytes", "ids and data of the events that wait", FIELD(tracker.queue_bytes), 1,
              1024 * 1024 * mebi),
         choice("tracker.overflow", "what a full queue does with one more event", FIELD(tracker.overflow),
                {{"block", overflow::block}, {"reject", overflow::reject}, {"drop_oldest", overflow::drop_oldest}}),

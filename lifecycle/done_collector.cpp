@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 namespace {
 
 /// From the end of the budget to the kernel's `_exit`: time for the stacks of what hangs and the report.
-constexpr milliseconds report_share{150};
+constexpr milliseconds report_share{90};
 
 }  // namespace
 

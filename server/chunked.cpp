@@ -79,7 +79,13 @@ chunked_decoder::progress chunked_decoder::step(char c) noexcept {
             return blank(c) && ++overhead_ <= max_line ? go(at::size_blank) : progress::malformed;
         case at::extension:
             if (c == '\r') return go(at::size_lf);
+            if (c == '"') state_ = at::quoted;
             return visible_or_blank(c) && ++overhead_ <= max_line ? progress::need_more : progress::malformed;
+        case at::quoted:  // a quote that does not end in its line: others read on behind the line end
+            if (!visible_or_blank(c) || ++overhead_ > max_line) return progress::malformed;
+            return c == '"' ? go(at::extension) : c == '\\' ? go(at::quoted_pair) : progress::need_more;
+        case at::quoted_pair:
+            return visible_or_blank(c) && ++overhead_ <= max_line ? go(at::quoted) : progress::malformed;
         case at::size_lf:
             if (c != '\n') return progress::malformed;
             overhead_ = 0;

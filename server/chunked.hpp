@@ -32,6 +32,8 @@ private:
         size,
         size_blank,
         extension,
+        quoted,
+        quoted_pair,
         size_lf,
         data,
         data_cr,

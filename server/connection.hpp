@@ -45,6 +45,8 @@ public:
     void rest();
     /// Looks once more for bytes, and closes when there are none. `why` goes to the access log.
     void look_and_close(char why);
+    /// Sends what is due before the answer that its handler is working on.
+    void flush_behind_handler();
     /// The client has gone while a handler works for it.
     void client_gone();
     /// The end of the drain. First tells the handler; called again, answers in its place.
@@ -125,6 +127,7 @@ private:
     bool told_ = false;       ///< the handler's context has been ended
     bool continued_ = false;  ///< 100 Continue has been sent for this request
     bool forced_ = false;
+    bool flush_asked_ = false;
     bool worked_during_stop_ = false;
     ending_letters end_;
 };

@@ -6,6 +6,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/deferred.hpp>
 #include <charconv>
+#include <utility>
 
 #include "server/connection.hpp"
 #include "server/loop.hpp"
@@ -66,6 +67,7 @@ lifecycle::awaitable<> connection::answer() {
     if (decided) {
         reply = std::move(*decided);
     } else {
+        if (!work_->flushed() && !std::exchange(flush_asked_, true)) loop_.flush_soon(*this);
         work_->scope.renew(deadline_);
         auto asking = ask(*to);
         reply = co_await std::move(asking);

@@ -57,6 +57,11 @@ bool connection::flush_now() {
     return true;
 }
 
+void connection::flush_behind_handler() {
+    flush_asked_ = false;
+    if (state_ == state::handling && !abandoned_) flush_now();
+}
+
 lifecycle::awaitable<> connection::flush() {
     while (!broken_ && !flush_now()) {
         const auto waits = state_ == state::streaming ? state::streaming : state::writing;

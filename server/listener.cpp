@@ -53,7 +53,9 @@ listening_socket::listening_socket(const options& options) : backlog_(SOMAXCONN)
     descriptor_ = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (descriptor_ < 0) throw cannot_listen(options, "socket", errno);
     const int on = 1, off = 0;
-    ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    // For a port that is still in TIME_WAIT. Not for port 0: the kernel might pick one that another socket has
+    // bound and not yet listens on, and listen would fail.
+    if (options.port != 0) ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (options.reuse_port) ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (address.is_v6()) ::setsockopt(descriptor_, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     // Inherited by accepted sockets: without it pipelined responses stall at 40 ms.

@@ -24,6 +24,7 @@ namespace {
 
 constexpr milliseconds usual_tick{50};
 constexpr milliseconds tick_of_a_stop{10};
+constexpr milliseconds wedged_after{250};  // without a turn
 constexpr milliseconds idle_look{250};     // how often idle connections are looked through
 constexpr milliseconds rest_after{1'000};  // an idle connection gives its workspace back
 constexpr milliseconds quiet_linger{30};   // in a drain: acknowledged and silent for that long is over
@@ -54,8 +55,10 @@ loop::~loop() = default;
 
 void loop::run() {
     thread_ = static_cast<pid_t>(::syscall(SYS_gettid));
+    account_.turned_at.set(static_cast<std::uint64_t>(clock::now().time_since_epoch().count()));
     tasks_.spawn("tick", "timer", tick());
     io_.run();
+    account_.turned_at.set(0);
     for (const auto& [name, error] : tasks_.errors()) std::rethrow_exception(error);
 }
 
@@ -107,6 +110,12 @@ void loop::make_room() {
 
 std::vector<lifecycle::shutdown_report::straggler> loop::stragglers() const {
     std::vector<lifecycle::shutdown_report::straggler> late;
+    const clock::time_point turned_at{clock::duration(static_cast<clock::rep>(account_.turned_at.get()))};
+    const auto still = duration_cast<milliseconds>(clock::now() - turned_at);
+    const auto* const runs = last_entered();
+    if (turned_at != clock::time_point{} && still > wedged_after && runs != nullptr)
+        late.push_back(
+            {runs->name, "request", still, fmt::format("on {}-{}, which does not turn", env_.name, index_ + 1)});
     const std::scoped_lock lock(stragglers_mutex_);
     for (const auto& [owner, one] : stragglers_) late.push_back(one);
     return late;
@@ -163,11 +172,21 @@ void loop::left(connection& one) {
         column.add();
     }
     static_cast<activity_hook&>(one).unlink();
+    std::erase(to_flush_, &one);
     if (one.abandoned()) {  // its handler has returned after all
         const std::scoped_lock lock(stragglers_mutex_);
         stragglers_.erase(&one);
     }
     end_if_empty();
+}
+
+void loop::flush_soon(connection& one) {
+    to_flush_.push_back(&one);
+    if (to_flush_.size() > 1) return;
+    asio::post(io_, [this] {
+        for (auto* const waiting : to_flush_) waiting->flush_behind_handler();
+        to_flush_.clear();
+    });
 }
 
 void loop::straggles(const connection& late) {
@@ -215,6 +234,7 @@ lifecycle::awaitable<> loop::tick() {
 
 void loop::on_tick(clock::time_point now) {
     account_.turns.add();
+    account_.turned_at.set(static_cast<std::uint64_t>(now.time_since_epoch().count()));
     update_date();
     stopping();
     if (draining_) on_drain_tick(now);

@@ -39,6 +39,7 @@ struct loop_account {
     counter open, idle, accepted, in_flight, requests, refused;
     counter oldest_idle;  ///< steady_clock ticks; 0: none is idle
     counter turns;
+    counter turned_at;  ///< steady_clock ticks of the last turn; 0: does not run
     histogram lag;
 
     // Since a stop began; see shutdown_report. `noted` is 0 as long as this loop does not know of it.
@@ -102,6 +103,9 @@ public:
     void straggles(const connection& late);
     void moved(connection& one, bool was_waiting, bool waits);
     void left(connection& one);
+    /// Its handler is about to be called with earlier answers unsent. If it suspends, they are sent in the next
+    /// turn; if not, they go with its own, in one write.
+    void flush_soon(connection& one);
     std::vector<task_row> describe() const;
 
 private:
@@ -138,6 +142,7 @@ private:
     std::vector<char> scratch_;
     std::vector<pollfd> watched_;  ///< of look_for_gone_clients, kept for their memory
     std::vector<connection*> watched_by_;
+    std::vector<connection*> to_flush_;
     std::size_t idle_count_ = 0;
     bool stop_noted_ = false;
     bool draining_ = false;

@@ -33,6 +33,16 @@ void check(const server::target_parts& parts, bool connect) {
     require(!has_dot_segment(parts.path));
 }
 
+lifecycle::awaitable<server::response> nothing(lifecycle::context, const server::request&) {
+    co_return server::response();
+}
+
+server::router some_routes() {
+    server::router made;
+    made.get("/a", nothing).get("/a/{b}", nothing).post("/{c}/d/{e}", nothing);
+    return made;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -46,14 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!server::split_target(target, connect, options, storage, parts)) return 0;
     check(parts, connect);
 
-    static const auto routes = [] {
-        server::router made;
-        const auto none = [](lifecycle::context, const server::request&) -> lifecycle::awaitable<server::response> {
-            co_return server::response();
-        };
-        made.get("/a", none).get("/a/{b}", none).post("/{c}/d/{e}", none);
-        return made;
-    }();
+    static const auto routes = some_routes();
     server::request request;
     request.method = server::http::verb::get;
     request.path = parts.path;

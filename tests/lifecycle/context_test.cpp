@@ -291,7 +291,7 @@ TEST(Context, MayBeDerivedFromOnAnyThreadWhileItIsCancelled) {
         std::atomic<int> begun{0}, ended{0};
         std::vector<std::jthread> threads;
         for (int index = 0; index < 3; ++index)
-            threads.emplace_back([&, context = root.get()](std::stop_token) {
+            threads.emplace_back([&, index, context = root.get()](std::stop_token) {
                 ++begun;
                 while (!context.done()) {
                     cancel_scope child(context.with(index), clock::now() + 1h);

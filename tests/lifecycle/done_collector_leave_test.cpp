@@ -46,7 +46,7 @@ TEST(DoneCollector, NeverWaitsForAPartThatIgnoresItsStop) {
     EXPECT_EQ(late.at("where"), "fakes::hang");
     EXPECT_EQ(report.at("workers_left"), 1);
     EXPECT_GE(report.at("duration_ms").to_number<int>(), 300);
-    EXPECT_LT(report.at("duration_ms").to_number<int>(), 450);
+    EXPECT_LT(report.at("duration_ms").to_number<int>(), 1'000);
 }
 
 TEST(DoneCollector, AsksTheTrackerThoughTheAppOverranItsShare) {

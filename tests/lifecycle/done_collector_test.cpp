@@ -15,8 +15,6 @@ using fakes::process;
 using fakes::until_asked;
 using lifecycle::shutdown_report;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using hooks = lifecycle::done_collector::hooks;
 
 /// Who did what, in the order in which it happened.
 class journal {

@@ -7,36 +7,27 @@
 namespace {
 
 using namespace std::chrono_literals;
-using fakes::app, fakes::debug;
-using fakes::settings, fakes::stop, fakes::time_point;
+using fakes::app, fakes::debug, fakes::tracker;
+using fakes::settings, fakes::stop, fakes::lame_duck_lasts, fakes::time_point;
 using lifecycle::stop_phase;
 using lifecycle::stop_sequence;
-using std::chrono::milliseconds;
 using ::testing::IsEmpty;
+using indices = std::vector<std::size_t>;
 
-/// Moves in steps of `gap` until the lame duck is over or `limit` has passed; how long that took.
-milliseconds lame_duck_lasts(stop& stop, milliseconds gap, milliseconds limit, bool turning = true) {
-    const auto from = stop.now;
-    stop.stuck_for(0ms);
-    while (stop.sequence.phase() == stop_phase::lame_duck && stop.now - from < limit)
-        turning ? stop.after(gap) : stop.stuck_for(gap);
-    return std::chrono::duration_cast<milliseconds>(stop.now - from);
-}
-
-TEST(StopSequence, ServesTheWholeLameDuckBeforeItAsksAnyone) {
+TEST(LameDuck, ServesTheWholeOfItsTimeBeforeAnyoneIsAsked) {
     stop stop(settings(25s, 5s));
     stop.signal();
     EXPECT_EQ(stop.sequence.phase(), stop_phase::lame_duck);
     EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s), 5s) << "that nothing happens does not shorten it";
 }
 
-TEST(StopSequence, SkipsALameDuckOfNoTime) {
+TEST(LameDuck, IsSkippedWhenItHasNoTime) {
     stop stop(settings(25s));
     stop.signal();
     EXPECT_EQ(stop.stuck_for(0ms).stop, indices{app}) << "not even a turn is waited for";
 }
 
-TEST(StopSequence, CountsAGapAsTwoTicksOfALameDuckAtMost) {
+TEST(LameDuck, CountsAGapAsTwoTicksAtMost) {
     stop stop(settings(25s, 1s));  // ticks of 50 ms
     stop.signal();
     stop.after(0ms);
@@ -45,7 +36,7 @@ TEST(StopSequence, CountsAGapAsTwoTicksOfALameDuckAtMost) {
     EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s), 900ms);
 }
 
-TEST(StopSequence, CountsOnlyTimeInWhichEveryLoopTurned) {
+TEST(LameDuck, CountsOnlyTimeInWhichEveryLoopTurned) {
     stop stop(settings(25s, 1s));
     stop.signal();
     stop.stuck_for(0ms);
@@ -53,7 +44,7 @@ TEST(StopSequence, CountsOnlyTimeInWhichEveryLoopTurned) {
     EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s), 1s) << "the half second before does not count";
 }
 
-TEST(StopSequence, DoesNotTakeATurnBeforeTheStopForOneInIt) {
+TEST(LameDuck, DoesNotTakeATurnBeforeTheStopForOneInIt) {
     stop stop(settings(25s, 1s));
     stop.after(10s);
     stop.turns += 1'000;  // turned while it served, not since
@@ -64,13 +55,13 @@ TEST(StopSequence, DoesNotTakeATurnBeforeTheStopForOneInIt) {
     EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s), 1s);
 }
 
-TEST(StopSequence, IsHeldUpByLoopsThatNeverTurnAsLongAgainAtMost) {
+TEST(LameDuck, IsHeldUpByLoopsThatNeverTurnAsLongAgainAtMost) {
     stop stop(settings(25s, 1s));
     stop.signal();
     EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s, false), 2s);
 }
 
-TEST(StopSequence, EndsALameDuckWhereTheSharesOfTheOthersBegin) {
+TEST(LameDuck, EndsWhereTheSharesOfTheOthersBegin) {
     stop stop(settings(10s, 9s));  // settings refuse it; the shares are kept all the same
     stop.signal();
     stop.after(0ms);
@@ -78,7 +69,7 @@ TEST(StopSequence, EndsALameDuckWhereTheSharesOfTheOthersBegin) {
     EXPECT_EQ(stop.after(1ms).stop, indices{app}) << "budget less flush, idle grace and the last share";
 }
 
-TEST(StopSequence, WithdrawsALameDuckThatARequestBegan) {
+TEST(LameDuck, IsLeftWhenTheRequestThatBeganItIsWithdrawn) {
     stop stop(settings(25s, 5s));
     stop.request();
     stop.after(1s);
@@ -92,7 +83,7 @@ TEST(StopSequence, WithdrawsALameDuckThatARequestBegan) {
     EXPECT_FALSE(stop.sequence.withdraw()) << "there is nothing left to withdraw";
 }
 
-TEST(StopSequence, BeginsAgainWithTheWholeBudgetAfterAWithdrawal) {
+TEST(LameDuck, BeginsAgainWithTheWholeBudgetAfterAWithdrawal) {
     stop stop(settings(25s, 5s));
     stop.request();
     for (int tick = 0; tick < 80; ++tick) stop.after(50ms);
@@ -104,7 +95,7 @@ TEST(StopSequence, BeginsAgainWithTheWholeBudgetAfterAWithdrawal) {
     EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s), 5s) << "and with the whole lame duck";
 }
 
-TEST(StopSequence, DoesNotWithdrawAfterASignal) {
+TEST(LameDuck, IsNotLeftAfterASignal) {
     stop stop(settings(25s, 5s));
     stop.request();
     stop.signal();
@@ -112,34 +103,34 @@ TEST(StopSequence, DoesNotWithdrawAfterASignal) {
     EXPECT_TRUE(stop.sequence.stopping());
 }
 
-TEST(StopSequence, DoesNotWithdrawWhatASignalBegan) {
+TEST(LameDuck, IsNotLeftWhenASignalBeganIt) {
     stop stop(settings(25s, 5s));
     stop.signal();
     stop.request();
     EXPECT_FALSE(stop.sequence.withdraw());
 }
 
-TEST(StopSequence, DoesNotWithdrawAfterAPartHasEnded) {
+TEST(LameDuck, IsNotLeftAfterAPartHasEnded) {
     stop stop(settings(25s, 5s));
     stop.request();
     stop.ended(debug);
     EXPECT_FALSE(stop.sequence.withdraw());
 }
 
-TEST(StopSequence, DoesNotWithdrawOnceTheAppHasBeenAsked) {
+TEST(LameDuck, IsNotLeftOnceTheAppHasBeenAsked) {
     stop stop(settings(25s, 0ms));
     stop.request();
     EXPECT_EQ(stop.after(0ms).stop, indices{app});
     EXPECT_FALSE(stop.sequence.withdraw());
 }
 
-TEST(StopSequence, DoesNotWithdrawAStopOfAnotherCause) {
+TEST(LameDuck, IsNotLeftWhenItHasAnotherCause) {
     stop stop(settings(25s, 5s));
     stop.sequence.begin("upgrade", stop.now);
     EXPECT_FALSE(stop.sequence.withdraw());
 }
 
-TEST(StopSequence, IsReadyAfterAWithdrawalIfItBecameSoInTheLameDuck) {
+TEST(LameDuck, IsReadyAfterAWithdrawalIfItBecameSoInTheLameDuck) {
     stop_sequence sequence(settings(25s, 5s));
     sequence.add_part("app", 0ms);
     sequence.begin("debug", time_point{1h});
@@ -149,13 +140,13 @@ TEST(StopSequence, IsReadyAfterAWithdrawalIfItBecameSoInTheLameDuck) {
     EXPECT_EQ(sequence.phase(), stop_phase::serving);
 }
 
-TEST(StopSequence, KeepsTheLameDuckWhenAPartEndsThatDoesNotServe) {
+TEST(LameDuck, GoesOnWhenAPartEndsThatDoesNotServe) {
     stop stop(settings(25s, 5s));
     stop.ended(tracker);
     EXPECT_EQ(lame_duck_lasts(stop, 50ms, 20s), 5s);
 }
 
-TEST(StopSequence, EndsTheLameDuckWhenTheServingPartIsGone) {
+TEST(LameDuck, EndsWhenTheServingPartIsGone) {
     stop stop(settings(25s, 5s));
     stop.ended(app);
     EXPECT_EQ(stop.sequence.cause(), "part:app");

@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using fakes::app, fakes::debug, fakes::tracker;
-using fakes::settings, fakes::stop, fakes::time_point;
+using fakes::settings, fakes::stop, fakes::lame_duck_lasts, fakes::time_point;
 using lifecycle::stop_phase;
 using lifecycle::stop_sequence;
 using std::chrono::milliseconds;

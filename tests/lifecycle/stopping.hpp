@@ -55,4 +55,13 @@ struct stop {
     std::uint64_t turns = 100;
 };
 
+/// Moves in steps of `gap` until the lame duck is over or `limit` has passed; how long that took.
+inline milliseconds lame_duck_lasts(stop& stop, milliseconds gap, milliseconds limit, bool turning = true) {
+    const auto from = stop.now;
+    stop.stuck_for(0ms);
+    while (stop.sequence.phase() == lifecycle::stop_phase::lame_duck && stop.now - from < limit)
+        turning ? stop.after(gap) : stop.stuck_for(gap);
+    return std::chrono::duration_cast<milliseconds>(stop.now - from);
+}
+
 }  // namespace fakes

@@ -73,7 +73,7 @@ std::vector<std::string> read_in_pieces(const server::options& limits, std::stri
     reader reading(limits);
     bool more = true;
     for (std::size_t nth = 0; more && !bytes.empty(); ++nth) {
-        const std::size_t wanted = length(nth);
+        const auto wanted = static_cast<std::size_t>(length(nth));
         const auto piece = bytes.substr(0, wanted == 0 ? bytes.size() : wanted);
         bytes.remove_prefix(piece.size());
         more = reading.feed(piece);

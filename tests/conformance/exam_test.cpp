@@ -1,0 +1,46 @@
+// The exam, taken by the real binary. Any server can take it: see bench/conformance/run.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/conformance/examiner.hpp"
+#include "tests/integration/service.hpp"
+
+namespace conformance {
+namespace {
+
+/// With time enough for a slow build on a busy machine: what is too slow has tests of its own.
+void expect_all_passed(pieces how, std::vector<std::string> flags) {
+    for (const char* limit : {"header", "body", "write"}) flags.push_back(fmt::format("--app.{}_timeout=2m", limit));
+    const integration::service service(std::move(flags));
+    const auto all = all_questions();
+    for (const auto& [asked, fault, answered] : examine(service.app(), all, how, support::milliseconds(100'000)))
+        EXPECT_EQ(fault, "") << asked->name << " (RFC " << asked->section << "): expected " << asked->expect
+                             << ", came " << answered;
+}
+
+TEST(Exam, HasAtLeast400QuestionsEachWithItsOwnNameAndSection) {
+    const auto all = all_questions();
+    EXPECT_GE(all.size(), 400U);
+    std::set<std::string> bytes;
+    for (const auto& one : all) {
+        EXPECT_THAT(one.section, testing::MatchesRegex("(9110|9112|9113|3986) [0-9C][0-9.]*")) << one.name;
+        EXPECT_FALSE(one.name.empty());
+        bytes.insert(one.bytes + one.expect + (one.also.empty() ? "" : one.also.front()) +
+                     (one.finishes_sending ? "F" : ""));
+    }
+    EXPECT_EQ(bytes.size(), all.size()) << "a question is asked twice";
+}
+
+TEST(Exam, EveryQuestionInOnePiece) { expect_all_passed(pieces::whole, {}); }
+
+TEST(Exam, EveryQuestionByteByByte) { expect_all_passed(pieces::bytes, {}); }
+
+/// On one loop the questions share buffers, ticks and the order of events.
+TEST(Exam, EveryQuestionAtOnceOnOneThread) { expect_all_passed(pieces::bytes, {"--app.threads=1"}); }
+
+}  // namespace
+}  // namespace conformance

@@ -1,0 +1,276 @@
+// The points of a stop that real servers miss, one test each: with the point taken out, its test fails.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "tests/integration/service.hpp"
+
+namespace integration {
+namespace {
+
+using testing::HasSubstr;
+
+void expect_clean(service& service) {
+    ASSERT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "requests", "cut"), 0);
+    EXPECT_EQ(number(service.report(), "connections", "forced"), 0);
+}
+
+void expect_answer(client& connection, const std::string& who, int status = 200) {
+    const auto answer = connection.receive();
+    ASSERT_TRUE(answer) << who << ": no answer; ended " << static_cast<int>(connection.ended());
+    EXPECT_EQ(answer->status, status) << who;
+}
+
+/// Returns once the kernel has stopped the process.
+void freeze(service& service) {
+    service.process().signal(SIGSTOP);
+    const auto stat = fmt::format("/proc/{}/stat", service.process().pid());
+    ASSERT_TRUE(eventually([&] { return support::read_file(stat).find(") T ") != std::string::npos; }));
+}
+
+/// Lets time pass as far as the process is concerned; nothing ends a frozen one.
+void let_pass(service& service, milliseconds time) { ASSERT_FALSE(service.process().wait(time)); }
+
+/// 150 connections with a request each, none of which the server has accepted: it is frozen.
+void answers_the_whole_queue(service& service) {
+    freeze(service);
+    std::vector<client> queue;
+    for (int i = 0; i < 150; ++i) {
+        queue.push_back(service.connect());
+        ASSERT_TRUE(queue.back().send(get("/")));
+    }
+    service.process().signal(SIGTERM);
+    service.process().signal(SIGCONT);
+    for (std::size_t i = 0; i < queue.size(); ++i) {
+        expect_answer(queue[i], fmt::format("number {} in the queue", i));
+        EXPECT_TRUE(queue[i].closes_silently(milliseconds(5'000))) << i;
+    }
+    expect_clean(service);
+    EXPECT_GE(number(service.report(), "connections", "accepted_after") +
+                  number(service.report(), "connections", "open_at_stop"),
+              150);
+}
+
+TEST(AcceptQueue, OfAFrozenProcessIsAnsweredToTheLast) {
+    service service;
+    answers_the_whole_queue(service);
+}
+
+TEST(AcceptQueue, IsAnsweredToTheLastAfterATimeOfTraffic) {
+    service service;
+    for (int i = 0; i < 50; ++i) ASSERT_EQ(service.ask(get("/")).status, 200);
+    answers_the_whole_queue(service);
+}
+
+TEST(AcceptQueue, IsAnsweredInSpiteOfMaxConnections) {
+    service service({"--app.max_connections=10"});
+    answers_the_whole_queue(service);
+}
+
+TEST(AcceptQueue, WithoutDescriptorsEverybodyIsServedOrTold503) {
+    service service;
+    std::size_t open = 0;
+    for ([[maybe_unused]] const auto& one :
+         std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", service.process().pid())))
+        ++open;
+    const rlimit few = {open + 8, open + 8};
+    ASSERT_EQ(::prlimit(service.process().pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+    std::vector<client> clients;
+    for (int i = 0; i < 40; ++i) {
+        clients.push_back(service.connect());
+        ASSERT_TRUE(clients.back().send(get("/slow?ms=400")));
+    }
+    service.process().signal(SIGTERM);
+    int served = 0, refused = 0;
+    for (auto& one : clients) {
+        const auto answer = one.receive();
+        ASSERT_TRUE(answer) << "nobody answered; ended " << static_cast<int>(one.ended());
+        (answer->status == 200 ? served : refused) += 1;
+        EXPECT_THAT(answer->status, testing::AnyOf(200, 503));
+    }
+    EXPECT_GE(served, 4);
+    EXPECT_GE(refused, 1);
+    // No descriptor may be left for the report's file; the log has it.
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_THAT(service.err(), HasSubstr("\"cut\":0"));
+}
+
+TEST(Pipelining, ATailThatIsHalfSentAtTheStopIsServed) {
+    service service;
+    std::vector<client> clients;
+    const auto plain = get("/");
+    for (int i = 0; i < 5; ++i) {
+        clients.push_back(service.connect());
+        clients.back().send(get("/slow?ms=300") + plain + plain + plain.substr(0, 7));
+    }
+    ASSERT_TRUE(service.handles("/slow"));
+    service.begin_stop(SIGTERM);
+    for (auto& one : clients)
+        for (int i = 0; i < 3; ++i) {
+            const auto answer = one.receive();
+            ASSERT_TRUE(answer);
+            EXPECT_FALSE(answer->closes()) << "answer " << i << " closes, and half a request is behind it";
+        }
+    for (auto& one : clients) one.send(plain.substr(7));
+    for (auto& one : clients) {
+        const auto last = one.receive();
+        ASSERT_TRUE(last);
+        EXPECT_EQ(last->status, 200);
+        EXPECT_TRUE(last->closes());
+        EXPECT_TRUE(one.closes_silently(milliseconds(5'000)));
+    }
+    expect_clean(service);
+}
+
+TEST(Look, RequestsThatArriveJustBeforeTheIdleGraceEndsAreServed) {
+    service service({"--shutdown.idle_grace=300ms"});
+    std::vector<client> idle;
+    for (int i = 0; i < 20; ++i) {
+        idle.push_back(service.connect());
+        ASSERT_TRUE(idle.back().exchange(get("/")));
+    }
+    service.begin_stop(SIGTERM);
+    freeze(service);
+    let_pass(service, milliseconds(400));  // when it goes on, the grace is over and the requests are there
+    for (auto& one : idle) ASSERT_TRUE(one.send(get("/")));
+    service.process().signal(SIGCONT);
+    for (std::size_t i = 0; i < idle.size(); ++i) expect_answer(idle[i], fmt::format("connection {}", i));
+    expect_clean(service);
+}
+
+TEST(Linger, ALargeAnswerSurvivesRequestsThatNobodyReadsAnyMore) {
+    // What is unread at a plain close() becomes a reset, and the reset throws away what the client has not
+    // read yet (RFC 9112 section 9.6).
+    service service;
+    std::vector<client> clients;
+    std::string behind;
+    for (int i = 0; i < 2'000; ++i) behind += get("/");
+    for (int i = 0; i < 10; ++i) {
+        clients.push_back(service.connect(16 * 1024));
+        clients.back().send(get("/big?bytes=3000000", "Connection: close\r\n") + behind);
+    }
+    service.begin_stop(SIGTERM);
+    for (auto& one : clients) {
+        const auto answer = one.receive();
+        ASSERT_TRUE(answer) << "cut after " << one.rest().size() << " bytes";
+        EXPECT_EQ(answer->body.size(), 3'000'000U);
+        EXPECT_TRUE(one.closes_silently(milliseconds(5'000)));
+    }
+    expect_clean(service);
+}
+
+TEST(Linger, ARefusedUploadGetsItsAnswerThroughTheStop) {
+    service service;
+    std::vector<client> clients;
+    for (int i = 0; i < 10; ++i) {
+        clients.push_back(service.connect());
+        clients.back().send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 90000000\r\n\r\n");
+    }
+    service.process().signal(SIGTERM);
+    for (auto& one : clients) {
+        one.send(std::string(300'000, 'x'));
+        expect_answer(one, "upload", 413);
+    }
+    expect_clean(service);
+}
+
+TEST(Starved, AProcessThatDidNotRunDoesNotSkipItsLameDuck) {
+    service service({"--shutdown.lame_duck=600ms"});
+    service.begin_stop(SIGTERM);  // or the lame duck begins when it wakes up, and the test shows nothing
+    freeze(service);
+    let_pass(service, milliseconds(900));
+    const auto awake = service.process().signal(SIGCONT);
+    const auto ready = service.ask(get("/readyz"));
+    EXPECT_EQ(ready.status, 503);
+    let_pass(service, milliseconds(200));
+    EXPECT_EQ(service.ask(get("/readyz")).status, 503);
+    EXPECT_EQ(service.ask(get("/")).status, 200);
+    expect_clean(service);
+    EXPECT_GE(service.lasted(awake), milliseconds(400)) << "it was there for nobody";
+    fmt::print("frozen through its lame duck of 600 ms: served for {} ms after it\n", service.lasted(awake).count());
+}
+
+TEST(Durations, AnIdleServiceIsGoneAtOnce) {
+    std::vector<std::int64_t> took;
+    for (int i = 0; i < 11; ++i) {
+        service service;
+        const auto when = service.process().signal(SIGTERM);
+        expect_clean(service);
+        took.push_back(service.lasted(when).count());
+    }
+    std::sort(took.begin(), took.end());
+    fmt::print("idle exit: {} ms in the middle, {} at most\n", took[5], took[10]);
+    EXPECT_LE(took[5], 50);
+}
+
+TEST(Durations, AThousandIdleConnectionsTakeTheIdleGrace) {
+    rlimit files = {};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur < 1'200) GTEST_SKIP() << "this process may not have 1200 descriptors";
+    service service({"--shutdown.idle_grace=500ms"});
+    std::vector<client> idle;
+    for (int i = 0; i < 1'000; ++i) {
+        idle.push_back(service.connect());
+        ASSERT_TRUE(idle.back().exchange(get("/")));
+    }
+    const auto when = service.process().signal(SIGTERM);
+    expect_clean(service);
+    fmt::print("1000 idle connections: {} ms with an idle grace of 500\n", service.lasted(when).count());
+    EXPECT_GE(service.lasted(when), milliseconds(490));
+    EXPECT_LE(service.lasted(when), milliseconds(1'000));
+    for (auto& one : idle) EXPECT_TRUE(one.closes_silently(milliseconds(1'000)));
+}
+
+TEST(Durations, ARequestOfASecondTakesASecond) {
+    service service;
+    auto connection = service.connect();
+    connection.send(get("/slow?ms=1000"));
+    ASSERT_TRUE(service.handles("/slow"));
+    const auto when = service.process().signal(SIGTERM);
+    expect_answer(connection, "the one in flight");
+    const auto answered = clock::now();
+    connection = client(service.debug());  // whoever has its answer closes: no lingering
+    expect_clean(service);
+    const auto behind = std::chrono::duration_cast<milliseconds>(clock::now() - answered);
+    fmt::print("a request of 1 s in flight: {} ms, {} ms after its answer\n", service.lasted(when).count(),
+               behind.count());
+    EXPECT_LE(service.lasted(when), milliseconds(1'300));
+    EXPECT_LE(behind, milliseconds(300));
+}
+
+TEST(Budget, TheTrackerHasItsShareThoughTheAppOverruns) {
+    service service({"--shutdown.budget=2s", "--shutdown.idle_grace=100ms", "--shutdown.flush=500ms",
+                     "--tracker.batch_age=10s", "--tracker.batch_events=100000"});
+    for (int i = 0; i < 20; ++i) ASSERT_EQ(service.ask(request("POST", "/events", {}, "kept")).status, 201);
+    auto waiting = service.connect();
+    waiting.send(get("/slow?ms=60000"));
+    ASSERT_TRUE(service.handles("/slow"));
+    const auto when = service.process().signal(SIGTERM);
+    expect_answer(waiting, "the one that overran", 503);
+    EXPECT_EQ(service.exit_code(), 3);
+    EXPECT_LE(service.lasted(when), milliseconds(2'100) + milliseconds(200));
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "events", "delivered"), 20);
+}
+
+TEST(Budget, ThatDoesNotFitTheGraceOfTheOrchestratorIsRefused) {
+    const auto refused = run_to_end({"--shutdown.budget=31s"}, {"TERMINATION_GRACE_SECONDS=30"});
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_EQ(refused.err_lines, 1U) << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr("TERMINATION_GRACE_SECONDS"));
+    const auto phases = run_to_end({"--shutdown.budget=6s", "--shutdown.lame_duck=2s"});
+    EXPECT_EQ(phases.code, 1);
+    EXPECT_THAT(phases.err, HasSubstr("shutdown.budget"));
+}
+
+}  // namespace
+}  // namespace integration

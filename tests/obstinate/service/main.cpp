@@ -1,0 +1,119 @@
+// The service with what nobody should write into one: handlers that ignore their context or wedge their loop, a
+// sink that blocks in a system call, a part that ignores its stop. Everything else is the real thing.
+//
+//   GET /stubborn?ms=N   waits, and does not look at its context
+//   GET /spin?ms=N       blocks its loop
+//   OBSTINATE=sink       no delivery ever returns
+//   OBSTINATE=part       a part that does not hear its stop; it is asked after the app
+
+#include <poll.h>
+#include <spdlog/logger.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "cmd/service/announce.hpp"
+#include "cmd/service/inspection.hpp"
+#include "cmd/service/log.hpp"
+#include "cmd/service/routes.hpp"
+#include "configs/command_line.hpp"
+#include "configs/load.hpp"
+#include "lifecycle/done_collector.hpp"
+#include "server/debug.hpp"
+#include "server/http_server.hpp"
+#include "tracker/event_tracker.hpp"
+
+using server::http_server;
+using answer = lifecycle::awaitable<server::response>;
+
+/// Not in a namespace without a name, and never inlined, so that stacks show them.
+[[gnu::noinline]] void spin_and_hear_nothing(std::chrono::milliseconds time);
+[[gnu::noinline]] void block_in_the_kernel();
+
+void spin_and_hear_nothing(std::chrono::milliseconds time) {
+    const auto until = lifecycle::clock::now() + time;
+    while (lifecycle::clock::now() < until) {}
+}
+
+void block_in_the_kernel() {
+    for (int i = 0; i < 1'000; ++i) ::poll(nullptr, 0, 60'000);
+}
+
+namespace {
+
+std::chrono::milliseconds asked_for(const server::request& request) {
+    return std::chrono::milliseconds(request.query_number<std::int64_t>("ms", 0, 0, 600'000).value_or(0));
+}
+
+answer stubborn(lifecycle::context context, const server::request& request) {
+    const auto until = lifecycle::clock::now() + asked_for(request);
+    const lifecycle::context::waiting here(context, std::source_location::current());
+    const lifecycle::context deaf;                        // not the request's
+    auto sleeping = lifecycle::sleep_until(deaf, until);  // lint: the handler waits, not the test
+    co_await std::move(sleeping);
+    co_return server::response(server::http::status::ok, "at last\n");
+}
+
+answer spin(lifecycle::context, const server::request& request) {
+    spin_and_hear_nothing(asked_for(request));
+    co_return server::response(server::http::status::ok, "dizzy\n");
+}
+
+struct blocking_sink final : tracker::sink {
+    void deliver(std::span<const tracker::event>) override { block_in_the_kernel(); }
+    std::string_view name() const noexcept override { return "blocking"; }
+};
+
+int serve(const configs::loaded& settings, lifecycle::signals& signals, process_log& log, std::string_view obstinate) {
+    const auto& config = settings.values;
+    auto& logger = *log.logger;
+    lifecycle::workers workers;
+    lifecycle::stop_channel stop(config.shutdown);
+
+    const auto sink =
+        obstinate == "sink" ? std::make_unique<blocking_sink>() : tracker::make_sink(config.tracker, logger);
+    tracker::event_tracker events(config.tracker, *sink, workers, logger, stop.deadline_of("tracker"));
+    auto routes = app_routes(events, stop);
+    routes.get("/stubborn", stubborn);
+    routes.get("/spin", spin);
+    http_server app("app", config.app, std::move(routes), http_server::at_stop::drain, stop, workers, logger);
+    const auto debug_view = inspection({app, events, stop, workers, log, settings, "none"});
+    http_server debug("debug", config.debug, server::debug_routes(debug_view), http_server::at_stop::close, stop,
+                      workers, logger);
+    stop.count_turns_with([&] { return app.turns(); });
+
+    lifecycle::done_collector done(stop, signals, workers, logger);
+    const auto run_debug = [&](std::stop_token token) { debug.run(token); };
+    const auto run_events = [&](std::stop_token token) { events.run(token); };
+    const auto run_app = [&](std::stop_token token) { app.run(token, [&] { stop.ready(); }); };
+    done.start("debug", run_debug, lifecycle::last_share(config.shutdown));
+    done.start("tracker", run_events, config.shutdown.flush);
+    if (obstinate == "part") done.start("deaf", [](std::stop_token) { block_in_the_kernel(); });
+    done.start("app", run_app);
+    return done.wait({
+        .ready = [&] { announce_ready(config, app.address(), debug.address(), logger); },
+        .account = [&](lifecycle::shutdown_report& report) { fill_in(report, app, events); },
+        .reload = {},
+        .stacks = [&] { log_stacks(workers, logger); },
+        .where = stack_line,
+        .progress = {},
+        .ended = {},
+    });
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    lifecycle::signals signals;
+    const auto line = configs::read_command_line({arguments + 1, arguments + count});
+    const auto settings = configs::load(line, configs::environment_of(environ));
+    for (const auto& fault : settings.faults) std::fprintf(stderr, "%s\n", fault.c_str());
+    if (!settings.faults.empty()) return lifecycle::could_not_start;
+    auto log = make_log(settings.values.log);
+    const char* const obstinate = std::getenv("OBSTINATE");
+    return serve(settings, signals, log, obstinate == nullptr ? "" : obstinate);
+}
