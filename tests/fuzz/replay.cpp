@@ -13,8 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace {
 
-void replay(const std::filesystem::path& file)
-{
+void replay(const std::filesystem::path& file) {
     std::ifstream in(file, std::ios::binary);
     const std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
     LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
@@ -22,12 +21,10 @@ void replay(const std::filesystem::path& file)
 
 }  // namespace
 
-int main(int count, char** arguments)
-{
+int main(int count, char** arguments) {
     std::size_t inputs = 1;
     LLVMFuzzerTestOneInput(nullptr, 0);
-    for (const std::filesystem::path path :
-         std::span(arguments, static_cast<std::size_t>(count)).subspan(1)) {
+    for (const std::filesystem::path path : std::span(arguments, static_cast<std::size_t>(count)).subspan(1)) {
         if (std::filesystem::is_regular_file(path)) {
             replay(path);
             ++inputs;

@@ -88,11 +88,15 @@ TEST(Workers, CountsAThreadThatIsLeft) {
 
 TEST(Workers, LetsGoOfWhatTheWorkHoldsBeforeItCountsAsGone) {
     workers workers;
-    auto held = std::make_shared<int>(1);
-    const std::weak_ptr<int> watch = held;
-    auto thread = workers.start("holder", "worker", [held = std::move(held)](const std::stop_token&) {});
-    EXPECT_TRUE(fakes::eventually([&] { return workers.live() == 0; }));
-    EXPECT_TRUE(watch.expired());
+    std::size_t live = 99;
+    const auto look = [&](int* held) {
+        live = workers.live();
+        delete held;
+    };
+    std::shared_ptr<int> held(new int(1), look);
+    workers.start("holder", "worker", [held = std::move(held)](const std::stop_token&) {}).join();
+    EXPECT_EQ(live, 1U);
+    EXPECT_EQ(workers.live(), 0U);
 }
 
 TEST(Workers, MayBeStartedAndListedFromAnyThread) {
