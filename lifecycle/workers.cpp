@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cassert>
 #include <filesystem>
 
@@ -19,7 +20,21 @@ int threads_of_this_process() {
 
 }  // namespace
 
-workers::workers() : baseline_(threads_of_this_process()) {}
+#if defined(__SANITIZE_THREAD__)
+constexpr int least_baseline = 2;  // ThreadSanitizer starts a thread of its own with the first one of ours
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+constexpr int least_baseline = 2;
+#else
+constexpr int least_baseline = 1;
+#endif
+#else
+constexpr int least_baseline = 1;
+#endif
+
+workers::workers() : baseline_(threads_of_this_process()) {
+    if (baseline_ > 0) baseline_ = std::max(baseline_, least_baseline);
+}
 
 workers::~workers() { assert(live_.empty() && "a thread outlives the object that counts it"); }
 

@@ -13,7 +13,6 @@
 
 namespace server {
 
-namespace asio = boost::asio;
 using lifecycle::cause;
 using lifecycle::clock;
 using std::chrono::milliseconds;

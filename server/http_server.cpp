@@ -133,6 +133,7 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
         if (serving) serving();
     });
     std::vector<std::jthread> threads;  // joined when this function is left
+    threads.reserve(s.loops.size());
     for (auto& one : s.loops)
         threads.push_back(s.workers.start(fmt::format("{}-{}", s.name, one->index() + 1), "loop",
                                           [&s, &one](std::stop_token) { s.run_loop(*one); }));

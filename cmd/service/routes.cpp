@@ -40,7 +40,8 @@ answer big(context, const request& request) {
         std::fill(into.begin(), into.end(), 'x');
         co_return into.size();
     };
-    co_return response::stream(piece, *bytes);
+    const std::uint64_t length = *bytes;
+    co_return response::stream(piece, length);
 }
 
 answer echo(context, const request& request) {

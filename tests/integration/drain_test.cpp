@@ -114,7 +114,7 @@ TEST(Pipelining, ATailThatIsHalfSentAtTheStopIsServed) {
     const auto plain = get("/");
     for (int i = 0; i < 5; ++i) {
         clients.push_back(service.connect());
-        clients.back().send(get("/slow?ms=300") + plain + plain + plain.substr(0, 7));
+        clients.back().send(fmt::format("{}{}{}{}", get("/slow?ms=300"), plain, plain, plain.substr(0, 7)));
     }
     ASSERT_TRUE(service.handles("/slow"));
     service.begin_stop(SIGTERM);

@@ -286,7 +286,7 @@ TEST(Context, HasANameForEachCause) {
 }
 
 TEST(Context, MayBeDerivedFromOnAnyThreadWhileItIsCancelled) {
-    for (int round = 0; round < 50; ++round) {
+    for (int round = 0; round < 20; ++round) {
         cancel_scope root;
         std::atomic<int> begun{0}, ended{0};
         std::vector<std::jthread> threads;

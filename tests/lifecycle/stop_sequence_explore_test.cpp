@@ -28,16 +28,17 @@ using std::chrono::milliseconds;
 using time_point = stop_sequence::time_point;
 
 #ifdef SLOW_BUILD
-constexpr std::uint64_t schedules = 20'000;
+constexpr std::uint64_t schedules = 15'000;
 #else
-constexpr std::uint64_t schedules = 150'000;
+constexpr std::uint64_t schedules = 100'000;
 #endif
 constexpr int longest_schedule = 400;
 
 /// One schedule: the sequence, a world that does things to it, and what the world remembers of it.
 class schedule {
 public:
-    explicit schedule(std::uint64_t seed) : random_(seed), options_(random_options()), sequence_(options_) {
+    schedule(std::uint64_t seed, bool told)
+        : told_(told), random_(seed), options_(random_options()), sequence_(options_) {
         const auto count = 1 + upto(3);
         for (std::uint64_t part = 0; part < count; ++part) {
             reserved_.push_back(milliseconds(one_in(2) ? 0 : upto(3'000)));
@@ -79,8 +80,11 @@ private:
     void expect(bool holds, const char* promise) {
         if (!holds && fault_.empty()) fault_ = std::string("broken: ") + promise;
     }
-    void note(const std::string& what) {
-        history_ << (now_ - time_point{1h}).count() / 1'000'000 << " ms: " << what << '\n';
+    template <class... Parts>
+    void note(const Parts&... parts) {
+        if (!told_) return;
+        history_ << (now_ - time_point{1h}).count() / 1'000'000 << " ms: ";
+        (history_ << ... << parts) << '\n';
     }
 
     milliseconds random_gap() {
@@ -174,7 +178,7 @@ private:
     void end_a_part() {
         const auto part = upto(ended_.size() - 1);
         if (ended_[part] || (!asked_[part] && !one_in(10))) return;
-        note("ends: p" + std::to_string(part) + (asked_[part] ? "" : " (unasked)"));
+        note("ends: p", part, asked_[part] ? "" : " (unasked)");
         ended_[part] = true;
         if (!asked_[part]) only_debug_ = false;
         sequence_.part_ended(part, now_);
@@ -187,7 +191,7 @@ private:
         const auto before = sequence_.phase();
         const auto actions = sequence_.step(now_, turns_);
         const auto phase = sequence_.phase();
-        note("step: " + std::string(to_string(phase)));
+        note("step: ", to_string(phase));
         expect(phase >= phase_, "the phase goes forward only");
         expect(phase == before || before >= stop_phase::lame_duck, "a step does not begin a stop");
         phase_ = phase;
@@ -259,6 +263,7 @@ private:
         expect(running == std::size_t(std::count(ended_.begin(), ended_.end(), false)), "running is who has not ended");
     }
 
+    bool told_;  ///< keeps a history, which takes longer than all the rest
     std::mt19937_64 random_;
     shutdown_options options_;
     stop_sequence sequence_;
@@ -284,9 +289,8 @@ TEST(StopSequence, KeepsItsPromisesInEveryScheduleExplored) {
     if (const char* seed = std::getenv("EXPLORE_SEED")) first = last = std::strtoull(seed, nullptr, 10);
     std::uint64_t ended = 0, forced = 0, over = 0, withdrawn = 0;
     for (auto seed = first; seed <= last; ++seed) {
-        schedule one(seed);
-        const auto fault = one.run();
-        ASSERT_FALSE(fault) << "EXPLORE_SEED=" << seed << "\n" << *fault;
+        schedule one(seed, false);
+        if (one.run()) FAIL() << "EXPLORE_SEED=" << seed << "\n" << schedule(seed, true).run().value_or("");
         ended += one.reached(stop_phase::stopped);
         forced += one.was_forced();
         over += one.was_over();
