@@ -15,23 +15,16 @@ using lifecycle::clock;
 
 constexpr std::chrono::minutes between_adoptions{1};
 
-disk& real_disk() {
-    static disk real;  // it has no state
-    return real;
-}
-
 bool ready(const segment_set& set) { return !set.segments.empty() && set.segments.front()->records > 0; }
 
 }  // namespace
 
-spool::spool(const options& options, spdlog::logger& log) : spool(options, log, real_disk()) {}
-
-spool::spool(const options& options, spdlog::logger& log, disk& disk)
+spool::spool(const options& options, spdlog::logger& log, disk* other)
     : options_(options),
       directory_(std::filesystem::path(options.directory) / "spool"),
       segment_bytes_(std::min(options.segment_bytes, options.spool_bytes / 4)),
       log_(log),
-      disk_(disk) {
+      disk_(other != nullptr ? *other : real_) {
     try {
         own_ = make_segment_set(directory_, options.durability == durability::disk);
     } catch (const std::system_error& error) {

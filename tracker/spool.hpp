@@ -31,8 +31,8 @@ class spool final : public backlog {
 public:
     /// Makes `<tracker.directory>/spool` and a set of its own in it, or throws std::runtime_error with one
     /// line that names the directory. Reads nothing.
-    spool(const options& options, spdlog::logger& log);
-    spool(const options& options, spdlog::logger& log, disk& disk);
+    /// `other`: a disk for tests, which must outlive it.
+    spool(const options& options, spdlog::logger& log, disk* other = nullptr);
     /// What has not been delivered stays; an empty set goes.
     ~spool() override;
 
@@ -92,6 +92,7 @@ private:
     const std::filesystem::path directory_;
     const std::uint64_t segment_bytes_;
     spdlog::logger& log_;
+    disk real_;
     disk& disk_;
 
     // Only of the appending thread.

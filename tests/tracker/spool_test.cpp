@@ -18,7 +18,7 @@ using tracker::verdict;
 using strings = std::vector<std::string>;
 
 struct Spool : testing::Test, fakes::spool_place {
-    std::unique_ptr<spool> open() { return std::make_unique<spool>(options, book.log, disk); }
+    std::unique_ptr<spool> open() { return std::make_unique<spool>(options, book.log, &disk); }
     void append_to(const std::filesystem::path& path, const std::string& bytes) const {
         std::ofstream(path, std::ios::binary | std::ios::app) << bytes;
     }
