@@ -15,7 +15,7 @@ RUN REVISION="$REVISION" cmake --preset release -D BUILD_TESTING=OFF \
     && strip --strip-debug build/release/service
 
 FROM debian:bookworm-slim
-# The program links libc alone, so nothing is installed.
+# The program is static, so nothing is installed.
 RUN useradd --system --no-create-home --uid 10001 service \
     && install -d -o service -g service /srv/service /srv/service/var /srv/service/var/events
 COPY --from=build /src/build/release/service /usr/local/bin/service

@@ -16,6 +16,8 @@ namespace {
 
 /// From the end of the budget to the kernel's `_exit`: time for the stacks of what hangs and the report.
 constexpr milliseconds report_share{90};
+/// Of it, for the stacks: a thread that is in an uninterruptible wait does not answer, and the report must be written.
+constexpr milliseconds stacks_share{50}, stack_share{25};
 
 }  // namespace
 
@@ -189,10 +191,14 @@ std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& 
         });
     };
     std::vector<shutdown_report::straggler> late;
+    const auto until = clock::now() + stacks_share;
     for (const auto& worker : workers_.list()) {
         if (only_asked && !asked(worker.name)) continue;
-        late.push_back({worker.name, worker.kind, duration_cast<milliseconds>(clock::now() - worker.born),
-                        worker.thread != 0 && hooks.where ? hooks.where(worker.thread) : std::string()});
+        const auto now = clock::now();
+        const bool ask = worker.thread != 0 && hooks.where && now < until;
+        const auto limit = std::min(stack_share, duration_cast<milliseconds>(until - now));
+        late.push_back({worker.name, worker.kind, duration_cast<milliseconds>(now - worker.born),
+                        ask ? hooks.where(worker.thread, limit) : std::string()});
     }
     return late;
 }

@@ -37,7 +37,8 @@ public:
         std::function<void(shutdown_report&)> account = {};  ///< fills in what only the parts know; they may still run
         std::function<void()> reload = {};                   ///< SIGHUP, on a worker of its own
         std::function<void()> stacks = {};                   ///< SIGQUIT
-        std::function<std::string(pid_t)> where = {};        ///< the stack of a thread, in one line
+        /// The stack of a thread in one line; empty when it does not answer within the limit.
+        std::function<std::string(pid_t, std::chrono::milliseconds limit)> where = {};
         /// After each change of phase or of the part that stops; and once with the report as it is written.
         std::function<void(const stop_channel::status&)> progress = {};
         std::function<void(const shutdown_report&)> ended = {};

@@ -17,7 +17,7 @@ int hard_stop_signal() { return SIGRTMIN; }
 sigset_t watched() {
     sigset_t set;
     sigemptyset(&set);
-    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&set, number);
+    for (const int number : watched_signals) sigaddset(&set, number);
     return set;
 }
 

@@ -1,6 +1,11 @@
 #pragma once
 
+#include <csignal>
+
 namespace lifecycle {
+
+/// What main's thread waits for; blocked everywhere, from the first instruction (cmd/service/entry.cpp).
+inline constexpr int watched_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 
 /// The signals of the process, as descriptors that main's thread polls.
 ///

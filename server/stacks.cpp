@@ -1,9 +1,6 @@
 #include "server/stacks.hpp"
 
-#include <cxxabi.h>
-#include <dlfcn.h>
 #include <execinfo.h>
-#include <fmt/format.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -12,9 +9,9 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
-#include <memory>
 #include <mutex>
+
+#include "server/symbols.hpp"
 
 namespace server {
 namespace {
@@ -61,19 +58,6 @@ void install_handler() {
     static_cast<void>(installed);
 }
 
-std::string describe(void* address) {
-    Dl_info info;
-    if (::dladdr(address, &info) == 0) return fmt::format("{}", address);
-    const std::string file = info.dli_fname != nullptr ? info.dli_fname : "?";
-    const auto base = file.substr(file.rfind('/') + 1);
-    const auto offset = static_cast<char*>(address) - static_cast<char*>(info.dli_fbase);
-    if (info.dli_sname == nullptr) return fmt::format("{}+{:#x}", base, offset);
-    int status = 0;
-    const std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status),
-                                                      std::free);
-    return fmt::format("{} ({}+{:#x})", status == 0 ? name.get() : info.dli_sname, base, offset);
-}
-
 }  // namespace
 
 std::vector<std::string> stack_of(pid_t thread, std::chrono::milliseconds limit) {
@@ -111,8 +95,9 @@ std::vector<std::string> stack_of(pid_t thread, std::chrono::milliseconds limit)
         ::sem_wait(&from.ready);                                             // it is writing now
     }
     constexpr int own_frames = 2;  // the handler and the kernel's trampoline
+    const symbols symbols;
     for (int at = own_frames; at < from.count; ++at)
-        stack.push_back(describe(from.frames[static_cast<std::size_t>(at)]));
+        stack.push_back(symbols.name(from.frames[static_cast<std::size_t>(at)]));
     return stack;
 }
 

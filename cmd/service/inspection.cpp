@@ -104,9 +104,12 @@ void fill_in(lifecycle::shutdown_report& report, const server::http_server& app,
     report.events.dropped_at_deadline = account.dropped.contains("deadline") && account.dropped.at("deadline") > 0;
 }
 
-std::string stack_line(pid_t thread) { return fmt::format("{}", fmt::join(server::stack_of(thread), " < ")); }
+std::string stack_line(pid_t thread, std::chrono::milliseconds limit) {
+    return fmt::format("{}", fmt::join(server::stack_of(thread, limit), " < "));
+}
 
 void log_stacks(const lifecycle::workers& workers, spdlog::logger& log) {
     for (const auto& worker : workers.list())
-        log.info("stack of {} {}: {}", worker.kind, worker.name, stack_line(worker.thread));
+        log.info("stack of {} {}: {}", worker.kind, worker.name,
+                 stack_line(worker.thread, std::chrono::milliseconds(50)));
 }

@@ -2,6 +2,7 @@
 
 #include <spdlog/logger.h>
 
+#include <chrono>
 #include <string>
 
 #include "cmd/service/log.hpp"
@@ -31,7 +32,7 @@ server::debug_sources inspection(const inspected& parts);
 void fill_in(lifecycle::shutdown_report& report, const server::http_server& app, const tracker::event_tracker& events);
 
 /// The stack of a thread in one line, for the log and the report.
-std::string stack_line(pid_t thread);
+std::string stack_line(pid_t thread, std::chrono::milliseconds limit);
 
 /// SIGQUIT: every worker's stack to the log.
 void log_stacks(const lifecycle::workers& workers, spdlog::logger& log);

@@ -33,7 +33,7 @@ TEST(DoneCollector, NeverWaitsForAPartThatIgnoresItsStop) {
         process.done.start("tracker", until_asked, 100ms);
         process.done.start("app", [](const std::stop_token&) { fakes::hang(); });
         process.send(SIGTERM);
-        process.done.wait({.where = [](pid_t) { return std::string("fakes::hang"); }});
+        process.done.wait({.where = [](pid_t, auto) { return std::string("fakes::hang"); }});
         return 99;  // not reached: it leaves by _Exit
     });
     EXPECT_EQ(code, lifecycle::forced);
@@ -49,9 +49,28 @@ TEST(DoneCollector, NeverWaitsForAPartThatIgnoresItsStop) {
     EXPECT_LT(report.at("duration_ms").to_number<int>(), 1'000);
 }
 
+TEST(DoneCollector, WritesTheReportThoughNoThreadShowsItsStack) {
+    auto options = process::brisk();
+    options.budget = 300ms;
+    const auto [code, report] = process_that_leaves(options, [](process& process) {
+        for (const auto* name : {"a", "b", "c", "d", "e", "f"})
+            process.done.start(name, [](const std::stop_token&) { fakes::hang(); });
+        process.send(SIGTERM);
+        const auto silent = [](pid_t, std::chrono::milliseconds limit) {
+            ::poll(nullptr, 0, static_cast<int>(limit.count()));
+            return std::string();
+        };
+        process.done.wait({.where = silent});
+        return 99;
+    });
+    EXPECT_EQ(code, lifecycle::forced);
+    ASSERT_FALSE(report.empty());
+    EXPECT_EQ(report.at("stragglers").as_array().size(), 6U);
+}
+
 TEST(DoneCollector, AsksTheTrackerThoughTheAppOverranItsShare) {
     auto options = process::brisk();
-    options.budget = 400ms;
+    options.budget = 5s;
     const auto [code, report] = process_that_leaves(options, [](process& process) {
         int asked[2] = {-1, -1};
         if (::pipe(asked) != 0) return 98;
@@ -59,7 +78,7 @@ TEST(DoneCollector, AsksTheTrackerThoughTheAppOverranItsShare) {
             until_asked(token);
             [[maybe_unused]] const auto written = ::write(asked[1], "x", 1);
         };
-        process.done.start("tracker", tracker, 200ms);
+        process.done.start("tracker", tracker, 4'800ms);
         process.done.start("app", [&](const std::stop_token&) { fakes::hang(asked[0]); });
         process.send(SIGTERM);
         return process.done.wait({});

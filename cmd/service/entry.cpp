@@ -1,0 +1,47 @@
+// The first instructions of the program: they block the signals of a stop, before the C library starts.
+//
+// Between exec and the first line of main the default action of SIGTERM would end the process, or, as PID 1, the
+// kernel would throw the signal away. In a static program nothing of anybody else runs before the entry point, so from
+// here on a signal waits for the signalfd. See docs/adr/0021-static-program.md.
+
+#include <cstdint>
+
+#include "lifecycle/signals.hpp"
+
+namespace {
+
+constexpr std::uint64_t kernel_mask() {  // sigset_t as the kernel has it: bit n - 1 is signal n
+    std::uint64_t mask = 0;
+    for (const int number : lifecycle::watched_signals) mask |= std::uint64_t{1} << (number - 1);
+    return mask;
+}
+
+}  // namespace
+
+#ifdef ENTRY_POINT  // set where the linker is told to begin here: x86-64, static
+
+extern "C" [[gnu::used, gnu::visibility("hidden")]] const std::uint64_t entry_mask;
+const std::uint64_t entry_mask = kernel_mask();
+
+// rt_sigprocmask(2): rax = number, rdi = SIG_BLOCK, rsi = set, rdx = old set, r10 = size of a set; changes rcx and r11.
+// rdx carries what _start registers with atexit (System V ABI, x86-64, 3.4.1), so it is kept.
+asm(R"(
+    .pushsection .text
+    .globl service_entry
+    .hidden service_entry
+    .type service_entry, @function
+service_entry:
+    mov %rdx, %r12
+    mov $14, %eax
+    xor %edi, %edi
+    lea entry_mask(%rip), %rsi
+    xor %edx, %edx
+    mov $8, %r10d
+    syscall
+    mov %r12, %rdx
+    jmp _start
+    .size service_entry, . - service_entry
+    .popsection
+)");
+
+#endif
