@@ -83,7 +83,7 @@ TEST(DoneCollector, AsksTheTrackerThoughTheAppOverranItsShare) {
         process.send(SIGTERM);
         return process.done.wait({});
     });
-    EXPECT_EQ(code, 0) << "the app came home in the end, since the tracker had been asked";
+    EXPECT_EQ(code, 0) << "the app came home in the end, since the tracker had been asked: " << report;
     ASSERT_FALSE(report.empty());
     EXPECT_GE(report.at("duration_ms").to_number<int>(), 200);
 }
