@@ -4,6 +4,8 @@
 // kernel would throw the signal away. In a static program nothing of anybody else runs before the entry point, so from
 // here on a signal waits for the signalfd. See docs/adr/0021-static-program.md.
 
+#ifdef ENTRY_POINT  // set where the linker is told to begin here: x86-64, static
+
 #include <cstdint>
 
 #include "lifecycle/signals.hpp"
@@ -16,12 +18,9 @@ constexpr std::uint64_t kernel_mask() {  // sigset_t as the kernel has it: bit n
     return mask;
 }
 
+[[gnu::used]] const std::uint64_t entry_mask __asm__("entry_mask") = kernel_mask();
+
 }  // namespace
-
-#ifdef ENTRY_POINT  // set where the linker is told to begin here: x86-64, static
-
-extern "C" [[gnu::used, gnu::visibility("hidden")]] const std::uint64_t entry_mask;
-const std::uint64_t entry_mask = kernel_mask();
 
 // rt_sigprocmask(2): rax = number, rdi = SIG_BLOCK, rsi = set, rdx = old set, r10 = size of a set; changes rcx and r11.
 // rdx carries what _start registers with atexit (System V ABI, x86-64, 3.4.1), so it is kept.
