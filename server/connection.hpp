@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lifecycle/task_group.hpp"
+#include "server/decision.hpp"
 #include "server/response.hpp"
 #include "server/workspace.hpp"
 
@@ -29,7 +30,7 @@ using activity_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<by_
 /// It is active from the first byte of a request, not from the parsed head: what has begun is answered.
 class connection final : public lifecycle::task, public activity_hook {
 public:
-    enum class state : std::uint8_t { fresh, idle, head, body, handling, writing, streaming, lingering };
+    using state = connection_state;
 
     connection(loop& on, stream_socket socket, boost::asio::ip::tcp::endpoint peer);
     ~connection() override;
@@ -39,31 +40,27 @@ public:
 
     // What the loop does to it.
 
-    /// Its deadline has passed: 408, 504, or a close, as its state asks.
-    void expire(lifecycle::clock::time_point now);
-    /// Quiet for a while: it gives its workspace back.
-    void rest();
+    /// Does what the tick has decided.
+    void obey(decision decided, lifecycle::clock::time_point now);
     /// Looks once more for bytes, and closes when there are none. `why` goes to the access log.
     void look_and_close(char why);
     /// Sends what is due before the answer that its handler is working on.
     void flush_behind_handler();
     /// The client has gone while a handler works for it.
     void client_gone();
-    /// The end of the drain. First tells the handler; called again, answers in its place.
-    void force();
     /// Closes, whatever it does.
     void cut();
     void cancel() noexcept override { cut(); }
 
     state now_in() const noexcept { return state_; }
     bool waits_for_request() const noexcept { return state_ <= state::idle; }
-    bool rests() const noexcept { return work_ == nullptr; }
+    connection_view view() const noexcept {
+        return {state_, since_, deadline_, work_ == nullptr, told_, forced_, abandoned_};
+    }
     bool abandoned() const noexcept { return abandoned_; }
     bool forced() const noexcept { return forced_; }
     bool worked_during_stop() const noexcept { return worked_during_stop_; }
     void stop_begins() noexcept { worked_during_stop_ = !waits_for_request(); }
-    bool all_acknowledged() const noexcept;
-    lifecycle::clock::time_point deadline() const noexcept { return deadline_; }
     lifecycle::clock::time_point since() const noexcept { return since_; }
     int descriptor() { return socket_.native_handle(); }
     std::string describe() const;  ///< "GET /slow", or its state
@@ -108,6 +105,7 @@ private:
     void answered() noexcept;
     void answer_in_place_of_handler(http::status code);
     lifecycle::awaitable<> goodbye();
+    bool all_acknowledged();
 
     loop& loop_;
     stream_socket socket_;

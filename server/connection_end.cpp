@@ -22,7 +22,6 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr auto quietly = asio::as_tuple(asio::deferred);
-constexpr milliseconds grace_after_deadline{100};  // for a handler to notice that its context has ended
 constexpr milliseconds longest_linger{1'000};
 
 }  // namespace
@@ -133,10 +132,6 @@ void connection::stop_waiting(interrupt why) {
     socket_.cancel(ignored);
 }
 
-void connection::rest() {
-    if (waits_for_request() && work_ && interrupt_ == interrupt::none) stop_waiting(interrupt::rest);
-}
-
 void connection::look_and_close(char why) {
     if (!waits_for_request()) return;
     end_ = {why, 'I'};
@@ -147,57 +142,36 @@ void connection::client_gone() {
     if (!told_ && state_ == state::handling && !abandoned_) work_->scope.cancel(cause::client_gone);
 }
 
-void connection::expire(clock::time_point now) {
-    switch (state_) {
-        case state::fresh:
-        case state::idle: look_and_close('T'); break;
-        case state::head:
-        case state::body: stop_waiting(interrupt::expired); break;
-        case state::handling:
-            if (abandoned_) break;
-            if (told_) {
-                answer_in_place_of_handler(http::status::gateway_timeout);
-                break;
-            }
-            told_ = true;
-            deadline_ = now + grace_after_deadline;
-            work_->scope.cancel(cause::deadline);
+void connection::obey(decision decided, clock::time_point now) {
+    const bool drain = decided.by_drain;
+    switch (decided.what) {
+        case decision::action::none: break;
+        case decision::action::rest:
+            if (interrupt_ == interrupt::none) stop_waiting(interrupt::rest);
             break;
-        case state::writing:
-        case state::streaming:
-            end_ = {'T', 'D'};
-            cut();
-            break;
-        case state::lingering: stop_waiting(interrupt::cut); break;
-    }
-}
-
-void connection::force() {
-    switch (state_) {
-        case state::fresh:
-        case state::idle: look_and_close('D'); break;
-        case state::head:
-        case state::body:
-            forced_ = true;
+        case decision::action::look_and_close: look_and_close(drain ? 'D' : 'T'); break;
+        case decision::action::time_out:
+            forced_ = forced_ || drain;
             stop_waiting(interrupt::expired);
             break;
-        case state::handling:
-            if (abandoned_) break;
-            if (forced_) {
-                answer_in_place_of_handler(http::status::service_unavailable);
-                break;
-            }
-            forced_ = told_ = true;
-            deadline_ = clock::time_point::max();  // the next tick of the drain answers in its place
-            work_->scope.cancel(cause::shutdown);
+        case decision::action::tell_handler:
+            told_ = true;
+            forced_ = forced_ || drain;
+            deadline_ = drain ? clock::time_point::max() : now + grace_after_deadline;  // a drain ticks on
+            work_->scope.cancel(drain ? cause::shutdown : cause::deadline);
             break;
-        case state::writing:
-        case state::streaming:
-            forced_ = true;
-            end_ = {'K', 'D'};
+        case decision::action::answer:
+            answer_in_place_of_handler(drain ? http::status::service_unavailable : http::status::gateway_timeout);
+            break;
+        case decision::action::cut:
+            forced_ = forced_ || drain;
+            end_ = {drain ? 'K' : 'T', 'D'};
             cut();
             break;
-        case state::lingering: break;
+        case decision::action::hang_up_if_acknowledged:
+            if (!all_acknowledged()) break;
+            [[fallthrough]];
+        case decision::action::hang_up: stop_waiting(interrupt::cut); break;
     }
 }
 
@@ -232,10 +206,9 @@ void connection::answer_in_place_of_handler(http::status code) {
         if (::recv(descriptor(), loop_.scratch().data(), loop_.scratch().size(), MSG_DONTWAIT) <= 0) break;
 }
 
-bool connection::all_acknowledged() const noexcept {
+bool connection::all_acknowledged() {
     int waiting = 0;
-    auto& socket = const_cast<stream_socket&>(socket_);
-    return ::ioctl(socket.native_handle(), SIOCOUTQ, &waiting) == 0 && waiting == 0;
+    return ::ioctl(descriptor(), SIOCOUTQ, &waiting) == 0 && waiting == 0;
 }
 
 std::string connection::describe() const { return endpoint_ != nullptr ? endpoint_->name : "connection"; }

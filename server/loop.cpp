@@ -26,8 +26,6 @@ constexpr milliseconds usual_tick{50};
 constexpr milliseconds tick_of_a_stop{10};
 constexpr milliseconds wedged_after{250};  // without a turn
 constexpr milliseconds idle_look{250};     // how often idle connections are looked through
-constexpr milliseconds rest_after{1'000};  // an idle connection gives its workspace back
-constexpr milliseconds quiet_linger{30};   // in a drain: acknowledged and silent for that long is over
 constexpr std::size_t scratch_size = 16 * 1024;
 
 /// ", waits at file:line", or nothing when it waits in no awaitable of ours.
@@ -237,32 +235,29 @@ void loop::on_tick(clock::time_point now) {
     account_.turned_at.set(static_cast<std::uint64_t>(now.time_since_epoch().count()));
     update_date();
     stopping();
-    if (draining_) on_drain_tick(now);
-    look_after_busy(now);
+    const auto drain = drain_now();
+    if (!warned_ && now >= warn_at(drain.over) && now < drain.over) warn_of_late();
+    look_after(busy_, drain, now);
+    look_for_gone_clients();
     if (now >= next_idle_look_ || stop_noted_) {
         next_idle_look_ = now + idle_look;
-        look_after_idle(now);
+        look_after(idle_, drain, now);
         workspaces_.shrink();
     }
+    end_if_empty();
     publish_idle();
 }
 
-void loop::look_after_idle(clock::time_point now) {
-    for (auto at = idle_.begin(); at != idle_.end();) {
-        auto& one = *at++;
-        if (now >= one.deadline())
-            one.expire(now);
-        else if (!one.rests() && now - one.since() > rest_after)
-            one.rest();
-    }
+drain_view loop::drain_now() const {
+    if (!draining_) return {};
+    return {true, idle_until_, env_.deadline ? env_.deadline() : clock::time_point::max()};
 }
 
-void loop::look_after_busy(clock::time_point now) {
-    for (auto at = busy_.begin(); at != busy_.end();) {
+void loop::look_after(connections& list, const drain_view& drain, clock::time_point now) {
+    for (auto at = list.begin(); at != list.end();) {
         auto& one = *at++;
-        if (now >= one.deadline()) one.expire(now);
+        one.obey(decide(one.view(), drain, now), now);
     }
-    look_for_gone_clients();
 }
 
 /// A client that has gone is seen by the socket, not by the next write: one poll(2) for all whose
@@ -282,25 +277,8 @@ void loop::look_for_gone_clients() {
         if ((sockets[nth].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) owners[nth]->client_gone();
 }
 
-void loop::on_drain_tick(clock::time_point now) {
-    const bool over = env_.deadline && now >= env_.deadline();
-    const bool grace_over = now >= idle_until_ || over;
-    if (!warned_ && !over && now >= warn_at()) warn_of_late();
-    if (grace_over)
-        for (auto at = idle_.begin(); at != idle_.end();) (at++)->look_and_close('D');
-    for (auto at = busy_.begin(); at != busy_.end();) {
-        auto& one = *at++;
-        if (over) one.force();
-        const bool lingers = one.now_in() == connection::state::lingering;
-        if (lingers && (over || (now - one.since() > quiet_linger && one.all_acknowledged()))) one.cut();
-    }
-    end_if_empty();
-}
-
 /// 80 % of the drain's share of the budget: late enough to mean something, early enough to help.
-clock::time_point loop::warn_at() const {
-    if (!env_.deadline) return clock::time_point::max();
-    const auto end = env_.deadline();
+clock::time_point loop::warn_at(clock::time_point end) const {
     return end == clock::time_point::max() ? end : drain_began_ + (end - drain_began_) * 8 / 10;
 }
 

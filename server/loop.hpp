@@ -114,11 +114,10 @@ private:
 
     lifecycle::awaitable<> tick();
     void on_tick(lifecycle::clock::time_point now);
-    void look_after_idle(lifecycle::clock::time_point now);
-    void look_after_busy(lifecycle::clock::time_point now);
+    drain_view drain_now() const;
+    void look_after(connections& list, const drain_view& drain, lifecycle::clock::time_point now);
     void look_for_gone_clients();
-    void on_drain_tick(lifecycle::clock::time_point now);
-    lifecycle::clock::time_point warn_at() const;
+    lifecycle::clock::time_point warn_at(lifecycle::clock::time_point end) const;
     void warn_of_late();
     void end_if_empty();
     void update_date();

@@ -73,6 +73,7 @@ TEST(Workers, LeavesNoThreadOnceJoined) {
     EXPECT_THAT(workers.threads_left(), AnyOf(0, -1));
     for (int round = 0; round < 20; ++round) {
         std::vector<std::jthread> threads;
+        threads.reserve(4);
         for (int index = 0; index < 4; ++index) threads.push_back(workers.start("w", "worker", until_asked));
         threads.clear();
         ASSERT_THAT(workers.threads_left(), AnyOf(0, -1));
@@ -102,6 +103,7 @@ TEST(Workers, LetsGoOfWhatTheWorkHoldsBeforeItCountsAsGone) {
 TEST(Workers, MayBeStartedAndListedFromAnyThread) {
     workers workers;
     std::vector<std::jthread> threads;
+    threads.reserve(3);
     for (int index = 0; index < 3; ++index)
         threads.push_back(workers.start("outer", "worker", [&](const std::stop_token&) {
             for (int round = 0; round < 20; ++round) {

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "lifecycle/context.hpp"
+
+namespace server {
+
+/// Where a connection is in its life; the picture is in connection.hpp.
+enum class connection_state : std::uint8_t { fresh, idle, head, body, handling, writing, streaming, lingering };
+
+/// What the tick sees of a connection.
+struct connection_view {
+    connection_state state;
+    lifecycle::clock::time_point since;     ///< when it entered its state
+    lifecycle::clock::time_point deadline;  ///< of that state
+    bool rests;                             ///< owns no buffer
+    bool told;                              ///< the context of its handler has been ended
+    bool forced;                            ///< ... by the end of the drain
+    bool abandoned;                         ///< answered in the place of a handler that has not returned
+};
+
+/// What the tick sees of the stop. max(): not known yet.
+struct drain_view {
+    bool draining = false;
+    lifecycle::clock::time_point idle_until = lifecycle::clock::time_point::max();  ///< end of the idle grace
+    lifecycle::clock::time_point over = lifecycle::clock::time_point::max();        ///< when the app gives up
+};
+
+/// What the tick does to a connection.
+struct decision {
+    enum class action : std::uint8_t {
+        none,
+        rest,            ///< gives its buffer back
+        look_and_close,  ///< closes, unless bytes have arrived
+        time_out,        ///< 408, unless bytes have arrived
+        tell_handler,    ///< ends its context
+        answer,          ///< 504 in the place of the handler; 503 when the drain wants it
+        cut,
+        hang_up,                 ///< it has been answered, and lingered long enough
+        hang_up_if_acknowledged  ///< ... unless the client has not acknowledged all of it
+    };
+    action what = action::none;
+    bool by_drain = false;  ///< the stop wants it, not a deadline of the connection's own
+};
+
+/// After its context has ended a handler has this long before it is answered for.
+constexpr std::chrono::milliseconds grace_after_deadline{100};
+
+/// The decision for one connection at one tick: no clock, no I/O, no state of its own.
+decision decide(const connection_view& one, const drain_view& drain, lifecycle::clock::time_point now) noexcept;
+
+}  // namespace server
