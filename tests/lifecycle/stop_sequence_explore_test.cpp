@@ -9,14 +9,7 @@
 #include <sstream>
 
 #include "lifecycle/stop_sequence.hpp"
-
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define SLOW_BUILD 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define SLOW_BUILD 1
-#endif
-#endif
+#include "tests/support/slow_build.hpp"
 
 namespace {
 
@@ -27,11 +20,7 @@ using lifecycle::stop_sequence;
 using std::chrono::milliseconds;
 using time_point = stop_sequence::time_point;
 
-#ifdef SLOW_BUILD
-constexpr std::uint64_t schedules = 15'000;
-#else
-constexpr std::uint64_t schedules = 100'000;
-#endif
+constexpr std::uint64_t schedules = support::slow_build ? 15'000 : 100'000;
 constexpr int longest_schedule = 400;
 
 /// One schedule: the sequence, a world that does things to it, and what the world remembers of it.
