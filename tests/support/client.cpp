@@ -137,6 +137,11 @@ std::string client::receive_to_end() {
     return reader_.rest();
 }
 
+bool client::quiet() const {
+    pollfd one{socket_, POLLIN | POLLRDHUP, 0};
+    return ::poll(&one, 1, 0) == 0;
+}
+
 bool client::closes_silently(milliseconds limit) {
     const auto deadline = clock::now() + limit;
     while (read_once(deadline)) {}

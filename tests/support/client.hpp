@@ -50,6 +50,8 @@ public:
     void receive_some(std::size_t bytes);
     /// Everything up to the end of the connection that is not an answer already taken.
     std::string receive_to_end();
+    /// True when nothing has come that was not read: no byte and no end. Never waits.
+    bool quiet() const;
     /// True when the peer ends the connection before `limit`, without another byte.
     bool closes_silently(milliseconds limit);
 
