@@ -7,9 +7,7 @@
 namespace server {
 namespace {
 
-constexpr unsigned max_digits = 16;          // a size of 64 bits
-constexpr std::size_t max_line = 1'024;      // extensions of one chunk
-constexpr std::size_t max_trailers = 8'192;  // all trailers together
+constexpr unsigned max_digits = 16;  // a size of 64 bits
 
 int hex(char c) noexcept {
     if (c >= '0' && c <= '9') return c - '0';
@@ -60,6 +58,11 @@ chunked_decoder::progress chunked_decoder::digit(char c) noexcept {
     return progress::need_more;
 }
 
+/// One more byte of an extension is within its limits.
+bool chunked_decoder::extends() noexcept {
+    return ++overhead_ <= limits_->max_chunk_extension_bytes && ++extensions_ <= limits_->max_chunk_extensions_bytes;
+}
+
 chunked_decoder::progress chunked_decoder::step(char c) noexcept {
     const auto go = [this](at next) {
         state_ = next;
@@ -76,21 +79,20 @@ chunked_decoder::progress chunked_decoder::step(char c) noexcept {
             [[fallthrough]];
         case at::size_blank:  // section 7.1.1: blanks are for an extension to stand behind
             if (c == ';') return go(at::extension);
-            return blank(c) && ++overhead_ <= max_line ? go(at::size_blank) : progress::malformed;
+            return blank(c) && extends() ? go(at::size_blank) : progress::malformed;
         case at::extension:
             if (c == '\r') return go(at::size_lf);
             if (c == '"') state_ = at::quoted;
-            return visible_or_blank(c) && ++overhead_ <= max_line ? progress::need_more : progress::malformed;
+            return visible_or_blank(c) && extends() ? progress::need_more : progress::malformed;
         case at::quoted:  // a quote that does not end in its line: others read on behind the line end
-            if (!visible_or_blank(c) || ++overhead_ > max_line) return progress::malformed;
+            if (!visible_or_blank(c) || !extends()) return progress::malformed;
             return c == '"' ? go(at::extension) : c == '\\' ? go(at::quoted_pair) : progress::need_more;
-        case at::quoted_pair:
-            return visible_or_blank(c) && ++overhead_ <= max_line ? go(at::quoted) : progress::malformed;
+        case at::quoted_pair: return visible_or_blank(c) && extends() ? go(at::quoted) : progress::malformed;
         case at::size_lf:
             if (c != '\n') return progress::malformed;
             overhead_ = 0;
             if (left_ == 0) return go(at::trailer_first);
-            return left_ > max_body_ - written_ ? progress::too_large : go(at::data);
+            return left_ > limits_->max_body_bytes - written_ ? progress::too_large : go(at::data);
         case at::data_cr: return c == '\r' ? go(at::data_lf) : progress::malformed;
         case at::data_lf: return c == '\n' ? go(at::size_first) : progress::malformed;
         case at::trailer_first:
@@ -100,10 +102,12 @@ chunked_decoder::progress chunked_decoder::step(char c) noexcept {
             return go(at::trailer_name);
         case at::trailer_name:
             if (c != ':' && !token(c)) return progress::malformed;
-            return ++overhead_ <= max_trailers ? go(c == ':' ? at::trailer : at::trailer_name) : progress::malformed;
+            return ++overhead_ <= limits_->max_trailer_bytes ? go(c == ':' ? at::trailer : at::trailer_name)
+                                                             : progress::malformed;
         case at::trailer:
             if (c == '\r') return go(at::trailer_lf);
-            return visible_or_blank(c) && ++overhead_ <= max_trailers ? progress::need_more : progress::malformed;
+            return visible_or_blank(c) && ++overhead_ <= limits_->max_trailer_bytes ? progress::need_more
+                                                                                    : progress::malformed;
         case at::trailer_lf: return c == '\n' ? go(at::trailer_first) : progress::malformed;
         case at::last_lf: return c == '\n' ? progress::complete : progress::malformed;
         case at::data: break;

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "server/options.hpp"
+
 namespace server {
 
 /// Decodes the chunked transfer coding (RFC 9112 section 7.1) in place, without I/O.
@@ -14,7 +16,7 @@ class chunked_decoder {
 public:
     enum class progress { need_more, complete, malformed, too_large };
 
-    explicit chunked_decoder(std::size_t max_body) noexcept : max_body_(max_body) {}
+    explicit chunked_decoder(const options& limits) noexcept : limits_(&limits) {}
 
     /// `data` is the whole body as received so far, decoded part included; what this call decodes is
     /// moved to the end of that part. Call again with the same bytes and more behind them.
@@ -25,6 +27,9 @@ public:
 
     std::size_t decoded() const noexcept { return written_; }  ///< bytes of body, at the front of `data`
     std::size_t consumed() const noexcept { return read_; }    ///< bytes of `data` that have been read
+
+    /// Bytes that are sure to come: the rest of this chunk.
+    std::size_t missing() const noexcept { return state_ == at::data ? static_cast<std::size_t>(left_) : 0; }
 
 private:
     enum class at {
@@ -47,13 +52,15 @@ private:
 
     progress step(char c) noexcept;
     progress digit(char c) noexcept;
+    bool extends() noexcept;
 
-    std::size_t max_body_;
+    const options* limits_;
     std::size_t read_ = 0;
     std::size_t written_ = 0;
     std::uint64_t left_ = 0;  ///< of this chunk
     unsigned digits_ = 0;
-    std::size_t overhead_ = 0;  ///< bytes of this line, of all trailers
+    std::size_t overhead_ = 0;    ///< bytes of this line, of all trailers
+    std::size_t extensions_ = 0;  ///< bytes of all chunks' extensions
     at state_ = at::size_first;
 };
 

@@ -5,6 +5,8 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/post.hpp>
+#include <utility>
 
 #include "server/loop.hpp"
 
@@ -51,6 +53,7 @@ lifecycle::awaitable<> connection::run() {
             case request_parser::progress::complete:
                 co_await answer();
                 if (!ending_ && work_->out.size() > workspace::usual_output) co_await flush();
+                if (crowded_ && !ending_ && !broken_ && work_->buffered() > 0) co_await step_back();
                 break;
             case request_parser::progress::refused: refuse(work_->parser.refusal()); break;
             case request_parser::progress::need_more:
@@ -70,6 +73,20 @@ lifecycle::awaitable<> connection::run() {
 request_parser::progress connection::parse() {
     if (!work_ || work_->buffered() == 0) return request_parser::progress::need_more;
     return work_->parser.next(work_->data(), work_->buffered());
+}
+
+/// There were requests that found no place while this connection had one: before it takes the next, those who ask get
+/// their turn. The first turn is for what the loop has to do, the second for what the kernel has brought meanwhile.
+lifecycle::awaitable<> connection::step_back() {
+    crowded_ = false;
+    if (!flush_now()) co_await flush();
+    enter(state::head, clock::now() + loop_.env().limits.header_timeout);
+    for (int turns = 0; turns < 2; ++turns) {
+        auto turn = asio::post(socket_.get_executor(), asio::deferred);
+        co_await std::move(turn);
+    }
+    broken_ = broken_ || interrupt_ == interrupt::cut;
+    interrupt_ = interrupt::none;
 }
 
 void connection::enter(state next, clock::time_point deadline) {
@@ -92,7 +109,10 @@ void connection::enter_reading() {
     }
     worked_during_stop_ = worked_during_stop_ || loop_.stopping();
     if (work_->parser.head_done()) {
-        if (state_ != state::body) enter(state::body, clock::now() + limits.body_timeout);
+        if (state_ == state::body) return;
+        const auto first_look = limits.min_data_rate > 0 ? limits.data_rate_grace : limits.body_timeout;
+        enter(state::body, clock::now() + std::min(first_look, limits.body_timeout));
+        received_ = work_->buffered();
     } else if (state_ != state::head) {
         enter(state::head, served_ == 0 ? deadline_ : clock::now() + limits.header_timeout);
     }
@@ -101,15 +121,21 @@ void connection::enter_reading() {
 /// Waits for bytes and takes them. False: there will be none, the connection is to end.
 lifecycle::awaitable<bool> connection::receive() {
     enter_reading();
+    if (std::exchange(late_, false)) {  // the last look has not made it whole
+        refuse(http::status::request_timeout);
+        end_ = {forced_ ? 'K' : 'T', 'R'};
+        co_return false;
+    }
     for (;;) {
         if (!work_) {
             co_await wait_without_workspace();
         } else {
             if (work_->room() == 0) work_->make_room();
-            const auto room = asio::buffer(work_->input.get() + work_->end, work_->room());
+            const auto room = asio::buffer(work_->input.get() + work_->end, work_->welcome());
             auto reading = socket_.async_read_some(room, quietly);
             const auto [error, count] = co_await std::move(reading);
             work_->end += count;
+            received_ += count;
             if (count > 0 && interrupt_ != interrupt::cut) {
                 interrupt_ = interrupt::none;  // it came too late
                 co_return true;
@@ -154,11 +180,7 @@ bool connection::handle_interrupt(bool& go_on) {
             }
             return true;
         case interrupt::expired:
-            go_on = bytes_are_there();
-            if (!go_on) {
-                refuse(http::status::request_timeout);
-                end_ = {forced_ ? 'K' : 'T', 'R'};
-            }
+            bytes_are_there();  // `late_` lets nobody take one more turn for each byte that trickles in
             return true;
         case interrupt::cut:
             broken_ = true;
@@ -172,7 +194,7 @@ bool connection::handle_interrupt(bool& go_on) {
 bool connection::bytes_are_there() {
     if (!work_) work_ = loop_.workspaces().lend();
     if (work_->room() == 0) work_->make_room();
-    const auto count = ::recv(descriptor(), work_->input.get() + work_->end, work_->room(), MSG_DONTWAIT);
+    const auto count = ::recv(descriptor(), work_->input.get() + work_->end, work_->welcome(), MSG_DONTWAIT);
     if (count > 0) work_->end += static_cast<std::size_t>(count);
     return count > 0;
 }

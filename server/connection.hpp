@@ -44,6 +44,8 @@ public:
     void obey(decision decided, lifecycle::clock::time_point now);
     /// Looks once more for bytes, and closes when there are none. `why` goes to the access log.
     void look_and_close(char why);
+    /// Reads and forgets what a client still sends that has been refused, while its answer waits for it to read.
+    void discard_input();
     /// Sends what is due before the answer that its handler is working on.
     void flush_behind_handler();
     /// The client has gone while a handler works for it.
@@ -85,6 +87,7 @@ private:
     void enter_reading();
     bool bytes_are_there();
 
+    lifecycle::awaitable<> step_back();
     lifecycle::awaitable<> answer();
     lifecycle::awaitable<response> ask(const endpoint& to);
     std::optional<response> decide(const endpoint* to, bool in_time);
@@ -101,11 +104,14 @@ private:
     lifecycle::awaitable<> stream(response reply, body_coding coding);
     bool flush_now();
     lifecycle::awaitable<> flush();
+    int unacknowledged();
+    void watch_reader();
+    bool reads_on();
+    bool brings_enough(lifecycle::clock::time_point now);
     void count_answer() noexcept;
     void answered() noexcept;
     void answer_in_place_of_handler(http::status code);
     lifecycle::awaitable<> goodbye();
-    bool all_acknowledged();
 
     loop& loop_;
     stream_socket socket_;
@@ -114,6 +120,9 @@ private:
     lifecycle::clock::time_point deadline_{};
     lifecycle::clock::time_point since_{};  ///< when it entered its state
     boost::asio::ip::tcp::endpoint peer_;
+    std::uint64_t sent_ = 0;       ///< bytes given to the socket
+    std::uint64_t taken_ = 0;      ///< of them the client had acknowledged when the write deadline was set
+    std::uint64_t received_ = 0;   ///< bytes of this body, about
     std::uint32_t served_ = 0;     ///< requests of this connection
     std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
     state state_ = state::fresh;
@@ -121,6 +130,9 @@ private:
     bool ending_ = false;     ///< nothing more is read
     bool linger_ = false;     ///< the client may still send: read on before the close
     bool broken_ = false;     ///< the socket is of no use any more
+    bool late_ = false;       ///< what is not whole now is refused
+    bool blocked_ = false;    ///< waits until the client has read
+    bool crowded_ = false;    ///< there was no place for others while its last request was handled
     bool abandoned_ = false;  ///< answered in place of a handler that has not returned
     bool told_ = false;       ///< the handler's context has been ended
     bool continued_ = false;  ///< 100 Continue has been sent for this request

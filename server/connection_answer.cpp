@@ -6,6 +6,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/deferred.hpp>
 #include <charconv>
+#include <stdexcept>
 #include <utility>
 
 #include "server/connection.hpp"
@@ -26,7 +27,7 @@ void connection::begin_request() {
     request.id = request.header("X-Request-Id");
     if (!sound(request.id)) request.id = loop_.make_request_id(work_->id);
     worked_during_stop_ = worked_during_stop_ || loop_.stopping();
-    continued_ = told_ = false;
+    continued_ = told_ = late_ = false;
     ++served_;
 }
 
@@ -88,6 +89,16 @@ lifecycle::awaitable<> connection::answer() {
     work_->next_request();
 }
 
+/// While a streamed response may still become another: its first piece. Who fails here is a 500.
+static lifecycle::awaitable<> fetch_first_piece(response& reply) {
+    reply.body.resize(std::min<std::uint64_t>(response::window, reply.length.value_or(response::window)));
+    if (reply.body.empty()) co_return;
+    auto asking = reply.pieces(std::span(reply.body));
+    const std::size_t count = co_await std::move(asking);
+    if (count == 0 && reply.length) throw std::runtime_error("the source of its response is empty");
+    reply.body.resize(count);
+}
+
 /// Runs the handler. What it throws is a 500, a deadline that has passed a 504.
 lifecycle::awaitable<response> connection::ask(const endpoint& to) {
     auto& in_flight = loop_.metrics_of(to.index).in_flight;
@@ -99,6 +110,10 @@ lifecycle::awaitable<response> connection::ask(const endpoint& to) {
     try {
         auto handling = to.handle(work_->scope.get(), work_->parser.request());
         reply = co_await std::move(handling);
+        if (reply.pieces && work_->parser.request().method != http::verb::head) {
+            auto fetching = fetch_first_piece(reply);
+            co_await std::move(fetching);
+        }
         if (work_->scope.get().why() == cause::deadline) reply = problem(http::status::gateway_timeout);
     } catch (const std::exception& e) {
         loop_.env().log.error("{} failed: {} (request {})", to.name, e.what(), work_->parser.request().id);
@@ -107,16 +122,18 @@ lifecycle::awaitable<response> connection::ask(const endpoint& to) {
         loop_.env().log.error("{} failed: not a std::exception", to.name);
         reply = problem(http::status::internal_server_error);
     }
+    crowded_ = !to.exempt && !loop_.env().admit(loop_);
     in_flight.subtract();
     loop_.counts().in_flight.subtract();
     co_return reply;
 }
 
-/// While the service stops, the connection ends with the last response of what has been received:
-/// what is pipelined behind a `Connection: close` would be dropped.
+/// While the service stops, and at the limit of requests, the connection ends with the last response of what
+/// has been received: what is pipelined behind a `Connection: close` would be dropped.
 bool connection::closes_after(const response& reply) {
     if (!work_->parser.keep_alive() || reply.close || told_) return true;
-    return loop_.stopping() && !more_behind();
+    const auto most = loop_.env().limits.max_requests;
+    return (loop_.stopping() || (most > 0 && served_ >= most)) && !more_behind();
 }
 
 bool connection::more_behind() {

@@ -8,6 +8,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/deferred.hpp>
+#include <utility>
 
 #include "server/connection.hpp"
 #include "server/loop.hpp"
@@ -22,7 +23,14 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr auto quietly = asio::as_tuple(asio::deferred);
-constexpr milliseconds longest_linger{1'000};
+constexpr int reads_a_tick = 64;
+constexpr milliseconds longest_linger{1'000};  // without a byte, and in a drain
+constexpr milliseconds look_at_rate{1'000};
+
+std::uint64_t least_bytes(const options& limits, clock::duration over) {
+    return limits.min_data_rate * static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(over).count()) /
+           1'000;
+}
 
 }  // namespace
 
@@ -49,6 +57,7 @@ bool connection::flush_now() {
         if (count < 0 && errno != EAGAIN) broken_ = true;  // the client is gone: nobody is left to answer
         if (count < 0) return broken_;
         work_->written += static_cast<std::size_t>(count);
+        sent_ += static_cast<std::size_t>(count);
     }
     work_->out.clear();
     work_->written = 0;
@@ -62,37 +71,70 @@ void connection::flush_behind_handler() {
 }
 
 lifecycle::awaitable<> connection::flush() {
+    if (state_ != state::streaming) {
+        enter(state::writing, {});
+        watch_reader();
+    }
+    blocked_ = true;
     while (!broken_ && !flush_now()) {
-        const auto waits = state_ == state::streaming ? state::streaming : state::writing;
-        enter(waits, clock::now() + loop_.env().limits.write_timeout);
         auto waiting = socket_.async_wait(stream_socket::wait_write, quietly);
         const auto [error] = co_await std::move(waiting);
         if (error || interrupt_ == interrupt::cut) broken_ = true;
     }
+    blocked_ = false;
+}
+
+/// What has been sent and not acknowledged; a socket is writable again only when a third of that is gone.
+int connection::unacknowledged() {
+    int waiting = 0;
+    ::ioctl(descriptor(), SIOCOUTQ, &waiting);  // tcp(7)
+    return waiting;
+}
+
+/// From here on counts what the client takes of a response.
+void connection::watch_reader() {
+    deadline_ = clock::now() + loop_.env().limits.write_timeout;
+    taken_ = sent_ - static_cast<unsigned>(unacknowledged());
+}
+
+/// The client has taken enough of the response for another `write_timeout`.
+bool connection::reads_on() {
+    const auto before = taken_;
+    const auto& limits = loop_.env().limits;
+    watch_reader();
+    return taken_ - before >= std::max<std::uint64_t>(1, least_bytes(limits, limits.write_timeout));
+}
+
+/// A body within its deadline is not too slow by now; the tick looks again in a second.
+bool connection::brings_enough(clock::time_point now) {
+    const auto& limits = loop_.env().limits;
+    const auto end = since_ + limits.body_timeout;
+    if (now >= end || received_ < least_bytes(limits, now - since_)) return false;
+    deadline_ = std::min(end, now + look_at_rate);
+    return true;
 }
 
 /// Asks for the next piece when the last one is in the socket: memory is bounded by one window.
 lifecycle::awaitable<> connection::stream(response reply, body_coding coding) {
-    constexpr std::size_t window = 64 * 1024;
-    constexpr std::size_t size_line = 10;  // of a chunk: 8 digits and CRLF
     auto left = reply.length.value_or(0);
-    std::vector<char> piece(window);
-    enter(state::streaming, clock::now() + loop_.env().limits.write_timeout);
+    enter(state::streaming, {});
+    watch_reader();
     try {
-        while (!broken_) {
-            if (coding == body_coding::length && left == 0) break;
-            const auto room =
-                coding == body_coding::length ? std::min<std::uint64_t>(window, left) : window - size_line;
-            auto asking = reply.pieces(std::span(piece.data(), static_cast<std::size_t>(room)));
-            const std::size_t count = co_await std::move(asking);
-            if (broken_ || interrupt_ == interrupt::cut) break;
-            if (count == 0) break;
+        for (auto count = reply.body.size(); count > 0 && !broken_;) {
             left -= coding == body_coding::length ? count : 0;
             if (coding == body_coding::chunked) fmt::format_to(std::back_inserter(work_->out), "{:x}\r\n", count);
-            work_->out.append(piece.data(), count);
+            work_->out.append(reply.body.data(), count);
             if (coding == body_coding::chunked) work_->out += "\r\n";
-            deadline_ = clock::now() + loop_.env().limits.write_timeout;
             if (!flush_now()) co_await flush();
+            if (broken_ || (coding == body_coding::length && left == 0)) break;
+            const auto room = coding == body_coding::length ? left : response::window;
+            reply.body.resize(std::min<std::uint64_t>(room, response::window));
+            const auto time_of_reader = deadline_ - clock::now();
+            deadline_ = clock::now() + loop_.env().limits.write_timeout;  // a source may stand still as long
+            auto asking = reply.pieces(std::span(reply.body));
+            count = co_await std::move(asking);
+            deadline_ = clock::now() + time_of_reader;
+            if (interrupt_ == interrupt::cut) break;
         }
         if (coding == body_coding::chunked && interrupt_ != interrupt::cut) work_->out += "0\r\n\r\n";
     } catch (const std::exception& e) {
@@ -106,24 +148,35 @@ lifecycle::awaitable<> connection::stream(response reply, body_coding coding) {
 }
 
 /// RFC 9112 section 9.6: half-close, read on until the client has closed, then close; a plain close
-/// with unread bytes resets the connection and takes the response with it.
+/// with unread bytes resets the connection and takes the response with it. Who is still sending a body
+/// may do so for as long as a body may take; a stop does not wait for that.
 lifecycle::awaitable<> connection::goodbye() {
     if (!broken_ && !flush_now()) co_await flush();
     boost::system::error_code ignored;
     if (!broken_ && linger_) {
         socket_.shutdown(stream_socket::shutdown_send, ignored);
         enter(state::lingering, clock::now() + longest_linger);
+        loop_.workspaces().give_back(std::exchange(work_, nullptr));
+        auto end = since_ + loop_.env().limits.body_timeout;
         for (;;) {
             const auto into = asio::buffer(loop_.scratch().data(), loop_.scratch().size());
             auto reading = socket_.async_read_some(into, quietly);
             const auto [error, count] = co_await std::move(reading);
             if (error || interrupt_ != interrupt::none) break;
+            since_ = clock::now();
+            if (loop_.stopping()) end = std::min(end, since_ + longest_linger);
+            deadline_ = std::min(end, since_ + longest_linger);
         }
     }
     if (unflushed_ > 0 && loop_.stopping())
         (forced_ ? loop_.counts().requests_cut : loop_.counts().requests_finished).add(unflushed_);
     socket_.close(ignored);
     log_end();
+}
+
+void connection::discard_input() {
+    for (int reads = 0; reads < reads_a_tick && linger_ && blocked_; ++reads)
+        if (::recv(descriptor(), loop_.scratch().data(), loop_.scratch().size(), MSG_DONTWAIT) <= 0) break;
 }
 
 void connection::stop_waiting(interrupt why) {
@@ -151,7 +204,9 @@ void connection::obey(decision decided, clock::time_point now) {
             break;
         case decision::action::look_and_close: look_and_close(drain ? 'D' : 'T'); break;
         case decision::action::time_out:
+            if (!drain && state_ == state::body && brings_enough(now)) break;
             forced_ = forced_ || drain;
+            late_ = true;
             stop_waiting(interrupt::expired);
             break;
         case decision::action::tell_handler:
@@ -164,12 +219,13 @@ void connection::obey(decision decided, clock::time_point now) {
             answer_in_place_of_handler(drain ? http::status::service_unavailable : http::status::gateway_timeout);
             break;
         case decision::action::cut:
+            if (!drain && blocked_ && reads_on()) break;
             forced_ = forced_ || drain;
             end_ = {drain ? 'K' : 'T', 'D'};
             cut();
             break;
         case decision::action::hang_up_if_acknowledged:
-            if (!all_acknowledged()) break;
+            if (unacknowledged() > 0) break;
             [[fallthrough]];
         case decision::action::hang_up: stop_waiting(interrupt::cut); break;
     }
@@ -202,13 +258,8 @@ void connection::answer_in_place_of_handler(http::status code) {
     boost::system::error_code ignored;
     socket_.shutdown(stream_socket::shutdown_send, ignored);
     // Unread bytes would turn the close at the exit into a reset that takes the answer with it.
-    for (int reads = 0; reads < 64; ++reads)
+    for (int reads = 0; reads < reads_a_tick; ++reads)
         if (::recv(descriptor(), loop_.scratch().data(), loop_.scratch().size(), MSG_DONTWAIT) <= 0) break;
-}
-
-bool connection::all_acknowledged() {
-    int waiting = 0;
-    return ::ioctl(descriptor(), SIOCOUTQ, &waiting) == 0 && waiting == 0;
 }
 
 std::string connection::describe() const { return endpoint_ != nullptr ? endpoint_->name : "connection"; }

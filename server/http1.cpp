@@ -270,7 +270,7 @@ std::optional<http::status> request_parser::check_framing() {
     if (codings == 1) {
         if (request_.version < 11) return http::status::bad_request;
         if (!same(coding, "chunked")) return refusal_of_coding(coding);
-        chunks_.emplace(limits_->max_body_bytes);
+        chunks_.emplace(*limits_);
     }
     if (length_ > limits_->max_body_bytes) return http::status::payload_too_large;
     keep_alive_ = wants_keep_alive();
@@ -293,6 +293,11 @@ request_parser::progress request_parser::read_body(char* data, std::size_t size)
     request_.body = {data + head_size_, length_};
     consumed_ = head_size_ + length_;
     return progress::complete;
+}
+
+std::size_t request_parser::welcome(std::size_t size) const noexcept {
+    if (head_size_ == 0) return limits_->max_pipelined_bytes;
+    return limits_->max_pipelined_bytes + (chunks_ ? chunks_->missing() : head_size_ + length_ - size);
 }
 
 std::size_t request_parser::squeeze(char* data, std::size_t size) noexcept {

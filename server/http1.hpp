@@ -43,6 +43,9 @@ public:
     bool has_body() const noexcept { return chunks_.has_value() || length_ != 0; }
     bool expects_continue() const noexcept { return expects_continue_; }
     bool keep_alive() const noexcept { return keep_alive_; }
+    /// Once `next` needs more than these `size` bytes: as many are welcome, so that of what is pipelined behind the
+    /// request no more than `max_pipelined_bytes` is read.
+    std::size_t welcome(std::size_t size) const noexcept;
     /// Throws away the bytes of chunk sizes between the decoded body and what has not been decoded
     /// yet, so that a body in tiny chunks costs no more memory than its bytes. The new size of `data`.
     std::size_t squeeze(char* data, std::size_t size) noexcept;

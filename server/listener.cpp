@@ -60,6 +60,8 @@ listening_socket::listening_socket(const options& options) : backlog_(SOMAXCONN)
     if (address.is_v6()) ::setsockopt(descriptor_, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     // Inherited by accepted sockets: without it pipelined responses stall at 40 ms.
     ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (const int size = static_cast<int>(options.send_buffer_bytes); size > 0)
+        ::setsockopt(descriptor_, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);  // inherited too
     const char* failed = nullptr;
     if (::bind(descriptor_, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0)
         failed = "bind";

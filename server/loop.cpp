@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -242,7 +243,7 @@ void loop::on_tick(clock::time_point now) {
     if (now >= next_idle_look_ || stop_noted_) {
         next_idle_look_ = now + idle_look;
         look_after(idle_, drain, now);
-        workspaces_.shrink();
+        if (workspaces_.shrink()) ::malloc_trim(0);  // malloc_trim(3): of all threads' arenas
     }
     end_if_empty();
     publish_idle();
@@ -256,6 +257,7 @@ drain_view loop::drain_now() const {
 void loop::look_after(connections& list, const drain_view& drain, clock::time_point now) {
     for (auto at = list.begin(); at != list.end();) {
         auto& one = *at++;
+        one.discard_input();
         one.obey(decide(one.view(), drain, now), now);
     }
 }

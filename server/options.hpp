@@ -29,10 +29,27 @@ struct options {
     std::chrono::milliseconds idle_timeout{75'000};     ///< between two requests
     std::chrono::milliseconds request_timeout{30'000};  ///< a handler; 504 when it passes
 
+    /// Bytes a second; 0: any. A body that is slower once its grace is over is 408, a response that its
+    /// client takes more slowly over a whole `write_timeout` is cut.
+    std::size_t min_data_rate = 128;
+    std::chrono::milliseconds data_rate_grace{10'000};
+
     std::size_t max_header_bytes = 16 * 1024;  ///< above: 431
     std::size_t max_target_bytes = 8 * 1024;   ///< above: 414
     std::size_t max_body_bytes = 1024 * 1024;  ///< above: 413
     std::size_t max_headers = 100;             ///< header lines of a request; above: 431
+
+    std::size_t max_chunk_extension_bytes = 1024;        ///< of one chunk; above: 400
+    std::size_t max_chunk_extensions_bytes = 16 * 1024;  ///< of all chunks of a body; above: 400
+    std::size_t max_trailer_bytes = 8 * 1024;            ///< all trailers of a body; above: 400
+
+    std::size_t max_pipelined_bytes = 8 * 1024;  ///< read ahead of the request that is answered
+
+    /// Requests of one connection; 0: any number. The last answer of what has been received says close.
+    std::size_t max_requests = 100'000;
+
+    /// What the kernel keeps of an answer for a client that does not read (SO_SNDBUF, socket(7)); 0: what it likes.
+    std::size_t send_buffer_bytes = 128 * 1024;
 
     /// `Host` names that may change something on the debug port, beside IP literals and localhost.
     std::vector<std::string> allowed_hosts;

@@ -18,9 +18,12 @@ namespace http = boost::beast::http;
 /// socket has room, so that memory stays bounded however long it is and however slow the client.
 class response {
 public:
-    /// Fills the start of the span, returns how much; 0 is the end. An exception cuts the response
-    /// visibly: the connection is closed before its promised end.
+    /// Fills the start of the span, returns how much; 0 is the end. The first piece is fetched before
+    /// anything is sent, within the request's deadline: an exception there is a 500. A later one cuts the
+    /// response visibly: the connection is closed before its promised end.
     using source = std::function<lifecycle::awaitable<std::size_t>(std::span<char>)>;
+
+    static constexpr std::size_t window = 64 * 1024;  ///< the largest piece that a source is asked for
 
     response() = default;
     explicit response(http::status code, std::string text = {}, std::string_view type = "text/plain; charset=utf-8");
@@ -34,9 +37,9 @@ public:
     response& set(std::string_view name, std::string_view value);
 
     http::status status = http::status::ok;
-    std::string body;
+    std::string body;               ///< of a streamed response: the piece that is sent next
     std::string_view content_type;  ///< must outlive the response: a literal, or use `set`
-    source pieces;                  ///< set: `body` is not used
+    source pieces;                  ///< set: the response is streamed
     std::optional<std::uint64_t> length;
     bool close = false;  ///< the connection ends with this response
 

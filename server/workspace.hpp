@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lifecycle/context.hpp"
@@ -22,6 +23,7 @@ struct workspace {
 
     std::size_t buffered() const noexcept { return end - begin; }
     std::size_t room() const noexcept { return capacity - end; }
+    std::size_t welcome() const noexcept { return std::min(room(), parser.welcome(buffered())); }
     char* data() noexcept { return input.get() + begin; }
     bool flushed() const noexcept { return written == out.size(); }
 
@@ -82,19 +84,27 @@ public:
         return one;
     }
     void give_back(std::unique_ptr<workspace> one) {
+        freed_ += one->capacity + one->out.capacity();
         if (free_.size() >= max_free) return;
         one->renew();
+        freed_ -= one->capacity + one->out.capacity();
         free_.push_back(std::move(one));
     }
     /// Called now and then: lets go of half of what lay about unused, so that a storm leaves nothing behind.
-    void shrink() {
-        if (free_.size() > 8) free_.resize(free_.size() - free_.size() / 2);
+    /// True: it is over, and what malloc keeps of it is worth being given back to the kernel.
+    bool shrink() {
+        if (free_.size() <= 8) return freed_ >= much && std::exchange(freed_, 0) != 0;
+        for (auto left = free_.size() / 2; left > 0; --left, free_.pop_back())
+            freed_ += free_.back()->capacity + free_.back()->out.capacity();
+        return false;
     }
 
 private:
     static constexpr std::size_t max_free = 256;
+    static constexpr std::size_t much = 4 * 1024 * 1024;
     const options& limits_;
     std::vector<std::unique_ptr<workspace>> free_;
+    std::size_t freed_ = 0;  ///< bytes, since `shrink` last said so
 };
 
 }  // namespace server

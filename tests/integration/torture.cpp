@@ -71,6 +71,9 @@ public:
     under_way(const support::endpoint& to, const torture& how) : to_(to) {
         const auto upload = request("POST", "/echo", {}, std::string(200'000, 'u'));
         const std::string plain = get("/");
+        auto pipeline = get("/slow?ms=300");
+        for (int behind = 0; behind < 3; ++behind) pipeline += plain;
+        pipeline += plain.substr(0, 9);
         for (std::size_t i = 0; i < how.each; ++i) {
             add("slow", 1).begin(get("/slow?ms=700"), {});
             add("half a head, fresh", 1).begin(plain.substr(0, 9), plain.substr(9));
@@ -78,8 +81,7 @@ public:
             reused.on.exchange(plain);
             reused.begin(plain.substr(0, 9), plain.substr(9));
             add("half an upload", 1).begin(upload.substr(0, 90'000), upload.substr(90'000));
-            add("pipelining", 5)
-                .begin(get("/slow?ms=300") + plain + plain + plain + plain.substr(0, 9), plain.substr(9));
+            add("pipelining", 5).begin(pipeline, plain.substr(9));
             add("unused", 0);
         }
         for (std::size_t i = 0; i < how.slow_readers; ++i) {

@@ -10,9 +10,16 @@ namespace {
 using server::chunked_decoder;
 using progress = chunked_decoder::progress;
 
+server::options at_most(std::size_t body) {
+    server::options limits;
+    limits.max_body_bytes = body;
+    return limits;
+}
+
 /// What comes of `bytes` when they come in pieces of `length`.
 std::pair<progress, std::string> decode(std::string bytes, std::size_t length = 1'000'000, std::size_t limit = 100) {
-    chunked_decoder decoder(limit);
+    auto limits = at_most(limit);
+    chunked_decoder decoder(limits);
     auto result = progress::need_more;
     for (std::size_t size = 0; size < bytes.size() && result == progress::need_more;) {
         size = std::min(bytes.size(), size + length);
@@ -34,7 +41,8 @@ TEST(ChunkedDecoder, DoesNotCareHowTheBytesWereCut) {
 }
 
 TEST(ChunkedDecoder, StopsBehindTheLastChunk) {
-    chunked_decoder decoder(100);
+    const auto limits = at_most(100);
+    chunked_decoder decoder(limits);
     std::string bytes = "1\r\na\r\n0\r\n\r\nGET / HTTP/1.1";
     EXPECT_EQ(decoder.decode(bytes.data(), bytes.size()), progress::complete);
     EXPECT_EQ(decoder.consumed(), bytes.find("GET"));
@@ -54,7 +62,8 @@ TEST(ChunkedDecoder, RefusesABodyAboveTheLimitAsSoonAsTheSizeIsKnown) {
 }
 
 TEST(ChunkedDecoder, SqueezesOutWhatIsNotBody) {
-    chunked_decoder decoder(100);
+    const auto limits = at_most(100);
+    chunked_decoder decoder(limits);
     std::string bytes = "1;long-extension\r\na\r\n2\r\nb";
     EXPECT_EQ(decoder.decode(bytes.data(), bytes.size()), progress::need_more);
     EXPECT_EQ(decoder.squeeze(bytes.data(), bytes.size()), 2U);
@@ -67,7 +76,8 @@ TEST(ChunkedDecoder, SqueezesOutWhatIsNotBody) {
 }
 
 TEST(ChunkedDecoder, SqueezesNothingBeforeTheFirstByte) {
-    chunked_decoder decoder(100);
+    const auto limits = at_most(100);
+    chunked_decoder decoder(limits);
     std::string bytes = "3\r";
     EXPECT_EQ(decoder.squeeze(bytes.data(), bytes.size()), 2U);
     EXPECT_EQ(bytes, "3\r");
@@ -80,6 +90,23 @@ TEST(ChunkedDecoder, BoundsAnExtensionAndAllTrailersTogether) {
     EXPECT_EQ(decode("0\r\nA: " + std::string(8'000, 'b') + "\r\n\r\n").first, progress::complete);
     EXPECT_EQ(decode("0\r\nA: " + std::string(8'200, 'b') + "\r\n\r\n").first, progress::malformed);
     EXPECT_EQ(decode("0\r\n" + std::string(8'200, 'A') + ": b\r\n\r\n").first, progress::malformed);
+}
+
+TEST(ChunkedDecoder, BoundsTheExtensionsOfAllChunksTogether) {
+    auto limits = at_most(100);
+    limits.max_chunk_extension_bytes = 10;
+    limits.max_chunk_extensions_bytes = 25;
+    const std::string chunk = "1;aaaaaaa\r\nb\r\n";  // its blank and semicolon are none
+    for (const auto& [chunks, expected] :
+         {std::pair{3, progress::need_more}, std::pair{4, progress::malformed}, std::pair{5, progress::malformed}}) {
+        std::string bytes;
+        for (int nth = 0; nth < chunks; ++nth) bytes += chunk;
+        chunked_decoder decoder(limits);
+        EXPECT_EQ(decoder.decode(bytes.data(), bytes.size()), expected) << chunks;
+    }
+    std::string long_one = "1;" + std::string(11, 'a');
+    chunked_decoder decoder(limits);
+    EXPECT_EQ(decoder.decode(long_one.data(), long_one.size()), progress::malformed);
 }
 
 TEST(ChunkedDecoder, TakesARunOfChunksWithExtensionsOfTheirOwn) {

@@ -108,6 +108,7 @@ TEST(Http1, KnowsThatA100ContinueIsExpectedBeforeTheBodyHasCome) {
 TEST(Http1, ABodyInTinyChunksTakesNoMoreMemoryThanItsBytes) {
     server::options limits;
     limits.max_body_bytes = 10'000;
+    limits.max_chunk_extensions_bytes = 5'000 * 30;
     reader reading(limits);
     ASSERT_TRUE(reading.feed(chunked("")));
     const auto head_size = reading.buffered();
@@ -121,6 +122,33 @@ TEST(Http1, ABodyInTinyChunksTakesNoMoreMemoryThanItsBytes) {
     ASSERT_TRUE(reading.feed("0\r\n\r\n"));
     ASSERT_EQ(reading.seen.size(), 1U);
     EXPECT_THAT(reading.seen.front(), HasSubstr("body=" + body + " keep"));
+}
+
+TEST(Http1, NoMoreIsReadAheadOfARequestThanTheLimit) {
+    server::options limits;
+    limits.max_pipelined_bytes = 100;
+    const std::string piece(1'000, 'b');
+    const auto stream = post("Content-Length: 1000\r\n", piece) + chunked("3e8\r\n" + piece + "\r\n0\r\n\r\n") +
+                        repeated(50, head("GET / HTTP/1.1"));
+    server::request_parser parser(limits);
+    std::string buffer;
+    int complete = 0;
+    for (std::size_t at = 0; at < stream.size() || !buffer.empty();) {
+        const auto result = parser.next(buffer.data(), buffer.size());
+        ASSERT_NE(result, server::request_parser::progress::refused);
+        if (result == server::request_parser::progress::need_more) {
+            const auto count = std::min(parser.welcome(buffer.size()), stream.size() - at);
+            ASSERT_GT(count, 0U) << "it would stand still";
+            buffer += stream.substr(at, count);
+            at += count;
+            continue;
+        }
+        EXPECT_LE(buffer.size() - parser.consumed(), 100U);
+        buffer.erase(0, parser.consumed());
+        parser.reset();
+        ++complete;
+    }
+    EXPECT_EQ(complete, 52);
 }
 
 TEST(Http1, ALimitCountsTheRequestAndNotTheEmptyLinesBeforeIt) {

@@ -147,6 +147,55 @@ TEST(HttpServerOverload, WhenAllAreBusyANewConnectionWaits) {
     EXPECT_EQ(answer_of(waiting).status, 200);
 }
 
+TEST(HttpServerLimits, TheLastRequestOfAConnectionSaysClose) {
+    auto options = one_loop();
+    options.max_requests = 3;
+    const running app(router().get("/", says("hello")), options);
+    auto client = app.connect();
+    for (int nth = 1; nth <= 3; ++nth) EXPECT_EQ(ask_on(client, get("/")).closes(), nth == 3) << nth;
+    EXPECT_TRUE(client.closes_silently(5s));
+}
+
+TEST(HttpServerLimits, WhatIsPipelinedBehindTheLastRequestIsAnsweredFirst) {
+    auto options = one_loop();
+    options.max_requests = 3;
+    const running app(router().get("/", says("hello")), options);
+    auto client = app.connect();
+    std::string many;
+    for (int nth = 0; nth < 20; ++nth) many += get("/");
+    client.send(many);
+    for (int nth = 1; nth <= 20; ++nth) {
+        const auto answer = client.receive();
+        ASSERT_TRUE(answer) << nth;
+        EXPECT_EQ(answer->closes(), nth == 20) << nth;
+    }
+    EXPECT_TRUE(client.closes_silently(5s));
+}
+
+TEST(HttpServerFairness, APipelineAtTheLimitOfRequestsLetsOthersIn) {
+    auto options = one_loop();
+    options.max_in_flight = 1;
+    const auto a_while = [](lifecycle::context context, const request&) -> reply {
+        auto waiting = lifecycle::sleep_until(context, clock::now() + 1ms);  // lint: a handler waits, not the test
+        co_await std::move(waiting);
+        co_return response(http::status::ok, "waited");
+    };
+    const running app(router().get("/", a_while), options);
+    auto greedy = app.connect();
+    std::string many;
+    for (int nth = 0; nth < 2'000; ++nth) many += get("/");
+    greedy.send(many);
+    ASSERT_TRUE(eventually([&] { return app.server().now().in_flight == 1; }));
+    auto polite = app.connect();
+    int served = 0;
+    while (served < 20) {
+        const auto answer = polite.exchange(get("/"));
+        ASSERT_TRUE(answer);
+        served += answer->status == 200;
+        ASSERT_LT(app.server().now().requests - app.server().now().refused, 1'500U) << "only the pipeline is served";
+    }
+}
+
 server::options impatient() {
     auto options = one_loop();
     options.header_timeout = 100ms;
