@@ -11,15 +11,19 @@
 #include <boost/json.hpp>
 #include <mutex>
 
+#include "tracker/event.hpp"
+
 namespace {
 
-/// What came from outside may hold line ends and control codes: they must not look like lines of ours.
+/// What came from outside may hold line ends and control codes: they must not look like lines of ours. Nor must a
+/// reader of JSON choke on what is not UTF-8; Boost.JSON writes it as it is.
 std::string printable(std::string_view text) {
+    const bool utf8 = tracker::is_utf8(text);
     std::string out;
     out.reserve(text.size());
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7f)
+        if (byte < 0x20 || byte == 0x7f || (byte > 0x7f && !utf8))
             fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
         else
             out += c;
@@ -49,7 +53,6 @@ private:
         const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(time - seconds).count();
         const auto stamp = fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds), millis);
         if (!json_) return fmt::format("{} {:<8} {}\n", stamp, level, printable(text));
-        // Boost.JSON writes what is not UTF-8 as it is; a reader of JSON must not choke on a client's bytes.
         const boost::json::object object{{"time", stamp}, {"level", level}, {"message", printable(text)}};
         return boost::json::serialize(object) + '\n';
     }

@@ -37,6 +37,38 @@ TEST(Debug, TheApplicationPortDoesNotHaveThem) {
     EXPECT_EQ(service.ask(request("POST", "/debug/shutdown")).status, 404);
 }
 
+TEST(Debug, NoPathOnTheApplicationPortLeadsToThem) {
+    const service service;
+    const auto debug = service.debug().text();
+    const std::vector<std::string> targets = {"/../debug/config",
+                                              "//debug/config",
+                                              "/./debug/config",
+                                              "/%2e%2e/debug/config",
+                                              "/livez/../debug/config",
+                                              "/%64ebug/config",
+                                              "/debug%2fconfig",
+                                              "/livez/%2e%2e/debug/config",
+                                              "/debug/config?x=/livez",
+                                              "http://" + debug + "/debug/config",
+                                              "http://localhost/debug/config"};
+    for (const auto& target : targets) {
+        const auto answer = service.ask("GET " + target + " HTTP/1.1\r\nHost: " + debug + "\r\n\r\n");
+        EXPECT_EQ(answer.status, 404) << target;
+        EXPECT_THAT(answer.body, testing::Not(HasSubstr("app.port"))) << target;
+    }
+    EXPECT_GE(service.ask("CONNECT " + debug + " HTTP/1.1\r\nHost: " + debug + "\r\n\r\n").status, 400);
+}
+
+TEST(Debug, AskingChangesNothing) {
+    const service service;
+    const auto level = service.ask_debug(get("/debug/log")).body;
+    for (const char* target : {"/debug/log?level=trace", "/debug/shutdown", "/debug/shutdown?method=POST"})
+        service.ask_debug(get(target, "X-HTTP-Method-Override: POST\r\n"));
+    EXPECT_EQ(service.ask_debug(get("/debug/log")).body, level);
+    EXPECT_TRUE(service.readiness_is(200));
+    EXPECT_EQ(service.ask_debug(request("DELETE", "/debug/shutdown")).status, 409) << "nobody stops";
+}
+
 TEST(Debug, MetricsAreInThePrometheusTextFormat) {
     const service service;
     for (int i = 0; i < 3; ++i) ASSERT_EQ(service.ask(get("/")).status, 200);

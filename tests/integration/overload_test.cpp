@@ -31,6 +31,31 @@ TEST(Overload, AboveMaxInFlightIs503WithRetryAfterButLivezAnswers) {
     EXPECT_EQ(service.ask(get("/")).status, 200);
 }
 
+TEST(Overload, TheDebugPortAndTheProbeAnswerThroughAllOfIt) {
+    const service service({"--app.max_in_flight=1", "--app.max_connections=3", "--app.threads=1"});
+    std::vector<client> busy;
+    for (int i = 0; i < 3; ++i) {
+        busy.push_back(service.connect());
+        busy.back().send("POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n");
+    }
+    ASSERT_TRUE(eventually([&] {
+        const auto vars = boost::json::parse(service.ask_debug(get("/debug/vars")).body).as_object();
+        return number(vars, "connections", "open") == 3;
+    }));
+    auto waits = service.connect();
+    waits.send(get("/livez"));
+    EXPECT_FALSE(waits.closes_silently(milliseconds(50)));
+    EXPECT_EQ(service.ask_debug(get("/livez")).status, 200);
+    EXPECT_EQ(service.ask_debug(get("/readyz")).status, 200);
+    const auto port = "--debug.port=" + std::to_string(service.debug().port);
+    EXPECT_EQ(run_to_end({"--probe", "livez", port}).code, 0);
+    EXPECT_EQ(run_to_end({"--probe", "readyz", port}).code, 0);
+    busy.front().reset();
+    const auto answer = waits.receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 200);
+}
+
 TEST(Overload, TheConnectionIdleLongestMakesRoom) {
     const service service({"--app.max_connections=2", "--app.threads=1"});
     auto oldest = service.connect();

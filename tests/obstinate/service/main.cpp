@@ -3,6 +3,7 @@
 //
 //   GET /stubborn?ms=N   waits, and does not look at its context
 //   GET /spin?ms=N       blocks its loop
+//   POST /throw          throws what its client has sent
 //   OBSTINATE=sink       no delivery ever returns
 //   OBSTINATE=part       a part that does not hear its stop; it is asked after the app
 
@@ -13,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <stdexcept>
 #include <string_view>
 #include <vector>
 
@@ -63,6 +65,11 @@ answer spin(lifecycle::context, const server::request& request) {
     co_return server::response(server::http::status::ok, "dizzy\n");
 }
 
+answer fail(lifecycle::context, const server::request& request) {
+    throw std::runtime_error(std::string(request.body));
+    co_return server::response();
+}
+
 struct blocking_sink final : tracker::sink {
     void deliver(std::span<const tracker::event>) override { block_in_the_kernel(); }
     std::string_view name() const noexcept override { return "blocking"; }
@@ -80,6 +87,7 @@ int serve(const configs::loaded& settings, lifecycle::signals& signals, process_
     auto routes = app_routes(events, stop);
     routes.get("/stubborn", stubborn);
     routes.get("/spin", spin);
+    routes.post("/throw", fail);
     http_server app("app", config.app, std::move(routes), http_server::at_stop::drain, stop, workers, logger);
     const auto debug_view = inspection({app, events, stop, workers, log, settings, "none"});
     http_server debug("debug", config.debug, server::debug_routes(debug_view), http_server::at_stop::close, stop,
