@@ -72,11 +72,22 @@ void done_collector::start(std::string name, std::function<void(std::stop_token)
     }
 }
 
+/// What a hook throws is a line: wait() must not be left while parts run.
+template <class Hook, class... Arguments>
+void done_collector::call(const char* name, const Hook& hook, Arguments&&... arguments) {
+    if (!hook) return;
+    try {
+        hook(std::forward<Arguments>(arguments)...);
+    } catch (const std::exception& e) {
+        log_.error("{}: {}", name, e.what());
+    }
+}
+
 int done_collector::wait(const hooks& hooks) {
     for (;;) {
         if (!announced_ready_ && stop_.is_ready()) {
             announced_ready_ = true;
-            if (hooks.ready) hooks.ready();
+            call("ready", hooks.ready);
         }
         const auto actions = stop_.step();
         obey(actions, hooks);
@@ -105,9 +116,7 @@ void done_collector::on_signal(const hooks& hooks) {
     for (auto signal = signals_.next(); signal.what != signals::kind::none; signal = signals_.next()) {
         switch (signal.what) {
             case signals::kind::stop: stop_.signal(signal.name); break;
-            case signals::kind::stacks:
-                if (hooks.stacks) hooks.stacks();
-                break;
+            case signals::kind::stacks: call("stacks", hooks.stacks); break;
             case signals::kind::reload: start_reload(hooks); break;
             case signals::kind::none: break;
         }
@@ -122,11 +131,7 @@ void done_collector::start_reload(const hooks& hooks) {
     } else if (hooks.reload) {
         // It reads files, so it may hang: never on main's thread.
         auto work = [this, &reload = hooks.reload](auto) {
-            try {
-                reload();
-            } catch (const std::exception& e) {
-                log_.error("reload: {}", e.what());
-            }
+            call("reload", reload);
             reloading_ = false;
         };
         try {
@@ -144,7 +149,7 @@ void done_collector::obey(const stop_sequence::actions& actions, const hooks& ho
     if (status.phase != told_phase_ || status.phases.size() != told_records_) {
         told_phase_ = status.phase;
         told_records_ = status.phases.size();
-        if (hooks.progress) hooks.progress(status);
+        call("progress", hooks.progress, status);
     }
     if (stopping && !announced_stop_) {
         announced_stop_ = true;
@@ -220,7 +225,7 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     report.started = stop_began_;
     report.phases = status.phases;
     report.duration = status.elapsed;
-    if (hooks.account) hooks.account(report);
+    call("account", hooks.account, report);
     report.workers_left += workers_.live();
     const auto patience = milliseconds(leave ? 0 : 50);
     if (const int left = workers_.threads_left(patience); left >= 0) report.threads_left = left;
@@ -236,7 +241,7 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     if (cut) report.exit_code = std::max<int>(report.exit_code, forced);
     if (!report.events.balanced) report.exit_code = std::max<int>(report.exit_code, unbalanced);
 
-    if (hooks.ended) hooks.ended(report);
+    call("ended", hooks.ended, report);
     const auto json = report.to_json();
     if (const auto why = report_.write(json); !why.empty()) log_.error("shutdown.report: {}", why);
     for (const auto& late : report.stragglers)

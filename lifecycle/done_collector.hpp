@@ -31,7 +31,7 @@ enum exit_code : int { clean = 0, could_not_start = 1, part_failed = 2, forced =
 /// Only on main's thread. Must be destroyed after `wait` has returned, before what the parts use.
 class done_collector {
 public:
-    /// What main adds to the wait. All are called on main's thread.
+    /// What main adds to the wait. All are called on main's thread; what they throw is a line in the log.
     struct hooks {
         std::function<void()> ready = {};                    ///< once, when the service first answers
         std::function<void(shutdown_report&)> account = {};  ///< fills in what only the parts know; they may still run
@@ -58,6 +58,8 @@ public:
 private:
     struct part;
 
+    template <class Hook, class... Arguments>
+    void call(const char* name, const Hook& hook, Arguments&&... arguments);
     void on_signal(const hooks& hooks);
     void obey(const stop_sequence::actions& actions, const hooks& hooks);
     void name_stragglers(const hooks& hooks, const char* when) const;

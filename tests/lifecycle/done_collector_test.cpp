@@ -230,6 +230,20 @@ TEST(DoneCollector, OutlivesAReloadThatThrows) {
     EXPECT_EQ(process.done.wait({.reload = [] { throw std::runtime_error("no such file"); }}), 0);
 }
 
+TEST(DoneCollector, EndsInOrderThoughEveryHookThrows) {
+    process process;
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.stop.ready();
+        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("ready: no such file"); }));
+        process.send(SIGTERM);
+        until_asked(token);
+    });
+    const auto fails = [](const auto&...) { throw std::runtime_error("no such file"); };
+    EXPECT_EQ(process.done.wait({.ready = fails, .account = fails, .progress = fails, .ended = fails}), 0);
+    for (const auto* line : {"account: no such file", "progress: no such file", "ended: no such file"})
+        EXPECT_TRUE(process.lines->has(line)) << line;
+}
+
 TEST(DoneCollector, ReloadsOneAtATimeAndAgainAfterThat) {
     process process;
     std::binary_semaphore first{0};
