@@ -21,7 +21,7 @@ namespace {
 struct answer {
     std::atomic<std::uint64_t> ticket{0};  // 0: nobody asks
     std::array<void*, 64> frames{};
-    int count = 0;
+    std::atomic<int> count{0};  // of the frames; released when they are there
     sem_t ready;
 };
 
@@ -39,7 +39,8 @@ void take_stack(int, siginfo_t* info, void*) {
     auto& to = shared();
     auto asked = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(info->si_value.sival_ptr));
     if (to.ticket.compare_exchange_strong(asked, 0)) {
-        to.count = ::backtrace(to.frames.data(), static_cast<int>(to.frames.size()));
+        const int count = ::backtrace(to.frames.data(), static_cast<int>(to.frames.size()));
+        to.count.store(count, std::memory_order_release);
         ::sem_post(&to.ready);
     }
     errno = error;
@@ -96,7 +97,8 @@ std::vector<std::string> stack_of(pid_t thread, std::chrono::milliseconds limit)
     }
     constexpr int own_frames = 2;  // the handler and the kernel's trampoline
     const symbols symbols;
-    for (int at = own_frames; at < from.count; ++at)
+    const int count = from.count.load(std::memory_order_acquire);
+    for (int at = own_frames; at < count; ++at)
         stack.push_back(symbols.name(from.frames[static_cast<std::size_t>(at)]));
     return stack;
 }
