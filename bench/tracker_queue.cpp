@@ -65,8 +65,8 @@ void lesson(benchmark::State& state) {
         std::vector<std::jthread> workers(5);
         for (auto& worker : workers) {
             worker = std::jthread([&] {
-                for (tracker::queue::batch batch(options); queue.take(batch);)
-                    queue.settle(batch, tracker::queue::outcome::delivered);
+                for (tracker::batch batch(options); queue.take(batch);)
+                    queue.settle(batch, tracker::outcome::delivered);
             });
         }
         run_on_loop(offer_integers, queue, million);

@@ -237,7 +237,7 @@ int done_collector::conclude(const hooks& hooks, bool over) {
         report.exit_code = std::max<int>(report.exit_code, part->before_ready ? could_not_start : part_failed);
     }
     const bool cut = report.requests.cut > 0 || !report.stragglers.empty() || report.workers_left > 0 ||
-                     report.threads_left.value_or(0) > 0 || report.events.dropped_at_deadline;
+                     report.threads_left.value_or(0) > 0 || report.events.lost;
     if (cut) report.exit_code = std::max<int>(report.exit_code, forced);
     if (!report.events.balanced) report.exit_code = std::max<int>(report.exit_code, unbalanced);
 

@@ -26,7 +26,7 @@ struct shutdown_report {
         std::uint64_t accepted = 0, recovered = 0, delivered = 0, spooled = 0;
         std::map<std::string, std::uint64_t> dropped;
         bool balanced = true;
-        bool dropped_at_deadline = false;  ///< not asked for by any policy
+        bool lost = false;  ///< dropped at the deadline or by a disk: no policy has asked for it
     };
     struct straggler {
         std::string name, kind;

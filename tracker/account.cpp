@@ -8,6 +8,7 @@ std::string_view to_string(verdict verdict) noexcept {
         case verdict::full: return "full";
         case verdict::closed: return "closed";
         case verdict::deadline: return "deadline";
+        case verdict::unwritable: return "unwritable";
     }
     return "unknown";
 }

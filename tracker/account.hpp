@@ -9,10 +9,11 @@ namespace tracker {
 
 /// What became of an event that was offered.
 enum class verdict : std::uint8_t {
-    accepted,  ///< it is as durable as the settings say; it will be in the account to the end
-    full,      ///< the queue has no room and the policy is not to wait
-    closed,    ///< the tracker has been asked to stop
-    deadline   ///< the context ended before there was room
+    accepted,   ///< it is as durable as the settings say; it will be in the account to the end
+    full,       ///< the queue has no room and the policy is not to wait
+    closed,     ///< the tracker has been asked to stop
+    deadline,   ///< the context ended before there was room
+    unwritable  ///< the disk does not take it: it could not be made as durable as the settings say
 };
 
 std::string_view to_string(verdict verdict) noexcept;
@@ -26,7 +27,7 @@ struct account {
     std::uint64_t recovered = 0;
     std::uint64_t delivered = 0;
     std::uint64_t spooled = 0;
-    std::map<std::string, std::uint64_t> dropped;  ///< by reason: "overflow", "deadline"
+    std::map<std::string, std::uint64_t> dropped;  ///< by reason: "overflow", "deadline", "dead_letter" …
     std::uint64_t queued = 0;                      ///< accepted and not yet in another column
     std::uint64_t refused = 0;                     ///< never accepted; not part of the law
 

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "lifecycle/context.hpp"
+#include "tracker/backlog.hpp"
 #include "tracker/options.hpp"
-#include "tracker/queue.hpp"
 #include "tracker/sink.hpp"
 
 namespace spdlog {
@@ -21,15 +21,15 @@ namespace tracker {
 /// since a second signal moves it; must not throw.
 using deadline_function = std::function<lifecycle::clock::time_point()>;
 
-/// What workers do: take batches from the queue and bring them to the sink until that succeeds, or
-/// until the flush deadline has passed. Nothing is tried after that, and the queue is closed.
+/// What workers do: take batches from the backlog and bring them to the sink until that succeeds, or
+/// until the flush deadline has passed. Nothing is tried after that, and the backlog is closed.
 ///
 /// All workers share one; deliveries to the sink are serialised. Everything it is given must outlive it.
 class delivery {
 public:
-    delivery(const options& options, queue& queue, sink& sink, spdlog::logger& log, deadline_function deadline);
+    delivery(const options& options, backlog& backlog, sink& sink, spdlog::logger& log, deadline_function deadline);
 
-    /// A worker's whole life: blocks until the queue is closed and empty, then the account has every
+    /// A worker's whole life: blocks until the backlog is closed and empty, then the account has every
     /// event in its last column. On a worker's thread.
     void work();
 
@@ -38,14 +38,16 @@ public:
 
 private:
     bool given_up() const;
-    bool deliver(const queue::batch& batch);
-    bool try_once(const queue::batch& batch);
+    enum class result : std::uint8_t { delivered, failed, rejected };
+    bool deliver(batch& batch);
+    result try_once(const batch& batch, std::size_t& rejected);
+    void bury(batch& batch, std::size_t rejected);
     void pause(std::chrono::milliseconds length, bool in_stop);
     void note_failure(std::string_view reason);
     void note_success();
 
     const options options_;
-    queue& queue_;
+    backlog& backlog_;
     sink& sink_;
     spdlog::logger& log_;
     const deadline_function deadline_;

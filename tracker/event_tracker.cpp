@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/logger.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -12,8 +13,24 @@
 
 #include "tracker/delivery.hpp"
 #include "tracker/queue.hpp"
+#include "tracker/spool.hpp"
 
 namespace tracker {
+
+namespace {
+
+/// How often a spool that cannot be written is tried while nobody records: a service that is not ready
+/// gets no events to try it with.
+constexpr std::chrono::seconds between_probes{1};
+
+options for_queue(options options) {
+    if (options.durability == durability::memory) return options;
+    options.batch_age = {};                                                        // each event has someone who waits
+    options.batch_bytes = std::min(options.batch_bytes, options.spool_bytes / 4);  // or it would never fit
+    return options;
+}
+
+}  // namespace
 
 struct event_tracker::state {
     state(const tracker::options& settings, sink& sink, lifecycle::workers& threads, spdlog::logger& log,
@@ -21,34 +38,53 @@ struct event_tracker::state {
         : options(settings),
           workers(threads),
           deadline(std::move(until)),
-          queue(options),
-          delivery(options, queue, sink, log, deadline) {}
+          durable(options.durability != durability::memory),
+          queue(for_queue(options), durable ? queue::promise::answered : queue::promise::queued),
+          spool(durable ? std::make_unique<tracker::spool>(options, log) : nullptr),
+          delivery(options, durable ? static_cast<backlog&>(*spool) : queue, sink, log, deadline) {}
 
     verdict answer(verdict verdict) noexcept {
         if (verdict != verdict::accepted) refused.fetch_add(1, std::memory_order_relaxed);
         return verdict;
     }
 
+    /// The life of the one thread that appends to the spool.
+    void append_all() {
+        batch batch(options);
+        const auto patience = [this] {
+            return spool->writable() ? lifecycle::clock::time_point::max() : lifecycle::clock::now() + between_probes;
+        };
+        while (queue.take_until(batch, patience())) {
+            if (batch.events.empty()) {
+                spool->probe();
+                continue;
+            }
+            const auto answer = spool->append(batch.events);
+            const auto unattended = queue.answer(batch, answer);
+            if (answer != verdict::accepted) spool->lose(unattended, answer);
+        }
+    }
+
     const tracker::options options;
     lifecycle::workers& workers;
     const deadline_function deadline;
+    const bool durable;
+    std::atomic<bool> ended{false};
     std::atomic<std::uint64_t> refused{0};
     tracker::queue queue;
+    std::unique_ptr<tracker::spool> spool;
     tracker::delivery delivery;
 };
 
 event_tracker::event_tracker(const options& options, sink& sink, lifecycle::workers& workers, spdlog::logger& log,
                              std::function<lifecycle::clock::time_point()> flush_deadline)
-    : state_(std::make_unique<state>(options, sink, workers, log, std::move(flush_deadline))) {
-    // A weaker promise than the one asked for would be found out after the loss.
-    if (options.durability != durability::memory)
-        throw std::runtime_error("tracker.durability: only 'memory' can be kept so far");
-}
+    : state_(std::make_unique<state>(options, sink, workers, log, std::move(flush_deadline))) {}
 
 event_tracker::~event_tracker() = default;
 
 verdict event_tracker::try_record(event event) {
     if (event.id.empty()) event.id = make_id();
+    if (!writable()) return state_->answer(verdict::unwritable);
     return state_->answer(state_->queue.try_push(event));
 }
 
@@ -57,26 +93,43 @@ lifecycle::awaitable<verdict> event_tracker::record(lifecycle::context context, 
     auto& self = *state_;
     if (context.done()) co_return self.answer(verdict::deadline);
     if (event.id.empty()) event.id = make_id();
-    const auto at_once = self.queue.try_push(event);
-    if (at_once != verdict::full || self.options.overflow != overflow::block) co_return self.answer(at_once);
-
-    auto room = self.queue.push(std::move(context), std::move(event), where);
-    const auto later = co_await std::move(room);
+    if (!self.durable) {
+        const auto at_once = self.queue.try_push(event);
+        if (at_once != verdict::full || self.options.overflow != overflow::block) co_return self.answer(at_once);
+    }
+    auto answer = self.queue.push(std::move(context), std::move(event), where);
+    const auto later = co_await std::move(answer);
     co_return self.answer(later);
 }
 
 void event_tracker::run(std::stop_token stop) {
     auto& self = *state_;
-    std::vector<std::jthread> threads;  // joined before anything else goes
-    try {
-        for (std::size_t i = 1; i <= std::max<std::size_t>(self.options.workers, 1); ++i) {
-            threads.push_back(self.workers.start(fmt::format("tracker-{}", i), "worker",
-                                                 [&self](std::stop_token) { self.delivery.work(); }));
+    std::jthread appending;
+    std::vector<std::jthread> delivering;  // joined before anything else goes
+    const auto finish = [&] {
+        self.queue.close();
+        if (self.durable) {
+            if (appending.joinable()) appending.join();
+            self.spool->close();
         }
+        delivering.clear();
+        self.ended = true;
+    };
+    const auto start = [&self](const std::string& name, auto work) {
+        return self.workers.start(name, "worker", [work](std::stop_token) { work(); });
+    };
+    try {
+        if (self.durable) appending = start("tracker-spool", [&self] { self.append_all(); });
+        const auto threads = self.durable ? 1 : std::max<std::size_t>(self.options.workers, 1);
+        for (std::size_t i = 1; i <= threads; ++i)
+            delivering.push_back(start(fmt::format("tracker-{}", i), [&self] { self.delivery.work(); }));
     } catch (...) {
         // What has been accepted is delivered all the same, on this thread if there is no other.
         self.queue.close();
+        if (self.durable && !appending.joinable()) self.append_all();
+        if (self.durable) self.spool->close();
         self.delivery.work();
+        finish();
         throw;
     }
 
@@ -85,18 +138,20 @@ void event_tracker::run(std::stop_token stop) {
     std::condition_variable_any asked;
     std::unique_lock lock(mutex);
     asked.wait(lock, stop, [] { return false; });
-
-    self.queue.close();
-    threads.clear();
+    finish();
 }
 
 account event_tracker::account() const {
-    auto account = state_->queue.account();
-    account.refused = state_->refused.load(std::memory_order_relaxed);
+    auto& self = *state_;
+    auto account = self.durable ? self.spool->account() : self.queue.account();
+    account.refused = self.refused.load(std::memory_order_relaxed);
     // Nothing is tried after the flush deadline, and a worker that a sink still holds at that time
     // cannot say so: what is left then is lost, unless that sink comes back before the process ends.
-    if (account.queued > 0 && lifecycle::clock::now() >= state_->deadline())
-        account.dropped["deadline"] += std::exchange(account.queued, 0);
+    // In a spool it is not lost, but the next run's.
+    if (account.queued > 0 && (self.ended || lifecycle::clock::now() >= self.deadline())) {
+        auto& column = self.durable ? account.spooled : account.dropped["deadline"];
+        column += std::exchange(account.queued, 0);
+    }
     return account;
 }
 
@@ -105,5 +160,7 @@ std::size_t event_tracker::depth() const { return state_->queue.depth(); }
 std::size_t event_tracker::waiting() const { return state_->queue.waiting(); }
 
 bool event_tracker::healthy() const { return state_->delivery.healthy(); }
+
+bool event_tracker::writable() const { return !state_->durable || state_->spool->writable(); }
 
 }  // namespace tracker

@@ -5,9 +5,9 @@
 #include <memory>
 #include <source_location>
 #include <stop_token>
-#include "lifecycle/task_group.hpp"
 
 #include "lifecycle/context.hpp"
+#include "lifecycle/task_group.hpp"
 #include "lifecycle/workers.hpp"
 #include "tracker/account.hpp"
 #include "tracker/event.hpp"
@@ -20,15 +20,19 @@ class logger;
 
 namespace tracker {
 
-/// Takes events from handlers and delivers them in batches to a sink, from a bounded queue.
+/// Takes events from handlers, keeps them as the settings say, and delivers them in batches to a sink.
 ///
-/// Lifetime: a part. Construct (takes the sink, waits for nothing), `run` on a thread of its own,
-/// destroy after `run` has returned and no coroutine is in `record`. `run` owns the workers and joins
-/// them before it returns; when asked to stop it closes the queue, delivers what it can until
-/// `flush_deadline()`, and drops and counts the rest. Everything else is safe from any thread.
+///     durability memory:         handlers ─▶ queue ─▶ workers ─▶ sink
+///     durability process, disk:  handlers ─▶ queue ─▶ one that appends ─▶ spool ─▶ one that delivers ─▶ sink
+///
+/// Lifetime: a part. Construct (takes the sink, makes the spool, waits for nothing), `run` on a thread of
+/// its own, destroy after `run` has returned and no coroutine is in `record`. `run` owns its workers and
+/// joins them before it returns; when asked to stop it closes the queue and delivers what it can until
+/// `flush_deadline()`; the rest stays in the spool, or without one is dropped and counted. Everything
+/// else is safe from any thread.
 ///
 /// A sink that blocks beyond the flush deadline keeps `run` from returning (its worker must be
-/// joined). `account` still answers: what is not delivered by then is shown as dropped.
+/// joined). `account` still answers: what is not delivered by then is shown as spooled, or dropped.
 class event_tracker {
 public:
     /// `flush_deadline` is asked again before every try: max() while nobody stops; must not throw.
@@ -38,12 +42,15 @@ public:
     event_tracker(const event_tracker&) = delete;
     event_tracker& operator=(const event_tracker&) = delete;
 
-    /// Never blocks, never waits for room.
+    /// Never blocks, never waits for room, nor for a disk: whatever the durability, what it accepts has
+    /// the promise of memory until it has been appended.
     verdict try_record(event event);
 
     /// With `overflow::block` waits, without holding a thread, for room until the context ends; whoever
     /// waits is served in order of arrival. A context that has already ended gets `deadline`, even when
-    /// there is room. Where there is room it neither suspends nor allocates for the event.
+    /// there is room. With durability memory it neither suspends nor allocates where there is room. Above that
+    /// it answers once the event is as durable; one whose deadline passes in that moment may be kept all
+    /// the same.
     ///
     /// For coroutines of a loop of one thread, which runs until they have ended.
     lifecycle::awaitable<verdict> record(lifecycle::context context, event event,
@@ -57,6 +64,7 @@ public:
     std::size_t depth() const;    ///< events in the queue, of `options.queue_capacity`
     std::size_t waiting() const;  ///< coroutines that wait for room
     bool healthy() const;         ///< false while deliveries fail
+    bool writable() const;        ///< false while the spool takes no events: they are refused
 
 private:
     struct state;

@@ -49,18 +49,31 @@ off_t whole_lines(const descriptor& file, off_t size) {
 
 }  // namespace
 
-file_sink::file_sink(std::filesystem::path directory, spdlog::logger& log)
-    : directory_(std::move(directory)), path_(directory_ / "events.jsonl"), log_(log) {
-    open();
+file_sink::file_sink(std::filesystem::path directory, durability durability, spdlog::logger& log)
+    : directory_(std::move(directory)), path_(directory_ / "events.jsonl"), durability_(durability), log_(log) {
+    if (open_directory())
+        open();
+    else if (durability_ == durability::memory)
+        throw std::runtime_error(owned_by_another() + "; stop that process or name another directory");
+    else
+        log_.warn("tracker: {}; events wait in the spool until it ends", owned_by_another());
 }
 
-void file_sink::open() {
+std::string file_sink::owned_by_another() const {
+    return fmt::format("tracker.directory '{}': another process writes its events here (it holds events.lock)",
+                       directory_.string());
+}
+
+/// Makes the directory and takes the lock in it; false when another process has it.
+bool file_sink::open_directory() {
     std::error_code error;
     std::filesystem::create_directories(directory_, error);
     if (error) refuse(directory_, "cannot be made", error.value());
     // A lock file that was removed with its directory locks nothing any more.
-    if (!lock_ || status_of(lock_).st_nlink == 0) take_lock();
+    return (lock_ && status_of(lock_).st_nlink > 0) || take_lock();
+}
 
+void file_sink::open() {
     // Mode 0640: what clients send is nobody else's to read. O_RDWR for the look at the last line.
     file_ = descriptor(::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640));
     if (!file_) refuse(directory_, "cannot open events.jsonl", errno);
@@ -70,20 +83,21 @@ void file_sink::open() {
         file_.reset();
         refuse(directory_, "cannot cut the torn last line of events.jsonl", failure.code().value());
     }
+    if (durability_ != durability::disk) return;
+    const descriptor folder(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder || ::fsync(folder.get()) != 0) refuse(directory_, "cannot be synced", errno);
 }
 
-void file_sink::take_lock() {
+bool file_sink::take_lock() {
     const auto path = directory_ / "events.lock";
     descriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
     if (!lock) refuse(directory_, "cannot open events.lock", errno);
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK) refuse(directory_, "cannot lock events.lock", errno);
-        throw std::runtime_error(
-            fmt::format("tracker.directory '{}': another process writes its events here (it holds events.lock); "
-                        "stop that process or name another directory",
-                        directory_.string()));
+        if (errno == EWOULDBLOCK) return false;
+        refuse(directory_, "cannot lock events.lock", errno);
     }
     lock_ = std::move(lock);
+    return true;
 }
 
 void file_sink::cut_torn_line() {
@@ -104,6 +118,7 @@ void file_sink::deliver(std::span<const event> batch) {
     if (reopen_asked_.exchange(false)) file_.reset();
     // A removed file would swallow every line without an error.
     if (file_ && status_of(file_).st_nlink == 0) file_.reset();
+    if (!file_ && !open_directory()) throw std::runtime_error(owned_by_another());
     if (!file_) open();
     append();
 }
@@ -124,6 +139,11 @@ void file_sink::append() {
         if (S_ISREG(before.st_mode) && ::ftruncate(file_.get(), before.st_size) != 0) file_.reset();
         throw std::runtime_error(fmt::format("{}: write: {}", path_.string(), reason(error)));
     }
+    // What is delivered leaves the spool: it must not be less durable here.
+    if (durability_ != durability::disk || ::fdatasync(file_.get()) == 0) return;
+    const int error = errno;
+    file_.reset();  // a second fdatasync(2) could say that all is well
+    throw std::runtime_error(fmt::format("{}: fdatasync: {}", path_.string(), reason(error)));
 }
 
 }  // namespace tracker

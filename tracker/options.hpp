@@ -26,9 +26,20 @@ struct options {
     std::size_t queue_capacity = 4'096;
     std::size_t queue_bytes = 64 * 1024 * 1024;  ///< of ids and data; a larger event gets in alone
     tracker::overflow overflow = tracker::overflow::block;
-    tracker::durability durability = tracker::durability::memory;
+    tracker::durability durability = tracker::durability::process;
     std::string directory = "var/events";
 
+    /// With durability above memory: what waits for delivery on disk, in files of up to `segment_bytes`
+    /// (a quarter of it at most; a 32nd at least, since each has a descriptor). Full: `drop_oldest` drops
+    /// the oldest file, the others refuse.
+    std::size_t spool_bytes = std::size_t{1} << 30U;
+    std::size_t segment_bytes = 32 * 1024 * 1024;
+    /// How often what other processes have left is looked for.
+    std::chrono::milliseconds adopt_interval{60'000};
+    std::size_t replay_rate = 10'000;  ///< events of earlier runs that are delivered a second; 0: no limit
+    std::size_t rejected_tries = 3;    ///< of an event that the sink will never take; then it is a dead letter
+
+    /// With durability memory only: the spool has one.
     std::size_t workers = 1;  ///< threads that deliver; above 1 the order of events is not kept
 
     /// A batch goes to the sink when any of these is reached.

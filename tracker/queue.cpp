@@ -16,14 +16,6 @@ std::size_t size_of(const event& event) noexcept { return event.id.size() + even
 
 }  // namespace
 
-queue::batch::batch(const options& options) {
-    events.reserve(options.batch_events);
-    woken_.reserve(options.batch_events);
-}
-
-queue::waiter::waiter(const lifecycle::executor& executor, event event, lifecycle::clock::time_point until)
-    : offered(std::move(event)), work(executor), alarm(executor, until) {}
-
 /// Takes a waiter off the line however its coroutine ends, also when a loop is destroyed under it.
 class queue::place_in_line {
 public:
@@ -39,7 +31,10 @@ private:
     waiter& waiter_;
 };
 
-queue::queue(const options& options) : options_(options), ring_(std::max<std::size_t>(options.queue_capacity, 1)) {}
+queue::queue(const options& options, promise when)
+    : options_(options),
+      answers_later_(when == promise::answered),
+      ring_(std::max<std::size_t>(options.queue_capacity, 1)) {}
 
 queue::~queue() { assert(line_.empty() && "a coroutine outlives the queue that it waits for"); }
 
@@ -53,17 +48,18 @@ bool queue::worth_a_delivery() const noexcept {
            bytes_ >= std::min(options_.batch_bytes, options_.queue_bytes);
 }
 
-void queue::put(event& event) {
+void queue::put(event& event, waiter* who) {
     if (ring_.empty()) oldest_ = lifecycle::clock::now();
     bytes_ += size_of(event);
-    ring_.push_back(std::move(event));
+    ring_.push_back({std::move(event), who});
+    if (who != nullptr) who->queued = true;
     ++accepted_;
 }
 
-event queue::take_oldest() {
+queue::place queue::take_oldest() {
     auto oldest = std::move(ring_.front());
     ring_.pop_front();
-    bytes_ -= size_of(oldest);
+    bytes_ -= size_of(oldest.what);
     return oldest;
 }
 
@@ -72,7 +68,7 @@ verdict queue::try_push(event& event) {
     {
         const std::scoped_lock lock(mutex_);
         if (closed_) return verdict::closed;
-        if (options_.overflow == overflow::drop_oldest) {
+        if (options_.overflow == overflow::drop_oldest && !answers_later_) {
             while (!fits(event)) {
                 take_oldest();
                 ++dropped_by_overflow_;
@@ -108,14 +104,20 @@ bool queue::stand_in_line(waiter& who) {
     bool waits = false;
     {
         const std::scoped_lock lock(mutex_);
-        waits = !closed_ && (!line_.empty() || !fits(who.offered));
-        if (waits) {
-            line_.push_back(who);
-        } else if (closed_) {
+        if (closed_) {
             who.answer = verdict::closed;
+            return false;
+        }
+        if (line_.empty() && fits(who.offered)) {
+            put(who.offered, answers_later_ ? &who : nullptr);
+            waits = answers_later_;
+            if (!waits) who.answer = verdict::accepted;
+        } else if (answers_later_ && options_.overflow == overflow::reject) {
+            who.answer = verdict::full;
+            return false;
         } else {
-            put(who.offered);
-            who.answer = verdict::accepted;
+            line_.push_back(who);
+            waits = true;
         }
     }
     arrived_.notify_one();  // a worker that lets a batch grow does not while someone waits for room
@@ -127,7 +129,20 @@ verdict queue::leave_line(waiter& who) {
     // Still in line: woken by the deadline or a cancel. Those behind it need no look: the ring is not
     // empty, or the first in line would be in it, so a worker comes by and lets them in.
     if (who.is_linked()) line_.erase(line_.iterator_to(who));
+    if (who.queued) withdraw(who);
     return who.answer;
+}
+
+/// Its event has been promised to nobody. Mutex held.
+void queue::withdraw(waiter& who) {
+    const auto found = std::ranges::find_if(ring_, [&](const place& one) { return one.who == &who; });
+    bytes_ -= size_of(found->what);
+    --accepted_;
+    who.queued = false;
+    ring_.erase(found);
+    awakened nobody;
+    admit(nobody);
+    arrived_.notify_one();
 }
 
 void queue::wake(waiter_ptr who) {
@@ -136,51 +151,78 @@ void queue::wake(waiter_ptr who) {
     asio::post(executor, [who = std::move(who)] { who->alarm.cancel(); });
 }
 
-void queue::admit(std::vector<waiter_ptr>& woken) {
+void queue::admit(awakened& woken) {
     // Whom `woken` has no room for comes with the next batch.
     while (!line_.empty() && woken.size() < woken.capacity() && fits(line_.front().offered)) {
         auto& first = line_.front();
         line_.pop_front();
-        put(first.offered);
+        put(first.offered, answers_later_ ? &first : nullptr);
+        if (answers_later_) continue;
         first.answer = verdict::accepted;
         woken.emplace_back(&first);
     }
 }
 
-bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock) {
+/// False when the queue is closed and empty.
+bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock, lifecycle::clock::time_point until) {
     for (;;) {
-        if (ring_.empty()) {
-            if (closed_) return false;
+        auto due = lifecycle::clock::time_point::max();
+        if (!ring_.empty()) due = oldest_ + options_.batch_age;
+        if (ring_.empty() && closed_) return false;
+        if (!ring_.empty() && worth_a_delivery()) return true;
+        due = std::min(due, until);
+        if (due == lifecycle::clock::time_point::max()) {
             arrived_.wait(lock);
             continue;
         }
-        const auto due = oldest_ + options_.batch_age;
-        if (worth_a_delivery() || lifecycle::clock::now() >= due) return true;
+        if (lifecycle::clock::now() >= due) return true;
         arrived_.wait_until(lock, due);
     }
 }
 
-bool queue::take(batch& into) {
+void queue::take_next(batch& into, std::size_t& bytes) {
+    auto next = take_oldest();
+    if (next.who) next.who->queued = false;
+    bytes += size_of(next.what);
+    into.events.push_back(std::move(next.what));
+    if (answers_later_) into.waiting.push_back(std::move(next.who));
+}
+
+bool queue::take_until(batch& into, lifecycle::clock::time_point when) {
     into.events.clear();
-    into.woken_.clear();
+    into.waiting.clear();
+    awakened woken;
     bool more = false;
     {
         std::unique_lock lock(mutex_);
-        if (!wait_for_batch(lock)) return false;
+        if (!wait_for_batch(lock, when)) return false;
         std::size_t bytes = 0;
-        do {
-            bytes += size_of(ring_.front());
-            into.events.push_back(take_oldest());
-        } while (!ring_.empty() && into.events.size() < options_.batch_events &&
-                 bytes + size_of(ring_.front()) <= options_.batch_bytes);
+        while (!ring_.empty() && into.events.size() < options_.batch_events &&
+               (into.events.empty() || bytes + size_of(ring_.front().what) <= options_.batch_bytes))
+            take_next(into, bytes);
         in_hand_ += into.events.size();
-        admit(into.woken_);
+        admit(woken);
         more = !ring_.empty();
     }
     if (more) arrived_.notify_one();
-    for (auto& who : into.woken_) wake(std::move(who));
-    into.woken_.clear();
+    for (auto& who : woken) wake(std::move(who));
     return true;
+}
+
+std::uint64_t queue::answer(batch& taken, verdict how) {
+    std::uint64_t unattended = 0;
+    {
+        const std::scoped_lock lock(mutex_);
+        in_hand_ -= taken.events.size();
+        for (const auto& who : taken.waiting) {
+            if (who) who->answer = how;
+            unattended += who ? 0U : 1U;
+        }
+    }
+    for (auto& who : taken.waiting)
+        if (who) wake(std::move(who));
+    taken.waiting.clear();
+    return unattended;
 }
 
 void queue::settle(const batch& taken, outcome how) {
@@ -188,6 +230,13 @@ void queue::settle(const batch& taken, outcome how) {
     in_hand_ -= taken.events.size();
     auto& column = how == outcome::delivered ? delivered_ : dropped_at_deadline_;
     column += taken.events.size();
+}
+
+void queue::bury(batch& taken, std::size_t index) {
+    taken.events.erase(taken.events.begin() + static_cast<std::ptrdiff_t>(index));
+    const std::scoped_lock lock(mutex_);
+    --in_hand_;
+    ++dropped_dead_letter_;
 }
 
 void queue::close() {
@@ -228,6 +277,7 @@ tracker::account queue::account() const {
     account.queued = ring_.size() + in_hand_;
     if (dropped_by_overflow_ > 0) account.dropped["overflow"] = dropped_by_overflow_;
     if (dropped_at_deadline_ > 0) account.dropped["deadline"] = dropped_at_deadline_;
+    if (dropped_dead_letter_ > 0) account.dropped["dead_letter"] = dropped_dead_letter_;
     return account;
 }
 

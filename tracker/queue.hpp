@@ -1,20 +1,18 @@
 #pragma once
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/circular_buffer.hpp>
+#include <boost/container/static_vector.hpp>
 #include <boost/intrusive/list.hpp>
-#include <boost/smart_ptr/intrusive_ptr.hpp>
-#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <source_location>
-#include <vector>
-#include "lifecycle/task_group.hpp"
 
 #include "lifecycle/context.hpp"
+#include "lifecycle/task_group.hpp"
 #include "tracker/account.hpp"
+#include "tracker/backlog.hpp"
 #include "tracker/event.hpp"
 #include "tracker/options.hpp"
 
@@ -29,51 +27,43 @@ namespace tracker {
 /// never held during I/O, while a waiter is woken, or while a worker waits.
 ///
 /// Lifetime: must outlive every coroutine in `push` and every worker in `take`.
-class queue {
-    class waiter;
-
+class queue final : public backlog {
 public:
-    /// What a worker has taken. One a worker, made once, so that taking allocates nothing.
-    class batch {
-    public:
-        explicit batch(const options& options);
-        std::vector<event> events;
+    /// When `push` answers: as soon as the event is queued, or when whoever took it calls `answer`. With
+    /// the latter a full queue drops nothing: what it holds has been promised to nobody.
+    enum class promise : std::uint8_t { queued, answered };
 
-    private:
-        friend class queue;
-        std::vector<boost::intrusive_ptr<waiter>> woken_;
-    };
-
-    explicit queue(const options& options);
-    ~queue();
-    queue(const queue&) = delete;
-    queue& operator=(const queue&) = delete;
+    explicit queue(const options& options, promise when = promise::queued);
+    ~queue() override;
 
     /// Puts `event` in when there is room and nobody waits for it (or the policy makes room); leaves
     /// it alone otherwise. Never waits, allocates nothing. Safe from any thread.
     verdict try_push(event& event);
 
-    /// Waits for room, without holding a thread, until `context` ends or the queue is closed. Its
+    /// Waits for room, and with promise::answered for the answer, without holding a thread, until `context`
+    /// ends or the queue is closed. With `deadline` for an answer the event may have been taken already. Its
     /// executor must run one handler at a time (a loop of one thread, or a strand) and must run until
     /// the coroutine has ended; a coroutine that is destroyed while it waits leaves the line.
     /// Cancelling it by asio's cancellation slots is the same as ending its context.
     lifecycle::awaitable<verdict> push(lifecycle::context context, event event, std::source_location where);
 
-    /// Blocks until there is a batch worth a delivery (by count, bytes or age, or because someone
-    /// waits for room or the queue is closed) and moves it to `into`; hands the room to those who
-    /// wait for it, in their order. False when the queue is closed and empty.
-    bool take(batch& into);
+    /// Worth a delivery: by count, bytes or age, or because someone waits for room or the queue is closed.
+    /// Hands the room to those who wait for it, in their order.
+    bool take(batch& into) override { return take_until(into, lifecycle::clock::time_point::max()); }
+    /// The same, but true with an empty batch when there was none until `when`.
+    bool take_until(batch& into, lifecycle::clock::time_point when);
 
-    enum class outcome : std::uint8_t { delivered, dropped_at_deadline };
-    /// What became of a batch that was taken.
-    void settle(const batch& taken, outcome how);
+    /// Tells those who wait for the answer to a batch that was taken; how many nobody waits for.
+    std::uint64_t answer(batch& taken, verdict how);
 
-    /// From now on everyone gets `closed`, those who wait too. Never waits. Idempotent.
-    void close();
-    bool closed() const;
+    void settle(const batch& taken, outcome how) override;
+    void bury(batch& taken, std::size_t index) override;
 
-    /// Blocks until `when`, or until the queue is closed; not at all when it is.
-    void pause_while_open(lifecycle::clock::time_point when);
+    /// From now on everyone gets `closed`, those who wait for room too. Never waits. Idempotent.
+    void close() override;
+    bool closed() const override;
+    void pause_while_open(lifecycle::clock::time_point when) override;
+    std::uint64_t queued() const override { return account().queued; }
 
     /// `refused` is not known here.
     tracker::account account() const;
@@ -82,50 +72,43 @@ public:
 
 private:
     class place_in_line;
-    using hook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::safe_link>>;
-
-    /// An event for which there is no room yet. Lives as long as its coroutine or a wake-up on its way.
-    class waiter : public boost::intrusive_ref_counter<waiter, boost::thread_safe_counter>, public hook {
-    public:
-        waiter(const lifecycle::executor& executor, event event, lifecycle::clock::time_point until);
-
-        event offered;
-        verdict answer = verdict::deadline;  ///< set by whoever takes it off the line; guarded by the queue
-        /// Keeps the loop running while a wake-up is on its way to it.
-        boost::asio::executor_work_guard<lifecycle::executor> work;
-        /// Expires at the context's deadline; cancelled, on the loop, to wake. Only on the loop's thread.
-        lifecycle::loop_timer alarm;
+    struct place {
+        event what;
+        waiter_ptr who;  ///< waits for the answer
     };
-    using waiter_ptr = boost::intrusive_ptr<waiter>;
+    using awakened = boost::container::static_vector<waiter_ptr, 64>;
 
     static void wake(waiter_ptr who);
 
     // All of these with the mutex held.
     bool fits(const event& event) const noexcept;
     bool worth_a_delivery() const noexcept;
-    bool wait_for_batch(std::unique_lock<std::mutex>& lock);
-    void put(event& event);
-    event take_oldest();
-    void admit(std::vector<waiter_ptr>& woken);
+    bool wait_for_batch(std::unique_lock<std::mutex>& lock, lifecycle::clock::time_point until);
+    void put(event& event, waiter* who = nullptr);
+    place take_oldest();
+    void take_next(batch& into, std::size_t& bytes);
+    void admit(awakened& woken);
+    void withdraw(waiter& who);
 
     bool stand_in_line(waiter& who);
     verdict leave_line(waiter& who);
 
     const options options_;
+    const bool answers_later_;
 
     mutable std::mutex mutex_;
     std::condition_variable arrived_;  ///< workers in `take`
     std::condition_variable closing_;  ///< workers in `pause_while_open`; apart, or it would steal wake-ups
-    boost::circular_buffer<event> ring_;
+    boost::circular_buffer<place> ring_;
     std::size_t bytes_ = 0;  ///< of the events in `ring_`
     /// The oldest event in `ring_` is not older than this: the age of a batch is counted from here,
     /// which costs a look at the clock only when the queue was empty.
     lifecycle::clock::time_point oldest_{};
-    boost::intrusive::list<waiter, boost::intrusive::base_hook<hook>> line_;
+    boost::intrusive::list<waiter> line_;
     bool closed_ = false;
 
     std::uint64_t accepted_ = 0, delivered_ = 0, in_hand_ = 0;
-    std::uint64_t dropped_by_overflow_ = 0, dropped_at_deadline_ = 0;
+    std::uint64_t dropped_by_overflow_ = 0, dropped_at_deadline_ = 0, dropped_dead_letter_ = 0;
 };
 
 }  // namespace tracker

@@ -20,7 +20,7 @@ public:
 }  // namespace
 
 std::unique_ptr<sink> make_sink(const options& options, spdlog::logger& log) {
-    if (options.sink == "file") return std::make_unique<file_sink>(options.directory, log);
+    if (options.sink == "file") return std::make_unique<file_sink>(options.directory, options.durability, log);
     if (options.sink == "stdout") return std::make_unique<stdout_sink>(STDOUT_FILENO);
     if (options.sink == "none") return std::make_unique<none_sink>();
     throw std::runtime_error(

@@ -2,6 +2,8 @@
 
 #include <memory>
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 
 #include "tracker/event.hpp"
@@ -12,6 +14,17 @@ class logger;
 }
 
 namespace tracker {
+
+/// What a sink throws when it will never take one event of a batch, however often it is tried: the event
+/// becomes a dead letter after some tries, and the others go on without it.
+class rejected_event : public std::runtime_error {
+public:
+    rejected_event(std::size_t index, const std::string& reason) : std::runtime_error(reason), index_(index) {}
+    std::size_t index() const noexcept { return index_; }  ///< in the batch
+
+private:
+    std::size_t index_;
+};
 
 /// Where events go.
 ///

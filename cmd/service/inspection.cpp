@@ -52,6 +52,10 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
     out.family("tracker_events_dropped_total", "counter", "Accepted events given up, by reason.");
     for (const auto& [reason, count] : account.dropped) out.sample(server::label("reason", reason), number(count));
     out.single("tracker_queue_depth", "gauge", "Events in the queue.", number(events.depth()));
+    out.single("tracker_events_waiting", "gauge", "Accepted events that are not delivered yet.",
+               number(account.queued));
+    out.single("tracker_spool_writable", "gauge", "0 while the spool takes no events and they are refused.",
+               events.writable() ? 1 : 0);
     out.single("tracker_healthy", "gauge", "0 while deliveries fail.", events.healthy() ? 1 : 0);
 }
 
@@ -73,15 +77,16 @@ server::debug_sources inspection(const inspected& parts) {
     };
     auto backlog = [&events, began] {
         const double age = std::chrono::duration<double>(lifecycle::clock::now() - began).count();
-        const auto delivered = static_cast<double>(events.account().delivered);
-        return std::pair(static_cast<double>(events.depth()), delivered / std::max(age, 1.0));
+        const auto account = events.account();
+        return std::pair(static_cast<double>(account.queued),
+                         static_cast<double>(account.delivered) / std::max(age, 1.0));
     };
     return {.app = parts.app,
             .stop = parts.stop,
             .workers = parts.workers,
             .log = *parts.log.logger,
             .allowed_hosts = parts.settings.values.debug.allowed_hosts,
-            .healthy = {},
+            .healthy = [&events] { return events.writable(); },
             .metrics = std::move(metrics),
             .vars =
                 [&events] {
@@ -101,7 +106,8 @@ void fill_in(lifecycle::shutdown_report& report, const server::http_server& app,
     report.events.spooled = account.spooled;
     report.events.dropped = account.dropped;
     report.events.balanced = account.balanced() && account.queued == 0;
-    report.events.dropped_at_deadline = account.dropped.contains("deadline") && account.dropped.at("deadline") > 0;
+    report.events.lost = std::ranges::any_of(
+        account.dropped, [](const auto& one) { return one.first != "overflow" && one.first != "dead_letter"; });
 }
 
 std::string stack_line(pid_t thread, std::chrono::milliseconds limit) {

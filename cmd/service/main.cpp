@@ -21,6 +21,7 @@
 #include "server/debug.hpp"
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
+#include "tracker/spool.hpp"
 
 namespace {
 
@@ -76,9 +77,7 @@ int show(const configs::command& line, const configs::loaded& settings) {
         case configs::command::action::check: std::fputs(configs::to_toml(settings).c_str(), stdout); break;
         case configs::command::action::probe: return probe(settings.values.debug, line.argument) ? 0 : 1;
         case configs::command::action::spool_dump:
-            std::fprintf(stderr, "--spool-dump: %s holds no spool: with tracker.durability memory there is none\n",
-                         line.argument.c_str());
-            return lifecycle::could_not_start;
+            return tracker::dump_spool(line.argument, stdout, stderr) ? lifecycle::clean : lifecycle::could_not_start;
         case configs::command::action::run: break;
     }
     return lifecycle::clean;

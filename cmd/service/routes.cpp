@@ -77,6 +77,7 @@ answer record(tracker::event_tracker& events, context context, const request& re
             co_return created;
         }
         case tracker::verdict::full:
+        case tracker::verdict::unwritable:
         case tracker::verdict::closed: co_return try_later(http::status::service_unavailable);
         case tracker::verdict::deadline: break;
     }
@@ -96,8 +97,9 @@ server::router app_routes(tracker::event_tracker& events, const lifecycle::stop_
         return record(events, std::move(context), request);
     });
     routes.probe("/livez", [](context, const request&) -> answer { co_return response(http::status::ok, "ok\n"); });
-    routes.probe("/readyz", [&stop](context, const request&) -> answer {
-        co_return stop.is_ready() ? response(http::status::ok, "ok\n") : try_later(http::status::service_unavailable);
+    routes.probe("/readyz", [&stop, &events](context, const request&) -> answer {
+        co_return stop.is_ready() && events.writable() ? response(http::status::ok, "ok\n")
+                                                       : try_later(http::status::service_unavailable);
     });
     return routes;
 }

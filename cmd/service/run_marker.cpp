@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
 #include <boost/json.hpp>
 #include <chrono>
+#include <utility>
 
 namespace {
 
@@ -34,7 +36,11 @@ std::int64_t number_of(const json::value& from, std::string_view key) {
 
 run_marker::run_marker(const std::string& directory)
     : descriptor_(::open((directory + "/last-run.json").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
-    if (descriptor_ >= 0) read_previous();
+    if (descriptor_ < 0) return;
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0)
+        read_previous();
+    else
+        ::close(std::exchange(descriptor_, -1));  // of another process, which is alive: generations overlap
 }
 
 run_marker::~run_marker() {
@@ -57,9 +63,9 @@ void run_marker::read_previous() {
     }
     previous_kind_ = "killed";
     const auto unsettled = number_of(note, "accepted") - number_of(note, "delivered");
-    previous_story_ =
-        fmt::format("previous run: killed while {} (since {}, pid {}, {} events were then accepted and not delivered)",
-                    phase, text_of(note, "time"), number_of(note, "pid"), unsettled);
+    previous_story_ = fmt::format(
+        "previous run: killed while {} (since {}, pid {}); {} events had then been accepted and not delivered", phase,
+        text_of(note, "time"), number_of(note, "pid"), unsettled);
 }
 
 void run_marker::phase(const lifecycle::stop_channel::status& status, const tracker::account& events) noexcept try {

@@ -344,7 +344,7 @@ TEST(DoneCollector, AnswersThreeForWhatWasCutAndFourForAnAccountThatDoesNotBalan
     };
     EXPECT_EQ(ends_with([](shutdown_report&) {}), 0);
     EXPECT_EQ(ends_with([](shutdown_report& report) { report.requests.cut = 1; }), lifecycle::forced);
-    EXPECT_EQ(ends_with([](shutdown_report& report) { report.events.dropped_at_deadline = true; }), lifecycle::forced);
+    EXPECT_EQ(ends_with([](shutdown_report& report) { report.events.lost = true; }), lifecycle::forced);
     EXPECT_EQ(ends_with([](shutdown_report& report) { report.workers_left = 1; }), lifecycle::forced);
     EXPECT_EQ(ends_with([](shutdown_report& report) { report.events.dropped["overflow"] = 9; }), 0);
     const auto all = [](shutdown_report& report) {

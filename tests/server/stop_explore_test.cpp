@@ -336,7 +336,7 @@ private:
 
     void deliver() {
         if (queue_.depth() == 0 || (!sink_works_ && !flush_over())) return;
-        batch taken(queue_options());
+        tracker::batch taken(queue_options());
         queue_.take(taken);
         settle(taken);
     }
@@ -406,11 +406,9 @@ private:
         }
     }
 
-    using batch = tracker::queue::batch;
-    void settle(const batch& taken) {
+    void settle(const tracker::batch& taken) {
         const bool delivered = sink_works_ && !flush_over();
-        queue_.settle(taken,
-                      delivered ? tracker::queue::outcome::delivered : tracker::queue::outcome::dropped_at_deadline);
+        queue_.settle(taken, delivered ? tracker::outcome::delivered : tracker::outcome::given_up);
     }
 
     bool told_;  ///< keeps a history

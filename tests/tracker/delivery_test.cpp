@@ -310,12 +310,6 @@ TEST(EventTracker, NamesItsWorkersAndJoinsThem) {
     EXPECT_EQ(running.workers.live(), 0U);
 }
 
-TEST(EventTracker, RefusesADurabilityThatItCannotKeep) {
-    auto options = prompt();
-    options.durability = tracker::durability::process;
-    EXPECT_THROW(running_tracker{options}, std::runtime_error);
-}
-
 TEST(Backoff, DoublesItsBoundUpToTheLimitAndJittersBelowIt) {
     tracker::backoff backoff(50ms, 400ms, 1);
     for (const auto bound : {50ms, 100ms, 200ms, 400ms, 400ms, 400ms}) {

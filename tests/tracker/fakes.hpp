@@ -159,9 +159,10 @@ struct running_tracker {
     std::jthread thread;
 };
 
-/// Settings that never deliver for age and retry at once.
+/// Settings without a spool that never wait for age and retry at once.
 inline tracker::options prompt() {
     tracker::options options;
+    options.durability = tracker::durability::memory;
     options.batch_age = {};
     options.retry_initial = {};
     options.retry_max = std::chrono::milliseconds(1);

@@ -41,7 +41,7 @@ struct FileSink : testing::Test {
     }
     std::string refusal() {
         try {
-            tracker::file_sink sink(directory, book.log);
+            tracker::file_sink sink(directory, tracker::durability::memory, book.log);
         } catch (const std::runtime_error& error) {
             return error.what();
         }
@@ -54,7 +54,7 @@ struct FileSink : testing::Test {
 };
 
 TEST_F(FileSink, MakesItsDirectoryAndAppendsALineForEachEvent) {
-    tracker::file_sink sink(directory, book.log);
+    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
     sink.deliver(batch);
     EXPECT_EQ(read(file), line(batch[0]) + line(batch[1]));
     sink.deliver(batch);
@@ -64,30 +64,30 @@ TEST_F(FileSink, MakesItsDirectoryAndAppendsALineForEachEvent) {
 
 TEST_F(FileSink, KeepsWhatAnEarlierRunWrote) {
     write("{\"id\":\"old\"}\n");
-    tracker::file_sink sink(directory, book.log);
+    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
     sink.deliver(batch);
     EXPECT_EQ(read(file), "{\"id\":\"old\"}\n" + line(batch[0]) + line(batch[1]));
 }
 
 TEST_F(FileSink, CutsATornLastLineAndReportsIt) {
     write("{\"id\":\"old\"}\n{\"id\":\"to");
-    tracker::file_sink sink(directory, book.log);
+    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
     EXPECT_EQ(read(file), "{\"id\":\"old\"}\n");
     EXPECT_NE(book.text.str().find("cut a torn last line of 9 bytes"), std::string::npos) << book.text.str();
 }
 
 TEST_F(FileSink, CutsATornLineLongerThanABlockAndOneThatIsAlone) {
     write("{}\n" + std::string(200'000, 'x'));
-    { const tracker::file_sink sink(directory, book.log); }
+    { const tracker::file_sink sink(directory, tracker::durability::memory, book.log); }
     EXPECT_EQ(read(file), "{}\n");
     write(std::string(200'000, 'x'));
-    const tracker::file_sink sink(directory, book.log);
+    const tracker::file_sink sink(directory, tracker::durability::memory, book.log);
     EXPECT_EQ(read(file), "");
 }
 
 TEST_F(FileSink, IsRefusedWhileAnotherOneHasTheLock) {
     {
-        const tracker::file_sink first(directory, book.log);
+        const tracker::file_sink first(directory, tracker::durability::memory, book.log);
         const auto text = refusal();
         EXPECT_NE(text.find(directory.string()), text.npos);
         EXPECT_NE(text.find("another process writes its events here"), text.npos) << text;
@@ -111,7 +111,7 @@ TEST_F(FileSink, SaysSoWhenTheFileCannotBeOpened) {
 }
 
 TEST_F(FileSink, OpensTheFileAgainWhenAskedTo) {
-    tracker::file_sink sink(directory, book.log);
+    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
     sink.deliver({&batch[0], 1});
     fs::rename(file, directory / "events.1");
     sink.deliver({&batch[0], 1});  // a renamed file goes on until a SIGHUP, as everywhere
@@ -123,7 +123,7 @@ TEST_F(FileSink, OpensTheFileAgainWhenAskedTo) {
 }
 
 TEST_F(FileSink, MakesAVanishedDirectoryAgainAndLocksItAgain) {
-    tracker::file_sink sink(directory, book.log);
+    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
     sink.deliver(batch);
     fs::remove_all(root / "var");
     sink.deliver(batch);
@@ -132,7 +132,7 @@ TEST_F(FileSink, MakesAVanishedDirectoryAgainAndLocksItAgain) {
 }
 
 TEST_F(FileSink, GoesOnWhereAReopenFailed) {
-    tracker::file_sink sink(directory, book.log);
+    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
     fs::remove_all(root / "var");
     std::ofstream(root / "var") << "a file in the way";
     EXPECT_THROW(sink.deliver(batch), std::runtime_error);
@@ -144,7 +144,7 @@ TEST_F(FileSink, GoesOnWhereAReopenFailed) {
 TEST_F(FileSink, ThrowsWhenTheDeviceIsFull) {
     fs::create_directories(directory);
     fs::create_symlink("/dev/full", file);
-    tracker::file_sink sink(directory, book.log);
+    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
     try {
         sink.deliver(batch);
         FAIL() << "nothing was thrown";
@@ -170,7 +170,7 @@ struct file_size_limit {
 };
 
 TEST_F(FileSink, CutsWhatAFailedWriteLeftSoThatNoLineIsGarbled) {
-    tracker::file_sink sink(directory, book.log);
+    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
     sink.deliver(batch);
     const auto before = read(file);
     {
@@ -185,7 +185,7 @@ TEST_F(FileSink, CutsWhatAFailedWriteLeftSoThatNoLineIsGarbled) {
 }
 
 TEST_F(FileSink, KeepsItsDescriptorsFromPrograms) {
-    const tracker::file_sink sink(directory, book.log);
+    const tracker::file_sink sink(directory, tracker::durability::memory, book.log);
     int ours = 0;
     for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
         std::error_code error;

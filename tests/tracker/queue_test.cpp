@@ -25,7 +25,7 @@ verdict offer(queue& queue, std::string data) {
     return queue.try_push(event);
 }
 
-std::vector<std::string> data_of(const queue::batch& batch) {
+std::vector<std::string> data_of(const tracker::batch& batch) {
     std::vector<std::string> all;
     for (const auto& event : batch.events) all.push_back(event.data);
     return all;
@@ -37,7 +37,7 @@ TEST(Queue, IsFirstInFirstOut) {
     const auto options = room_for(3);
     queue queue(options);
     for (const auto* data : {"a", "b", "c"}) EXPECT_EQ(offer(queue, data), verdict::accepted);
-    queue::batch batch(options);
+    tracker::batch batch(options);
     ASSERT_TRUE(queue.take(batch));
     EXPECT_EQ(data_of(batch), (strings{"a", "b", "c"}));
 }
@@ -68,7 +68,7 @@ TEST(Queue, DropsTheOldestAndCountsIt) {
     EXPECT_EQ(account.dropped.at("overflow"), 2U);
     EXPECT_EQ(account.queued, 2U);
     EXPECT_TRUE(account.balanced());
-    queue::batch batch(options);
+    tracker::batch batch(options);
     ASSERT_TRUE(queue.take(batch));
     EXPECT_EQ(data_of(batch), (strings{"c", "d"}));
 }
@@ -89,7 +89,7 @@ TEST(Queue, LetsAnEventBeyondTheByteLimitInAlone) {
     queue queue(options);
     EXPECT_EQ(offer(queue, std::string(1000, 'x')), verdict::accepted);
     EXPECT_EQ(offer(queue, ""), verdict::full);
-    queue::batch batch(options);
+    tracker::batch batch(options);
     ASSERT_TRUE(queue.take(batch));
     EXPECT_EQ(offer(queue, "12"), verdict::accepted);
 }
@@ -107,7 +107,7 @@ TEST(Queue, GivesWhatIsLeftAfterItWasClosedAndThenEnds) {
     queue queue(options);
     EXPECT_EQ(offer(queue, "a"), verdict::accepted);
     queue.close();
-    queue::batch batch(options);
+    tracker::batch batch(options);
     ASSERT_TRUE(queue.take(batch));  // although it is neither old nor large
     EXPECT_EQ(data_of(batch), strings{"a"});
     EXPECT_FALSE(queue.take(batch));
@@ -119,7 +119,7 @@ TEST(Queue, MakesBatchesByCount) {
     options.batch_events = 2;
     queue queue(options);
     for (const auto* data : {"a", "b", "c", "d", "e"}) offer(queue, data);
-    queue::batch batch(options);
+    tracker::batch batch(options);
     ASSERT_TRUE(queue.take(batch));
     EXPECT_EQ(data_of(batch), (strings{"a", "b"}));
     ASSERT_TRUE(queue.take(batch));
@@ -131,7 +131,7 @@ TEST(Queue, MakesBatchesByBytes) {
     options.batch_bytes = 4;
     queue queue(options);
     for (const auto* data : {"aa", "bb", "cc", "longer than a batch", "dddd"}) offer(queue, data);
-    queue::batch batch(options);
+    tracker::batch batch(options);
     ASSERT_TRUE(queue.take(batch));
     EXPECT_EQ(data_of(batch), (strings{"aa", "bb"}));
     ASSERT_TRUE(queue.take(batch));
@@ -148,7 +148,7 @@ TEST(Queue, MakesBatchesByAge) {
     queue queue(options);
     const auto began = fakes::clock::now();
     offer(queue, "alone");
-    queue::batch batch(options);
+    tracker::batch batch(options);
     ASSERT_TRUE(queue.take(batch));
     EXPECT_GE(fakes::clock::now() - began, 2ms);
     EXPECT_EQ(data_of(batch), strings{"alone"});
@@ -159,7 +159,7 @@ TEST(Queue, AFullQueueIsABatchHoweverSmallItIs) {
     queue queue(options);
     offer(queue, "a");
     offer(queue, "b");
-    queue::batch batch(options);
+    tracker::batch batch(options);
     EXPECT_TRUE(queue.take(batch));
 }
 
@@ -170,7 +170,7 @@ TEST(Queue, WakesAWorkerThatWaitsForTheFirstEvent) {
     lifecycle::workers workers;
     std::promise<strings> taken;
     const auto worker = workers.start("taker", "worker", [&](std::stop_token) {
-        queue::batch batch(options);
+        tracker::batch batch(options);
         if (queue.take(batch)) taken.set_value(data_of(batch));
     });
     offer(queue, "a");
@@ -197,14 +197,14 @@ TEST(Queue, KeepsTheLawAtEveryStep) {
     };
     for (const auto* data : {"a", "b", "c"}) offer(queue, data);
     law(3, 0);
-    queue::batch batch(options);
+    tracker::batch batch(options);
     ASSERT_TRUE(queue.take(batch));
     law(3, 0);
-    queue.settle(batch, queue::outcome::delivered);
+    queue.settle(batch, tracker::outcome::delivered);
     law(1, 2);
     queue.close();
     ASSERT_TRUE(queue.take(batch));
-    queue.settle(batch, queue::outcome::dropped_at_deadline);
+    queue.settle(batch, tracker::outcome::given_up);
     law(0, 2);
     EXPECT_EQ(queue.account().dropped.at("deadline"), 1U);
 }

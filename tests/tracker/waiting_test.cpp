@@ -34,7 +34,7 @@ struct Waiting : testing::Test {
     tracker::options options = room_for(1);
     lifecycle::workers workers;
     tracker::queue queue{options};
-    queue::batch batch{options};
+    tracker::batch batch{options};
     fakes::loop one{workers};
 
     void fill() {
@@ -105,7 +105,7 @@ TEST(WaitingByBytes, ANewcomerStandsBehindThoseWhoWait) {
     auto behind = loop.spawn(queue.push({}, make_event("fits too", ""), here));
     ASSERT_TRUE(eventually([&] { return queue.waiting() == 2; }));
 
-    queue::batch batch(options);
+    tracker::batch batch(options);
     ASSERT_TRUE(queue.take(batch));
     EXPECT_EQ(large.get(), verdict::accepted);
     EXPECT_EQ(behind.get(), verdict::accepted);

@@ -1,0 +1,195 @@
+// A 201 is a promise: what the real binary keeps across SIGKILL, a full disk, a sink that is away, and itself twice.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <random>
+#include <set>
+#include <sstream>
+
+#include "tests/integration/service.hpp"
+#include "tests/support/load.hpp"
+
+namespace integration {
+namespace {
+
+using testing::HasSubstr;
+using ids = std::set<std::string>;
+
+std::string post(const std::string& id, const std::string& data = "x") {
+    return request("POST", "/events", fmt::format("Idempotency-Key: {}\r\n", id), data);
+}
+
+double metric(const service& service, const std::string& name) {
+    const auto text = service.ask_debug(get("/metrics")).body;
+    const auto at = text.find("\n" + name + " ");
+    return at == text.npos ? -1 : std::stod(text.substr(at + name.size() + 2));
+}
+
+/// The ids in an events.jsonl. Every line of it must be whole.
+ids ids_in(const std::filesystem::path& file) {
+    ids all;
+    std::istringstream lines(support::read_file(file));
+    for (std::string line; std::getline(lines, line);) {
+        boost::system::error_code error;
+        const auto event = boost::json::parse(line, error);
+        EXPECT_FALSE(error) << "garbled: " << line;
+        if (!error) all.emplace(event.at("id").as_string());
+    }
+    return all;
+}
+
+int rounds() {
+    const char* given = std::getenv("KILL_ROUNDS");
+    return given != nullptr ? std::atoi(given) : 20;
+}
+
+struct Spool : testing::Test {
+    service::options with(std::vector<std::string> more = {}) const {
+        more.push_back("--tracker.directory=" + directory.string());
+        more.emplace_back("--tracker.retry_max=200ms");
+        return {std::move(more), {}};
+    }
+    void stop_clean(service& one) const {
+        EXPECT_TRUE(eventually([&] { return metric(one, "tracker_events_waiting") == 0; }, milliseconds(60'000)));
+        one.process().signal(SIGTERM);
+        EXPECT_EQ(one.exit_code(), 0) << one.err();
+        EXPECT_EQ(faults(one.report()), "");
+    }
+    std::filesystem::path sink() const { return directory / "events.jsonl"; }
+
+    support::temporary_directory root;
+    std::filesystem::path directory = root.path() / "events";
+};
+
+struct SpoolKilled : Spool, testing::WithParamInterface<const char*> {};
+
+TEST_P(SpoolKilled, AtAnyMomentKeepsEveryPromise) {
+    ids promised;
+    std::uint64_t sent = 0;
+    std::minstd_rand random(std::random_device{}());
+    for (int round = 0; round < rounds(); ++round) {
+        service one(with({fmt::format("--tracker.durability={}", GetParam()), "--tracker.spool_bytes=2MiB",
+                          "--tracker.segment_bytes=64KiB"}));
+        support::load::options how;
+        how.connections = 16;
+        how.request = [&](std::uint64_t) {
+            return post(fmt::format("e{}", sent++), std::string(random() % 2000, 'x'));
+        };
+        how.answered = [&](const std::string& asked, const response& answer) {
+            if (answer.status != 201) return;
+            const auto from = asked.find("Idempotency-Key: ") + 17;
+            promised.insert(asked.substr(from, asked.find('\r', from) - from));
+        };
+        support::load load(one.app(), how);
+        const auto enough = promised.size() + random() % 800;
+        EXPECT_TRUE(load.run([&] { return promised.size() >= enough; }, milliseconds(20'000)));
+        one.process().signal(SIGKILL);
+        load.finish(milliseconds(5'000));
+        EXPECT_EQ(one.exit_code(), -1);
+    }
+    service last(with());
+    stop_clean(last);
+    const auto at_sink = ids_in(sink());
+    std::size_t missing = 0;
+    for (const auto& id : promised) missing += at_sink.contains(id) ? 0U : 1U;
+    EXPECT_EQ(missing, 0U) << "of " << promised.size();
+    EXPECT_TRUE(std::filesystem::is_empty(directory / "spool"));
+    std::printf("%d rounds of kill -9, %zu answers 201, %zu at the sink, %zu missing\n", rounds(), promised.size(),
+                at_sink.size(), missing);
+}
+
+INSTANTIATE_TEST_SUITE_P(WithDurability, SpoolKilled, testing::Values("process", "disk"),
+                         [](const auto& kind) { return std::string(kind.param); });
+
+TEST_F(Spool, ASecondProcessInTheSameDirectoryServesAndDeliversWhenTheFirstHasGone) {
+    service first(with());
+    service second(with());
+    EXPECT_EQ(first.ask(post("of-first")).status, 201);
+    EXPECT_EQ(second.ask(post("of-second")).status, 201);
+    EXPECT_THAT(second.err(), HasSubstr("another process writes its events here"));
+    EXPECT_TRUE(second.readiness_is(200));
+    stop_clean(first);
+    stop_clean(second);
+    EXPECT_EQ(ids_in(sink()), (ids{"of-first", "of-second"}));
+}
+
+TEST_F(Spool, ALivingProcessDeliversWhatAKilledOneBesideItHasLeft) {
+    service first(with({"--tracker.batch_age=1m"}));  // nothing is delivered yet
+    service second(with({"--tracker.adopt_interval=50ms"}));
+    EXPECT_EQ(first.ask(post("of-first")).status, 201);
+    EXPECT_EQ(second.ask(post("of-second")).status, 201);
+    first.process().signal(SIGKILL);
+    EXPECT_EQ(first.exit_code(), -1);
+    EXPECT_TRUE(eventually([&] { return metric(second, "tracker_events_delivered_total") == 2; }));
+    EXPECT_EQ(metric(second, "tracker_events_recovered_total"), 1);
+    stop_clean(second);
+    EXPECT_EQ(ids_in(sink()), (ids{"of-first", "of-second"}));
+}
+
+TEST_F(Spool, ASinkThatIsAwayCostsTheFlushShareAndTheNextRunDelivers) {
+    const std::vector<std::string> flags{"--shutdown.flush=300ms", "--shutdown.budget=3s"};
+    {
+        service one(with(flags));
+        std::filesystem::remove(sink());
+        std::filesystem::create_directories(sink());  // where the file should be
+        for (const auto* id : {"a", "b", "c"}) EXPECT_EQ(one.ask(post(id)).status, 201);
+        EXPECT_TRUE(one.readiness_is(200));
+        const auto since = one.process().signal(SIGTERM);
+        EXPECT_EQ(one.exit_code(), 0) << one.err();
+        EXPECT_LT(one.lasted(since), milliseconds(4'000));
+        const auto report = one.report();
+        EXPECT_EQ(faults(report), "");
+        EXPECT_EQ(number(report, "events", "spooled"), 3);
+    }
+    const auto dump = run_to_end({"--spool-dump", directory.string()});
+    EXPECT_EQ(dump.code, 0);
+    EXPECT_EQ(std::count(dump.out.begin(), dump.out.end(), '\n'), 3);
+    EXPECT_THAT(dump.out, HasSubstr("{\"id\":\"a\",\"time\":\""));
+    EXPECT_THAT(dump.err, HasSubstr("3 events not delivered"));
+
+    std::filesystem::remove(sink());
+    service next(with());
+    EXPECT_TRUE(eventually([&] { return metric(next, "tracker_events_delivered_total") == 3; }));
+    EXPECT_EQ(metric(next, "tracker_events_recovered_total"), 3);
+    EXPECT_THAT(next.err(), HasSubstr("recovered 3 events"));
+    stop_clean(next);
+    EXPECT_EQ(ids_in(sink()), (ids{"a", "b", "c"}));
+}
+
+TEST_F(Spool, AFullDiskRefusesIsNotReadyAndLosesNothing) {
+    std::filesystem::create_directories(directory);
+    if (::mount("none", directory.c_str(), "tmpfs", 0, "size=300k") != 0)
+        GTEST_SKIP() << "this kernel does not let us mount a small file system";
+    ids promised;
+    {
+        service one(with());
+        int refused = 0;
+        for (int i = 0; i < 400 && refused == 0; ++i) {
+            const auto id = fmt::format("e{}", i);
+            const auto answer = one.ask(post(id, std::string(4000, 'x')));
+            if (answer.status == 201) promised.insert(id);
+            if (answer.status == 503) ++refused;
+            EXPECT_TRUE(answer.status == 201 || answer.has("Retry-After"));
+        }
+        EXPECT_EQ(refused, 1);
+        EXPECT_TRUE(one.readiness_is(503));
+        EXPECT_EQ(one.ask(get("/readyz")).status, 503);
+        EXPECT_EQ(one.ask(get("/livez")).status, 200);
+        EXPECT_THAT(one.err(), HasSubstr("No space left on device"));
+        EXPECT_EQ(::mount("none", directory.c_str(), "tmpfs", MS_REMOUNT, "size=10m"), 0);
+        EXPECT_TRUE(eventually([&] { return one.readiness_is(200); }));
+        EXPECT_EQ(one.ask(post("after")).status, 201);
+        promised.insert("after");
+        stop_clean(one);
+    }
+    EXPECT_EQ(ids_in(sink()), promised);
+    ::umount2(directory.c_str(), MNT_DETACH);
+}
+
+}  // namespace
+}  // namespace integration

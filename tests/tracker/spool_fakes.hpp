@@ -1,0 +1,132 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/support/process.hpp"
+#include "tests/tracker/fakes.hpp"
+#include "tracker/spool.hpp"
+
+namespace fakes {
+
+/// A disk that does what a test says: fails, or forgets what was not synced when the power goes.
+class test_disk final : public tracker::disk {
+public:
+    std::function<int()> write_error = [] { return 0; };  ///< an errno, or 0
+    std::function<int()> sync_error = [] { return 0; };
+    bool truncates = true;
+
+    int create(const char* path) override {
+        if (const int error = write_error()) return failed(error);
+        const int file = disk::create(path);
+        if (file >= 0) files_[file] = {path};
+        return file;
+    }
+    ssize_t write(int file, std::string_view bytes, off_t at) override {
+        const int error = write_error();
+        if (error != 0 && bytes.size() < 2) return failed(error);
+        // A full disk takes a part first.
+        if (error != 0 && torn_) {
+            torn_ = false;
+            return failed(error);
+        }
+        torn_ = error != 0;
+        return disk::write(file, torn_ ? bytes.substr(0, bytes.size() / 2) : bytes, at);
+    }
+    int sync(int file) override {
+        auto& known = files_[file];
+        if (const int error = sync_error()) {
+            known.lies = true;  // what it could not write counts as clean: later calls say that all is well
+            return failed(error);
+        }
+        struct stat status = {};
+        ::fstat(file, &status);
+        if (!known.lies) known.synced = status.st_size;
+        return 0;
+    }
+    int sync_directory(int) override {
+        for (auto& [file, known] : files_) known.listed = true;
+        return 0;
+    }
+    int truncate(int file, off_t size) override { return truncates ? disk::truncate(file, size) : failed(EIO); }
+
+    /// Everything that was not synced is gone: bytes, and files whose directory was not.
+    void lose_power() {
+        for (const auto& [file, known] : files_) {
+            std::error_code error;
+            if (!std::filesystem::exists(known.path)) continue;
+            if (known.listed)
+                std::filesystem::resize_file(known.path, static_cast<std::uintmax_t>(known.synced), error);
+            else
+                std::filesystem::remove(known.path, error);
+        }
+        files_.clear();  // all that is left is on the disk
+    }
+
+private:
+    struct known_file {
+        std::string path;
+        off_t synced = 0;
+        bool listed = false;
+        bool lies = false;
+    };
+    static int failed(int error) {
+        errno = error;
+        return -1;
+    }
+    std::map<int, known_file> files_;
+    bool torn_ = false;
+};
+
+/// A spool in a directory of its own, and what a test needs around it.
+struct spool_place {
+    spool_place() {
+        options.durability = tracker::durability::process;
+        options.directory = (root.path() / "events").string();
+        options.batch_age = {};
+        options.replay_rate = 0;
+        options.spool_bytes = 128 * 1024;  // so that segments of 4 KiB are allowed
+        std::filesystem::create_directories(options.directory);
+    }
+
+    std::filesystem::path spool_directory() const { return std::filesystem::path(options.directory) / "spool"; }
+    std::vector<std::filesystem::path> segments() const {
+        std::vector<std::filesystem::path> all;
+        std::error_code error;
+        for (const auto& one : std::filesystem::recursive_directory_iterator(spool_directory(), error))
+            if (one.path().extension() == ".seg") all.push_back(one.path());
+        std::sort(all.begin(), all.end());
+        return all;
+    }
+    std::string log() const { return book.text.str(); }
+
+    support::temporary_directory root;
+    tracker::options options;
+    log_book book;
+};
+
+inline std::vector<tracker::event> some_events(const std::vector<std::string>& data) {
+    std::vector<tracker::event> all;
+    for (const auto& one : data) all.push_back(make_event(one));
+    return all;
+}
+
+/// Takes and delivers everything that is there, as the worker of a stopped tracker does.
+inline std::vector<std::string> drain(tracker::spool& spool, const tracker::options& options) {
+    std::vector<std::string> data;
+    tracker::batch batch(options);
+    spool.close();
+    while (spool.take(batch)) {
+        for (const auto& event : batch.events) data.push_back(event.data);
+        spool.settle(batch, tracker::outcome::delivered);
+    }
+    return data;
+}
+
+}  // namespace fakes

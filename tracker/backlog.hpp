@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "lifecycle/context.hpp"
+#include "tracker/event.hpp"
+#include "tracker/options.hpp"
+#include "tracker/waiter.hpp"
+
+namespace tracker {
+
+/// What is taken at once. One a thread, made once, so that taking allocates little.
+struct batch {
+    explicit batch(const options& options) {
+        events.reserve(options.batch_events);
+        waiting.reserve(options.batch_events);
+    }
+    std::vector<event> events;
+    /// Who waits for the answer to each of them, if anybody does; empty where accepted means queued.
+    std::vector<waiter_ptr> waiting;
+};
+
+/// How a batch that was taken ended: at the sink, or not in time.
+enum class outcome : std::uint8_t { delivered, given_up };
+
+/// Where events wait for their delivery: the queue, or the spool. It keeps the account of what it hands out.
+class backlog {
+public:
+    backlog() = default;
+    virtual ~backlog() = default;
+    backlog(const backlog&) = delete;
+    backlog& operator=(const backlog&) = delete;
+
+    /// Blocks until there is a batch worth a delivery, moves it to `into` and is true; false when it is
+    /// closed and there is nothing left to try.
+    virtual bool take(batch& into) = 0;
+    virtual void settle(const batch& taken, outcome how) = 0;
+    /// The event at `index` of a batch that was taken can never be delivered: it counts as dropped, and is
+    /// no longer part of the batch.
+    virtual void bury(batch& taken, std::size_t index) = 0;
+
+    /// From now on nothing new comes, and `take` ends when what there is has been taken. Idempotent.
+    virtual void close() = 0;
+    virtual bool closed() const = 0;
+    /// Blocks until `when`, or until it is closed; not at all when it is.
+    virtual void pause_while_open(lifecycle::clock::time_point when) = 0;
+    /// Events that wait, with those in a batch.
+    virtual std::uint64_t queued() const = 0;
+};
+
+}  // namespace tracker

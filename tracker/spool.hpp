@@ -1,0 +1,128 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <list>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tracker/account.hpp"
+#include "tracker/backlog.hpp"
+#include "tracker/disk.hpp"
+#include "tracker/segment_set.hpp"
+
+namespace tracker {
+
+/// The backlog on disk: what has been appended survives this process, and with durability `disk` the
+/// machine. docs/spool-format.md says how it is written, docs/tracker.md what is lost when.
+///
+///     append ─▶ own set of segments ─┐
+///     adopt ──▶ sets without owner ──┴─ take, in turns ─▶ in hand ─ settle ─▶ delivered, removed
+///
+/// Threads: one appends, one takes and settles; everything else is safe from any. The mutex is never
+/// held during I/O.
+class spool final : public backlog {
+public:
+    /// Makes `<tracker.directory>/spool` and a set of its own in it, or throws std::runtime_error with one
+    /// line that names the directory. Reads nothing.
+    /// `other`: a disk for tests, which must outlive it.
+    spool(const options& options, spdlog::logger& log, disk* other = nullptr);
+    /// What has not been delivered stays; an empty set goes.
+    ~spool() override;
+
+    /// Writes the batch whole, and with durability `disk` waits for the disk. accepted, full or unwritable.
+    verdict append(std::span<const event> events);
+    /// While unwritable: tries whether the disk takes bytes again.
+    void probe();
+    /// Events that had been promised no more than memory, and what `append` has said of them.
+    void lose(std::uint64_t events, verdict why);
+    /// False from the first append that failed to the next that does not.
+    bool writable() const noexcept { return writable_.load(std::memory_order_relaxed); }
+
+    bool take(batch& into) override;
+    void settle(const batch& taken, outcome how) override;
+    void bury(batch& taken, std::size_t index) override;
+    void close() override;
+    bool closed() const override;
+    void pause_while_open(lifecycle::clock::time_point when) override;
+    std::uint64_t queued() const override;
+
+    /// `refused` is not known here, and what is left is `queued`.
+    tracker::account account() const;
+
+private:
+    using segment_ptr = std::shared_ptr<segment>;
+    struct in_hand {
+        segment_set_ptr set;
+        segment_ptr from;
+        std::uint64_t first = 0;   ///< its first byte
+        std::uint64_t end = 0;     ///< of the segment, when it was looked at
+        std::uint64_t behind = 0;  ///< the first byte after it
+        std::uint64_t events = 0;  ///< in it; before it has been read: in the segment
+    };
+
+    // The appending thread.
+    void write(std::string_view bytes);
+    void prepare_segment(std::uint64_t bytes);
+    void renew_vanished_set();
+    void new_segment();
+    void seal();
+    bool make_room(std::uint64_t bytes);
+    void note_failure(std::string_view reason);
+    void note_success();
+
+    // The delivering thread.
+    void adopt_free_sets();
+    bool full() const;
+    bool read_batch(batch& into, in_hand& next);
+    bool choose(lifecycle::clock::time_point now);              // mutex held
+    lifecycle::clock::time_point wake_at() const;               // mutex held
+    bool fresh_is_due(lifecycle::clock::time_point now) const;  // mutex held
+    segment_set_ptr oldest_set() const;                         // mutex held; null: nothing to replay
+    void give_up_segment(std::string_view reason);
+    void move_on(std::uint64_t& column);
+    std::vector<segment_ptr> take_done_segments(segment_set& set);  // mutex held
+
+    const options options_;
+    const std::filesystem::path directory_;
+    const std::uint64_t segment_bytes_;
+    spdlog::logger& log_;
+    disk real_;
+    disk& disk_;
+
+    // Only of the appending thread.
+    std::string text_;
+    std::uint64_t next_number_ = 1, next_sequence_ = 1;  ///< of the next segment; of the next record in its segment
+    lifecycle::clock::time_point last_line_{};
+    std::uint64_t failures_ = 0;
+    std::atomic<bool> writable_{true};
+
+    // Only of the delivering thread.
+    lifecycle::clock::time_point adopt_at_{};
+    bool last_was_fresh_ = false;
+
+    mutable std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::condition_variable closing_;
+    segment_set_ptr own_;              ///< also in `sets_`
+    segment_ptr current_;              ///< where the next record goes; null: a new one is made
+    std::list<segment_set_ptr> sets_;  ///< oldest first, all that hold records or may get some
+    in_hand taken_;
+    bool closed_ = false, given_up_ = false;
+    lifecycle::clock::time_point fresh_since_{};  ///< the oldest record in `own_` is not older
+    lifecycle::clock::time_point replay_at_{};    ///< no adopted record before this, while nobody stops
+    std::uint64_t accepted_ = 0, recovered_ = 0, delivered_ = 0;
+    std::uint64_t dropped_full_ = 0, dropped_dead_letter_ = 0, dropped_unwritable_ = 0, dropped_damaged_ = 0;
+};
+
+/// `--spool-dump`: every event not delivered as a line of JSON on `out`, what the segments are on `err`.
+/// Takes no lock and changes nothing. False when there is no spool in `directory`.
+bool dump_spool(const std::filesystem::path& directory, std::FILE* out, std::FILE* err);
+
+}  // namespace tracker

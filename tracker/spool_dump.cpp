@@ -1,0 +1,51 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <system_error>
+
+#include "tracker/spool.hpp"
+
+namespace tracker {
+namespace {
+
+void dump_segment(const segment& one, std::uint64_t from, std::FILE* out) {
+    record_reader reader(one.file.get(), from, one.size);
+    event event;
+    std::string line;
+    while (reader.next(event) || (reader.at() != one.size && reader.skip_damage() && reader.next(event))) {
+        line.clear();
+        append_json(line, event);
+        line += '\n';
+        std::fwrite(line.data(), 1, line.size(), out);
+    }
+}
+
+void dump_set(const std::filesystem::path& directory, std::FILE* out, std::FILE* err) {
+    const auto set = load_segment_set(directory);
+    auto from = set->read_from;
+    for (const auto& one : set->segments) {
+        fmt::print(err, "{}: {} bytes, {} events not delivered, torn tail of {} bytes, {} bytes damaged\n",
+                   one->path.string(), one->size, one->records, one->torn, one->damaged);
+        if (one->records == 0) continue;
+        dump_segment(*one, from, out);
+        from = segment_magic.size();
+    }
+}
+
+}  // namespace
+
+bool dump_spool(const std::filesystem::path& directory, std::FILE* out, std::FILE* err) {
+    const auto spool = directory / "spool";
+    if (!std::filesystem::is_directory(spool)) {
+        fmt::print(err, "{}: there is no spool in it\n", directory.string());
+        return false;
+    }
+    for (const auto& set : sets_in(spool)) try {
+            dump_set(set, out, err);
+        } catch (const std::system_error& error) {  // its owner may have removed it meanwhile
+            fmt::print(err, "{}: {}\n", set.string(), error.what());
+        }
+    return true;
+}
+
+}  // namespace tracker
