@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +10,7 @@
 #include <system_error>
 
 #include "configs/layers.hpp"
+#include "configs/toml.hpp"
 #include "configs/values.hpp"
 
 namespace configs {
@@ -134,6 +134,8 @@ layer read_file(const std::string& path) {
     } catch (const toml::parse_error& error) {
         result.faults.push_back(
             fmt::format("{}:{}: not TOML: {}", name, error.source().begin.line, error.description()));
+    } catch (const std::logic_error&) {
+        result.faults.push_back(fmt::format("{}: not TOML", name));
     } catch (const std::system_error& error) {
         result.faults.push_back(fmt::format("--config {}: cannot be read: {}", name, error.code().message()));
     }

@@ -1,13 +1,14 @@
 #include "configs/load.hpp"
 
 #include <gmock/gmock.h>
-#include <toml++/toml.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <tuple>
+
+#include "configs/toml.hpp"
 
 namespace configs {
 namespace {
@@ -177,6 +178,11 @@ TEST_F(Load, AnUnknownKeyIsAFaultThatNamesTheNearest) {
     EXPECT_THAT(from_toml("app = 1\n").faults, SizeIs(1));
     EXPECT_THAT(from_toml("\"app.port\" = 1\n[app]\nport = 2\n").faults, SizeIs(1)) << "a key with a dot in it";
     EXPECT_THAT(from_toml("[app]\n").faults, IsEmpty());
+}
+
+TEST_F(Load, AFileThatBreaksAnAssertionOfTheParserIsAFaultAndNotAnAbort) {
+    for (const auto* text : {"[`port = 8080\n", "a.` = 1\n"})
+        EXPECT_THAT(from_toml(text).faults, ElementsAre(HasSubstr("not TOML"))) << text;
 }
 
 TEST_F(Load, AFileThatIsNotTomlIsAFaultWithItsLine) {

@@ -1,7 +1,8 @@
 #include "configs/values.hpp"
 
 #include <gmock/gmock.h>
-#include <toml++/toml.h>
+
+#include "configs/toml.hpp"
 
 namespace configs {
 namespace {
