@@ -161,6 +161,16 @@ std::uint64_t http_server::turns() const {
     return slowest;
 }
 
+milliseconds http_server::longest_stall() const {
+    milliseconds longest{0};
+    for (const auto& one : state_->loops) {
+        const clock::time_point turned(clock::duration(static_cast<clock::rep>(one->account().turned_at.get())));
+        if (turned == clock::time_point{}) continue;  // not yet, or no longer
+        longest = std::max(longest, std::chrono::duration_cast<milliseconds>(clock::now() - turned));
+    }
+    return longest;
+}
+
 void http_server::account(lifecycle::shutdown_report& report) const {
     auto& c = report.connections;
     auto& r = report.requests;

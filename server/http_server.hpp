@@ -47,6 +47,9 @@ public:
     /// Turns of the slowest loop, for the lame duck.
     std::uint64_t turns() const;
 
+    /// How long the loop has not turned that has turned last, of those that run; a loop at rest turns at each tick.
+    std::chrono::milliseconds longest_stall() const;
+
     /// Fills in connections, requests and stragglers of the stop so far.
     void account(lifecycle::shutdown_report& report) const;
 

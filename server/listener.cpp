@@ -45,14 +45,19 @@ std::runtime_error cannot_listen(const options& options, const char* call, int e
 
 }  // namespace
 
-listening_socket::listening_socket(const options& options) : backlog_(SOMAXCONN) {
+listening_socket::listening_socket(const options& options)
+    : descriptor_(options.inherited), backlog_(SOMAXCONN), shared_(options.inherited >= 0) {
+    const int on = 1, off = 0;
+    if (shared_) {
+        ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        return;
+    }
     boost::system::error_code bad_address;
     const auto address = asio::ip::make_address(options.address, bad_address);
     if (bad_address) throw cannot_listen(options, "address", EADDRNOTAVAIL);
     const tcp::endpoint endpoint(address, options.port);
     descriptor_ = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (descriptor_ < 0) throw cannot_listen(options, "socket", errno);
-    const int on = 1, off = 0;
     // For a port that is still in TIME_WAIT. Not for port 0: the kernel might pick one that another socket has
     // bound and not yet listens on, and listen would fail.
     if (options.port != 0) ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -76,7 +81,7 @@ listening_socket::listening_socket(const options& options) : backlog_(SOMAXCONN)
 listening_socket::~listening_socket() { close(); }
 
 listening_socket::listening_socket(listening_socket&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), backlog_(other.backlog_) {}
+    : descriptor_(std::exchange(other.descriptor_, -1)), backlog_(other.backlog_), shared_(other.shared_) {}
 
 tcp::endpoint listening_socket::local() const {
     tcp::endpoint endpoint;
@@ -149,7 +154,7 @@ void listener::close_last(bool at_once, std::function<void()> closed) {
 
 lifecycle::awaitable<> listener::let_in_the_last() {
     const bool busy = clock::now() - last_accepted_ < std::chrono::seconds(1);
-    if (busy && !at_once_) {
+    if (busy && !at_once_ && !socket_.shared()) {
         socket_.turn_away_newcomers();
         pause_.expires_after(handshake);
         auto pausing = pause_.async_wait(quietly);

@@ -14,7 +14,7 @@ namespace server {
 class loop;
 
 /// A listening socket, from bind to close. Movable owner of the descriptor; binds in its constructor,
-/// so that a busy port is known before anything starts.
+/// so that a busy port is known before anything starts, or takes the one that was inherited.
 class listening_socket {
 public:
     /// Throws std::runtime_error with one line that names the address and what to do.
@@ -26,6 +26,8 @@ public:
     int descriptor() const noexcept { return descriptor_; }
     boost::asio::ip::tcp::endpoint local() const;
     int backlog() const noexcept { return backlog_; }
+    /// Somebody else listens on it too, or will: who is still in the queue when it is closed is not lost.
+    bool shared() const noexcept { return shared_; }
 
     /// From now on the kernel drops new SYNs: nobody enters the queue any more. Only for a socket that
     /// this process alone owns: the filter deafens whoever shares it.
@@ -35,6 +37,7 @@ public:
 private:
     int descriptor_ = -1;
     int backlog_ = 0;
+    bool shared_ = false;
 };
 
 /// Accepts connections and deals them to the loops, the one with the fewest first.

@@ -14,6 +14,9 @@ struct options {
     std::uint16_t port = 8080;        ///< 0: any free port
     bool reuse_port = false;          ///< SO_REUSEPORT, for overlapping generations
 
+    /// A listening TCP socket that somebody else has bound and shares: then the three above are not used. -1: none.
+    int inherited = -1;
+
     /// Event loops, each a thread; 0: the smaller of CPU affinity and cgroup quota.
     std::size_t threads = 0;
 

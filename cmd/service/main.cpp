@@ -15,6 +15,7 @@
 #include "cmd/service/probe.hpp"
 #include "cmd/service/routes.hpp"
 #include "cmd/service/run_marker.hpp"
+#include "cmd/service/supervisor.hpp"
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
@@ -31,22 +32,27 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
           process_log& log) {
     const auto& config = settings.values;
     auto& logger = *log.logger;
+    const supervisor outside;                       // systemd, where that module is built
     lifecycle::workers workers;                     // counts every thread from here on
     lifecycle::stop_channel stop(config.shutdown);  // SIGTERM, SIGINT, POST /debug/shutdown; owns lame duck
 
     // The parts. A constructor takes what it needs, throws if it cannot have it, and waits for nothing.
     const auto sink = tracker::make_sink(config.tracker, logger);
     tracker::event_tracker events(config.tracker, *sink, workers, logger, stop.deadline_of("tracker"));
-    http_server app("app", config.app, app_routes(events, stop), http_server::at_stop::drain, stop, workers, logger);
+    http_server app("app", outside.inherit("app", config.app), app_routes(events, stop), http_server::at_stop::drain,
+                    stop, workers, logger);
     run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
     const auto debug_view = inspection({app, events, stop, workers, log, settings, marker.previous_kind()});
-    http_server debug("debug", config.debug, server::debug_routes(debug_view), http_server::at_stop::close, stop,
-                      workers, logger);
+    http_server debug("debug", outside.inherit("debug", config.debug), server::debug_routes(debug_view),
+                      http_server::at_stop::close, stop, workers, logger);
     stop.count_turns_with([&] { return app.turns(); });
 
     // Their run. The first to end, well or badly, ends the others, in the reverse order of this list.
     lifecycle::done_collector done(stop, signals, workers, logger);
-    const auto run_debug = [&](std::stop_token token) { debug.run(token); };    // answers to the very end
+    const auto run_debug = [&](std::stop_token token) {  // answers to the very end
+        [[maybe_unused]] const auto watch = outside.watch(app, debug, events, stop, workers, logger);
+        debug.run(token);
+    };
     const auto run_events = [&](std::stop_token token) { events.run(token); };  // outlives the last request
     const auto run_app = [&](std::stop_token token) { app.run(token, [&] { stop.ready(); }); };
     done.start("debug", run_debug, lifecycle::last_share(config.shutdown));
@@ -58,7 +64,11 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
         // main's thread: a part ended | signal | second signal | deadline
         .ready = [&] { announce_ready(config, app.address(), debug.address(), logger); },
         .account = [&](lifecycle::shutdown_report& report) { fill_in(report, app, events); },
-        .reload = [&] { reload(settings, line, *sink, logger); },
+        .reload =
+            [&] {
+                [[maybe_unused]] const auto note = outside.reloading();
+                reload(settings, line, *sink, logger);
+            },
         .stacks = [&] { log_stacks(workers, logger); },
         .where = stack_line,
         .progress = [&](const auto& status) { marker.phase(status, events.account()); },

@@ -34,7 +34,7 @@ outcome run_to_end(const std::vector<std::string>& arguments, const std::vector<
     return result;
 }
 
-service::service(std::vector<std::string> flags) : service(options{std::move(flags), {}}) {}
+service::service(std::vector<std::string> flags) : service(options{.flags = std::move(flags)}) {}
 
 service::service(options how) : directory_(root_.path() / "work") {
     std::filesystem::create_directory(directory_);
@@ -46,8 +46,10 @@ service::service(options how) : directory_(root_.path() / "work") {
         std::erase_if(flags, [&](const auto& present) { return present.starts_with(key); });
         flags.push_back(std::move(flag));
     }
+    how.starter.push_back(how.program);
+    flags.insert(flags.begin(), how.starter.begin() + 1, how.starter.end());
     process_ = std::make_unique<support::process>(support::process::options{
-        SERVICE_BINARY, std::move(flags), with_path(std::move(how.environment)), directory_, how.full_stderr});
+        how.starter.front(), std::move(flags), with_path(std::move(how.environment)), directory_, how.full_stderr});
     if (!how.wait_until_ready) return;
     std::string ready;
     eventually(

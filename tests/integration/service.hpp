@@ -34,10 +34,12 @@ outcome run_to_end(const std::vector<std::string>& arguments, const std::vector<
 class service {
 public:
     struct options {
-        std::vector<std::string> flags;
-        std::vector<std::string> environment;
+        std::vector<std::string> flags = {};
+        std::vector<std::string> environment = {};
         bool full_stderr = false;
         bool wait_until_ready = true;
+        std::string program = SERVICE_BINARY;
+        std::vector<std::string> starter = {};  ///< program and arguments that become the service by exec
     };
 
     explicit service(std::vector<std::string> flags = {});

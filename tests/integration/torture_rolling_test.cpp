@@ -7,10 +7,8 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <csignal>
 #include <memory>
-#include <thread>
 
 #include "tests/integration/service.hpp"
 #include "tests/support/load.hpp"
@@ -104,26 +102,6 @@ std::unique_ptr<service> replica(std::uint16_t port) {
                                                               "--shutdown.idle_grace=300ms", "--app.threads=1"});
 }
 
-/// Clients on a thread of their own until told to end.
-class background {
-public:
-    background(const support::endpoint& to, support::load::options how)
-        : load_(to, std::move(how)), thread_([this] {
-              load_.run([this] { return over_.load(); }, milliseconds(100'000));
-              load_.finish(milliseconds(10'000));
-          }) {}
-    const support::load::counts& finish() {
-        over_ = true;
-        thread_.join();
-        return load_.seen();
-    }
-
-private:
-    support::load load_;
-    std::atomic<bool> over_{false};
-    std::jthread thread_;
-};
-
 void expect_none_failed(const char* who, const support::load::counts& seen) {
     EXPECT_EQ(seen.lost(), 0U) << who;
     EXPECT_EQ(seen.errors, 0U) << who;
@@ -144,8 +122,8 @@ void two_rounds(const std::string& reuse) {
     const auto slow_request = [](std::uint64_t nth) {
         return nth % 2 == 0 ? get("/slow?ms=400") : request("POST", "/echo", {}, std::string(50'000, 'u'));
     };
-    background keep_alive(balancer.clients(), {50, [](std::uint64_t) { return get("/"); }});
-    background slow(balancer.clients(), {20, slow_request});
+    support::background_load keep_alive(balancer.clients(), {50, [](std::uint64_t) { return get("/"); }});
+    support::background_load slow(balancer.clients(), {20, slow_request});
     for (int round = 0; round < 2; ++round)
         for (std::size_t i = 0; i < 3; ++i) {
             SCOPED_TRACE(fmt::format("round {}, replica {}", round, names[i]));

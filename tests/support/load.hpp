@@ -1,8 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/support/client.hpp"
@@ -67,6 +70,27 @@ private:
     counts counts_;
     std::uint64_t next_ = 0;
     bool finishing_ = false;
+};
+
+/// The same on a thread of its own until told to end.
+class background_load {
+public:
+    background_load(const endpoint& to, load::options how)
+        : load_(to, std::move(how)), thread_([this] {
+              load_.run([this] { return over_.load(); }, milliseconds(100'000));
+              load_.finish(milliseconds(10'000));
+          }) {}
+
+    const load::counts& finish() {
+        over_ = true;
+        thread_.join();
+        return load_.seen();
+    }
+
+private:
+    load load_;
+    std::atomic<bool> over_{false};
+    std::jthread thread_;  // last: it uses the rest
 };
 
 }  // namespace support

@@ -22,6 +22,7 @@
 #include "cmd/service/inspection.hpp"
 #include "cmd/service/log.hpp"
 #include "cmd/service/routes.hpp"
+#include "cmd/service/supervisor.hpp"
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
@@ -78,6 +79,7 @@ struct blocking_sink final : tracker::sink {
 int serve(const configs::loaded& settings, lifecycle::signals& signals, process_log& log, std::string_view obstinate) {
     const auto& config = settings.values;
     auto& logger = *log.logger;
+    const supervisor outside;
     lifecycle::workers workers;
     lifecycle::stop_channel stop(config.shutdown);
 
@@ -95,7 +97,10 @@ int serve(const configs::loaded& settings, lifecycle::signals& signals, process_
     stop.count_turns_with([&] { return app.turns(); });
 
     lifecycle::done_collector done(stop, signals, workers, logger);
-    const auto run_debug = [&](std::stop_token token) { debug.run(token); };
+    const auto run_debug = [&](std::stop_token token) {
+        [[maybe_unused]] const auto watch = outside.watch(app, debug, events, stop, workers, logger);
+        debug.run(token);
+    };
     const auto run_events = [&](std::stop_token token) { events.run(token); };
     const auto run_app = [&](std::stop_token token) { app.run(token, [&] { stop.ready(); }); };
     done.start("debug", run_debug, lifecycle::last_share(config.shutdown));

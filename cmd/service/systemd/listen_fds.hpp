@@ -1,0 +1,19 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "configs/layers.hpp"
+
+namespace systemd {
+
+/// The listening TCP sockets that systemd, or somebody who does as it does, has left to this process, by name:
+/// LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES of sd_listen_fds(3). They are closed at exec and do not block.
+///
+/// Throws std::runtime_error with one line for what this process cannot take: a name that is none of `names`, one
+/// that comes twice, something that is not a listening TCP socket. Once, before anything opens a descriptor.
+std::map<std::string, int> listen_fds(const configs::environment& variables, const std::vector<std::string>& names);
+
+}  // namespace systemd

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <map>
+#include <string>
+#include <thread>
+
+#include "cmd/service/systemd/notify_socket.hpp"
+#include "lifecycle/stop_channel.hpp"
+#include "lifecycle/workers.hpp"
+#include "server/http_server.hpp"
+#include "tracker/event_tracker.hpp"
+
+/// systemd, as the process sees it: who may have bound its ports, and who is told how it does. Where neither
+/// LISTEN_FDS nor NOTIFY_SOCKET is set nobody is there, and nothing happens.
+///
+/// main owns it. See cmd/service/supervisor.hpp for the one that is there without the module.
+class supervisor {
+public:
+    /// Reads the environment. Throws std::runtime_error with one line, see systemd::listen_fds.
+    supervisor();
+
+    /// The options of a server, with its listening socket if systemd has one of this name: "app", "debug".
+    server::options inherit(const std::string& name, server::options own) const;
+
+    /// Tells systemd from a thread of its own: READY, STOPPING once the stop cannot be left any more, STATUS,
+    /// WATCHDOG while every loop turns and the tracker's workers get on, EXTEND_TIMEOUT_USEC while a stop gets on.
+    /// The thread ends when the returned one is destroyed, with a last look, so nothing goes untold.
+    /// Everything must outlive it, this object too.
+    std::jthread watch(  // lint: lifecycle::workers start it
+        const server::http_server& app, const server::http_server& debug, const tracker::event_tracker& events,
+        const lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log) const;
+
+    /// RELOADING until it is destroyed.
+    class reload_note {
+    public:
+        explicit reload_note(const systemd::notify_socket& socket);
+        ~reload_note();
+        reload_note(const reload_note&) = delete;
+        reload_note& operator=(const reload_note&) = delete;
+
+    private:
+        const systemd::notify_socket& socket_;
+    };
+    reload_note reloading() const { return reload_note(notify_); }
+
+private:
+    systemd::notify_socket notify_;
+    std::chrono::microseconds watchdog_;  ///< WATCHDOG_USEC; 0: nobody waits for it
+    std::map<std::string, int> sockets_;
+};
