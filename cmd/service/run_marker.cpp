@@ -77,7 +77,7 @@ void run_marker::phase(const lifecycle::stop_channel::status& status, const trac
                                        {"pid", ::getpid()},
                                        {"accepted", events.accepted},
                                        {"delivered", events.delivered}}));
-} catch (...) {  // a note is not worth a stop
+} catch (...) {  // NOLINT(bugprone-empty-catch): a note is not worth a stop
 }
 
 void run_marker::ended(const lifecycle::shutdown_report& report) noexcept try {
@@ -86,7 +86,7 @@ void run_marker::ended(const lifecycle::shutdown_report& report) noexcept try {
                                        {"pid", ::getpid()},
                                        {"exit_code", report.exit_code},
                                        {"cause", report.cause}}));
-} catch (...) {  // a note is not worth a stop
+} catch (...) {  // NOLINT(bugprone-empty-catch): a note is not worth a stop
 }
 
 void run_marker::write(const std::string& text) noexcept {

@@ -14,7 +14,7 @@ class supervisor {
 public:
     struct nothing {};
 
-    const server::options& inherit(std::string_view, const server::options& own) const { return own; }
+    server::options inherit(std::string_view, server::options own) const { return own; }
     nothing watch(const auto&...) const { return {}; }
     nothing reloading() const { return {}; }
 };

@@ -186,7 +186,8 @@ TEST_F(Load, AFileThatBreaksAnAssertionOfTheParserIsAFaultAndNotAnAbort) {
 }
 
 TEST_F(Load, AFileThatIsNotTomlIsAFaultWithItsLine) {
-    for (const auto* text : {"[app]\nport = \n", "[app]\nport 1\n", "[app]\nport = 08\n", "[app]\n\"x\n"})
+    for (const auto* text : {"[app]\nport = \n", "[app]\nport 1\n", "[app]\nport = 08\n", "[app]\n\"x\n",
+                             "[app]\nport = 808\u01c0\n", "[app]\nport = 80 \u00e9\n"})
         EXPECT_THAT(from_toml(text).faults,
                     ElementsAre(AllOf(HasSubstr("test.toml:2: not TOML"), Not(HasSubstr("\n")))))
             << text;

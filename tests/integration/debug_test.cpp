@@ -1,5 +1,6 @@
 // The debug port: each route, and who may change something.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -52,7 +53,7 @@ TEST(Debug, NoPathOnTheApplicationPortLeadsToThem) {
                                               "http://" + debug + "/debug/config",
                                               "http://localhost/debug/config"};
     for (const auto& target : targets) {
-        const auto answer = service.ask("GET " + target + " HTTP/1.1\r\nHost: " + debug + "\r\n\r\n");
+        const auto answer = service.ask(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", target, debug));
         EXPECT_EQ(answer.status, 404) << target;
         EXPECT_THAT(answer.body, testing::Not(HasSubstr("app.port"))) << target;
     }

@@ -25,11 +25,11 @@ TEST(Hostile, WhatIsNotARequestIs400) {
     const std::string host = "Host: x\r\n";
     for (const std::string& head : {
              std::string("nonsense\r\n\r\n"),
-             std::string("GET / HTTP/1.1\r\n\r\n"),                    // no Host
-             "GET / HTTP/1.1\r\n" + host + host + "\r\n",              // two
-             std::string("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),       // malformed
-             "GET / HTTP/1.1\r\n" + host + "Name : value\r\n\r\n",     // RFC 9112 5.1: no space before the colon
-             "GET / HTTP/1.1\r\n" + host + "A: b\r\n folded\r\n\r\n",  // RFC 9112 5.2: obs-fold
+             std::string("GET / HTTP/1.1\r\n\r\n"),                        // no Host
+             std::string("GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n"),  // two
+             std::string("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),           // malformed
+             "GET / HTTP/1.1\r\n" + host + "Name : value\r\n\r\n",         // RFC 9112 5.1: no space before the colon
+             "GET / HTTP/1.1\r\n" + host + "A: b\r\n folded\r\n\r\n",      // RFC 9112 5.2: obs-fold
              "GET /a\"b HTTP/1.1\r\n" + host + "\r\n",
              "GET /a#b HTTP/1.1\r\n" + host + "\r\n",
              "GET /\xc3\xa4 HTTP/1.1\r\n" + host + "\r\n",

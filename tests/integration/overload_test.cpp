@@ -83,6 +83,7 @@ TEST(Overload, ANewConnectionWaitsWhenAllAreBusy) {
 TEST(Overload, ManyMoreClientsThanConnectionsAreAllServed) {
     service service({"--app.max_connections=8"});
     std::vector<client> clients;
+    clients.reserve(64);
     for (int i = 0; i < 64; ++i) clients.push_back(service.connect());
     std::size_t served = 0;
     for (auto& one : clients) {

@@ -206,6 +206,7 @@ TEST(HttpServer, ServesManyConnectionsOnSeveralLoops) {
     options.threads = 3;
     const running app(router().get("/", says("hello")), options);
     std::vector<support::client> clients;
+    clients.reserve(60);
     for (int nth = 0; nth < 60; ++nth) clients.push_back(app.connect());
     for (int round = 0; round < 5; ++round) {
         for (auto& client : clients) client.send(get("/"));
