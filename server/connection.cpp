@@ -37,7 +37,7 @@ std::string_view to_string(connection::state state) noexcept {
 
 connection::connection(loop& on, stream_socket socket, asio::ip::tcp::endpoint peer)
     : task("connection", "connection"), loop_(on), socket_(std::move(socket)), peer_(peer) {
-    since_ = clock::now();
+    since_ = now_ = clock::now();
     deadline_ = since_ + loop_.env().limits.header_timeout;
     work_ = loop_.workspaces().lend();
 }
@@ -51,7 +51,28 @@ lifecycle::awaitable<> connection::run() {
     for (;;) {
         switch (parse()) {
             case request_parser::progress::complete:
-                co_await answer();
+                // The handler is awaited here and not in a coroutine between: that would cost each request a frame.
+                if (!begin_answer()) {
+                    try {
+                        auto handling = endpoint_->handle(work_->scope.get(), work_->parser.request());
+                        work_->reply = co_await std::move(handling);
+                        if (streams()) {
+                            auto fetching = fetch_first_piece();
+                            co_await std::move(fetching);
+                        }
+                        refuse_late_reply();
+                    } catch (...) {
+                        reply_to_failure();
+                    }
+                    handler_returned();
+                    if (abandoned_) break;  // answered in its place: this one comes too late
+                }
+                append_answer();
+                if (work_->reply.pieces && work_->coding != body_coding::none) {
+                    auto streaming = stream();
+                    co_await std::move(streaming);
+                }
+                next_request();
                 if (!ending_ && work_->out.size() > workspace::usual_output) co_await flush();
                 if (crowded_ && !ending_ && !broken_ && work_->buffered() > 0) co_await step_back();
                 break;
@@ -61,6 +82,7 @@ lifecycle::awaitable<> connection::run() {
                 if (!flush_now()) co_await flush();
                 if (!broken_) {
                     const bool bytes_came = co_await receive();
+                    now_ = clock::now();
                     ending_ = ending_ || !bytes_came;
                 }
                 break;
@@ -80,11 +102,12 @@ request_parser::progress connection::parse() {
 lifecycle::awaitable<> connection::step_back() {
     crowded_ = false;
     if (!flush_now()) co_await flush();
-    enter(state::head, clock::now() + loop_.env().limits.header_timeout);
+    enter(state::head, now_ + loop_.env().limits.header_timeout);
     for (int turns = 0; turns < 2; ++turns) {
         auto turn = asio::post(socket_.get_executor(), asio::deferred);
         co_await std::move(turn);
     }
+    now_ = clock::now();
     broken_ = broken_ || interrupt_ == interrupt::cut;
     interrupt_ = interrupt::none;
 }
@@ -92,7 +115,7 @@ lifecycle::awaitable<> connection::step_back() {
 void connection::enter(state next, clock::time_point deadline) {
     const bool was_waiting = waits_for_request();
     state_ = next;
-    since_ = clock::now();
+    since_ = now_;
     deadline_ = deadline;
     if (was_waiting != waits_for_request() || waits_for_request()) loop_.moved(*this, was_waiting, waits_for_request());
 }
@@ -104,17 +127,17 @@ void connection::enter_reading() {
     const auto& limits = loop_.env().limits;
     const bool begun = work_ && work_->parser.begun();
     if (!begun) {
-        if (served_ > 0 && state_ != state::idle) enter(state::idle, clock::now() + limits.idle_timeout);
+        if (served_ > 0 && state_ != state::idle) enter(state::idle, now_ + limits.idle_timeout);
         return;
     }
     worked_during_stop_ = worked_during_stop_ || loop_.stopping();
     if (work_->parser.head_done()) {
         if (state_ == state::body) return;
         const auto first_look = limits.min_data_rate > 0 ? limits.data_rate_grace : limits.body_timeout;
-        enter(state::body, clock::now() + std::min(first_look, limits.body_timeout));
+        enter(state::body, now_ + std::min(first_look, limits.body_timeout));
         received_ = work_->buffered();
     } else if (state_ != state::head) {
-        enter(state::head, served_ == 0 ? deadline_ : clock::now() + limits.header_timeout);
+        enter(state::head, served_ == 0 ? deadline_ : now_ + limits.header_timeout);
     }
 }
 

@@ -88,20 +88,25 @@ private:
     bool bytes_are_there();
 
     lifecycle::awaitable<> step_back();
-    lifecycle::awaitable<> answer();
-    lifecycle::awaitable<response> ask(const endpoint& to);
-    std::optional<response> decide(const endpoint* to, bool in_time);
-    bool refuse_early();
+    bool begin_answer();
     void begin_request();
+    bool decide(const endpoint* to, bool in_time);
+    bool streams() const noexcept;
+    lifecycle::awaitable<> fetch_first_piece();
+    void reply_to_failure();
+    void refuse_late_reply();
+    void handler_returned();
+    bool refuse_early();
     bool closes_after(const response& reply);
     bool more_behind();
     void refuse(http::status code);
-    void append_answer(const response& reply, bool close, body_coding& coding);
-    void account(const endpoint* to, const response& reply, lifecycle::clock::time_point began);
+    void append_answer();
+    void account(const response& reply);
+    void next_request();
     ending_letters letters(const response& reply) const;
     void log_end();
 
-    lifecycle::awaitable<> stream(response reply, body_coding coding);
+    lifecycle::awaitable<> stream();
     bool flush_now();
     lifecycle::awaitable<> flush();
     int unacknowledged();
@@ -116,9 +121,10 @@ private:
     loop& loop_;
     stream_socket socket_;
     std::unique_ptr<workspace> work_;
-    const endpoint* endpoint_ = nullptr;  ///< that handles the request now
+    const endpoint* endpoint_ = nullptr;  ///< of the request that is answered now
     lifecycle::clock::time_point deadline_{};
     lifecycle::clock::time_point since_{};  ///< when it entered its state
+    lifecycle::clock::time_point now_{};    ///< when it last went on, or its handler returned
     boost::asio::ip::tcp::endpoint peer_;
     std::uint64_t sent_ = 0;       ///< bytes given to the socket
     std::uint64_t taken_ = 0;      ///< of them the client had acknowledged when the write deadline was set

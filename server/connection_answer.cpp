@@ -46,51 +46,47 @@ static std::optional<milliseconds> requested_timeout(const request& request, mil
     return std::nullopt;
 }
 
-/// The answers that need no handler.
-std::optional<response> connection::decide(const endpoint* to, bool in_time) {
-    if (to == nullptr) return loop_.env().routes.fallback(work_->parser.request());
-    if (!in_time) return problem(http::status::bad_request);
-    if (to->exempt || loop_.env().admit(loop_)) return std::nullopt;
-    loop_.counts().refused.add();
-    return std::move(problem(http::status::service_unavailable).set("Retry-After", "1"));
+/// Answers what needs no handler. False: a handler is to be asked.
+bool connection::decide(const endpoint* to, bool in_time) {
+    auto& reply = work_->reply;
+    if (to == nullptr) {
+        reply = loop_.env().routes.fallback(work_->parser.request());
+    } else if (!in_time) {
+        reply = problem(http::status::bad_request);
+    } else if (to->exempt || loop_.env().admit(loop_)) {
+        return false;
+    } else {
+        loop_.counts().refused.add();
+        reply = std::move(problem(http::status::service_unavailable).set("Retry-After", "1"));
+    }
+    return true;
 }
 
-lifecycle::awaitable<> connection::answer() {
+/// True: the reply is there. False: the handler of `endpoint_` is to be asked, and is counted as running.
+bool connection::begin_answer() {
     begin_request();
     auto& request = work_->parser.request();
     const auto* const to = loop_.env().routes.find(request);
     const auto timeout = requested_timeout(request, loop_.env().limits.request_timeout);
-    const auto began = clock::now();
-    enter(state::handling, began + timeout.value_or(milliseconds(0)));
-    auto decided = decide(to, timeout.has_value());
-    response reply;
-    if (decided) {
-        reply = std::move(*decided);
-    } else {
-        if (!work_->flushed() && !std::exchange(flush_asked_, true)) loop_.flush_soon(*this);
-        work_->scope.renew(deadline_);
-        auto asking = ask(*to);
-        reply = co_await std::move(asking);
-        if (abandoned_) co_return;  // answered in its place: this one comes too late
-    }
-    const bool close = closes_after(reply);
-    auto coding = body_coding::none;
-    append_answer(reply, close, coding);
-    account(to, reply, began);
-    if (reply.pieces && coding != body_coding::none) {
-        auto streaming = stream(std::move(reply), coding);
-        co_await std::move(streaming);
-    }
-    if (close || coding == body_coding::until_close) {
-        ending_ = linger_ = true;
-        end_ = {loop_.stopping() ? 'D' : '-', '-'};
-    }
-    endpoint_ = nullptr;
-    work_->next_request();
+    enter(state::handling, now_ + timeout.value_or(milliseconds(0)));
+    endpoint_ = to;
+    if (decide(to, timeout.has_value())) return true;
+    if (!work_->flushed() && !std::exchange(flush_asked_, true)) loop_.flush_soon(*this);
+    work_->scope.renew(deadline_);
+    loop_.entering(*to);
+    loop_.counts().in_flight.add();
+    loop_.metrics_of(to->index).in_flight.add();
+    return false;
+}
+
+/// A response that is streamed, to somebody who wants its body.
+bool connection::streams() const noexcept {
+    return work_->reply.pieces && work_->parser.request().method != http::verb::head;
 }
 
 /// While a streamed response may still become another: its first piece. Who fails here is a 500.
-static lifecycle::awaitable<> fetch_first_piece(response& reply) {
+lifecycle::awaitable<> connection::fetch_first_piece() {
+    auto& reply = work_->reply;
     reply.body.resize(std::min<std::uint64_t>(response::window, reply.length.value_or(response::window)));
     if (reply.body.empty()) co_return;
     auto asking = reply.pieces(std::span(reply.body));
@@ -99,33 +95,30 @@ static lifecycle::awaitable<> fetch_first_piece(response& reply) {
     reply.body.resize(count);
 }
 
-/// Runs the handler. What it throws is a 500, a deadline that has passed a 504.
-lifecycle::awaitable<response> connection::ask(const endpoint& to) {
-    auto& in_flight = loop_.metrics_of(to.index).in_flight;
-    endpoint_ = &to;
-    loop_.entering(to);
-    loop_.counts().in_flight.add();
-    in_flight.add();
-    response reply;
+/// What the handler has thrown is a 500. Called where it has been caught.
+void connection::reply_to_failure() {
+    now_ = clock::now();
     try {
-        auto handling = to.handle(work_->scope.get(), work_->parser.request());
-        reply = co_await std::move(handling);
-        if (reply.pieces && work_->parser.request().method != http::verb::head) {
-            auto fetching = fetch_first_piece(reply);
-            co_await std::move(fetching);
-        }
-        if (work_->scope.get().why() == cause::deadline) reply = problem(http::status::gateway_timeout);
+        throw;
     } catch (const std::exception& e) {
-        loop_.env().log.error("{} failed: {} (request {})", to.name, e.what(), work_->parser.request().id);
-        reply = problem(http::status::internal_server_error);
+        loop_.env().log.error("{} failed: {} (request {})", endpoint_->name, e.what(), work_->parser.request().id);
     } catch (...) {
-        loop_.env().log.error("{} failed: not a std::exception", to.name);
-        reply = problem(http::status::internal_server_error);
+        loop_.env().log.error("{} failed: not a std::exception", endpoint_->name);
     }
-    crowded_ = !to.exempt && !loop_.env().admit(loop_);
-    in_flight.subtract();
+    work_->reply = problem(http::status::internal_server_error);
+}
+
+/// A deadline that has passed is a 504. As long as nobody has told the context of it, the clock is all there is to it.
+void connection::refuse_late_reply() {
+    now_ = clock::now();
+    if ((told_ || now_ >= deadline_) && work_->scope.get().why() == cause::deadline)
+        work_->reply = problem(http::status::gateway_timeout);
+}
+
+void connection::handler_returned() {
+    crowded_ = !endpoint_->exempt && !loop_.env().admit(loop_);
+    loop_.metrics_of(endpoint_->index).in_flight.subtract();
     loop_.counts().in_flight.subtract();
-    co_return reply;
 }
 
 /// While the service stops, and at the limit of requests, the connection ends with the last response of what
@@ -141,22 +134,25 @@ bool connection::more_behind() {
     return bytes_are_there();
 }
 
-void connection::append_answer(const response& reply, bool close, body_coding& coding) {
+void connection::append_answer() {
     const auto& request = work_->parser.request();
+    const auto& reply = work_->reply;
     framing how;
     how.version = request.version;
     how.head = request.method == http::verb::head;
-    how.close = close;
+    how.close = closes_after(reply);
     how.date = loop_.date();
     how.request_id = request.id;
-    coding = append(reply, how, work_->out);
+    work_->coding = append(reply, how, work_->out);
+    work_->last = how.close || work_->coding == body_coding::until_close;
     count_answer();
+    account(reply);
 }
 
-void connection::account(const endpoint* to, const response& reply, clock::time_point began) {
+void connection::account(const response& reply) {
     loop_.counts().requests.add();
-    auto& metrics = loop_.metrics_of(to != nullptr ? to->index : loop_.endpoints().size() - 1);
-    const auto took = clock::now() - began;
+    auto& metrics = loop_.metrics_of(endpoint_ != nullptr ? endpoint_->index : loop_.endpoints().size() - 1);
+    const auto took = now_ - since_;
     metrics.responses[std::min(5u, static_cast<unsigned>(reply.status) / 100)].add();
     metrics.duration.observe(took);
     if (!loop_.env().limits.access_log) return;
@@ -165,6 +161,16 @@ void connection::account(const endpoint* to, const response& reply, clock::time_
     loop_.env().log.info("access {} {} {} {} {}us {} {}{}", peer_.address().to_string(), request.method_name,
                          request.target, static_cast<unsigned>(reply.status),
                          std::chrono::duration_cast<std::chrono::microseconds>(took).count(), request.id, who, when);
+}
+
+/// The answer is on its way, and the next request may be looked at.
+void connection::next_request() {
+    if (work_->last) {
+        ending_ = linger_ = true;
+        end_ = {loop_.stopping() ? 'D' : '-', '-'};
+    }
+    endpoint_ = nullptr;
+    work_->next_request();
 }
 
 connection::ending_letters connection::letters(const response& reply) const {
@@ -193,12 +199,13 @@ bool connection::refuse_early() {
     const bool expects = work_->parser.expects_continue();
     const bool overloaded = to != nullptr && !to->exempt && !loop_.env().admit(loop_);
     if (overloaded || (expects && to == nullptr)) {
-        const auto began = clock::now();
         begin_request();
-        const auto reply = decide(to, true);
-        auto coding = body_coding::none;
-        if (reply) append_answer(*reply, true, coding);
-        if (reply) account(to, *reply, began);
+        endpoint_ = to;
+        since_ = now_;
+        if (decide(to, true)) {
+            work_->reply.close = true;
+            append_answer();
+        }
         ending_ = linger_ = true;
         return true;
     }

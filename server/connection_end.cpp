@@ -82,6 +82,7 @@ lifecycle::awaitable<> connection::flush() {
         if (error || interrupt_ == interrupt::cut) broken_ = true;
     }
     blocked_ = false;
+    now_ = clock::now();
 }
 
 /// What has been sent and not acknowledged; a socket is writable again only when a third of that is gone.
@@ -115,7 +116,9 @@ bool connection::brings_enough(clock::time_point now) {
 }
 
 /// Asks for the next piece when the last one is in the socket: memory is bounded by one window.
-lifecycle::awaitable<> connection::stream(response reply, body_coding coding) {
+lifecycle::awaitable<> connection::stream() {
+    auto& reply = work_->reply;
+    const auto coding = work_->coding;
     auto left = reply.length.value_or(0);
     enter(state::streaming, {});
     watch_reader();
@@ -144,7 +147,8 @@ lifecycle::awaitable<> connection::stream(response reply, body_coding coding) {
     }
     if (coding == body_coding::length && left > 0) broken_ = true;  // less than was promised: cut visibly
     if (interrupt_ == interrupt::cut) broken_ = true;
-    enter(state::writing, clock::now() + loop_.env().limits.write_timeout);
+    now_ = clock::now();
+    enter(state::writing, now_ + loop_.env().limits.write_timeout);
 }
 
 /// RFC 9112 section 9.6: half-close, read on until the client has closed, then close; a plain close
@@ -155,7 +159,7 @@ lifecycle::awaitable<> connection::goodbye() {
     boost::system::error_code ignored;
     if (!broken_ && linger_) {
         socket_.shutdown(stream_socket::shutdown_send, ignored);
-        enter(state::lingering, clock::now() + longest_linger);
+        enter(state::lingering, now_ + longest_linger);
         loop_.workspaces().give_back(std::exchange(work_, nullptr));
         auto end = since_ + loop_.env().limits.body_timeout;
         for (;;) {

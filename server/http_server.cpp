@@ -64,6 +64,7 @@ struct http_server::state {
         }());
         const auto connections = fitting_connections(limits, name, log);
         const auto threads = limits.threads == 0 ? usable_cpus() : limits.threads;
+        share = limits.max_in_flight / threads;
         env.admit = [this](const loop& on) { return admit(on); };
         for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
         accepting = std::make_unique<listener>(socket, loops, connections);
@@ -80,6 +81,7 @@ struct http_server::state {
     lifecycle::workers& workers;
     spdlog::logger& log;
     environment env;
+    std::size_t share = 0;  ///< of `max_in_flight`, for one loop
     listening_socket socket;
     std::string address;
     std::vector<std::unique_ptr<loop>> loops;
@@ -95,7 +97,7 @@ struct http_server::state {
 /// other loops write for each request would cost a cache miss.
 bool http_server::state::admit(const loop& on) const {
     const auto own = on.account().in_flight.get();
-    if (own < limits.max_in_flight / loops.size()) return true;
+    if (own < share) return true;
     std::uint64_t all = 0;
     for (const auto& one : loops) all += one->account().in_flight.get();
     return all < limits.max_in_flight;

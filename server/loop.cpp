@@ -46,7 +46,7 @@ loop::loop(const environment& env, std::size_t index)
       scratch_(scratch_size),
       tasks_(io_.get_executor()) {
     std::random_device random;
-    fmt::format_to_n(id_prefix_.data(), id_prefix_.size(), "{:08x}", static_cast<std::uint32_t>(random()));
+    fmt::format_to_n(last_id_.data(), last_id_.size(), "{:08x}{:08x}", static_cast<std::uint32_t>(random()), 0);
     update_date();
 }
 
@@ -145,9 +145,14 @@ bool loop::stopping() {
     return stopping;
 }
 
-std::string_view loop::make_request_id(std::array<char, 24>& into) noexcept {
-    const auto end = fmt::format_to_n(into.data(), into.size(), "{}{:08x}", id_prefix_.data(), next_id_++);
-    return {into.data(), std::min(end.size, into.size())};
+std::string_view loop::make_request_id(std::array<char, 16>& into) noexcept {
+    for (auto digit = last_id_.rbegin(); digit != last_id_.rend(); ++digit) {  // counts in hexadecimal digits
+        const bool carry = *digit == 'f';
+        *digit = carry ? '0' : *digit == '9' ? 'a' : static_cast<char>(*digit + 1);
+        if (!carry) break;
+    }
+    into = last_id_;
+    return {into.data(), into.size()};
 }
 
 void loop::moved(connection& one, bool was_waiting, bool waits) {

@@ -95,7 +95,7 @@ public:
     void entering(const endpoint& one) noexcept { entered_.store(&one, std::memory_order_relaxed); }
     workspace_pool& workspaces() noexcept { return workspaces_; }
     std::string_view date() const noexcept { return date_; }
-    std::string_view make_request_id(std::array<char, 24>& into) noexcept;
+    std::string_view make_request_id(std::array<char, 16>& into) noexcept;
     /// True from the first moment of a stop: responses say `Connection: close`.
     bool stopping();
     bool draining() const noexcept { return draining_; }
@@ -136,8 +136,7 @@ private:
     std::atomic<const endpoint*> entered_{nullptr};
     std::string date_;
     std::time_t date_second_ = 0;
-    std::array<char, 9> id_prefix_{};
-    std::uint64_t next_id_ = 0;
+    std::array<char, 16> last_id_;  ///< hexadecimal digits, random in the first half
     std::vector<char> scratch_;
     std::vector<pollfd> watched_;  ///< of look_for_gone_clients, kept for their memory
     std::vector<connection*> watched_by_;

@@ -45,12 +45,14 @@ struct workspace {
     void next_request() {
         begin += parser.consumed();
         parser.reset();
+        reply = {};
         if (begin == end) begin = end = 0;
     }
 
     /// Ready for another connection; memory beyond the usual is given back.
     void renew() {
         parser.reset();
+        reply = {};
         begin = end = written = 0;
         out.clear();
         if (capacity > usual_input) shrink();
@@ -63,7 +65,10 @@ struct workspace {
     std::size_t written = 0;  ///< of `out`
     request_parser parser;
     lifecycle::cancel_scope scope;
-    std::array<char, 24> id;  ///< a request id made here
+    std::array<char, 16> id;  ///< a request id made here
+    response reply;
+    body_coding coding = body_coding::none;  ///< of `reply`
+    bool last = false;                       ///< the connection ends with `reply`
 
 private:
     void shrink() {
