@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <boost/beast/core/string.hpp>
-#include <boost/beast/http/basic_parser.hpp>
-#include <boost/beast/http/error.hpp>
 #include <boost/beast/http/rfc7230.hpp>
 #include <charconv>
-#include <cstring>
+#include <ostream>  // Beast's string view uses and does not include it
 
+#include "server/head.hpp"
 #include "server/target.hpp"
 
 namespace server {
@@ -28,53 +27,6 @@ bool is_token_byte(char c) noexcept {
 constexpr std::size_t max_empty_lines = 4;  // before a request; RFC 9112 section 2.2 asks for at least one
 
 }  // namespace
-
-/// Beast's grammar of a head, with views into the buffer where Beast's own parser makes copies.
-class request_parser::head_parser final : public boost::beast::http::basic_parser<true> {
-public:
-    head_parser(server::request& into, const options& limits, std::string_view head)
-        : into_(into), limits_(limits), head_(head) {
-        skip(true);  // bodies are ours: see chunked.hpp
-        header_limit(static_cast<std::uint32_t>(head.size()));
-    }
-
-    bool too_many_fields = false;
-
-private:
-    using text = boost::beast::string_view;
-    using error = boost::beast::error_code;
-
-    void on_request_impl(http::verb method, text name, text target, int version, error&) override {
-        into_.method = method;
-        into_.method_name = view(name);
-        into_.target = view(target);
-        into_.version = static_cast<unsigned>(version);
-    }
-
-    void on_field_impl(http::field known, text name, text value, error& ec) override {
-        // RFC 9112 section 5.2: a folded value is handed over from Beast's own memory, except when all
-        // lines before its last are blank: then it lies in the head, beyond a line end.
-        const bool in_head = value.data() >= head_.data() && value.data() <= &head_.back();
-        const bool folded = !in_head || view({name.end(), value.begin()}).find('\n') != std::string_view::npos;
-        too_many_fields = into_.fields.size() >= limits_.max_headers;
-        if (folded || too_many_fields)
-            ec = boost::beast::http::error::bad_value;
-        else
-            into_.fields.push_back({known, view(name), view(value)});
-    }
-
-    void on_response_impl(int, text, int, error&) override {}
-    void on_header_impl(error&) override {}
-    void on_body_init_impl(const boost::optional<std::uint64_t>&, error&) override {}
-    std::size_t on_body_impl(text, error&) override { return 0; }
-    void on_chunk_header_impl(std::uint64_t, text, error&) override {}
-    std::size_t on_chunk_body_impl(std::uint64_t, text, error&) override { return 0; }
-    void on_finish_impl(error&) override {}
-
-    server::request& into_;
-    const options& limits_;
-    std::string_view head_;
-};
 
 void request_parser::reset() noexcept {
     request_.fields.clear();
@@ -121,7 +73,7 @@ request_parser::progress request_parser::read_head(char* data, std::size_t size)
     const auto head_end = whole ? end + 4 : size;
     if (whole && head_end - skipped_ <= limits_->max_header_bytes) {
         head_size_ = head_end;
-        const auto result = parse_head(data + skipped_, head_size_ - skipped_);
+        const auto result = check_head({data + skipped_, head_size_ - skipped_});
         if (result != progress::refused) return result;
     }
     if (const auto fault = first_fault({data + skipped_, head_end - skipped_})) return refuse(*fault);
@@ -152,31 +104,9 @@ std::optional<http::status> request_parser::first_fault(std::string_view head) c
     return fault;
 }
 
-/// RFC 9110 section 2.5: a higher minor version is the highest that we know; another major is not ours.
-std::optional<http::status> request_parser::check_version(char* data, std::size_t size) noexcept {
-    const auto line = std::string_view(data, size).substr(0, std::string_view(data, size).find("\r\n"));
-    constexpr std::string_view shape = " HTTP/1.1";
-    if (line.size() < shape.size()) return http::status::bad_request;
-    char* const version = data + line.size() - shape.size();
-    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-    if (std::memcmp(version, shape.data(), 6) != 0 || !digit(version[6]) || version[7] != '.' || !digit(version[8]))
-        return http::status::bad_request;
-    if (version[6] != '1') return http::status::http_version_not_supported;
-    if (version[8] > '1') version[8] = '1';
-    return std::nullopt;
-}
-
-request_parser::progress request_parser::parse_head(char* data, std::size_t size) {
-    if (const auto fault = check_version(data, size)) return refuse(*fault);
-    request_.fields.clear();
-    head_parser parser(request_, *limits_, {data, size});
-    boost::beast::error_code error;
-    parser.put(boost::asio::const_buffer(data, size), error);
-    if (parser.too_many_fields) return refuse(http::status::request_header_fields_too_large);
-    if (error == boost::beast::http::error::bad_content_length && length_beyond_count({data, size}))
-        return refuse(http::status::payload_too_large);
-    if (error || !parser.is_header_done()) return refuse(http::status::bad_request);
-    base_ = data - skipped_;
+request_parser::progress request_parser::check_head(std::string_view head) {
+    if (const auto fault = parse_head(head, limits_->max_headers, request_)) return refuse(*fault);
+    base_ = head.data() - skipped_;
     if (const auto fault = check_framing()) return refuse(*fault);
     if (const auto fault = check_target()) return refuse(*fault);
     return progress::complete;
@@ -193,20 +123,6 @@ std::optional<http::status> request_parser::check_target() {
     if (!parts.authority.empty()) request_.host = parts.authority;  // RFC 9112 section 3.2.2
     if (request_.method == http::verb::unknown) return http::status::not_implemented;
     return std::nullopt;
-}
-
-/// RFC 9110 section 8.6: a length beyond what 64 bits can count is not malformed, but too much. Beast
-/// has stopped at the line behind those that it has handed over.
-bool request_parser::length_beyond_count(std::string_view head) const noexcept {
-    for (auto lines = request_.fields.size() + 1; lines > 0; --lines) head.remove_prefix(head.find('\n') + 1);
-    auto value = head.substr(head.find(':') + 1);
-    value = value.substr(0, value.find('\r'));
-    while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
-    while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
-    if (value.empty() || value.find_first_not_of("0123456789") != value.npos) return false;
-    for (const auto& field : request_.fields)
-        if (field.known == http::field::content_length || field.known == http::field::transfer_encoding) return false;
-    return true;
 }
 
 /// RFC 9112 section 9.3, all `Connection` lines together.
@@ -249,9 +165,18 @@ std::optional<http::status> request_parser::check_framing() {
                 ++lengths;
                 const auto* const end = field.value.data() + field.value.size();
                 const auto [at, error] = std::from_chars(field.value.data(), end, length_);
-                if (error != std::errc{} || at != end) fault = http::status::bad_request;
+                // RFC 9110 section 8.6: beyond what 64 bits can count is not malformed, but too much.
+                if (error == std::errc::result_out_of_range && at == end)
+                    fault = http::status::payload_too_large;
+                else if (error != std::errc{} || at != end)
+                    fault = http::status::bad_request;
                 break;
             }
+            case http::field::connection:
+            case http::field::proxy_connection:
+                if (!http::validate_list(http::opt_token_list({field.value.data(), field.value.size()})))
+                    fault = http::status::bad_request;
+                break;
             case http::field::transfer_encoding:
                 ++codings;
                 coding = field.value;

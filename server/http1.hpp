@@ -14,9 +14,9 @@ namespace server {
 
 /// HTTP/1.1 for an origin server (RFC 9112), without I/O: bytes in, requests out.
 ///
-/// Beast's `basic_parser` is the grammar of a head. What it lets through and a server on the open
-/// internet must refuse is refused here: see docs/adr. A head is parsed once, when it is whole, so a
-/// slow sender costs no more than a fast one; nothing but a few numbers is kept while it is not.
+/// The grammar of a head is in head.hpp. What it lets through and a server on the open internet must
+/// refuse is refused here: see docs/adr. A head is parsed once, when it is whole, so a slow sender
+/// costs no more than a fast one; nothing but a few numbers is kept while it is not.
 class request_parser {
 public:
     enum class progress {
@@ -53,15 +53,11 @@ public:
     void reset() noexcept;
 
 private:
-    class head_parser;
-
     progress refuse(http::status code) noexcept;
     progress read_head(char* data, std::size_t size);
     std::optional<http::status> first_fault(std::string_view head) const noexcept;
-    bool length_beyond_count(std::string_view head) const noexcept;
     bool wants_keep_alive() const;
-    progress parse_head(char* data, std::size_t size);
-    std::optional<http::status> check_version(char* data, std::size_t size) noexcept;
+    progress check_head(std::string_view head);
     std::optional<http::status> check_target();
     std::optional<http::status> check_framing();
     progress read_body(char* data, std::size_t size);

@@ -16,11 +16,20 @@ constexpr auto uri_bytes = [] {
     return allowed;
 }();
 
-bool only_uri_bytes(std::string_view text) noexcept {
+/// RFC 3986 section 3.2.2: what may stand in a host that is a name, escapes included.
+constexpr auto host_bytes = [] {
+    auto allowed = uri_bytes;
+    for (const char c : std::string_view("/?@")) allowed[static_cast<unsigned char>(c)] = false;
+    return allowed;
+}();
+
+bool only(const std::array<bool, 256>& allowed, std::string_view text) noexcept {
     for (const char c : text)
-        if (!uri_bytes[static_cast<unsigned char>(c)]) return false;
+        if (!allowed[static_cast<unsigned char>(c)]) return false;
     return true;
 }
+
+bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 int hex(char c) noexcept {
     if (c >= '0' && c <= '9') return c - '0';
@@ -106,13 +115,11 @@ bool is_authority(std::string_view text) noexcept {
     }
     if (const auto colon = text.find(':'); colon != text.npos) {
         const auto port = text.substr(colon + 1);
-        if (port.size() > 5 || port.find_first_not_of("0123456789") != port.npos) return false;
+        if (port.size() > 5 || !std::all_of(port.begin(), port.end(), is_digit)) return false;
         host = text.substr(0, colon);
         if (host.empty()) return false;
     }
-    for (const char c : host)
-        if (!uri_bytes[static_cast<unsigned char>(c)] || c == '/' || c == '?' || c == '@') return false;
-    return valid_escapes(host);
+    return only(host_bytes, host) && valid_escapes(host);
 }
 
 bool split_target(std::string_view target, bool connect, bool options, std::string& storage, target_parts& parts) {
@@ -129,7 +136,7 @@ bool split_target(std::string_view target, bool connect, bool options, std::stri
     }
     auto rest = target;
     if (target.front() != '/' && !cut_absolute(rest, parts.authority)) return false;
-    if (!only_uri_bytes(rest)) return false;
+    if (!only(uri_bytes, rest)) return false;
 
     const auto mark = rest.find('?');
     if (mark != rest.npos) {

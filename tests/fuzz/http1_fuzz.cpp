@@ -1,9 +1,11 @@
 // Arbitrary bytes in arbitrary pieces: the parser never fails, and what it reads does not depend on how
-// the bytes were cut. The first byte chooses the cuts; the rest is what a client sends.
+// the bytes were cut. The first byte chooses the cuts; the rest is what a client sends. And where a head is read,
+// Beast, an independent reader, reads the same in it.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 
+#include "tests/server/beast_head.hpp"
 #include "tests/server/read_requests.hpp"
 
 namespace {
@@ -25,12 +27,31 @@ void expect_same(const std::vector<std::string>& whole, const std::vector<std::s
     std::abort();
 }
 
+void expect_as_beast(std::string_view bytes) {
+    const auto head = bytes.substr(0, std::min(bytes.find("\r\n\r\n"), bytes.size() - 4) + 4);
+    if (!heads::whole(head)) return;
+    const auto ours = heads::read_by_us(head);
+    if (!ours) return;
+    boost::beast::error_code error;
+    const auto beast = heads::read_by_beast(head, error);
+    // What Beast refuses for what a version or a field means is refused after the grammar.
+    namespace http = boost::beast::http;
+    for (const auto meaning : {http::error::bad_version, http::error::bad_value, http::error::bad_content_length,
+                               http::error::multiple_content_length, http::error::bad_transfer_encoding})
+        if (error == meaning) return;
+    if (ours == beast) return;
+    std::fprintf(stderr, "Beast: %s\n%s\nours:\n%s\n", error.message().c_str(), beast.value_or("").c_str(),
+                 ours->c_str());
+    std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
     const auto limits = small();
     const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
+    if (bytes.size() >= 4) expect_as_beast(bytes);
     const auto whole = requests::read_whole(limits, bytes);
     expect_same(whole, requests::read_bytewise(limits, bytes), "byte by byte");
     std::uint32_t state = data[0];

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <boost/beast/http/status.hpp>
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "server/request.hpp"
+
+namespace server {
+
+/// The grammar of a request's head (RFC 9112 sections 3 and 5), in one pass and without a copy. `head` is whole:
+/// from the first byte of the method to the empty line, which is the only one in it.
+///
+/// Leaves method, target, version and fields as views in `into`. What it refuses: none, or the status to answer
+/// with. What the fields mean is not looked at here. A folded line (section 5.2) is refused.
+std::optional<http::status> parse_head(std::string_view head, std::size_t max_fields, request& into);
+
+}  // namespace server
