@@ -166,7 +166,9 @@ void connection::account(const response& reply) {
 /// The answer is on its way, and the next request may be looked at.
 void connection::next_request() {
     if (work_->last) {
-        ending_ = linger_ = true;
+        ending_ = true;
+        // RFC 9112 section 9.6: a client that has said close sends nothing more, and then a close(2) resets nothing.
+        linger_ = work_->parser.keep_alive() || more_behind();
         end_ = {loop_.stopping() ? 'D' : '-', '-'};
     }
     endpoint_ = nullptr;
