@@ -1,0 +1,130 @@
+// The least that an HTTP server on epoll(7) can do, as a yardstick: one listener and one loop a thread, a read, a scan
+// for the end of the head, a write. No routes, limits, deadlines, metrics or errors: 200 to everything, and to a POST
+// what it brought, up to its Content-Length. Not a server to use.
+//
+//   epoll_server [threads]      prints its port; ends by a signal
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace {
+
+// As long as what the service says on `/`, header fields included.
+constexpr std::string_view head =
+    "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\nContent-Type: text/plain\r\n"
+    "X-Request-Id: 0123456789abcdef\r\nContent-Length: ";
+constexpr std::string_view hello = "Hello, QCon!\n";
+
+struct connection {
+    int descriptor;
+    std::string unfinished = {};  // of a request
+};
+
+struct buffers {
+    std::array<char, 16 * 1024> in;
+    std::string out;
+};
+
+void answer(std::string& out, std::string_view body, bool close) {
+    out += head;
+    out += std::to_string(body.size());
+    if (close) out += "\r\nConnection: close";
+    out += "\r\n\r\n";
+    out += body;
+}
+
+/// False when the connection is to be closed.
+bool serve(connection& one, buffers& use) {
+    const auto count = ::read(one.descriptor, use.in.data(), use.in.size());
+    if (count <= 0) return count < 0 && errno == EAGAIN;
+    std::string_view in(use.in.data(), static_cast<std::size_t>(count));
+    if (!one.unfinished.empty()) in = one.unfinished += in;
+    use.out.clear();
+    bool close = false;
+    while (!close) {
+        const auto end = in.find("\r\n\r\n");
+        if (end == std::string_view::npos) break;
+        const auto request = in.substr(0, end);
+        std::size_t length = 0;
+        if (request.front() == 'P') {
+            const auto at = request.find("Content-Length: ");
+            if (at != std::string_view::npos) length = std::strtoul(request.data() + at + 16, nullptr, 10);
+        }
+        if (in.size() < end + 4 + length) break;
+        close = request.find("onnection: close") != std::string_view::npos;
+        answer(use.out, length > 0 ? in.substr(end + 4, length) : hello, close);
+        in.remove_prefix(end + 4 + length);
+    }
+    if (!in.empty() || !one.unfinished.empty()) one.unfinished = std::string(in);
+    if (!use.out.empty() && ::write(one.descriptor, use.out.data(), use.out.size()) < 0) return false;
+    return !close;
+}
+
+void run(int listener) {
+    const int set = ::epoll_create1(EPOLL_CLOEXEC);
+    epoll_event wanted{EPOLLIN, {.ptr = nullptr}};
+    ::epoll_ctl(set, EPOLL_CTL_ADD, listener, &wanted);
+    std::array<epoll_event, 256> events;
+    buffers use;
+    for (;;) {
+        const int count = ::epoll_wait(set, events.data(), static_cast<int>(events.size()), -1);
+        for (int nth = 0; nth < count; ++nth) {
+            auto* const one = static_cast<connection*>(events[static_cast<std::size_t>(nth)].data.ptr);
+            if (one == nullptr) {
+                const int descriptor = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                if (descriptor < 0) continue;
+                epoll_event readable{EPOLLIN, {.ptr = new connection{descriptor}}};
+                ::epoll_ctl(set, EPOLL_CTL_ADD, descriptor, &readable);
+            } else if (!serve(*one, use)) {
+                ::close(one->descriptor);
+                delete one;
+            }
+        }
+    }
+}
+
+int listen_on(std::uint16_t port) {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    ::setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    ::setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const sockaddr_in address{AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {}};
+    if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(listener, SOMAXCONN) != 0) {
+        std::perror("epoll_server");
+        std::exit(1);
+    }
+    return listener;
+}
+
+std::uint16_t port_of(int listener) {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+    return ntohs(address.sin_port);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    const int threads = count > 1 ? std::atoi(arguments[1]) : 1;
+    const int first = listen_on(0);
+    std::printf("%d\n", port_of(first));
+    std::fflush(stdout);
+    std::vector<std::jthread> loops;
+    for (int nth = 1; nth < threads; ++nth) loops.emplace_back([port = port_of(first)] { run(listen_on(port)); });
+    run(first);
+}
