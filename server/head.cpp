@@ -22,7 +22,8 @@ constexpr auto kinds = [] {
         if (!control && byte != ' ') table[byte] |= target;
         if (!control || byte == '\t') table[byte] |= text;
     }
-    for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
+    for (const char c :
+         std::string_view("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
         table[static_cast<unsigned char>(c)] |= token;
     return table;
 }();

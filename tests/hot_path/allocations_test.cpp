@@ -58,8 +58,9 @@ TEST(HotPath, AllocatesNothingForPipelinedRequests) {
 
 TEST(HotPath, AllocatesNothingForTheFieldsOfABrowser) {
     const running server(counting());
-    const std::string fields = "User-Agent: Mozilla/5.0\r\nAccept: text/html,*/*;q=0.8\r\nAccept-Language: en\r\n"
-                               "Accept-Encoding: gzip, br\r\nReferer: http://a/\r\nCookie: a=b\r\nPriority: u=0\r\n";
+    const std::string fields =
+        "User-Agent: Mozilla/5.0\r\nAccept: text/html,*/*;q=0.8\r\nAccept-Language: en\r\n"
+        "Accept-Encoding: gzip, br\r\nReferer: http://a/\r\nCookie: a=b\r\nPriority: u=0\r\n";
     EXPECT_EQ(least_allocated(server, get("/", fields), 1), 0U);
 }
 

@@ -25,5 +25,6 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) {
     ++count;
     void* memory = nullptr;
-    return ::posix_memalign(&memory, alignment < sizeof memory ? sizeof memory : alignment, size) == 0 ? memory : nullptr;
+    return ::posix_memalign(&memory, alignment < sizeof memory ? sizeof memory : alignment, size) == 0 ? memory
+                                                                                                       : nullptr;
 }
