@@ -2,6 +2,8 @@
 
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
+#include <cctype>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,13 +17,36 @@ inline bool whole(std::string_view head) {
     return !head.starts_with('\r') && head.size() >= 4 && head.find("\r\n\r\n") == head.size() - 4;
 }
 
-/// What `parse_head` reads in a head, as text; none when it refuses.
+/// What was read, as text. Beast puts lines of one name together; so does this, whoever has read.
+class text {
+public:
+    void begin(std::string_view method, std::string_view target) {
+        first_.append(method).append(" ").append(target).append("\n");
+    }
+    void add(std::string_view name, std::string_view value) {
+        std::string key(name);
+        for (char& c : key) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        fields_[key].append(name).append(":").append(value).append("\n");
+    }
+    std::string whole() const {
+        std::string all = first_;
+        for (const auto& [name, lines] : fields_) all += lines;
+        return all;
+    }
+
+private:
+    std::string first_;
+    std::map<std::string, std::string> fields_;
+};
+
+/// What `parse_head` reads in a head; none when it refuses.
 inline std::optional<std::string> read_by_us(std::string_view head) {
     server::request request;
     if (server::parse_head(head, 1'000, request)) return std::nullopt;
-    auto text = std::string(request.method_name).append(" ").append(request.target).append("\n");
-    for (const auto& [known, name, value] : request.fields) text.append(name).append(":").append(value).append("\n");
-    return text;
+    text read;
+    read.begin(request.method_name, request.target);
+    for (const auto& [known, name, value] : request.fields) read.add(name, value);
+    return read.whole();
 }
 
 /// The same by Beast, an independent reader of the same grammar.
@@ -29,15 +54,14 @@ inline std::optional<std::string> read_by_beast(std::string_view head, boost::be
     namespace http = boost::beast::http;
     http::request_parser<http::empty_body> parser;
     parser.skip(true);
+    parser.header_limit(1U << 20);
     parser.put(boost::asio::const_buffer(head.data(), head.size()), error);
     if (error || !parser.is_header_done()) return std::nullopt;
-    std::string text(parser.get().method_string());
-    text.append(" ").append(parser.get().target()).append("\n");
-    for (const auto& field : parser.get()) {
-        text.append(field.name_string()).append(":");
-        text.append(field.value()).append("\n");
-    }
-    return text;
+    const auto view = [](boost::beast::string_view of) { return std::string_view(of.data(), of.size()); };
+    text read;
+    read.begin(view(parser.get().method_string()), view(parser.get().target()));
+    for (const auto& field : parser.get()) read.add(view(field.name_string()), view(field.value()));
+    return read.whole();
 }
 
 }  // namespace heads
