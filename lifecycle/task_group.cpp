@@ -50,15 +50,22 @@ bool task_group::spawn(std::string name, const char* kind, awaitable<> work) {
 
 bool task_group::spawn(std::unique_ptr<task> owned, awaitable<> work) {
     if (closed_) return false;
-    auto* const one = owned.release();
-    tasks_.push_back(*one);
+    auto& one = *owned.release();
+    tasks_.push_back(one);
     ++size_;
-    asio::co_spawn(executor_, std::move(work), [this, one](std::exception_ptr error) { ended(one, std::move(error)); });
+    resume(one, std::move(work));
     return true;
 }
 
+void task_group::resume(task& one, awaitable<> work) {
+    asio::co_spawn(executor_, std::move(work), [this, &one](std::exception_ptr error) { ended(&one, error); });
+}
+
 void task_group::ended(task* one, std::exception_ptr error) noexcept {
-    if (error) errors_.emplace_back(one->name, std::move(error));
+    if (error)
+        errors_.emplace_back(one->name, std::move(error));
+    else if (one->rests())
+        return;
     delete one;
     if (--size_ == 0) empty_.cancel();
 }

@@ -37,6 +37,8 @@ public:
 
     /// Asks it to end soon. May be called more than once.
     virtual void cancel() noexcept = 0;
+    /// True: its coroutine has ended and it has not; it waits without one until somebody calls `resume`.
+    virtual bool rests() const noexcept { return false; }
 
     std::string name;
     const char* kind;  ///< "connection", "listener", "timer" …
@@ -59,6 +61,8 @@ public:
     bool spawn(std::string name, const char* kind, awaitable<> work);
     /// The same for a task that has a cancel of its own; it lives until `work` has ended.
     bool spawn(std::unique_ptr<task> owned, awaitable<> work);
+    /// Goes on with a task of this group that rests, also when the group is closed.
+    void resume(task& one, awaitable<> work);
 
     /// From now on nothing new is started.
     void close() noexcept { closed_ = true; }

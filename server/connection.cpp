@@ -82,6 +82,7 @@ lifecycle::awaitable<> connection::run() {
                 if (!flush_now()) co_await flush();
                 if (!broken_) {
                     const bool bytes_came = co_await receive();
+                    if (resting_) co_return rest();
                     now_ = clock::now();
                     ending_ = ending_ || !bytes_came;
                 }
@@ -141,7 +142,7 @@ void connection::enter_reading() {
     }
 }
 
-/// Waits for bytes and takes them. False: there will be none, the connection is to end.
+/// Waits for bytes and takes them. False: there will be none, the connection is to end, or to rest.
 lifecycle::awaitable<bool> connection::receive() {
     enter_reading();
     if (std::exchange(late_, false)) {  // the last look has not made it whole
@@ -149,12 +150,12 @@ lifecycle::awaitable<bool> connection::receive() {
         end_ = {forced_ ? 'K' : 'T', 'R'};
         co_return false;
     }
+    if (state_ == state::idle && work_ && loop_.workspaces().many_lent())
+        loop_.workspaces().give_back(std::move(work_));
     for (;;) {
-        if (!work_) {
-            co_await wait_without_workspace();
-        } else {
+        if (work_) {
             if (work_->room() == 0) work_->make_room();
-            const auto room = asio::buffer(work_->input.get() + work_->end, work_->welcome());
+            const auto room = asio::buffer(work_->input + work_->end, work_->welcome());
             auto reading = socket_.async_read_some(room, quietly);
             const auto [error, count] = co_await std::move(reading);
             work_->end += count;
@@ -169,18 +170,25 @@ lifecycle::awaitable<bool> connection::receive() {
             }
         }
         if (broken_) co_return false;
-        if (interrupt_ == interrupt::none) continue;
+        if (interrupt_ == interrupt::none) {
+            if (work_) continue;
+            resting_ = true;
+            co_return false;
+        }
         bool go_on = true;
         if (handle_interrupt(go_on)) co_return go_on;
     }
 }
 
-/// A connection that rests owns no buffer: the kernel tells when there is something to read.
-lifecycle::awaitable<> connection::wait_without_workspace() {
-    auto waiting = socket_.async_wait(stream_socket::wait_read, quietly);
-    const auto [error] = co_await std::move(waiting);
-    if (error && error != asio::error::operation_aborted) broken_ = true;
-    if (!error) work_ = loop_.workspaces().lend();
+/// A connection that rests owns no buffer and no coroutine: the kernel tells when there is something to read.
+void connection::rest() {
+    socket_.async_wait(stream_socket::wait_read, [this](boost::system::error_code error) {
+        resting_ = false;
+        if (error && error != asio::error::operation_aborted) broken_ = true;
+        if (!error && interrupt_ == interrupt::none) work_ = loop_.workspaces().lend();
+        now_ = clock::now();
+        loop_.resume(*this);
+    });
 }
 
 /// What the tick wanted, done here, on the coroutine that owns the reading: a read that the tick found
@@ -217,7 +225,7 @@ bool connection::handle_interrupt(bool& go_on) {
 bool connection::bytes_are_there() {
     if (!work_) work_ = loop_.workspaces().lend();
     if (work_->room() == 0) work_->make_room();
-    const auto count = ::recv(descriptor(), work_->input.get() + work_->end, work_->welcome(), MSG_DONTWAIT);
+    const auto count = ::recv(descriptor(), work_->input + work_->end, work_->welcome(), MSG_DONTWAIT);
     if (count > 0) work_->end += static_cast<std::size_t>(count);
     return count > 0;
 }

@@ -35,7 +35,7 @@ public:
     connection(loop& on, stream_socket socket, boost::asio::ip::tcp::endpoint peer);
     ~connection() override;
 
-    /// The whole life; ends when the socket is closed.
+    /// Its life until the socket is closed, or until it rests; then on to the next rest.
     lifecycle::awaitable<> run();
 
     // What the loop does to it.
@@ -53,6 +53,7 @@ public:
     /// Closes, whatever it does.
     void cut();
     void cancel() noexcept override { cut(); }
+    bool rests() const noexcept override { return resting_; }
 
     state now_in() const noexcept { return state_; }
     bool waits_for_request() const noexcept { return state_ <= state::idle; }
@@ -83,7 +84,7 @@ private:
     request_parser::progress parse();
     lifecycle::awaitable<bool> receive();
     bool handle_interrupt(bool& go_on);
-    lifecycle::awaitable<> wait_without_workspace();
+    void rest();
     void enter_reading();
     bool bytes_are_there();
 
@@ -133,6 +134,7 @@ private:
     std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
     state state_ = state::fresh;
     interrupt interrupt_ = interrupt::none;
+    bool resting_ = false;    ///< waits without a coroutine
     bool ending_ = false;     ///< nothing more is read
     bool linger_ = false;     ///< the client may still send: read on before the close
     bool broken_ = false;     ///< the socket is of no use any more

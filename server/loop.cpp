@@ -155,6 +155,8 @@ std::string_view loop::make_request_id(std::array<char, 16>& into) noexcept {
     return {into.data(), into.size()};
 }
 
+void loop::resume(connection& rested) { tasks_.resume(rested, rested.run()); }
+
 void loop::moved(connection& one, bool was_waiting, bool waits) {
     auto& to = waits ? idle_ : busy_;
     auto& hook = static_cast<activity_hook&>(one);
@@ -208,7 +210,7 @@ std::vector<task_row> loop::describe() const {
         task_row row{one.name, one.kind, "waiting", {}, duration_cast<milliseconds>(now - one.born)};
         if (client != nullptr) {
             row.name = client->describe();
-            row.state = client->abandoned() ? "abandoned" : to_string(client->now_in());
+            row.state = client->abandoned() ? "abandoned" : client->rests() ? "resting" : to_string(client->now_in());
             row.where = place(*client);
             if (client->now_in() == connection::state::handling) {
                 row.kind = "request";

@@ -94,6 +94,7 @@ public:
     endpoint_metrics& metrics_of(std::size_t endpoint) noexcept { return endpoints_[endpoint]; }
     void entering(const endpoint& one) noexcept { entered_.store(&one, std::memory_order_relaxed); }
     workspace_pool& workspaces() noexcept { return workspaces_; }
+    void resume(connection& rested);
     std::string_view date() const noexcept { return date_; }
     std::string_view make_request_id(std::array<char, 16>& into) noexcept;
     /// True from the first moment of a stop: responses say `Connection: close`.

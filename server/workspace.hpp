@@ -1,9 +1,12 @@
 #pragma once
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,29 +18,40 @@ namespace server {
 
 /// Everything that a connection needs only while it has something to do: lent by its loop, so that an
 /// idle connection owns no buffer. Only on the loop's thread.
+///
+/// It has pages of its own: what a storm has taken goes back to the kernel at once, and leaves no holes between the
+/// small pieces that idle connections keep. Of those pages only what is written to costs memory.
 struct workspace {
     explicit workspace(const options& limits) : parser(limits) { shrink(); }
 
-    static constexpr std::size_t usual_input = 8 * 1024;
+    static void* operator new(std::size_t size) {
+        void* const pages = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (pages == MAP_FAILED) throw std::bad_alloc();
+        return pages;
+    }
+    static void operator delete(void* pages, std::size_t size) noexcept { ::munmap(pages, size); }
+
+    static constexpr std::size_t usual_input = 7 * 1024;  ///< with the rest of a workspace: two pages
     static constexpr std::size_t usual_output = 64 * 1024;
 
     std::size_t buffered() const noexcept { return end - begin; }
     std::size_t room() const noexcept { return capacity - end; }
     std::size_t welcome() const noexcept { return std::min(room(), parser.welcome(buffered())); }
-    char* data() noexcept { return input.get() + begin; }
+    char* data() noexcept { return input + begin; }
     bool flushed() const noexcept { return written == out.size(); }
 
     /// Makes room for more bytes: moves what is there to the front, then doubles. Growth follows what
     /// has really come, never what a client has announced.
     void make_room() {
         end = begin + parser.squeeze(data(), buffered());
-        if (begin > 0) std::memmove(input.get(), data(), buffered());
+        if (begin > 0) std::memmove(input, data(), buffered());
         end -= begin;
         begin = 0;
         if (room() > capacity / 4) return;
-        auto larger = std::make_unique_for_overwrite<char[]>(capacity * 2);
-        std::memcpy(larger.get(), input.get(), end);
-        input = std::move(larger);
+        auto twice = std::make_unique_for_overwrite<char[]>(capacity * 2);
+        std::memcpy(twice.get(), input, end);
+        larger = std::move(twice);
+        input = larger.get();
         capacity *= 2;
     }
 
@@ -59,7 +73,7 @@ struct workspace {
         if (out.capacity() > usual_output) out = std::string();
     }
 
-    std::unique_ptr<char[]> input;
+    char* input = nullptr;
     std::size_t capacity = 0, begin = 0, end = 0;
     std::string out;
     std::size_t written = 0;  ///< of `out`
@@ -72,9 +86,13 @@ struct workspace {
 
 private:
     void shrink() {
-        input = std::make_unique_for_overwrite<char[]>(usual_input);
+        larger = nullptr;
+        input = usual.data();
         capacity = usual_input;
     }
+
+    std::unique_ptr<char[]> larger;  ///< than `usual`, for as long as that is too small
+    std::array<char, usual_input> usual;
 };
 
 /// Lends workspaces, and keeps a bounded number that nobody uses.
@@ -83,18 +101,22 @@ public:
     explicit workspace_pool(const options& limits) : limits_(limits) {}
 
     std::unique_ptr<workspace> lend() {
+        ++lent_;
         if (free_.empty()) return std::make_unique<workspace>(limits_);
         auto one = std::move(free_.back());
         free_.pop_back();
         return one;
     }
     void give_back(std::unique_ptr<workspace> one) {
+        --lent_;
         freed_ += one->capacity + one->out.capacity();
         if (free_.size() >= max_free) return;
         one->renew();
         freed_ -= one->capacity + one->out.capacity();
         free_.push_back(std::move(one));
     }
+    /// So many that whoever falls idle should not keep one for the next request, were it to come at once.
+    bool many_lent() const noexcept { return lent_ > 2048; }
     /// Called now and then: lets go of half of what lay about unused, so that a storm leaves nothing behind.
     /// True: it is over, and what malloc keeps of it is worth being given back to the kernel.
     bool shrink() {
@@ -109,6 +131,7 @@ private:
     static constexpr std::size_t much = 4 * 1024 * 1024;
     const options& limits_;
     std::vector<std::unique_ptr<workspace>> free_;
+    std::size_t lent_ = 0;
     std::size_t freed_ = 0;  ///< bytes, since `shrink` last said so
 };
 

@@ -213,6 +213,44 @@ TEST(TaskGroup, CancelsATaskItsOwnWayAndKeepsItUntilItsWorkHasEnded) {
     EXPECT_EQ(with_context::destroyed, 1);
 }
 
+struct resting final : lifecycle::task {
+    resting() : task("resting", "test") {}
+    ~resting() override { ++destroyed; }
+    void cancel() noexcept override {}
+    bool rests() const noexcept override { return at_rest; }
+    bool at_rest = true;
+    static inline int destroyed = 0;
+};
+
+TEST(TaskGroup, KeepsATaskThatRestsWithoutACoroutineUntilItHasGoneOnAndEnded) {
+    resting::destroyed = 0;
+    loop loop;
+    auto owned = std::make_unique<resting>();
+    auto& one = *owned;
+    int home = 0;
+    loop.group.spawn(std::move(owned), at_once(home));
+    loop.group.close();
+    loop.turn();
+    EXPECT_EQ(home, 1);
+    EXPECT_EQ(loop.group.size(), 1U);
+    EXPECT_EQ(resting::destroyed, 0);
+    one.at_rest = false;
+    loop.group.resume(one, at_once(home));
+    loop.run();
+    EXPECT_EQ(home, 2);
+    EXPECT_EQ(loop.group.size(), 0U);
+    EXPECT_EQ(resting::destroyed, 1);
+}
+
+TEST(TaskGroup, EndsATaskThatFailsAlsoWhenItRests) {
+    resting::destroyed = 0;
+    loop loop;
+    loop.group.spawn(std::make_unique<resting>(), failing("broke"));
+    loop.run();
+    EXPECT_EQ(resting::destroyed, 1);
+    EXPECT_EQ(loop.group.errors().size(), 1U);
+}
+
 /// Its cancel ends it there and then, so it leaves the list inside `cancel`.
 awaitable<> with_group_of_its_own(int& home) {
     const auto executor = co_await asio::this_coro::executor;

@@ -3,8 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
 #include <stdexcept>
 
+#include "server/loop.hpp"
 #include "tests/server/serving.hpp"
 
 namespace serving {
@@ -189,6 +193,29 @@ TEST(HttpServerRate, AReaderThatIsSlowButKeepsThePaceGetsEverything) {
         pause(8ms);
     }
     EXPECT_EQ(answer_of(client).body.size(), size);
+}
+
+/// Whether a connection of that server waits without a coroutine.
+bool one_rests(running& app) {
+    boost::asio::io_context io;
+    auto asking = boost::asio::co_spawn(io, app.server().inspect(1s), boost::asio::use_future);
+    io.run();
+    for (const auto& loop : asking.get())
+        for (const auto& row : loop.tasks)
+            if (row.state == "resting") return true;
+    return false;
+}
+
+TEST(HttpServerRest, AConnectionThatHasGoneToRestIsAnsweredAgainAndEndsWithTheServer) {
+    running app(router().get("/", says("hello")));
+    auto client = app.connect();
+    for (int turn = 0; turn < 2; ++turn) {
+        EXPECT_EQ(ask_on(client, get("/")).body, "hello");
+        EXPECT_TRUE(eventually([&] { return one_rests(app); }));
+    }
+    app.stop();
+    EXPECT_FALSE(client.receive());
+    EXPECT_EQ(client.ended(), support::client::ending::closed);
 }
 
 }  // namespace
