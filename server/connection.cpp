@@ -47,11 +47,11 @@ connection::~connection() {
     loop_.left(*this);
 }
 
+// Handlers and reads are awaited here and not in coroutines between: those would cost each request a frame.
 lifecycle::awaitable<> connection::run() {
     for (;;) {
         switch (parse()) {
             case request_parser::progress::complete:
-                // The handler is awaited here and not in a coroutine between: that would cost each request a frame.
                 if (!begin_answer()) {
                     try {
                         auto handling = endpoint_->handle(work_->scope.get(), work_->parser.request());
@@ -80,12 +80,14 @@ lifecycle::awaitable<> connection::run() {
             case request_parser::progress::need_more:
                 if (refuse_early()) break;
                 if (!flush_now()) co_await flush();
-                if (!broken_) {
-                    const bool bytes_came = co_await receive();
-                    if (resting_) co_return rest();
-                    now_ = clock::now();
-                    ending_ = ending_ || !bytes_came;
+                if (!broken_) begin_reading();
+                while (wants_bytes()) {
+                    const auto room = asio::buffer(work_->input + work_->end, work_->welcome());
+                    auto reading = socket_.async_read_some(room, quietly);
+                    const auto [error, count] = co_await std::move(reading);
+                    received(error, count);
                 }
+                if (resting_) co_return rest();
                 break;
         }
         if (ending_ || broken_) break;
@@ -142,41 +144,40 @@ void connection::enter_reading() {
     }
 }
 
-/// Waits for bytes and takes them. False: there will be none, the connection is to end, or to rest.
-lifecycle::awaitable<bool> connection::receive() {
+/// Before the first of the reads that wait for bytes.
+void connection::begin_reading() {
+    fed_ = false;
     enter_reading();
     if (std::exchange(late_, false)) {  // the last look has not made it whole
         refuse(http::status::request_timeout);
         end_ = {forced_ ? 'K' : 'T', 'R'};
-        co_return false;
+        return;
     }
-    if (state_ == state::idle && work_ && loop_.workspaces().many_lent())
-        loop_.workspaces().give_back(std::move(work_));
-    for (;;) {
-        if (work_) {
-            if (work_->room() == 0) work_->make_room();
-            const auto room = asio::buffer(work_->input + work_->end, work_->welcome());
-            auto reading = socket_.async_read_some(room, quietly);
-            const auto [error, count] = co_await std::move(reading);
-            work_->end += count;
-            received_ += count;
-            if (count > 0 && interrupt_ != interrupt::cut) {
-                interrupt_ = interrupt::none;  // it came too late
-                co_return true;
-            }
-            if (error != asio::error::operation_aborted) {  // the client has closed, or is gone
-                end_ = {'C', work_->parser.begun() ? 'R' : 'I'};
-                co_return false;
-            }
-        }
-        if (broken_) co_return false;
-        if (interrupt_ == interrupt::none) {
-            if (work_) continue;
-            resting_ = true;
-            co_return false;
-        }
-        bool go_on = true;
-        if (handle_interrupt(go_on)) co_return go_on;
+    if (!work_) return handle_interrupt();
+    interrupt_ = interrupt::none;  // it came too late
+    if (state_ == state::idle && loop_.workspaces().many_lent()) loop_.workspaces().give_back(std::move(work_));
+}
+
+/// True: a read is to wait for bytes. False: some have come, or there will be none, or the connection is to rest.
+bool connection::wants_bytes() {
+    if (fed_ || ending_ || broken_) return false;
+    resting_ = !work_;
+    if (resting_) return false;
+    if (work_->room() == 0) work_->make_room();
+    return true;
+}
+
+void connection::received(const boost::system::error_code& error, std::size_t count) {
+    now_ = clock::now();
+    work_->end += count;
+    received_ += count;
+    if (count > 0 && interrupt_ != interrupt::cut) {
+        fed_ = true;
+    } else if (error != asio::error::operation_aborted) {  // the client has closed, or is gone
+        end_ = {'C', work_->parser.begun() ? 'R' : 'I'};
+        ending_ = true;
+    } else {
+        handle_interrupt();
     }
 }
 
@@ -193,32 +194,26 @@ void connection::rest() {
 
 /// What the tick wanted, done here, on the coroutine that owns the reading: a read that the tick found
 /// pending may have taken bytes in the meantime, and then it has not been interrupted at all.
-/// True: `receive` returns `go_on`.
-bool connection::handle_interrupt(bool& go_on) {
-    const auto why = std::exchange(interrupt_, interrupt::none);
-    switch (why) {
-        case interrupt::none: return false;
+void connection::handle_interrupt() {
+    switch (std::exchange(interrupt_, interrupt::none)) {
+        case interrupt::none: break;
         case interrupt::rest:
             if (work_ && !work_->parser.begun()) loop_.workspaces().give_back(std::move(work_));
-            return false;
+            break;
         case interrupt::look:
             // The look and the shutdown are adjacent: what arrives before it is served, what arrives
             // after it finds a closed connection. One loop turn in between lost requests.
-            go_on = bytes_are_there();
-            if (!go_on) {
-                ::shutdown(descriptor(), SHUT_WR);
-                broken_ = true;
-            }
-            return true;
-        case interrupt::expired:
-            bytes_are_there();  // `late_` lets nobody take one more turn for each byte that trickles in
-            return true;
-        case interrupt::cut:
+            fed_ = bytes_are_there();
+            if (fed_) break;
+            ::shutdown(descriptor(), SHUT_WR);
             broken_ = true;
-            go_on = false;
-            return true;
+            break;
+        case interrupt::expired:
+            bytes_are_there();
+            fed_ = true;  // `late_` lets nobody take one more turn for each byte that trickles in
+            break;
+        case interrupt::cut: broken_ = true; break;
     }
-    return false;
 }
 
 /// Takes what has arrived, without waiting.

@@ -82,8 +82,10 @@ private:
     void enter(state next, lifecycle::clock::time_point deadline);
     void stop_waiting(interrupt why);
     request_parser::progress parse();
-    lifecycle::awaitable<bool> receive();
-    bool handle_interrupt(bool& go_on);
+    void begin_reading();
+    bool wants_bytes();
+    void received(const boost::system::error_code& error, std::size_t count);
+    void handle_interrupt();
     void rest();
     void enter_reading();
     bool bytes_are_there();
@@ -134,6 +136,7 @@ private:
     std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
     state state_ = state::fresh;
     interrupt interrupt_ = interrupt::none;
+    bool fed_ = false;        ///< what it was reading for has come
     bool resting_ = false;    ///< waits without a coroutine
     bool ending_ = false;     ///< nothing more is read
     bool linger_ = false;     ///< the client may still send: read on before the close

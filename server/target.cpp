@@ -19,17 +19,14 @@ constexpr auto uri_bytes = [] {
 /// RFC 3986 section 3.2.2: what may stand in a host that is a name, escapes included.
 constexpr auto host_bytes = [] {
     auto allowed = uri_bytes;
-    for (const char c : std::string_view("/?@")) allowed[static_cast<unsigned char>(c)] = false;
+    for (const char c : std::string_view(":/?@")) allowed[static_cast<unsigned char>(c)] = false;
     return allowed;
 }();
 
-bool only(const std::array<bool, 256>& allowed, std::string_view text) noexcept {
-    for (const char c : text)
-        if (!allowed[static_cast<unsigned char>(c)]) return false;
-    return true;
-}
-
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+// Lambdas, which algorithms inline.
+constexpr auto is_uri_byte = [](char c) noexcept { return uri_bytes[static_cast<unsigned char>(c)]; };
+constexpr auto is_host_byte = [](char c) noexcept { return host_bytes[static_cast<unsigned char>(c)]; };
+constexpr auto is_digit = [](char c) noexcept { return c >= '0' && c <= '9'; };
 
 int hex(char c) noexcept {
     if (c >= '0' && c <= '9') return c - '0';
@@ -101,25 +98,22 @@ bool cut_absolute(std::string_view& rest, std::string_view& authority) {
 
 }  // namespace
 
+/// Nothing, or a colon and at most five digits.
+static bool is_port(std::string_view text) noexcept {
+    if (text.empty()) return true;
+    return text.front() == ':' && text.size() <= 6 && std::all_of(text.begin() + 1, text.end(), is_digit);
+}
+
 bool is_authority(std::string_view text) noexcept {
     if (text.empty()) return true;  // RFC 9112 section 3.2: an empty Host is a valid Host
-    std::string_view host = text;
     if (text.front() == '[') {
         const auto end = text.find(']');
         if (end == text.npos || end < 3) return false;
         if (text.substr(1, end - 1).find_first_not_of("0123456789abcdefABCDEF:.vV") != text.npos) return false;
-        host = text.substr(end + 1);
-        if (host.empty()) return true;
-        if (host.front() != ':') return false;
-        return host.find_first_not_of("0123456789", 1) == host.npos && host.size() <= 6;
+        return is_port(text.substr(end + 1));
     }
-    if (const auto colon = text.find(':'); colon != text.npos) {
-        const auto port = text.substr(colon + 1);
-        if (port.size() > 5 || !std::all_of(port.begin(), port.end(), is_digit)) return false;
-        host = text.substr(0, colon);
-        if (host.empty()) return false;
-    }
-    return only(host_bytes, host) && valid_escapes(host);
+    const auto end = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_host_byte) - text.begin());
+    return end > 0 && is_port(text.substr(end)) && valid_escapes(text.substr(0, end));
 }
 
 bool split_target(std::string_view target, bool connect, bool options, std::string& storage, target_parts& parts) {
@@ -136,7 +130,7 @@ bool split_target(std::string_view target, bool connect, bool options, std::stri
     }
     auto rest = target;
     if (target.front() != '/' && !cut_absolute(rest, parts.authority)) return false;
-    if (!only(uri_bytes, rest)) return false;
+    if (!std::all_of(rest.begin(), rest.end(), is_uri_byte)) return false;
 
     const auto mark = rest.find('?');
     if (mark != rest.npos) {
