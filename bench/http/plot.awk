@@ -5,7 +5,7 @@ function median(list, count,    i, j, swap) {
         for (j = i; j > 1 && list[j - 1] > list[j]; --j) { swap = list[j]; list[j] = list[j - 1]; list[j - 1] = swap }
     return count % 2 ? list[(count + 1) / 2] : (list[count / 2] + list[count / 2 + 1]) / 2
 }
-$1 == "load" && $2 == 1 {
+$1 == "load" && $2 == 1 && $3 !~ /^[0-9]/ {
     if (!($3 in seen)) { seen[$3] = 1; order[++loads] = $3 }
     if (!($5 in servers)) { servers[$5] = 1; names[++peers] = $5 }
     value[$3, $5, $4] = $7
