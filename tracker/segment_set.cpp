@@ -56,11 +56,11 @@ bool try_lock(const descriptor& file, const fs::path& path) {
 
 /// A name is durable once the directory that holds it is (fsync(2)), up to the root, since any of these may be
 /// new. Above tracker.directory, where a directory may be another's or of a system without fsync, as far as it goes.
-void sync_names(const fs::path& spool) {
+void sync_names(const fs::path& spool, disk& disk) {
     auto one = fs::absolute(spool);
     for (int level = 0;; ++level, one = one.parent_path()) {
         const descriptor folder(::open(one.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (::fsync(folder.get()) != 0 && level < 2) fail(one);
+        if (disk.sync_directory(folder.get()) != 0 && level < 2) fail(one);
         if (!one.has_relative_path()) return;
     }
 }
@@ -114,7 +114,7 @@ std::uint64_t segment_set::bytes() const noexcept {
     return all;
 }
 
-segment_set_ptr make_segment_set(const fs::path& spool, bool durable) {
+segment_set_ptr make_segment_set(const fs::path& spool, bool durable, disk& disk) {
     auto set = std::make_shared<segment_set>();
     const auto id = make_id();  // sorts by time
     const auto unseen = spool / fmt::format("{}{}", new_prefix, id);
@@ -126,7 +126,7 @@ segment_set_ptr make_segment_set(const fs::path& spool, bool durable) {
     // Under a name that nobody adopts until the lock is held; the lock moves with the directory.
     if (!try_lock(set->lock, unseen)) throw std::system_error(EBUSY, std::generic_category(), unseen.string());
     fs::rename(unseen, set->directory);
-    if (durable) sync_names(spool);
+    if (durable) sync_names(spool, disk);
     return set;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tracker/descriptor.hpp"
+#include "tracker/disk.hpp"
 #include "tracker/record.hpp"
 
 namespace spdlog {
@@ -48,7 +49,7 @@ struct segment_set {
 using segment_set_ptr = std::shared_ptr<segment_set>;
 
 /// A new, empty one, locked before anyone can see it. `durable`: its name survives a loss of power.
-segment_set_ptr make_segment_set(const std::filesystem::path& spool, bool durable);
+segment_set_ptr make_segment_set(const std::filesystem::path& spool, bool durable, disk& disk);
 
 /// Looks at what is there, without a lock and without a change. Reads every record, until `cancelled`:
 /// then null.

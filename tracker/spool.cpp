@@ -27,7 +27,7 @@ spool::spool(const options& options, spdlog::logger& log, disk* other)
       log_(log),
       disk_(other != nullptr ? *other : real_) {
     try {
-        own_ = make_segment_set(directory_, options.durability == durability::disk);
+        own_ = make_segment_set(directory_, options.durability == durability::disk, disk_);
     } catch (const std::system_error& error) {
         throw std::runtime_error(
             fmt::format("tracker.directory '{}': the spool cannot be made: {}; make it writable for this user or "

@@ -122,7 +122,7 @@ void spool::prepare_segment(std::uint64_t bytes) {
 /// the old one holds is still delivered, through the open files.
 void spool::renew_vanished_set() {
     log_.warn("tracker: {} has vanished, the spool begins another", own_->directory.string());
-    auto fresh = make_segment_set(directory_, options_.durability == durability::disk);
+    auto fresh = make_segment_set(directory_, options_.durability == durability::disk, disk_);
     const std::scoped_lock lock(mutex_);
     current_ = nullptr;
     take_done_segments(*own_);

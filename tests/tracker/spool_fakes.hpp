@@ -50,8 +50,10 @@ public:
         if (!known.lies) known.synced = status.st_size;
         return 0;
     }
-    int sync_directory(int) override {
-        for (auto& [file, known] : files_) known.listed = true;
+    int sync_directory(int directory) override {
+        const auto path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(directory));
+        for (auto& [file, known] : files_)
+            if (std::filesystem::path(known.path).parent_path() == path) known.listed = true;
         return 0;
     }
     int truncate(int file, off_t size) override { return truncates ? disk::truncate(file, size) : failed(EIO); }
