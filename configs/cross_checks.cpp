@@ -95,6 +95,15 @@ public:
               show("tracker.retry_max"));
     }
 
+    /// The queue hands each event out once.
+    void several_sinks_have_a_spool() {
+        if (values_.tracker.sinks.size() == 1 || values_.tracker.durability != tracker::durability::memory ||
+            !known({"tracker.sink", "tracker.durability"}))
+            return;
+        fault("{} and {} do not go together: allowed is one sink, or durability process or disk", show("tracker.sink"),
+              show("tracker.durability"));
+    }
+
     std::vector<std::string> faults() { return std::move(faults_); }
 
 private:
@@ -128,6 +137,7 @@ std::vector<std::string> cross_faults(const config& values, const places& origin
     check.target_fits_head();
     check.servers_do_not_collide();
     check.retry_grows();
+    check.several_sinks_have_a_spool();
     return check.faults();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -134,6 +135,20 @@ setting word(std::string_view key, std::string_view help, Field field, const std
     choices<std::string> pairs;
     for (const auto& one : among) pairs.emplace_back(one, one);
     return choice(key, help, field, pairs);
+}
+
+/// One or more of them, each once.
+template <class Field>
+setting words(std::string_view key, std::string_view help, Field field, const std::vector<std::string>& among) {
+    const auto parse = [among](std::string_view given) {
+        auto names = split_list(given);
+        const auto right = [&](const auto& name) {
+            return std::ranges::count(among, name) > 0 && std::ranges::count(names, name) == 1;
+        };
+        return !names.empty() && std::ranges::all_of(names, right) ? std::optional(names) : std::nullopt;
+    };
+    return make(key, help, fmt::format("one or more of {}", fmt::join(among, ", ")), form::list, field, parse,
+                [](const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ",")); });
 }
 
 }  // namespace configs::kinds

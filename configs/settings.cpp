@@ -10,6 +10,11 @@ constexpr std::uint64_t million = 1'000'000;
 constexpr std::uint64_t kibi = 1024;
 constexpr std::uint64_t mebi = 1024 * kibi;
 
+setting secret(setting from) {
+    from.secret = true;
+    return from;
+}
+
 setting reloadable(setting from) {
     from.reloadable = true;
     return from;
@@ -75,7 +80,8 @@ std::vector<setting> make_table() {
         duration("shutdown.flush", "the share of the budget that only the tracker may use", FIELD(shutdown.flush), 0ms),
         file("shutdown.report", "gets the shutdown report", FIELD(shutdown.report)),
 
-        word("tracker.sink", "where events go", FIELD(tracker.sink), {"file", "stdout", "none"}),
+        words("tracker.sink", "where events go, to all at their own pace; http and nats are modules",
+              FIELD(tracker.sinks), {"file", "stdout", "none", "http", "nats"}),
         number("tracker.queue_capacity", "events that wait at one time", FIELD(tracker.queue_capacity), 1, million),
         size("tracker.queue_bytes", "ids and data of the events that wait", FIELD(tracker.queue_bytes), 1,
              1024 * 1024 * mebi),
@@ -86,6 +92,31 @@ std::vector<setting> make_table() {
                {{"memory", durability::memory}, {"process", durability::process}, {"disk", durability::disk}}),
         text("tracker.directory", "the spool, and where the file sink writes events.jsonl", "a path",
              FIELD(tracker.directory), [](std::string_view path) { return !path.empty() && is_text(path); }),
+        size("tracker.file_max_size", "events.jsonl becomes events.jsonl.1 before it grows beyond this; 0: never",
+             FIELD(tracker.file_max_size), 0, million * mebi),
+        number("tracker.file_keep", "how many such files are kept", FIELD(tracker.file_keep), 1, 10'000),
+        text("tracker.http_url", "where the module http posts to", "a URL, or empty", FIELD(tracker.http.url), is_text),
+        secret(text("tracker.http_authorization", "value of the header Authorization", "a text, or empty",
+                    FIELD(tracker.http.authorization), is_text)),
+        file("tracker.http_ca", "certificates that https trusts, PEM; empty: the system's", FIELD(tracker.http.ca)),
+        duration("tracker.http_timeout", "for a request and its answer", FIELD(tracker.http.timeout), 1ms, 1h),
+        text("tracker.nats_url", "where the module nats connects to; several with commas", "a text",
+             FIELD(tracker.nats.url), is_text),
+        text("tracker.nats_stream", "the stream of JetStream, made where there is none", "a name",
+             FIELD(tracker.nats.stream), is_host_name),
+        text("tracker.nats_subject", "the subject of its messages", "a name", FIELD(tracker.nats.subject),
+             is_host_name),
+        number("tracker.nats_replicas", "of a stream that has to be made", FIELD(tracker.nats.replicas), 1, 5),
+        duration("tracker.nats_duplicate_window", "for so long an event that comes again is known to the stream",
+                 FIELD(tracker.nats.duplicate_window), 100ms),
+        duration("tracker.nats_patience", "for acknowledgements; longer than a cluster takes to elect a leader",
+                 FIELD(tracker.nats.patience), 1ms, 1h),
+        number("tracker.nats_in_flight", "messages that wait for their acknowledgement", FIELD(tracker.nats.in_flight),
+               1, 100'000),
+        file("tracker.nats_credentials", "a .creds file of NATS", FIELD(tracker.nats.credentials)),
+        file("tracker.nats_ca", "certificates that TLS trusts, PEM; set: TLS", FIELD(tracker.nats.ca)),
+        file("tracker.nats_certificate", "the client's certificate, PEM", FIELD(tracker.nats.certificate)),
+        file("tracker.nats_key", "and its key, PEM", FIELD(tracker.nats.key)),
         size("tracker.spool_bytes", "what may wait on disk; full: drop_oldest drops, otherwise 503",
              FIELD(tracker.spool_bytes), 64 * kibi, 1024 * kibi * mebi),
         size("tracker.segment_bytes", "a file of the spool, from a 32nd to a quarter of the whole",

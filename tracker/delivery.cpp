@@ -59,8 +59,8 @@ void delivery::work() {
     if (options_.durability == durability::memory)
         log_.error("tracker: {} events could not be delivered before the flush deadline and are lost", given_up);
     else
-        log_.warn("tracker: {} events could not be delivered before the flush deadline and stay in the spool",
-                  backlog_.queued());
+        log_.warn("tracker: {} events could not be delivered to {} before the flush deadline and stay in the spool",
+                  backlog_.queued(), sink_.name());
 }
 
 bool delivery::deliver(batch& batch) {

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <mutex>
 #include <string_view>
 
@@ -17,11 +16,7 @@ class logger;
 
 namespace tracker {
 
-/// When everything must have been delivered; max() while nobody stops. Asked again before every try,
-/// since a second signal moves it; must not throw.
-using deadline_function = std::function<lifecycle::clock::time_point()>;
-
-/// What workers do: take batches from the backlog and bring them to the sink until that succeeds, or
+/// What the workers of a sink do: take batches from the backlog and bring them to the sink until that succeeds, or
 /// until the flush deadline has passed. Nothing is tried after that, and the backlog is closed.
 ///
 /// All workers share one; deliveries to the sink are serialised. Everything it is given must outlive it.
@@ -35,6 +30,8 @@ public:
 
     /// False from the first failure of a delivery to the next success. Safe from any thread.
     bool healthy() const noexcept { return healthy_.load(std::memory_order_relaxed); }
+    std::string_view name() const noexcept { return sink_.name(); }
+    std::uint64_t waiting() const { return backlog_.queued(); }  ///< safe from any thread
 
 private:
     bool given_up() const;

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <stdexcept>
 #include <utility>
@@ -33,15 +35,19 @@ options for_queue(options options) {
 }  // namespace
 
 struct event_tracker::state {
-    state(const tracker::options& settings, sink& sink, lifecycle::workers& threads, spdlog::logger& log,
+    state(const tracker::options& settings, tracker::sinks to, lifecycle::workers& threads, spdlog::logger& log,
           deadline_function until)
         : options(settings),
+          sinks(std::move(to)),
           workers(threads),
           deadline(std::move(until)),
           durable(options.durability != durability::memory),
           queue(for_queue(options), durable ? queue::promise::answered : queue::promise::queued),
-          spool(durable ? std::make_unique<tracker::spool>(options, log) : nullptr),
-          delivery(options, durable ? static_cast<backlog&>(*spool) : queue, sink, log, deadline) {}
+          spool(durable ? std::make_unique<tracker::spool>(options, log) : nullptr) {
+        assert(sinks.size() == options.sinks.size() && (durable || sinks.size() == 1));
+        for (std::size_t i = 0; i < sinks.size(); ++i)
+            deliveries.emplace_back(options, durable ? spool->of_sink(i) : queue, *sinks[i], log, deadline);
+    }
 
     verdict answer(verdict verdict) noexcept {
         if (verdict != verdict::accepted) refused.fetch_add(1, std::memory_order_relaxed);
@@ -66,6 +72,7 @@ struct event_tracker::state {
     }
 
     const tracker::options options;
+    const tracker::sinks sinks;
     lifecycle::workers& workers;
     const deadline_function deadline;
     const bool durable;
@@ -73,12 +80,12 @@ struct event_tracker::state {
     std::atomic<std::uint64_t> refused{0};
     tracker::queue queue;
     std::unique_ptr<tracker::spool> spool;
-    tracker::delivery delivery;
+    std::deque<tracker::delivery> deliveries;  ///< one a sink
 };
 
-event_tracker::event_tracker(const options& options, sink& sink, lifecycle::workers& workers, spdlog::logger& log,
-                             std::function<lifecycle::clock::time_point()> flush_deadline)
-    : state_(std::make_unique<state>(options, sink, workers, log, std::move(flush_deadline))) {}
+event_tracker::event_tracker(const options& options, sinks sinks, lifecycle::workers& workers, spdlog::logger& log,
+                             deadline_function flush_deadline)
+    : state_(std::make_unique<state>(options, std::move(sinks), workers, log, std::move(flush_deadline))) {}
 
 event_tracker::~event_tracker() = default;
 
@@ -113,6 +120,7 @@ void event_tracker::run(std::stop_token stop) {
             self.spool->close();
         }
         delivering.clear();
+        for (const auto& sink : self.sinks) sink->finish();
         self.ended = true;
     };
     const auto start = [&self](const std::string& name, auto work) {
@@ -120,15 +128,18 @@ void event_tracker::run(std::stop_token stop) {
     };
     try {
         if (self.durable) appending = start("tracker-spool", [&self] { self.append_all(); });
-        const auto threads = self.durable ? 1 : std::max<std::size_t>(self.options.workers, 1);
-        for (std::size_t i = 1; i <= threads; ++i)
-            delivering.push_back(start(fmt::format("tracker-{}", i), [&self] { self.delivery.work(); }));
+        const auto each = self.durable ? 1 : std::max<std::size_t>(self.options.workers, 1);
+        for (auto& one : self.deliveries)
+            for (std::size_t i = 1; i <= each; ++i) {
+                const auto number = each > 1 ? fmt::format("-{}", i) : std::string();
+                delivering.push_back(start(fmt::format("tracker-{}{}", one.name(), number), [&one] { one.work(); }));
+            }
     } catch (...) {
         // What has been accepted is delivered all the same, on this thread if there is no other.
         self.queue.close();
         if (self.durable && !appending.joinable()) self.append_all();
         if (self.durable) self.spool->close();
-        self.delivery.work();
+        for (auto& one : self.deliveries) one.work();
         finish();
         throw;
     }
@@ -159,7 +170,19 @@ std::size_t event_tracker::depth() const { return state_->queue.depth(); }
 
 std::size_t event_tracker::waiting() const { return state_->queue.waiting(); }
 
-bool event_tracker::healthy() const { return state_->delivery.healthy(); }
+bool event_tracker::healthy() const {
+    return std::ranges::all_of(state_->deliveries, [](const auto& one) { return one.healthy(); });
+}
+
+void event_tracker::reopen() {
+    for (const auto& sink : state_->sinks) sink->reopen();
+}
+
+std::vector<event_tracker::sink_state> event_tracker::sink_states() const {
+    std::vector<sink_state> all;
+    for (const auto& one : state_->deliveries) all.push_back({std::string(one.name()), one.healthy(), one.waiting()});
+    return all;
+}
 
 bool event_tracker::writable() const { return !state_->durable || state_->spool->writable(); }
 

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <source_location>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include "lifecycle/context.hpp"
 #include "lifecycle/task_group.hpp"
@@ -20,12 +22,12 @@ class logger;
 
 namespace tracker {
 
-/// Takes events from handlers, keeps them as the settings say, and delivers them in batches to a sink.
+/// Takes events from handlers, keeps them as the settings say, and delivers them in batches to sinks.
 ///
 ///     durability memory:         handlers ─▶ queue ─▶ workers ─▶ sink
-///     durability process, disk:  handlers ─▶ queue ─▶ one that appends ─▶ spool ─▶ one that delivers ─▶ sink
+///     durability process, disk:  handlers ─▶ queue ─▶ one that appends ─▶ spool ─▶ a worker for each ─▶ sinks
 ///
-/// Lifetime: a part. Construct (takes the sink, makes the spool, waits for nothing), `run` on a thread of
+/// Lifetime: a part. Construct (takes the sinks, makes the spool, waits for nothing), `run` on a thread of
 /// its own, destroy after `run` has returned and no coroutine is in `record`. `run` owns its workers and
 /// joins them before it returns; when asked to stop it closes the queue and delivers what it can until
 /// `flush_deadline()`; the rest stays in the spool, or without one is dropped and counted. Everything
@@ -36,8 +38,9 @@ namespace tracker {
 class event_tracker {
 public:
     /// `flush_deadline` is asked again before every try: max() while nobody stops; must not throw.
-    event_tracker(const options& options, sink& sink, lifecycle::workers& workers, spdlog::logger& log,
-                  std::function<lifecycle::clock::time_point()> flush_deadline);
+    /// `sinks` are those that `options` names, see make_sinks; with durability memory there is one.
+    event_tracker(const options& options, sinks sinks, lifecycle::workers& workers, spdlog::logger& log,
+                  deadline_function flush_deadline);
     ~event_tracker();
     event_tracker(const event_tracker&) = delete;
     event_tracker& operator=(const event_tracker&) = delete;
@@ -60,10 +63,22 @@ public:
     /// `account().queued` is 0. Throws when its workers cannot be started. Once only.
     void run(std::stop_token stop);
 
+    /// Opens the files of the sinks again before their next batch (log rotation). Never blocks.
+    void reopen();
+
+    /// A sink as others see it.
+    struct sink_state {
+        std::string name;
+        bool healthy;           ///< false while deliveries fail
+        std::uint64_t waiting;  ///< events that it does not have
+    };
+    std::vector<sink_state> sink_states() const;
+
+    /// An event counts as delivered when all sinks have it.
     tracker::account account() const;
     std::size_t depth() const;    ///< events in the queue, of `options.queue_capacity`
     std::size_t waiting() const;  ///< coroutines that wait for room
-    bool healthy() const;         ///< false while deliveries fail
+    bool healthy() const;         ///< false while deliveries to any sink fail
     bool writable() const;        ///< false while the spool takes no events: they are refused
 
 private:

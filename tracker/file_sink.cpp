@@ -49,8 +49,13 @@ off_t whole_lines(const descriptor& file, off_t size) {
 
 }  // namespace
 
-file_sink::file_sink(std::filesystem::path directory, durability durability, spdlog::logger& log)
-    : directory_(std::move(directory)), path_(directory_ / "events.jsonl"), durability_(durability), log_(log) {
+file_sink::file_sink(const options& options, spdlog::logger& log)
+    : directory_(options.directory),
+      path_(directory_ / "events.jsonl"),
+      durability_(options.durability),
+      max_size_(options.file_max_size),
+      keep_(options.file_keep),
+      log_(log) {
     if (open_directory())
         open();
     else if (durability_ == durability::memory)
@@ -120,7 +125,22 @@ void file_sink::deliver(std::span<const event> batch) {
     if (file_ && status_of(file_).st_nlink == 0) file_.reset();
     if (!file_ && !open_directory()) throw std::runtime_error(owned_by_another());
     if (!file_) open();
+    const auto size = static_cast<std::size_t>(status_of(file_).st_size);
+    if (max_size_ > 0 && size > 0 && size + text_.size() > max_size_) rotate();
     append();
+}
+
+/// Who dies in between leaves a number out, which the next rotation fills.
+void file_sink::rotate() {
+    const auto numbered = [this](std::size_t number) { return fmt::format("{}.{}", path_.string(), number); };
+    const auto rename = [](const std::string& from, const std::string& to) {
+        if (::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT)
+            throw std::runtime_error(fmt::format("{}: rename: {}", from, reason(errno)));
+    };
+    for (auto number = keep_ + 1; ::unlink(numbered(number).c_str()) == 0;) ++number;  // more were kept once
+    for (auto number = keep_; number-- > 1;) rename(numbered(number), numbered(number + 1));
+    rename(path_.string(), numbered(1));
+    open();
 }
 
 void file_sink::append() {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace tracker {
 
@@ -21,13 +22,41 @@ enum class durability : std::uint8_t {
     disk      ///< power loss
 };
 
+/// Of the module http.
+struct http_options {
+    std::string url;                            ///< http://host:port/path, or https
+    std::string authorization;                  ///< the header's value; empty: none
+    std::string ca;                             ///< certificates to trust, PEM; empty: the system's
+    std::chrono::milliseconds timeout{10'000};  ///< of one exchange, connecting included
+};
+
+/// Of the module nats.
+struct nats_options {
+    std::string url = "nats://127.0.0.1:4222";  ///< or several, separated by commas; tls:// for TLS
+    std::string stream = "EVENTS", subject = "events";
+    std::size_t replicas = 1;  ///< of a stream that has to be made
+    std::chrono::milliseconds duplicate_window{600'000};
+    std::chrono::milliseconds patience{15'000};     ///< for the acknowledgements of a batch
+    std::size_t in_flight = 256;                    ///< messages that wait for theirs
+    std::string credentials, ca, certificate, key;  ///< files; empty: none
+};
+
 struct options {
-    std::string sink = "file";  ///< file, stdout, none
+    /// Where events go: file, stdout, none; http and nats where those modules are built. Several have a
+    /// worker and a place in the spool each, so none waits for another; without a spool there is one.
+    std::vector<std::string> sinks{"file"};
     std::size_t queue_capacity = 4'096;
     std::size_t queue_bytes = 64 * 1024 * 1024;  ///< of ids and data; a larger event gets in alone
     tracker::overflow overflow = tracker::overflow::block;
     tracker::durability durability = tracker::durability::process;
     std::string directory = "var/events";
+
+    /// events.jsonl becomes events.jsonl.1, and so on up to `file_keep`, before it grows beyond this; 0: never.
+    std::size_t file_max_size = 0;
+    std::size_t file_keep = 10;
+
+    http_options http;
+    nats_options nats;
 
     /// With durability above memory: what waits for delivery on disk, in files of up to `segment_bytes`
     /// (a quarter of it at most; a 32nd at least, since each has a descriptor). Full: `drop_oldest` drops

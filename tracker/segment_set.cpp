@@ -12,14 +12,14 @@
 #include <boost/endian/buffers.hpp>
 #include <cerrno>
 #include <charconv>
-#include <optional>
+#include <map>
 #include <system_error>
 
 namespace tracker {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view new_prefix = ".new-";
+constexpr std::string_view new_prefix = ".new-", mark_prefix = "delivered.";
 
 struct mark_record {
     boost::endian::little_uint64_buf_t segment, offset;
@@ -65,6 +65,13 @@ void sync_names(const fs::path& spool, disk& disk) {
     }
 }
 
+std::vector<descriptor> open_marks(const fs::path& set, const std::vector<std::string>& sinks) {
+    std::vector<descriptor> marks;
+    for (const auto& name : sinks)
+        marks.push_back(opened(set / fmt::format("{}{}", mark_prefix, name), O_RDWR | O_CREAT));
+    return marks;
+}
+
 std::uint64_t number_of(const fs::path& file) {
     const auto stem = file.stem().string();
     std::uint64_t number = 0;
@@ -72,26 +79,51 @@ std::uint64_t number_of(const fs::path& file) {
     return file.extension() == ".seg" ? number : 0;
 }
 
-/// Where delivery goes on; the beginning when no note can be read.
-std::pair<std::uint64_t, std::uint64_t> read_mark(const segment_set& set) {
-    const std::pair<std::uint64_t, std::uint64_t> beginning{0, segment_magic.size()};
-    mark_record mark;
-    const descriptor file(::open((set.directory / "delivered").c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file || ::pread(file.get(), &mark, sizeof mark, 0) != sizeof mark || mark.crc.value() != mark.expected())
-        return beginning;
-    return {mark.segment.value(), mark.offset.value()};
+/// Where a delivery goes on.
+struct note {
+    std::uint64_t segment = 0, offset = segment_magic.size();
+    auto operator<=>(const note&) const = default;
+};
+
+/// Of every sink that has one; from the beginning where it cannot be read.
+std::map<std::string, note> read_notes(const fs::path& set) {
+    std::map<std::string, note> notes;
+    for (const auto& entry : fs::directory_iterator(set)) {
+        const auto name = entry.path().filename().string();
+        if (!name.starts_with(mark_prefix)) continue;
+        auto& place = notes[name.substr(mark_prefix.size())];
+        mark_record mark;
+        const descriptor file(::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC));
+        if (file && ::pread(file.get(), &mark, sizeof mark, 0) == sizeof mark && mark.crc.value() == mark.expected())
+            place = {mark.segment.value(), mark.offset.value()};
+    }
+    return notes;
 }
 
-/// Counts the records from `from` on, and with that finds where the last whole one ends.
-void scan(segment& one, std::uint64_t from) {
+note slowest(const std::map<std::string, note>& notes) {
+    const auto found = std::ranges::min_element(notes, {}, [](const auto& one) { return one.second; });
+    return found == notes.end() ? note() : found->second;
+}
+
+/// Counts the records that not all have, and with that finds where the last whole one ends.
+void scan(segment& one, const std::vector<note>& notes) {
     const auto length = length_of(one);
+    auto from = length;
+    for (const auto& note : notes) {
+        auto& place = one.sinks.emplace_back();
+        if (note.segment > one.number) place.offset = length;
+        // A note that is ahead of its file, after a loss of power, is none.
+        if (note.segment == one.number && note.offset <= length) place.offset = note.offset;
+        from = std::min(from, place.offset);
+    }
     std::array<char, segment_magic.size()> magic{};
     const auto got = ::pread(one.file.get(), magic.data(), magic.size(), 0);
     const bool ours = got == ssize_t{magic.size()} && segment_magic == std::string_view(magic.data(), magic.size());
     record_reader reader(one.file.get(), from, ours ? length : from);
     event ignored;
     for (std::uint64_t before = from; ours; one.damaged += reader.at() - before) {
-        while (reader.next(ignored)) ++one.records;
+        for (; reader.next(ignored); ++one.records)
+            for (auto& place : one.sinks) place.done += reader.at() <= place.offset ? 1U : 0U;
         before = reader.at();
         if (!reader.skip_damage()) break;
     }
@@ -102,9 +134,21 @@ void scan(segment& one, std::uint64_t from) {
 
 }  // namespace
 
-std::uint64_t segment_set::records() const noexcept {
+std::uint64_t segment::done() const noexcept {
+    auto least = records;
+    for (const auto& place : sinks) least = std::min(least, place.done);
+    return least;
+}
+
+std::uint64_t segment_set::left() const noexcept {
     std::uint64_t all = 0;
-    for (const auto& one : segments) all += one->records;
+    for (const auto& one : segments) all += one->left();
+    return all;
+}
+
+std::uint64_t segment_set::left_for(std::size_t sink) const noexcept {
+    std::uint64_t all = 0;
+    for (const auto& one : segments) all += one->records - one->sinks[sink].done;
     return all;
 }
 
@@ -114,14 +158,15 @@ std::uint64_t segment_set::bytes() const noexcept {
     return all;
 }
 
-segment_set_ptr make_segment_set(const fs::path& spool, bool durable, disk& disk) {
+segment_set_ptr make_segment_set(const fs::path& spool, const std::vector<std::string>& sinks, bool durable,
+                                 disk& disk) {
     auto set = std::make_shared<segment_set>();
     const auto id = make_id();  // sorts by time
     const auto unseen = spool / fmt::format("{}{}", new_prefix, id);
     set->directory = spool / id;
     fs::create_directories(unseen);
     set->lock = opened(unseen / "lock", O_RDWR | O_CREAT);
-    set->mark = opened(unseen / "delivered", O_RDWR | O_CREAT);
+    set->marks = open_marks(unseen, sinks);
     set->folder = opened(unseen, O_RDONLY | O_DIRECTORY);
     // Under a name that nobody adopts until the lock is held; the lock moves with the directory.
     if (!try_lock(set->lock, unseen)) throw std::system_error(EBUSY, std::generic_category(), unseen.string());
@@ -130,10 +175,14 @@ segment_set_ptr make_segment_set(const fs::path& spool, bool durable, disk& disk
     return set;
 }
 
-segment_set_ptr load_segment_set(const fs::path& directory, const std::function<bool()>& cancelled) {
+segment_set_ptr load_segment_set(const fs::path& directory, const std::vector<std::string>& sinks,
+                                 const std::function<bool()>& cancelled) {
     auto set = std::make_shared<segment_set>();
     set->directory = directory;
-    const auto [delivered_segment, offset] = read_mark(*set);
+    const auto known = read_notes(directory);
+    std::vector<note> notes;
+    for (const auto& name : sinks) notes.push_back(known.contains(name) ? known.at(name) : slowest(known));
+    if (sinks.empty()) notes.push_back(slowest(known));
     for (const auto& entry : fs::directory_iterator(directory)) {
         const auto number = number_of(entry.path());
         if (number == 0) continue;
@@ -142,27 +191,29 @@ segment_set_ptr load_segment_set(const fs::path& directory, const std::function<
         one->number = number;
         one->path = entry.path();
         one->file = opened(one->path, O_RDONLY);
-        const auto length = length_of(*one);
-        // A note that is ahead of its file, after a loss of power, is none.
-        const auto from = number == delivered_segment && offset <= length ? offset : segment_magic.size();
-        if (number >= delivered_segment) scan(*one, from);
+        if (number >= std::ranges::min(notes).segment) scan(*one, notes);
         set->segments.push_back(std::move(one));
     }
     std::ranges::sort(set->segments, {}, [](const auto& one) { return one->number; });
-    const auto first = std::ranges::find_if(set->segments, [](const auto& one) { return one->records > 0; });
-    if (first != set->segments.end() && (*first)->number == delivered_segment && offset <= (*first)->size)
-        set->read_from = offset;
     return set;
 }
 
-segment_set_ptr adopt_segment_set(const fs::path& directory, spdlog::logger& log,
+segment_set_ptr adopt_segment_set(const fs::path& directory, const std::vector<std::string>& sinks, spdlog::logger& log,
                                   const std::function<bool()>& cancelled) {
     auto lock = opened(directory / "lock", O_RDWR | O_CREAT);
     if (!try_lock(lock, directory)) return nullptr;
-    auto set = load_segment_set(directory, cancelled);
+    auto set = load_segment_set(directory, sinks, cancelled);
     if (!set) return nullptr;
+    const auto notes = read_notes(directory);
+    const auto behind = [&](const note& place) {
+        return std::ranges::any_of(notes, [&](const auto& other) { return place < other.second; });
+    };
+    for (const auto& [name, place] : notes)
+        if (std::ranges::count(sinks, name) == 0 && behind(place))
+            log.warn("tracker: {}: sink {} is not in the settings any more, it does not get what it lacks",
+                     directory.string(), name);
     set->lock = std::move(lock);
-    set->mark = opened(directory / "delivered", O_RDWR | O_CREAT);
+    set->marks = open_marks(directory, sinks);
     for (const auto& one : set->segments) {
         if (one->keep)
             log.error("tracker: {} does not begin as a segment does: it is kept, what is in it is not delivered",
@@ -172,9 +223,9 @@ segment_set_ptr adopt_segment_set(const fs::path& directory, spdlog::logger& log
         if (one->damaged > 0)
             log.error("tracker: {} bytes of {} are damaged; the events in them are lost", one->damaged,
                       one->path.string());
-        if (one->records == 0) remove_segment(*one);
+        if (one->left() == 0) remove_segment(*one);
     }
-    std::erase_if(set->segments, [](const auto& one) { return one->records == 0; });
+    std::erase_if(set->segments, [](const auto& one) { return one->left() == 0; });
     return set;
 }
 
@@ -188,12 +239,12 @@ std::vector<fs::path> sets_in(const fs::path& spool) {
     return all;
 }
 
-void note_delivered(const segment_set& set, std::uint64_t segment, std::uint64_t offset) noexcept {
+void note_delivered(const segment_set& set, std::size_t sink, std::uint64_t segment, std::uint64_t offset) noexcept {
     mark_record mark;
     mark.segment = segment;
     mark.offset = offset;
     mark.crc = mark.expected();
-    [[maybe_unused]] const auto written = ::pwrite(set.mark.get(), &mark, sizeof mark, 0);
+    [[maybe_unused]] const auto written = ::pwrite(set.marks[sink].get(), &mark, sizeof mark, 0);
 }
 
 void remove_segment(const segment& one) noexcept try {
@@ -204,9 +255,14 @@ void remove_segment(const segment& one) noexcept try {
 } catch (...) {  // NOLINT(bugprone-empty-catch): it has vanished, or is adopted and looked at once more
 }
 
-void remove_segment_set(const segment_set& set) noexcept {
-    for (const char* name : {"delivered", "lock"}) ::unlink((set.directory / name).c_str());
+void remove_segment_set(const segment_set& set) noexcept try {
+    // The lock last: while it is there nobody else takes the set over.
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(set.directory, error))
+        if (entry.path().filename().string().starts_with(mark_prefix)) ::unlink(entry.path().c_str());
+    ::unlink((set.directory / "lock").c_str());
     ::rmdir(set.directory.c_str());
+} catch (...) {  // NOLINT(bugprone-empty-catch): an empty set that stays is removed by the next to look
 }
 
 }  // namespace tracker

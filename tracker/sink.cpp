@@ -1,8 +1,10 @@
 #include "tracker/sink.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <ranges>
 #include <stdexcept>
 
 #include "tracker/file_sink.hpp"
@@ -19,12 +21,28 @@ public:
 
 }  // namespace
 
-std::unique_ptr<sink> make_sink(const options& options, spdlog::logger& log) {
-    if (options.sink == "file") return std::make_unique<file_sink>(options.directory, options.durability, log);
-    if (options.sink == "stdout") return std::make_unique<stdout_sink>(STDOUT_FILENO);
-    if (options.sink == "none") return std::make_unique<none_sink>();
-    throw std::runtime_error(
-        fmt::format("tracker.sink: there is no sink '{}'; use file, stdout or none", options.sink));
+sink_makers own_sinks() {
+    const auto file = [](const options& from, spdlog::logger& log, const auto&) {
+        return std::make_unique<file_sink>(from, log);
+    };
+    const auto standard = [](const auto&, const auto&, const auto&) {
+        return std::make_unique<stdout_sink>(STDOUT_FILENO);
+    };
+    const auto none = [](const auto&, const auto&, const auto&) { return std::make_unique<none_sink>(); };
+    return {{"file", file}, {"stdout", standard}, {"none", none}};
+}
+
+sinks make_sinks(const options& options, spdlog::logger& log, const deadline_function& deadline,
+                 const sink_makers& known) {
+    sinks made;
+    for (const auto& name : options.sinks) {
+        const auto found = known.find(name);
+        if (found == known.end())
+            throw std::runtime_error(fmt::format("tracker.sink: this program has no sink '{}'; it has {}", name,
+                                                 fmt::join(std::views::keys(known), ", ")));
+        made.push_back(found->second(options, log, deadline));
+    }
+    return made;
 }
 
 }  // namespace tracker

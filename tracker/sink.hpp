@@ -1,11 +1,15 @@
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "lifecycle/context.hpp"
 #include "tracker/event.hpp"
 #include "tracker/options.hpp"
 
@@ -29,7 +33,7 @@ private:
 /// Where events go.
 ///
 /// Threads: `deliver` is called by one worker at a time, on the worker's thread, and may block;
-/// `reopen` and `name` are safe from any thread. The sink must outlive the tracker.
+/// `reopen` and `name` are safe from any thread.
 class sink {
 public:
     virtual ~sink() = default;
@@ -42,13 +46,30 @@ public:
     /// may be another one when there are several workers.
     virtual void deliver(std::span<const event> batch) = 0;
 
+    /// No batch comes any more: ends what the sink has running. By the part that ran the workers, after them.
+    virtual void finish() noexcept {}
+
     /// Opens files again before the next batch (log rotation). Never blocks.
     virtual void reopen() {}
     virtual std::string_view name() const noexcept = 0;
 };
 
-/// The sink that `options.sink` names; `log` must outlive it. Throws std::runtime_error with one line
-/// that says what to do when it cannot be had (directory not writable, locked by another process).
-std::unique_ptr<sink> make_sink(const options& options, spdlog::logger& log);
+/// When everything must have been delivered; max() while nobody stops. Asked again before every try,
+/// since a second signal moves it; must not throw.
+using deadline_function = std::function<lifecycle::clock::time_point()>;
+
+/// Makes a sink, which must not block beyond `deadline`, or throws std::runtime_error with one line that says
+/// what to do when it cannot be had (directory not writable, locked by another process). `log` must outlive it.
+using sink_maker =
+    std::function<std::unique_ptr<sink>(const options& options, spdlog::logger& log, deadline_function deadline)>;
+using sink_makers = std::map<std::string, sink_maker>;
+using sinks = std::vector<std::shared_ptr<sink>>;
+
+/// file, stdout and none.
+sink_makers own_sinks();
+
+/// Those that `options.sinks` names, in that order. Throws as the makers do, and when a name is not in `known`.
+sinks make_sinks(const options& options, spdlog::logger& log, const deadline_function& deadline,
+                 const sink_makers& known = own_sinks());
 
 }  // namespace tracker

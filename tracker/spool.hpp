@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
@@ -23,18 +24,20 @@ namespace tracker {
 /// machine. docs/spool-format.md says how it is written, docs/tracker.md what is lost when.
 ///
 ///     append ─▶ own set of segments ─┐
-///     adopt ──▶ sets without owner ──┴─ take, in turns ─▶ in hand ─ settle ─▶ delivered, removed
+///     adopt ──▶ sets without owner ──┴─ each sink: take, in turns ─▶ in hand ─ settle ─▶ removed when all sinks have
 ///
-/// Threads: one appends, one takes and settles; everything else is safe from any. The mutex is never
-/// held during I/O.
-class spool final : public backlog {
+/// Threads: one appends, one for each sink takes and settles; everything else is safe from any. The mutex is
+/// never held during I/O.
+class spool {
 public:
     /// Makes `<tracker.directory>/spool` and a set of its own in it, or throws std::runtime_error with one
-    /// line that names the directory. Reads nothing.
+    /// line that names the directory. Reads nothing. For the sinks that `options` names.
     /// `other`: a disk for tests, which must outlive it.
     spool(const options& options, spdlog::logger& log, disk* other = nullptr);
     /// What has not been delivered stays; an empty set goes.
-    ~spool() override;
+    ~spool();
+    spool(const spool&) = delete;
+    spool& operator=(const spool&) = delete;
 
     /// Writes the batch whole, and with durability `disk` waits for the disk. accepted, full or unwritable.
     verdict append(std::span<const event> events);
@@ -45,27 +48,18 @@ public:
     /// False from the first append that failed to the next that does not.
     bool writable() const noexcept { return writable_.load(std::memory_order_relaxed); }
 
-    bool take(batch& into) override;
-    void settle(const batch& taken, outcome how) override;
-    void bury(batch& taken, std::size_t index) override;
-    void close() override;
-    bool closed() const override;
-    void pause_while_open(lifecycle::clock::time_point when) override;
-    std::uint64_t queued() const override;
+    /// What waits for one sink, by its place in options.sinks; each goes at its own pace.
+    backlog& of_sink(std::size_t index);
+    void close();
+    bool closed() const;
 
+    /// An event is delivered when all sinks have it, and a dead letter when one of them will never take it.
     /// `refused` is not known here, and what is left is `queued`.
     tracker::account account() const;
 
 private:
     using segment_ptr = std::shared_ptr<segment>;
-    struct in_hand {
-        segment_set_ptr set;
-        segment_ptr from;
-        std::uint64_t first = 0;   ///< its first byte
-        std::uint64_t end = 0;     ///< of the segment, when it was looked at
-        std::uint64_t behind = 0;  ///< the first byte after it
-        std::uint64_t events = 0;  ///< in it; before it has been read: in the segment
-    };
+    class cursor;
 
     // The appending thread.
     void write(std::string_view bytes);
@@ -77,17 +71,11 @@ private:
     void note_failure(std::string_view reason);
     void note_success();
 
-    // The delivering thread.
+    // The delivering threads.
     void adopt_free_sets();
     bool full() const;
-    bool read_batch(batch& into, in_hand& next);
-    bool choose(lifecycle::clock::time_point now);              // mutex held
-    lifecycle::clock::time_point wake_at() const;               // mutex held
-    bool fresh_is_due(lifecycle::clock::time_point now) const;  // mutex held
-    segment_set_ptr oldest_set() const;                         // mutex held; null: nothing to replay
-    void give_up_segment(std::string_view reason);
-    void move_on(std::uint64_t& column);
-    std::vector<segment_ptr> take_done_segments(segment_set& set);  // mutex held
+    void count_done(const segment& in, std::uint64_t from);               // mutex held
+    std::vector<segment_ptr> take_done_segments(segment_set& set) const;  // mutex held
 
     const options options_;
     const std::filesystem::path directory_;
@@ -103,22 +91,17 @@ private:
     std::uint64_t failures_ = 0;
     std::atomic<bool> writable_{true};
 
-    // Only of the delivering thread.
-    lifecycle::clock::time_point adopt_at_{};
-    bool last_was_fresh_ = false;
-
     mutable std::mutex mutex_;
     std::condition_variable arrived_;
     std::condition_variable closing_;
     segment_set_ptr own_;              ///< also in `sets_`
     segment_ptr current_;              ///< where the next record goes; null: a new one is made
     std::list<segment_set_ptr> sets_;  ///< oldest first, all that hold records or may get some
-    in_hand taken_;
-    bool closed_ = false, given_up_ = false;
-    lifecycle::clock::time_point fresh_since_{};  ///< the oldest record in `own_` is not older
-    lifecycle::clock::time_point replay_at_{};    ///< no adopted record before this, while nobody stops
+    bool closed_ = false;
+    lifecycle::clock::time_point adopt_at_{};
     std::uint64_t accepted_ = 0, recovered_ = 0, delivered_ = 0;
     std::uint64_t dropped_full_ = 0, dropped_dead_letter_ = 0, dropped_unwritable_ = 0, dropped_damaged_ = 0;
+    std::vector<std::unique_ptr<cursor>> cursors_;
 };
 
 /// `--spool-dump`: every event not delivered as a line of JSON on `out`, what the segments are on `err`.

@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include "tracker/spool.hpp"
+#include "tracker/spool_cursor.hpp"
 
 namespace tracker {
 namespace {
@@ -46,12 +46,12 @@ verdict spool::append(std::span<const event> events) {
     }
     {
         const std::scoped_lock lock(mutex_);
-        if (own_->records() == 0) fresh_since_ = clock::now();
         current_->size += text_.size();
         current_->records += events.size();
         accepted_ += events.size();
+        for (const auto& one : cursors_) one->arrived(events.size());
     }
-    arrived_.notify_one();
+    arrived_.notify_all();
     note_success();
     return verdict::accepted;
 }
@@ -122,7 +122,7 @@ void spool::prepare_segment(std::uint64_t bytes) {
 /// the old one holds is still delivered, through the open files.
 void spool::renew_vanished_set() {
     log_.warn("tracker: {} has vanished, the spool begins another", own_->directory.string());
-    auto fresh = make_segment_set(directory_, options_.durability == durability::disk, disk_);
+    auto fresh = make_segment_set(directory_, options_.sinks, options_.durability == durability::disk, disk_);
     const std::scoped_lock lock(mutex_);
     current_ = nullptr;
     take_done_segments(*own_);
@@ -146,6 +146,7 @@ void spool::new_segment() {
         fail(fresh->path, "write");
     }
     fresh->size = segment_magic.size();
+    fresh->sinks.resize(options_.sinks.size());
     next_sequence_ = 1;
     std::vector<segment_ptr> done;
     {
@@ -165,14 +166,15 @@ bool spool::make_room(std::uint64_t bytes) {
         const std::scoped_lock lock(mutex_);
         std::uint64_t used = 0;
         for (const auto& set : sets_) used += set->bytes();
-        const auto may_go = [this](const segment_ptr& one) { return one != current_ && one != taken_.from; };
+        const auto may_go = [this](const segment_ptr& one) {
+            return one != current_ && std::ranges::none_of(cursors_, [&](const auto& by) { return by->holds(*one); });
+        };
         for (const auto& set : sets_) {
             while (used + bytes > options_.spool_bytes && options_.overflow == overflow::drop_oldest) {
                 const auto oldest = std::ranges::find_if(set->segments, may_go);
                 if (oldest == set->segments.end()) break;
-                if (oldest == set->segments.begin()) set->read_from = segment_magic.size();
                 used -= (*oldest)->size;
-                dropped_full_ += (*oldest)->records;
+                dropped_full_ += (*oldest)->left();
                 dropped.push_back(std::move(*oldest));
                 set->segments.erase(oldest);
             }
@@ -185,7 +187,7 @@ bool spool::make_room(std::uint64_t bytes) {
         enough = used + bytes <= options_.spool_bytes;
     }
     for (const auto& one : dropped) {
-        log_.warn("tracker: the spool is full: dropped {} events, the oldest", one->records);
+        log_.warn("tracker: the spool is full: dropped {} events, the oldest", one->left());
         remove_segment(*one);
     }
     for (const auto& one : emptied) remove_segment_set(*one);

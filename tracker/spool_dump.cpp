@@ -21,14 +21,11 @@ void dump_segment(const segment& one, std::uint64_t from, std::FILE* out) {
 }
 
 void dump_set(const std::filesystem::path& directory, std::FILE* out, std::FILE* err) {
-    const auto set = load_segment_set(directory);
-    auto from = set->read_from;
+    const auto set = load_segment_set(directory, {});
     for (const auto& one : set->segments) {
         fmt::print(err, "{}: {} bytes, {} events not delivered, torn tail of {} bytes, {} bytes damaged\n",
-                   one->path.string(), one->size, one->records, one->torn, one->damaged);
-        if (one->records == 0) continue;
-        dump_segment(*one, from, out);
-        from = segment_magic.size();
+                   one->path.string(), one->size, one->left(), one->torn, one->damaged);
+        if (one->left() > 0) dump_segment(*one, one->sinks.front().offset, out);
     }
 }
 

@@ -1,6 +1,7 @@
 #include "cmd/service/announce.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -11,7 +12,7 @@
 void announce_ready(const configs::config& config, const std::string& app, const std::string& debug,
                     spdlog::logger& log) {
     log.info("{} {} ready: app on {}, debug on {}, events to {}", configs::program_name, build_info::version(), app,
-             debug, config.tracker.sink);
+             debug, fmt::join(config.tracker.sinks, ", "));
     const boost::json::object ready{{"pid", ::getpid()}, {"app", app}, {"debug", debug}};
     lifecycle::report_file file;
     auto why = file.open(config.ready_file);
@@ -19,8 +20,9 @@ void announce_ready(const configs::config& config, const std::string& app, const
     if (!why.empty()) log.error("ready_file: {}", why);
 }
 
-void reload(const configs::loaded& current, const configs::command& line, tracker::sink& sink, spdlog::logger& log) {
-    sink.reopen();
+void reload(const configs::loaded& current, const configs::command& line, tracker::event_tracker& events,
+            spdlog::logger& log) {
+    events.reopen();
     const auto fresh = configs::load(line, configs::environment_of(environ));
     for (const auto& fault : fresh.faults) log.error("reload: {}", fault);
     if (!fresh.faults.empty()) {

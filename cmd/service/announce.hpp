@@ -6,7 +6,7 @@
 
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
-#include "tracker/sink.hpp"
+#include "tracker/event_tracker.hpp"
 
 /// Says that the service answers: a log line, and `ready_file` if the settings name one, written whole
 /// or not at all. A file that cannot be written is an error line, not the end. Only on main's thread.
@@ -16,4 +16,5 @@ void announce_ready(const configs::config& config, const std::string& app, const
 /// SIGHUP: reads the settings again by the way of the start. On any fault the old ones stay. What can
 /// change while running is applied; the rest is named. Opens the sink's files again. Blocks on files:
 /// for a worker of its own.
-void reload(const configs::loaded& current, const configs::command& line, tracker::sink& sink, spdlog::logger& log);
+void reload(const configs::loaded& current, const configs::command& line, tracker::event_tracker& events,
+            spdlog::logger& log);

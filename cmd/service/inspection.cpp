@@ -46,16 +46,21 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
     out.single("tracker_events_accepted_total", "counter", "Events that were answered 201.", number(account.accepted));
     out.single("tracker_events_recovered_total", "counter", "Events taken over from earlier runs.",
                number(account.recovered));
-    out.single("tracker_events_delivered_total", "counter", "Events that the sink has.", number(account.delivered));
+    out.single("tracker_events_delivered_total", "counter", "Events that all sinks have.", number(account.delivered));
     out.single("tracker_events_spooled_total", "counter", "Events left in the spool.", number(account.spooled));
     out.single("tracker_events_refused_total", "counter", "Events that were never accepted.", number(account.refused));
     out.family("tracker_events_dropped_total", "counter", "Accepted events given up, by reason.");
     for (const auto& [reason, count] : account.dropped) out.sample(server::label("reason", reason), number(count));
     out.single("tracker_queue_depth", "gauge", "Events in the queue.", number(events.depth()));
-    out.single("tracker_events_waiting", "gauge", "Accepted events that are not delivered yet.",
+    out.single("tracker_events_waiting", "gauge", "Accepted events that not all sinks have yet.",
                number(account.queued));
     out.single("tracker_spool_writable", "gauge", "0 while the spool takes no events and they are refused.",
                events.writable() ? 1 : 0);
+    const auto sinks = events.sink_states();
+    out.family("tracker_sink_waiting", "gauge", "Accepted events that this sink does not have yet.");
+    for (const auto& one : sinks) out.sample(server::label("sink", one.name), number(one.waiting));
+    out.family("tracker_sink_healthy", "gauge", "0 while deliveries to this sink fail.");
+    for (const auto& one : sinks) out.sample(server::label("sink", one.name), one.healthy ? 1 : 0);
     out.single("tracker_healthy", "gauge", "0 while deliveries fail.", events.healthy() ? 1 : 0);
 }
 

@@ -15,6 +15,7 @@
 #include "cmd/service/probe.hpp"
 #include "cmd/service/routes.hpp"
 #include "cmd/service/run_marker.hpp"
+#include "cmd/service/sinks.hpp"
 #include "cmd/service/supervisor.hpp"
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
@@ -37,8 +38,9 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     lifecycle::stop_channel stop(config.shutdown);  // SIGTERM, SIGINT, POST /debug/shutdown; owns lame duck
 
     // The parts. A constructor takes what it needs, throws if it cannot have it, and waits for nothing.
-    const auto sink = tracker::make_sink(config.tracker, logger);
-    tracker::event_tracker events(config.tracker, *sink, workers, logger, stop.deadline_of("tracker"));
+    const auto flush_deadline = stop.deadline_of("tracker");
+    tracker::event_tracker events(config.tracker, make_sinks(config.tracker, logger, flush_deadline, known_sinks()),
+                                  workers, logger, flush_deadline);
     http_server app("app", outside.inherit("app", config.app), app_routes(events, stop), http_server::at_stop::drain,
                     stop, workers, logger);
     run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
@@ -67,7 +69,7 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
         .reload =
             [&] {
                 [[maybe_unused]] const auto note = outside.reloading();
-                reload(settings, line, *sink, logger);
+                reload(settings, line, events, logger);
             },
         .stacks = [&] { log_stacks(workers, logger); },
         .where = stack_line,

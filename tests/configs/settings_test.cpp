@@ -152,7 +152,7 @@ TEST(Settings, CheckRangesAndChoices) {
         {"debug.allowed_hosts", {"", "a", "a,b.example"}, {"a,", "a b", "a:80"}},
         {"shutdown.lame_duck", {"0s", "5s"}, {"-1s", "soon"}},
         {"shutdown.report", {"", "a/b.json"}, {"a\nb", "\xFF"}},
-        {"tracker.sink", {"file", "stdout", "none"}, {"", "http", "File"}},
+        {"tracker.sink", {"file", "stdout", "none", "file,nats", "http"}, {"", "fax", "File", "file,", "file,file"}},
         {"tracker.overflow", {"block", "reject", "drop_oldest"}, {"", "drop"}},
         {"tracker.durability", {"memory", "process", "disk"}, {"", "tape"}},
         {"tracker.directory", {"x"}, {""}},

@@ -305,7 +305,7 @@ TEST(EventTracker, NamesItsWorkersAndJoinsThem) {
     EXPECT_TRUE(eventually([&] { return running.workers.live() == 3; }));
     strings names;
     for (const auto& worker : running.workers.list()) names.push_back(worker.name);
-    EXPECT_EQ(names, (strings{"tracker", "tracker-1", "tracker-2"}));
+    EXPECT_EQ(names, (strings{"tracker", "tracker-fake-1", "tracker-fake-2"}));
     running.stop();
     EXPECT_EQ(running.workers.live(), 0U);
 }

@@ -140,7 +140,8 @@ struct log_book {
 /// A tracker that runs, with everything around it.
 struct running_tracker {
     explicit running_tracker(const tracker::options& settings)
-        : events(settings, sink, workers, book.log, [this] { return flush_until.load(); }) {}
+        : events(settings, {std::shared_ptr<tracker::sink>(std::shared_ptr<void>(), &sink)}, workers, book.log,
+                 [this] { return flush_until.load(); }) {}
     ~running_tracker() { stop(); }
 
     void start() {

@@ -39,9 +39,15 @@ struct FileSink : testing::Test {
         tracker::append_json(out, event);
         return out + '\n';
     }
+    tracker::options with(tracker::durability durability) const {
+        tracker::options options;
+        options.directory = directory;
+        options.durability = durability;
+        return options;
+    }
     std::string refusal() {
         try {
-            tracker::file_sink sink(directory, tracker::durability::memory, book.log);
+            tracker::file_sink sink(with(tracker::durability::memory), book.log);
         } catch (const std::runtime_error& error) {
             return error.what();
         }
@@ -54,7 +60,7 @@ struct FileSink : testing::Test {
 };
 
 TEST_F(FileSink, MakesItsDirectoryAndAppendsALineForEachEvent) {
-    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
+    tracker::file_sink sink(with(tracker::durability::memory), book.log);
     sink.deliver(batch);
     EXPECT_EQ(read(file), line(batch[0]) + line(batch[1]));
     sink.deliver(batch);
@@ -64,30 +70,30 @@ TEST_F(FileSink, MakesItsDirectoryAndAppendsALineForEachEvent) {
 
 TEST_F(FileSink, KeepsWhatAnEarlierRunWrote) {
     write("{\"id\":\"old\"}\n");
-    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
+    tracker::file_sink sink(with(tracker::durability::memory), book.log);
     sink.deliver(batch);
     EXPECT_EQ(read(file), "{\"id\":\"old\"}\n" + line(batch[0]) + line(batch[1]));
 }
 
 TEST_F(FileSink, CutsATornLastLineAndReportsIt) {
     write("{\"id\":\"old\"}\n{\"id\":\"to");
-    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
+    tracker::file_sink sink(with(tracker::durability::memory), book.log);
     EXPECT_EQ(read(file), "{\"id\":\"old\"}\n");
     EXPECT_NE(book.text.str().find("cut a torn last line of 9 bytes"), std::string::npos) << book.text.str();
 }
 
 TEST_F(FileSink, CutsATornLineLongerThanABlockAndOneThatIsAlone) {
     write("{}\n" + std::string(200'000, 'x'));
-    { const tracker::file_sink sink(directory, tracker::durability::memory, book.log); }
+    { const tracker::file_sink sink(with(tracker::durability::memory), book.log); }
     EXPECT_EQ(read(file), "{}\n");
     write(std::string(200'000, 'x'));
-    const tracker::file_sink sink(directory, tracker::durability::memory, book.log);
+    const tracker::file_sink sink(with(tracker::durability::memory), book.log);
     EXPECT_EQ(read(file), "");
 }
 
 TEST_F(FileSink, IsRefusedWhileAnotherOneHasTheLock) {
     {
-        const tracker::file_sink first(directory, tracker::durability::memory, book.log);
+        const tracker::file_sink first(with(tracker::durability::memory), book.log);
         const auto text = refusal();
         EXPECT_NE(text.find(directory.string()), text.npos);
         EXPECT_NE(text.find("another process writes its events here"), text.npos) << text;
@@ -111,7 +117,7 @@ TEST_F(FileSink, SaysSoWhenTheFileCannotBeOpened) {
 }
 
 TEST_F(FileSink, OpensTheFileAgainWhenAskedTo) {
-    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
+    tracker::file_sink sink(with(tracker::durability::memory), book.log);
     sink.deliver({&batch[0], 1});
     fs::rename(file, directory / "events.1");
     sink.deliver({&batch[0], 1});  // a renamed file goes on until a SIGHUP, as everywhere
@@ -123,7 +129,7 @@ TEST_F(FileSink, OpensTheFileAgainWhenAskedTo) {
 }
 
 TEST_F(FileSink, MakesAVanishedDirectoryAgainAndLocksItAgain) {
-    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
+    tracker::file_sink sink(with(tracker::durability::memory), book.log);
     sink.deliver(batch);
     fs::remove_all(root / "var");
     sink.deliver(batch);
@@ -132,7 +138,7 @@ TEST_F(FileSink, MakesAVanishedDirectoryAgainAndLocksItAgain) {
 }
 
 TEST_F(FileSink, GoesOnWhereAReopenFailed) {
-    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
+    tracker::file_sink sink(with(tracker::durability::memory), book.log);
     fs::remove_all(root / "var");
     std::ofstream(root / "var") << "a file in the way";
     EXPECT_THROW(sink.deliver(batch), std::runtime_error);
@@ -144,7 +150,7 @@ TEST_F(FileSink, GoesOnWhereAReopenFailed) {
 TEST_F(FileSink, ThrowsWhenTheDeviceIsFull) {
     fs::create_directories(directory);
     fs::create_symlink("/dev/full", file);
-    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
+    tracker::file_sink sink(with(tracker::durability::memory), book.log);
     try {
         sink.deliver(batch);
         FAIL() << "nothing was thrown";
@@ -170,7 +176,7 @@ struct file_size_limit {
 };
 
 TEST_F(FileSink, CutsWhatAFailedWriteLeftSoThatNoLineIsGarbled) {
-    tracker::file_sink sink(directory, tracker::durability::memory, book.log);
+    tracker::file_sink sink(with(tracker::durability::memory), book.log);
     sink.deliver(batch);
     const auto before = read(file);
     {
@@ -184,8 +190,53 @@ TEST_F(FileSink, CutsWhatAFailedWriteLeftSoThatNoLineIsGarbled) {
     EXPECT_EQ(read(file), before + before);
 }
 
+TEST_F(FileSink, RotatesBeforeItGrowsBeyondItsSizeAndKeepsSoManyWholeFiles) {
+    auto options = with(tracker::durability::disk);
+    options.file_max_size = 200;
+    options.file_keep = 2;
+    std::vector<std::string> texts;
+    const auto numbered = [&](int number) { return fs::path(file.string() + "." + std::to_string(number)); };
+    write("");
+    fs::copy_file(file, numbered(3));  // more were kept once
+    fs::copy_file(file, numbered(4));
+    tracker::file_sink sink(options, book.log);
+    for (int i = 0; i < 4; ++i) {
+        const std::vector<tracker::event> one{make_event(std::string(100, static_cast<char>('a' + i)))};
+        texts.push_back(line(one[0]));
+        sink.deliver(one);
+    }
+    EXPECT_EQ(read(file), texts[3]);
+    EXPECT_EQ(read(numbered(1)), texts[2]);
+    EXPECT_EQ(read(numbered(2)), texts[1]);
+    EXPECT_FALSE(fs::exists(numbered(3)));
+    EXPECT_FALSE(fs::exists(numbered(4)));
+}
+
+TEST_F(FileSink, ABatchLargerThanAFileIsWrittenWhole) {
+    auto options = with(tracker::durability::memory);
+    options.file_max_size = 10;
+    tracker::file_sink sink(options, book.log);
+    sink.deliver(batch);
+    EXPECT_EQ(read(file), line(batch[0]) + line(batch[1]));
+    EXPECT_FALSE(fs::exists(file.string() + ".1"));
+}
+
+TEST_F(FileSink, ARotationThatCannotBeDoneIsARefusal) {
+    auto options = with(tracker::durability::memory);
+    options.file_max_size = 10;
+    options.file_keep = 1;
+    tracker::file_sink sink(options, book.log);
+    sink.deliver(batch);
+    fs::create_directories(file.string() + ".1");  // in its way
+    EXPECT_THROW(sink.deliver(batch), std::runtime_error);
+    EXPECT_EQ(read(file), line(batch[0]) + line(batch[1]));
+    fs::remove(file.string() + ".1");
+    sink.deliver(batch);
+    EXPECT_EQ(read(file.string() + ".1"), line(batch[0]) + line(batch[1]));
+}
+
 TEST_F(FileSink, KeepsItsDescriptorsFromPrograms) {
-    const tracker::file_sink sink(directory, tracker::durability::memory, book.log);
+    const tracker::file_sink sink(with(tracker::durability::memory), book.log);
     int ours = 0;
     for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
         std::error_code error;
@@ -200,13 +251,13 @@ TEST_F(FileSink, KeepsItsDescriptorsFromPrograms) {
 TEST_F(FileSink, IsWhatTheSettingsNameByDefault) {
     tracker::options options;
     options.directory = directory.string();
-    EXPECT_EQ(tracker::make_sink(options, book.log)->name(), "file");
-    options.sink = "none";
-    EXPECT_EQ(tracker::make_sink(options, book.log)->name(), "none");
-    options.sink = "stdout";
-    EXPECT_EQ(tracker::make_sink(options, book.log)->name(), "stdout");
-    options.sink = "fax";
-    EXPECT_THROW(tracker::make_sink(options, book.log), std::runtime_error);
+    const auto never = [] { return fakes::clock::time_point::max(); };
+    options.sinks = {"none", "file", "stdout"};
+    const auto made = tracker::make_sinks(options, book.log, never);
+    ASSERT_EQ(made.size(), 3U);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(made[i]->name(), options.sinks[i]);
+    options.sinks = {"fax"};
+    EXPECT_THROW(tracker::make_sinks(options, book.log, never), std::runtime_error);
 }
 
 }  // namespace

@@ -124,9 +124,9 @@ inline std::vector<std::string> drain(tracker::spool& spool, const tracker::opti
     std::vector<std::string> data;
     tracker::batch batch(options);
     spool.close();
-    while (spool.take(batch)) {
+    while (spool.of_sink(0).take(batch)) {
         for (const auto& event : batch.events) data.push_back(event.data);
-        spool.settle(batch, tracker::outcome::delivered);
+        spool.of_sink(0).settle(batch, tracker::outcome::delivered);
     }
     return data;
 }

@@ -36,7 +36,7 @@ public:
         disk_.lose_power();
         // A note of what was delivered is never synced: any older one may be what is found.
         for (const auto& set : tracker::sets_in(spool_directory()))
-            if (one_in(2)) std::filesystem::resize_file(set / "delivered", 0);
+            if (one_in(2)) std::filesystem::resize_file(set / "delivered.file", 0);
     }
 
     /// What the first run on a disk that is well again delivers.
@@ -74,12 +74,12 @@ private:
 
     void deliver(tracker::spool& spool) {
         tracker::batch batch(options);
-        if (spool.account().queued == 0 || !spool.take(batch)) return;
+        if (spool.account().queued == 0 || !spool.of_sink(0).take(batch)) return;
         for (const auto& event : batch.events) {
             EXPECT_EQ(event.data, data_of(event.id));
             delivered_.insert(event.id);
         }
-        spool.settle(batch, tracker::outcome::delivered);
+        spool.of_sink(0).settle(batch, tracker::outcome::delivered);
     }
 
     std::mt19937 random_;

@@ -25,8 +25,8 @@ struct Spool : testing::Test, fakes::spool_place {
     }
     std::string drain_one(spool& from) {
         tracker::batch batch(options);
-        EXPECT_TRUE(from.take(batch));
-        from.settle(batch, tracker::outcome::delivered);
+        EXPECT_TRUE(from.of_sink(0).take(batch));
+        from.of_sink(0).settle(batch, tracker::outcome::delivered);
         return batch.events.at(0).data;
     }
     fakes::test_disk disk;
@@ -53,19 +53,19 @@ TEST_F(Spool, TheNextOneRecoversWhatWasNotDeliveredWithTheSameIds) {
         const auto spool = open();
         ASSERT_EQ(spool->append(events), verdict::accepted);
         tracker::batch batch(options);
-        ASSERT_TRUE(spool->take(batch));
-        spool->settle(batch, tracker::outcome::delivered);
-        ASSERT_TRUE(spool->take(batch));
-        spool->settle(batch, tracker::outcome::given_up);
-        EXPECT_FALSE(spool->take(batch));
+        ASSERT_TRUE(spool->of_sink(0).take(batch));
+        spool->of_sink(0).settle(batch, tracker::outcome::delivered);
+        ASSERT_TRUE(spool->of_sink(0).take(batch));
+        spool->of_sink(0).settle(batch, tracker::outcome::given_up);
+        EXPECT_FALSE(spool->of_sink(0).take(batch));
     }
     const auto next = open();
     tracker::batch batch(options);
-    ASSERT_TRUE(next->take(batch));
+    ASSERT_TRUE(next->of_sink(0).take(batch));
     ASSERT_EQ(batch.events.size(), 1U);
     EXPECT_EQ(batch.events[0].id, events[1].id);
     EXPECT_EQ(next->account().recovered, 2U);
-    next->settle(batch, tracker::outcome::delivered);
+    next->of_sink(0).settle(batch, tracker::outcome::delivered);
     EXPECT_EQ(drain(*next, options), strings{"c"});
     EXPECT_TRUE(next->account().balanced());
     EXPECT_THAT(log(), HasSubstr("recovered 2 events"));
@@ -79,7 +79,7 @@ TEST_F(Spool, CutsATornTailAndReportsIt) {
     append_to(segments().at(0), "torn");
     const auto next = open();
     tracker::batch batch(options);
-    ASSERT_TRUE(next->take(batch));
+    ASSERT_TRUE(next->of_sink(0).take(batch));
     EXPECT_EQ(batch.events.at(0).data, "a");
     EXPECT_THAT(log(), HasSubstr("cut a torn tail of 4 bytes"));
 }
@@ -96,7 +96,7 @@ TEST_F(Spool, DoesNotTouchWhatALivingOneWritesAndAdoptsItAfterwards) {
     first.reset();
     const auto third = open();
     tracker::batch batch(options);
-    ASSERT_TRUE(third->take(batch));
+    ASSERT_TRUE(third->of_sink(0).take(batch));
     EXPECT_EQ(batch.events.at(0).data, "of the first");
 }
 
@@ -107,11 +107,11 @@ TEST_F(Spool, AdoptsWhileItRunsWhatAnotherProcessHasLeft) {
     const auto second = open();
     ASSERT_EQ(second->append(some_events({"of the second"})), verdict::accepted);
     tracker::batch batch(options);
-    ASSERT_TRUE(second->take(batch));  // has looked around, the first lives
+    ASSERT_TRUE(second->of_sink(0).take(batch));  // has looked around, the first lives
     EXPECT_EQ(batch.events.at(0).data, "of the second");
-    second->settle(batch, tracker::outcome::delivered);
+    second->of_sink(0).settle(batch, tracker::outcome::delivered);
     first.reset();
-    ASSERT_TRUE(second->take(batch));
+    ASSERT_TRUE(second->of_sink(0).take(batch));
     EXPECT_EQ(batch.events.at(0).data, "of the first");
     EXPECT_EQ(second->account().recovered, 1U);
 }
@@ -132,10 +132,10 @@ TEST_F(Spool, AdoptsManySetsAFewAtATimeAndLeavesNoneBehind) {
         strings expected;
         while (order.size() < runs) {
             expected.push_back(std::to_string(order.size()));
-            ASSERT_TRUE(next->take(batch));
+            ASSERT_TRUE(next->of_sink(0).take(batch));
             EXPECT_LT(next->account().queued, 16U);
             order.push_back(batch.events.at(0).data);
-            next->settle(batch, tracker::outcome::delivered);
+            next->of_sink(0).settle(batch, tracker::outcome::delivered);
         }
         EXPECT_EQ(order, expected);
         EXPECT_EQ(next->account().recovered, runs);
@@ -180,9 +180,9 @@ TEST_F(Spool, OldAndNewTakeTurns) {
     tracker::batch batch(options);
     strings order;
     for (int i = 0; i < 6; ++i) {
-        ASSERT_TRUE(spool->take(batch));
+        ASSERT_TRUE(spool->of_sink(0).take(batch));
         order.push_back(batch.events.at(0).data);
-        spool->settle(batch, tracker::outcome::delivered);
+        spool->of_sink(0).settle(batch, tracker::outcome::delivered);
     }
     EXPECT_EQ(order, (strings{"new 1", "old 1", "new 2", "old 2", "new 3", "old 3"}));
 }
@@ -193,12 +193,12 @@ TEST_F(Spool, ReplaysNoFasterThanToldButAStopDoesNotWait) {
     { ASSERT_EQ(open()->append(some_events({"old 1", "old 2", "old 3"})), verdict::accepted); }
     const auto spool = open();
     tracker::batch batch(options);
-    ASSERT_TRUE(spool->take(batch));
-    spool->settle(batch, tracker::outcome::delivered);
+    ASSERT_TRUE(spool->of_sink(0).take(batch));
+    spool->of_sink(0).settle(batch, tracker::outcome::delivered);
     ASSERT_EQ(spool->append(some_events({"new 1"})), verdict::accepted);
-    ASSERT_TRUE(spool->take(batch));
+    ASSERT_TRUE(spool->of_sink(0).take(batch));
     EXPECT_EQ(batch.events.at(0).data, "new 1");
-    spool->settle(batch, tracker::outcome::delivered);
+    spool->of_sink(0).settle(batch, tracker::outcome::delivered);
     const auto before = fakes::clock::now();
     EXPECT_EQ(drain(*spool, options), (strings{"old 2", "old 3"}));
     EXPECT_LT(fakes::clock::now() - before, 900ms);
@@ -213,8 +213,8 @@ TEST_F(Spool, SegmentsAreBoundedAndGoWhenTheyAreDelivered) {
     for (const auto& one : segments()) EXPECT_LE(std::filesystem::file_size(one), 4096U);
     tracker::batch batch(options);
     for (int i = 0; i < 9; ++i) {
-        ASSERT_TRUE(spool->take(batch));
-        spool->settle(batch, tracker::outcome::delivered);
+        ASSERT_TRUE(spool->of_sink(0).take(batch));
+        spool->of_sink(0).settle(batch, tracker::outcome::delivered);
     }
     EXPECT_EQ(segments().size(), 1U);
 }
@@ -228,8 +228,8 @@ TEST_F(Spool, AFullOneRefusesAndTakesAgainWhenThereIsRoom) {
     EXPECT_TRUE(spool->writable());  // full is not broken
     tracker::batch batch(options);
     while (spool->account().queued > 0) {
-        ASSERT_TRUE(spool->take(batch));
-        spool->settle(batch, tracker::outcome::delivered);
+        ASSERT_TRUE(spool->of_sink(0).take(batch));
+        spool->of_sink(0).settle(batch, tracker::outcome::delivered);
     }
     EXPECT_EQ(spool->append(some_events({std::string(1000, 'x')})), verdict::accepted);
 }
@@ -269,9 +269,9 @@ TEST_F(Spool, NeverDropsWhatIsInHand) {
     const auto spool = open();
     ASSERT_EQ(spool->append(some_events({"first"})), verdict::accepted);
     tracker::batch batch(options);
-    ASSERT_TRUE(spool->take(batch));
+    ASSERT_TRUE(spool->of_sink(0).take(batch));
     for (int i = 0; i < 100; ++i) ASSERT_EQ(spool->append(some_events({std::string(1000, 'x')})), verdict::accepted);
-    spool->settle(batch, tracker::outcome::delivered);
+    spool->of_sink(0).settle(batch, tracker::outcome::delivered);
     EXPECT_EQ(spool->account().delivered, 1U);
     drain(*spool, options);
     EXPECT_TRUE(spool->account().balanced());
@@ -310,9 +310,9 @@ TEST_F(Spool, AFailedWriteThatCannotBeTakenBackEndsItsSegment) {
     const auto next = open();
     tracker::batch batch(options);
     strings all;
-    while (all.size() < 2 && next->take(batch)) {
+    while (all.size() < 2 && next->of_sink(0).take(batch)) {
         for (const auto& event : batch.events) all.push_back(event.data);
-        next->settle(batch, tracker::outcome::delivered);
+        next->of_sink(0).settle(batch, tracker::outcome::delivered);
     }
     EXPECT_EQ(all, (strings{"a", "b"}));
 }
@@ -340,9 +340,9 @@ TEST_F(Spool, WithDurabilityDiskALossOfPowerLosesNothingThatWasAccepted) {
     const auto next = open();
     tracker::batch batch(options);
     std::size_t found = 0;
-    while (found < 50 && next->take(batch)) {
+    while (found < 50 && next->of_sink(0).take(batch)) {
         found += batch.events.size();
-        next->settle(batch, tracker::outcome::delivered);
+        next->of_sink(0).settle(batch, tracker::outcome::delivered);
     }
     EXPECT_EQ(next->account().recovered, 50U);
 }
@@ -356,7 +356,7 @@ TEST_F(Spool, WithDurabilityProcessALossOfPowerMayLoseAll) {
     const auto next = open();
     ASSERT_EQ(next->append(some_events({"b"})), verdict::accepted);
     tracker::batch batch(options);
-    ASSERT_TRUE(next->take(batch));
+    ASSERT_TRUE(next->of_sink(0).take(batch));
     EXPECT_EQ(batch.events.at(0).data, "b");
     EXPECT_EQ(next->account().recovered, 0U);
 }

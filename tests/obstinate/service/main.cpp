@@ -83,9 +83,10 @@ int serve(const configs::loaded& settings, lifecycle::signals& signals, process_
     lifecycle::workers workers;
     lifecycle::stop_channel stop(config.shutdown);
 
-    const auto sink =
-        obstinate == "sink" ? std::make_unique<blocking_sink>() : tracker::make_sink(config.tracker, logger);
-    tracker::event_tracker events(config.tracker, *sink, workers, logger, stop.deadline_of("tracker"));
+    const auto flush_deadline = stop.deadline_of("tracker");
+    auto sinks = tracker::make_sinks(config.tracker, logger, flush_deadline);
+    if (obstinate == "sink") sinks = {std::make_shared<blocking_sink>()};
+    tracker::event_tracker events(config.tracker, std::move(sinks), workers, logger, flush_deadline);
     auto routes = app_routes(events, stop);
     routes.get("/stubborn", stubborn);
     routes.get("/spin", spin);

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "tracker/sink.hpp"
+#ifdef HTTP_SINK
+#include "tracker/http/http_sink.hpp"
+#endif
+#ifdef NATS
+#include "tracker/nats/nats_sink.hpp"
+#endif
+
+/// What `tracker.sink` can name in this program: the tracker's own, and those of the modules that are built.
+inline tracker::sink_makers known_sinks() {
+    auto known = tracker::own_sinks();
+#ifdef HTTP_SINK
+    known["http"] = tracker::make_http_sink;
+#endif
+#ifdef NATS
+    known["nats"] = tracker::make_nats_sink;
+#endif
+    return known;
+}

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "tracker/spool.hpp"
+
+namespace tracker {
+
+/// How far one sink has got in the spool: what its worker takes from. Its place is noted on disk for each set.
+///
+/// Threads: its sink's worker; `queued`, `close`, `closed` and `pause_while_open` are safe from any. Part of the
+/// spool, whose mutex guards it where it says so.
+class spool::cursor final : public backlog {
+public:
+    cursor(spool& of, std::size_t sink) : spool_(of), sink_(sink) {}
+
+    bool take(batch& into) override;
+    void settle(const batch& taken, outcome how) override;
+    void bury(batch& taken, std::size_t index) override;
+    void close() override { spool_.close(); }
+    bool closed() const override { return spool_.closed(); }
+    void pause_while_open(lifecycle::clock::time_point when) override;
+    std::uint64_t queued() const override;
+
+    /// Events have been appended, and mutex held.
+    void arrived(std::uint64_t events);
+    bool holds(const segment& one) const noexcept { return taken_.from.get() == &one; }  ///< mutex held
+
+private:
+    struct in_hand {
+        segment_set_ptr set;
+        segment_ptr from;
+        std::uint64_t first = 0;           ///< its first byte
+        std::uint64_t end = 0;             ///< of the segment, when it was looked at
+        std::uint64_t behind = 0;          ///< the first byte after it
+        std::uint64_t events = 0;          ///< in it; before it has been read: in the segment
+        std::vector<std::uint64_t> place;  ///< of each that is still in the batch, among the segment's records
+    };
+
+    bool read_batch(batch& into, const in_hand& next);
+    void give_up_segment(std::string_view reason);
+    void move_on(bool lost);
+    // With the mutex held.
+    bool choose(lifecycle::clock::time_point now);
+    bool fresh_is_due(lifecycle::clock::time_point now) const;
+    segment_ptr next_in(const segment_set& set) const;  ///< null: this sink has all of it
+    segment_set_ptr oldest_set() const;                 ///< null: nothing to replay
+    lifecycle::clock::time_point wake_at() const;
+
+    spool& spool_;
+    const std::size_t sink_;
+    // Guarded by the spool's mutex.
+    in_hand taken_;
+    bool last_was_fresh_ = false, given_up_ = false;
+    lifecycle::clock::time_point fresh_since_{};  ///< no record of the own set that waits is older
+    lifecycle::clock::time_point replay_at_{};    ///< no adopted record before this, while nobody stops
+};
+
+}  // namespace tracker
