@@ -1,0 +1,154 @@
+#include "tracker/http/connection.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/url.hpp>
+#include <chrono>
+#include <stdexcept>
+#include <utility>
+
+namespace tracker {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+using boost::system::system_error;
+using lifecycle::clock;
+
+/// The flush deadline is looked at this often: a second signal moves it.
+constexpr std::chrono::milliseconds look_again{20};
+constexpr std::uint64_t longest_answer = 64UL * 1024;
+constexpr unsigned http_1_1 = 11;
+
+}  // namespace
+
+http_sink::connection::connection(const http_options& options, deadline_function deadline)
+    : options_(options), deadline_(std::move(deadline)) {
+    const auto url = boost::urls::parse_uri(options.url);
+    if (!url || url->host().empty() || (url->scheme() != "http" && url->scheme() != "https"))
+        throw std::runtime_error(
+            fmt::format("tracker.http_url '{}': allowed is http://host:port/path or https://host:port/path, and the "
+                        "sink http needs one",
+                        options.url));
+    secure_ = url->scheme() == "https";
+    host_ = url->host_address();
+    port_ = url->has_port() ? std::string(url->port()) : secure_ ? "443" : "80";
+    target_ = url->encoded_path().empty() ? "/" : std::string(url->encoded_path());
+    if (url->has_query()) target_ += fmt::format("?{}", std::string(url->encoded_query()));
+
+    request_ = {http::verb::post, target_, http_1_1};
+    request_.set(http::field::host, std::string(url->encoded_host_and_port()));
+    request_.set(http::field::content_type, "application/x-ndjson");
+    if (!options.authorization.empty()) request_.set(http::field::authorization, options.authorization);
+    if (!secure_) return;
+    error_code error;
+    if (options.ca.empty())
+        tls_.set_default_verify_paths(error);
+    else
+        tls_.load_verify_file(options.ca, error);
+    if (error) throw std::runtime_error(fmt::format("tracker.http_ca '{}': {}", options.ca, error.message()));
+    tls_.set_verify_mode(asio::ssl::verify_peer);
+    tls_.set_verify_callback(asio::ssl::host_name_verification(host_));
+}
+
+/// Runs one asynchronous operation to its end, or ends it.
+template <class Start>
+void http_sink::connection::complete(const char* what, Start start) {
+    std::optional<error_code> result;
+    start([&result](error_code error, const auto&...) { result = error; });
+    io_.restart();
+    while (!result) {
+        io_.run_for(look_again);
+        if (result || clock::now() < std::min(until_, deadline_())) continue;
+        error_code ignored;
+        socket_.close(ignored);
+        io_.restart();
+        io_.run();
+        close();
+        throw std::runtime_error(fmt::format("{}: no time is left", what));
+    }
+    if (*result) throw system_error(*result, what);
+}
+
+template <class Use>
+void http_sink::connection::with_stream(Use use) {
+    if (secure_socket_)
+        use(*secure_socket_);
+    else
+        use(socket_);
+}
+
+void http_sink::connection::connect() {
+    const auto endpoints = tcp::resolver(io_).resolve(host_, port_);
+    complete("connect", [&](auto done) { asio::async_connect(socket_, endpoints, done); });
+    error_code ignored;
+    socket_.set_option(tcp::no_delay(true), ignored);
+    if (secure_) handshake();
+}
+
+void http_sink::connection::handshake() {
+    auto& secure = secure_socket_.emplace(socket_, tls_);
+    // RFC 6066, section 3: not for addresses. The server needs it to choose a certificate.
+    error_code no_address;
+    asio::ip::make_address(host_, no_address);
+    if (no_address) ::SSL_set_tlsext_host_name(secure.native_handle(), host_.c_str());
+    complete("TLS", [&](auto done) { secure.async_handshake(asio::ssl::stream_base::client, done); });
+}
+
+http_sink::connection::answer http_sink::connection::exchange(std::string body, std::string key) {
+    until_ = clock::now() + options_.timeout;
+    request_.set("Idempotency-Key", key);
+    request_.body() = std::move(body);
+    request_.prepare_payload();
+    const bool kept = socket_.is_open();
+    try {
+        return exchange_once();
+    } catch (const system_error&) {
+        close();
+        if (!kept) throw;  // a kept one may have ended for no other reason than its age (RFC 9112, section 9.3.1)
+    }
+    try {
+        return exchange_once();
+    } catch (...) {
+        close();
+        throw;
+    }
+}
+
+http_sink::connection::answer http_sink::connection::exchange_once() {
+    if (!socket_.is_open()) connect();
+    std::optional<system_error> unsent;
+    try {
+        with_stream(
+            [&](auto& stream) { complete("send", [&](auto done) { http::async_write(stream, request_, done); }); });
+    } catch (const system_error& error) {
+        unsent = error;  // a server that refuses a body may have answered before it closed
+    }
+    boost::beast::flat_buffer buffer;
+    http::response_parser<http::string_body> parser;
+    parser.body_limit(longest_answer);
+    try {
+        with_stream([&](auto& stream) {
+            complete("receive", [&](auto done) { http::async_read(stream, buffer, parser, done); });
+        });
+    } catch (const system_error&) {
+        if (unsent) throw *unsent;
+        throw;
+    }
+    if (!parser.get().keep_alive() || unsent) close();
+    return parser.release();
+}
+
+void http_sink::connection::close() noexcept {
+    // No TLS close_notify: whoever answers has said where the answer ends.
+    secure_socket_.reset();
+    error_code ignored;
+    socket_.close(ignored);
+}
+
+}  // namespace tracker
