@@ -1,0 +1,164 @@
+#include "tests/brokers/nats_cluster.hpp"
+
+#include <fmt/format.h>
+#include <nats/nats.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <csignal>
+#include <stdexcept>
+
+#include "tests/support/eventually.hpp"
+#include "tracker/descriptor.hpp"
+
+namespace brokers {
+namespace {
+
+constexpr auto program = "/usr/sbin/nats-server";
+
+/// Ports that nobody has now: bound all at once, so that they differ.
+std::vector<int> free_ports(std::size_t count) {
+    std::vector<tracker::descriptor> held;
+    std::vector<int> ports;
+    for (std::size_t i = 0; i < count; ++i) {
+        held.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t length = sizeof address;
+        ::bind(held.back().get(), reinterpret_cast<sockaddr*>(&address), length);
+        ::getsockname(held.back().get(), reinterpret_cast<sockaddr*>(&address), &length);
+        ports.push_back(ntohs(address.sin_port));
+    }
+    return ports;
+}
+
+/// A connection of the test's own.
+class observer {
+public:
+    explicit observer(const std::string& urls) {
+        natsOptions* options = nullptr;
+        natsOptions_Create(&options);
+        std::vector<std::string> all;
+        for (std::size_t from = 0; from < urls.size();) {
+            const auto comma = std::min(urls.find(',', from), urls.size());
+            all.push_back(urls.substr(from, comma - from));
+            from = comma + 1;
+        }
+        std::vector<const char*> servers;
+        for (const auto& one : all) servers.push_back(one.c_str());
+        natsOptions_SetServers(options, servers.data(), static_cast<int>(servers.size()));
+        natsOptions_SetTimeout(options, 1'000);
+        connected_ = natsConnection_Connect(&connection_, options) == NATS_OK &&
+                     natsConnection_JetStream(&stream_, connection_, nullptr) == NATS_OK;
+        natsOptions_Destroy(options);
+    }
+    ~observer() {
+        jsCtx_Destroy(stream_);
+        natsConnection_Destroy(connection_);
+    }
+    observer(const observer&) = delete;
+    observer& operator=(const observer&) = delete;
+
+    bool connected() const { return connected_; }
+
+    /// Name of the leader, empty when there is none; and the last sequence number.
+    bool look(const std::string& name, std::string& leader, std::uint64_t& last) const {
+        jsStreamInfo* info = nullptr;
+        if (!connected_ || js_GetStreamInfo(&info, stream_, name.c_str(), nullptr, nullptr) != NATS_OK) return false;
+        leader = info->Cluster != nullptr && info->Cluster->Leader != nullptr ? info->Cluster->Leader : "";
+        last = info->State.LastSeq;
+        jsStreamInfo_Destroy(info);
+        return true;
+    }
+
+    std::string id_of(const std::string& name, std::uint64_t sequence) const {
+        natsMsg* message = nullptr;
+        const char* id = nullptr;
+        if (js_GetMsg(&message, stream_, name.c_str(), sequence, nullptr, nullptr) != NATS_OK)
+            throw std::runtime_error(fmt::format("message {} of {} cannot be read", sequence, name));
+        const auto status = natsMsgHeader_Get(message, "Nats-Msg-Id", &id);
+        const std::string text = status == NATS_OK ? id : "";
+        natsMsg_Destroy(message);
+        return text;
+    }
+
+private:
+    natsConnection* connection_ = nullptr;
+    jsCtx* stream_ = nullptr;
+    bool connected_ = false;
+};
+
+}  // namespace
+
+bool nats_cluster::possible() { return std::filesystem::exists(program); }
+
+nats_cluster::nats_cluster(std::size_t servers, std::string more) {
+    const auto ports = free_ports(2 * servers);
+    std::string routes;
+    for (std::size_t i = 0; i < servers; ++i)
+        routes += fmt::format("{}\"nats://127.0.0.1:{}\"", i == 0 ? "" : ", ", ports[servers + i]);
+    for (std::size_t i = 0; i < servers; ++i) {
+        auto& one = servers_.emplace_back();
+        one.port = ports[i];
+        one.configuration = root_.path() / fmt::format("n{}.conf", i);
+        auto text = fmt::format("server_name: n{}\nlisten: \"127.0.0.1:{}\"\njetstream {{ store_dir: \"{}\" }}\n", i,
+                                one.port, (root_.path() / fmt::format("n{}", i)).string());
+        if (servers > 1)
+            text += fmt::format("cluster {{ name: c, listen: \"127.0.0.1:{}\", routes: [{}] }}\n", ports[servers + i],
+                                routes);
+        support::write_file(one.configuration, text + more);
+        start(i);
+    }
+}
+
+void nats_cluster::start(std::size_t server) {
+    auto& one = servers_.at(server);
+    const auto work = root_.path() / fmt::format("w{}", server);
+    std::filesystem::create_directories(work);
+    support::process::options how;
+    how.program = program;
+    how.arguments = {"-c", one.configuration.string()};
+    how.directory = work;
+    one.process = std::make_unique<support::process>(std::move(how));
+}
+
+void nats_cluster::kill(std::size_t server) {
+    signal(server, SIGKILL);
+    servers_.at(server).process->wait(support::milliseconds(10'000));
+    servers_.at(server).process.reset();
+}
+
+std::string nats_cluster::urls(const std::string& scheme) const {
+    std::string all;
+    for (const auto& one : servers_)
+        all += fmt::format("{}{}://127.0.0.1:{}", all.empty() ? "" : ",", scheme, one.port);
+    return all;
+}
+
+std::size_t nats_cluster::leader_of(const std::string& stream) const {
+    std::string leader;
+    const observer eyes(urls());
+    const auto known = [&] {
+        std::uint64_t last = 0;
+        return eyes.look(stream, leader, last) && !leader.empty();
+    };
+    if (!support::eventually(known, support::milliseconds(30'000))) throw std::runtime_error("nobody leads " + stream);
+    return std::stoul(leader.substr(1));
+}
+
+std::map<std::string, int> nats_cluster::ids_in(const std::string& stream) const {
+    std::unique_ptr<observer> eyes;
+    std::string leader;
+    std::uint64_t last = 0;
+    const auto answers = [&] {
+        eyes = std::make_unique<observer>(urls());
+        return eyes->look(stream, leader, last);
+    };
+    if (!support::eventually(answers, support::milliseconds(30'000))) throw std::runtime_error("nobody has " + stream);
+    std::map<std::string, int> ids;
+    for (std::uint64_t sequence = 1; sequence <= last; ++sequence) ++ids[eyes->id_of(stream, sequence)];
+    return ids;
+}
+
+}  // namespace brokers

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/process.hpp"
+
+namespace brokers {
+
+/// nats-server, as many as asked for, with JetStream, on free ports of the loopback; one cluster when there are
+/// several. They end with this object. Only on the thread that made it.
+class nats_cluster {
+public:
+    /// Whether Debian's nats-server is installed.
+    static bool possible();
+
+    /// `more` goes into each server's configuration.
+    explicit nats_cluster(std::size_t servers, std::string more = {});
+
+    /// For the servers, those that do not run included.
+    std::string urls(const std::string& scheme = "nats") const;
+    const std::filesystem::path& directory() const { return root_.path(); }
+
+    void start(std::size_t server);
+    void signal(std::size_t server, int number) { servers_.at(server).process->signal(number); }
+    /// SIGKILL, by its pid.
+    void kill(std::size_t server);
+
+    /// Which server leads the stream; throws std::runtime_error when nobody says so in time.
+    std::size_t leader_of(const std::string& stream) const;
+    /// How often each Nats-Msg-Id is in the stream. Blocks until the cluster answers.
+    std::map<std::string, int> ids_in(const std::string& stream) const;
+
+private:
+    struct server {
+        int port = 0;
+        std::filesystem::path configuration;
+        std::unique_ptr<support::process> process;
+    };
+
+    support::temporary_directory root_;
+    std::vector<server> servers_;
+};
+
+}  // namespace brokers

@@ -1,0 +1,195 @@
+// Events at a real NATS JetStream, through the real binary with its modules.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <set>
+
+#include "tests/brokers/nats_cluster.hpp"
+#include "tests/integration/service.hpp"
+#include "tests/support/load.hpp"
+
+namespace {
+
+using brokers::nats_cluster;
+using integration::service;
+using support::eventually;
+using support::get;
+using support::milliseconds;
+using support::request;
+using testing::HasSubstr;
+using ids = std::set<std::string>;
+
+std::string post(const std::string& id, const std::string& data = "x") {
+    return request("POST", "/events", fmt::format("Idempotency-Key: {}\r\n", id), data);
+}
+
+double metric(const service& service, const std::string& name) {
+    const auto text = service.ask_debug(get("/metrics")).body;
+    const auto at = text.find("\n" + name + " ");
+    return at == text.npos ? -1 : std::stod(text.substr(at + name.size() + 2));
+}
+
+/// 201s, as they are given to a load of many connections.
+class promises {
+public:
+    support::load::options load_of(std::size_t connections) {
+        return {.connections = connections,
+                .request = [this](std::uint64_t) { return post(fmt::format("e{}", sent_++), std::string(200, 'x')); },
+                .answered =
+                    [this](const std::string& asked, const support::response& answer) {
+                        if (answer.status != 201) return;
+                        const auto from = asked.find("Idempotency-Key: ") + 17;
+                        given.insert(asked.substr(from, asked.find('\r', from) - from));
+                    }};
+    }
+    ids given;
+
+private:
+    std::uint64_t sent_ = 0;
+};
+
+struct Nats : testing::Test {
+    void SetUp() override {
+        if (!nats_cluster::possible()) GTEST_SKIP() << "nats-server is not installed (scripts/setup test)";
+    }
+    static service::options with(const std::string& urls, std::vector<std::string> more = {}) {
+        more.insert(more.end(), {"--tracker.sink=nats", "--tracker.nats_url=" + urls, "--tracker.retry_max=200ms"});
+        service::options options;
+        options.flags = std::move(more);
+        options.program = SERVICE_WITH_MODULES;
+        return options;
+    }
+    static void stop_clean(service& one) {
+        EXPECT_TRUE(eventually([&] { return metric(one, "tracker_events_waiting") == 0; }, milliseconds(60'000)))
+            << one.err();
+        one.process().signal(SIGTERM);
+        EXPECT_EQ(one.exit_code(), 0) << one.err();
+        EXPECT_EQ(integration::faults(one.report()), "");
+    }
+    static void expect_each_once(const std::map<std::string, int>& stream, const ids& promised) {
+        const auto missing = std::ranges::count_if(promised, [&](const auto& id) { return !stream.contains(id); });
+        const auto twins = std::ranges::count_if(stream, [](const auto& one) { return one.second != 1; });
+        EXPECT_EQ(missing, 0) << "of " << promised.size();
+        EXPECT_EQ(twins, 0) << "of " << stream.size();
+        std::printf("%zu answers 201, %zu messages in the stream, %td missing, %td twins\n", promised.size(),
+                    stream.size(), missing, twins);
+    }
+};
+
+TEST_F(Nats, EveryEventIsInAStreamThatIsMadeAndAnEventThatComesTwiceIsInItOnce) {
+    nats_cluster broker(1);
+    service one(with(broker.urls()));
+    promises promised;
+    support::load load(one.app(), promised.load_of(8));
+    EXPECT_TRUE(load.run([&] { return promised.given.size() >= 500; }, milliseconds(20'000)));
+    load.finish(milliseconds(5'000));
+    EXPECT_EQ(one.ask(post("e0")).status, 201);
+    stop_clean(one);
+    EXPECT_THAT(one.err(), HasSubstr("made the stream EVENTS with 1 replicas"));
+    expect_each_once(broker.ids_in("EVENTS"), promised.given);
+}
+
+TEST_F(Nats, ABrokerThatIsAwayAtTheStartIsALineAndAMetricAndGetsEverythingWhenItComes) {
+    nats_cluster broker(1);
+    broker.kill(0);
+    service one(with(broker.urls()));
+    EXPECT_TRUE(one.readiness_is(200));
+    for (const auto* id : {"a", "b", "c"}) EXPECT_EQ(one.ask(post(id)).status, 201);
+    EXPECT_TRUE(eventually([&] { return metric(one, "tracker_sink_healthy{sink=\"nats\"}") == 0; }));
+    EXPECT_TRUE(eventually([&] { return one.err().find("sink nats fails") != std::string::npos; }));
+    EXPECT_TRUE(one.readiness_is(200));
+    EXPECT_EQ(metric(one, "tracker_sink_waiting{sink=\"nats\"}"), 3);
+    broker.start(0);
+    EXPECT_TRUE(eventually([&] { return metric(one, "tracker_sink_healthy{sink=\"nats\"}") == 1; }));
+    stop_clean(one);
+    expect_each_once(broker.ids_in("EVENTS"), {"a", "b", "c"});
+}
+
+TEST_F(Nats, ABrokerThatHangsCostsTheFlushShareAndTheNextRunDelivers) {
+    nats_cluster broker(1);
+    const support::temporary_directory root;
+    const auto directory = "--tracker.directory=" + (root.path() / "events").string();
+    {
+        service one(with(broker.urls(), {directory, "--shutdown.flush=1s", "--shutdown.budget=3s"}));
+        EXPECT_EQ(one.ask(post("before")).status, 201);
+        EXPECT_TRUE(eventually([&] { return metric(one, "tracker_events_delivered_total") == 1; }));
+        broker.signal(0, SIGSTOP);
+        EXPECT_EQ(one.ask(post("after")).status, 201);
+        const auto since = one.process().signal(SIGTERM);
+        EXPECT_EQ(one.exit_code(), 0) << one.err();
+        EXPECT_LT(one.lasted(since), milliseconds(4'000));
+        EXPECT_EQ(integration::faults(one.report()), "");
+        EXPECT_EQ(integration::number(one.report(), "events", "spooled"), 1);
+    }
+    broker.signal(0, SIGCONT);
+    service next(with(broker.urls(), {directory}));
+    stop_clean(next);
+    expect_each_once(broker.ids_in("EVENTS"), {"before", "after"});
+}
+
+TEST_F(Nats, AnEventThatTheBrokerWillNeverTakeIsADeadLetter) {
+    nats_cluster broker(1, "max_payload: 4096\n");
+    service one(with(broker.urls()));
+    EXPECT_EQ(one.ask(post("small")).status, 201);
+    EXPECT_EQ(one.ask(post("large", std::string(8000, 'x'))).status, 201);
+    EXPECT_EQ(one.ask(post("small-too")).status, 201);
+    stop_clean(one);
+    EXPECT_EQ(integration::number(one.report(), "events", "delivered"), 2);
+    EXPECT_THAT(support::read_file(one.directory() / "var/events/dead-letter.jsonl"), HasSubstr("\"id\":\"large\""));
+    expect_each_once(broker.ids_in("EVENTS"), {"small", "small-too"});
+}
+
+TEST_F(Nats, AnotherSinkDoesNotWaitForABrokerThatIsAway) {
+    nats_cluster broker(1);
+    broker.kill(0);
+    auto both = with(broker.urls(), {"--shutdown.flush=1s", "--shutdown.budget=3s"});
+    std::ranges::replace(both.flags, "--tracker.sink=nats", "--tracker.sink=file,nats");
+    service two(std::move(both));
+    for (const auto* id : {"a", "b", "c"}) EXPECT_EQ(two.ask(post(id)).status, 201);
+    EXPECT_TRUE(eventually([&] { return metric(two, "tracker_sink_waiting{sink=\"file\"}") == 0; }));
+    EXPECT_EQ(metric(two, "tracker_sink_waiting{sink=\"nats\"}"), 3);
+    EXPECT_EQ(std::ranges::count(two.events(), '\n'), 3);
+    two.process().signal(SIGTERM);
+    EXPECT_EQ(two.exit_code(), 0) << two.err();
+    EXPECT_EQ(integration::number(two.report(), "events", "spooled"), 3);
+}
+
+TEST_F(Nats, AStreamWhoseDuplicateWindowIsTooShortIsNamed) {
+    nats_cluster broker(1);
+    {
+        service one(with(broker.urls(), {"--tracker.nats_duplicate_window=1m"}));
+        EXPECT_EQ(one.ask(post("a")).status, 201);
+        stop_clean(one);
+    }
+    service next(with(broker.urls(), {"--tracker.nats_duplicate_window=1h"}));
+    EXPECT_EQ(next.ask(post("b")).status, 201);
+    stop_clean(next);
+    EXPECT_THAT(next.err(), HasSubstr("the duplicate window of stream EVENTS is 60000 ms"));
+}
+
+TEST_F(Nats, ALeaderKilledWhileEventsPourInLosesNoneAndDoublesNone) {
+    nats_cluster cluster(3);
+    // With `disk` a producer waits for the disk: events pour in, but not by the hundred thousand.
+    service one(with(cluster.urls(), {"--tracker.nats_replicas=3", "--tracker.durability=disk"}));
+    EXPECT_EQ(one.ask(post("first")).status, 201);
+    ASSERT_TRUE(eventually([&] { return metric(one, "tracker_events_delivered_total") == 1; }, milliseconds(60'000)))
+        << one.err();
+    promises promised;
+    promised.given.insert("first");
+    support::load load(one.app(), promised.load_of(1));
+    const auto delivered = [&](double events) {
+        return load.run([&] { return metric(one, "tracker_events_delivered_total") >= events; }, milliseconds(30'000));
+    };
+    EXPECT_TRUE(delivered(300));
+    cluster.kill(cluster.leader_of("EVENTS"));
+    EXPECT_TRUE(delivered(metric(one, "tracker_events_delivered_total") + 200));  // there is another leader
+    load.finish(milliseconds(5'000));
+    stop_clean(one);
+    expect_each_once(cluster.ids_in("EVENTS"), promised.given);
+}
+
+}  // namespace

@@ -1,0 +1,186 @@
+#include "tracker/nats/nats_sink.hpp"
+
+#include <fmt/format.h>
+#include <nats/nats.h>
+#include <spdlog/logger.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tracker/nats/publisher.hpp"
+
+namespace tracker {
+namespace {
+
+using lifecycle::clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds longest_connect{2'000};  ///< to one server
+constexpr milliseconds longest_question{5'000};
+constexpr std::int64_t library_end_ms = 1'000;
+
+/// The library says goodbye to a broker that hangs for half a second: natsConnection_Destroy.
+constexpr milliseconds goodbye{550};
+
+template <auto destroy>
+struct destroyer {
+    void operator()(auto* one) const noexcept { destroy(one); }
+};
+using connection_ptr = std::unique_ptr<natsConnection, destroyer<natsConnection_Destroy>>;
+using context_ptr = std::unique_ptr<jsCtx, destroyer<jsCtx_Destroy>>;
+using options_ptr = std::unique_ptr<natsOptions, destroyer<natsOptions_Destroy>>;
+using info_ptr = std::unique_ptr<jsStreamInfo, destroyer<jsStreamInfo_Destroy>>;
+
+void check(natsStatus status, std::string_view what) {
+    if (status != NATS_OK) throw std::runtime_error(fmt::format("{}: {}", what, natsStatus_GetText(status)));
+}
+
+std::vector<std::string> servers_of(std::string_view list) {
+    std::vector<std::string> all;
+    for (;;) {
+        const auto comma = list.find(',');
+        all.emplace_back(list.substr(0, comma));
+        if (comma == list.npos) return all;
+        list.remove_prefix(comma + 1);
+    }
+}
+
+options_ptr options_for(const nats_options& from) {
+    natsOptions* made = nullptr;
+    check(natsOptions_Create(&made), "cnats");
+    options_ptr options(made);
+    const auto servers = servers_of(from.url);
+    std::vector<const char*> urls;
+    for (const auto& one : servers) urls.push_back(one.c_str());
+    check(natsOptions_SetServers(made, urls.data(), static_cast<int>(urls.size())), "tracker.nats_url");
+    check(natsOptions_SetName(made, "curfew"), "name");
+    // A new connection is made here, where it is known what has not been acknowledged.
+    check(natsOptions_SetAllowReconnect(made, false), "reconnect");
+    if (!from.credentials.empty())
+        check(natsOptions_SetUserCredentialsFromFiles(made, from.credentials.c_str(), nullptr),
+              "tracker.nats_credentials");
+    const bool secure = std::ranges::any_of(servers, [](const auto& one) { return one.starts_with("tls://"); });
+    if (secure || !from.ca.empty()) check(natsOptions_SetSecure(made, true), "TLS");
+    if (!from.ca.empty()) check(natsOptions_LoadCATrustedCertificates(made, from.ca.c_str()), "tracker.nats_ca");
+    if (!from.certificate.empty())
+        check(natsOptions_LoadCertificatesChain(made, from.certificate.c_str(), from.key.c_str()),
+              "tracker.nats_certificate, tracker.nats_key");
+    return options;
+}
+
+}  // namespace
+
+/// A connection, given up with the first failure, and the stream on it.
+class nats_sink::connection {
+public:
+    connection(nats_sink& of, natsOptions* options) : sink_(of) {
+        const auto servers = 1 + std::ranges::count(of.options_.url, ',');
+        check(natsOptions_SetTimeout(options, std::max<std::int64_t>(left(longest_connect).count() / servers, 1)),
+              "connect");
+        natsConnection* made = nullptr;
+        check(natsConnection_Connect(&made, options), "connect");
+        broker_.reset(made);
+        jsOptions how;
+        jsOptions_Init(&how);
+        how.PublishAsync.AckHandler = publisher::on_answer;
+        how.PublishAsync.AckHandlerClosure = of.publisher_.get();
+        jsCtx* context = nullptr;
+        check(natsConnection_JetStream(&context, made, &how), "JetStream");
+        stream_.reset(context);
+        ready_stream();
+    }
+
+    void publish(std::span<const event> batch) { sink_.publisher_->publish(broker_.get(), stream_.get(), batch); }
+
+private:
+    milliseconds left(milliseconds at_most) const {
+        const auto until_deadline = std::chrono::duration_cast<milliseconds>(sink_.deadline_() - clock::now());
+        return std::clamp(until_deadline, milliseconds(1), at_most);
+    }
+
+    void ready_stream() {
+        const auto& wanted = sink_.options_;
+        jsOptions how;
+        jsOptions_Init(&how);
+        how.Wait = left(longest_question).count();
+        jsStreamInfo* found = nullptr;
+        jsErrCode code{};
+        const auto status = js_GetStreamInfo(&found, stream_.get(), wanted.stream.c_str(), &how, &code);
+        const info_ptr info(found);
+        if (status == NATS_NOT_FOUND || code == JSStreamNotFoundErr) return create_stream();
+        check(status, fmt::format("stream {}", wanted.stream));
+        if (found->Config->NoAck)
+            throw std::runtime_error(fmt::format("stream {} acknowledges nothing", wanted.stream));
+        const auto window =
+            std::chrono::duration_cast<milliseconds>(std::chrono::nanoseconds(found->Config->Duplicates));
+        if (window < wanted.duplicate_window)
+            sink_.log_.warn(
+                "tracker: the duplicate window of stream {} is {} ms, of tracker.nats_duplicate_window {} ms: "
+                "after a longer outage an event may be in it twice",
+                wanted.stream, window.count(), wanted.duplicate_window.count());
+    }
+
+    void create_stream() {
+        const auto& wanted = sink_.options_;
+        jsOptions how;
+        jsOptions_Init(&how);
+        how.Wait = left(longest_question).count();
+        std::array<const char*, 1> subjects{wanted.subject.c_str()};
+        jsStreamConfig config;
+        jsStreamConfig_Init(&config);
+        config.Name = wanted.stream.c_str();
+        config.Subjects = subjects.data();
+        config.SubjectsLen = static_cast<int>(subjects.size());
+        config.Replicas = static_cast<std::int64_t>(wanted.replicas);
+        config.Duplicates = std::chrono::nanoseconds(wanted.duplicate_window).count();
+        jsStreamInfo* made = nullptr;
+        jsErrCode code{};
+        const auto status = js_AddStream(&made, stream_.get(), &config, &how, &code);
+        const info_ptr info(made);
+        check(status, fmt::format("stream {} cannot be made ({})", wanted.stream, static_cast<int>(code)));
+        sink_.log_.info("tracker: made the stream {} with {} replicas", wanted.stream, wanted.replicas);
+    }
+
+    nats_sink& sink_;
+    connection_ptr broker_;
+    context_ptr stream_;
+};
+
+nats_sink::nats_sink(const options& options, spdlog::logger& log, deadline_function deadline)
+    : options_(options.nats),
+      log_(log),
+      deadline_([deadline = std::move(deadline)] {
+          const auto until = deadline();
+          return until == clock::time_point::max() ? until : until - goodbye;
+      }),
+      publisher_(std::make_unique<publisher>(options_, deadline_)) {
+    options_for(options_);  // so that a file that cannot be read is a fault at the start
+}
+
+nats_sink::~nats_sink() { finish(); }
+
+void nats_sink::deliver(std::span<const event> batch) try {
+    if (clock::now() >= deadline_()) throw std::runtime_error("no time is left");
+    if (!connection_) connection_ = std::make_unique<connection>(*this, options_for(options_).get());
+    connection_->publish(batch);
+} catch (const rejected_event&) {
+    throw;
+} catch (...) {
+    connection_.reset();  // the next try goes to a server that is there, and looks at the stream
+    throw;
+}
+
+void nats_sink::finish() noexcept {
+    connection_.reset();
+    nats_CloseAndWait(library_end_ms);  // or its threads would be threads that are left
+}
+
+std::unique_ptr<sink> make_nats_sink(const options& options, spdlog::logger& log, deadline_function deadline) {
+    return std::make_unique<nats_sink>(options, log, std::move(deadline));
+}
+
+}  // namespace tracker

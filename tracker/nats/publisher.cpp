@@ -1,0 +1,116 @@
+#include "tracker/nats/publisher.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+
+namespace tracker {
+namespace {
+
+using lifecycle::clock;
+
+/// The flush deadline is looked at this often: a second signal moves it.
+constexpr std::chrono::milliseconds look_again{20};
+
+/// nats-server's errors.json: the message is larger than the stream allows.
+constexpr int message_too_large = 10054;
+
+struct destroy_message {
+    void operator()(natsMsg* message) const noexcept { natsMsg_Destroy(message); }
+};
+
+}  // namespace
+
+void publisher::publish(natsConnection* broker, jsCtx* stream, std::span<const event> batch) {
+    const auto until = clock::now() + options_.patience;
+    {
+        const std::scoped_lock lock(mutex_);
+        open_.clear();  // what an earlier try left is published again, with the same id
+        failure_.clear();
+        rejected_.reset();
+    }
+    bool all_out = true;
+    for (std::size_t i = 0; i < batch.size() && all_out; ++i) {
+        {
+            const std::scoped_lock lock(mutex_);
+            if (acknowledged_.contains(batch[i].id)) continue;
+        }
+        publish_one(stream, batch[i], i);
+        all_out = wait_until_open_below(options_.in_flight, broker, until);
+    }
+    const bool all_answered = all_out && wait_until_open_below(1, broker, until);
+    const std::scoped_lock lock(mutex_);
+    if (rejected_) {
+        const auto found = std::ranges::find(batch, *rejected_, &event::id);
+        throw rejected_event(static_cast<std::size_t>(found - batch.begin()), failure_);
+    }
+    if (!failure_.empty()) throw std::runtime_error(failure_);
+    if (!all_answered) throw std::runtime_error(fmt::format("{} messages have not been acknowledged", open_.size()));
+    acknowledged_.clear();
+}
+
+void publisher::publish_one(jsCtx* stream, const event& event, std::size_t index) {
+    text_.clear();
+    append_json(text_, event);
+    natsMsg* made = nullptr;
+    auto status =
+        natsMsg_Create(&made, options_.subject.c_str(), nullptr, text_.data(), static_cast<int>(text_.size()));
+    std::unique_ptr<natsMsg, destroy_message> message(made);
+    if (status == NATS_OK) status = natsMsgHeader_Set(made, "Nats-Msg-Id", event.id.c_str());
+    if (status == NATS_OK) {
+        jsPubOptions how;
+        jsPubOptions_Init(&how);
+        how.ExpectStream = options_.stream.c_str();
+        how.MaxWait = options_.patience.count();  // without it a lost answer is waited for without end
+        {
+            const std::scoped_lock lock(mutex_);
+            open_.insert(event.id);
+        }
+        natsMsg* given = message.release();
+        status = js_PublishMsgAsync(stream, &given, &how);  // null when the library has it
+        message.reset(given);
+    }
+    if (status == NATS_OK) return;
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = open_.find(event.id); found != open_.end()) open_.erase(found);
+    if (status == NATS_MAX_PAYLOAD) throw rejected_event(index, "larger than the broker allows a message to be");
+    throw std::runtime_error(fmt::format("publish: {}", natsStatus_GetText(status)));
+}
+
+/// False when the time is over first, or the connection.
+bool publisher::wait_until_open_below(std::size_t limit, natsConnection* broker, clock::time_point until) {
+    std::unique_lock lock(mutex_);
+    while (open_.size() >= limit) {
+        const auto now = clock::now();
+        if (now >= std::min(until, deadline_()) || natsConnection_IsClosed(broker)) return false;
+        changed_.wait_until(lock, now + look_again);
+    }
+    return true;
+}
+
+void publisher::on_answer(jsCtx*, natsMsg* message, jsPubAck*, jsPubAckErr* failed, void* self) noexcept try {
+    const char* id = nullptr;
+    if (natsMsgHeader_Get(message, "Nats-Msg-Id", &id) == NATS_OK) static_cast<publisher*>(self)->answered(id, failed);
+    natsMsg_Destroy(message);
+} catch (...) {  // NOLINT(bugprone-empty-catch): no memory; the worker's patience ends
+}
+
+void publisher::answered(std::string id, const jsPubAckErr* failed) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = open_.find(id);
+    if (found == open_.end()) return;  // of a batch that is not waited for any more
+    open_.erase(found);
+    if (failed == nullptr) {
+        acknowledged_.insert(std::move(id));
+    } else if (failure_.empty()) {
+        failure_ = fmt::format("{} ({}, {})", failed->ErrText != nullptr ? failed->ErrText : "",
+                               natsStatus_GetText(failed->Err), static_cast<int>(failed->ErrCode));
+        if (failed->ErrCode == message_too_large) rejected_ = std::move(id);
+    }
+    changed_.notify_one();
+}
+
+}  // namespace tracker
