@@ -1,0 +1,134 @@
+#include "lifecycle/pool/pool.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/logger.h>
+
+#include <algorithm>
+#include <cassert>
+#include <exception>
+#include <utility>
+
+namespace lifecycle {
+namespace {
+
+/// After the stop the deadline is looked at this often: a second signal moves it.
+constexpr std::chrono::milliseconds look_again{20};
+
+}  // namespace
+
+pool::pool(options options, workers& workers, spdlog::logger& log, std::function<clock::time_point()> deadline)
+    : options_(std::move(options)), workers_(workers), log_(log), deadline_(std::move(deadline)) {}
+
+pool::~pool() { assert(running_.empty() && "a job outlives its pool"); }
+
+bool pool::try_submit(std::string name, job work) {
+    {
+        const std::scoped_lock lock(mutex_);
+        if (closed_ || queue_.size() >= options_.capacity) {
+            ++stats_.refused;
+            return false;
+        }
+        queue_.push_back({std::move(name), std::move(work)});
+    }
+    arrived_.notify_one();
+    return true;
+}
+
+void pool::run(std::stop_token stop) {
+    std::stop_source cut_short;
+    std::vector<std::jthread> threads;
+    const auto end = [&] {
+        for (const auto& left : close_queue()) log_.error("{}: job {} is dropped", options_.name, left.name);
+        cut_short.request_stop();
+        threads.clear();
+    };
+    try {
+        for (std::size_t i = 1; i <= options_.workers; ++i)
+            threads.push_back(workers_.start(fmt::format("{}-{}", options_.name, i), "worker",
+                                             [&](std::stop_token) { work(cut_short.get_token()); }));
+    } catch (...) {
+        end();
+        throw;
+    }
+    {
+        std::mutex mutex;
+        std::condition_variable_any asked;
+        std::unique_lock lock(mutex);
+        asked.wait(lock, stop, [] { return false; });
+    }
+    wait_until_done();
+    end();
+}
+
+/// Takes nothing new any more. Until all is done, or the deadline.
+void pool::wait_until_done() {
+    std::unique_lock lock(mutex_);
+    closed_ = true;
+    arrived_.notify_all();
+    while (!queue_.empty() || !running_.empty()) {
+        const auto now = clock::now();
+        const auto until = deadline_();
+        if (now >= until) return;
+        ended_.wait_until(lock, std::min(until, now + look_again));
+    }
+}
+
+std::deque<pool::entry> pool::close_queue() {
+    const std::scoped_lock lock(mutex_);
+    closed_ = true;
+    arrived_.notify_all();
+    stats_.dropped += queue_.size();
+    return std::exchange(queue_, {});
+}
+
+void pool::work(std::stop_token cut_short) {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        arrived_.wait(lock, [this] { return closed_ || !queue_.empty(); });
+        if (queue_.empty()) return;
+        const auto mine = running_.insert(running_.end(), std::move(queue_.front()));
+        queue_.pop_front();
+        lock.unlock();
+        const auto began = clock::now();
+        perform(*mine, cut_short);
+        mine->work = nullptr;  // what it holds goes before it counts as done
+        const std::chrono::nanoseconds lasted = clock::now() - began;
+        lock.lock();
+        stats_.busy += lasted;
+        stats_.longest = std::max(stats_.longest, lasted);
+        running_.erase(mine);
+        ended_.notify_all();
+    }
+}
+
+void pool::perform(entry& one, std::stop_token cut_short) {
+    bool failed = true;
+    try {
+        one.work(std::move(cut_short));
+        failed = false;
+    } catch (const std::exception& error) {
+        log_.error("{}: job {} failed: {}", options_.name, one.name, error.what());
+    } catch (...) {
+        log_.error("{}: job {} failed with an exception without a text", options_.name, one.name);
+    }
+    const std::scoped_lock lock(mutex_);
+    ++(failed ? stats_.failed : stats_.done);
+}
+
+pool::stats pool::now() const {
+    const std::scoped_lock lock(mutex_);
+    auto seen = stats_;
+    seen.queued = queue_.size();
+    seen.running = running_.size();
+    return seen;
+}
+
+std::vector<std::string> pool::names() const {
+    const std::scoped_lock lock(mutex_);
+    std::vector<std::string> all;
+    for (const auto& one : running_) all.push_back(one.name);
+    for (const auto& one : queue_) all.push_back(one.name);
+    return all;
+}
+
+}  // namespace lifecycle

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "lifecycle/context.hpp"
+#include "lifecycle/workers.hpp"
+
+namespace spdlog {
+class logger;
+}
+
+namespace lifecycle {
+
+/// Background work in the manner of a fan-out: a bounded queue, a number of workers, and a full queue is an
+/// answer, not a wait. For what a handler must not do on its loop (it blocks) or need not wait for.
+///
+/// Lifetime: a part. Construct (starts nothing), `run` on a thread of its own, destroy after that. When asked to
+/// stop it takes nothing new and does what is queued until `deadline`; what is queued then is dropped, counted and
+/// named in the log, what runs is asked to end by its token and waited for: a job that does not obey is a
+/// straggler of the stop, under its worker's name. Everything but `run` is safe from any thread.
+class pool {
+public:
+    struct options {
+        std::string name = "pool";  ///< its workers are NAME-1, NAME-2 …
+        std::size_t workers = 4;
+        std::size_t capacity = 64;  ///< jobs that wait
+    };
+    /// May throw: that is logged with the job's name, counted, and ends nothing else.
+    using job = std::function<void(std::stop_token)>;
+
+    /// `deadline` is asked again while a stop lasts: max() while nobody stops; must not throw.
+    pool(options options, workers& workers, spdlog::logger& log, std::function<clock::time_point()> deadline);
+    ~pool();
+    pool(const pool&) = delete;
+    pool& operator=(const pool&) = delete;
+
+    /// False when the queue is full or the pool has been asked to stop: `work` will not run. Never blocks.
+    bool try_submit(std::string name, job work);
+
+    /// Blocks until asked to stop and done with it. Throws when there is no thread to be had. Once only.
+    void run(std::stop_token stop);
+
+    struct stats {
+        std::size_t queued = 0, running = 0;
+        std::uint64_t done = 0, failed = 0, dropped = 0, refused = 0;
+        std::chrono::nanoseconds busy{0}, longest{0};  ///< of all jobs that have ended, of one of them
+    };
+    stats now() const;
+    /// Names of the jobs that run or wait, the oldest first.
+    std::vector<std::string> names() const;
+
+private:
+    struct entry {
+        std::string name;
+        job work;
+    };
+    void work(std::stop_token cut_short);
+    void perform(entry& one, std::stop_token cut_short);
+    void wait_until_done();
+    std::deque<entry> close_queue();
+
+    const options options_;
+    workers& workers_;
+    spdlog::logger& log_;
+    const std::function<clock::time_point()> deadline_;
+
+    mutable std::mutex mutex_;
+    std::condition_variable arrived_, ended_;
+    std::deque<entry> queue_;
+    std::list<entry> running_;
+    bool closed_ = false;
+    stats stats_;
+};
+
+}  // namespace lifecycle
