@@ -33,7 +33,7 @@ tracker::options memory_only(std::size_t capacity) {
     tracker::options options;
     options.queue_capacity = capacity;
     options.durability = tracker::durability::memory;  // the queue is looked at, not the spool
-    options.sink = "none";
+    options.sinks = {"none"};
     return options;
 }
 
@@ -88,10 +88,11 @@ void record(benchmark::State& state) {
     const auto producers = static_cast<std::size_t>(state.range(0));
     const auto options = memory_only(static_cast<std::size_t>(state.range(1)));
     spdlog::logger log("silent");
-    const auto sink = tracker::make_sink(options, log);
+    const auto no_deadline = [] { return lifecycle::clock::time_point::max(); };
     for (auto _ : state) {
         lifecycle::workers threads;
-        tracker::event_tracker events(options, *sink, threads, log, [] { return lifecycle::clock::time_point::max(); });
+        tracker::event_tracker events(options, tracker::make_sinks(options, log, no_deadline), threads, log,
+                                      no_deadline);
         {
             std::jthread run([&](std::stop_token stop) { events.run(stop); });
             std::vector<std::jthread> loops(producers);
@@ -158,7 +159,7 @@ void flush_to_file(benchmark::State& state) {
     const auto capacity = static_cast<std::size_t>(state.range(0));
     const auto folder = std::filesystem::temp_directory_path() / ("tracker_queue_bench." + std::to_string(::getpid()));
     auto options = memory_only(capacity);
-    options.sink = "file";
+    options.sinks = {"file"};
     options.directory = folder;
     spdlog::logger log("silent");
     std::stop_source stop;
@@ -166,9 +167,10 @@ void flush_to_file(benchmark::State& state) {
     for (auto _ : state) {
         state.PauseTiming();
         std::filesystem::remove_all(folder);
-        const auto sink = tracker::make_sink(options, log);
+        const auto no_deadline = [] { return lifecycle::clock::time_point::max(); };
         lifecycle::workers threads;
-        tracker::event_tracker events(options, *sink, threads, log, [] { return lifecycle::clock::time_point::max(); });
+        tracker::event_tracker events(options, tracker::make_sinks(options, log, no_deadline), threads, log,
+                                      no_deadline);
         for (std::size_t i = 0; i < capacity; ++i) events.try_record({.id = {}, .data = std::string(256, 'x')});
         state.ResumeTiming();
         events.run(stop.get_token());
