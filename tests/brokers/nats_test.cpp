@@ -171,6 +171,66 @@ TEST_F(Nats, AStreamWhoseDuplicateWindowIsTooShortIsNamed) {
     EXPECT_THAT(next.err(), HasSubstr("the duplicate window of stream EVENTS is 60000 ms"));
 }
 
+/// A certificate that vouches for itself, for 127.0.0.1; empty when there is no openssl(1).
+std::string make_certificate(const std::filesystem::path& folder) {
+    constexpr auto program = "/usr/bin/openssl";
+    if (!std::filesystem::exists(program)) return "";
+    support::process::options how;
+    how.program = program;
+    how.directory = folder / "work";
+    std::filesystem::create_directories(how.directory);
+    const auto stem = (folder / "own").string();
+    how.arguments = {"req",
+                     "-x509",
+                     "-newkey",
+                     "rsa:2048",
+                     "-nodes",
+                     "-days",
+                     "2",
+                     "-subj",
+                     "/CN=127.0.0.1",
+                     "-addext",
+                     "subjectAltName=IP:127.0.0.1",
+                     "-keyout",
+                     stem + ".key",
+                     "-out",
+                     stem + ".pem"};
+    support::process made(std::move(how));
+    const auto status = made.wait(milliseconds(30'000));
+    return status && status->code == 0 ? stem : "";
+}
+
+TEST_F(Nats, SpeaksTlsWithACertificateOfItsOwnAndTrustsNobodyElse) {
+    const support::temporary_directory root;
+    const auto stem = make_certificate(root.path());
+    if (stem.empty()) GTEST_SKIP() << "there is no openssl to make a certificate with";
+    nats_cluster broker(1, fmt::format("tls {{ cert_file: \"{0}.pem\", key_file: \"{0}.key\", ca_file: \"{0}.pem\", "
+                                       "verify: true }}\n",
+                                       stem));
+    {
+        service stranger(with(broker.urls("tls"), {"--shutdown.flush=1s", "--shutdown.budget=3s"}));
+        EXPECT_EQ(stranger.ask(post("a")).status, 201);
+        EXPECT_TRUE(eventually([&] { return stranger.err().find("sink nats fails") != std::string::npos; }));
+        EXPECT_EQ(metric(stranger, "tracker_events_delivered_total"), 0);
+    }
+    service one(
+        with(broker.urls("tls"), {"--tracker.nats_ca=" + stem + ".pem", "--tracker.nats_certificate=" + stem + ".pem",
+                                  "--tracker.nats_key=" + stem + ".key"}));
+    EXPECT_EQ(one.ask(post("b")).status, 201);
+    stop_clean(one);
+    EXPECT_EQ(integration::number(one.report(), "events", "delivered"), 1);
+}
+
+TEST_F(Nats, AFileThatCannotBeReadIsAFaultAtTheStart) {
+    for (const auto* setting : {"nats_credentials", "nats_ca", "nats_certificate"}) {
+        auto how = with("nats://127.0.0.1:4222", {fmt::format("--tracker.{}=missing.pem", setting)});
+        how.wait_until_ready = false;
+        service one(std::move(how));
+        EXPECT_EQ(one.exit_code(), 1);
+        EXPECT_THAT(one.err(), HasSubstr(fmt::format("tracker.{}", setting)));
+    }
+}
+
 TEST_F(Nats, ALeaderKilledWhileEventsPourInLosesNoneAndDoublesNone) {
     nats_cluster cluster(3);
     // With `disk` a producer waits for the disk: events pour in, but not by the hundred thousand.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <nats/nats.h>
 #include <spdlog/logger.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -36,7 +37,10 @@ using options_ptr = std::unique_ptr<natsOptions, destroyer<natsOptions_Destroy>>
 using info_ptr = std::unique_ptr<jsStreamInfo, destroyer<jsStreamInfo_Destroy>>;
 
 void check(natsStatus status, std::string_view what) {
-    if (status != NATS_OK) throw std::runtime_error(fmt::format("{}: {}", what, natsStatus_GetText(status)));
+    if (status == NATS_OK) return;
+    const char* const more = nats_GetLastError(nullptr);
+    throw std::runtime_error(fmt::format("{}: {}{}{}", what, natsStatus_GetText(status), more != nullptr ? ": " : "",
+                                         more != nullptr ? more : ""));
 }
 
 std::vector<std::string> servers_of(std::string_view list) {
@@ -60,6 +64,8 @@ options_ptr options_for(const nats_options& from) {
     check(natsOptions_SetName(made, "curfew"), "name");
     // A new connection is made here, where it is known what has not been acknowledged.
     check(natsOptions_SetAllowReconnect(made, false), "reconnect");
+    if (!from.credentials.empty() && ::access(from.credentials.c_str(), R_OK) != 0)
+        throw std::runtime_error(fmt::format("tracker.nats_credentials '{}' cannot be read", from.credentials));
     if (!from.credentials.empty())
         check(natsOptions_SetUserCredentialsFromFiles(made, from.credentials.c_str(), nullptr),
               "tracker.nats_credentials");
