@@ -126,20 +126,21 @@ void event_tracker::run(std::stop_token stop) {
     const auto start = [&self](const std::string& name, auto work) {
         return self.workers.start(name, "worker", [work](std::stop_token) { work(); });
     };
+    const auto each = self.durable ? 1 : std::max<std::size_t>(self.options.workers, 1);
     try {
         if (self.durable) appending = start("tracker-spool", [&self] { self.append_all(); });
-        const auto each = self.durable ? 1 : std::max<std::size_t>(self.options.workers, 1);
         for (auto& one : self.deliveries)
             for (std::size_t i = 1; i <= each; ++i) {
                 const auto number = each > 1 ? fmt::format("-{}", i) : std::string();
                 delivering.push_back(start(fmt::format("tracker-{}{}", one.name(), number), [&one] { one.work(); }));
             }
     } catch (...) {
-        // What has been accepted is delivered all the same, on this thread if there is no other.
+        // What has been accepted is delivered all the same, on this thread where there is no other.
+        const auto served = delivering.size() / each;
         self.queue.close();
         if (self.durable && !appending.joinable()) self.append_all();
         if (self.durable) self.spool->close();
-        for (auto& one : self.deliveries) one.work();
+        for (std::size_t i = served; i < self.deliveries.size(); ++i) self.deliveries[i].work();
         finish();
         throw;
     }

@@ -67,6 +67,7 @@ void sync_names(const fs::path& spool, disk& disk) {
 
 std::vector<descriptor> open_marks(const fs::path& set, const std::vector<std::string>& sinks) {
     std::vector<descriptor> marks;
+    marks.reserve(sinks.size());
     for (const auto& name : sinks)
         marks.push_back(opened(set / fmt::format("{}{}", mark_prefix, name), O_RDWR | O_CREAT));
     return marks;
@@ -181,6 +182,7 @@ segment_set_ptr load_segment_set(const fs::path& directory, const std::vector<st
     set->directory = directory;
     const auto known = read_notes(directory);
     std::vector<note> notes;
+    notes.reserve(sinks.size() + 1);
     for (const auto& name : sinks) notes.push_back(known.contains(name) ? known.at(name) : slowest(known));
     if (sinks.empty()) notes.push_back(slowest(known));
     for (const auto& entry : fs::directory_iterator(directory)) {

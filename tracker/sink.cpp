@@ -35,6 +35,7 @@ sink_makers own_sinks() {
 sinks make_sinks(const options& options, spdlog::logger& log, const deadline_function& deadline,
                  const sink_makers& known) {
     sinks made;
+    made.reserve(options.sinks.size());
     for (const auto& name : options.sinks) {
         const auto found = known.find(name);
         if (found == known.end())

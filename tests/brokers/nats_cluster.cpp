@@ -46,6 +46,7 @@ public:
             from = comma + 1;
         }
         std::vector<const char*> servers;
+        servers.reserve(all.size());
         for (const auto& one : all) servers.push_back(one.c_str());
         natsOptions_SetServers(options, servers.data(), static_cast<int>(servers.size()));
         natsOptions_SetTimeout(options, 1'000);

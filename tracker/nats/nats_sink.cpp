@@ -59,6 +59,7 @@ options_ptr options_for(const nats_options& from) {
     options_ptr options(made);
     const auto servers = servers_of(from.url);
     std::vector<const char*> urls;
+    urls.reserve(servers.size());
     for (const auto& one : servers) urls.push_back(one.c_str());
     check(natsOptions_SetServers(made, urls.data(), static_cast<int>(urls.size())), "tracker.nats_url");
     check(natsOptions_SetName(made, "curfew"), "name");
