@@ -102,6 +102,7 @@ private:
     bool refuse_early();
     bool closes_after(const response& reply);
     bool more_behind();
+    bool still_due(bool first);
     void refuse(http::status code);
     void append_answer();
     void account(const response& reply);
@@ -132,6 +133,7 @@ private:
     std::uint64_t sent_ = 0;       ///< bytes given to the socket
     std::uint64_t taken_ = 0;      ///< of them the client had acknowledged when the write deadline was set
     std::uint64_t received_ = 0;   ///< bytes of this body, about
+    std::size_t due_ = 0;          ///< bytes behind its `max_requests`th request that are answered still
     std::uint32_t served_ = 0;     ///< requests of this connection
     std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
     state state_ = state::fresh;

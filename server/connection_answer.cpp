@@ -121,12 +121,21 @@ void connection::handler_returned() {
     loop_.counts().in_flight.subtract();
 }
 
-/// While the service stops, and at the limit of requests, the connection ends with the last response of what
-/// has been received: what is pipelined behind a `Connection: close` would be dropped.
+/// While the service stops the connection ends with the last response of what has been received: what is pipelined
+/// behind a `Connection: close` would be dropped.
 bool connection::closes_after(const response& reply) {
     if (!work_->parser.keep_alive() || reply.close || told_) return true;
     const auto most = loop_.env().limits.max_requests;
-    return (loop_.stopping() || (most > 0 && served_ >= most)) && !more_behind();
+    if (most > 0 && served_ >= most) return !still_due(served_ == most);
+    return loop_.stopping() && !more_behind();
+}
+
+/// The limit of requests is reached: what has come by then is answered, and nothing that comes later, or a client
+/// that keeps its pipeline full would never be behind its last request.
+bool connection::still_due(bool first) {
+    if (first && more_behind()) due_ = work_->buffered();
+    due_ -= std::min(due_, work_->parser.consumed());
+    return due_ > 0;
 }
 
 bool connection::more_behind() {

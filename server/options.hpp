@@ -48,7 +48,7 @@ struct options {
 
     std::size_t max_pipelined_bytes = 8 * 1024;  ///< read ahead of the request that is answered
 
-    /// Requests of one connection; 0: any number. The last answer of what has been received says close.
+    /// Requests of one connection; 0: any number. What has been read by then is answered; the last answer says close.
     std::size_t max_requests = 100'000;
 
     /// What the kernel keeps of an answer for a client that does not read (SO_SNDBUF, socket(7)); 0: what it likes.

@@ -172,6 +172,30 @@ TEST(HttpServerLimits, WhatIsPipelinedBehindTheLastRequestIsAnsweredFirst) {
     EXPECT_TRUE(client.closes_silently(5s));
 }
 
+TEST(HttpServerLimits, APipelineThatIsAlwaysFullEndsTooBehindWhatHadComeByThen) {
+    auto options = one_loop();
+    options.max_requests = 1'000;
+    const running app(router().get("/", says("hello")), options);
+    auto client = app.connect();
+    std::string many;
+    for (int nth = 0; nth < 1'000; ++nth) many += get("/");
+    std::size_t answers = 0;
+    bool said_close = false;
+    for (int nth = 0; nth < 3; ++nth) client.send(many);
+    while (!said_close && answers < 100'000) {
+        if (answers % 1'000 == 0) client.send(many);
+        const auto answer = client.receive();
+        ASSERT_TRUE(answer) << answers;
+        ++answers;
+        said_close = answer->closes();
+    }
+    const auto fit = 2 * options.max_pipelined_bytes / get("/").size();
+    EXPECT_TRUE(said_close);
+    EXPECT_GE(answers, options.max_requests);
+    EXPECT_LE(answers, options.max_requests + fit);
+    EXPECT_EQ(client.receive_to_end(), "");
+}
+
 TEST(HttpServerFairness, APipelineAtTheLimitOfRequestsLetsOthersIn) {
     auto options = one_loop();
     options.max_in_flight = 1;
