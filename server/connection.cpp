@@ -74,7 +74,7 @@ lifecycle::awaitable<> connection::run() {
                 }
                 next_request();
                 if (!ending_ && work_->out.size() > workspace::usual_output) co_await flush();
-                if (crowded_ && !ending_ && !broken_ && work_->buffered() > 0) co_await step_back();
+                if (loop_.crowded() && !ending_ && !broken_ && work_->buffered() > 0) co_await step_back();
                 break;
             case request_parser::progress::refused: refuse(work_->parser.refusal()); break;
             case request_parser::progress::need_more:
@@ -100,10 +100,9 @@ request_parser::progress connection::parse() {
     return work_->parser.next(work_->data(), work_->buffered());
 }
 
-/// There were requests that found no place while this connection had one: before it takes the next, those who ask get
-/// their turn. The first turn is for what the loop has to do, the second for what the kernel has brought meanwhile.
+/// There are requests that find no place: before this connection takes its next one, those who ask get their turn.
+/// The first turn is for what the loop has to do, the second for what the kernel has brought meanwhile.
 lifecycle::awaitable<> connection::step_back() {
-    crowded_ = false;
     if (!flush_now()) co_await flush();
     enter(state::head, now_ + loop_.env().limits.header_timeout);
     for (int turns = 0; turns < 2; ++turns) {

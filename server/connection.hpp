@@ -93,6 +93,7 @@ private:
     lifecycle::awaitable<> step_back();
     bool begin_answer();
     void begin_request();
+    bool has_place();
     bool decide(const endpoint* to, bool in_time);
     bool streams() const noexcept;
     lifecycle::awaitable<> fetch_first_piece();
@@ -127,8 +128,10 @@ private:
     std::unique_ptr<workspace> work_;
     const endpoint* endpoint_ = nullptr;  ///< of the request that is answered now
     lifecycle::clock::time_point deadline_{};
-    lifecycle::clock::time_point since_{};  ///< when it entered its state
-    lifecycle::clock::time_point now_{};    ///< when it last went on, or its handler returned
+    lifecycle::clock::time_point since_{};           ///< when it entered its state
+    lifecycle::clock::time_point now_{};             ///< when it last went on, or its handler returned
+    lifecycle::clock::time_point refused_at_{};      ///< its last request found no place
+    lifecycle::clock::time_point favoured_until_{};  ///< ... and it has waited since
     boost::asio::ip::tcp::endpoint peer_;
     std::uint64_t sent_ = 0;       ///< bytes given to the socket
     std::uint64_t taken_ = 0;      ///< of them the client had acknowledged when the write deadline was set
@@ -145,7 +148,6 @@ private:
     bool broken_ = false;     ///< the socket is of no use any more
     bool late_ = false;       ///< what is not whole now is refused
     bool blocked_ = false;    ///< waits until the client has read
-    bool crowded_ = false;    ///< there was no place for others while its last request was handled
     bool abandoned_ = false;  ///< answered in place of a handler that has not returned
     bool told_ = false;       ///< the handler's context has been ended
     bool continued_ = false;  ///< 100 Continue has been sent for this request

@@ -18,6 +18,13 @@ using lifecycle::cause;
 using lifecycle::clock;
 using std::chrono::milliseconds;
 
+namespace {
+
+constexpr milliseconds retry_after{1'000};
+constexpr milliseconds favour{2'000};  // so long whoever has waited may use the last places
+
+}  // namespace
+
 void connection::begin_request() {
     auto& request = work_->parser.request();
     const auto sound = [](std::string_view id) {
@@ -46,6 +53,17 @@ static std::optional<milliseconds> requested_timeout(const request& request, mil
     return std::nullopt;
 }
 
+/// A place goes to whoever asks at the moment when it becomes free, so a client that waits behind a 503 as long as it
+/// was told would never meet one. In a crowd the last places are for those who have waited, and for newcomers.
+bool connection::has_place() {
+    if (refused_at_ != clock::time_point{} && now_ - refused_at_ >= retry_after) favoured_until_ = now_ + favour;
+    refused_at_ = {};
+    if (loop_.env().admit(loop_, !loop_.crowded() || served_ <= 1 || now_ < favoured_until_)) return true;
+    loop_.refused(now_);
+    refused_at_ = now_;
+    return false;
+}
+
 /// Answers what needs no handler. False: a handler is to be asked.
 bool connection::decide(const endpoint* to, bool in_time) {
     auto& reply = work_->reply;
@@ -53,7 +71,7 @@ bool connection::decide(const endpoint* to, bool in_time) {
         reply = loop_.env().routes.fallback(work_->parser.request());
     } else if (!in_time) {
         reply = problem(http::status::bad_request);
-    } else if (to->exempt || loop_.env().admit(loop_)) {
+    } else if (to->exempt || has_place()) {
         return false;
     } else {
         loop_.counts().refused.add();
@@ -116,7 +134,6 @@ void connection::refuse_late_reply() {
 }
 
 void connection::handler_returned() {
-    crowded_ = !endpoint_->exempt && !loop_.env().admit(loop_);
     loop_.metrics_of(endpoint_->index).in_flight.subtract();
     loop_.counts().in_flight.subtract();
 }
@@ -208,7 +225,7 @@ bool connection::refuse_early() {
     auto& request = work_->parser.request();
     const auto* const to = loop_.env().routes.find(request);
     const bool expects = work_->parser.expects_continue();
-    const bool overloaded = to != nullptr && !to->exempt && !loop_.env().admit(loop_);
+    const bool overloaded = to != nullptr && !to->exempt && !has_place();
     if (overloaded || (expects && to == nullptr)) {
         begin_request();
         endpoint_ = to;

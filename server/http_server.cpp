@@ -54,7 +54,8 @@ struct http_server::state {
           how(stops),
           workers(births),
           log(logger),
-          env{limits, routes, log, stops == at_stop::drain ? &channel : nullptr, channel.deadline_of(name), name, {}},
+          env{limits, routes, log, stops == at_stop::drain ? &channel : nullptr, channel.deadline_of(name),
+              name,   {},     {}},
           socket(limits) {
         address = fmt::format("{}", [this] {
             const auto local = socket.local();
@@ -65,12 +66,15 @@ struct http_server::state {
         const auto connections = fitting_connections(limits, name, log);
         const auto threads = limits.threads == 0 ? usable_cpus() : limits.threads;
         share = limits.max_in_flight / threads;
-        env.admit = [this](const loop& on) { return admit(on); };
+        kept = limits.max_in_flight < 4 ? 0 : std::max<std::size_t>(1, limits.max_in_flight / 16);
+        env.admit = [this](const loop& on, bool to_the_last) { return admit(on, to_the_last); };
+        env.crowded_until = [this] { return crowded_until(); };
         for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
         accepting = std::make_unique<listener>(socket, loops, connections);
     }
 
-    bool admit(const loop& on) const;
+    bool admit(const loop& on, bool to_the_last) const;
+    clock::time_point crowded_until() const;
     void run_loop(loop& one);
     void end_of_loop(std::exception_ptr error);
 
@@ -82,6 +86,7 @@ struct http_server::state {
     spdlog::logger& log;
     environment env;
     std::size_t share = 0;  ///< of `max_in_flight`, for one loop
+    std::size_t kept = 0;   ///< ... in a crowd, for those who have waited
     listening_socket socket;
     std::string address;
     std::vector<std::unique_ptr<loop>> loops;
@@ -95,12 +100,18 @@ struct http_server::state {
 
 /// A loop may fill its share without a look at the others; beyond that all are added up. Reading what
 /// other loops write for each request would cost a cache miss.
-bool http_server::state::admit(const loop& on) const {
+bool http_server::state::admit(const loop& on, bool to_the_last) const {
     const auto own = on.account().in_flight.get();
-    if (own < share) return true;
+    if (to_the_last && own < share) return true;
     std::uint64_t all = 0;
     for (const auto& one : loops) all += one->account().in_flight.get();
-    return all < limits.max_in_flight;
+    return all + (to_the_last ? 0 : kept) < limits.max_in_flight;
+}
+
+clock::time_point http_server::state::crowded_until() const {
+    std::uint64_t last = 0;
+    for (const auto& one : loops) last = std::max(last, one->account().crowded_until.get());
+    return clock::time_point{clock::duration(static_cast<clock::rep>(last))};
 }
 
 void http_server::state::run_loop(loop& one) {

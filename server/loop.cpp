@@ -25,8 +25,9 @@ namespace {
 
 constexpr milliseconds usual_tick{50};
 constexpr milliseconds tick_of_a_stop{10};
-constexpr milliseconds wedged_after{250};  // without a turn
-constexpr milliseconds idle_look{250};     // how often idle connections are looked through
+constexpr milliseconds wedged_after{250};   // without a turn
+constexpr milliseconds idle_look{250};      // how often idle connections are looked through
+constexpr milliseconds crowd_lasts{2'000};  // twice the Retry-After of a refusal
 constexpr std::size_t scratch_size = 16 * 1024;
 
 /// ", waits at file:line", or nothing when it waits in no awaitable of ours.
@@ -157,6 +158,11 @@ std::string_view loop::make_request_id(std::array<char, 16>& into) noexcept {
 
 void loop::resume(connection& rested) { tasks_.resume(rested, rested.run()); }
 
+void loop::refused(clock::time_point now) {
+    crowded_ = true;
+    account_.crowded_until.set(static_cast<std::uint64_t>((now + crowd_lasts).time_since_epoch().count()));
+}
+
 void loop::moved(connection& one, bool was_waiting, bool waits) {
     auto& to = waits ? idle_ : busy_;
     auto& hook = static_cast<activity_hook&>(one);
@@ -243,6 +249,7 @@ void loop::on_tick(clock::time_point now) {
     account_.turned_at.set(static_cast<std::uint64_t>(now.time_since_epoch().count()));
     update_date();
     stopping();
+    crowded_ = now < env_.crowded_until();
     const auto drain = drain_now();
     if (!warned_ && now >= warn_at(drain.over) && now < drain.over) warn_of_late();
     look_after(busy_, drain, now);

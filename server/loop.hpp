@@ -30,14 +30,17 @@ struct environment {
     spdlog::logger& log;
     const lifecycle::stop_channel* stop;  ///< nullptr: a server that does not drain (debug)
     lifecycle::stop_channel::deadline_function deadline;
-    std::string name;                              ///< "app", "debug"
-    std::function<bool(const class loop&)> admit;  ///< may another request go to a handler?
+    std::string name;  ///< "app", "debug"
+    /// May another request go to a handler, be it in one of the last places?
+    std::function<bool(const class loop&, bool to_the_last)> admit;
+    std::function<lifecycle::clock::time_point()> crowded_until;  ///< on any loop; see loop::refused
 };
 
 /// What a loop has counted: written by its thread, read by any.
 struct loop_account {
     counter open, idle, accepted, in_flight, requests, refused;
-    counter oldest_idle;  ///< steady_clock ticks; 0: none is idle
+    counter oldest_idle;    ///< steady_clock ticks; 0: none is idle
+    counter crowded_until;  ///< steady_clock ticks
     counter turns;
     counter turned_at;  ///< steady_clock ticks of the last turn; 0: does not run
     histogram lag;
@@ -100,6 +103,10 @@ public:
     /// True from the first moment of a stop: responses say `Connection: close`.
     bool stopping();
     bool draining() const noexcept { return draining_; }
+    /// A request has found no place. That makes a crowd, until the client has had time to come back.
+    void refused(lifecycle::clock::time_point now);
+    /// Others were refused lately, here or, since the last tick, on another loop.
+    bool crowded() const noexcept { return crowded_; }
     std::span<char> scratch() noexcept { return scratch_; }
     void straggles(const connection& late);
     void moved(connection& one, bool was_waiting, bool waits);
@@ -143,6 +150,7 @@ private:
     std::vector<connection*> watched_by_;
     std::vector<connection*> to_flush_;
     std::size_t idle_count_ = 0;
+    bool crowded_ = false;
     bool stop_noted_ = false;
     bool draining_ = false;
     bool closing_ = false;

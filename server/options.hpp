@@ -23,7 +23,7 @@ struct options {
     /// At the limit the connection idle longest makes room.
     std::size_t max_connections = 10'000;
 
-    /// Requests in handlers at one time; above: 503 with Retry-After.
+    /// Requests in handlers at one time; above: 503 with Retry-After. See docs/adr/0029-last-places.md.
     std::size_t max_in_flight = 1'000;
 
     std::chrono::milliseconds header_timeout{10'000};   ///< a whole head

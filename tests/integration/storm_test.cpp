@@ -164,5 +164,65 @@ TEST(Fairness, AtTheLimitOfRequestsEveryClientGetsItsShare) {
     EXPECT_THAT(served, testing::Each(share));
 }
 
+/// Clients that send as fast as they can and never wait, whatever the answer.
+class pipelines {
+public:
+    pipelines(const service& service, std::size_t count, const std::string& request) {
+        constexpr int deep = 200;
+        std::string many;
+        for (int nth = 0; nth < deep; ++nth) many += request;
+        for (std::size_t nth = 0; nth < count; ++nth)
+            threads_.emplace_back([this, many, mine = service.connect()]() mutable {
+                while (!over_ && mine.send(many))
+                    for (int answers = 0; answers < deep; ++answers) {
+                        const auto answer = mine.receive();
+                        if (!answer || over_) return;
+                        ++(answer->status == 200 ? served_ : refused_);
+                    }
+            });
+    }
+    ~pipelines() { over_ = true; }
+
+    std::size_t served() const { return served_; }
+    std::size_t refused() const { return refused_; }
+
+private:
+    std::atomic<bool> over_ = false;
+    std::atomic<std::size_t> served_ = 0, refused_ = 0;
+    std::vector<std::jthread> threads_;  // last: they use the rest
+};
+
+constexpr milliseconds retry_after(1'000);
+
+TEST(Fairness, WhoWaitsAsLongAsItWasToldGetsItsShareBesideThoseWhoNeverWait) {
+    for (const auto* threads : {"--app.threads=1", "--app.threads=2"}) {
+        const service service({"--app.max_in_flight=4", threads});
+        const pipelines greedy(service, 8, get("/slow?ms=20"));
+        ASSERT_TRUE(eventually([&] { return greedy.refused() > 0; }));
+        auto polite = service.connect();
+        const auto before = greedy.served();
+        std::size_t served = 0, refused = 0;
+        for (const auto end = clock::now() + milliseconds(4'000); clock::now() < end;) {
+            const auto answer = polite.exchange(get("/slow?ms=20"));
+            ASSERT_TRUE(answer);
+            ++(answer->status == 200 ? served : refused);
+            if (answer->status == 503) {
+                EXPECT_FALSE(polite.closes_silently(retry_after));
+            }
+        }
+        const auto others = greedy.served() - before;
+        EXPECT_GE(served, (others + served) / 9) << refused << " refused, " << others << " of others, " << threads;
+    }
+}
+
+TEST(Fairness, ANewcomerFindsAPlaceBesideThoseWhoNeverWait) {
+    const service service({"--app.max_in_flight=4"});
+    const pipelines greedy(service, 8, get("/slow?ms=20"));
+    ASSERT_TRUE(eventually([&] { return greedy.refused() > 0; }));
+    // Once those are gone that were let in before the crowd, or by a loop that did not know of it yet.
+    ASSERT_TRUE(eventually([&] { return service.ask(get("/slow?ms=20")).status == 200; }));
+    for (int nth = 0; nth < 20; ++nth) EXPECT_EQ(service.ask(get("/slow?ms=20")).status, 200) << nth;
+}
+
 }  // namespace
 }  // namespace integration
