@@ -4,6 +4,7 @@
 #include <boost/intrusive/list.hpp>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "lifecycle/task_group.hpp"
 #include "server/decision.hpp"
@@ -68,6 +69,9 @@ public:
     int descriptor() { return socket_.native_handle(); }
     std::string describe() const;  ///< "GET /slow", or its state
     std::source_location waits_at() const noexcept;
+    /// Of the request that it works on; empty when that is part of no trace.
+    std::string_view trace_id() const noexcept;
+    std::string identity() const;
     const boost::asio::ip::tcp::endpoint& peer() const noexcept { return peer_; }
 
 private:

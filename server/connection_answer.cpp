@@ -33,6 +33,10 @@ void connection::begin_request() {
     };
     request.id = request.header("X-Request-Id");
     if (!sound(request.id)) request.id = loop_.make_request_id(work_->id);
+    if (request.header("traceparent").data() != nullptr) {
+        std::array<char, 16> span;
+        request.trace = continue_trace(request, loop_.make_request_id(span));
+    }
     worked_during_stop_ = worked_during_stop_ || loop_.stopping();
     continued_ = told_ = late_ = false;
     ++served_;
@@ -113,15 +117,21 @@ lifecycle::awaitable<> connection::fetch_first_piece() {
     reply.body.resize(count);
 }
 
+/// "request …, trace …", for the lines of the log that are about this request.
+std::string connection::identity() const {
+    const auto& request = work_->parser.request();
+    return fmt::format("request {}{}{}", request.id, request.trace ? ", trace " : "", request.trace.id());
+}
+
 /// What the handler has thrown is a 500. Called where it has been caught.
 void connection::reply_to_failure() {
     now_ = clock::now();
     try {
         throw;
     } catch (const std::exception& e) {
-        loop_.env().log.error("{} failed: {} (request {})", endpoint_->name, e.what(), work_->parser.request().id);
+        loop_.env().log.error("{} failed: {} ({})", endpoint_->name, e.what(), identity());
     } catch (...) {
-        loop_.env().log.error("{} failed: not a std::exception", endpoint_->name);
+        loop_.env().log.error("{} failed: not a std::exception ({})", endpoint_->name, identity());
     }
     work_->reply = problem(http::status::internal_server_error);
 }
@@ -184,9 +194,10 @@ void connection::account(const response& reply) {
     if (!loop_.env().limits.access_log) return;
     const auto& request = work_->parser.request();
     const auto [who, when] = letters(reply);
-    loop_.env().log.info("access {} {} {} {} {}us {} {}{}", peer_.address().to_string(), request.method_name,
+    loop_.env().log.info("access {} {} {} {} {}us {} {}{}{}{}", peer_.address().to_string(), request.method_name,
                          request.target, static_cast<unsigned>(reply.status),
-                         std::chrono::duration_cast<std::chrono::microseconds>(took).count(), request.id, who, when);
+                         std::chrono::duration_cast<std::chrono::microseconds>(took).count(), request.id, who, when,
+                         request.trace ? " trace " : "", request.trace.id());
 }
 
 /// The answer is on its way, and the next request may be looked at.

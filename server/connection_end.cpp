@@ -141,7 +141,7 @@ lifecycle::awaitable<> connection::stream() {
         }
         if (coding == body_coding::chunked && interrupt_ != interrupt::cut) work_->out += "0\r\n\r\n";
     } catch (const std::exception& e) {
-        loop_.env().log.error("a response was cut: {}", e.what());
+        loop_.env().log.error("a response was cut: {} ({})", e.what(), identity());
         left = 1;
         broken_ = true;
     }
@@ -270,6 +270,10 @@ std::string connection::describe() const { return endpoint_ != nullptr ? endpoin
 
 std::source_location connection::waits_at() const noexcept {
     return work_ && state_ == state::handling ? work_->scope.get().waits_at() : std::source_location{};
+}
+
+std::string_view connection::trace_id() const noexcept {
+    return work_ ? work_->parser.request().trace.id() : std::string_view();
 }
 
 }  // namespace server

@@ -101,6 +101,7 @@ json::object shutdown_state(const debug_sources& from) {
 json::object to_json(const task_row& row) {
     json::object one{{"name", row.name}, {"kind", row.kind}, {"state", row.state}, {"age_ms", row.age.count()}};
     if (!row.where.empty()) one["where"] = row.where;
+    if (!row.trace.empty()) one["trace_id"] = row.trace;
     return one;
 }
 

@@ -33,6 +33,7 @@ void request_parser::reset() noexcept {
     request_.parameters.clear();
     request_.body = {};
     request_.id = {};
+    if (request_.trace) request_.trace = {};
     skipped_ = scanned_ = head_size_ = length_ = consumed_ = 0;
     chunks_.reset();
     begun_ = expects_continue_ = keep_alive_ = false;

@@ -203,7 +203,8 @@ void loop::flush_soon(connection& one) {
 
 void loop::straggles(const connection& late) {
     const auto age = duration_cast<milliseconds>(clock::now() - late.since());
-    env_.log.warn("{} has not ended with its context: {} ms old{}", late.describe(), age.count(), place(late));
+    env_.log.warn("{} has not ended with its context: {} ms old{} ({})", late.describe(), age.count(), place(late),
+                  late.identity());
     const std::scoped_lock lock(stragglers_mutex_);
     stragglers_[&late] = {late.describe(), "request", age, place(late)};
 }
@@ -221,6 +222,7 @@ std::vector<task_row> loop::describe() const {
             if (client->now_in() == connection::state::handling) {
                 row.kind = "request";
                 row.age = duration_cast<milliseconds>(now - client->since());
+                row.trace = client->trace_id();
             }
         }
         rows.push_back(std::move(row));

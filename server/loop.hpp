@@ -55,6 +55,7 @@ struct loop_account {
 struct task_row {
     std::string name, kind, state, where;
     std::chrono::milliseconds age;
+    std::string trace = {};  ///< the id
 };
 
 /// One thread, one `io_context(1)`, and the connections that live on it. A coarse tick enforces every

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "server/traceparent.hpp"
+
 namespace server {
 
 namespace http = boost::beast::http;
@@ -31,6 +33,7 @@ struct request {
     std::vector<field> fields;
     std::string_view body;
     std::string_view id;  ///< X-Request-Id: the client's when it is sound, else made here
+    trace_context trace;  ///< when the client has sent one
     std::vector<std::pair<std::string_view, std::string_view>> parameters;  ///< `{name}` of the route
 
     /// The first field of that name; when there is none, an empty view whose data() is nullptr.

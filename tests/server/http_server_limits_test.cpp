@@ -312,15 +312,17 @@ TEST(HttpServerInspect, ShowsRequestsWithAgeStateAndTheLineAtWhichTheyWait) {
     gate held;
     running app(router().get("/slow/{x}", waits_at(held)));
     auto client = app.connect(), idle = app.connect();
-    client.send(get("/slow/1"));
+    client.send(get("/slow/1", "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00\r\n"));
     ASSERT_TRUE(eventually([&] { return held.entered() && app.server().now().open == 2; }));
     const auto reports = inspect(app.server());
     ASSERT_EQ(reports.size(), 1U);
     ASSERT_TRUE(reports[0].answered);
     std::vector<std::string> seen;
-    for (const auto& row : reports[0].tasks) seen.push_back(row.kind + ' ' + row.name + ' ' + row.state);
-    EXPECT_THAT(seen, testing::IsSupersetOf({"request GET /slow/{x} handling", "connection connection fresh",
-                                             "listener listener waiting", "timer tick waiting"}));
+    for (const auto& row : reports[0].tasks)
+        seen.push_back(row.kind + ' ' + row.name + ' ' + row.state + ' ' + row.trace);
+    EXPECT_THAT(seen, testing::IsSupersetOf({"request GET /slow/{x} handling 4bf92f3577b34da6a3ce929d0e0e4736",
+                                             "connection connection fresh ", "listener listener waiting ",
+                                             "timer tick waiting "}));
     held.open();
     EXPECT_EQ(answer_of(client).status, 200);
 }
