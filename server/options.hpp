@@ -35,7 +35,8 @@ struct options {
     /// Bytes a second; 0: any. A body that is slower once its grace is over is 408, a response that its
     /// client takes more slowly over a whole `write_timeout` is cut.
     std::size_t min_data_rate = 128;
-    std::chrono::milliseconds data_rate_grace{10'000};
+    std::chrono::milliseconds data_rate_grace{
+        30'000};  ///< as long as a body may take: only a longer `body_timeout` asks for the rate
 
     std::size_t max_header_bytes = 16 * 1024;  ///< above: 431
     std::size_t max_target_bytes = 8 * 1024;   ///< above: 414

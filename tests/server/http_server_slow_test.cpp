@@ -143,6 +143,18 @@ TEST(HttpServerRate, ABodyThatIsSlowerThanTheLeastIs408LongBeforeItsDeadline) {
     EXPECT_THAT(client.receive_to_end(), testing::StartsWith("HTTP/1.1 408 "));
 }
 
+TEST(HttpServerRate, ABodyHasItsWholeDeadlineAsLongAsTheGrace) {
+    EXPECT_GE(server::options().data_rate_grace, server::options().body_timeout) << "by default";
+    auto options = one_loop();
+    options.min_data_rate = 100 * mebibyte;
+    options.body_timeout = options.data_rate_grace = 5s;
+    const running app(router().post("/", echo()), options);
+    auto client = app.connect();
+    client.send(upload(2) + "b");
+    EXPECT_FALSE(client.closes_silently(300ms));
+    EXPECT_EQ(ask_on(client, "b").body, "bb");
+}
+
 TEST(HttpServerRate, ABodyThatKeepsThePaceIsReadWhole) {
     auto options = one_loop();
     options.min_data_rate = 1'000;
