@@ -211,7 +211,7 @@ TEST_F(SeveralSinks, TheLawHoldsAtEveryMoment) {
         const auto last = open();
         ASSERT_EQ(last->append(some_events({"last"})), verdict::accepted);
         accepted.insert("last");
-        for (int i = 0; i < 10'000 && last->account().queued > 0; ++i) step(*last, i % 2);
+        for (std::size_t i = 0; i < 10'000 && last->account().queued > 0; ++i) step(*last, i % 2);
         EXPECT_EQ(last->account().queued, 0U);
         EXPECT_TRUE(last->account().balanced());
         EXPECT_EQ(got[0], accepted);
