@@ -21,12 +21,16 @@ std::string printable(std::string_view text) {
     const bool utf8 = tracker::is_utf8(text);
     std::string out;
     out.reserve(text.size());
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7f || (byte > 0x7f && !utf8))
+    const auto c1 = [&](std::size_t at) {
+        return utf8 && at + 1 < text.size() && text[at] == '\xc2' && text[at + 1] < '\xa0';
+    };
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const auto byte = static_cast<unsigned char>(text[at]);
+        // U+0080 to U+009F are two bytes in UTF-8, and control codes to a terminal all the same (U+009B: CSI).
+        if (byte < 0x20 || byte == 0x7f || (byte > 0x7f && !utf8) || c1(at) || (at > 0 && c1(at - 1)))
             fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
         else
-            out += c;
+            out += text[at];
     }
     return out;
 }

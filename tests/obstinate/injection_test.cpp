@@ -16,9 +16,9 @@ using testing::Not;
 const std::string forged = "gone\r\n2026-01-01T00:00:00.000Z info     all is well\n\x1b[2J\x01\"}\xff";
 
 /// What the log of a service has made of it.
-std::string logged(const std::string& format) {
+std::string logged(const std::string& format, const std::string& thrown = forged) {
     service service({"--log.format=" + format});
-    const auto answer = service.ask(request("POST", "/throw", {}, forged));
+    const auto answer = service.ask(request("POST", "/throw", {}, thrown));
     EXPECT_EQ(answer.status, 500);
     EXPECT_EQ(answer.body, "Internal Server Error\n") << "an error says nothing of the inside";
     EXPECT_EQ(service.ask(get("/")).status, 200);
@@ -32,6 +32,14 @@ TEST(Injection, AClientForgesNoLineOfTheLog) {
     EXPECT_THAT(log, HasSubstr("POST /throw failed: gone\\x0d\\x0a2026-01-01T00:00:00.000Z info     all is well"));
     EXPECT_THAT(log, Not(HasSubstr("\n2026-01-01")));
     EXPECT_THAT(log, Not(HasSubstr("\x1b")));
+}
+
+TEST(Injection, ATerminalGetsNoControlCodeInUtf8Either) {
+    const auto log = logged("text",
+                            "caf\xc3\xa9 \xc2\x9b"
+                            "2J \xc2\xa7");
+    EXPECT_THAT(log, HasSubstr("POST /throw failed: caf\xc3\xa9 \\xc2\\x9b"
+                               "2J \xc2\xa7"));
 }
 
 TEST(Injection, ALogInJsonStaysJsonWhateverAClientSends) {
