@@ -62,6 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto written = configs::to_toml(loaded);
     const auto again = load_file(written);
     require(again.faults.empty(), again.faults.empty() ? "" : again.faults.front() + "\n" + written);
-    require(configs::changes(loaded.values, again.values).empty(), "it says something else:\n" + written);
+    for (const auto& change : configs::changes(loaded.values, again.values))  // a secret is written as it is shown
+        require(change.before == change.after, "it says something else:\n" + written);
     return 0;
 }
