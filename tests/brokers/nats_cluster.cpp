@@ -5,8 +5,10 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <csignal>
 #include <stdexcept>
+#include <system_error>
 
 #include "tests/support/eventually.hpp"
 #include "tracker/descriptor.hpp"
@@ -26,7 +28,8 @@ std::vector<int> free_ports(std::size_t count) {
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t length = sizeof address;
-        ::bind(held.back().get(), reinterpret_cast<sockaddr*>(&address), length);
+        if (::bind(held.back().get(), reinterpret_cast<sockaddr*>(&address), length) != 0)
+            throw std::system_error(errno, std::generic_category(), "bind");
         ::getsockname(held.back().get(), reinterpret_cast<sockaddr*>(&address), &length);
         ports.push_back(ntohs(address.sin_port));
     }

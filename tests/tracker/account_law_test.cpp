@@ -77,6 +77,7 @@ void one_round(std::uint32_t seed) {
     std::vector<std::unique_ptr<fakes::loop>> all;
     for (int i = 0; i < loops; ++i) all.push_back(std::make_unique<fakes::loop>(running.workers));
     std::vector<std::future<tally>> tallies;
+    tallies.reserve(producers);
     running.start();
     for (std::uint32_t i = 0; i < producers; ++i)
         tallies.push_back(all[i % loops]->spawn(produce(running.events, seed * 1000 + i)));

@@ -66,6 +66,7 @@ TEST(EventId, IsUniqueAcrossThreads) {
     std::vector<std::vector<std::string>> made(4);
     {
         std::vector<std::jthread> threads;
+        threads.reserve(made.size());
         for (auto& ids : made)
             threads.push_back(workers.start("ids", "worker", [&ids](std::stop_token) {
                 for (int i = 0; i < 5'000; ++i) ids.push_back(tracker::make_id());

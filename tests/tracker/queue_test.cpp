@@ -27,6 +27,7 @@ verdict offer(queue& queue, std::string data) {
 
 std::vector<std::string> data_of(const tracker::batch& batch) {
     std::vector<std::string> all;
+    all.reserve(batch.events.size());
     for (const auto& event : batch.events) all.push_back(event.data);
     return all;
 }

@@ -58,6 +58,7 @@ TEST_F(Waiting, GetsRoomInOrderOfArrivalAcrossLoops) {
     fakes::loop two(workers);
     fill();
     std::vector<std::future<verdict>> answers;
+    answers.reserve(6);
     for (int i = 0; i < 6; ++i) answers.push_back(wait_in_line(i % 2 == 0 ? one : two, std::to_string(i)));
     ASSERT_TRUE(queue.take(batch));
     for (int i = 0; i < 6; ++i) {

@@ -72,7 +72,8 @@ void http_sink::connection::complete(const char* what, Start start) {
         close();
         throw std::runtime_error(fmt::format("{}: no time is left", what));
     }
-    if (*result) throw system_error(*result, what);
+    // Made anew, it does not say in which line of Asio: that would be in the log.
+    if (*result) throw system_error(error_code(result->value(), result->category()), what);
 }
 
 template <class Use>
