@@ -75,6 +75,7 @@ void one_round(std::uint32_t seed) {
     };
 
     std::vector<std::unique_ptr<fakes::loop>> all;
+    all.reserve(loops);
     for (int i = 0; i < loops; ++i) all.push_back(std::make_unique<fakes::loop>(running.workers));
     std::vector<std::future<tally>> tallies;
     tallies.reserve(producers);

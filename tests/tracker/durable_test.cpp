@@ -214,7 +214,9 @@ void one_round(std::uint32_t seed) {
         };
         running.start();
         std::vector<std::unique_ptr<fakes::loop>> loops;
+        loops.reserve(2);
         std::vector<std::future<int>> producers;
+        producers.reserve(8);
         for (int i = 0; i < 2; ++i) loops.push_back(std::make_unique<fakes::loop>(running.workers));
         for (std::size_t i = 0; i < 8; ++i)
             producers.push_back(loops[i % 2]->spawn(produce(running.events, std::to_string(i), 40, told)));

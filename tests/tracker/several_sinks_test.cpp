@@ -12,7 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using fakes::clock;
-using fakes::drain;
 using fakes::eventually;
 using fakes::make_event;
 using fakes::some_events;

@@ -115,6 +115,7 @@ struct spool_place {
 
 inline std::vector<tracker::event> some_events(const std::vector<std::string>& data) {
     std::vector<tracker::event> all;
+    all.reserve(data.size());
     for (const auto& one : data) all.push_back(make_event(one));
     return all;
 }
