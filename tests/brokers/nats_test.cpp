@@ -15,6 +15,8 @@
 namespace {
 
 using brokers::nats_cluster;
+using integration::metric;
+using integration::post;
 using integration::service;
 using support::eventually;
 using support::get;
@@ -22,16 +24,6 @@ using support::milliseconds;
 using support::request;
 using testing::HasSubstr;
 using ids = std::set<std::string>;
-
-std::string post(const std::string& id, const std::string& data = "x") {
-    return request("POST", "/events", fmt::format("Idempotency-Key: {}\r\n", id), data);
-}
-
-double metric(const service& service, const std::string& name) {
-    const auto text = service.ask_debug(get("/metrics")).body;
-    const auto at = text.find("\n" + name + " ");
-    return at == text.npos ? -1 : std::stod(text.substr(at + name.size() + 2));
-}
 
 /// 201s, as they are given to a load of many connections.
 class promises {

@@ -110,6 +110,16 @@ boost::json::object service::report() const {
 
 std::string service::events() const { return support::read_file(directory_ / "var/events/events.jsonl"); }
 
+std::string post(const std::string& id, const std::string& data) {
+    return request("POST", "/events", fmt::format("Idempotency-Key: {}\r\n", id), data);
+}
+
+double metric(const service& service, const std::string& name) {
+    const auto text = service.ask_debug(get("/metrics")).body;
+    const auto at = text.find("\n" + name + " ");
+    return at == text.npos ? -1 : std::stod(text.substr(at + name.size() + 2));
+}
+
 std::int64_t number(const boost::json::object& report, const char* section, const char* name) {
     return report.at(section).as_object().at(name).to_number<std::int64_t>();
 }

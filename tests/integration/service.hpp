@@ -78,6 +78,12 @@ private:
     std::unique_ptr<support::endpoint> app_, debug_;
 };
 
+/// An event with an id of its own.
+std::string post(const std::string& id, const std::string& data = "x");
+
+/// What /metrics says of it now; -1 when it is not there.
+double metric(const service& service, const std::string& name);
+
 /// A number of the report, by its path: `"requests", "cut"`.
 std::int64_t number(const boost::json::object& report, const char* section, const char* name);
 

@@ -20,16 +20,6 @@ namespace {
 using testing::HasSubstr;
 using ids = std::set<std::string>;
 
-std::string post(const std::string& id, const std::string& data = "x") {
-    return request("POST", "/events", fmt::format("Idempotency-Key: {}\r\n", id), data);
-}
-
-double metric(const service& service, const std::string& name) {
-    const auto text = service.ask_debug(get("/metrics")).body;
-    const auto at = text.find("\n" + name + " ");
-    return at == text.npos ? -1 : std::stod(text.substr(at + name.size() + 2));
-}
-
 /// The ids in an events.jsonl. Every line of it must be whole.
 ids ids_in(const std::filesystem::path& file) {
     ids all;
