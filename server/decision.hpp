@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 
 #include "lifecycle/context.hpp"
@@ -9,6 +10,8 @@ namespace server {
 
 /// Where a connection is in its life; the picture is in connection.hpp.
 enum class connection_state : std::uint8_t { fresh, idle, head, body, handling, writing, streaming, lingering };
+
+constexpr std::size_t connection_states = 8;
 
 /// What the tick sees of a connection.
 struct connection_view {

@@ -234,13 +234,18 @@ void http_server::write_metrics(metrics_text& out) const {
     const auto server = label("server", state_->name);
     const auto labels = [&](std::size_t index) { return server + ',' + label("route", names[index]); };
 
+    const auto sum = [this](const auto& column) {
+        std::uint64_t all = 0;
+        for (const auto& one : state_->loops) all += column(*one).get();
+        return static_cast<double>(all);
+    };
+
     out.family("http_requests_total", "counter", "Requests answered, by route and class of status.");
     for (std::size_t index = 0; index < names.size(); ++index)
         for (std::size_t digit = 1; digit <= 5; ++digit) {
-            std::uint64_t count = 0;
-            for (const auto& one : state_->loops) count += one->endpoints()[index].responses[digit].get();
-            if (count > 0)
-                out.sample(fmt::format("{},code=\"{}xx\"", labels(index), digit), static_cast<double>(count));
+            const auto count =
+                sum([&](const loop& on) -> const counter& { return on.endpoints()[index].responses[digit]; });
+            if (count > 0) out.sample(fmt::format("{},code=\"{}xx\"", labels(index), digit), count);
         }
     out.family("http_request_duration_seconds", "histogram", "From the parsed head to the answer.");
     for (std::size_t index = 0; index < names.size(); ++index) {
@@ -249,13 +254,17 @@ void http_server::write_metrics(metrics_text& out) const {
         if (all.count() > 0) out.sample(labels(index), all);
     }
     const auto all = now();
-    out.family("http_requests_in_flight", "gauge", "Requests in handlers.");
-    out.sample(server, static_cast<double>(all.in_flight));
+    out.family("http_requests_in_flight", "gauge", "Requests in handlers, by route.");
+    for (std::size_t index = 0; index + 1 < names.size(); ++index)
+        out.sample(labels(index),
+                   sum([&](const loop& on) -> const counter& { return on.endpoints()[index].in_flight; }));
     out.family("http_requests_refused_total", "counter", "Requests answered without a handler: overload or protocol.");
     out.sample(server, static_cast<double>(all.refused));
-    out.family("http_connections", "gauge", "Open connections.");
-    out.sample(server + ",state=\"idle\"", static_cast<double>(all.idle));
-    out.sample(server + ",state=\"active\"", static_cast<double>(all.open - std::min(all.idle, all.open)));
+    out.family("http_connections", "gauge", "Open connections; those that have something to do, as of the last tick.");
+    out.sample(server + ',' + label("state", to_string(connection::state::idle)), static_cast<double>(all.idle));
+    for (auto at = static_cast<std::size_t>(connection::state::head); at < connection_states; ++at)
+        out.sample(server + ',' + label("state", to_string(static_cast<connection::state>(at))),
+                   sum([&](const loop& on) -> const counter& { return on.account().in_state[at]; }));
     out.family("http_connections_accepted_total", "counter", "Connections accepted.");
     out.sample(server, static_cast<double>(all.accepted));
     out.family("loop_lag_seconds", "histogram", "How late the coarse tick of a loop came.");

@@ -263,6 +263,7 @@ void loop::on_tick(clock::time_point now) {
     }
     end_if_empty();
     publish_idle();
+    publish_states();
 }
 
 drain_view loop::drain_now() const {
@@ -326,6 +327,12 @@ void loop::update_date() {
     if (second == date_second_) return;
     date_second_ = second;
     date_ = fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(second));  // RFC 9110 section 5.6.7
+}
+
+void loop::publish_states() {
+    std::array<std::uint64_t, connection_states> now{};
+    for (const auto& one : busy_) ++now[static_cast<std::size_t>(one.now_in())];
+    for (std::size_t at = 0; at < now.size(); ++at) account_.in_state[at].set(now[at]);
 }
 
 void loop::publish_idle() {

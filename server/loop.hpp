@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <spdlog/logger.h>
 
+#include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/intrusive/list.hpp>
@@ -44,6 +45,7 @@ struct loop_account {
     counter turns;
     counter turned_at;  ///< steady_clock ticks of the last turn; 0: does not run
     histogram lag;
+    std::array<counter, connection_states> in_state;  ///< as of the last tick
 
     // Since a stop began; see shutdown_report. `noted` is 0 as long as this loop does not know of it.
     counter noted;
@@ -131,6 +133,7 @@ private:
     void end_if_empty();
     void update_date();
     void publish_idle();
+    void publish_states();
 
     const environment& env_;
     const std::size_t index_;

@@ -106,10 +106,13 @@ void write_process_metrics(metrics_text& out) {
         const auto open = std::distance(begin(descriptors), end(descriptors));
         out.single("process_open_fds", "gauge", "Open file descriptors.", static_cast<double>(open));
     }
-    rlimit files = {};
-    if (::getrlimit(RLIMIT_NOFILE, &files) == 0)
+    rlimit limit = {};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0)
         out.single("process_max_fds", "gauge", "Largest number of open file descriptors.",
-                   static_cast<double>(files.rlim_cur));
+                   static_cast<double>(limit.rlim_cur));
+    if (::getrlimit(RLIMIT_AS, &limit) == 0)  // infinity: as large as a number gets, the standard says so
+        out.single("process_virtual_memory_max_bytes", "gauge", "Largest amount of virtual memory.",
+                   static_cast<double>(limit.rlim_cur));
     std::ifstream stat("/proc/self/stat");
     std::ifstream uptime("/proc/stat");
     std::string word, line;
@@ -117,12 +120,16 @@ void write_process_metrics(metrics_text& out) {
     while (std::getline(uptime, line))
         if (line.starts_with("btime ")) boot = std::stod(line.substr(6));
     std::getline(stat, line);
-    // Field 22 of proc(5), counted from behind the name, which may hold anything but ')'.
-    std::size_t at = line.rfind(')');
-    for (int field = 2; field < 22 && at != line.npos; ++field) at = line.find(' ', at + 1);
-    if (at != line.npos && boot > 0)
-        out.single("process_start_time_seconds", "gauge", "Start time since the epoch.",
-                   boot + std::stod(line.substr(at + 1)) / static_cast<double>(::sysconf(_SC_CLK_TCK)));
+    // Fields of proc(5), counted from behind the name, which may hold anything but ')'.
+    const auto field = [&line](int wanted) {
+        std::size_t at = line.rfind(')');
+        for (int nth = 2; nth < wanted && at != line.npos; ++nth) at = line.find(' ', at + 1);
+        return at == line.npos ? 0 : std::stod(line.substr(at + 1));
+    };
+    if (line.empty() || boot <= 0) return;
+    out.single("process_threads", "gauge", "Threads of the operating system.", field(20));
+    out.single("process_start_time_seconds", "gauge", "Start time since the epoch.",
+               boot + field(22) / static_cast<double>(::sysconf(_SC_CLK_TCK)));
 }
 
 }  // namespace server

@@ -40,7 +40,7 @@ std::string build_as_json() {
     return json::serialize(build) + '\n';
 }
 
-void write_tracker_metrics(server::metrics_text& out, const tracker::event_tracker& events) {
+void write_tracker_metrics(server::metrics_text& out, const tracker::event_tracker& events, std::size_t capacity) {
     const auto account = events.account();
     const auto number = [](std::uint64_t n) { return static_cast<double>(n); };
     out.single("tracker_events_accepted_total", "counter", "Events that were answered 201.", number(account.accepted));
@@ -52,6 +52,7 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
     out.family("tracker_events_dropped_total", "counter", "Accepted events given up, by reason.");
     for (const auto& [reason, count] : account.dropped) out.sample(server::label("reason", reason), number(count));
     out.single("tracker_queue_depth", "gauge", "Events in the queue.", number(events.depth()));
+    out.single("tracker_queue_capacity", "gauge", "Events that the queue has room for.", number(capacity));
     out.single("tracker_events_waiting", "gauge", "Accepted events that not all sinks have yet.",
                number(account.queued));
     out.single("tracker_spool_writable", "gauge", "0 while the spool takes no events and they are refused.",
@@ -69,8 +70,9 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
 server::debug_sources inspection(const inspected& parts) {
     const auto began = lifecycle::clock::now();
     const auto& events = parts.events;
-    auto metrics = [&events, dropped = parts.log.dropped, previous = parts.previous_exit](server::metrics_text& out) {
-        write_tracker_metrics(out, events);
+    auto metrics = [&events, dropped = parts.log.dropped, previous = parts.previous_exit,
+                    capacity = parts.settings.values.tracker.queue_capacity](server::metrics_text& out) {
+        write_tracker_metrics(out, events, capacity);
         out.single("log_lines_dropped_total", "counter", "Log lines that stderr had no room for.",
                    static_cast<double>(dropped->load()));
         out.family("previous_exit", "gauge", "How the run before this one ended.");

@@ -88,7 +88,7 @@ TEST_P(Obstinate, ManyHandlersOnEveryLoopAreAllAnsweredFor) {
     }
     ASSERT_TRUE(eventually([&] {
         const auto tasks = service.ask_debug(get("/metrics")).body;
-        return tasks.find("http_requests_in_flight{server=\"app\"} 50") != std::string::npos;
+        return tasks.find("http_requests_in_flight{server=\"app\",route=\"GET /stubborn\"} 50") != std::string::npos;
     })) << service.ask_debug(get("/metrics")).body;
     const auto when = end(service);
     for (auto& one : waiting) expect_503(one);

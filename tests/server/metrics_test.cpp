@@ -109,8 +109,9 @@ TEST(MetricsText, TheProcessIsThereUnderTheStandardNames) {
     metrics_text out;
     server::write_process_metrics(out);
     const auto text = out.take();
-    for (const auto* name : {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds",
-                             "process_max_fds", "process_start_time_seconds"})
+    for (const auto* name :
+         {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
+          "process_start_time_seconds", "process_threads", "process_virtual_memory_max_bytes"})
         EXPECT_THAT(text, HasSubstr(std::string("\n") + name + " "));
 }
 
