@@ -146,6 +146,7 @@ void connection::refuse_late_reply() {
 void connection::handler_returned() {
     loop_.metrics_of(endpoint_->index).in_flight.subtract();
     loop_.counts().in_flight.subtract();
+    if (now_ > loop_.stands_still_after()) loop_.held_up_by(*this);
 }
 
 /// While the service stops the connection ends with the last response of what has been received: what is pipelined

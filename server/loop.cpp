@@ -28,12 +28,20 @@ constexpr milliseconds tick_of_a_stop{10};
 constexpr milliseconds wedged_after{250};   // without a turn
 constexpr milliseconds idle_look{250};      // how often idle connections are looked through
 constexpr milliseconds crowd_lasts{2'000};  // twice the Retry-After of a refusal
+constexpr milliseconds standstill{50};       // of a tick that is late
+constexpr milliseconds between_warnings{1'000};
 constexpr std::size_t scratch_size = 16 * 1024;
 
 /// ", waits at file:line", or nothing when it waits in no awaitable of ours.
 std::string place(const connection& one) {
     const auto where = one.waits_at();
     return where.line() == 0 ? std::string() : fmt::format(", waits at {}:{}", where.file_name(), where.line());
+}
+
+std::chrono::nanoseconds cpu_time_of_thread() {
+    timespec used;
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
 }  // namespace
@@ -209,6 +217,10 @@ void loop::straggles(const connection& late) {
     stragglers_[&late] = {late.describe(), "request", age, place(late)};
 }
 
+void loop::held_up_by(const connection& one) {
+    if (held_up_by_.empty()) held_up_by_ = fmt::format("{} ({})", one.describe(), one.identity());
+}
+
 std::vector<task_row> loop::describe() const {
     std::vector<task_row> rows;
     const auto now = clock::now();
@@ -237,11 +249,13 @@ lifecycle::awaitable<> loop::tick() {
     while (!ended_) {
         const auto pause = stopping() ? tick_of_a_stop : usual_tick;
         due = clock::now() + pause;
+        stands_still_after_ = due + standstill;
         timer_.expires_at(due);
         auto waiting = timer_.async_wait(asio::as_tuple(asio::deferred));
         const auto [error] = co_await std::move(waiting);
         const auto now = clock::now();
         if (!error) account_.lag.observe(now - due);
+        if (!error) warn_of_standstill(now - due);
         on_tick(now);
     }
 }
@@ -312,6 +326,18 @@ void loop::warn_of_late() {
                       place(one));
     }
     if (late > most) env_.log.warn("the drain waits for {} more", late - most);
+}
+
+/// All clients of a loop wait while one of its handlers computes, or blocks. With little CPU time it has blocked, or
+/// the machine had none to give.
+void loop::warn_of_standstill(clock::duration lag) {
+    const auto computed = cpu_time_of_thread();
+    const auto held_up_by = std::exchange(held_up_by_, {});
+    const auto used = duration_cast<milliseconds>(computed - std::exchange(computed_, computed));
+    if (held_up_by.empty() || lag < standstill || clock::now() < next_standstill_warning_) return;
+    next_standstill_warning_ = clock::now() + between_warnings;
+    env_.log.warn("{}-{} stood still for {} ms, {} ms of CPU time: {}", env_.name, index_ + 1,
+                  duration_cast<milliseconds>(lag).count(), used.count(), held_up_by);
 }
 
 /// The last connection has gone and no new one can come: the loop runs out of work.

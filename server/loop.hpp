@@ -112,6 +112,9 @@ public:
     bool crowded() const noexcept { return crowded_; }
     std::span<char> scratch() noexcept { return scratch_; }
     void straggles(const connection& late);
+    /// A tick that has not come by then is a loop that stands still, and whose handler returns first has held it up.
+    lifecycle::clock::time_point stands_still_after() const noexcept { return stands_still_after_; }
+    void held_up_by(const connection& one);
     void moved(connection& one, bool was_waiting, bool waits);
     void left(connection& one);
     /// Its handler is about to be called with earlier answers unsent. If it suspends, they are sent in the next
@@ -130,6 +133,7 @@ private:
     void look_for_gone_clients();
     lifecycle::clock::time_point warn_at(lifecycle::clock::time_point end) const;
     void warn_of_late();
+    void warn_of_standstill(lifecycle::clock::duration lag);
     void end_if_empty();
     void update_date();
     void publish_idle();
@@ -163,6 +167,10 @@ private:
     lifecycle::clock::time_point drain_began_{};
     lifecycle::clock::time_point idle_until_{};
     lifecycle::clock::time_point next_idle_look_{};
+    lifecycle::clock::time_point stands_still_after_ = lifecycle::clock::time_point::max();
+    lifecycle::clock::time_point next_standstill_warning_{};
+    std::string held_up_by_;
+    std::chrono::nanoseconds computed_{};  ///< CPU time of the thread at the last tick
     mutable std::mutex stragglers_mutex_;  ///< taken at the deadline only
     std::map<const connection*, lifecycle::shutdown_report::straggler> stragglers_;
     lifecycle::task_group tasks_;  // last: it asserts that it is empty

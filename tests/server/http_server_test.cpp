@@ -14,6 +14,7 @@
 namespace serving {
 namespace {
 
+using testing::ContainsRegex;
 using testing::HasSubstr;
 
 TEST(HttpServer, AnswersOnAFreePortWithDateAndRequestId) {
@@ -239,6 +240,21 @@ TEST(HttpServer, AnIdleConnectionThatHasGivenItsBufferBackIsServedAgain) {
         EXPECT_FALSE(client.closes_silently(1'500ms));  // longer than a connection keeps what it does not use
     }
     EXPECT_EQ(ask_on(client, get("/")).status, 200);
+}
+
+TEST(HttpServer, NamesTheRouteThatHasHeldUpItsLoop) {
+    const auto computes = [](lifecycle::context, const request&) -> reply {
+        const auto end = clock::now() + 250ms;
+        while (clock::now() < end) {}
+        co_return response(http::status::ok, "computed");
+    };
+    running app(router().get("/sums", computes).get("/", says("quick")));
+    EXPECT_EQ(app.ask(get("/")).status, 200);
+    EXPECT_EQ(app.ask(get("/sums", "X-Request-Id: heavy\r\n")).status, 200);
+    EXPECT_EQ(app.ask(get("/")).status, 200);
+    app.stop();
+    EXPECT_THAT(app.log(), ContainsRegex("app-1 stood still for [0-9]+ ms, [0-9]+ ms of CPU time: "
+                                         "GET /sums \\(request heavy\\)"));
 }
 
 TEST(HttpServer, RefusesAnAddressThatIsTakenWithOneLine) {
