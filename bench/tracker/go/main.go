@@ -1,4 +1,5 @@
 // Go's buffered channel with the same events, producers and capacity as bench/tracker/promise.cpp; one line like its.
+// With "lesson CAPACITY": one producer, a million integers, five workers; a line of bench/tracker/capacity.
 package main
 
 import (
@@ -40,7 +41,40 @@ func cpu() float64 {
 	return float64(used.Utime.Nano()+used.Stime.Nano()) / 1e9
 }
 
+func lesson(capacity int) {
+	const million = 1000000
+	before, began := cpu(), time.Now()
+	queue := make(chan string, capacity)
+	var taken uint64
+	var wait sync.WaitGroup
+	for i := 0; i < 5; i++ {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			n := uint64(0)
+			for range queue {
+				n++
+			}
+			atomic.AddUint64(&taken, n)
+		}()
+	}
+	for i := 0; i < million; i++ {
+		queue <- strconv.Itoa(i)
+	}
+	close(queue)
+	wait.Wait()
+	if taken != million {
+		panic("events are missing")
+	}
+	fmt.Printf("channel,%d,%d,%.0f\n", capacity, time.Since(began).Nanoseconds()/million, (cpu()-before)*1e9/million)
+}
+
 func main() {
+	if os.Args[1] == "lesson" {
+		capacity, _ := strconv.Atoi(os.Args[2])
+		lesson(capacity)
+		return
+	}
 	producers, _ := strconv.Atoi(os.Args[1])
 	events, _ := strconv.Atoi(os.Args[2])
 	before, began := cpu(), time.Now()
