@@ -18,6 +18,7 @@ std::string footer() {
         "Each setting can also be given in the file, as a key of that name, and in the environment, as "
         "{}APP_PORT\n"
         "for --app.port. The later wins: built-in, file, environment, flag.\n"
+        "SIGHUP and POST /debug/config/reload apply what is reloadable; the rest takes a new start.\n"
         "Durations are 250ms, 5s, 2m, 1h; sizes 512B, 16KiB, 1MiB.",
         variable_prefix);
 }
@@ -64,7 +65,7 @@ private:
     void add(const setting& one) {
         const auto standard = one.default_text();
         const auto shown = standard.empty() ? "empty" : standard;
-        const std::string help = fmt::format("{} ({}) [{}]", one.help, one.allowed, shown);
+        const std::string help = fmt::format("{} {} [{}]", one.help, one.remark(), shown);
         settings_.emplace_back(&one, app_.add_option(one.flag(), help)->group("Settings"));
     }
 

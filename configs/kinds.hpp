@@ -20,6 +20,12 @@ namespace configs::kinds {
 using std::chrono::milliseconds;
 using form = setting::form;
 
+/// A field that a reload changes.
+template <class Field>
+struct live : Field {
+    static constexpr bool reloadable = true;
+};
+
 /// Joins a field of config with how its text is read and written.
 template <class Field, class Parse, class Print>
 setting make(std::string_view key, std::string_view help, std::string_view allowed, form written, Field field,
@@ -30,7 +36,15 @@ setting make(std::string_view key, std::string_view help, std::string_view allow
         return value.has_value();
     };
     const auto get = [field, print](const config& from) { return std::string(print(field(from))); };
-    return {.key = key, .help = help, .allowed = std::string(allowed), .written = written, .set = set, .get = get};
+    return {.key = key,
+            .help = help,
+            .allowed = std::string(allowed),
+            .written = written,
+            .set = set,
+            .get = get,
+            .reloadable = requires {Field::reloadable;
+}
+};  // namespace configs::kinds
 }
 
 template <class T, class Parse>

@@ -35,6 +35,18 @@ loaded load(const command& line, const environment& variables) {
     return result;
 }
 
+loaded reloaded(const loaded& now, const loaded& fresh, const environment& variables) {
+    auto result = now;
+    for (const auto& one : settings()) {
+        if (one.reloadable) one.set(result.values, one.get(fresh.values));
+        const std::string key(one.key);
+        if (one.get(result.values) == one.get(fresh.values)) result.origin[key] = fresh.origin.at(key);
+    }
+    result.values.app.access_log = result.values.log.access;
+    result.faults = cross_faults(result.values, result.origin, variables, {});
+    return result;
+}
+
 std::vector<row> rows(const loaded& from, std::span<const setting> table) {
     std::vector<row> all;
     for (const auto& one : table)

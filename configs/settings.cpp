@@ -15,13 +15,10 @@ setting secret(setting from) {
     return from;
 }
 
-setting reloadable(setting from) {
-    from.reloadable = true;
-    return from;
-}
-
 // A field of a config, const or not. A pointer to member cannot reach through `app.`.
 #define FIELD(path) ([](auto& all) -> auto& { return all.path; })
+// One that a reload changes, see setting::reloadable: whoever reads it takes it from the newest snapshot.
+#define LIVE(path) (kinds::live{FIELD(path)})
 
 /// Written once: whoever copies the skeleton adds a member to an options struct and a row here.
 std::vector<setting> make_table() {
@@ -37,32 +34,32 @@ std::vector<setting> make_table() {
         boolean("app.reuse_port", "SO_REUSEPORT, for overlapping generations", FIELD(app.reuse_port)),
         number("app.threads", "event loops; 0: the smaller of CPU affinity and cgroup quota", FIELD(app.threads), 0,
                256),
-        number("app.max_connections", "at the limit the connection idle longest makes room", FIELD(app.max_connections),
+        number("app.max_connections", "at the limit the connection idle longest makes room", LIVE(app.max_connections),
                1, million),
-        number("app.max_in_flight", "requests in handlers at one time; above: 503", FIELD(app.max_in_flight), 1,
+        number("app.max_in_flight", "requests in handlers at one time; above: 503", LIVE(app.max_in_flight), 1,
                million),
-        duration("app.header_timeout", "for a whole head, the first one from accept", FIELD(app.header_timeout), 1ms),
-        duration("app.body_timeout", "for a whole body", FIELD(app.body_timeout), 1ms),
-        duration("app.write_timeout", "for a response that makes no progress", FIELD(app.write_timeout), 1ms),
-        duration("app.idle_timeout", "between two requests", FIELD(app.idle_timeout), 1ms),
-        duration("app.request_timeout", "deadline of a handler; 504 when it passes", FIELD(app.request_timeout), 1ms),
+        duration("app.header_timeout", "for a whole head, the first one from accept", LIVE(app.header_timeout), 1ms),
+        duration("app.body_timeout", "for a whole body", LIVE(app.body_timeout), 1ms),
+        duration("app.write_timeout", "for a response that makes no progress", LIVE(app.write_timeout), 1ms),
+        duration("app.idle_timeout", "between two requests", LIVE(app.idle_timeout), 1ms),
+        duration("app.request_timeout", "deadline of a handler; 504 when it passes", LIVE(app.request_timeout), 1ms),
         size("app.min_data_rate", "a second, of a body that comes and of a response that is taken; 0: any",
-             FIELD(app.min_data_rate), 0, kibi * mebi),
+             LIVE(app.min_data_rate), 0, kibi * mebi),
         duration("app.data_rate_grace",
                  "how long a body may be slower at first; a response is measured over the write_timeout",
-                 FIELD(app.data_rate_grace), 1ms),
-        size("app.max_header_bytes", "a whole head; above: 431", FIELD(app.max_header_bytes), 256, mebi),
-        size("app.max_target_bytes", "the request target; above: 414", FIELD(app.max_target_bytes), 1, mebi),
-        size("app.max_body_bytes", "a whole body; above: 413", FIELD(app.max_body_bytes), 0, kibi * mebi),
-        number("app.max_headers", "header lines of a request; above: 431", FIELD(app.max_headers), 1, 10'000),
+                 LIVE(app.data_rate_grace), 1ms),
+        size("app.max_header_bytes", "a whole head; above: 431", LIVE(app.max_header_bytes), 256, mebi),
+        size("app.max_target_bytes", "the request target; above: 414", LIVE(app.max_target_bytes), 1, mebi),
+        size("app.max_body_bytes", "a whole body; above: 413", LIVE(app.max_body_bytes), 0, kibi * mebi),
+        number("app.max_headers", "header lines of a request; above: 431", LIVE(app.max_headers), 1, 10'000),
         size("app.max_chunk_extension_bytes", "extensions of one chunk; above: 400",
-             FIELD(app.max_chunk_extension_bytes), 0, mebi),
+             LIVE(app.max_chunk_extension_bytes), 0, mebi),
         size("app.max_chunk_extensions_bytes", "extensions of all chunks of a body; above: 400",
-             FIELD(app.max_chunk_extensions_bytes), 0, kibi * mebi),
-        size("app.max_trailer_bytes", "all trailers of a body; above: 400", FIELD(app.max_trailer_bytes), 0, mebi),
-        size("app.max_pipelined_bytes", "read ahead of the request that is answered", FIELD(app.max_pipelined_bytes),
+             LIVE(app.max_chunk_extensions_bytes), 0, kibi * mebi),
+        size("app.max_trailer_bytes", "all trailers of a body; above: 400", LIVE(app.max_trailer_bytes), 0, mebi),
+        size("app.max_pipelined_bytes", "read ahead of the request that is answered", LIVE(app.max_pipelined_bytes),
              256, mebi),
-        number("app.max_requests", "requests of one connection; 0: any number", FIELD(app.max_requests), 0,
+        number("app.max_requests", "requests of one connection; 0: any number", LIVE(app.max_requests), 0,
                million * million),
         size("app.send_buffer_bytes", "what the kernel keeps for a client that does not read; 0: what it likes",
              FIELD(app.send_buffer_bytes), 0, kibi * mebi),
@@ -83,9 +80,9 @@ std::vector<setting> make_table() {
         words("tracker.sink", "where events go, to all at their own pace; http and nats are modules",
               FIELD(tracker.sinks), {"file", "stdout", "none", "http", "nats"}),
         number("tracker.queue_capacity", "events that wait at one time", FIELD(tracker.queue_capacity), 1, million),
-        size("tracker.queue_bytes", "ids and data of the events that wait", FIELD(tracker.queue_bytes), 1,
+        size("tracker.queue_bytes", "ids and data of the events that wait", LIVE(tracker.queue_bytes), 1,
              1024 * 1024 * mebi),
-        choice("tracker.overflow", "what a full queue does with one more event", FIELD(tracker.overflow),
+        choice("tracker.overflow", "what a full queue does with one more event", LIVE(tracker.overflow),
                {{"block", overflow::block}, {"reject", overflow::reject}, {"drop_oldest", overflow::drop_oldest}}),
         choice("tracker.durability", "what an accepted event survives: an orderly stop, SIGKILL, loss of power",
                FIELD(tracker.durability),
@@ -138,10 +135,10 @@ std::vector<setting> make_table() {
                  FIELD(tracker.retry_initial), 1ms, 1h),
         duration("tracker.retry_max", "the longest such pause", FIELD(tracker.retry_max), 1ms, 1h),
 
-        reloadable(word("log.level", "the least that is logged, on stderr", FIELD(log.level),
-                        {"trace", "debug", "info", "warn", "error", "critical", "off"})),
+        word("log.level", "the least that is logged, on stderr", LIVE(log.level),
+             {"trace", "debug", "info", "warn", "error", "critical", "off"}),
         word("log.format", "how a log line is written", FIELD(log.format), {"text", "json"}),
-        boolean("log.access", "one line for each request", FIELD(log.access)),
+        boolean("log.access", "one line for each request", LIVE(log.access)),
     };
 }
 
@@ -156,6 +153,8 @@ std::string setting::variable() const {
     for (const char c : key) name += c == '.' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     return name;
 }
+
+std::string setting::remark() const { return fmt::format("({}{})", allowed, reloadable ? "; reloadable" : ""); }
 
 std::string setting::shown(const config& from) const {
     auto value = get(from);

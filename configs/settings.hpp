@@ -28,12 +28,14 @@ struct setting {
     std::function<bool(config&, std::string_view)> set;  ///< false, and nothing changed: not allowed
     std::function<std::string(const config&)> get;       ///< a text that `set` takes
     bool secret = false;                                 ///< never shown, not even in a fault
-    bool reloadable = false;                             ///< SIGHUP applies it; the others need a new start
+    bool reloadable = false;                             ///< a reload applies it; the others need a new start
 
     std::string flag() const;      ///< `--app.port`
     std::string variable() const;  ///< `SERVICE_APP_PORT`
     std::string default_text() const { return get(config{}); }
 
+    /// "(true or false)", with a word more for one that is reloadable: what --help and service.toml say.
+    std::string remark() const;
     /// The value as it may be shown: `***` for a secret that is set.
     std::string shown(const config& from) const;
     /// The same as TOML writes it.

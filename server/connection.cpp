@@ -38,7 +38,7 @@ std::string_view to_string(connection::state state) noexcept {
 connection::connection(loop& on, stream_socket socket, asio::ip::tcp::endpoint peer)
     : task("connection", "connection"), loop_(on), socket_(std::move(socket)), peer_(peer) {
     since_ = now_ = clock::now();
-    deadline_ = since_ + loop_.env().limits.header_timeout;
+    deadline_ = since_ + limits().header_timeout;
     work_ = loop_.workspaces().lend();
 }
 
@@ -97,6 +97,7 @@ lifecycle::awaitable<> connection::run() {
 
 request_parser::progress connection::parse() {
     if (!work_ || work_->buffered() == 0) return request_parser::progress::need_more;
+    if (!work_->parser.begun()) work_->go_by(loop_.limits());
     return work_->parser.next(work_->data(), work_->buffered());
 }
 
@@ -104,7 +105,7 @@ request_parser::progress connection::parse() {
 /// The first turn is for what the loop has to do, the second for what the kernel has brought meanwhile.
 lifecycle::awaitable<> connection::step_back() {
     if (!flush_now()) co_await flush();
-    enter(state::head, now_ + loop_.env().limits.header_timeout);
+    enter(state::head, now_ + limits().header_timeout);
     for (int turns = 0; turns < 2; ++turns) {
         auto turn = asio::post(socket_.get_executor(), asio::deferred);
         co_await std::move(turn);
@@ -126,7 +127,7 @@ void connection::enter(state next, clock::time_point deadline) {
 
 /// The deadline of a head or a body is for the whole of it: set once, not moved by a byte that trickles in.
 void connection::enter_reading() {
-    const auto& limits = loop_.env().limits;
+    const auto& limits = this->limits();
     const bool begun = work_ && work_->parser.begun();
     if (!begun) {
         if (served_ > 0 && state_ != state::idle) enter(state::idle, now_ + limits.idle_timeout);

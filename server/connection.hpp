@@ -83,6 +83,7 @@ private:
     };
     enum class interrupt : std::uint8_t { none, rest, look, expired, cut };
 
+    const options& limits() const noexcept;
     void enter(state next, lifecycle::clock::time_point deadline);
     void stop_waiting(interrupt why);
     request_parser::progress parse();

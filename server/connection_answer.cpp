@@ -89,7 +89,7 @@ bool connection::begin_answer() {
     begin_request();
     auto& request = work_->parser.request();
     const auto* const to = loop_.env().routes.find(request);
-    const auto timeout = requested_timeout(request, loop_.env().limits.request_timeout);
+    const auto timeout = requested_timeout(request, limits().request_timeout);
     enter(state::handling, now_ + timeout.value_or(milliseconds(0)));
     endpoint_ = to;
     if (decide(to, timeout.has_value())) return true;
@@ -153,7 +153,7 @@ void connection::handler_returned() {
 /// behind a `Connection: close` would be dropped.
 bool connection::closes_after(const response& reply) {
     if (!work_->parser.keep_alive() || reply.close || told_) return true;
-    const auto most = loop_.env().limits.max_requests;
+    const auto most = limits().max_requests;
     if (most > 0 && served_ >= most) return !still_due(served_ == most);
     return loop_.stopping() && !more_behind();
 }
@@ -192,7 +192,7 @@ void connection::account(const response& reply) {
     const auto took = now_ - since_;
     metrics.responses[std::min(5u, static_cast<unsigned>(reply.status) / 100)].add();
     metrics.duration.observe(took);
-    if (!loop_.env().limits.access_log) return;
+    if (!limits().access_log) return;
     const auto& request = work_->parser.request();
     const auto [who, when] = letters(reply);
     loop_.env().log.info("access {} {} {} {} {}us {} {}{}{}{}", peer_.address().to_string(), request.method_name,
@@ -225,7 +225,7 @@ connection::ending_letters connection::letters(const response& reply) const {
 
 /// One line a connection, beside the access log: were these resets ours?
 void connection::log_end() {
-    if (!loop_.env().limits.access_log) return;
+    if (!limits().access_log) return;
     loop_.env().log.info("closed {} after {} requests {}{}", peer_.address().to_string(), served_, end_.who, end_.when);
 }
 

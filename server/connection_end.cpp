@@ -94,21 +94,21 @@ int connection::unacknowledged() {
 
 /// From here on counts what the client takes of a response.
 void connection::watch_reader() {
-    deadline_ = clock::now() + loop_.env().limits.write_timeout;
+    deadline_ = clock::now() + limits().write_timeout;
     taken_ = sent_ - static_cast<unsigned>(unacknowledged());
 }
 
 /// The client has taken enough of the response for another `write_timeout`.
 bool connection::reads_on() {
     const auto before = taken_;
-    const auto& limits = loop_.env().limits;
+    const auto& limits = this->limits();
     watch_reader();
     return taken_ - before >= std::max<std::uint64_t>(1, least_bytes(limits, limits.write_timeout));
 }
 
 /// A body within its deadline is not too slow by now; the tick looks again in a second.
 bool connection::brings_enough(clock::time_point now) {
-    const auto& limits = loop_.env().limits;
+    const auto& limits = this->limits();
     const auto end = since_ + limits.body_timeout;
     if (now >= end || received_ < least_bytes(limits, now - since_)) return false;
     deadline_ = std::min(end, now + look_at_rate);
@@ -133,7 +133,7 @@ lifecycle::awaitable<> connection::stream() {
             const auto room = coding == body_coding::length ? left : response::window;
             reply.body.resize(std::min<std::uint64_t>(room, response::window));
             const auto time_of_reader = deadline_ - clock::now();
-            deadline_ = clock::now() + loop_.env().limits.write_timeout;  // a source may stand still as long
+            deadline_ = clock::now() + limits().write_timeout;  // a source may stand still as long
             auto asking = reply.pieces(std::span(reply.body));
             count = co_await std::move(asking);
             deadline_ = clock::now() + time_of_reader;
@@ -148,7 +148,7 @@ lifecycle::awaitable<> connection::stream() {
     if (coding == body_coding::length && left > 0) broken_ = true;  // less than was promised: cut visibly
     if (interrupt_ == interrupt::cut) broken_ = true;
     now_ = clock::now();
-    enter(state::writing, now_ + loop_.env().limits.write_timeout);
+    enter(state::writing, now_ + limits().write_timeout);
 }
 
 /// RFC 9112 section 9.6: half-close, read on until the client has closed, then close; a plain close
@@ -161,7 +161,7 @@ lifecycle::awaitable<> connection::goodbye() {
         socket_.shutdown(stream_socket::shutdown_send, ignored);
         enter(state::lingering, now_ + longest_linger);
         loop_.workspaces().give_back(std::exchange(work_, nullptr));
-        auto end = since_ + loop_.env().limits.body_timeout;
+        auto end = since_ + limits().body_timeout;
         for (;;) {
             const auto into = asio::buffer(loop_.scratch().data(), loop_.scratch().size());
             auto reading = socket_.async_read_some(into, quietly);

@@ -34,6 +34,7 @@ constexpr std::string_view index_text =
     "/debug/vars          counters as JSON\n"
     "/debug/tasks         every live thread, connection and request\n"
     "/debug/config        effective settings and where each comes from\n"
+    "/debug/config/reload POST reads the settings again and applies what can change now\n"
     "/debug/build         version, compiler, flags, libraries\n"
     "/debug/log           GET the level, POST another (trace debug info warn error critical off)\n"
     "/debug/shutdown      GET what a stop would wait for, POST begins one, DELETE leaves its lame duck\n";
@@ -206,6 +207,7 @@ router debug_routes(debug_sources sources) {
     routes.get("/debug/tasks", [from](context, const request&) -> answer { return tasks(from); });
     routes.get("/debug/config",
                plain([from](const request&) { return response(http::status::ok, from->config(), json_type); }));
+    if (from->reload) routes.post("/debug/config/reload", from->reload);
     routes.get("/debug/build",
                plain([from](const request&) { return response(http::status::ok, from->build, json_type); }));
     routes.get("/debug/log", plain([from](const request&) {

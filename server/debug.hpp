@@ -27,6 +27,7 @@ struct debug_sources {
     std::function<void(metrics_text&)> metrics;  ///< of everything that is not the server's
     std::function<std::string()> vars;           ///< a JSON object of everything that is not the server's
     std::function<std::string()> config;         ///< JSON, secrets masked
+    handler reload;                              ///< POST /debug/config/reload
     std::string build;                           ///< JSON
     /// How much work waits outside the server, and how many a second it becomes less.
     std::function<std::pair<double, double>()> backlog;

@@ -27,6 +27,9 @@ public:
 
     explicit request_parser(const options& limits) noexcept : limits_(&limits) {}
 
+    /// Other limits, before a byte of the next message has been looked at. They must outlive it too.
+    void go_by(const options& limits) noexcept { limits_ = &limits; }
+
     /// `data` is all that has been received and not been consumed by earlier requests; a chunked body
     /// is decoded in place. The bytes may have moved since the last call, but not changed.
     progress next(char* data, std::size_t size);

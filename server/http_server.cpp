@@ -26,10 +26,10 @@ namespace {
 constexpr std::size_t spare_descriptors = 64;   // for everything that is not a connection
 constexpr milliseconds listener_patience{500};  // a wedged first loop must not keep the others from draining
 
-/// Raises the soft limit of descriptors to the hard one; the connections that then fit.
-std::size_t fitting_connections(const options& options, const std::string& name, spdlog::logger& log) {
+/// Raises the soft limit of descriptors to the hard one; `limits` with as many connections as then fit.
+std::shared_ptr<const options> fitting(options limits, const std::string& name, spdlog::logger& log) {
     rlimit files = {};
-    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return options.max_connections;
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return std::make_shared<const options>(std::move(limits));
     if (files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;
         ::setrlimit(RLIMIT_NOFILE, &files);
@@ -37,10 +37,11 @@ std::size_t fitting_connections(const options& options, const std::string& name,
     }
     const std::size_t limit = files.rlim_cur;
     const auto fit = limit > 2 * spare_descriptors ? limit - spare_descriptors : std::max<std::size_t>(1, limit / 2);
-    if (fit >= options.max_connections) return options.max_connections;
-    log.warn("{}.max_connections lowered from {} to {}: the limit of open files is {}", name, options.max_connections,
-             fit, limit);
-    return fit;
+    if (fit < limits.max_connections)
+        log.warn("{}.max_connections lowered from {} to {}: the limit of open files is {}", name,
+                 limits.max_connections, fit, limit);
+    limits.max_connections = std::min(fit, limits.max_connections);
+    return std::make_shared<const options>(std::move(limits));
 }
 
 }  // namespace
@@ -49,28 +50,24 @@ struct http_server::state {
     state(std::string part_name, const options& given, router given_routes, at_stop stops,
           const lifecycle::stop_channel& channel, lifecycle::workers& births, spdlog::logger& logger)
         : name(std::move(part_name)),
-          limits(given),
           routes(std::move(given_routes)),
           how(stops),
           workers(births),
           log(logger),
-          env{limits, routes, log, stops == at_stop::drain ? &channel : nullptr, channel.deadline_of(name),
-              name,   {},     {}},
-          socket(limits) {
+          env{fitting(given, name, log), routes, log, stops == at_stop::drain ? &channel : nullptr,
+              channel.deadline_of(name), name,   {},  {}},
+          socket(given) {
         address = fmt::format("{}", [this] {
             const auto local = socket.local();
             const auto text = local.address().to_string();
             return local.address().is_v6() ? fmt::format("[{}]:{}", text, local.port())
                                            : fmt::format("{}:{}", text, local.port());
         }());
-        const auto connections = fitting_connections(limits, name, log);
-        const auto threads = limits.threads == 0 ? usable_cpus() : limits.threads;
-        share = limits.max_in_flight / threads;
-        kept = limits.max_in_flight < 4 ? 0 : std::max<std::size_t>(1, limits.max_in_flight / 16);
+        const auto threads = given.threads == 0 ? usable_cpus() : given.threads;
         env.admit = [this](const loop& on, bool to_the_last) { return admit(on, to_the_last); };
         env.crowded_until = [this] { return crowded_until(); };
         for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
-        accepting = std::make_unique<listener>(socket, loops, connections);
+        accepting = std::make_unique<listener>(socket, loops);
     }
 
     bool admit(const loop& on, bool to_the_last) const;
@@ -79,14 +76,11 @@ struct http_server::state {
     void end_of_loop(std::exception_ptr error);
 
     const std::string name;
-    const options limits;
     const router routes;
     const at_stop how;
     lifecycle::workers& workers;
     spdlog::logger& log;
     environment env;
-    std::size_t share = 0;  ///< of `max_in_flight`, for one loop
-    std::size_t kept = 0;   ///< ... in a crowd, for those who have waited
     listening_socket socket;
     std::string address;
     std::vector<std::unique_ptr<loop>> loops;
@@ -101,11 +95,12 @@ struct http_server::state {
 /// A loop may fill its share without a look at the others; beyond that all are added up. Reading what
 /// other loops write for each request would cost a cache miss.
 bool http_server::state::admit(const loop& on, bool to_the_last) const {
-    const auto own = on.account().in_flight.get();
-    if (to_the_last && own < share) return true;
+    const auto most = on.limits()->max_in_flight;
+    if (to_the_last && (on.account().in_flight.get() + 1) * loops.size() <= most) return true;
     std::uint64_t all = 0;
     for (const auto& one : loops) all += one->account().in_flight.get();
-    return all + (to_the_last ? 0 : kept) < limits.max_in_flight;
+    const auto kept = most < 4 ? 0 : std::max<std::size_t>(1, most / 16);  // in a crowd, for those who have waited
+    return all + (to_the_last ? 0 : kept) < most;
 }
 
 clock::time_point http_server::state::crowded_until() const {
@@ -166,6 +161,11 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
     for (auto& one : s.loops) s.how == at_stop::drain ? one->drain() : one->close();
     threads.clear();
     if (s.failure) std::rethrow_exception(s.failure);
+}
+
+void http_server::apply(const options& fresh) {
+    const auto limits = fitting(fresh, state_->name, state_->log);
+    for (const auto& one : state_->loops) one->apply(limits);
 }
 
 std::uint64_t http_server::turns() const {

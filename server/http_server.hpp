@@ -42,6 +42,10 @@ public:
     /// `serving` is called once all loops turn and accept.
     void run(std::stop_token token, const std::function<void()>& serving = {});
 
+    /// New connections and requests are under these limits, once their loop has come to its next turn; those that have
+    /// begun keep theirs. What a loop or the socket is made with (`threads`, `port` …) is not looked at.
+    void apply(const options& fresh);
+
     std::string address() const;  ///< "127.0.0.1:8080", with the port that was bound
 
     /// Turns of the slowest loop, for the lame duck.

@@ -106,10 +106,9 @@ void listening_socket::turn_away_newcomers() noexcept {
     ::setsockopt(descriptor_, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }
 
-listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops, std::size_t max_connections)
+listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops)
     : socket_(socket),
       loops_(loops),
-      max_connections_(max_connections),
       pause_(loops.front()->context()),
       reserve_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
     using acceptor = asio::basic_socket_acceptor<tcp, lifecycle::executor>;
@@ -188,7 +187,7 @@ listener::result listener::make_room() {
 }
 
 listener::result listener::accept_one(bool in_spite_of_limit) {
-    if (!in_spite_of_limit && open() >= max_connections_) return make_room();
+    if (!in_spite_of_limit && open() >= loops_.front()->limits()->max_connections) return make_room();
     tcp::endpoint peer;
     auto size = static_cast<socklen_t>(peer.capacity());
     const int descriptor = ::accept4(socket_.descriptor(), peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);

@@ -46,7 +46,7 @@ private:
 /// unless it says otherwise.
 class listener {
 public:
-    listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops, std::size_t max_connections);
+    listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops);
     ~listener();
 
     lifecycle::awaitable<> run();
@@ -68,7 +68,6 @@ private:
 
     listening_socket& socket_;
     std::vector<std::unique_ptr<loop>>& loops_;
-    const std::size_t max_connections_;
     lifecycle::loop_timer pause_;
     std::unique_ptr<boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, lifecycle::executor>> acceptor_;
     std::function<void()> closed_;

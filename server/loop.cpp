@@ -50,7 +50,8 @@ loop::loop(const environment& env, std::size_t index)
     : env_(env),
       index_(index),
       timer_(io_),
-      workspaces_(env.limits),
+      limits_(env.limits),
+      workspaces_(limits_),
       endpoints_(env.routes.names().size() + 1),  // the last one: what no route has answered
       scratch_(scratch_size),
       tasks_(io_.get_executor()) {
@@ -108,6 +109,10 @@ void loop::close() {
             for (auto& one : *list) one.cut();
         end_if_empty();
     });
+}
+
+void loop::apply(std::shared_ptr<const options> fresh) {
+    asio::post(io_, [this, fresh = std::move(fresh)] { limits_ = fresh; });
 }
 
 void loop::make_room() {

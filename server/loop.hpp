@@ -26,7 +26,7 @@ namespace server {
 
 /// What the loops of one server share. Nothing in it changes while they run.
 struct environment {
-    const options& limits;
+    std::shared_ptr<const options> limits;  ///< of the start; see loop::limits
     const router& routes;
     spdlog::logger& log;
     const lifecycle::stop_channel* stop;  ///< nullptr: a server that does not drain (debug)
@@ -65,7 +65,7 @@ struct task_row {
 ///
 /// Owned by its server, which runs `run` on a thread and joins it. `run` returns when the loop has
 /// been asked to drain or close and its last task is home. Safe from any thread: `adopt`, `drain`,
-/// `close`, `post`, `account`. Everything else only on the loop's thread.
+/// `close`, `apply`, `make_room`, `account`. Everything else only on the loop's thread.
 class loop {
 public:
     loop(const environment& env, std::size_t index);
@@ -79,6 +79,8 @@ public:
     void drain();
     /// Closes everything at once.
     void close();
+    /// From its next turn on new work is under these limits.
+    void apply(std::shared_ptr<const options> fresh);
     /// Closes the connection that has been idle longest, if one is.
     void make_room();
 
@@ -95,6 +97,8 @@ public:
     // For the connections, the listener and the server, on the loop's thread.
 
     const environment& env() const noexcept { return env_; }
+    /// Those in force. Who begins something takes them, and keeps them until it is over.
+    const std::shared_ptr<const options>& limits() const noexcept { return limits_; }
     lifecycle::task_group& tasks() noexcept { return tasks_; }
     loop_account& counts() noexcept { return account_; }
     endpoint_metrics& metrics_of(std::size_t endpoint) noexcept { return endpoints_[endpoint]; }
@@ -143,6 +147,7 @@ private:
     const std::size_t index_;
     boost::asio::io_context io_{1};
     lifecycle::loop_timer timer_;
+    std::shared_ptr<const options> limits_;
     workspace_pool workspaces_;
     connections idle_;  ///< fresh and idle, the longest first
     connections busy_;
@@ -175,5 +180,7 @@ private:
     std::map<const connection*, lifecycle::shutdown_report::straggler> stragglers_;
     lifecycle::task_group tasks_;  // last: it asserts that it is empty
 };
+
+inline const options& connection::limits() const noexcept { return *(work_ ? work_->limits : loop_.limits()); }
 
 }  // namespace server

@@ -22,7 +22,7 @@ namespace server {
 /// It has pages of its own: what a storm has taken goes back to the kernel at once, and leaves no holes between the
 /// small pieces that idle connections keep. Of those pages only what is written to costs memory.
 struct workspace {
-    explicit workspace(const options& limits) : parser(limits) { shrink(); }
+    explicit workspace(std::shared_ptr<const options> first) : limits(std::move(first)), parser(*limits) { shrink(); }
 
     static void* operator new(std::size_t size) {
         void* const pages = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -39,6 +39,13 @@ struct workspace {
     std::size_t welcome() const noexcept { return std::min(room(), parser.welcome(buffered())); }
     char* data() noexcept { return input + begin; }
     bool flushed() const noexcept { return written == out.size(); }
+
+    /// Before a request begins: it and everything that belongs to it goes by these, to its end.
+    void go_by(const std::shared_ptr<const options>& fresh) {
+        if (limits == fresh) return;
+        parser.go_by(*fresh);
+        limits = fresh;
+    }
 
     /// Makes room for more bytes: moves what is there to the front, then doubles. Growth follows what
     /// has really come, never what a client has announced.
@@ -76,7 +83,8 @@ struct workspace {
     char* input = nullptr;
     std::size_t capacity = 0, begin = 0, end = 0;
     std::string out;
-    std::size_t written = 0;  ///< of `out`
+    std::size_t written = 0;                ///< of `out`
+    std::shared_ptr<const options> limits;  ///< copied only when they have changed: no request counts references
     request_parser parser;
     lifecycle::cancel_scope scope;
     std::array<char, 16> id;  ///< a request id made here
@@ -98,7 +106,7 @@ private:
 /// Lends workspaces, and keeps a bounded number that nobody uses.
 class workspace_pool {
 public:
-    explicit workspace_pool(const options& limits) : limits_(limits) {}
+    explicit workspace_pool(const std::shared_ptr<const options>& limits) : limits_(limits) {}
 
     std::unique_ptr<workspace> lend() {
         ++lent_;
@@ -129,7 +137,7 @@ public:
 private:
     static constexpr std::size_t max_free = 256;
     static constexpr std::size_t much = 4 * 1024 * 1024;
-    const options& limits_;
+    const std::shared_ptr<const options>& limits_;
     std::vector<std::unique_ptr<workspace>> free_;
     std::size_t lent_ = 0;
     std::size_t freed_ = 0;  ///< bytes, since `shrink` last said so

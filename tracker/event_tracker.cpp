@@ -102,7 +102,7 @@ lifecycle::awaitable<verdict> event_tracker::record(lifecycle::context context, 
     if (event.id.empty()) event.id = make_id();
     if (!self.durable) {
         const auto at_once = self.queue.try_push(event);
-        if (at_once != verdict::full || self.options.overflow != overflow::block) co_return self.answer(at_once);
+        if (at_once != verdict::full) co_return self.answer(at_once);
     }
     auto answer = self.queue.push(std::move(context), std::move(event), where);
     const auto later = co_await std::move(answer);
@@ -173,6 +173,11 @@ std::size_t event_tracker::waiting() const { return state_->queue.waiting(); }
 
 bool event_tracker::healthy() const {
     return std::ranges::all_of(state_->deliveries, [](const auto& one) { return one.healthy(); });
+}
+
+void event_tracker::apply(const options& fresh) {
+    state_->queue.apply(fresh);
+    if (state_->durable) state_->spool->apply(fresh);
 }
 
 void event_tracker::reopen() {

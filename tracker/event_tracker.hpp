@@ -63,6 +63,9 @@ public:
     /// `account().queued` is 0. Throws when its workers cannot be started. Once only.
     void run(std::stop_token stop);
 
+    /// Of `fresh` the policy, `overflow` and `queue_bytes`, for events recorded from now on. Who waits goes on to wait.
+    void apply(const options& fresh);
+
     /// Opens the files of the sinks again before their next batch (log rotation). Never blocks.
     void reopen();
 

@@ -68,7 +68,8 @@ verdict queue::try_push(event& event) {
     {
         const std::scoped_lock lock(mutex_);
         if (closed_) return verdict::closed;
-        if (options_.overflow == overflow::drop_oldest && !answers_later_) {
+        // Whoever waits does so since another policy: who comes now waits behind them, and nothing is dropped.
+        if (options_.overflow == overflow::drop_oldest && !answers_later_ && line_.empty()) {
             while (!fits(event)) {
                 take_oldest();
                 ++dropped_by_overflow_;
@@ -112,7 +113,7 @@ bool queue::stand_in_line(waiter& who) {
             put(who.offered, answers_later_ ? &who : nullptr);
             waits = answers_later_;
             if (!waits) who.answer = verdict::accepted;
-        } else if (answers_later_ && options_.overflow == overflow::reject) {
+        } else if (options_.overflow == overflow::reject) {
             who.answer = verdict::full;
             return false;
         } else {
@@ -267,6 +268,13 @@ bool queue::closed() const {
 void queue::pause_while_open(lifecycle::clock::time_point when) {
     std::unique_lock lock(mutex_);
     closing_.wait_until(lock, when, [&] { return closed_; });
+}
+
+void queue::apply(const options& fresh) {
+    const std::scoped_lock lock(mutex_);
+    options_.overflow = fresh.overflow;
+    options_.queue_bytes = fresh.queue_bytes;
+    arrived_.notify_all();
 }
 
 tracker::account queue::account() const {

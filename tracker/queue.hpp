@@ -65,6 +65,9 @@ public:
     void pause_while_open(lifecycle::clock::time_point when) override;
     std::uint64_t queued() const override { return account().queued; }
 
+    /// Of `fresh` the policy: `overflow` and `queue_bytes`. Who waits for room goes on to wait. Safe from any thread.
+    void apply(const options& fresh);
+
     /// `refused` is not known here.
     tracker::account account() const;
     std::size_t depth() const;
@@ -93,7 +96,7 @@ private:
     bool stand_in_line(waiter& who);
     verdict leave_line(waiter& who);
 
-    const options options_;
+    options options_;
     const bool answers_later_;
 
     mutable std::mutex mutex_;

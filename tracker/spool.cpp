@@ -76,6 +76,11 @@ void spool::adopt_free_sets() {
         }
 }
 
+void spool::apply(const options& fresh) {
+    const std::scoped_lock lock(mutex_);
+    options_.overflow = fresh.overflow;
+}
+
 bool spool::full() const {
     const std::scoped_lock lock(mutex_);
     return sets_.size() >= most_sets;

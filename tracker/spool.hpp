@@ -48,6 +48,9 @@ public:
     /// False from the first append that failed to the next that does not.
     bool writable() const noexcept { return writable_.load(std::memory_order_relaxed); }
 
+    /// Of `fresh` the policy: `overflow`.
+    void apply(const options& fresh);
+
     /// What waits for one sink, by its place in options.sinks; each goes at its own pace.
     backlog& of_sink(std::size_t index);
     void close();
@@ -77,7 +80,7 @@ private:
     void count_done(const segment& in, std::uint64_t from);               // mutex held
     std::vector<segment_ptr> take_done_segments(segment_set& set) const;  // mutex held
 
-    const options options_;
+    options options_;  ///< what `apply` changes with the mutex held
     const std::filesystem::path directory_;
     const std::uint64_t segment_bytes_;
     spdlog::logger& log_;

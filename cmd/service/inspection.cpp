@@ -70,9 +70,10 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
 server::debug_sources inspection(const inspected& parts) {
     const auto began = lifecycle::clock::now();
     const auto& events = parts.events;
-    auto metrics = [&events, dropped = parts.log.dropped, previous = parts.previous_exit,
-                    capacity = parts.settings.values.tracker.queue_capacity](server::metrics_text& out) {
-        write_tracker_metrics(out, events, capacity);
+    auto metrics = [&events, &settings = parts.settings, dropped = parts.log.dropped,
+                    previous = parts.previous_exit](server::metrics_text& out) {
+        write_tracker_metrics(out, events, settings.now()->values.tracker.queue_capacity);
+        settings.write_metrics(out);
         out.single("log_lines_dropped_total", "counter", "Log lines that stderr had no room for.",
                    static_cast<double>(dropped->load()));
         out.family("previous_exit", "gauge", "How the run before this one ended.");
@@ -92,14 +93,16 @@ server::debug_sources inspection(const inspected& parts) {
             .stop = parts.stop,
             .workers = parts.workers,
             .log = *parts.log.logger,
-            .allowed_hosts = parts.settings.values.debug.allowed_hosts,
+            .allowed_hosts = parts.settings.now()->values.debug.allowed_hosts,
             .healthy = [&events] { return events.writable(); },
             .metrics = std::move(metrics),
             .vars =
                 [&events] {
                     return json::serialize(json::object{{"tracker", to_json(events.account())}});
                 },
-            .config = [&settings = parts.settings] { return settings_as_json(settings); },
+            .config = [&settings = parts.settings] { return settings_as_json(*settings.now()); },
+            .reload = [&settings = parts.settings](lifecycle::context context,
+                                                   const server::request&) { return settings.post(context); },
             .build = build_as_json(),
             .backlog = std::move(backlog)};
 }

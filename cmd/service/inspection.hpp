@@ -6,7 +6,7 @@
 #include <string>
 
 #include "cmd/service/log.hpp"
-#include "configs/load.hpp"
+#include "cmd/service/reload.hpp"
 #include "lifecycle/shutdown_report.hpp"
 #include "lifecycle/stop_channel.hpp"
 #include "lifecycle/workers.hpp"
@@ -21,7 +21,7 @@ struct inspected {
     lifecycle::stop_channel& stop;
     lifecycle::workers& workers;
     const process_log& log;
-    const configs::loaded& settings;
+    settings_in_force& settings;
     std::string previous_exit;  ///< see run_marker
 };
 

@@ -13,6 +13,7 @@
 #include "cmd/service/inspection.hpp"
 #include "cmd/service/log.hpp"
 #include "cmd/service/probe.hpp"
+#include "cmd/service/reload.hpp"
 #include "cmd/service/routes.hpp"
 #include "cmd/service/run_marker.hpp"
 #include "cmd/service/sinks.hpp"
@@ -44,7 +45,8 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     http_server app("app", outside.inherit("app", config.app), app_routes(events, stop), http_server::at_stop::drain,
                     stop, workers, logger);
     run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
-    const auto debug_view = inspection({app, events, stop, workers, log, settings, marker.previous_kind()});
+    settings_in_force in_force(settings, line, {app, events, stop, workers, logger});  // SIGHUP, POST; else: as now
+    const auto debug_view = inspection({app, events, stop, workers, log, in_force, marker.previous_kind()});
     http_server debug("debug", outside.inherit("debug", config.debug), server::debug_routes(debug_view),
                       http_server::at_stop::close, stop, workers, logger);
     stop.count_turns_with([&] { return app.turns(); });
@@ -54,6 +56,7 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     const auto run_debug = [&](std::stop_token token) {  // answers to the very end
         [[maybe_unused]] const auto watch = outside.watch(app, debug, events, stop, workers, logger);
         debug.run(token);
+        in_force.finish();
     };
     const auto run_events = [&](std::stop_token token) { events.run(token); };  // outlives the last request
     const auto run_app = [&](std::stop_token token) { app.run(token, [&] { stop.ready(); }); };
@@ -69,7 +72,7 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
         .reload =
             [&] {
                 [[maybe_unused]] const auto note = outside.reloading();
-                reload(settings, line, events, logger);
+                in_force.reload();
             },
         .stacks = [&] { log_stacks(workers, logger); },
         .where = stack_line,

@@ -302,6 +302,27 @@ TEST_F(Load, TheSameCommandCanBeLoadedAgain) {
     EXPECT_TRUE(differences[1].reloadable);
 }
 
+TEST_F(Load, AReloadTakesWhatIsReloadableAndKeepsTheRest) {
+    const auto before = from({"--app.port=1", "--app.idle_timeout=1s"});
+    const auto fresh = from({"--app.port=2", "--app.idle_timeout=2s", "--log.access=true"});
+    const auto after = reloaded(before, fresh, {});
+    EXPECT_THAT(after.faults, IsEmpty());
+    EXPECT_EQ(after.values.app.port, 1);
+    EXPECT_EQ(after.values.app.idle_timeout, std::chrono::seconds(2));
+    EXPECT_TRUE(after.values.app.access_log) << "what follows from a setting follows here too";
+    const auto waiting = changes(after.values, fresh.values);
+    ASSERT_THAT(waiting, SizeIs(1));
+    EXPECT_EQ(waiting[0].key, "app.port");
+    EXPECT_FALSE(waiting[0].reloadable);
+}
+
+TEST_F(Load, WhatIsInForceAfterAReloadFitsTogetherToo) {
+    auto before = from({"--tracker.retry_max=1s"});
+    before.values.tracker.retry_initial =
+        std::chrono::seconds(9);  // no reload can make it so: the check does not rely on it
+    EXPECT_THAT(reloaded(before, from({}), {}).faults, SizeIs(1));
+}
+
 TEST_F(Load, RowsShowEachEffectiveValueWithItsPlace) {
     const auto all = rows(from({"--app.port=1"}));
     ASSERT_THAT(all, SizeIs(settings().size()));

@@ -24,7 +24,7 @@ std::string from_table() {
             text += fmt::format("[{}]\n", section);
         }
         const auto name = dot == std::string_view::npos ? one.key : one.key.substr(dot + 1);
-        text += fmt::format("# {} ({})\n{} = {}\n\n", one.help, one.allowed, name, one.toml(config{}));
+        text += fmt::format("# {} {}\n{} = {}\n\n", one.help, one.remark(), name, one.toml(config{}));
     }
     text.pop_back();
     return text;

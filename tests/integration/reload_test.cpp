@@ -1,0 +1,131 @@
+// SIGHUP and POST /debug/config/reload on the real binary: what changes, what waits, and what is refused.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <optional>
+
+#include "tests/integration/service.hpp"
+
+namespace integration {
+namespace {
+
+using testing::HasSubstr;
+
+/// A service whose settings file can be written again.
+class reloading {
+public:
+    reloading() : path_(root_.path() / "settings.toml") {
+        write("");
+        service_.emplace(std::vector<std::string>{"--config=" + path_.string()});
+    }
+
+    void write(const std::string& text) const { std::ofstream(path_) << text; }
+    integration::service& service() { return *service_; }
+    response post() const { return service_->ask_debug(request("POST", "/debug/config/reload")); }
+    boost::json::object posted() const { return boost::json::parse(post().body).as_object(); }
+
+private:
+    support::temporary_directory root_;
+    std::filesystem::path path_;
+    std::optional<integration::service> service_;
+};
+
+std::string body_of(std::size_t bytes) {
+    return "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n" +
+           std::string(bytes, 'x');
+}
+
+TEST(Reload, APostAppliesAndAnswersWithTheDifference) {
+    reloading with;
+    EXPECT_EQ(with.service().ask(body_of(11)).status, 200);
+    with.write("[app]\nmax_body_bytes = '10B'\n");
+    const auto told = with.posted();
+    EXPECT_EQ(told.at("result").as_string(), "applied");
+    EXPECT_EQ(told.at("generation").to_number<int>(), 2);
+    EXPECT_EQ(boost::json::serialize(told.at("changed")),
+              R"([{"key":"app.max_body_bytes","before":"1MiB","after":"10B"}])");
+    EXPECT_EQ(with.service().ask(body_of(11)).status, 413);
+    EXPECT_THAT(with.service().ask_debug(get("/debug/config")).body, HasSubstr("settings.toml:2"));
+    EXPECT_EQ(metric(with.service(), "config_generation"), 2);
+    EXPECT_EQ(metric(with.service(), "config_reloads_total{result=\"applied\"}"), 1);
+}
+
+TEST(Reload, WhatTakesANewStartIsNamedAndTheRestIsApplied) {
+    reloading with;
+    with.write("[app]\nthreads = 7\nidle_timeout = '9s'\n");
+    const auto told = with.posted();
+    EXPECT_EQ(boost::json::serialize(told.at("needs_restart")),
+              R"([{"key":"app.threads","in_force":"0","asked":"7"}])");
+    EXPECT_EQ(told.at("changed").as_array().size(), 1U);
+    EXPECT_THAT(with.service().err(), HasSubstr("app.threads stays 0: 7 takes a new start"));
+    const auto shown = with.service().ask_debug(get("/debug/config")).body;
+    EXPECT_THAT(shown, HasSubstr(R"({"key":"app.threads","value":"0","place":"built-in"})"));
+    EXPECT_THAT(shown, HasSubstr(R"({"key":"app.idle_timeout","value":"9s")"));
+}
+
+TEST(Reload, AFaultKeepsEverythingAsItIs) {
+    reloading with;
+    for (const char* text : {"[app]\nmax_body_bytes = '10B'\nno_such = 1\n", "[app\n", "[app]\nidle_timeout = 'soon'\n",
+                             "[app]\nmax_body_bytes = '10B'\nmax_header_bytes = '1KiB'\nmax_target_bytes = '2KiB'\n"}) {
+        with.write(text);
+        const auto answer = with.post();
+        EXPECT_EQ(answer.status, 422) << text;
+        EXPECT_THAT(answer.body, HasSubstr("settings.toml")) << text;
+    }
+    EXPECT_EQ(with.service().ask(body_of(11)).status, 200);
+    EXPECT_EQ(metric(with.service(), "config_reloads_total{result=\"refused\"}"), 4);
+    EXPECT_EQ(metric(with.service(), "config_generation"), 1);
+}
+
+TEST(Reload, SighupDoesTheSame) {
+    reloading with;
+    with.write("[app]\nmax_body_bytes = '10B'\n[log]\nlevel = 'debug'\n[tracker]\noverflow = 'reject'\n");
+    with.service().process().signal(SIGHUP);
+    EXPECT_TRUE(eventually([&] { return with.service().err().find("reloaded: 3 settings") != std::string::npos; }))
+        << with.service().err();
+    EXPECT_EQ(with.service().ask(body_of(11)).status, 413);
+    EXPECT_THAT(with.service().ask_debug(get("/debug/log")).body, HasSubstr("debug"));
+}
+
+TEST(Reload, DuringAStopItIsRefusedWithALine) {
+    reloading with;
+    auto connection = with.service().connect();
+    connection.send(get("/slow?ms=500"));
+    ASSERT_TRUE(with.service().handles("/slow"));
+    with.service().begin_stop(SIGTERM);
+    EXPECT_EQ(with.post().status, 409);
+    EXPECT_THAT(with.service().err(), HasSubstr("reload refused: the service is stopping"));
+    ASSERT_TRUE(connection.receive());
+    EXPECT_EQ(with.service().exit_code(), 0);
+}
+
+TEST(Reload, APageOfAnotherOriginMayNotReload) {
+    reloading with;
+    const auto evil = "POST /debug/config/reload HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n";
+    EXPECT_EQ(with.service().ask_debug(evil).status, 403);
+}
+
+TEST(Reload, HundredsOfThemUnderRequestsLoseNothing) {
+    reloading with;
+    auto connection = with.service().connect();
+    for (int nth = 0; nth < 300; ++nth) {
+        with.write(nth % 2 == 0 ? "[app]\nidle_timeout = '70s'\n" : "[app]\nidle_timeout = '75s'\n");
+        if (nth % 3 == 0)
+            with.service().process().signal(SIGHUP);
+        else
+            ASSERT_EQ(with.post().status, 200) << nth;
+        connection.send(get("/"));
+        const auto answer = connection.receive();
+        ASSERT_TRUE(answer) << nth;
+        ASSERT_EQ(answer->status, 200) << nth;
+    }
+    with.service().begin_stop(SIGTERM);
+    EXPECT_EQ(with.service().exit_code(), 0);
+    EXPECT_EQ(faults(with.service().report()), "");
+}
+
+}  // namespace
+}  // namespace integration
