@@ -9,7 +9,7 @@ failures=0
 fresh()
 {
     rm -rf "${tree:?}"/*
-    mkdir -p "$tree"/{cmd/service,lifecycle,server,tracker,configs,tests/server}
+    mkdir -p "$tree"/{cmd/service,lifecycle,server,tracker,configs,tests/server,docs}
     printf '#pragma once\n#include "lifecycle/context.hpp"\nint f();  // std::thread, detached, "a.stop()"\n' \
         >"$tree/server/good.hpp"
     printf '#include "server/good.hpp"\nvoid g() { auto text = "std::thread? co_await"; x.stop(); }  // lint: why\n' \
@@ -38,7 +38,7 @@ passes()
     fi
 }
 
-for rule in layering size banned; do passes $rule server/one.cpp 'int one();' >/dev/null; done
+for rule in layering size banned snippets; do passes $rule server/one.cpp 'int one();' >/dev/null; done
 
 breaks layering server/bad.hpp '#include "tracker/event_tracker.hpp"'
 breaks layering tracker/bad.hpp '#include "server/http_server.hpp"'
@@ -52,6 +52,12 @@ passes layering configs/good.cpp '#include "server/options.hpp"\n#include <CLI/C
 passes layering cmd/service/main.cpp '#include "tracker/event_tracker.hpp"\n#include "server/http_server.hpp"'
 
 breaks size server/long.cpp "$(yes 'int x;' | head -n 401)"
+# shellcheck disable=SC2016  # these are Markdown
+{
+    breaks snippets docs/from-go.md '<!-- docs/from-go.md [x] -->\n```cpp\nint x;\n```\n// [x]\nint y;\n// [/x]'
+    breaks snippets docs/from-go.md '```cpp\nint x;\n```'
+    passes snippets docs/from-go.md '<!-- docs/from-go.md [x] -->\n```cpp\nint x;\n```\n  // [x]\n  int x;\n  // [/x]'
+}
 breaks banned server/bad.cpp 'void f() { std::thread t; }'
 breaks banned server/bad.cpp 'void f() { std::jthread t([] {}); }'
 passes banned server/good2.cpp 'struct s { std::jthread mine; };'
