@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <csignal>
 #include <fstream>
@@ -17,12 +18,18 @@ using testing::HasSubstr;
 /// A service whose settings file can be written again.
 class reloading {
 public:
-    reloading() : path_(root_.path() / "settings.toml") {
+    explicit reloading(std::vector<std::string> flags = {}) : path_(root_.path() / "settings.toml") {
         write("");
-        service_.emplace(std::vector<std::string>{"--config=" + path_.string()});
+        flags.push_back("--config=" + path_.string());
+        service_.emplace(std::move(flags));
     }
 
     void write(const std::string& text) const { std::ofstream(path_) << text; }
+    /// Whoever opens it waits for somebody who writes: nobody does.
+    void replace_by_a_pipe() const {
+        std::filesystem::remove(path_);
+        ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+    }
     integration::service& service() { return *service_; }
     response post() const { return service_->ask_debug(request("POST", "/debug/config/reload")); }
     boost::json::object posted() const { return boost::json::parse(post().body).as_object(); }
@@ -106,6 +113,21 @@ TEST(Reload, APageOfAnotherOriginMayNotReload) {
     reloading with;
     const auto evil = "POST /debug/config/reload HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n";
     EXPECT_EQ(with.service().ask_debug(evil).status, 403);
+}
+
+TEST(Reload, AFileThatHangsHoldsNeitherTheServiceNorItsStopBeyondTheBudget) {
+    reloading with({"--shutdown.budget=2s", "--shutdown.flush=100ms", "--shutdown.idle_grace=0s"});
+    with.replace_by_a_pipe();
+    client hanging(with.service().debug(), milliseconds(20'000), 0);
+    hanging.send(request("POST", "/debug/config/reload"));
+    ASSERT_TRUE(eventually([&] {
+        return with.service().ask_debug(get("/debug/tasks")).body.find(R"("name":"reload")") != std::string::npos;
+    }));
+    EXPECT_EQ(with.post().status, 409) << "one at a time";
+    EXPECT_EQ(with.service().ask(get("/")).status, 200);
+    with.service().begin_stop(SIGTERM);
+    EXPECT_EQ(with.service().exit_code(milliseconds(10'000)), 3);
+    EXPECT_THAT(boost::json::serialize(with.service().report().at("stragglers")), HasSubstr(R"("name":"reload")"));
 }
 
 TEST(Reload, HundredsOfThemUnderRequestsLoseNothing) {

@@ -21,6 +21,7 @@
 #include "cmd/service/announce.hpp"
 #include "cmd/service/inspection.hpp"
 #include "cmd/service/log.hpp"
+#include "cmd/service/reload.hpp"
 #include "cmd/service/routes.hpp"
 #include "cmd/service/supervisor.hpp"
 #include "configs/command_line.hpp"
@@ -76,7 +77,8 @@ struct blocking_sink final : tracker::sink {
     std::string_view name() const noexcept override { return "blocking"; }
 };
 
-int serve(const configs::loaded& settings, lifecycle::signals& signals, process_log& log, std::string_view obstinate) {
+int serve(const configs::loaded& settings, const configs::command& line, lifecycle::signals& signals, process_log& log,
+          std::string_view obstinate) {
     const auto& config = settings.values;
     auto& logger = *log.logger;
     const supervisor outside;
@@ -92,7 +94,8 @@ int serve(const configs::loaded& settings, lifecycle::signals& signals, process_
     routes.get("/spin", spin);
     routes.post("/throw", fail);
     http_server app("app", config.app, std::move(routes), http_server::at_stop::drain, stop, workers, logger);
-    const auto debug_view = inspection({app, events, stop, workers, log, settings, "none"});
+    settings_in_force in_force(settings, line, {app, events, stop, workers, logger});
+    const auto debug_view = inspection({app, events, stop, workers, log, in_force, "none"});
     http_server debug("debug", config.debug, server::debug_routes(debug_view), http_server::at_stop::close, stop,
                       workers, logger);
     stop.count_turns_with([&] { return app.turns(); });
@@ -101,6 +104,7 @@ int serve(const configs::loaded& settings, lifecycle::signals& signals, process_
     const auto run_debug = [&](std::stop_token token) {
         [[maybe_unused]] const auto watch = outside.watch(app, debug, events, stop, workers, logger);
         debug.run(token);
+        in_force.finish();
     };
     const auto run_events = [&](std::stop_token token) { events.run(token); };
     const auto run_app = [&](std::stop_token token) { app.run(token, [&] { stop.ready(); }); };
@@ -129,5 +133,5 @@ int main(int count, char** arguments) {
     if (!settings.faults.empty()) return lifecycle::could_not_start;
     auto log = make_log(settings.values.log);
     const char* const obstinate = std::getenv("OBSTINATE");
-    return serve(settings, signals, log, obstinate == nullptr ? "" : obstinate);
+    return serve(settings, line, signals, log, obstinate == nullptr ? "" : obstinate);
 }
