@@ -69,6 +69,25 @@ TEST_F(Waiting, GetsRoomInOrderOfArrivalAcrossLoops) {
     EXPECT_EQ(queue.account().accepted, 7U);
 }
 
+TEST_F(Waiting, GoesOnUnderAnotherPolicyWhichHoldsForWhoComesNow) {
+    fill();
+    auto waiting = wait_in_line(one, "second");
+    options.overflow = overflow::reject;
+    queue.apply(options);
+    auto refused = one.spawn(queue.push({}, make_event("third"), here));
+    EXPECT_EQ(within_patience(refused), verdict::full);
+    options.overflow = overflow::drop_oldest;
+    queue.apply(options);
+    auto fourth = make_event("fourth");
+    EXPECT_EQ(queue.try_push(fourth), verdict::full) << "who waits comes first, and nothing is dropped for it";
+    ASSERT_TRUE(queue.take(batch));
+    EXPECT_EQ(batch.events.at(0).data, "first");
+    EXPECT_EQ(within_patience(waiting), verdict::accepted);
+    EXPECT_EQ(queue.try_push(fourth), verdict::accepted);
+    EXPECT_EQ(queue.account().dropped.at("overflow"), 1U) << "now the oldest goes";
+    EXPECT_TRUE(queue.account().balanced());
+}
+
 TEST_F(Waiting, DoesNotWaitWhenThereIsRoom) {
     auto answer = one.spawn(queue.push({}, make_event("a"), here));
     EXPECT_EQ(within_patience(answer), verdict::accepted);
