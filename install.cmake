@@ -8,8 +8,8 @@ install(TARGETS service RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT se
 # At install time, since --prefix may be another one: settings that somebody has edited stay, units name their paths.
 install(CODE "set(source \"${PROJECT_SOURCE_DIR}\")
 set(bin \"${CMAKE_INSTALL_BINDIR}\")
-set(etc \"${CMAKE_INSTALL_SYSCONFDIR}/service\")
-set(has_units \"${SYSTEMD}\")" COMPONENT service)
+set(etc \"${CMAKE_INSTALL_SYSCONFDIR}/service\")" COMPONENT service)
+install(CODE "set(has_units \"${SYSTEMD}\")" COMPONENT service)  # [module systemd/]
 install(CODE [==[
 cmake_path(ABSOLUTE_PATH bin BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}")
 if(CMAKE_INSTALL_PREFIX STREQUAL /usr)  # as GNUInstallDirs has it
@@ -19,6 +19,7 @@ cmake_path(ABSOLUTE_PATH etc BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}")
 if(NOT EXISTS "$ENV{DESTDIR}${etc}/service.toml")
     file(INSTALL "${source}/configs/service.toml" DESTINATION "${etc}")
 endif()
+# [module systemd]
 if(has_units)
     set(units "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
     foreach(unit service.service service.socket service-debug.socket)
@@ -29,6 +30,7 @@ if(has_units)
         file(WRITE "${units}/${unit}" "${text}")
     endforeach()
 endif()
+# [/module systemd]
 ]==] COMPONENT service)
 
 # Asio, Beast, spdlog and fmt are compiled in them: whoever links them sees their headers the same way.

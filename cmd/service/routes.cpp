@@ -1,10 +1,12 @@
 #include "cmd/service/routes.hpp"
 
+// [examples]
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
+// [/examples]
 
 namespace http = server::http;
 using lifecycle::context;
@@ -15,6 +17,7 @@ using answer = lifecycle::awaitable<response>;
 
 namespace {
 
+// [examples]
 constexpr std::int64_t longest_sleep_ms = 10 * 60 * 1000;
 constexpr std::uint64_t default_big = 8ULL * 1024 * 1024;
 constexpr std::uint64_t largest_big = 1ULL << 40;
@@ -58,8 +61,10 @@ bool is_event_id(std::string_view text) {
     return !text.empty() && text.size() <= 128 && text.find_first_not_of(allowed) == text.npos;
 }
 
+// [/examples]
 response try_later(http::status status) { return std::move(problem(status).set("Retry-After", "1")); }
 
+// [examples]
 /// POST /events: the body is one event. 201 once it is as durable as the settings say.
 answer record(tracker::event_tracker& events, context context, const request& request) {
     if (!tracker::is_utf8(request.body)) co_return response(http::status::bad_request, "an event is UTF-8 text\n");
@@ -85,10 +90,12 @@ answer record(tracker::event_tracker& events, context context, const request& re
     co_return late ? problem(http::status::gateway_timeout) : try_later(http::status::service_unavailable);
 }
 
+// [/examples]
 }  // namespace
 
 server::router app_routes(tracker::event_tracker& events, const lifecycle::stop_channel& stop) {
     server::router routes;
+    // [examples]
     routes.get("/", hello);
     routes.get("/slow", slow);
     routes.get("/big", big);
@@ -96,6 +103,7 @@ server::router app_routes(tracker::event_tracker& events, const lifecycle::stop_
     routes.post("/events", [&events](context context, const request& request) {
         return record(events, std::move(context), request);
     });
+    // [/examples]
     routes.probe("/livez", [](context, const request&) -> answer { co_return response(http::status::ok, "ok\n"); });
     routes.probe("/readyz", [&stop, &events](context, const request&) -> answer {
         co_return stop.is_ready() && events.writable() ? response(http::status::ok, "ok\n")

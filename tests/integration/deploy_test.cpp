@@ -137,6 +137,7 @@ TEST_P(DeployOverlay, AgreesWithTheSettingsAsItIsRendered) {
 INSTANTIATE_TEST_SUITE_P(, DeployOverlay, testing::Values("development", "persistent", "production"),
                          [](const auto& overlay) { return std::string(overlay.param); });
 
+// [module systemd]
 /// Every value of a key in a unit, its words apart.
 std::vector<std::string> values(const std::string& unit, const std::string& key) {
     std::vector<std::string> all;
@@ -190,6 +191,7 @@ TEST(Deploy, SystemdFindsNoFaultInTheUnitsAndLittleToDistrust) {
     EXPECT_EQ(judged.code, 0) << judged.out << judged.err;
     EXPECT_THAT(judged.out, HasSubstr("Overall exposure level"));
 }
+// [/module systemd]
 
 }  // namespace
 }  // namespace integration
