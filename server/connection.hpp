@@ -71,6 +71,8 @@ public:
     std::source_location waits_at() const noexcept;
     /// Of the request that it works on; empty when that is part of no trace.
     std::string_view trace_id() const noexcept;
+    /// Of the same request, as it was sent; empty when it works on none.
+    std::string_view target() const noexcept;
     std::string identity() const;
     const boost::asio::ip::tcp::endpoint& peer() const noexcept { return peer_; }
 

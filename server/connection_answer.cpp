@@ -95,7 +95,7 @@ bool connection::begin_answer() {
     if (decide(to, timeout.has_value())) return true;
     if (!work_->flushed() && !std::exchange(flush_asked_, true)) loop_.flush_soon(*this);
     work_->scope.renew(deadline_);
-    loop_.entering(*to);
+    loop_.entering(to);
     loop_.counts().in_flight.add();
     loop_.metrics_of(to->index).in_flight.add();
     return false;
@@ -210,6 +210,7 @@ void connection::next_request() {
         end_ = {loop_.stopping() ? 'D' : '-', '-'};
     }
     endpoint_ = nullptr;
+    loop_.entering(nullptr);
     work_->next_request();
 }
 

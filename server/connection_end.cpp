@@ -276,4 +276,8 @@ std::string_view connection::trace_id() const noexcept {
     return work_ ? work_->parser.request().trace.id() : std::string_view();
 }
 
+std::string_view connection::target() const noexcept {
+    return work_ && state_ == state::handling ? work_->parser.request().target : std::string_view();
+}
+
 }  // namespace server

@@ -103,6 +103,11 @@ json::object to_json(const task_row& row) {
     json::object one{{"name", row.name}, {"kind", row.kind}, {"state", row.state}, {"age_ms", row.age.count()}};
     if (!row.where.empty()) one["where"] = row.where;
     if (!row.trace.empty()) one["trace_id"] = row.trace;
+    if (!row.client.empty()) one["client"] = row.client;
+    if (!row.target.empty()) {
+        one["target"] = row.target;
+        one["deadline_ms"] = row.left.count();
+    }
     return one;
 }
 
@@ -202,7 +207,9 @@ router debug_routes(debug_sources sources) {
                                             : response(http::status::service_unavailable, "not ready\n");
                  }));
     routes.get("/metrics", plain([from](const request&) { return metrics(*from); }));
-    routes.get("/debug/", plain([](const request&) { return response(http::status::ok, std::string(index_text)); }));
+    routes.get("/debug/", plain([from](const request&) {
+                   return response(http::status::ok, std::string(index_text) + from->index);
+               }));
     routes.get("/debug/vars", plain([from](const request&) { return vars(*from); }));
     routes.get("/debug/tasks", [from](context, const request&) -> answer { return tasks(from); });
     routes.get("/debug/config",

@@ -228,6 +228,12 @@ http_server::snapshot http_server::now() const {
     return all;
 }
 
+std::vector<const loop*> http_server::loops() const {
+    std::vector<const loop*> all;
+    for (const auto& one : state_->loops) all.push_back(one.get());
+    return all;
+}
+
 void http_server::write_metrics(metrics_text& out) const {
     auto names = state_->routes.names();
     names.emplace_back("unmatched");

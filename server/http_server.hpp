@@ -21,6 +21,7 @@ namespace server {
 
 class metrics_text;
 struct task_row;
+class loop;
 
 /// An HTTP/1.1 server: one listener, a number of loops, their connections.
 ///
@@ -72,6 +73,9 @@ public:
         std::string last_entered;
         std::vector<task_row> tasks;
     };
+    /// They live as long as the server.
+    std::vector<const loop*> loops() const;
+
     /// Asks every loop who lives on it; one that has not answered in time is reported as such. To be
     /// awaited on a loop of another server.
     lifecycle::awaitable<std::vector<loop_report>> inspect(std::chrono::milliseconds limit);

@@ -28,14 +28,19 @@ constexpr milliseconds tick_of_a_stop{10};
 constexpr milliseconds wedged_after{250};   // without a turn
 constexpr milliseconds idle_look{250};      // how often idle connections are looked through
 constexpr milliseconds crowd_lasts{2'000};  // twice the Retry-After of a refusal
-constexpr milliseconds standstill{50};       // of a tick that is late
+constexpr milliseconds standstill{50};      // of a tick that is late
 constexpr milliseconds between_warnings{1'000};
 constexpr std::size_t scratch_size = 16 * 1024;
 
-/// ", waits at file:line", or nothing when it waits in no awaitable of ours.
-std::string place(const connection& one) {
+/// "file:line", or nothing when it waits in no awaitable of ours.
+std::string source_line(const connection& one) {
     const auto where = one.waits_at();
-    return where.line() == 0 ? std::string() : fmt::format(", waits at {}:{}", where.file_name(), where.line());
+    return where.line() == 0 ? std::string() : fmt::format("{}:{}", where.file_name(), where.line());
+}
+
+std::string place(const connection& one) {
+    const auto line = source_line(one);
+    return line.empty() ? line : ", waits at " + line;
 }
 
 std::chrono::nanoseconds cpu_time_of_thread() {
@@ -126,9 +131,9 @@ std::vector<lifecycle::shutdown_report::straggler> loop::stragglers() const {
     const clock::time_point turned_at{clock::duration(static_cast<clock::rep>(account_.turned_at.get()))};
     const auto still = duration_cast<milliseconds>(clock::now() - turned_at);
     const auto* const runs = last_entered();
-    if (turned_at != clock::time_point{} && still > wedged_after && runs != nullptr)
-        late.push_back(
-            {runs->name, "request", still, fmt::format("on {}-{}, which does not turn", env_.name, index_ + 1)});
+    if (turned_at != clock::time_point{} && still > wedged_after)
+        late.push_back({runs == nullptr ? "unknown" : runs->name, "request", still,
+                        fmt::format("on {}-{}, which does not turn", env_.name, index_ + 1)});
     const std::scoped_lock lock(stragglers_mutex_);
     for (const auto& [owner, one] : stragglers_) late.push_back(one);
     return late;
@@ -235,11 +240,14 @@ std::vector<task_row> loop::describe() const {
         if (client != nullptr) {
             row.name = client->describe();
             row.state = client->abandoned() ? "abandoned" : client->rests() ? "resting" : to_string(client->now_in());
-            row.where = place(*client);
+            row.where = source_line(*client);
+            row.client = fmt::format("{}:{}", client->peer().address().to_string(), client->peer().port());
             if (client->now_in() == connection::state::handling) {
                 row.kind = "request";
                 row.age = duration_cast<milliseconds>(now - client->since());
                 row.trace = client->trace_id();
+                row.target = client->target();
+                row.left = duration_cast<milliseconds>(client->view().deadline - now);
             }
         }
         rows.push_back(std::move(row));

@@ -57,7 +57,10 @@ struct loop_account {
 struct task_row {
     std::string name, kind, state, where;
     std::chrono::milliseconds age;
-    std::string trace = {};  ///< the id
+    std::string trace = {};            ///< the id
+    std::string target = {};           ///< of a request, "/slow?ms=500"
+    std::string client = {};           ///< "127.0.0.1:54321"; empty when it is none
+    std::chrono::milliseconds left{};  ///< of a request, until its deadline
 };
 
 /// One thread, one `io_context(1)`, and the connections that live on it. A coarse tick enforces every
@@ -89,7 +92,8 @@ public:
     boost::asio::io_context& context() noexcept { return io_; }
     std::size_t index() const noexcept { return index_; }
     pid_t thread() const noexcept { return thread_.load(std::memory_order_relaxed); }
-    /// The endpoint whose handler was entered last: what a wedged loop runs, most likely.
+    /// The endpoint whose handler was entered last and has not answered: what a wedged loop runs, most likely, if not
+    /// one that has waited meanwhile. nullptr: it has. Also for signal handlers.
     const endpoint* last_entered() const noexcept { return entered_.load(std::memory_order_relaxed); }
     /// Handlers that have been answered in place of and have not returned, by name.
     std::vector<lifecycle::shutdown_report::straggler> stragglers() const;
@@ -102,7 +106,7 @@ public:
     lifecycle::task_group& tasks() noexcept { return tasks_; }
     loop_account& counts() noexcept { return account_; }
     endpoint_metrics& metrics_of(std::size_t endpoint) noexcept { return endpoints_[endpoint]; }
-    void entering(const endpoint& one) noexcept { entered_.store(&one, std::memory_order_relaxed); }
+    void entering(const endpoint* one) noexcept { entered_.store(one, std::memory_order_relaxed); }
     workspace_pool& workspaces() noexcept { return workspaces_; }
     void resume(connection& rested);
     std::string_view date() const noexcept { return date_; }

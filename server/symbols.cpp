@@ -9,8 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <span>
 
@@ -59,27 +61,40 @@ symbols::symbols() {
         if (mapped != MAP_FAILED) file_ = static_cast<const char*>(mapped);
     }
     if (descriptor >= 0) ::close(descriptor);
+    if (file_ != nullptr) read_table();
 }
 
 symbols::~symbols() {
     if (file_ != nullptr) ::munmap(const_cast<char*>(file_), size_);
 }
 
-/// The name of the function that covers an offset from where the program was loaded; empty when there is none.
-std::string_view symbols::function_at(std::size_t offset) const {
-    if (file_ == nullptr) return {};
+void symbols::read_table() {
     const auto& header = *reinterpret_cast<const ElfW(Ehdr)*>(file_);  // the kernel has run it: it is well formed
     const std::span sections(reinterpret_cast<const ElfW(Shdr)*>(file_ + header.e_shoff), header.e_shnum);
     for (const auto& table : sections) {
         if (table.sh_type != SHT_SYMTAB) continue;
         const char* const names = file_ + sections[table.sh_link].sh_offset;
         const auto count = table.sh_size / sizeof(ElfW(Sym));
-        for (const auto& one : std::span(reinterpret_cast<const ElfW(Sym)*>(file_ + table.sh_offset), count)) {
-            const bool function = ELF64_ST_TYPE(one.st_info) == STT_FUNC;
-            if (function && offset >= one.st_value && offset - one.st_value < one.st_size) return names + one.st_name;
-        }
+        for (const auto& one : std::span(reinterpret_cast<const ElfW(Sym)*>(file_ + table.sh_offset), count))
+            if (ELF64_ST_TYPE(one.st_info) == STT_FUNC && one.st_size > 0)
+                functions_.push_back({one.st_value, one.st_size, names + one.st_name});
     }
-    return {};
+    std::ranges::sort(functions_, {}, &entry::begin);
+}
+
+/// The name of the function that covers an offset from where the program was loaded; empty when there is none.
+std::string_view symbols::function_at(std::size_t offset) const {
+    const auto behind = std::ranges::upper_bound(functions_, offset, {}, &entry::begin);
+    if (behind == functions_.begin()) return {};
+    const auto& one = *std::prev(behind);
+    return offset - one.begin < one.size ? one.name : std::string_view();
+}
+
+std::string symbols::function(const void* address) const {
+    object in{reinterpret_cast<std::size_t>(address)};
+    if (::dl_iterate_phdr(find_object, &in) == 0 || !in.is_program) return {};
+    const auto name = function_at(in.address - in.base);
+    return name.empty() ? std::string() : demangled(name);
 }
 
 std::string symbols::name(const void* address) const {
@@ -87,8 +102,8 @@ std::string symbols::name(const void* address) const {
     if (::dl_iterate_phdr(find_object, &in) == 0) return fmt::format("{}", address);
     const auto offset = in.address - in.base;
     const auto place = fmt::format("{}+{:#x}", in.path.substr(in.path.rfind('/') + 1), offset);
-    const auto function = in.is_program ? function_at(offset) : std::string_view();
-    return function.empty() ? place : fmt::format("{} ({})", demangled(function), place);
+    const auto function = this->function(address);
+    return function.empty() ? place : fmt::format("{} ({})", function, place);
 }
 
 }  // namespace server

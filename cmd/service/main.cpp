@@ -10,6 +10,7 @@
 
 #include "cmd/service/announce.hpp"
 #include "cmd/service/build_info.hpp"
+#include "cmd/service/debug_modules.hpp"
 #include "cmd/service/inspection.hpp"
 #include "cmd/service/log.hpp"
 #include "cmd/service/probe.hpp"
@@ -47,7 +48,7 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
     settings_in_force in_force(settings, line, {app, events, stop, workers, logger});  // SIGHUP, POST; else: as now
     const auto debug_view = inspection({app, events, stop, workers, log, in_force, marker.previous_kind()});
-    http_server debug("debug", outside.inherit("debug", config.debug), server::debug_routes(debug_view),
+    http_server debug("debug", outside.inherit("debug", config.debug), debug_routes_of_modules(debug_view),
                       http_server::at_stop::close, stop, workers, logger);
     stop.count_turns_with([&] { return app.turns(); });
 

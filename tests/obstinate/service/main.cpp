@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "cmd/service/announce.hpp"
+#include "cmd/service/debug_modules.hpp"
 #include "cmd/service/inspection.hpp"
 #include "cmd/service/log.hpp"
 #include "cmd/service/reload.hpp"
@@ -96,7 +97,7 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     http_server app("app", config.app, std::move(routes), http_server::at_stop::drain, stop, workers, logger);
     settings_in_force in_force(settings, line, {app, events, stop, workers, logger});
     const auto debug_view = inspection({app, events, stop, workers, log, in_force, "none"});
-    http_server debug("debug", config.debug, server::debug_routes(debug_view), http_server::at_stop::close, stop,
+    http_server debug("debug", config.debug, debug_routes_of_modules(debug_view), http_server::at_stop::close, stop,
                       workers, logger);
     stop.count_turns_with([&] { return app.turns(); });
 

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "server/debug.hpp"
+#ifdef PPROF
+#include "server/pprof/routes.hpp"
+#endif
+
+/// The routes of the debug port, with those of the modules that are built. `from` as for `server::debug_routes`.
+inline server::router debug_routes_of_modules(server::debug_sources from) {
+#ifdef PPROF
+    from.index += server::pprof::index;
+#endif
+    auto routes = server::debug_routes(from);
+#ifdef PPROF
+    server::pprof::add_routes(routes, from);
+#endif
+    return routes;
+}

@@ -1,0 +1,47 @@
+// The profile of the program as it is deployed: static, with a table of symbols and a build-id.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/service.hpp"
+#include "tests/pprof/decoded.hpp"
+#include "tests/support/load.hpp"
+
+namespace integration {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+TEST(Profile, NamesTheFunctionsOfTheProgramUnderLoad) {
+    const service service({"--app.threads=2"});
+    if (service.ask_debug(get("/debug/pprof/")).status == 404) GTEST_SKIP() << "built without PPROF";
+    support::background_load load(service.app(), {.connections = 16, .request = [](auto) { return get("/"); }});
+    const auto answer = service.ask_debug(get("/debug/pprof/profile?seconds=2"));
+    ASSERT_EQ(answer.status, 200);
+    EXPECT_EQ(load.finish().lost(), 0U);
+    const server::pprof::decoded read(answer.body);
+    EXPECT_THAT(read.mappings, Contains(HasSubstr("/service "))) << "the program, with a build-id";
+    std::uint64_t all = 0, named = 0, labelled = 0;
+    for (const auto& one : read.samples) {
+        all += one.values.at(0);
+        if (testing::Value(one.frames, Contains(HasSubstr("server::loop::run")))) named += one.values.at(0);
+        if (testing::Value(one.labels, Contains("route=GET /"))) labelled += one.values.at(0);
+    }
+    EXPECT_GT(all, 20U);
+    EXPECT_GT(named, all / 2) << "of " << all;
+    EXPECT_GT(labelled, 0U);
+}
+
+TEST(Profile, TheCommandLineAndTheNameOfAnAddressAreThere) {
+    const service service;
+    if (service.ask_debug(get("/debug/pprof/")).status == 404) GTEST_SKIP() << "built without PPROF";
+    EXPECT_THAT(service.ask_debug(get("/debug/pprof/cmdline")).body, HasSubstr("service"));
+    EXPECT_THAT(service.ask_debug(get("/debug/pprof/symbol")).body, HasSubstr("num_symbols: 1"));
+    EXPECT_EQ(service.ask_debug(request("POST", "/debug/pprof/symbol", {}, "0x10+nonsense+0x11")).body,
+              "num_symbols: 1\n");
+    EXPECT_THAT(service.ask_debug(get("/debug/")).body, HasSubstr("/debug/pprof/"));
+}
+
+}  // namespace
+}  // namespace integration
