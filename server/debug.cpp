@@ -33,6 +33,7 @@ constexpr std::string_view index_text =
     "/metrics             Prometheus text\n"
     "/debug/vars          counters as JSON\n"
     "/debug/tasks         every live thread, connection and request\n"
+    "/debug/pprof/        profiles for `go tool pprof`, if the module is built in\n"
     "/debug/config        effective settings and where each comes from\n"
     "/debug/config/reload POST reads the settings again and applies what can change now\n"
     "/debug/build         version, compiler, flags, libraries\n"
@@ -207,9 +208,7 @@ router debug_routes(debug_sources sources) {
                                             : response(http::status::service_unavailable, "not ready\n");
                  }));
     routes.get("/metrics", plain([from](const request&) { return metrics(*from); }));
-    routes.get("/debug/", plain([from](const request&) {
-                   return response(http::status::ok, std::string(index_text) + from->index);
-               }));
+    routes.get("/debug/", plain([](const request&) { return response(http::status::ok, std::string(index_text)); }));
     routes.get("/debug/vars", plain([from](const request&) { return vars(*from); }));
     routes.get("/debug/tasks", [from](context, const request&) -> answer { return tasks(from); });
     routes.get("/debug/config",

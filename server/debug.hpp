@@ -29,7 +29,6 @@ struct debug_sources {
     std::function<std::string()> config;         ///< JSON, secrets masked
     handler reload;                              ///< POST /debug/config/reload
     std::string build;                           ///< JSON
-    std::string index = {};                      ///< lines of `/debug/` for what modules add
     /// How much work waits outside the server, and how many a second it becomes less.
     std::function<std::pair<double, double>()> backlog;
 };

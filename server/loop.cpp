@@ -32,15 +32,10 @@ constexpr milliseconds standstill{50};      // of a tick that is late
 constexpr milliseconds between_warnings{1'000};
 constexpr std::size_t scratch_size = 16 * 1024;
 
-/// "file:line", or nothing when it waits in no awaitable of ours.
-std::string source_line(const connection& one) {
-    const auto where = one.waits_at();
-    return where.line() == 0 ? std::string() : fmt::format("{}:{}", where.file_name(), where.line());
-}
-
+/// ", waits at file:line", or nothing when it waits in no awaitable of ours.
 std::string place(const connection& one) {
-    const auto line = source_line(one);
-    return line.empty() ? line : ", waits at " + line;
+    const auto where = one.waits_at();
+    return where.line() == 0 ? std::string() : fmt::format(", waits at {}:{}", where.file_name(), where.line());
 }
 
 std::chrono::nanoseconds cpu_time_of_thread() {
@@ -240,7 +235,7 @@ std::vector<task_row> loop::describe() const {
         if (client != nullptr) {
             row.name = client->describe();
             row.state = client->abandoned() ? "abandoned" : client->rests() ? "resting" : to_string(client->now_in());
-            row.where = source_line(*client);
+            row.where = place(*client);
             row.client = fmt::format("{}:{}", client->peer().address().to_string(), client->peer().port());
             if (client->now_in() == connection::state::handling) {
                 row.kind = "request";

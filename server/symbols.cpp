@@ -9,10 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
 #include <memory>
 #include <span>
 
@@ -61,33 +59,27 @@ symbols::symbols() {
         if (mapped != MAP_FAILED) file_ = static_cast<const char*>(mapped);
     }
     if (descriptor >= 0) ::close(descriptor);
-    if (file_ != nullptr) read_table();
 }
 
 symbols::~symbols() {
     if (file_ != nullptr) ::munmap(const_cast<char*>(file_), size_);
 }
 
-void symbols::read_table() {
+/// The name of the function that covers an offset from where the program was loaded; empty when there is none.
+std::string_view symbols::function_at(std::size_t offset) const {
+    if (file_ == nullptr) return {};
     const auto& header = *reinterpret_cast<const ElfW(Ehdr)*>(file_);  // the kernel has run it: it is well formed
     const std::span sections(reinterpret_cast<const ElfW(Shdr)*>(file_ + header.e_shoff), header.e_shnum);
     for (const auto& table : sections) {
         if (table.sh_type != SHT_SYMTAB) continue;
         const char* const names = file_ + sections[table.sh_link].sh_offset;
         const auto count = table.sh_size / sizeof(ElfW(Sym));
-        for (const auto& one : std::span(reinterpret_cast<const ElfW(Sym)*>(file_ + table.sh_offset), count))
-            if (ELF64_ST_TYPE(one.st_info) == STT_FUNC && one.st_size > 0)
-                functions_.push_back({one.st_value, one.st_size, names + one.st_name});
+        for (const auto& one : std::span(reinterpret_cast<const ElfW(Sym)*>(file_ + table.sh_offset), count)) {
+            const bool function = ELF64_ST_TYPE(one.st_info) == STT_FUNC;
+            if (function && offset >= one.st_value && offset - one.st_value < one.st_size) return names + one.st_name;
+        }
     }
-    std::ranges::sort(functions_, {}, &entry::begin);
-}
-
-/// The name of the function that covers an offset from where the program was loaded; empty when there is none.
-std::string_view symbols::function_at(std::size_t offset) const {
-    const auto behind = std::ranges::upper_bound(functions_, offset, {}, &entry::begin);
-    if (behind == functions_.begin()) return {};
-    const auto& one = *std::prev(behind);
-    return offset - one.begin < one.size ? one.name : std::string_view();
+    return {};
 }
 
 std::string symbols::function(const void* address) const {

@@ -3,13 +3,12 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace server {
 
 /// The names of this program's functions, read from the symbol table of its own file (elf(5)): dladdr(3) knows
-/// exported functions only, and none at all in a static program. Maps the file while it lives; made in about a
-/// millisecond (some 10,000 entries are sorted). Without a table every name is an address. Any thread.
+/// exported functions only, and none at all in a static program. Maps the file while it lives; a lookup walks the table
+/// (some 10,000 entries) and keeps nothing. Throws nothing: without a table every name is an address. Any thread.
 class symbols {
 public:
     symbols();
@@ -21,21 +20,12 @@ public:
     std::string name(const void* address) const;
     /// The function alone; empty when it is not the program's, or unknown.
     std::string function(const void* address) const;
-    /// False: the program has been stripped of its table.
-    bool known() const noexcept { return !functions_.empty(); }
 
 private:
-    struct entry {
-        std::size_t begin, size;  ///< from where the program is loaded
-        const char* name;
-    };
-
-    void read_table();
     std::string_view function_at(std::size_t offset) const;
 
     const char* file_ = nullptr;
     std::size_t size_ = 0;
-    std::vector<entry> functions_;  ///< by `begin`
 };
 
 }  // namespace server

@@ -6,10 +6,7 @@
 #endif
 
 /// The routes of the debug port, with those of the modules that are built. `from` as for `server::debug_routes`.
-inline server::router debug_routes_of_modules(server::debug_sources from) {
-#ifdef PPROF
-    from.index += server::pprof::index;
-#endif
+inline server::router debug_routes_of_modules(const server::debug_sources& from) {
     auto routes = server::debug_routes(from);
 #ifdef PPROF
     server::pprof::add_routes(routes, from);

@@ -56,7 +56,8 @@ code_map::code_map() {
         return 0;
     };
     ::dl_iterate_phdr(take, &objects_);
-    for (auto& one : objects_) one.where.named = one.is_program && symbols_.known();
+    has_names_ = !symbols_.function(reinterpret_cast<const void*>(&number)).empty();  // not stripped
+    for (auto& one : objects_) one.where.named = one.is_program && has_names_;
     const auto vdso = ::getauxval(AT_SYSINFO_EHDR);  // vdso(7): not among the objects of a static program
     if (vdso != 0 && object_at(vdso) == nullptr)
         objects_.push_back({{vdso, vdso + 2 * 4096, 0, "[vdso]", {}, false}, false});
@@ -79,9 +80,8 @@ profile::id code_map::location(profile& into, const void* address, bool is_retur
     const auto* const in = object_at(at);
     // What has a file is left to pprof when we have no name for it: one that we make up would keep it from looking.
     const bool left_to_pprof = in != nullptr && !in->is_program && in->where.file.starts_with('/');
-    const auto named = left_to_pprof || (in != nullptr && in->is_program && !symbols_.known())
-                           ? std::string()
-                           : name(address, is_return);
+    const auto named =
+        left_to_pprof || (in != nullptr && in->is_program && !has_names_) ? std::string() : name(address, is_return);
     id = into.location(in == nullptr ? 0 : in->id, at, named);
     return id;
 }

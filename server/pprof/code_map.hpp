@@ -35,6 +35,7 @@ private:
     const object* object_at(std::uint64_t address) const;
 
     symbols symbols_;
+    bool has_names_ = false;
     std::vector<object> objects_;
     std::map<std::uint64_t, profile::id> known_;
 };

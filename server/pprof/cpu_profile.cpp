@@ -56,13 +56,17 @@ std::string as_proto(const cpu_sampler& sampler, clock::duration lasted) {
 /// "thread;outermost;...;innermost count" a line, for flamegraph.pl, inferno and speedscope.
 std::string as_collapsed(const cpu_sampler& sampler) {
     const code_map code;
-    std::map<std::string, std::uint64_t> lines;  // by names: several addresses have the same
+    std::map<std::pair<const void*, bool>, std::string> names;  // to look up a name takes a walk through the table
+    std::map<std::string, std::uint64_t> lines;                 // by names: several addresses have the same
     for (const auto& [place, times] : sampler.samples()) {
         std::string line = *place.thread;
         if (place.route != nullptr) line += ';' + place.route->name;
         for (auto left = place.frames.size(); left > 0; --left) {
-            auto name = code.name(place.frames[left - 1], left > 1);
-            std::ranges::replace(name, ';', ':');
+            auto& name = names[{place.frames[left - 1], left > 1}];
+            if (name.empty()) {
+                name = code.name(place.frames[left - 1], left > 1);
+                std::ranges::replace(name, ';', ':');
+            }
             line += ';' + name;
         }
         lines[line] += times;

@@ -15,8 +15,6 @@ namespace server::pprof {
 using lifecycle::context;
 using answer = lifecycle::awaitable<response>;
 
-const std::string_view index = "/debug/pprof/        profiles for `go tool pprof`; see there\n";
-
 namespace {
 
 constexpr std::string_view own_index =
