@@ -28,7 +28,8 @@ struct config {
     lifecycle::shutdown_options shutdown;
     tracker::options tracker;
     log_options log;
-    std::string ready_file;  ///< written when ready; empty: none
+    std::string ready_file;                             ///< written when ready; empty: none
+    std::chrono::milliseconds upgrade_timeout{30'000};  ///< until the successor of SIGUSR2 is ready
 };
 
 }  // namespace configs

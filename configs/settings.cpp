@@ -28,6 +28,7 @@ std::vector<setting> make_table() {
     using tracker::overflow;
     return {
         file("ready_file", "gets pid and both addresses when ready", FIELD(ready_file)),
+        duration("upgrade_timeout", "for the process that SIGUSR2 starts to be ready", FIELD(upgrade_timeout), 1ms),
 
         address("app.address", "where the application server listens; :: is dual stack", FIELD(app.address)),
         number("app.port", "port of the application server; 0: any free one", FIELD(app.port), 0, 65'535),

@@ -42,22 +42,19 @@ void done_collector::start(std::string name, std::function<void(std::stop_token)
     auto& made = *parts_.back();
     made.name = name;
     auto body = [this, index, &made, run = std::move(run)](std::stop_token stop) {
-        std::string error;
-        bool failed = false;
+        std::optional<std::string> error;
         try {
             run(std::move(stop));
         } catch (const std::exception& e) {
-            failed = true;
             error = e.what();
         } catch (...) {
-            failed = true;
             error = "an exception that is not a std::exception";
         }
-        if (failed) log_.error("{} failed: {}", made.name, error);
+        if (error) log_.error("{} failed: {}", made.name, *error);
         {
             const std::scoped_lock lock(made.mutex);
             made.ended = true;
-            made.failed = failed;
+            made.failed = error.has_value();
             made.before_ready = !stop_.has_been_ready();
         }
         stop_.part_ended(index);
@@ -117,28 +114,30 @@ void done_collector::on_signal(const hooks& hooks) {
         switch (signal.what) {
             case signals::kind::stop: stop_.signal(signal.name); break;
             case signals::kind::stacks: call("stacks", hooks.stacks); break;
-            case signals::kind::reload: start_reload(hooks); break;
+            case signals::kind::reload: start_aside(signal.name, "reload", hooks.reload); break;
+            case signals::kind::upgrade: start_aside(signal.name, "upgrade", hooks.upgrade); break;
             case signals::kind::none: break;
         }
     }
 }
 
-void done_collector::start_reload(const hooks& hooks) {
+/// What reads files or waits for another process may hang: never on main's thread.
+void done_collector::start_aside(const char* signal, const char* name, const std::function<void()>& hook) {
     if (stop_.stopping()) {
-        log_.info("SIGHUP ignored: the service is stopping");
-    } else if (reloading_.exchange(true)) {
-        log_.info("SIGHUP ignored: a reload is under way");
-    } else if (hooks.reload) {
-        // It reads files, so it may hang: never on main's thread.
-        auto work = [this, &reload = hooks.reload](auto) {
-            call("reload", reload);
-            reloading_ = false;
+        log_.info("{} ignored: the service is stopping", signal);
+    } else if (const char* const busy = under_way_) {
+        log_.info("{} ignored: {} is under way", signal, busy);
+    } else {
+        under_way_ = name;
+        auto work = [this, name, &hook](auto) {
+            call(name, hook);
+            under_way_ = nullptr;
         };
         try {
-            reload_ = workers_.start("reload", "worker", std::move(work));
+            aside_ = workers_.start(name, "worker", std::move(work));
         } catch (const std::exception& e) {  // no thread to be had: serving goes on
-            log_.error("reload: {}", e.what());
-            reloading_ = false;
+            log_.error("{}: {}", name, e.what());
+            under_way_ = nullptr;
         }
     }
 }
@@ -211,14 +210,14 @@ std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& 
 int done_collector::conclude(const hooks& hooks, bool over) {
     shutdown_report report;
     const auto until = clock::now() + std::min(stop_.now().left / 2, milliseconds(250));
-    while (!over && reloading_ && clock::now() < until) std::this_thread::sleep_for(milliseconds(1));
-    const bool leave = over || reloading_;  // somebody hangs
+    while (!over && under_way_ && clock::now() < until) std::this_thread::sleep_for(milliseconds(1));
+    const bool leave = over || under_way_;  // somebody hangs
     if (leave) {
         report.stragglers = stragglers(hooks, false);
     } else {
         for (auto& part : parts_)
             if (part->thread.joinable()) part->thread.join();
-        if (reload_.joinable()) reload_.join();
+        if (aside_.joinable()) aside_.join();
     }
     const auto status = stop_.now();
     report.cause = status.cause;
@@ -227,8 +226,7 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     report.duration = status.elapsed;
     call("account", hooks.account, report);
     report.workers_left += workers_.live();
-    const auto patience = milliseconds(leave ? 0 : 50);
-    if (const int left = workers_.threads_left(patience); left >= 0) report.threads_left = left;
+    if (const int left = workers_.threads_left(milliseconds(leave ? 0 : 50)); left >= 0) report.threads_left = left;
 
     report.exit_code = exit_code::clean;
     for (const auto& part : parts_) {

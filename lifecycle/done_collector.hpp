@@ -36,6 +36,7 @@ public:
         std::function<void()> ready = {};                    ///< once, when the service first answers
         std::function<void(shutdown_report&)> account = {};  ///< fills in what only the parts know; they may still run
         std::function<void()> reload = {};                   ///< SIGHUP, on a worker of its own
+        std::function<void()> upgrade = {};                  ///< SIGUSR2, the same: one of both at a time
         std::function<void()> stacks = {};                   ///< SIGQUIT
         /// The stack of a thread in one line; empty when it does not answer within the limit.
         std::function<std::string(pid_t, std::chrono::milliseconds limit)> where = {};
@@ -63,7 +64,7 @@ private:
     void on_signal(const hooks& hooks);
     void obey(const stop_sequence::actions& actions, const hooks& hooks);
     void name_stragglers(const hooks& hooks, const char* when) const;
-    void start_reload(const hooks& hooks);
+    void start_aside(const char* signal, const char* name, const std::function<void()>& hook);
     void poll_once();
     int conclude(const hooks& hooks, bool over);
     std::vector<shutdown_report::straggler> stragglers(const hooks& hooks, bool only_asked) const;
@@ -79,8 +80,8 @@ private:
     bool announced_force_ = false;
     stop_phase told_phase_ = stop_phase::starting;
     std::size_t told_records_ = 0;
-    std::atomic<bool> reloading_{false};
-    std::jthread reload_;
+    std::atomic<const char*> under_way_{nullptr};  ///< aside of main's thread
+    std::jthread aside_;
     std::vector<std::unique_ptr<part>> parts_;
 };
 

@@ -56,6 +56,7 @@ signals::received signals::next() {
         case SIGINT: return {kind::stop, "SIGINT"};
         case SIGHUP: return had_terminal_ ? received{kind::stop, "SIGTERM"} : received{kind::reload, "SIGHUP"};
         case SIGQUIT: return {kind::stacks, "SIGQUIT"};
+        case SIGUSR2: return {kind::upgrade, "SIGUSR2"};
         default: return {};
     }
 }

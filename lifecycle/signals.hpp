@@ -5,7 +5,7 @@
 namespace lifecycle {
 
 /// What main's thread waits for; blocked everywhere, from the first instruction (cmd/service/entry.cpp).
-inline constexpr int watched_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+inline constexpr int watched_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR2};
 
 /// The signals of the process, as descriptors that main's thread polls.
 ///
@@ -14,7 +14,7 @@ inline constexpr int watched_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 /// ignored. Only on main's thread.
 class signals {
 public:
-    enum class kind { none, stop, reload, stacks };
+    enum class kind { none, stop, reload, stacks, upgrade };
     struct received {
         kind what = kind::none;
         const char* name = "";

@@ -133,6 +133,12 @@ http_server::~http_server() = default;
 
 std::string http_server::address() const { return state_->address; }
 
+int http_server::listening() const { return state_->socket.descriptor(); }
+
+void http_server::hand_over() {
+    state_->accepting->close_last(true, [] {});
+}
+
 void http_server::run(std::stop_token token, const std::function<void()>& serving) {
     auto& s = *state_;
     auto& first = *s.loops.front();

@@ -49,6 +49,12 @@ public:
 
     std::string address() const;  ///< "127.0.0.1:8080", with the port that was bound
 
+    /// The listening socket, for a process that is to listen on it too. Only before `run`.
+    int listening() const;
+    /// That process does: lets in who is in the queue and closes the socket here, which deafens nobody. Connections
+    /// stay. Safe from any thread, while `run` has not returned.
+    void hand_over();
+
     /// Turns of the slowest loop, for the lame duck.
     std::uint64_t turns() const;
 

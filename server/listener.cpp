@@ -142,8 +142,9 @@ lifecycle::awaitable<> listener::run() {
 
 void listener::close_last(bool at_once, std::function<void()> closed) {
     asio::post(loops_.front()->context(), [this, at_once, closed = std::move(closed)] {
+        if (!acceptor_->is_open()) return closed();  // handed over before
         closed_ = closed;
-        at_once_ = at_once;
+        at_once_ = at_once_ || at_once;
         closing_ = true;
         boost::system::error_code ignored;
         acceptor_->cancel(ignored);

@@ -53,7 +53,8 @@ public:
 
     /// Closes without losing who stands in the queue: closing a listening socket resets its whole
     /// accept queue, so newcomers are turned away first, then everybody is let in. `closed` is called
-    /// when that is done. `at_once` leaves that out. Safe from any thread.
+    /// when that is done, or has been before. `at_once` turns nobody away: others listen on the socket, or nobody
+    /// minds. Safe from any thread.
     void close_last(bool at_once, std::function<void()> closed);
 
 private:

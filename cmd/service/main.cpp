@@ -19,6 +19,7 @@
 #include "cmd/service/run_marker.hpp"
 #include "cmd/service/sinks.hpp"
 #include "cmd/service/supervisor.hpp"
+#include "cmd/service/upgrade.hpp"
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
@@ -50,6 +51,7 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     const auto debug_view = inspection({app, events, stop, workers, log, in_force, marker.previous_kind()});
     http_server debug("debug", outside.inherit("debug", config.debug), debug_routes_of_modules(debug_view),
                       http_server::at_stop::close, stop, workers, logger);
+    in_place_upgrade upgrade(app, debug, stop, config.upgrade_timeout, logger);  // SIGUSR2, where that module is built
     stop.count_turns_with([&] { return app.turns(); });
 
     // Their run. The first to end, well or badly, ends the others, in the reverse order of this list.
@@ -68,13 +70,18 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     if (!marker.previous_story().empty()) logger.warn(marker.previous_story());
     return done.wait({
         // main's thread: a part ended | signal | second signal | deadline
-        .ready = [&] { announce_ready(config, app.address(), debug.address(), logger); },
+        .ready =
+            [&] {
+                announce_ready(config, app.address(), debug.address(), logger);
+                upgrade.ready();
+            },
         .account = [&](lifecycle::shutdown_report& report) { fill_in(report, app, events); },
         .reload =
             [&] {
                 [[maybe_unused]] const auto note = outside.reloading();
                 in_force.reload();
             },
+        .upgrade = [&] { upgrade.run(); },
         .stacks = [&] { log_stacks(workers, logger); },
         .where = stack_line,
         .progress = [&](const auto& status) { marker.phase(status, events.account()); },

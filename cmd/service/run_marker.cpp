@@ -9,7 +9,6 @@
 #include <array>
 #include <boost/json.hpp>
 #include <chrono>
-#include <utility>
 
 namespace {
 
@@ -36,12 +35,11 @@ std::int64_t number_of(const json::value& from, std::string_view key) {
 
 run_marker::run_marker(const std::string& directory)
     : descriptor_(::open((directory + "/last-run.json").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
-    if (descriptor_ < 0) return;
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0)
-        read_previous();
-    else
-        ::close(std::exchange(descriptor_, -1));  // of another process, which is alive: generations overlap
+    if (lock()) read_previous();
 }
+
+/// False while it is of another process, which is alive: generations overlap, and this one may have it later.
+bool run_marker::lock() noexcept { return descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0; }
 
 run_marker::~run_marker() {
     if (descriptor_ >= 0) ::close(descriptor_);
@@ -81,7 +79,8 @@ void run_marker::phase(const lifecycle::stop_channel::status& status, const trac
 }
 
 void run_marker::ended(const lifecycle::shutdown_report& report) noexcept try {
-    write(json::serialize(json::object{{"phase", "ended"},
+    // After an upgrade it is the note of the successor, which serves, until that one has something to say.
+    write(json::serialize(json::object{{"phase", report.cause == "upgrade" ? "serving" : "ended"},
                                        {"time", now()},
                                        {"pid", ::getpid()},
                                        {"exit_code", report.exit_code},
@@ -90,7 +89,7 @@ void run_marker::ended(const lifecycle::shutdown_report& report) noexcept try {
 }
 
 void run_marker::write(const std::string& text) noexcept {
-    if (descriptor_ < 0 || text.size() >= size) return;
+    if (!lock() || text.size() >= size) return;
     std::array<char, size> bytes;
     bytes.fill(' ');
     text.copy(bytes.data(), text.size());

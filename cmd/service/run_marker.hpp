@@ -27,6 +27,7 @@ public:
     void ended(const lifecycle::shutdown_report& report) noexcept;
 
 private:
+    bool lock() noexcept;
     void read_previous();
     void write(const std::string& text) noexcept;
 

@@ -252,7 +252,7 @@ TEST(DoneCollector, ReloadsOneAtATimeAndAgainAfterThat) {
         process.send(SIGHUP);
         EXPECT_TRUE(fakes::eventually([&] { return reloads == 1; }));
         process.send(SIGHUP);
-        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("a reload is under way"); }));
+        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("SIGHUP ignored: reload is under way"); }));
         first.release();
         // From here on one more gets through, as soon as the first is done.
         EXPECT_TRUE(fakes::eventually([&] {

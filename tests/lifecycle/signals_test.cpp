@@ -33,7 +33,8 @@ TEST(Signals, ArriveAtTheDescriptorWithTheirNames) {
     } table[] = {{SIGTERM, kind::stop, "SIGTERM"},
                  {SIGINT, kind::stop, "SIGINT"},
                  {SIGHUP, kind::reload, "SIGHUP"},
-                 {SIGQUIT, kind::stacks, "SIGQUIT"}};
+                 {SIGQUIT, kind::stacks, "SIGQUIT"},
+                 {SIGUSR2, kind::upgrade, "SIGUSR2"}};
     for (const auto& row : table) {
         ::kill(::getpid(), row.number);
         EXPECT_TRUE(readable(signals.descriptor()));

@@ -58,6 +58,7 @@ public:
 private:
     void look(clock::time_point now) {
         const auto status = stop_.now();
+        if (status.cause == "upgrade") return;  // another process is the service now, and speaks for it
         if (!ready_said_ && stop_.has_been_ready()) ready_said_ = notify_.tell("READY=1");
         // systemd begins to count its own time at this word, so not while the stop can still be left.
         const bool for_good =

@@ -1,0 +1,93 @@
+#include "cmd/service/upgrade/in_place_upgrade.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "cmd/service/systemd/notify_socket.hpp"
+#include "cmd/service/upgrade/successor.hpp"
+#include "configs/layers.hpp"
+#include "configs/values.hpp"
+
+namespace {
+
+/// The path that exec was given (getauxval(3)), absolute, its symbolic links not followed: an upgrade may consist in
+/// pointing one elsewhere. /proc/self/exe would be the old file for ever.
+std::string program_path() {
+    const auto* const given = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+    std::error_code ignored;
+    return given == nullptr ? std::string() : std::filesystem::absolute(given, ignored).string();
+}
+
+std::vector<std::string> own_arguments() {
+    std::vector<std::string> arguments;
+    std::ifstream file("/proc/self/cmdline", std::ios::binary);
+    for (std::string one; std::getline(file, one, '\0');) arguments.push_back(std::move(one));
+    return arguments;
+}
+
+std::string variable(const char* name) {
+    const auto all = configs::environment_of(environ);
+    const auto found = all.find(name);
+    return found == all.end() ? std::string() : found->second;
+}
+
+}  // namespace
+
+in_place_upgrade::in_place_upgrade(server::http_server& app, server::http_server& debug, lifecycle::stop_channel& stop,
+                                   std::chrono::milliseconds timeout, spdlog::logger& log)
+    : app_(app),
+      debug_(debug),
+      stop_(stop),
+      timeout_(timeout),
+      log_(log),
+      app_listener_(app.listening()),
+      debug_listener_(debug.listening()),
+      program_(program_path()),
+      arguments_(own_arguments()) {
+    if (variable("LISTEN_PID") != std::to_string(::getpid())) return;  // meant for another process
+    const auto pipe = configs::parse_number(variable(upgrade::ready_variable));
+    if (!pipe || ::fcntl(static_cast<int>(*pipe), F_SETFD, FD_CLOEXEC) != 0) return;
+    predecessor_ = static_cast<int>(*pipe);
+}
+
+in_place_upgrade::~in_place_upgrade() {
+    if (predecessor_ >= 0) ::close(predecessor_);
+}
+
+void in_place_upgrade::ready() noexcept {
+    if (predecessor_ < 0) return;
+    [[maybe_unused]] const auto written = ::write(predecessor_, "R", 1);
+    ::close(std::exchange(predecessor_, -1));
+}
+
+void in_place_upgrade::run() {
+    if (::getpid() == 1) {
+        log_.error("SIGUSR2 ignored: with process 1, which this is, everything ends that it has started");
+        return;
+    }
+    try {
+        log_.info("upgrade: starting {}", program_);
+        if (arguments_.empty()) throw std::runtime_error("/proc/self/cmdline could not be read");
+        const upgrade::successor next(program_, arguments_, app_listener_, debug_listener_);
+        next.wait_until_ready(timeout_, [this] { return stop_.stopping(); });
+        log_.info("upgrade: process {} is ready and has the listeners; this one drains", next.pid());
+        const systemd::notify_socket notify(variable("NOTIFY_SOCKET"));
+        notify.insist(fmt::format("MAINPID={}", next.pid()));
+        // Before the stop: a listener that others have must not be closed as one that this process alone owns.
+        app_.hand_over();
+        debug_.hand_over();
+        stop_.request("upgrade");
+        // Somebody wants all of it to end, and it was in the last moment that this process was all of it.
+        if (stop_.now().cause != "upgrade") ::kill(next.pid(), SIGTERM);
+    } catch (const std::exception& e) {
+        log_.error("upgrade failed, this process stays: {}", e.what());
+    }
+}

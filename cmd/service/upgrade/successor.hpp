@@ -1,0 +1,42 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace upgrade {
+
+/// The descriptor on which the process that is named by LISTEN_PID says that it is ready: one byte.
+inline constexpr const char* ready_variable = "UPGRADE_READY_FD";
+
+/// A process that is to go on with the listeners of this one. Only on the thread that made it.
+///
+/// It has descriptors 0 to 2 of this process, the listeners of sd_listen_fds(3) by the names "app" and "debug", and
+/// the pipe of `ready_variable`; no other, and no signal is blocked. Working directory, limits and environment are
+/// those of this process. It lives on when this object does not.
+class successor {
+public:
+    /// Throws std::system_error when there is no process or no pipe to be had.
+    successor(const std::string& program, std::vector<std::string> arguments, int app, int debug);
+    ~successor();
+    successor(const successor&) = delete;
+    successor& operator=(const successor&) = delete;
+
+    pid_t pid() const noexcept { return pid_; }
+
+    /// Returns once it is ready. Throws std::runtime_error with one line when it will not be: it could not be
+    /// executed, it has ended, it took longer than `limit`, or `unwanted` says that it is not needed any more. Then
+    /// it has ended, or been told to.
+    void wait_until_ready(std::chrono::milliseconds limit, const std::function<bool()>& unwanted) const;
+
+private:
+    std::string dismiss(const std::function<bool()>& unwanted) const;
+
+    pid_t pid_ = -1;
+    int ready_ = -1;  ///< the reading end
+};
+
+}  // namespace upgrade

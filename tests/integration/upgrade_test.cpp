@@ -1,0 +1,195 @@
+// SIGUSR2: a new process of a new binary takes the listeners, the old one drains.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <sstream>
+
+#include "tests/integration/generations.hpp"
+#include "tests/integration/swaps.hpp"
+#include "tests/support/notify_listener.hpp"
+
+namespace integration {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr const char* never_ready = "exec /usr/bin/tail -f /dev/null\n";
+
+std::vector<std::string> lines_of(const std::filesystem::path& path) {
+    std::istringstream text(support::read_file(path));
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(text, line);) lines.push_back(std::move(line));
+    return lines;
+}
+
+TEST(Upgrade, UnderLoadRefusesAndLosesNobody) {
+    generations all({"--shutdown.idle_grace=300ms"});
+    traffic clients(all.first().app());
+    std::int64_t accepted = 0;
+    const auto expect_clean = [&](const auto& end, const char* cause) {
+        const auto& [code, report] = end;
+        EXPECT_EQ(code, 0) << all.first().err();
+        EXPECT_EQ(report.at("cause"), cause);
+        EXPECT_EQ(faults(report), "");
+        EXPECT_EQ(number(report, "requests", "cut"), 0);
+        accepted += number(report, "events", "accepted");
+    };
+    for (int nth = 0; nth < swaps(); ++nth) {
+        SCOPED_TRACE(fmt::format("upgrade {}", nth));
+        expect_clean(all.upgrade(), "upgrade");
+    }
+    clients.expect_none_failed();
+    // What a generation left in the spool because the one before still had the file, the last one has delivered.
+    expect_clean(all.stop(), "SIGTERM");
+    const auto events = lines_of(all.first().directory() / "var/events/events.jsonl");
+    EXPECT_EQ(static_cast<std::int64_t>(events.size()), accepted);
+}
+
+TEST(Upgrade, TakesTheBinaryThatIsAtThePathNow) {
+    generations all;
+    const support::temporary_directory other;
+    std::filesystem::copy_file(SERVICE_WITH_MODULES, other.path() / "newer");
+    all.install(other.path() / "newer");
+    EXPECT_EQ(all.upgrade().first, 0);
+    EXPECT_EQ(std::filesystem::read_symlink(fmt::format("/proc/{}/exe", all.pid())), other.path() / "newer");
+    EXPECT_EQ(all.first().ask(get("/")).status, 200);
+    EXPECT_EQ(all.first().ask_debug(get("/readyz")).status, 200);
+    EXPECT_EQ(all.stop().first, 0) << all.first().err();
+}
+
+TEST(Upgrade, ARequestInFlightIsAnsweredByTheOldOneAndTheNextByTheNewOne) {
+    generations all({"--shutdown.lame_duck=500ms"});
+    auto slow = all.first().connect();
+    slow.send(get("/slow?ms=700"));
+    ASSERT_TRUE(all.first().handles("/slow"));
+    const auto [code, report] = all.upgrade();
+    EXPECT_EQ(code, 0);
+    const auto answer = slow.receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 200);
+    EXPECT_TRUE(answer->closes());
+    EXPECT_EQ(number(report, "requests", "in_flight_at_stop"), 1);
+    EXPECT_EQ(number(report, "requests", "finished"), 1);
+    EXPECT_FALSE(all.first().ask(get("/")).closes());
+}
+
+TEST(Upgrade, ASuccessorThatDoesNotStartLeavesTheOldOneServing) {
+    generations all({"--upgrade_timeout=300ms"});
+    const auto expect_no_upgrade = [&](const std::string& why) {
+        all.signal(SIGUSR2);
+        EXPECT_TRUE(all.says(why)) << all.first().err();
+        EXPECT_EQ(all.first().ask(get("/readyz")).status, 200);
+        EXPECT_EQ(all.first().ask_debug(get("/readyz")).status, 200);
+    };
+    all.install_script("exit 7\n");
+    expect_no_upgrade("ended with exit code 7 before it was ready");
+    all.install_script("kill -KILL $$\n");
+    expect_no_upgrade("was ended by signal 9 before it was ready");
+    all.install_script(never_ready);
+    expect_no_upgrade("was not ready within 300 ms and was ended by signal 15");
+    all.install("/nowhere");
+    expect_no_upgrade("cannot be executed: No such file or directory");
+    EXPECT_EQ(all.stop().first, 0) << all.first().err();
+    EXPECT_EQ(faults(all.first().report()), "");
+}
+
+TEST(Upgrade, AfterOneThatFailedTheNextSucceeds) {
+    generations all;
+    all.install_script("exit 1\n");
+    all.signal(SIGUSR2);
+    ASSERT_TRUE(all.says("exit code 1 before it was ready"));
+    all.install(SERVICE_WITH_MODULES);
+    EXPECT_EQ(all.upgrade().first, 0) << all.first().err();
+    EXPECT_EQ(all.first().ask(get("/")).status, 200);
+}
+
+TEST(Upgrade, IsRefusedDuringAnotherAndDuringAStop) {
+    generations all({"--shutdown.lame_duck=300ms"});
+    all.install_script(never_ready);
+    all.signal(SIGUSR2);
+    ASSERT_TRUE(all.says("upgrade: starting"));
+    all.signal(SIGUSR2);
+    EXPECT_TRUE(all.says("SIGUSR2 ignored: upgrade is under way"));
+    all.signal(SIGTERM);
+    EXPECT_TRUE(all.says("this process stays: a stop has begun"));
+    all.signal(SIGUSR2);
+    EXPECT_TRUE(all.says("SIGUSR2 ignored: the service is stopping"));
+    EXPECT_EQ(all.first().exit_code(), 0) << all.first().err();
+    EXPECT_EQ(faults(all.first().report()), "");
+}
+
+TEST(Upgrade, LeavesTheSuccessorTheListenersAndNothingElse) {
+    generations all({}, {"WATCHDOG_PID=1"});
+    const auto connection = all.first().connect();  // a descriptor that it must not have
+    // The shell itself holds the script, above 9.
+    all.install_script(
+        "cd /proc/$$/fd; for one in ?; do readlink $one; done >\"$OLDPWD/descriptors\"\n"
+        // No other process: a shell blocks its signals while it starts one.
+        "while read name mask; do case $name in SigBlk:) echo $mask;; esac; done <../status >\"$OLDPWD/mask\"\n"
+        "echo $$ $LISTEN_PID $LISTEN_FDS $LISTEN_FDNAMES $WATCHDOG_PID >\"$OLDPWD/variables\"\nexit 3\n");
+    all.signal(SIGUSR2);
+    ASSERT_TRUE(all.says("exit code 3"));
+    const auto descriptors = lines_of(all.first().directory() / "descriptors");
+    const auto socket = testing::StartsWith("socket:"), pipe = testing::StartsWith("pipe:");
+    ASSERT_EQ(descriptors.size(), 6U) << support::read_file(all.first().directory() / "descriptors");
+    EXPECT_THAT(std::vector<std::string>(descriptors.begin() + 3, descriptors.end()),
+                ElementsAre(socket, socket, pipe));
+    EXPECT_EQ(support::read_file(all.first().directory() / "mask"), "0000000000000000\n");
+    std::istringstream words(support::read_file(all.first().directory() / "variables"));
+    std::string pid, listen_pid, count, names, watchdog_pid;
+    words >> pid >> listen_pid >> count >> names >> watchdog_pid;
+    EXPECT_EQ(listen_pid, pid);
+    EXPECT_EQ(watchdog_pid, pid);
+    EXPECT_EQ(count + ' ' + names, "2 app:debug");
+}
+
+TEST(Upgrade, TellsSystemdWhoTheServiceIsNow) {
+    support::notify_listener systemd;
+    generations all({}, {systemd.variable()});
+    ASSERT_TRUE(systemd.hears("READY=1"));
+    all.signal(SIGUSR2);
+    ASSERT_TRUE(systemd.hears("MAINPID="));
+    const auto told = systemd.heard().back().text;
+    EXPECT_EQ(all.followed().first, 0) << all.first().err();
+    EXPECT_EQ(told, fmt::format("MAINPID={}", all.pid()));
+    systemd.listen();
+    EXPECT_FALSE(systemd.has("STOPPING")) << "the service does not stop";
+    EXPECT_EQ(all.stop().first, 0) << all.first().err();
+    EXPECT_TRUE(systemd.hears("STOPPING=1"));
+}
+
+TEST(Upgrade, WithoutTheModuleSigusr2IsALine) {
+    service plain;
+    plain.process().signal(SIGUSR2);
+    EXPECT_TRUE(eventually([&] { return plain.err().find("built without UPGRADE") != std::string::npos; }));
+    EXPECT_EQ(plain.ask(get("/")).status, 200);
+}
+
+/// The number of the service as the test sees it, when unshare(1) has made it process 1 of a namespace.
+pid_t child_of(pid_t parent) {
+    const auto text = support::read_file(fmt::format("/proc/{0}/task/{0}/children", parent));
+    return text.empty() ? -1 : std::stoi(text);
+}
+
+TEST(Upgrade, IsRefusedAsProcess1) {
+    service init({.wait_until_ready = false,
+                  .program = SERVICE_WITH_MODULES,
+                  .starter = {"/usr/bin/unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"}});
+    const auto ready = [&] { return !support::read_file(init.directory() / "ready.json").empty(); };
+    if (!eventually([&] { return ready() || init.process().ended(); }) || !ready())
+        GTEST_SKIP() << "no process namespace to be had here: " << init.err();
+    const auto pid = child_of(init.process().pid());
+    ASSERT_GT(pid, 1);
+    ::kill(pid, SIGUSR2);
+    EXPECT_TRUE(eventually([&] { return init.err().find("SIGUSR2 ignored: with process 1") != std::string::npos; }));
+    EXPECT_EQ(init.err().find("upgrade: starting"), std::string::npos);
+    ::kill(pid, SIGTERM);
+    EXPECT_EQ(init.exit_code(), 0) << init.err();
+}
+
+}  // namespace
+}  // namespace integration
