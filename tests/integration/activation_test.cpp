@@ -10,7 +10,7 @@
 #include <csignal>
 
 #include "tests/integration/service.hpp"
-#include "tests/support/load.hpp"
+#include "tests/integration/swaps.hpp"
 
 namespace integration {
 namespace {
@@ -68,20 +68,15 @@ TEST(Activation, TakesListenersByTheirNames) {
 }
 
 TEST(Activation, ARestartUnderLoadRefusesAndLosesNobody) {
-    constexpr int restarts = 20;
     const socket_unit app, debug;
     const auto generation = [&] {
         return std::make_unique<service>(with_sockets(app, debug, "app:debug", {"--shutdown.idle_grace=300ms"}));
     };
     auto current = generation();
-    const auto mixed = [](std::uint64_t nth) {
-        return nth % 8 == 0 ? get("/slow?ms=100") : request("POST", "/events", {}, std::to_string(nth));
-    };
-    support::background_load kept(app.place(), {16, mixed});
-    support::background_load anew(app.place(), {16, [](std::uint64_t) { return get("/", "Connection: close\r\n"); }});
+    traffic clients(app.place());
     std::int64_t accepted = 0;
     std::uint64_t lines = 0;
-    for (int nth = 0; nth < restarts; ++nth) {
+    for (int nth = 0; nth < swaps(); ++nth) {
         SCOPED_TRACE(fmt::format("restart {}", nth));
         current->begin_stop(SIGTERM);
         EXPECT_EQ(current->exit_code(), 0) << current->err();
@@ -92,15 +87,7 @@ TEST(Activation, ARestartUnderLoadRefusesAndLosesNobody) {
         lines += static_cast<std::uint64_t>(std::count(events.begin(), events.end(), '\n'));
         current = generation();
     }
-    for (auto* const load : {&kept, &anew}) {
-        const auto& seen = load->finish();
-        fmt::print("{} answered in {} restarts: {} lost, {} refused, {} errors\n", seen.answered, restarts, seen.lost(),
-                   seen.refused, seen.errors);
-        EXPECT_EQ(seen.lost(), 0U);
-        EXPECT_EQ(seen.refused, 0U);
-        EXPECT_EQ(seen.errors, 0U);
-        EXPECT_GT(seen.answered, 20U * restarts);
-    }
+    clients.expect_none_failed();
     EXPECT_EQ(lines, static_cast<std::uint64_t>(accepted));
 }
 
