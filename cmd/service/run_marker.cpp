@@ -52,6 +52,10 @@ void run_marker::read_previous() {
     boost::system::error_code error;
     const auto note = json::parse({bytes.data(), static_cast<std::size_t>(count)}, error);
     const auto phase = error ? std::string("unknown") : text_of(note, "phase");
+    if (phase == "handed over") {
+        previous_kind_ = "upgraded";  // whoever followed has not written since: how that one ended is not known
+        return;
+    }
     if (phase == "ended") {
         const auto code = number_of(note, "exit_code");
         previous_kind_ = code == 0 ? "clean" : fmt::format("exit_{}", code);
@@ -79,8 +83,9 @@ void run_marker::phase(const lifecycle::stop_channel::status& status, const trac
 }
 
 void run_marker::ended(const lifecycle::shutdown_report& report) noexcept try {
-    // After an upgrade it is the note of the successor, which serves, until that one has something to say.
-    write(json::serialize(json::object{{"phase", report.cause == "upgrade" ? "serving" : "ended"},
+    // After an upgrade the service has not ended: the successor, which could not have the file, may write here from now
+    // on.
+    write(json::serialize(json::object{{"phase", report.cause == "upgrade" ? "handed over" : "ended"},
                                        {"time", now()},
                                        {"pid", ::getpid()},
                                        {"exit_code", report.exit_code},

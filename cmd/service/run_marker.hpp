@@ -18,7 +18,8 @@ public:
     run_marker(const run_marker&) = delete;
     run_marker& operator=(const run_marker&) = delete;
 
-    /// How the run before this one ended: "none" (there was none), "clean", "exit_2" …, or "killed".
+    /// How the run before this one ended: "none" (there was none), "clean", "exit_2" …, "killed", or
+    /// "upgraded": it was replaced in place, and what became of the last to follow is not known.
     const std::string& previous_kind() const noexcept { return previous_kind_; }
     /// One line for the log; empty when there is nothing worth saying.
     const std::string& previous_story() const noexcept { return previous_story_; }

@@ -27,7 +27,7 @@ std::vector<std::string> lines_of(const std::filesystem::path& path) {
 }
 
 TEST(Upgrade, UnderLoadRefusesAndLosesNobody) {
-    generations all({"--shutdown.idle_grace=300ms"});
+    generations all({"--shutdown.idle_grace=300ms", "--tracker.retry_max=50ms"});
     traffic clients(all.first().app());
     std::int64_t accepted = 0;
     const auto expect_clean = [&](const auto& end, const char* cause) {
@@ -40,6 +40,9 @@ TEST(Upgrade, UnderLoadRefusesAndLosesNobody) {
     };
     for (int nth = 0; nth < swaps(); ++nth) {
         SCOPED_TRACE(fmt::format("upgrade {}", nth));
+        // One that never got the file of the sink has events for it at its stop, and waits for it until the budget
+        // ends.
+        ASSERT_TRUE(eventually([&] { return metric(all.first(), "tracker_events_delivered_total") > 0; }));
         expect_clean(all.upgrade(), "upgrade");
     }
     clients.expect_none_failed();
@@ -47,6 +50,7 @@ TEST(Upgrade, UnderLoadRefusesAndLosesNobody) {
     expect_clean(all.stop(), "SIGTERM");
     const auto events = lines_of(all.first().directory() / "var/events/events.jsonl");
     EXPECT_EQ(static_cast<std::int64_t>(events.size()), accepted);
+    EXPECT_EQ(all.first().err().find("previous run"), std::string::npos) << "nobody was killed";
 }
 
 TEST(Upgrade, TakesTheBinaryThatIsAtThePathNow) {
