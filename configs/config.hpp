@@ -24,7 +24,7 @@ struct log_options {
 struct config {
     server::options app;
     server::options debug{
-        .address = "127.0.0.1", .port = 8001, .threads = 1, .request_timeout{360'000}, .allowed_hosts = {}};
+        .address = "127.0.0.1", .port = 8001, .threads = 1, .request_timeout = std::chrono::minutes(6), .allowed_hosts = {}};
     lifecycle::shutdown_options shutdown;
     tracker::options tracker;
     log_options log;

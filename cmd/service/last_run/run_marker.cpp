@@ -1,4 +1,4 @@
-#include "cmd/service/run_marker.hpp"
+#include "cmd/service/last_run/run_marker.hpp"
 
 #include <fcntl.h>
 #include <fmt/chrono.h>
