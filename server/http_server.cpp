@@ -305,18 +305,20 @@ lifecycle::awaitable<std::vector<http_server::loop_report>> http_server::inspect
         report.name = fmt::format("{}-{}", state_->name, one->index() + 1);
         report.thread = one->thread();
         if (const auto* entered = one->last_entered()) report.last_entered = entered->name;
+        report.answered = one->account().turned_at.get() == 0;  // it has ended: nobody lives on it
+        asked->missing += report.answered ? 0 : 1;
         asked->reports.push_back(std::move(report));
     }
-    asked->missing = asked->reports.size();
     for (const auto& one : state_->loops)
-        asio::post(one->context(), [asked, &on = *one] {
-            auto rows = on.describe();
-            const std::scoped_lock lock(asked->mutex);
-            auto& report = asked->reports[on.index()];
-            report.answered = true;
-            report.tasks = std::move(rows);
-            --asked->missing;
-        });
+        if (!asked->reports[one->index()].answered)
+            asio::post(one->context(), [asked, &on = *one] {
+                auto rows = on.describe();
+                const std::scoped_lock lock(asked->mutex);
+                auto& report = asked->reports[on.index()];
+                report.answered = true;
+                report.tasks = std::move(rows);
+                --asked->missing;
+            });
     lifecycle::loop_timer timer(co_await asio::this_coro::executor);
     const auto until = clock::now() + limit;
     for (auto pause = milliseconds(1);; pause = milliseconds(5)) {
