@@ -32,11 +32,9 @@ std::string settings_as_json(const configs::loaded& settings) {
 }
 
 std::string build_as_json() {
-    const json::object build{{"version", build_info::version()},
-                             {"revision", build_info::revision()},
-                             {"compiler", build_info::compiler()},
-                             {"flags", build_info::flags()},
-                             {"libraries", build_info::libraries()}};
+    const json::object build{{"name", configs::program_name},      {"version", build_info::version()},
+                             {"revision", build_info::revision()}, {"compiler", build_info::compiler()},
+                             {"flags", build_info::flags()},       {"libraries", build_info::libraries()}};
     return json::serialize(build) + '\n';
 }
 

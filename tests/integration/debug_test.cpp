@@ -105,6 +105,35 @@ TEST(Debug, ConfigShowsValueAndPlace) {
     EXPECT_THAT(body, HasSubstr("--app.max_in_flight"));
 }
 
+TEST(Debug, ConfigMasksSecrets) {
+    const service service({"--tracker.http_authorization=Bearer hunter2"});
+    const auto body = service.ask_debug(get("/debug/config")).body;
+    EXPECT_THAT(body, HasSubstr("{\"key\":\"tracker.http_authorization\",\"value\":\"***\","));
+    EXPECT_THAT(body, testing::Not(HasSubstr("hunter2")));
+    EXPECT_THAT(service.err(), testing::Not(HasSubstr("hunter2")));
+}
+
+TEST(Debug, BuildSaysWhatTheProgramWasMadeFromAndWith) {
+    const service service;
+    const auto build = boost::json::parse(service.ask_debug(get("/debug/build")).body).as_object();
+    for (const char* key : {"name", "version", "revision", "compiler", "flags", "libraries"})
+        EXPECT_FALSE(build.at(key).as_string().empty()) << key;
+    for (const char* library : {"Boost ", "spdlog ", "fmt ", "CLI11 ", "toml++ ", "glibc ", "libstdc++ "})
+        EXPECT_THAT(std::string(build.at("libraries").as_string()), HasSubstr(library));
+    EXPECT_THAT(std::string(build.at("flags").as_string()), HasSubstr("-Wall"));
+}
+
+TEST(Debug, TheLogLevelChangesWhileItRuns) {
+    const service service;
+    EXPECT_EQ(service.ask_debug(get("/debug/log")).body, "{\"level\":\"info\"}\n");
+    EXPECT_EQ(service.ask_debug(request("POST", "/debug/log?level=debug")).status, 200);
+    EXPECT_EQ(service.ask_debug(get("/debug/log")).body, "{\"level\":\"debug\"}\n");
+    EXPECT_THAT(service.err(), HasSubstr("log level set to debug"));
+    EXPECT_EQ(service.ask_debug(request("PUT", "/debug/log", {}, "level=off")).status, 200);
+    EXPECT_EQ(service.ask_debug(request("POST", "/debug/log?level=loud")).status, 400);
+    EXPECT_EQ(service.ask_debug(get("/debug/log")).body, "{\"level\":\"off\"}\n");
+}
+
 TEST(Debug, OnlyALocalHostMayChangeSomething) {
     const service service({"--debug.allowed_hosts=ops.example"});
     const auto port = ":" + std::to_string(service.debug().port);
