@@ -208,7 +208,12 @@ router debug_routes(debug_sources sources) {
                                             : response(http::status::service_unavailable, "not ready\n");
                  }));
     routes.get("/metrics", plain([from](const request&) { return metrics(*from); }));
-    routes.get("/debug/", plain([](const request&) { return response(http::status::ok, std::string(index_text)); }));
+    routes.get("/debug/", plain([from](const request& request) {
+                   const auto index = std::string(index_text) + from->index;
+                   const bool browser = request.header(http::field::accept).find("text/html") != std::string_view::npos;
+                   if (browser && from->page) return from->page(*from, index);
+                   return std::move(response(http::status::ok, index).set("Vary", "Accept"));
+               }));
     routes.get("/debug/vars", plain([from](const request&) { return vars(*from); }));
     routes.get("/debug/tasks", [from](context, const request&) -> answer { return tasks(from); });
     routes.get("/debug/config",

@@ -23,7 +23,6 @@
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
-#include "server/debug.hpp"
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
 #include "tracker/spool.hpp"

@@ -326,10 +326,10 @@ TEST_F(Load, WhatIsInForceAfterAReloadFitsTogetherToo) {
 TEST_F(Load, RowsShowEachEffectiveValueWithItsPlace) {
     const auto all = rows(from({"--app.port=1"}));
     ASSERT_THAT(all, SizeIs(settings().size()));
-    EXPECT_EQ(all[2].key, "app.port");
-    EXPECT_EQ(all[2].value, "1");
-    EXPECT_EQ(all[2].place, "--app.port");
-    EXPECT_FALSE(all[2].secret);
+    EXPECT_EQ(all[3].key, "app.port");
+    EXPECT_EQ(all[3].value, "1");
+    EXPECT_EQ(all[3].place, "--app.port");
+    EXPECT_FALSE(all[3].secret);
 }
 
 TEST_F(Load, RowsAndTomlMaskASecret) {

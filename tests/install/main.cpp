@@ -30,13 +30,8 @@ answer greet(tracker::event_tracker& events, lifecycle::context context, const s
     const auto verdict = co_await std::move(recording);
     if (verdict != tracker::verdict::accepted) co_return server::problem(http::status::service_unavailable);
     // Held back, so that a stop finds it at work.
-<<<<<<< HEAD
     const auto until = lifecycle::clock::now() + std::chrono::milliseconds(300);
     auto pause = lifecycle::sleep_until(context, until);  // lint: the handler waits, not the test
-=======
-    const auto then = lifecycle::clock::now() + std::chrono::milliseconds(300);
-    auto pause = lifecycle::sleep_until(context, then);  // lint: the handler waits, not the test
->>>>>>> 66cabd0 (scripts/new-service makes a renamed copy with the modules asked for, with or without the example routes)
     co_await std::move(pause);
     co_return server::response(http::status::ok, "Hello, " + std::string(request.parameter("name")) + "\n");
 }

@@ -10,7 +10,7 @@
 namespace integration {
 
 generations::generations(std::vector<std::string> flags, std::vector<std::string> environment)
-    : program_(root_.path() / "service") {
+    : program_(root_.path() / "program") {
     // A process whose parent has ended becomes a child of the test, which sees how it ends.
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     install(SERVICE_WITH_MODULES);

@@ -36,7 +36,7 @@ TEST(Profile, NamesTheFunctionsOfTheProgramUnderLoad) {
 TEST(Profile, TheCommandLineAndTheNameOfAnAddressAreThere) {
     const service service;
     if (service.ask_debug(get("/debug/pprof/")).status == 404) GTEST_SKIP() << "built without PPROF";
-    EXPECT_THAT(service.ask_debug(get("/debug/pprof/cmdline")).body, HasSubstr("service"));
+    EXPECT_THAT(service.ask_debug(get("/debug/pprof/cmdline")).body, HasSubstr("--app.port"));
     EXPECT_THAT(service.ask_debug(get("/debug/pprof/symbol")).body, HasSubstr("num_symbols: 1"));
     EXPECT_EQ(service.ask_debug(request("POST", "/debug/pprof/symbol", {}, "0x10+nonsense+0x11")).body,
               "num_symbols: 1\n");

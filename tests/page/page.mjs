@@ -1,0 +1,155 @@
+// The live page of the debug port in a real Chromium, with the real binary behind it. Each step is a sentence; the
+// first that does not hold ends it with 1. Screenshots are left in the folder that is given.
+//   node page.mjs SERVICE CHROMIUM NODE_MODULES SCREENSHOTS
+import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import http from 'node:http';
+
+const [service, executablePath, modules, shots] = process.argv.slice(2);
+const { chromium } = createRequire(join(modules, 'here.js'))('playwright-core');
+const work = mkdtempSync(join(tmpdir(), 'page-'));
+mkdirSync(shots, { recursive: true });
+const limit = 20_000;
+const pause = ms => new Promise(done => setTimeout(done, ms));
+
+const hold = (true_, sentence) => {
+  if (!true_) throw new Error(sentence);
+  console.log(`  ${sentence}`);
+};
+/** Asks again until it holds; every wait has an end. */
+const until = async (sentence, holds) => {
+  for (const end = Date.now() + limit; Date.now() < end; await pause(50)) if (await holds()) return hold(true, sentence);
+  hold(false, sentence);
+};
+
+const run = async (name, flags) => {
+  const ready = join(work, name + '.json');
+  const child = spawn(service, ['--app.address=127.0.0.1', '--app.port=0', '--debug.port=0', `--ready_file=${ready}`,
+    `--tracker.directory=${join(work, name)}`, ...flags], { stdio: ['ignore', 'ignore', 'ignore'] });
+  const one = { child, code: new Promise(done => child.on('exit', done)) };
+  const places = () => { try { return JSON.parse(readFileSync(ready)); } catch { return null; } };
+  await until(`${name}: the service is ready`, () => { const found = places(); return found && Object.assign(one, found); });
+  return one;
+};
+/** A request to the app that nobody has to wait for. */
+const ask = (to, path, method = 'GET', body) => new Promise(done => {
+  const [host, port] = to.split(':');
+  const request = http.request({ host, port, path, method, agent }, answer => answer.resume().on('end', () => done(answer.statusCode)));
+  request.on('error', () => done(0));
+  request.end(body);
+});
+const agent = new http.Agent({ keepAlive: true, maxSockets: 24 });
+/** Traffic until told to end: many quick ones, some slow ones, events. */
+const load = to => {
+  let over = false, nth = 0;
+  const one = async () => {
+    for (; !over && nth < 200_000; ++nth) {
+      await ask(to, ...(nth % 13 === 0 ? [`/slow?ms=${20 + nth % 400}`] : nth % 5 === 0 ? ['/events', 'POST', 'page'] : nth % 7 === 0 ? ['/big?bytes=200000'] : ['/']));
+      await pause(nth % 11);
+    }
+  };
+  const all = Promise.all(Array.from({ length: 12 }, one));
+  return async () => { over = true; await all; };
+};
+
+const browser = await chromium.launch({ executablePath, args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic',
+  '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
+const running = [];
+try {
+  const open = async (one, how = {}) => {
+    const context = await browser.newContext({ viewport: { width: 1180, height: 900 }, reducedMotion: 'reduce', ...how });
+    const page = await context.newPage(), faults = [], outside = [];
+    page.on('console', m => { if (['error', 'warning'].includes(m.type())) faults.push(m.text()); });
+    page.on('pageerror', e => faults.push(String(e)));
+    page.on('request', r => { if (!r.url().startsWith(`http://${one.debug}/`) && !r.url().startsWith('data:')) outside.push(r.url()); });
+    const answer = await page.goto(`http://${one.debug}/debug/`);
+    return { page, faults, outside, answer, close: () => context.close() };
+  };
+  const phase = page => page.textContent('#phase');
+  const moves = (page, id) => page.evaluate(id => (document.querySelector(`#chart-${id} .line`).getAttribute('d').match(/[ML]/g) || []).length, id);
+
+  const one = await run('serving', ['--shutdown.lame_duck=15s', '--shutdown.budget=40s', '--app.threads=2']);
+  running.push(one);
+  const quiet = load(one.app);
+  const seen = await open(one, { colorScheme: 'light' });
+  const { page } = seen;
+  hold(seen.answer.headers()['content-security-policy'].startsWith("default-src 'none'; script-src 'nonce-"), 'the page has a strict policy');
+  await until('it says that the service serves', async () => await phase(page) === 'serving');
+  for (const id of ['requests', 'latency', 'flight', 'queue', 'lag', 'cpu'])
+    await until(`the chart ${id} moves under load`, async () => await moves(page, id) >= 4);
+  hold(Number(await page.textContent('#charts .now span')) > 5, 'it counts requests a second');
+  await until('the table has the routes', async () => /GET \/slow/.test(await page.textContent('#table')));
+  await page.selectOption('#level', 'warn');
+  await until('the log level can be set', async () => /warn/.test(await page.textContent('#level-said')));
+  hold((await (await fetch(`http://${one.debug}/debug/log`)).text()).includes('warn'), 'and is set');
+  await pause(Number(process.env.PAGE_SECONDS || 6) * 1000);  // for a picture with something in it
+  await page.screenshot({ path: join(shots, 'serving-light.png'), fullPage: true });
+  const glance = { x: 0, y: 0, width: 1180, height: 790 };
+  await page.screenshot({ path: join(shots, 'page-light.png'), clip: glance });
+  await page.emulateMedia({ colorScheme: 'dark' });
+  const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  hold(ground === 'rgb(17, 19, 21)', 'it is dark where the reader likes it dark');
+  await page.screenshot({ path: join(shots, 'serving-dark.png'), fullPage: true });
+  await page.screenshot({ path: join(shots, 'page-dark.png'), clip: glance });
+  await page.setViewportSize({ width: 375, height: 800 });
+  hold(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing is wider than a phone');
+  await page.screenshot({ path: join(shots, 'phone-dark.png'), fullPage: true });
+  await page.setViewportSize({ width: 1180, height: 900 });
+
+  await page.focus('#drain');
+  await page.keyboard.press('Enter');
+  hold(/15 s/.test(await page.textContent('dialog')), 'the drain button asks first, and says how long it can be taken back');
+  await page.click('#drain-yes');
+  await until('the lame duck is shown', async () => await phase(page) === 'lame duck');
+  await until('it can be left', async () => page.isEnabled('#undrain'));
+  await page.click('#undrain');
+  await until('and then it serves again', async () => await phase(page) === 'serving');
+  hold(seen.faults.length === 0, `no console errors ${seen.faults}`);
+  hold(seen.outside.length === 0, `nothing is asked for elsewhere ${seen.outside}`);
+  await quiet();
+  await seen.close();
+
+  const still = await open(one, { javaScriptEnabled: false });
+  const text = await still.page.innerText('body');
+  hold(/requests answered/.test(text) && /\/debug\/shutdown/.test(text) && /serving/.test(text), 'without script it has figures and index as text');
+  hold(!/Drain/.test(text), 'and nothing that would not work');
+  await still.page.screenshot({ path: join(shots, 'without-script.png'), fullPage: true });
+  await still.close();
+  one.child.kill('SIGKILL');
+  await one.code;
+
+  const two = await run('stopping', ['--shutdown.lame_duck=2s', '--shutdown.budget=20s', '--app.threads=2']);
+  running.push(two);
+  const watch = await open(two, { colorScheme: 'light' });
+  await until('it says that the service serves', async () => await phase(watch.page) === 'serving');
+  const held = ask(two.app, '/slow?ms=6000');
+  await pause(500);
+  const current = () => watch.page.$$eval('#steps [aria-current=step]', all => all.map(e => e.querySelector('b').textContent).join());
+  const left = async () => parseFloat(await watch.page.textContent('#bar-left'));
+  two.child.kill('SIGTERM');
+  await until('a SIGTERM is shown as it begins', async () => await phase(watch.page) === 'lame duck' && /SIGTERM/.test(await watch.page.textContent('#stop-text')));
+  hold(await watch.page.isDisabled('#undrain'), 'a signal cannot be taken back');
+  const early = await left();
+  await until('the lame duck is the current phase', async () => await current() === 'Lame duck');
+  await until('then the app drains', async () => await current() === 'App drains');
+  await until('the budget runs down', async () => await left() < early - 1);
+  await until('the request that it waits for is named', async () => /GET \/slow/.test(await watch.page.textContent('#waits')));
+  await pause(1500);
+  await watch.page.screenshot({ path: join(shots, 'stopping-light.png'), fullPage: true });
+  hold(await held === 200, 'that request is answered');
+  hold(await two.code === 0, 'the open page does not hold the exit');
+  await until('the page says that the process has ended', async () => await phase(watch.page) === 'ended');
+  hold(/SIGTERM/.test(await watch.page.textContent('#end-text')), 'and keeps the last that was seen');
+  await watch.page.screenshot({ path: join(shots, 'ended-light.png'), fullPage: true });
+} catch (error) {
+  console.error(`page: does not hold: ${error.message}`);
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+  for (const one of running) one.child.kill('SIGKILL');
+  agent.destroy();
+  rmSync(work, { recursive: true, force: true });
+}
