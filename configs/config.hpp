@@ -23,8 +23,11 @@ struct log_options {
 /// alone give a service that runs. A plain value; nothing in it knows where it came from.
 struct config {
     server::options app;
-    server::options debug{
-        .address = "127.0.0.1", .port = 8001, .threads = 1, .request_timeout = std::chrono::minutes(6), .allowed_hosts = {}};
+    server::options debug{.address = "127.0.0.1",
+                          .port = 8001,
+                          .threads = 1,
+                          .request_timeout = std::chrono::minutes(6),
+                          .allowed_hosts = {}};
     lifecycle::shutdown_options shutdown;
     tracker::options tracker;
     log_options log;
