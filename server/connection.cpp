@@ -207,6 +207,7 @@ void connection::handle_interrupt() {
             if (fed_) break;
             ::shutdown(descriptor(), SHUT_WR);
             broken_ = true;
+            loop_.workspaces().give_back(std::move(work_));  // the next one to look needs no other
             break;
         case interrupt::expired:
             bytes_are_there();
