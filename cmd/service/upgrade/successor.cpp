@@ -93,6 +93,7 @@ std::string end_of(int status) {
 
 successor::successor(const std::string& program, std::vector<std::string> arguments, int app, int debug) {
     std::vector<char*> argument_pointers;
+    argument_pointers.reserve(arguments.size() + 1);
     for (auto& one : arguments) argument_pointers.push_back(one.data());
     argument_pointers.push_back(nullptr);
     const variables given;
