@@ -182,11 +182,7 @@ std::uint64_t http_server::turns() const {
 
 milliseconds http_server::longest_stall() const {
     milliseconds longest{0};
-    for (const auto& one : state_->loops) {
-        const clock::time_point turned(clock::duration(static_cast<clock::rep>(one->account().turned_at.get())));
-        if (turned == clock::time_point{}) continue;  // not yet, or no longer
-        longest = std::max(longest, std::chrono::duration_cast<milliseconds>(clock::now() - turned));
-    }
+    for (const auto& one : state_->loops) longest = std::max(longest, one->stall().value_or(milliseconds(0)));
     return longest;
 }
 
@@ -279,12 +275,16 @@ void http_server::write_metrics(metrics_text& out) const {
                    sum([&](const loop& on) -> const counter& { return on.account().in_state[at]; }));
     out.family("http_connections_accepted_total", "counter", "Connections accepted.");
     out.sample(server, static_cast<double>(all.accepted));
+    const auto on = [&](const loop& one) { return server + ',' + label("loop", std::to_string(one.index() + 1)); };
     out.family("loop_lag_seconds", "histogram", "How late the coarse tick of a loop came.");
     for (const auto& one : state_->loops) {
         histogram::values lag;
         lag += one->account().lag;
-        out.sample(server + ',' + label("loop", std::to_string(one->index() + 1)), lag);
+        out.sample(on(*one), lag);
     }
+    out.family("loop_stall_seconds", "gauge", "How long ago a loop turned last; at rest it turns at each tick.");
+    for (const auto& one : state_->loops)
+        out.sample(on(*one), std::chrono::duration<double>(one->stall().value_or(milliseconds(0))).count());
 }
 
 namespace {

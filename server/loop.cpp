@@ -31,11 +31,12 @@ constexpr milliseconds crowd_lasts{2'000};  // twice the Retry-After of a refusa
 constexpr milliseconds standstill{50};      // of a tick that is late
 constexpr milliseconds between_warnings{1'000};
 constexpr std::size_t scratch_size = 16 * 1024;
+constexpr std::string_view waits_at = ", waits at ";
 
 /// ", waits at file:line", or nothing when it waits in no awaitable of ours.
 std::string place(const connection& one) {
     const auto where = one.waits_at();
-    return where.line() == 0 ? std::string() : fmt::format(", waits at {}:{}", where.file_name(), where.line());
+    return where.line() == 0 ? std::string() : fmt::format("{}{}:{}", waits_at, where.file_name(), where.line());
 }
 
 std::chrono::nanoseconds cpu_time_of_thread() {
@@ -121,13 +122,16 @@ void loop::make_room() {
     });
 }
 
+std::optional<milliseconds> loop::stall() const noexcept {
+    const clock::time_point at(clock::duration(static_cast<clock::rep>(account_.turned_at.get())));
+    return at == clock::time_point{} ? std::nullopt : std::optional(duration_cast<milliseconds>(clock::now() - at));
+}
+
 std::vector<lifecycle::shutdown_report::straggler> loop::stragglers() const {
     std::vector<lifecycle::shutdown_report::straggler> late;
-    const clock::time_point turned_at{clock::duration(static_cast<clock::rep>(account_.turned_at.get()))};
-    const auto still = duration_cast<milliseconds>(clock::now() - turned_at);
     const auto* const runs = last_entered();
-    if (turned_at != clock::time_point{} && still > wedged_after)
-        late.push_back({runs == nullptr ? "unknown" : runs->name, "request", still,
+    if (const auto still = stall(); still > wedged_after)  // not if there is none
+        late.push_back({runs == nullptr ? "unknown" : runs->name, "request", *still,
                         fmt::format("on {}-{}, which does not turn", env_.name, index_ + 1)});
     const std::scoped_lock lock(stragglers_mutex_);
     for (const auto& [owner, one] : stragglers_) late.push_back(one);
@@ -219,7 +223,7 @@ void loop::straggles(const connection& late) {
     env_.log.warn("{} has not ended with its context: {} ms old{} ({})", late.describe(), age.count(), place(late),
                   late.identity());
     const std::scoped_lock lock(stragglers_mutex_);
-    stragglers_[&late] = {late.describe(), "request", age, place(late)};
+    stragglers_[&late] = {late.describe(), "request", age, place(late).erase(0, waits_at.size())};
 }
 
 void loop::held_up_by(const connection& one) {
@@ -235,7 +239,7 @@ std::vector<task_row> loop::describe() const {
         if (client != nullptr) {
             row.name = client->describe();
             row.state = client->abandoned() ? "abandoned" : client->rests() ? "resting" : to_string(client->now_in());
-            row.where = place(*client);
+            row.where = place(*client).erase(0, waits_at.size());
             row.client = fmt::format("{}:{}", client->peer().address().to_string(), client->peer().port());
             if (client->now_in() == connection::state::handling) {
                 row.kind = "request";

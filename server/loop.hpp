@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -95,6 +96,8 @@ public:
     /// The endpoint whose handler was entered last and has not answered: what a wedged loop runs, most likely, if not
     /// one that has waited meanwhile. nullptr: it has. Also for signal handlers.
     const endpoint* last_entered() const noexcept { return entered_.load(std::memory_order_relaxed); }
+    /// How long ago it turned last; none: it does not run. At rest it turns at each tick.
+    std::optional<std::chrono::milliseconds> stall() const noexcept;
     /// Handlers that have been answered in place of and have not returned, by name.
     std::vector<lifecycle::shutdown_report::straggler> stragglers() const;
 
