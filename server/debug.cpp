@@ -33,7 +33,6 @@ constexpr std::string_view index_text =
     "/metrics             Prometheus text\n"
     "/debug/vars          counters as JSON\n"
     "/debug/tasks         every live thread, connection and request\n"
-    "/debug/pprof/        profiles for `go tool pprof`, if the module is built in\n"
     "/debug/config        effective settings and where each comes from\n"
     "/debug/config/reload POST reads the settings again and applies what can change now\n"
     "/debug/build         version, compiler, flags, libraries\n"

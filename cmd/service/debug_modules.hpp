@@ -15,6 +15,9 @@ inline server::router debug_routes_of_modules(server::debug_sources from) {
 #ifdef PAGE
     from.page = server::live_page;
 #endif
+#ifdef PPROF
+    from.index += server::pprof::index_lines;
+#endif
     auto routes = server::debug_routes(from);
 #ifdef PPROF
     server::pprof::add_routes(routes, from);

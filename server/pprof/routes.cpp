@@ -8,6 +8,8 @@
 #include <memory>
 
 #include "server/pprof/cpu_profile.hpp"
+#include "server/pprof/live.hpp"
+#include "server/pprof/tasks.hpp"
 #include "server/symbols.hpp"
 
 namespace server::pprof {
@@ -15,10 +17,18 @@ namespace server::pprof {
 using lifecycle::context;
 using answer = lifecycle::awaitable<response>;
 
+const std::string_view index_lines =
+    "/debug/requests      what handlers work on: route, target, age, deadline, client, trace; ?format=json\n"
+    "/debug/connections   how many in which state, and each; ?format=json\n"
+    "/debug/loops         turns, lag, connections; what one that stands still does; ?format=json\n"
+    "/debug/pprof/        profiles for `go tool pprof`, threads and tasks\n";
+
 namespace {
 
 constexpr std::string_view own_index =
     "/debug/pprof/profile?seconds=N   where CPU time goes, for `go tool pprof`; &format=collapsed for flame graphs\n"
+    "/debug/pprof/goroutine           the tasks, for `go tool pprof`; ?debug=1 counted, ?debug=2 one by one\n"
+    "/debug/pprof/threads             state, what it waits in, CPU time and stack of each; ?format=json\n"
     "/debug/pprof/cmdline             the command line, arguments separated by NUL\n"
     "/debug/pprof/symbol              POST 0xADDRESS+0xADDRESS...: names of functions\n"
     "\n"
@@ -63,6 +73,8 @@ void add_routes(router& routes, const debug_sources& from) {
     routes.get("/debug/pprof/",
                plain([](const request&) { return response(http::status::ok, std::string(own_index)); }));
     routes.get("/debug/pprof/profile", cpu_profile(sources));
+    routes.get("/debug/pprof/goroutine", goroutine(sources));
+    add_live_routes(routes, sources);
     routes.get("/debug/pprof/cmdline", plain([](const request&) { return command_line(); }));
     routes.get("/debug/pprof/symbol", plain(symbol));
     routes.post("/debug/pprof/symbol", plain(symbol));

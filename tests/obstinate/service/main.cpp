@@ -3,6 +3,7 @@
 //
 //   GET /stubborn?ms=N   waits, and does not look at its context
 //   GET /spin?ms=N       blocks its loop
+//   GET /visit?name=N    looks for the name among all that have ever come, one by one, and keeps it
 //   POST /throw          throws what its client has sent
 //   OBSTINATE=sink       no delivery ever returns
 //   OBSTINATE=part       a part that does not hear its stop; it is asked after the app
@@ -11,10 +12,13 @@
 #include <spdlog/logger.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -38,6 +42,8 @@ using answer = lifecycle::awaitable<server::response>;
 /// Not in a namespace without a name, and never inlined, so that stacks show them.
 [[gnu::noinline]] void spin_and_hear_nothing(std::chrono::milliseconds time);
 [[gnu::noinline]] void block_in_the_kernel();
+[[gnu::noinline]] bool has_come_before(const std::vector<std::string>& visitors, const std::string& name);
+[[gnu::noinline]] void keep_for_ever(std::vector<std::string>& visitors, const std::string& name);
 
 void spin_and_hear_nothing(std::chrono::milliseconds time) {
     const auto until = lifecycle::clock::now() + time;
@@ -49,6 +55,12 @@ void spin_and_hear_nothing(std::chrono::milliseconds time) {
 void block_in_the_kernel() {
     for (int i = 0; i < 1'000; ++i) ::poll(nullptr, 0, 60'000);
 }
+
+bool has_come_before(const std::vector<std::string>& visitors, const std::string& name) {
+    return std::find(visitors.begin(), visitors.end(), name) != visitors.end();
+}
+
+void keep_for_ever(std::vector<std::string>& visitors, const std::string& name) { visitors.push_back(name); }
 
 namespace {
 
@@ -68,6 +80,19 @@ answer stubborn(lifecycle::context context, const server::request& request) {
 answer spin(lifecycle::context, const server::request& request) {
     spin_and_hear_nothing(asked_for(request));
     co_return server::response(server::http::status::ok, "dizzy\n");
+}
+
+struct guest_book {
+    std::mutex mutex;
+    std::vector<std::string> visitors;
+};
+
+answer visit(guest_book& book, const server::request& request) {
+    const auto name = request.query_value("name").value_or("");
+    const std::scoped_lock lock(book.mutex);
+    const bool again = has_come_before(book.visitors, name);
+    if (!again) keep_for_ever(book.visitors, name);
+    co_return server::response(server::http::status::ok, again ? "welcome back\n" : "welcome\n");
 }
 
 answer fail(lifecycle::context, const server::request& request) {
@@ -95,6 +120,8 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     auto routes = app_routes(events, stop);
     routes.get("/stubborn", stubborn);
     routes.get("/spin", spin);
+    guest_book book;
+    routes.get("/visit", [&book](lifecycle::context, const server::request& request) { return visit(book, request); });
     routes.post("/throw", fail);
     http_server app("app", config.app, std::move(routes), http_server::at_stop::drain, stop, workers, logger);
     settings_in_force in_force(settings, line, {app, events, stop, workers, logger});
