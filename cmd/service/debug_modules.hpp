@@ -3,12 +3,9 @@
 #include <utility>
 
 #include "server/debug.hpp"
-#ifdef PAGE
-#include "server/page/page.hpp"
-#endif
-#ifdef PPROF
-#include "server/pprof/routes.hpp"
-#endif
+#include "server/heap/routes.hpp"   // [module heap/]
+#include "server/page/page.hpp"     // [module page/]
+#include "server/pprof/routes.hpp"  // [module pprof/]
 
 /// The routes of the debug port, with those of the modules that are built. `from` as for `server::debug_routes`.
 inline server::router debug_routes_of_modules(server::debug_sources from) {
@@ -21,6 +18,9 @@ inline server::router debug_routes_of_modules(server::debug_sources from) {
     auto routes = server::debug_routes(from);
 #ifdef PPROF
     server::pprof::add_routes(routes, from);
+#endif
+#ifdef HEAP
+    server::heap::add_routes(routes);
 #endif
     return routes;
 }

@@ -109,6 +109,8 @@ void profile::comment(std::string_view of) {
     append_varint(fields_, text(of));
 }
 
+void profile::show_first(std::string_view type) { append_number(fields_, 14, text(type)); }
+
 void profile::lasted(std::chrono::nanoseconds duration) { duration_ = duration; }
 
 std::string profile::encode() const {

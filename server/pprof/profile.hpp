@@ -43,6 +43,8 @@ public:
     void sample(std::span<const id> stack, std::initializer_list<std::int64_t> values, std::span<const label> labels);
     /// Shown by `go tool pprof -comments`.
     void comment(std::string_view text);
+    /// The kind of value that a reader shows when it is not told another; else the last one.
+    void show_first(std::string_view type);
     void lasted(std::chrono::nanoseconds duration);
 
     /// The bytes. The time of the profile is now less what it has lasted.

@@ -4,6 +4,7 @@
 //   GET /stubborn?ms=N   waits, and does not look at its context
 //   GET /spin?ms=N       blocks its loop
 //   GET /visit?name=N    looks for the name among all that have ever come, one by one, and keeps it
+//   GET /leak?kb=N       keeps so much for ever, in pieces of 1 KiB
 //   POST /throw          throws what its client has sent
 //   OBSTINATE=sink       no delivery ever returns
 //   OBSTINATE=part       a part that does not hear its stop; it is asked after the app
@@ -13,8 +14,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -44,12 +47,21 @@ using answer = lifecycle::awaitable<server::response>;
 [[gnu::noinline]] void block_in_the_kernel();
 [[gnu::noinline]] bool has_come_before(const std::vector<std::string>& visitors, const std::string& name);
 [[gnu::noinline]] void keep_for_ever(std::vector<std::string>& visitors, const std::string& name);
+[[gnu::noinline]] void keep_for_ever(std::size_t pieces);
 
 void spin_and_hear_nothing(std::chrono::milliseconds time) {
     const auto until = lifecycle::clock::now() + time;
     std::atomic<int> turns{0};  // a look at the clock goes through the linker's stub, from which no stack leads back
     while (lifecycle::clock::now() < until)
         for (turns = 0; turns < 10'000; ++turns) {}
+}
+
+void keep_for_ever(std::size_t pieces) {
+    // Never destroyed, so that what is kept can be reached and no checker of leaks complains.
+    static std::mutex mutex;
+    static auto& kept = *new std::list<std::array<char, 1'024 - 2 * sizeof(void*)>>;
+    const std::scoped_lock lock(mutex);
+    for (; pieces > 0; --pieces) kept.emplace_back();
 }
 
 void block_in_the_kernel() {
@@ -95,6 +107,11 @@ answer visit(guest_book& book, const server::request& request) {
     co_return server::response(server::http::status::ok, again ? "welcome back\n" : "welcome\n");
 }
 
+answer leak(lifecycle::context, const server::request& request) {
+    keep_for_ever(request.query_number<std::size_t>("kb", 1, 0, 1'048'576).value_or(0));
+    co_return server::response(server::http::status::ok, "kept\n");
+}
+
 answer fail(lifecycle::context, const server::request& request) {
     throw std::runtime_error(std::string(request.body));
     co_return server::response();
@@ -122,6 +139,7 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     routes.get("/spin", spin);
     guest_book book;
     routes.get("/visit", [&book](lifecycle::context, const server::request& request) { return visit(book, request); });
+    routes.get("/leak", leak);
     routes.post("/throw", fail);
     http_server app("app", config.app, std::move(routes), http_server::at_stop::drain, stop, workers, logger);
     settings_in_force in_force(settings, line, {app, events, stop, workers, logger});

@@ -1,0 +1,40 @@
+// The heap profile of the program as it is deployed: static, with an operator new of its own.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <list>
+
+#include "tests/integration/service.hpp"
+#include "tests/pprof/decoded.hpp"
+
+namespace integration {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+/// Blocks in use that this function has on its stack.
+std::uint64_t blocks_held(const service& service, const std::string& function) {
+    const server::pprof::decoded heap(service.ask_debug(get("/debug/pprof/heap")).body);
+    EXPECT_THAT(heap.mappings, Contains(HasSubstr("/service ")));
+    std::uint64_t all = 0;
+    for (const auto& one : heap.samples)
+        if (testing::Value(one.frames, Contains(HasSubstr(function)))) all += one.values.at(2);
+    return all;
+}
+
+TEST(HeapProfile, ShowsOpenConnectionsAndThatTheyAreGone) {
+    const service service;
+    if (service.ask_debug(get("/debug/pprof/heap")).status == 404) GTEST_SKIP() << "built without HEAP";
+    ASSERT_EQ(service.ask_debug(request("POST", "/debug/pprof/heap?rate=64")).status, 200);
+    const auto before = blocks_held(service, "server::loop::adopt");
+    std::list<client> open;
+    for (int times = 0; times < 200; ++times) open.push_back(service.connect());
+    EXPECT_TRUE(eventually([&] { return blocks_held(service, "server::loop::adopt") >= before + 180; }));
+    open.clear();
+    EXPECT_TRUE(eventually([&] { return blocks_held(service, "server::loop::adopt") < before + 20; }));
+}
+
+}  // namespace
+}  // namespace integration
