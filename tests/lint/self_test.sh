@@ -56,6 +56,7 @@ breaks size server/long.cpp "$(yes 'int x;' | head -n 401)"
 {
     breaks snippets docs/from-go.md '<!-- docs/from-go.md [x] -->\n```cpp\nint x;\n```\n// [x]\nint y;\n// [/x]'
     breaks snippets docs/from-go.md '```cpp\nint x;\n```'
+    breaks snippets docs/make-it-yours.md '<!-- docs/make-it-yours.md [x] -->\n```cpp\nint x;\n```\n// [x]\nint y;\n// [/x]'
     passes snippets docs/from-go.md '<!-- docs/from-go.md [x] -->\n```cpp\nint x;\n```\n  // [x]\n  int x;\n  // [/x]'
 }
 breaks banned server/bad.cpp 'void f() { std::thread t; }'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The code blocks of docs/from-go.md are the marked regions of the tests that run them: behind
+# The code blocks of docs/from-go.md and docs/make-it-yours.md are the marked regions of the tests that run them: behind
 # `<!-- FILE [NAME] -->` stands what FILE has between `// [NAME]` and `// [/NAME]`, without its indentation.
 set -euo pipefail
 cd "${1:-.}"
@@ -19,8 +19,9 @@ block_at()
     awk -v from="$2" 'NR <= from { next } /^```/ { if (inside) exit; inside = 1; next } inside { print }' "$1"
 }
 
-document=docs/from-go.md
-if [[ -f $document ]]; then
+for document in docs/from-go.md docs/make-it-yours.md; do
+    if [[ ! -f $document ]]; then continue; fi
+    before=$found
     while IFS=: read -r line mark; do
         found=$((found + 1))
         read -r _ file name <<<"${mark% -->}"
@@ -31,10 +32,10 @@ if [[ -f $document ]]; then
             faults=$((faults + 1))
         fi
     done < <(grep -nE '^<!-- [^ ]+ \[[^]]+\] -->$' "$document")
-    if (($(grep -c '^```cpp' "$document") != found)); then
+    if (($(grep -c '^```cpp' "$document") != found - before)); then
         echo "snippets: $document has code without a place"
         faults=$((faults + 1))
     fi
-fi
+done
 echo "snippets: $found code blocks, $faults faults"
 exit $((faults > 0))

@@ -1,0 +1,150 @@
+// A background worker, and a dependency with start and stop. The marked regions are the code blocks of
+// docs/make-it-yours.md.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+
+#include "tests/lifecycle/fakes.hpp"
+#include "tests/support/process.hpp"
+
+namespace make_it_yours {
+namespace {
+
+using namespace std::chrono_literals;
+
+// [worker]
+/// Does something every now and then. A part: `run` blocks until it is asked to stop, on the thread that main gives it.
+class refresher {
+public:
+    refresher(std::function<void()> refresh, std::chrono::milliseconds every)
+        : refresh_(std::move(refresh)), every_(every) {}
+
+    void run(const std::stop_token& stop) {
+        std::mutex mutex;
+        std::unique_lock lock(mutex);
+        std::condition_variable_any asked;
+        while (!stop.stop_requested()) {
+            refresh_();  // throws: the part has failed, and the process ends with code 2
+            asked.wait_for(lock, stop, every_, [] { return false; });  // the stop cuts it short
+        }
+    }
+
+private:
+    const std::function<void()> refresh_;
+    const std::chrono::milliseconds every_;
+};
+// [/worker]
+
+TEST(MakeItYours, ABackgroundWorkerIsAPartAndItsPauseEndsWithTheStop) {
+    fakes::process process;
+    auto& done = process.done;
+    std::atomic<int> looked{0};
+    const auto look_up_rates = [&] {
+        if (++looked == 1) process.send(SIGTERM);
+    };
+    // [worker made]
+    refresher rates(look_up_rates, 1min);
+    // [/worker made]
+    // [worker run]
+    done.start("rates", [&](const std::stop_token& token) { rates.run(token); });
+    // [/worker run]
+    const auto began = lifecycle::clock::now();
+    EXPECT_EQ(done.wait({}), lifecycle::clean);
+    EXPECT_EQ(looked, 1);
+    EXPECT_LT(lifecycle::clock::now() - began, 15s) << "it has waited for its minute, or for the budget";
+}
+
+// [dependency]
+/// How often each name was greeted: read at the start, written when nobody is left who greets.
+class guest_book {
+public:
+    explicit guest_book(std::filesystem::path file) : file_(std::move(file)) {}  // waits for nothing
+
+    /// A part. Throws when the file cannot be read or written.
+    void run(const std::stop_token& stop) {
+        read();
+        open_ = true;
+        std::unique_lock lock(mutex_);
+        asked_.wait(lock, stop, [] { return false; });
+        write();
+    }
+    /// For /readyz: until then nobody should greet.
+    bool open() const noexcept { return open_; }
+    void greeted(const std::string& name) {
+        const std::scoped_lock lock(mutex_);
+        ++guests_[name];
+    }
+
+private:
+    void read() {
+        const std::scoped_lock lock(mutex_);
+        if (!std::filesystem::exists(file_)) return;  // the first time
+        std::ifstream in(file_);
+        for (std::string name; in >> name;) in >> guests_[name];
+        if (in.bad() || !in.eof()) throw std::runtime_error(file_.string() + " cannot be read");
+    }
+    void write() const {
+        std::ofstream out(file_.string() + ".new");
+        for (const auto& [name, times] : guests_) out << name << ' ' << times << '\n';
+        out.close();
+        if (out.fail()) throw std::runtime_error(file_.string() + " cannot be written");
+        std::filesystem::rename(file_.string() + ".new", file_);
+    }
+
+    const std::filesystem::path file_;
+    std::atomic<bool> open_{false};
+    std::mutex mutex_;
+    std::condition_variable_any asked_;
+    std::map<std::string, int> guests_;
+};
+// [/dependency]
+
+TEST(MakeItYours, ADependencyStartsBeforeWhoNeedsItAndStopsAfterIt) {
+    const support::temporary_directory folder;
+    const auto file = folder.path() / "guests";
+    support::write_file(file, "Ada 1\n");
+    fakes::process process;
+    auto& done = process.done;
+    // [dependency made]
+    guest_book guests(file);
+    // [/dependency made]
+    const auto run_app = [&](const std::stop_token& token) {
+        ASSERT_TRUE(fakes::eventually([&] { return guests.open(); }));
+        guests.greeted("Ada");
+        process.stop.ready();
+        process.send(SIGTERM);
+        fakes::until_asked(token);
+        guests.greeted("Grace");  // the last request of all
+    };
+    // [dependency run]
+    done.start(
+        "guests", [&](const std::stop_token& token) { guests.run(token); }, 500ms);
+    done.start("app", run_app);
+    // [/dependency run]
+    EXPECT_EQ(done.wait({}), lifecycle::clean);
+    EXPECT_EQ(support::read_file(file), "Ada 2\nGrace 1\n");
+}
+
+TEST(MakeItYours, ADependencyThatCannotStartIsTheEndOfTheProcess) {
+    const support::temporary_directory folder;
+    fakes::process process;
+    guest_book guests(folder.path());  // which is no file
+    process.done.start("guests", [&](const std::stop_token& token) { guests.run(token); });
+    process.done.start("app", fakes::until_asked);
+    EXPECT_EQ(process.done.wait({}), lifecycle::could_not_start) << "readiness was never 200";
+    EXPECT_TRUE(process.lines->has("guests failed: " + folder.path().string() + " cannot be read"));
+}
+
+}  // namespace
+}  // namespace make_it_yours

@@ -1,0 +1,101 @@
+// A route, a middleware and a metric. The marked regions are the code blocks of docs/make-it-yours.md.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "server/metrics.hpp"
+#include "tests/server/serving.hpp"
+
+namespace make_it_yours {
+namespace {
+
+namespace http = server::http;
+using lifecycle::context;
+using server::request;
+using server::response;
+using answer = lifecycle::awaitable<response>;
+
+// [metric]
+/// Every loop writes it, hence the atomic; where one thread writes, a server::counter is cheaper.
+struct greetings {
+    std::atomic<std::uint64_t> count{0};
+
+    void write_metrics(server::metrics_text& out) const {
+        out.single("greetings_total", "counter", "Names that were greeted.", static_cast<double>(count.load()));
+    }
+};
+// [/metric]
+
+// [handler]
+/// GET /greet/{name}?times=N
+answer greet(greetings& greeted, context, const request& request) {
+    const auto times = request.query_number<int>("times", 1, 1, 10);
+    if (!times) co_return response(http::status::bad_request, "times: a whole number from 1 to 10\n");
+    std::string text;
+    for (int nth = 0; nth < *times; ++nth) text += fmt::format("Hello, {}\n", request.parameter("name"));
+    ++greeted.count;
+    co_return response(http::status::ok, text);
+}
+// [/handler]
+
+// [middleware]
+/// Each answer says how long its handler took (Server-Timing, W3C).
+server::middleware timed() {
+    return [](server::handler next) -> server::handler {
+        return [next = std::move(next)](context context, const request& request) -> answer {
+            const auto began = lifecycle::clock::now();
+            auto answering = next(std::move(context), request);
+            auto made = co_await std::move(answering);
+            const std::chrono::duration<double, std::milli> took = lifecycle::clock::now() - began;
+            made.set("Server-Timing", fmt::format("handler;dur={:.3f}", took.count()));
+            co_return made;
+        };
+    };
+}
+// [/middleware]
+
+server::router own_routes(greetings& greeted) {
+    server::router routes;
+    routes.get("/plain", serving::says("plain"));
+    // [routes]
+    routes.use(timed());  // wraps the routes that are added after it
+    routes.get("/greet/{name}", [&greeted](context context, const request& request) {
+        return greet(greeted, std::move(context), request);
+    });
+    // [/routes]
+    return routes;
+}
+
+TEST(MakeItYours, ARouteHasParametersAndAQuery) {
+    greetings greeted;
+    const serving::running service(own_routes(greeted));
+    EXPECT_EQ(service.ask(support::get("/greet/Ada?times=2")).body, "Hello, Ada\nHello, Ada\n");
+    EXPECT_EQ(service.ask(support::get("/greet/Ada?times=11")).status, 400);
+    EXPECT_EQ(service.ask(support::get("/greet")).status, 404);
+    EXPECT_EQ(service.ask(support::request("POST", "/greet/Ada")).status, 405);
+}
+
+TEST(MakeItYours, AMiddlewareWrapsTheRoutesThatFollowIt) {
+    greetings greeted;
+    const serving::running service(own_routes(greeted));
+    EXPECT_THAT(std::string(service.ask(support::get("/greet/Ada")).header("Server-Timing")),
+                testing::StartsWith("handler;dur="));
+    EXPECT_EQ(service.ask(support::get("/plain")).header("Server-Timing"), "");
+}
+
+TEST(MakeItYours, AMetricIsWrittenByHandlersAndReadByTheDebugPort) {
+    greetings greeted;
+    const serving::running service(own_routes(greeted));
+    service.ask(support::get("/greet/Ada"));
+    service.ask(support::get("/greet/Grace?times=3"));
+    server::metrics_text out;
+    greeted.write_metrics(out);
+    EXPECT_EQ(out.take(),
+              "# HELP greetings_total Names that were greeted.\n# TYPE greetings_total counter\ngreetings_total 2\n");
+}
+
+}  // namespace
+}  // namespace make_it_yours
