@@ -38,7 +38,7 @@ passes()
     fi
 }
 
-for rule in layering size banned snippets; do passes $rule server/one.cpp 'int one();' >/dev/null; done
+for rule in layering size banned snippets log_lines; do passes $rule server/one.cpp 'int one();' >/dev/null; done
 
 breaks layering server/bad.hpp '#include "tracker/event_tracker.hpp"'
 breaks layering tracker/bad.hpp '#include "server/http_server.hpp"'
@@ -58,6 +58,16 @@ breaks size server/long.cpp "$(yes 'int x;' | head -n 401)"
     breaks snippets docs/from-go.md '```cpp\nint x;\n```'
     breaks snippets docs/make-it-yours.md '<!-- docs/make-it-yours.md [x] -->\n```cpp\nint x;\n```\n// [x]\nint y;\n// [/x]'
     passes snippets docs/from-go.md '<!-- docs/from-go.md [x] -->\n```cpp\nint x;\n```\n  // [x]\n  int x;\n  // [/x]'
+}
+# shellcheck disable=SC2016  # Markdown
+{
+    breaks log_lines docs/operations.md '| info | `no source has … this` | |'
+    fresh
+    printf 'void f() { log.warn(\n"{} of {} "\n"are gone", 1, 2); }\n' >"$tree/server/log.cpp"
+    printf '| info | `… of … are gone` | |\n' >"$tree/docs/operations.md"
+    if bash "$rules/log_lines.sh" "$tree" >/dev/null; then echo "self_test: a level" && failures=$((failures + 1)); fi
+    printf '| warning | `… of … are gone` | |\n' >"$tree/docs/operations.md"
+    bash "$rules/log_lines.sh" "$tree" >/dev/null || { echo "self_test: a line in two" && failures=$((failures + 1)); }
 }
 breaks banned server/bad.cpp 'void f() { std::thread t; }'
 breaks banned server/bad.cpp 'void f() { std::jthread t([] {}); }'

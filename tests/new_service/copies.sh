@@ -44,8 +44,12 @@ grep -q '"ORDER_BOOK_"' "$place/none/configs/config.hpp" || fault "none: the pre
 for folder in cmd/orders/systemd tracker/http tracker/nats lifecycle/pool; do
     [[ -d $place/all/$folder ]] || fault "all: no $folder"
 done
-for rule in layering size banned snippets; do
+for rule in layering size banned snippets log_lines; do
     (cd "$place/bare" && bash tests/lint/$rule.sh .) >"$place/lint" || fault "bare: $(<"$place/lint")"
+done
+for copy in none all; do
+    (cd "$place/$copy" && bash tests/lint/log_lines.sh .) >"$place/lint" || fault "$copy: $(<"$place/lint")"
+    (cd "$place/$copy" && bash deploy/prometheus/check) >"$place/lint" 2>&1 || (($? == 77)) || fault "$copy: $(<"$place/lint")"
 done
 grep -q 'hello' "$place/bare/cmd/orders/routes.cpp" && fault "bare: an example route"
 grep -q 'routes.get("/", hello)' "$place/bare/tests/examples/routes.cpp" || fault "bare: the tests have no example routes"
