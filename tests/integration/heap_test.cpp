@@ -33,9 +33,10 @@ TEST(HeapProfile, ShowsOpenConnectionsAndThatTheyAreGone) {
     const auto before = blocks_held(service, "server::loop::adopt");
     std::list<client> open;
     for (int times = 0; times < 200; ++times) open.push_back(service.connect());
-    EXPECT_TRUE(eventually([&] { return blocks_held(service, "server::loop::adopt") >= before + 180; }));
+    EXPECT_TRUE(eventually([&] { return blocks_held(service, "server::loop::adopt") >= before + 400; }));
     open.clear();
-    EXPECT_TRUE(eventually([&] { return blocks_held(service, "server::loop::adopt") < before + 20; }));
+    constexpr int pooled = 60;  // of some 600: what each loop keeps for the next connections
+    EXPECT_TRUE(eventually([&] { return blocks_held(service, "server::loop::adopt") < before + pooled; }));
 }
 
 }  // namespace
