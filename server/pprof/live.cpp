@@ -26,9 +26,9 @@ using view = json::object (*)(const debug_sources& from, const loop_reports& loo
 
 // ── as text ─────────────────────────────────────────────────────────────────────────────────────
 
-std::string cell(const json::value& of) {
+/// Cut to what can be read: names of templates have thousands of letters, and JSON has them whole.
+std::string cell(const json::value& of, std::size_t widest = 100) {
     if (!of.is_string()) return json::serialize(of);
-    constexpr std::size_t widest = 100;
     const auto& text = of.as_string();
     if (text.empty()) return "-";
     return text.size() > widest ? std::string(text.data(), widest) + "..." : std::string(text);
@@ -49,8 +49,7 @@ std::string as_text(const json::array& rows) {
                 lines.back().push_back(cell(value));
                 continue;
             }
-            for (const auto& one : value.as_array())
-                lists.back() += fmt::format("    {}\n", one.is_string() ? std::string(one.as_string()) : cell(one));
+            for (const auto& one : value.as_array()) lists.back() += "    " + cell(one, 160) + '\n';
         }
     }
     std::vector<std::size_t> widths(lines.front().size());
@@ -95,13 +94,13 @@ json::object threads(const debug_sources& from, const loop_reports&) {
 /// A wedged loop is in it too, with what it was entered for last: the request that holds up the others.
 json::object requests(const debug_sources& from, const loop_reports& loops) {
     json::array rows;
-    for (const auto& [owners, row, wedged] : tasks_of(from, loops))
+    for (const auto& [owners, row, left, wedged] : tasks_of(from, loops))
         if (row.kind == "request" || wedged != 0)
             rows.push_back({{"route", row.name},
                             {"target", row.target},
                             {"state", row.state},
                             {"age_ms", row.age.count()},
-                            {"deadline_ms", wedged == 0 ? json::value(row.left.count()) : json::value()},
+                            {"deadline_ms", left ? json::value(left->count()) : json::value()},
                             {"client", row.client},
                             {"trace_id", row.trace},
                             {"loop", owners.front()},
@@ -112,7 +111,7 @@ json::object requests(const debug_sources& from, const loop_reports& loops) {
 json::object connections(const debug_sources& from, const loop_reports& loops) {
     std::map<std::string, std::uint64_t> states;
     json::array rows;
-    for (const auto& [owners, row, wedged] : tasks_of(from, loops)) {
+    for (const auto& [owners, row, left, wedged] : tasks_of(from, loops)) {
         if (row.client.empty()) continue;
         ++states[row.state];
         rows.push_back(

@@ -33,6 +33,12 @@ std::vector<live_task> threads_of(const debug_sources& from) {
     return all;
 }
 
+/// Whoever is no request, or has been answered for, has no deadline, or one that never comes.
+std::optional<milliseconds> left_of(const task_row& row) {
+    const bool comes = !row.target.empty() && row.left < std::chrono::hours(24 * 365);
+    return comes ? std::optional(row.left) : std::nullopt;
+}
+
 /// What is the same for tasks that are counted together.
 auto kind_of(const task_row& row) { return std::tie(row.kind, row.state, row.name, row.where); }
 using kind = std::tuple<std::string, std::string, std::string, std::string>;
@@ -83,13 +89,13 @@ std::string as_counts(const std::vector<live_task>& tasks) {
 std::string one_by_one(const std::vector<live_task>& tasks) {
     std::string text;
     int number = 0;
-    for (const auto& [owners, row, wedged] : tasks) {
+    for (const auto& [owners, row, left, wedged] : tasks) {
         text += fmt::format("goroutine {} [{}, {} ms]:\n{} ({})\n", ++number, row.state, row.age.count(), row.name,
                             row.kind);
         if (!row.where.empty()) text += fmt::format("\t{}\n", row.where);
-        if (!row.target.empty())
-            text += fmt::format("\ttarget {}, deadline in {} ms{}{}\n", row.target, row.left.count(),
-                                row.trace.empty() ? "" : ", trace ", row.trace);
+        if (!row.target.empty()) text += fmt::format("\ttarget {}\n", row.target);
+        if (left) text += fmt::format("\tdeadline in {} ms\n", left->count());
+        if (!row.trace.empty()) text += fmt::format("\ttrace {}\n", row.trace);
         if (!row.client.empty()) text += fmt::format("\tclient {}\n", row.client);
         if (wedged != 0)
             for (const auto& frame : stack_of(wedged)) text += fmt::format("\t{}\n", frame);
@@ -122,11 +128,11 @@ std::vector<live_task> tasks_of(const debug_sources& from, const loop_reports& l
     for (std::size_t at = 0; at < loops.size(); ++at) {
         const auto& loop = loops[at];
         const std::vector<std::string> owners{loop.name, loop.name.substr(0, loop.name.rfind('-')), "main"};
-        for (const auto& row : loop.tasks) all.push_back({owners, row});
+        for (const auto& row : loop.tasks) all.push_back({owners, row, left_of(row)});
         if (loop.answered) continue;
         const auto name = loop.last_entered.empty() ? "unknown" : loop.last_entered;
         const auto age = which[at]->stall().value_or(milliseconds(0));
-        all.push_back({owners, {name, "loop", "wedged", loop.name + " does not turn", age}, loop.thread});
+        all.push_back({owners, {name, "loop", "wedged", loop.name + " does not turn", age}, {}, loop.thread});
     }
     return all;
 }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +16,7 @@ namespace server::pprof {
 struct live_task {
     std::vector<std::string> owners;
     task_row row;
+    std::optional<std::chrono::milliseconds> left = {};  ///< until its deadline, when it has one
     pid_t wedged = 0;  ///< the thread of a loop that does not answer: what it was entered for last is all that is known
 };
 

@@ -46,8 +46,8 @@ using answer = lifecycle::awaitable<server::response>;
 [[gnu::noinline]] void spin_and_hear_nothing(std::chrono::milliseconds time);
 [[gnu::noinline]] void block_in_the_kernel();
 [[gnu::noinline]] bool has_come_before(const std::vector<std::string>& visitors, const std::string& name);
-[[gnu::noinline]] void keep_for_ever(std::vector<std::string>& visitors, const std::string& name);
 [[gnu::noinline]] void keep_for_ever(std::size_t pieces);
+[[gnu::noinline]] void remember_visitor(std::vector<std::string>& visitors, const std::string& name);
 
 void spin_and_hear_nothing(std::chrono::milliseconds time) {
     const auto until = lifecycle::clock::now() + time;
@@ -72,7 +72,7 @@ bool has_come_before(const std::vector<std::string>& visitors, const std::string
     return std::find(visitors.begin(), visitors.end(), name) != visitors.end();
 }
 
-void keep_for_ever(std::vector<std::string>& visitors, const std::string& name) { visitors.push_back(name); }
+void remember_visitor(std::vector<std::string>& visitors, const std::string& name) { visitors.push_back(name); }
 
 namespace {
 
@@ -103,7 +103,7 @@ answer visit(guest_book& book, const server::request& request) {
     const auto name = request.query_value("name").value_or("");
     const std::scoped_lock lock(book.mutex);
     const bool again = has_come_before(book.visitors, name);
-    if (!again) keep_for_ever(book.visitors, name);
+    if (!again) remember_visitor(book.visitors, name);
     co_return server::response(server::http::status::ok, again ? "welcome back\n" : "welcome\n");
 }
 
