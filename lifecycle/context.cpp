@@ -22,7 +22,7 @@ struct context::scope final : context::node {
         if (deadline != clock::time_point::max() && clock::now() >= deadline) reason = cause::deadline;
         auto expected = cause::none;
         why.compare_exchange_strong(expected, reason, std::memory_order_acq_rel);
-        source.request_stop();
+        std::stop_source(source).request_stop();  // a copy: one of the callbacks may be the end of this
     }
 
     scope* above;

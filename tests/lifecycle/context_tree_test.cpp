@@ -1,11 +1,20 @@
+// Thousands of random trees of contexts on a clock of the test, each beside a model that says which of them have ended
+// and why. What is freed while somebody still uses it is found by AddressSanitizer: so callbacks destroy what they
+// belong to, and a tree falls in any order.
+
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
+#include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <random>
+#include <vector>
 
 #include "lifecycle/context.hpp"
+#include "tests/lifecycle/test_clock.hpp"
 
 namespace {
 
@@ -13,118 +22,241 @@ using lifecycle::cancel_scope;
 using lifecycle::cause;
 using lifecycle::clock;
 using lifecycle::context;
+using std::chrono::milliseconds;
 
 const auto never = clock::time_point::max();
 
-/// A tree of scopes with a model beside it: who is above whom, and why each has ended.
 class tree {
 public:
-    explicit tree(unsigned seed) : random_(seed) {}
+    tree(unsigned seed, fakes::test_clock& time) : random_(seed), time_(time) {}
 
     void grow_and_wither() {
-        for (int step = 0; step < 40; ++step) {
-            switch (random_() % 5) {
+        for (int step = 0; step < 60 && !testing::Test::HasFailure(); ++step) {
+            switch (random_() % 10) {
                 case 0:
-                case 1: grow(); break;
-                case 2: cancel(); break;
-                case 3: renew(); break;
-                default: destroy(); break;
+                case 1:
+                case 2:
+                case 3: grow(); break;
+                case 4: cancel(); break;
+                case 5: renew(); break;
+                case 6: destroy(any_with_scope()); break;
+                case 7:
+                case 8: let_go(); break;
+                default: time_.advance(milliseconds(random_() % 8)); break;
             }
             check();
         }
+        fall();
     }
+
+    std::map<cause, int> ended;  ///< how many, by why
+    int fell_in_their_own_call = 0;
 
 private:
-    static constexpr std::size_t root = ~std::size_t{0};
-    struct node {
+    static constexpr std::size_t none = ~std::size_t{0};
+
+    /// A context as it was derived: what the model knows of it, and what still holds it.
+    struct entry {
+        std::size_t above = none;
+        bool cancellable = false;            ///< it has a scope of its own, or had
+        clock::time_point deadline = never;  ///< the strictest from here to the root
+        cause told = cause::none;            ///< what it was cancelled with
+        bool listens = false;                ///< a call is expected when it is
+
         std::unique_ptr<cancel_scope> scope;
-        context seen;  ///< a copy with a value, as a handler holds it
-        std::size_t above = root;
-        cause why = cause::none;
-        int calls = 0;
+        std::optional<context> seen;  ///< a copy with a value, as a handler holds it
+        std::optional<std::stop_token> token;
         std::optional<context::on_cancel> wake;
+        int calls = 0;
     };
 
-    void take(node& one, std::size_t index) {
-        one.wake.reset();
-        one.calls = 0;
-        one.seen = one.scope->get().with(index);
-        one.wake.emplace(one.seen, [&one] { ++one.calls; });
-    }
+    // ── the model ───────────────────────────────────────────────────────────────────────────────
 
-    void grow() {
-        const auto above = nodes_.empty() || random_() % 4 == 0 ? root : random_() % nodes_.size();
-        const auto parent = above == root ? context() : nodes_[above].seen;
-        const auto why = above == root ? cause::none : nodes_[above].why;
-        auto& made = nodes_.emplace_back();
-        made.scope = std::make_unique<cancel_scope>(parent);
+    std::size_t nearest(std::size_t at) const {
+        while (at != none && !all_[at].cancellable) at = all_[at].above;
+        return at;
+    }
+    cause told(std::size_t at) const {
+        const auto by = nearest(at);
+        return by == none ? cause::none : all_[by].told;
+    }
+    static bool passed(const entry& one) { return one.deadline != never && clock::now() >= one.deadline; }
+
+    entry& derive(std::size_t above, clock::time_point deadline, bool cancellable) {
+        auto& made = all_.emplace_back();
         made.above = above;
-        made.why = why;
-        take(made, nodes_.size() - 1);
+        made.deadline = above == none ? deadline : std::min(deadline, all_[above].deadline);
+        made.cancellable = cancellable;
+        const auto born = told(above);
+        if (cancellable && born != cause::none) made.told = passed(made) ? cause::deadline : born;
+        return made;
     }
 
     void end(std::size_t index, cause why) {
-        if (nodes_[index].why != cause::none) return;
-        nodes_[index].why = why;
-        for (std::size_t below = index + 1; below < nodes_.size(); ++below)
-            if (nodes_[below].above == index) end(below, why);
+        auto& one = all_[index];
+        if (one.told != cause::none) return;
+        one.told = passed(one) ? cause::deadline : why;
+        for (auto below = index + 1; below < all_.size(); ++below)
+            if (all_[below].cancellable && nearest(all_[below].above) == index) end(below, one.told);
     }
 
-    node* any_living() {
-        if (nodes_.empty()) return nullptr;
-        picked_ = random_() % nodes_.size();
-        return nodes_[picked_].scope ? &nodes_[picked_] : nullptr;
+    // ── what happens to both ────────────────────────────────────────────────────────────────────
+
+    clock::time_point any_deadline() {
+        return random_() % 2 == 0 ? never : clock::now() + milliseconds(static_cast<int>(random_() % 24) - 2);
+    }
+
+    template <class Test>
+    std::size_t any(Test test) {
+        const auto from = all_.empty() ? 0 : random_() % all_.size();
+        for (std::size_t nth = 0; nth < all_.size(); ++nth)
+            if (const auto at = (from + nth) % all_.size(); test(all_[at])) return at;
+        return none;
+    }
+    std::size_t any_with_scope() {
+        return any([](const entry& one) { return one.scope != nullptr; });
+    }
+
+    void grow() {
+        const auto held = [](const entry& one) { return one.seen.has_value(); };
+        const auto above = random_() % 4 == 0 ? none : any(held);
+        const auto parent = above == none ? context() : *all_[above].seen;
+        const auto deadline = any_deadline();
+        auto& made = derive(above, deadline, random_() % 3 != 0);
+        if (!made.cancellable) return hold(made, parent.with_deadline(deadline));
+        made.scope = std::make_unique<cancel_scope>(parent, deadline);
+        hold(made, made.scope->get());
+    }
+
+    /// By value: what it hears at once may destroy the scope.
+    void hold(entry& one, context made) {
+        const auto index = all_.size() - 1;
+        one.seen = made.with(index);
+        if (random_() % 4 == 0) one.token = one.seen->token();
+        const auto manner = random_() % 4;
+        if (manner == 0) return;
+        one.listens = true;
+        one.wake.emplace(*one.seen, [this, index, falls = manner == 1] {
+            ++all_[index].calls;
+            if (falls) fall_in_its_call(index);
+        });
+    }
+
+    /// While it is told its scope goes, and all that is held of that: what else would be told, and itself.
+    void fall_in_its_call(std::size_t index) {
+        ++fell_in_their_own_call;
+        const auto scope = nearest(index);
+        for (std::size_t other = 0; other < all_.size(); ++other)
+            if (other != index && nearest(other) == scope) forget(all_[other]);
+        all_[scope].scope.reset();
+        auto& one = all_[index];
+        one.seen.reset();
+        one.token.reset();
+        one.wake.reset();  // last: the function that runs is in it
+    }
+
+    static void forget(entry& one) {
+        one.listens = false;
+        one.wake.reset();
+        one.token.reset();
+        one.seen.reset();
     }
 
     void cancel() {
-        auto* const one = any_living();
-        if (one == nullptr) return;
+        const auto index = any_with_scope();
+        if (index == none) return;
         const auto why = random_() % 2 == 0 ? cause::client_gone : cause::shutdown;
-        one->scope->cancel(why);
-        end(picked_, why);
+        end(index, why);
+        all_[index].scope->cancel(why);
     }
 
-    /// The children stay those of the old context, and end with it.
+    /// The children stay those of the last context, and end with it.
     void renew() {
-        auto* const one = any_living();
-        if (one == nullptr) return;
-        one->scope->renew(never);
-        end(picked_, cause::cancelled);
-        EXPECT_EQ(one->seen.why(), one->why) << "the old copy";
-        for (auto& below : nodes_)
-            if (below.above == picked_) below.above = root;
-        // Its parent's context may have been renewed since; it then still hangs below the old one.
-        one->why = one->scope->get().why();
-        take(*one, picked_);
+        const auto index = any_with_scope();
+        if (index == none) return;
+        auto owner = std::move(all_[index].scope);
+        end(index, cause::cancelled);
+        const auto deadline = any_deadline();
+        auto& made = derive(all_[index].above, deadline, true);
+        owner->renew(deadline);
+        made.scope = std::move(owner);
+        hold(made, made.scope->get());
     }
 
-    void destroy() {
-        auto* const one = any_living();
-        if (one == nullptr) return;
-        one->scope.reset();
-        end(picked_, cause::cancelled);
+    void destroy(std::size_t index) {
+        if (index == none) return;
+        const auto gone = std::move(all_[index].scope);
+        if (gone) end(index, cause::cancelled);
+    }
+
+    void let_go() {
+        const auto index = any([](const entry& one) { return one.seen.has_value(); });
+        if (index != none) forget(all_[index]);
+    }
+
+    /// What is left of it goes, parents before or behind their children.
+    void fall() {
+        std::vector<std::size_t> order(all_.size());
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        std::shuffle(order.begin(), order.end(), random_);
+        for (const auto index : order) {
+            if (random_() % 2 == 0) forget(all_[index]);
+            destroy(index);
+            check();
+            forget(all_[index]);
+        }
+        for (const auto& one : all_) ++ended[one.told];
     }
 
     void check() const {
-        for (std::size_t index = 0; index < nodes_.size(); ++index) {
-            const auto& one = nodes_[index];
-            ASSERT_EQ(one.seen.why(), one.why) << index;
-            ASSERT_EQ(one.calls, one.why == cause::none ? 0 : 1) << index;
-            ASSERT_EQ(*one.seen.find<std::size_t>(), index);
+        for (std::size_t index = 0; index < all_.size(); ++index) {
+            const auto& one = all_[index];
+            const auto why = told(index);
+            if (one.seen) {
+                ASSERT_EQ(one.seen->why(), why != cause::none ? why
+                                           : passed(one)      ? cause::deadline
+                                                              : cause::none)
+                    << index;
+                ASSERT_EQ(one.seen->deadline(), one.deadline) << index;
+                ASSERT_EQ(*one.seen->find<std::size_t>(), index);
+            }
+            ASSERT_TRUE(!one.token || one.token->stop_requested() == (why != cause::none)) << index;
+            ASSERT_LE(one.calls, 1) << index;
+            ASSERT_TRUE(!one.listens || (one.calls == 1) == (why != cause::none)) << index;
         }
     }
 
     std::mt19937 random_;
-    std::deque<node> nodes_;  // a callback keeps the address of its node
-    std::size_t picked_ = 0;
+    fakes::test_clock& time_;
+    std::deque<entry> all_;  // a reference to one stays good while others are added
 };
 
-TEST(Context, EndsInEveryRandomTreeExactlyWhoIsBelow) {
-    for (unsigned seed = 1; seed <= 3'000; ++seed) {
+TEST(Context, EndsInEveryRandomTreeExactlyWhoIsBelowOrWhoseTimeIsOver) {
+    fakes::test_clock time;
+    std::map<cause, int> ended;
+    int fell_in_their_own_call = 0;
+    for (unsigned seed = 1; seed <= 3'000 && !HasFailure(); ++seed) {
         SCOPED_TRACE(seed);
-        tree(seed).grow_and_wither();
-        if (testing::Test::HasFailure()) return;
+        tree one(seed, time);
+        one.grow_and_wither();
+        for (const auto& [why, count] : one.ended) ended[why] += count;
+        fell_in_their_own_call += one.fell_in_their_own_call;
     }
+    for (const auto why : {cause::cancelled, cause::deadline, cause::client_gone, cause::shutdown})
+        EXPECT_GT(ended[why], 1'000) << to_string(why);
+    EXPECT_GT(fell_in_their_own_call, 1'000);
+}
+
+TEST(Context, EndsAtItsDeadlineAndNotBefore) {
+    fakes::test_clock time;
+    const auto soon = context().with_deadline(clock::now() + milliseconds(10));
+    const cancel_scope child(soon, clock::now() + milliseconds(20));
+    time.advance(milliseconds(10) - clock::duration(1));
+    EXPECT_FALSE(soon.done());
+    EXPECT_FALSE(child.get().done());
+    time.advance(clock::duration(1));
+    EXPECT_EQ(soon.why(), cause::deadline);
+    EXPECT_EQ(child.get().why(), cause::deadline) << "no later than its parent";
 }
 
 }  // namespace
