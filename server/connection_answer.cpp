@@ -27,16 +27,13 @@ constexpr milliseconds favour{2'000};  // so long whoever has waited may use the
 
 void connection::begin_request() {
     auto& request = work_->parser.request();
-    const auto sound = [](std::string_view id) {
-        return !id.empty() && id.size() <= 128 &&
-               id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-") == id.npos;
-    };
     request.id = request.header("X-Request-Id");
-    if (!sound(request.id)) request.id = loop_.make_request_id(work_->id);
+    if (!is_sound_id(request.id)) request.id = loop_.make_request_id(work_->id);
     if (request.header("traceparent").data() != nullptr) {
         std::array<char, 16> span;
         request.trace = continue_trace(request, loop_.make_request_id(span));
     }
+    request.peer = peer_;
     worked_during_stop_ = worked_during_stop_ || loop_.stopping();
     continued_ = told_ = late_ = false;
     ++served_;
@@ -93,6 +90,7 @@ bool connection::begin_answer() {
     enter(state::handling, now_ + timeout.value_or(milliseconds(0)));
     endpoint_ = to;
     if (decide(to, timeout.has_value())) return true;
+    request.route = to->name;
     if (!work_->flushed() && !std::exchange(flush_asked_, true)) loop_.flush_soon(*this);
     work_->scope.renew(deadline_);
     loop_.entering(to);

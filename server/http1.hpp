@@ -43,7 +43,6 @@ public:
     /// A byte of a message has come: an empty line before a request is none (RFC 9112 section 2.2).
     bool begun() const noexcept { return begun_; }
     bool head_done() const noexcept { return head_size_ != 0; }
-    bool has_body() const noexcept { return chunks_.has_value() || length_ != 0; }
     bool expects_continue() const noexcept { return expects_continue_; }
     bool keep_alive() const noexcept { return keep_alive_; }
     /// Once `next` needs more than these `size` bytes: as many are welcome, so that of what is pipelined behind the

@@ -52,4 +52,10 @@ middleware same_site_only(std::vector<std::string> allowed_hosts) {
     };
 }
 
+handler with_request_values(handler next) {
+    return [next = std::move(next)](const lifecycle::context& context, const request& of) {
+        return next(context.with(request_values{std::string(of.id), std::string(of.route), of.trace, of.peer}), of);
+    };
+}
+
 }  // namespace server

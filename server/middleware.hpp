@@ -12,4 +12,8 @@ namespace server {
 /// the same host and port (CSRF); else 403. GET and HEAD pass.
 middleware same_site_only(std::vector<std::string> allowed_hosts);
 
+/// The handler's context carries the `request_values`: for routes whose handlers call what needs them, since it costs a
+/// request an allocation or two. `routes.use(with_request_values)`, or around one handler.
+handler with_request_values(handler next);
+
 }  // namespace server

@@ -7,6 +7,11 @@
 
 namespace server {
 
+bool is_sound_id(std::string_view text) noexcept {
+    constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
+    return !text.empty() && text.size() <= 128 && text.find_first_not_of(allowed) == text.npos;
+}
+
 std::string_view request::header(http::field name) const noexcept {
     for (const auto& field : fields)
         if (field.known == name) return field.value;

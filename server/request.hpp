@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/http/field.hpp>
 #include <boost/beast/http/verb.hpp>
 #include <charconv>
@@ -14,6 +15,9 @@
 namespace server {
 
 namespace http = boost::beast::http;
+
+/// 1 to 128 of A-Z a-z 0-9 . _ : - : what is taken for an id when a client gives one.
+bool is_sound_id(std::string_view text) noexcept;
 
 /// One request, parsed and checked. Its views point into the connection's buffer and live until the
 /// handler has returned: a handler that needs a part of it longer copies it.
@@ -32,8 +36,10 @@ struct request {
     unsigned version = 11;    ///< 10 or 11
     std::vector<field> fields;
     std::string_view body;
-    std::string_view id;  ///< X-Request-Id: the client's when it is sound, else made here
-    trace_context trace;  ///< when the client has sent one
+    std::string_view id;                  ///< X-Request-Id: the client's when it is sound, else made here
+    trace_context trace;                  ///< when the client has sent one
+    std::string_view route;               ///< "GET /users/{id}", as in metrics; lives as long as the router
+    boost::asio::ip::tcp::endpoint peer;  ///< who has sent it, or a proxy has
     std::vector<std::pair<std::string_view, std::string_view>> parameters;  ///< `{name}` of the route
 
     /// The first field of that name; when there is none, an empty view whose data() is nullptr.
@@ -50,6 +56,14 @@ struct request {
     /// whole number from `least` to `most`.
     template <class T>
     std::optional<T> query_number(std::string_view name, std::optional<T> fallback, T least, T most) const;
+};
+
+/// What those want to know of a request, and hand on, who are called by its handler and get no more than its context:
+/// `context.find<request_values>()`. A copy, so it is good for as long as that context; see `with_request_values`.
+struct request_values {
+    std::string id, route;
+    trace_context trace;
+    boost::asio::ip::tcp::endpoint peer;
 };
 
 template <class T>

@@ -85,11 +85,10 @@ const router::resource* router::find_resource(
 const endpoint* router::find(request& request) const {
     const auto* const found = find_resource(request.path, &request.parameters);
     if (found == nullptr) return nullptr;
-    const auto wanted = request.method == http::verb::head ? http::verb::get : request.method;
-    for (const auto& [method, endpoint] : found->methods)
-        if (method == request.method) return &endpoint;
-    for (const auto& [method, endpoint] : found->methods)
-        if (method == wanted) return &endpoint;
+    const bool head = request.method == http::verb::head;
+    for (const auto wanted : {request.method, head ? http::verb::get : request.method})
+        for (const auto& [method, endpoint] : found->methods)
+            if (method == wanted) return &endpoint;
     return nullptr;
 }
 

@@ -56,11 +56,6 @@ answer echo(context, const request& request) {
     co_return same;
 }
 
-bool is_event_id(std::string_view text) {
-    constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
-    return !text.empty() && text.size() <= 128 && text.find_first_not_of(allowed) == text.npos;
-}
-
 // [/examples]
 response try_later(http::status status) { return std::move(problem(status).set("Retry-After", "1")); }
 
@@ -72,7 +67,7 @@ answer record(tracker::event_tracker& events, context context, const request& re
     event.data = request.body;
     const auto key = request.header("Idempotency-Key");
     event.id = key.data() == nullptr ? tracker::make_id() : std::string(key);
-    if (!is_event_id(event.id))
+    if (!server::is_sound_id(event.id))
         co_return response(http::status::bad_request, "Idempotency-Key: 1 to 128 characters of A-Z a-z 0-9 . _ : -\n");
     const std::string id = event.id;
     auto recording = events.record(context, std::move(event));
