@@ -69,28 +69,29 @@ TEST(FromGo, WhoTimesOutLeavesNobodyHanging) {
 }
 
 // [moving on]
-/// The first answer wins, and the others are asked to stop. All are home when it returns.
+/// The first answer wins, and the others are asked to stop. All are home when it returns; nothing: nobody has answered.
 template <class Ask>
-int first_of(int replicas, Ask ask) {
+std::optional<int> first_of(int replicas, Ask ask) {
     std::stop_source others;
-    std::promise<int> first;
-    auto answer = first.get_future();
-    std::atomic<bool> answered{false};
-    std::vector<std::jthread> asked;
-    for (int nth = 0; nth < replicas; ++nth)
-        asked.emplace_back([&, nth] {
-            const std::optional<int> value = ask(nth, others.get_token());
-            if (!value || answered.exchange(true)) return;
-            first.set_value(*value);
-            others.request_stop();
-        });
-    return answer.get();
+    std::once_flag once;
+    std::optional<int> first;
+    {
+        std::vector<std::jthread> asked;
+        for (int nth = 0; nth < replicas; ++nth)
+            asked.emplace_back([&, nth] {
+                const std::optional<int> value = ask(nth, others.get_token());
+                if (!value) return;
+                std::call_once(once, [&] { first = value; });
+                others.request_stop();
+            });
+    }  // joined
+    return first;
 }
 // [/moving on]
 
 TEST(FromGo, TheFirstAnswerWinsAndTheOthersStop) {
     std::atomic<int> stopped{0};
-    const int winner = first_of(4, [&](int nth, const std::stop_token& token) -> std::optional<int> {
+    const auto winner = first_of(4, [&](int nth, const std::stop_token& token) -> std::optional<int> {
         if (nth == 2) return nth;
         std::mutex mutex;
         std::unique_lock lock(mutex);
@@ -101,6 +102,8 @@ TEST(FromGo, TheFirstAnswerWinsAndTheOthersStop) {
     });
     EXPECT_EQ(winner, 2);
     EXPECT_EQ(stopped, 3);
+    EXPECT_EQ(first_of(2, [](int, const std::stop_token&) -> std::optional<int> { return std::nullopt; }),
+              std::nullopt);
 }
 
 // [pipeline]

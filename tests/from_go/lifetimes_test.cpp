@@ -4,15 +4,12 @@
 
 #include <array>
 #include <atomic>
-#include <condition_variable>
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
-#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -83,6 +80,30 @@ TEST(FromGo, WhatWasWrittenBeforeAReleaseIsSeenBehindTheAcquire) {
     ready.wait(false, std::memory_order_acquire);
     EXPECT_EQ(message, "whole");
     // [/happens before]
+}
+
+// [data race]
+/// Counts what several threads do: one addition that nobody can come between.
+class counter {
+public:
+    void add() { count_.fetch_add(1, std::memory_order_relaxed); }
+    int count() const { return count_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<int> count_{0};  // an int would be a data race, and `count_ = count_ + 1` two operations
+};
+// [/data race]
+
+TEST(FromGo, NoAdditionIsLost) {
+    counter hits;
+    {
+        std::vector<std::jthread> threads;
+        for (int nth = 0; nth < 4; ++nth)
+            threads.emplace_back([&] {
+                for (int i = 0; i < 10'000; ++i) hits.add();
+            });
+    }  // joined: what they did happens before what follows
+    EXPECT_EQ(hits.count(), 40'000);
 }
 
 // [two words]
@@ -167,41 +188,6 @@ TEST(FromGo, ATicketMutexServesInTheOrderOfArrival) {
     counter.unlock();
     waiting.clear();
     EXPECT_EQ(served, (std::vector{0, 1, 2, 3, 4}));
-}
-
-// [errgroup]
-/// Runs all, joins all, and throws the first error; the first to fail asks the others to stop.
-void run_all(const std::vector<std::function<void(std::stop_token)>>& jobs) {
-    std::stop_source others;
-    std::once_flag first;
-    std::exception_ptr error;
-    {
-        std::vector<std::jthread> threads;
-        for (const auto& job : jobs)
-            threads.emplace_back([&] {
-                try {
-                    job(others.get_token());
-                } catch (...) {
-                    std::call_once(first, [&] { error = std::current_exception(); });
-                    others.request_stop();
-                }
-            });
-    }  // joined: the group cannot be left without them
-    if (error) std::rethrow_exception(error);
-}
-// [/errgroup]
-
-TEST(FromGo, TheFirstErrorOfAGroupStopsTheOthersAndIsThrown) {
-    std::atomic<bool> stopped{false};
-    const auto waits = [&](const std::stop_token& stop) {
-        std::mutex mutex;
-        std::unique_lock lock(mutex);
-        std::condition_variable_any never;
-        never.wait(lock, stop, [] { return false; });
-        stopped = true;
-    };
-    EXPECT_THROW(run_all({waits, [](const std::stop_token&) { throw std::runtime_error("no"); }}), std::runtime_error);
-    EXPECT_TRUE(stopped);
 }
 
 // [pool]
