@@ -28,7 +28,7 @@ bool pool::try_submit(std::string name, job work) {
             ++stats_.refused;
             return false;
         }
-        queue_.push_back({std::move(name), std::move(work)});
+        queue_.push_back({std::move(name), std::move(work), {}});
     }
     arrived_.notify_one();
     return true;
@@ -39,6 +39,8 @@ void pool::run(std::stop_token stop) {
     std::vector<std::jthread> threads;
     const auto end = [&] {
         for (const auto& left : close_queue()) log_.error("{}: job {} is dropped", options_.name, left.name);
+        for (const auto& late : stragglers())
+            log_.warn("{}: job {} is asked to end after {} ms", options_.name, late.name, late.age.count());
         cut_short.request_stop();
         threads.clear();
     };
@@ -88,11 +90,11 @@ void pool::work(std::stop_token cut_short) {
         if (queue_.empty()) return;
         const auto mine = running_.insert(running_.end(), std::move(queue_.front()));
         queue_.pop_front();
+        mine->began = clock::now();
         lock.unlock();
-        const auto began = clock::now();
         perform(*mine, cut_short);
         mine->work = nullptr;  // what it holds goes before it counts as done
-        const std::chrono::nanoseconds lasted = clock::now() - began;
+        const std::chrono::nanoseconds lasted = clock::now() - mine->began;
         lock.lock();
         stats_.busy += lasted;
         stats_.longest = std::max(stats_.longest, lasted);
@@ -129,6 +131,16 @@ std::vector<std::string> pool::names() const {
     for (const auto& one : running_) all.push_back(one.name);
     for (const auto& one : queue_) all.push_back(one.name);
     return all;
+}
+
+std::vector<shutdown_report::straggler> pool::stragglers() const {
+    const std::scoped_lock lock(mutex_);
+    std::vector<shutdown_report::straggler> late;
+    for (const auto& one : running_) {
+        const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - one.began);
+        late.push_back({one.name, "job", age, "on a worker of " + options_.name});
+    }
+    return late;
 }
 
 }  // namespace lifecycle

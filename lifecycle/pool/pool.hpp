@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lifecycle/context.hpp"
+#include "lifecycle/shutdown_report.hpp"
 #include "lifecycle/workers.hpp"
 
 namespace spdlog {
@@ -24,8 +25,9 @@ namespace lifecycle {
 ///
 /// Lifetime: a part. Construct (starts nothing), `run` on a thread of its own, destroy after that. When asked to
 /// stop it takes nothing new and does what is queued until `deadline`; what is queued then is dropped, counted and
-/// named in the log, what runs is asked to end by its token and waited for: a job that does not obey is a
-/// straggler of the stop, under its worker's name. Everything but `run` is safe from any thread.
+/// named in the log, what runs is named there too, asked to end by its token and waited for. A job that does not obey
+/// is not waited for beyond the budget, since the pool is a part: its worker is a straggler, and it is one by
+/// `stragglers`. Everything but `run` is safe from any thread.
 class pool {
 public:
     struct options {
@@ -56,11 +58,14 @@ public:
     stats now() const;
     /// Names of the jobs that run or wait, the oldest first.
     std::vector<std::string> names() const;
+    /// The jobs that run, of the kind "job", for the report of a stop.
+    std::vector<shutdown_report::straggler> stragglers() const;
 
 private:
     struct entry {
         std::string name;
         job work;
+        clock::time_point began;
     };
     void work(std::stop_token cut_short);
     void perform(entry& one, std::stop_token cut_short);

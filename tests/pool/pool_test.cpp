@@ -108,6 +108,8 @@ TEST_F(Pool, AtTheDeadlineWhatIsQueuedIsDroppedByNameAndWhatRunsIsAskedToEnd) {
     EXPECT_EQ(jobs.now().dropped, 1U);
     EXPECT_EQ(jobs.now().done, 2U);
     EXPECT_THAT(book.text.str(), HasSubstr("job waits is dropped"));
+    EXPECT_THAT(book.text.str(), HasSubstr("job runs is asked to end after "));
+    EXPECT_THAT(book.text.str(), HasSubstr("job runs too is asked to end after "));
 }
 
 TEST_F(Pool, CountsHowLongJobsTake) {
