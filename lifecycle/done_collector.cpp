@@ -211,14 +211,14 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     shutdown_report report;
     const auto until = clock::now() + std::min(stop_.now().left / 2, milliseconds(250));
     while (!over && under_way_ && clock::now() < until) std::this_thread::sleep_for(milliseconds(1));
-    const bool leave = over || under_way_;  // somebody hangs
-    if (leave) {
-        report.stragglers = stragglers(hooks, false);
-    } else {
+    bool leave = over || under_way_;  // somebody hangs
+    if (!leave) {
         for (auto& part : parts_)
             if (part->thread.joinable()) part->thread.join();
         if (aside_.joinable()) aside_.join();
+        leave = workers_.live() > 0;  // a worker that its part has not waited for
     }
+    if (leave) report.stragglers = stragglers(hooks, false);
     const auto status = stop_.now();
     report.cause = status.cause;
     report.started = stop_began_;

@@ -91,7 +91,7 @@ lifecycle::awaitable<server::response> settings_in_force::post(lifecycle::contex
 }
 
 void settings_in_force::finish() {
-    if (worker_.joinable()) worker_.join();
+    if (worker_.joinable() && posted_.wait_for(250ms) == std::future_status::ready) worker_.join();
 }
 
 void settings_in_force::write_metrics(server::metrics_text& out) const {

@@ -47,7 +47,8 @@ public:
     /// POST: the same on a worker of its own, at most one at a time (409). Holds no thread of the debug server.
     lifecycle::awaitable<server::response> post(lifecycle::context context);
 
-    /// Blocks until the worker of a POST is home: by the part whose routes can start one, when they no longer do.
+    /// Gives the worker of a POST a moment to come home: by the part whose routes can start one, when they no longer
+    /// do. One that hangs on a file is left to the end of the process, which names it.
     void finish();
 
     void write_metrics(server::metrics_text& out) const;

@@ -132,4 +132,22 @@ TEST(DoneCollector, NamesAReloadThatHangsAndDoesNotWaitForIt) {
     EXPECT_EQ(report.at("stragglers").as_array()[0].at("name"), "reload");
 }
 
+TEST(DoneCollector, NamesAWorkerThatItsPartHasNotWaitedForAndDestroysNothingUnderIt) {
+    const auto [code, report] = process_that_leaves(process::brisk(), [](process& process) {
+        std::jthread aside;
+        process.done.start("debug", [&](const std::stop_token& token) {
+            aside = process.workers.start("reads a file", "worker", [](const std::stop_token&) { fakes::hang(); });
+            until_asked(token);
+        });
+        process.send(SIGTERM);
+        process.done.wait({});
+        return 99;
+    });
+    EXPECT_EQ(code, lifecycle::forced);
+    ASSERT_FALSE(report.empty());
+    ASSERT_EQ(report.at("stragglers").as_array().size(), 1U);
+    EXPECT_EQ(report.at("stragglers").as_array()[0].at("name"), "reads a file");
+    EXPECT_LT(report.at("duration_ms").to_number<int>(), 10'000) << "and does not wait for the budget either";
+}
+
 }  // namespace
