@@ -64,8 +64,6 @@ public:
     observer(const observer&) = delete;
     observer& operator=(const observer&) = delete;
 
-    bool connected() const { return connected_; }
-
     /// Name of the leader, empty when there is none; and the last sequence number.
     bool look(const std::string& name, std::string& leader, std::uint64_t& last) const {
         jsStreamInfo* info = nullptr;
