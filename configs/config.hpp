@@ -30,6 +30,7 @@ struct config {
                           .allowed_hosts = {}};
     lifecycle::shutdown_options shutdown;
     tracker::options tracker;
+    server::client_options client;
     log_options log;
     std::string ready_file;                             ///< written when ready; empty: none
     std::chrono::milliseconds upgrade_timeout{30'000};  ///< until the successor of SIGUSR2 is ready

@@ -12,6 +12,7 @@
 namespace {
 
 namespace json = boost::json;
+using server::label;
 
 json::object to_json(const tracker::account& account) {
     return {{"accepted", account.accepted},
@@ -48,7 +49,7 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
     out.single("tracker_events_spooled_total", "counter", "Events left in the spool.", number(account.spooled));
     out.single("tracker_events_refused_total", "counter", "Events that were never accepted.", number(account.refused));
     out.family("tracker_events_dropped_total", "counter", "Accepted events given up, by reason.");
-    for (const auto& [reason, count] : account.dropped) out.sample(server::label("reason", reason), number(count));
+    for (const auto& [reason, count] : account.dropped) out.sample(label("reason", reason), number(count));
     out.single("tracker_queue_depth", "gauge", "Events in the queue.", number(events.depth()));
     out.single("tracker_queue_capacity", "gauge", "Events that the queue has room for.", number(capacity));
     out.single("tracker_events_waiting", "gauge", "Accepted events that not all sinks have yet.",
@@ -57,9 +58,9 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
                events.writable() ? 1 : 0);
     const auto sinks = events.sink_states();
     out.family("tracker_sink_waiting", "gauge", "Accepted events that this sink does not have yet.");
-    for (const auto& one : sinks) out.sample(server::label("sink", one.name), number(one.waiting));
+    for (const auto& one : sinks) out.sample(label("sink", one.name), number(one.waiting));
     out.family("tracker_sink_healthy", "gauge", "0 while deliveries to this sink fail.");
-    for (const auto& one : sinks) out.sample(server::label("sink", one.name), one.healthy ? 1 : 0);
+    for (const auto& one : sinks) out.sample(label("sink", one.name), one.healthy ? 1 : 0);
     out.single("tracker_healthy", "gauge", "0 while deliveries fail.", events.healthy() ? 1 : 0);
 }
 
@@ -75,11 +76,9 @@ server::debug_sources inspection(const inspected& parts) {
         out.single("log_lines_dropped_total", "counter", "Log lines that stderr had no room for.",
                    static_cast<double>(dropped->load()));
         out.family("previous_exit", "gauge", "How the run before this one ended.");
-        out.sample(server::label("kind", previous), 1);
+        out.sample(label("kind", previous), 1);
         out.family("build_info", "gauge", "What this is.");
-        out.sample(
-            server::label("version", build_info::version()) + ',' + server::label("revision", build_info::revision()),
-            1);
+        out.sample(label("version", build_info::version()) + ',' + label("revision", build_info::revision()), 1);
     };
     auto backlog = [&events, began] {
         const double age = std::chrono::duration<double>(lifecycle::clock::now() - began).count();

@@ -1,5 +1,6 @@
 // The life of the process, from its first signal mask to its exit code. Read docs/ARCHITECTURE.md beside it.
 
+#include <fmt/core.h>
 #include <spdlog/logger.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "cmd/service/announce.hpp"
 #include "cmd/service/build_info.hpp"
 #include "cmd/service/debug_modules.hpp"
+#include "cmd/service/http_client.hpp"
 #include "cmd/service/inspection.hpp"
 #include "cmd/service/last_run.hpp"
 #include "cmd/service/log.hpp"
@@ -43,8 +45,9 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     const auto flush_deadline = stop.deadline_of("tracker");
     tracker::event_tracker events(config.tracker, make_sinks(config.tracker, logger, flush_deadline, known_sinks()),
                                   workers, logger, flush_deadline);
-    http_server app("app", outside.inherit("app", config.app), app_routes(events, stop), http_server::at_stop::drain,
-                    stop, workers, logger);
+    server::http_client upstreams(config.client, stop, workers, logger);  // whom handlers call, where it is built
+    http_server app("app", outside.inherit("app", config.app), upstreams.routes(app_routes(events, stop)),
+                    http_server::at_stop::drain, stop, workers, logger);
     run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
     settings_in_force in_force(settings, line, {app, events, stop, workers, logger});  // SIGHUP, POST; else: as now
     const auto debug_view = inspection({app, events, stop, workers, log, in_force, marker.previous_kind()});
@@ -61,10 +64,10 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
         in_force.finish();
     };
     const auto run_events = [&](std::stop_token token) { events.run(token); };  // outlives the last request
-    const auto run_app = [&](std::stop_token token) { app.run(token, [&] { stop.ready(); }); };
     done.start("debug", run_debug, lifecycle::last_share(config.shutdown));
     done.start("tracker", run_events, config.shutdown.flush);
-    done.start("app", run_app);  // drains, then is cut off
+    upstreams.start(done);
+    done.start("app", [&](std::stop_token token) { app.run(token, [&] { stop.ready(); }); });  // drains, is cut off
 
     if (!marker.previous_story().empty()) logger.warn(marker.previous_story());
     return done.wait({
@@ -92,9 +95,7 @@ int show(const configs::command& line, const configs::loaded& settings) {
     switch (line.what) {
         case configs::command::action::help: std::fputs(line.text.c_str(), stdout); break;
         case configs::command::action::version:
-            std::printf("%s %.*s (%.*s)\n", configs::program_name.data(), int(build_info::version().size()),
-                        build_info::version().data(), int(build_info::revision().size()),
-                        build_info::revision().data());
+            fmt::print("{} {} ({})\n", configs::program_name, build_info::version(), build_info::revision());
             break;
         case configs::command::action::check: std::fputs(configs::to_toml(settings).c_str(), stdout); break;
         case configs::command::action::probe: return probe(settings.values.debug, line.argument) ? 0 : 1;

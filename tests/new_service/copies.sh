@@ -19,7 +19,7 @@ new_service()
 # What would be left of the old name if a rule were missing. CURFEW is the magic of a spool's file, which is a format.
 old='curfew|Curfew|\b(-[UD])?SERVICE_(?![a-z])|cmd/service\b|bin/service\b|\bservice(-debug)?\.(toml|socket|service)\b'
 old+='|/(etc|srv|lib)/service\b|build/\w+/service\b|name: service\b|\bservice_(body|entry|with)|[^:]"service"|HTTP service skeleton'
-modules='NATS|[Nn]ats[_-]|HTTP_SINK|http_sink|SYSTEMD\b|systemd/|lifecycle/pool|pool_tests'
+modules='NATS|HTTP_CLIENT|[Nn]ats[_-]|HTTP_SINK|http_sink|SYSTEMD\b|systemd/|lifecycle/pool|pool_tests'
 
 # clean COPY: nothing of the old name; every copy has its files.
 clean()

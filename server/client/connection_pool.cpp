@@ -1,0 +1,139 @@
+#include "server/client/connection_pool.hpp"
+
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
+#include <cerrno>
+#include <utility>
+
+#include "lifecycle/stop_channel.hpp"
+
+namespace server {
+
+namespace asio = boost::asio;
+using lifecycle::clock;
+
+namespace {
+
+constexpr std::chrono::milliseconds look_interval{50};
+constexpr auto quietly = asio::as_tuple(asio::deferred);
+
+bool stopping(const upstream& to) { return to.limits.stop != nullptr && to.limits.stop->stopping(); }
+
+/// A byte that nobody has asked for is as bad as the end: whose answer would it be?
+bool is_quiet(upstream_stream& one) {
+    char byte = 0;
+    return ::recv(one.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+}  // namespace
+
+/// Somebody who waits for a place. Leaves the queue, or hands on a place that came too late, when destroyed.
+struct connection_pool::waiter {
+    waiter(peer& whom, lifecycle::loop_timer& wake_by) : of(whom), timer(wake_by) { of.waiting.push_back(this); }
+    ~waiter() {
+        std::erase(of.waiting, this);
+        if (granted) give_back(of);
+    }
+    waiter(const waiter&) = delete;
+    waiter& operator=(const waiter&) = delete;
+
+    peer& of;
+    lifecycle::loop_timer& timer;
+    bool granted = false;
+};
+
+connection_pool::connection_pool(asio::io_context& loop)
+    : asio::execution_context::service(loop), timer_(loop.get_executor()) {}
+
+connection_pool& connection_pool::of(lifecycle::executor on) {
+    return asio::use_service<connection_pool>(on.context());
+}
+
+/// Coroutines that are still there go after this, and give their places back to `peers_`.
+void connection_pool::shutdown() {
+    timer_.cancel();
+    for (auto& [to, one] : peers_) one.kept.clear();
+}
+
+lifecycle::awaitable<std::unique_ptr<connection_pool::place>> connection_pool::wait_for_place(
+    lifecycle::context context, std::shared_ptr<const upstream> to, std::source_location where) {
+    auto& whom = peers_[to.get()];
+    whom.to = to;
+    if (context.done()) co_return std::unique_ptr<place>();
+    if (whom.taken < to->limits.connections) {
+        auto mine = std::make_unique<place>(*this, whom);
+        ++whom.taken;
+        co_return mine;
+    }
+    lifecycle::loop_timer timer(timer_.get_executor(), context.deadline());
+    waiter me(whom, timer);
+    const lifecycle::context::waiting breadcrumb(context, where);
+    const lifecycle::context::on_cancel wake(context, [&timer] { timer.cancel(); });
+    while (!me.granted && !context.done()) {
+        auto told = timer.async_wait(quietly);
+        co_await std::move(told);
+    }
+    if (context.done()) co_return std::unique_ptr<place>();
+    auto mine = std::make_unique<place>(*this, whom);
+    me.granted = false;
+    co_return mine;
+}
+
+/// To who has waited longest, whom nobody can overtake: the number of places stays at its limit meanwhile.
+void connection_pool::give_back(peer& from) noexcept {
+    if (from.waiting.empty()) {
+        --from.taken;
+        return;
+    }
+    auto& next = *from.waiting.front();
+    from.waiting.pop_front();
+    next.granted = true;
+    next.timer.cancel();
+}
+
+std::size_t connection_pool::kept() const noexcept {
+    std::size_t all = 0;
+    for (const auto& [to, one] : peers_) all += one.kept.size();
+    return all;
+}
+
+void connection_pool::look_again() {
+    if (std::exchange(looking_, true)) return;
+    timer_.expires_after(look_interval);
+    timer_.async_wait([this](const boost::system::error_code& error) {
+        looking_ = false;
+        if (!error) look_at_kept();
+    });
+}
+
+void connection_pool::look_at_kept() {
+    const auto now = clock::now();
+    for (auto& [to, one] : peers_) {
+        const auto too_old = now - to->limits.idle_timeout;
+        const bool none = stopping(*to);
+        std::erase_if(one.kept, [&](const kept_stream& kept) {
+            return none || kept.since <= too_old || !is_quiet(*kept.stream);
+        });
+    }
+    if (kept() > 0) look_again();
+}
+
+std::unique_ptr<upstream_stream> connection_pool::place::take_kept() {
+    while (!at_.kept.empty()) {
+        auto newest = std::move(at_.kept.back().stream);
+        at_.kept.pop_back();
+        if (is_quiet(*newest)) return newest;
+    }
+    return nullptr;
+}
+
+void connection_pool::place::keep(std::unique_ptr<upstream_stream> stream) {
+    if (stopping(*at_.to)) return;
+    at_.kept.push_back({std::move(stream), clock::now()});
+    pool_.look_again();
+}
+
+}  // namespace server
