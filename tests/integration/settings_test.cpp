@@ -139,7 +139,8 @@ TEST(Probe, SaysWhatTheDebugPortSays) {
     const auto port = "--debug.port=" + std::to_string(service.debug().port);
     EXPECT_EQ(run_to_end({"--probe", "livez", port}).code, 0);
     EXPECT_EQ(run_to_end({"--probe", "readyz", port}).code, 0);
-    EXPECT_EQ(run_to_end({"--probe", "readyz", "--debug.address=0.0.0.0", port}).code, 0) << "of a server on any address";
+    EXPECT_EQ(run_to_end({"--probe", "readyz", "--debug.address=0.0.0.0", port}).code, 0)
+        << "of a server on any address";
     service.begin_stop(SIGTERM);
     EXPECT_EQ(run_to_end({"--probe", "livez", port}).code, 0);
     EXPECT_EQ(run_to_end({"--probe", "readyz", port}).code, 1);
