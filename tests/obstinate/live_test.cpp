@@ -168,8 +168,6 @@ TEST(DebugPort, ListsRequestsConnectionsLoopsAndThreadsAsTextAndAsJson) {
         return std::ranges::none_of(loops, [](const auto& one) { return one.at("lag").as_array().empty(); });
     }));
     std::int64_t in_flight = 0;
-    const auto has_ticked = [](const auto& one) { return !one.at("lag").as_array().empty(); };
-    ASSERT_TRUE(eventually([&] { return std::ranges::all_of(rows(service, "/debug/loops", "loops"), has_ticked); }));
     for (const auto& one : rows(service, "/debug/loops", "loops")) {
         EXPECT_EQ(one.at("state"), "turns");
         EXPECT_TRUE(one.at("stack").as_array().empty());
