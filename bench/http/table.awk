@@ -27,7 +27,7 @@ function print_others(    k, n, i, v, part, unit) {
         n = others[kinds[k]]; delete v
         for (i = 1; i <= n; ++i) v[i] = other[kinds[k], i]
         split(kinds[k], part, SUBSEP)
-        unit = part[1] == "start" || part[1] == "tail" ? "µs" : part[2] ~ /^[0-9]+$/ ? "bytes a connection" : "bytes"
+        unit = part[1] == "profile" ? (part[3] == "both" ? "‰" : "ns a request") : part[1] == "start" || part[1] == "tail" ? "µs" : part[2] ~ /^[0-9]+$/ ? "bytes a connection" : "bytes"
         printf "| %s | %s | %s | %d %s | %d | %d |\n", part[1], part[2], part[3], median(v, n), unit, v[1], v[n]
     }
 }
