@@ -63,7 +63,8 @@ std::string as_proto(const std::vector<live_task>& tasks) {
     for (const auto& [group, count] : counted) {
         const auto& [owners, alike] = group;
         const auto& [what, state, name, where] = alike;
-        std::vector<profile::id> stack{place(where.empty() ? state : state + " at " + where, where), place(name)};
+        std::vector<profile::id> stack{place(where.empty() ? state : fmt::format("{} at {}", state, where), where),
+                                       place(name)};
         for (const auto& owner : owners) stack.push_back(place(owner));
         std::vector<profile::label> labels{{"kind", what}, {"state", state}};
         if (what == "request") labels.emplace_back("route", name);
