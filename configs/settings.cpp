@@ -136,8 +136,8 @@ std::vector<setting> make_table() {
                  FIELD(tracker.retry_initial), 1ms, 1h),
         duration("tracker.retry_max", "the longest such pause", FIELD(tracker.retry_max), 1ms, 1h),
 
-        text("client.allow", "whom it may call: http://host:port, ...", "a text", FIELD(client.allow), is_text),
-        number("client.max_connections", "to one upstream, of each loop", FIELD(client.max_connections), 1, million),
+        text("client.allow", "may be called: http://host:port, with commas", "a text", FIELD(client.allow), is_text),
+        number("client.max_connections", "to one upstream, on each loop", FIELD(client.max_connections), 1, million),
         size("client.max_body_bytes", "of an answer; above: an error", FIELD(client.max_body_bytes), 0, kibi * mebi),
         duration("client.idle_timeout", "of a kept connection to an upstream", FIELD(client.idle_timeout), 1ms),
 

@@ -51,14 +51,14 @@ client_response release(response_parser& parser) {
 }  // namespace
 
 wire_request to_wire(client_request&& from) {
-    wire_request message(from.method, from.to.path, http_1_1);
+    wire_request message(from.method, from.to.path(), http_1_1);
     for (const auto& [name, value] : from.fields) {
         if (!is_field(name, value)) throw std::invalid_argument("a field of a request is not one: " + name);
         message.insert(name, value);
     }
     for (const auto ours : {http::field::connection, http::field::transfer_encoding, http::field::expect})
         message.erase(ours);
-    message.set(http::field::host, from.to.at->authority);
+    message.set(http::field::host, from.to.server()->authority);
     if (from.trace) {
         message.set("traceparent", from.trace.parent);
         if (!from.trace.state.empty()) message.set("tracestate", from.trace.state);

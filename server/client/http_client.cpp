@@ -67,7 +67,7 @@ addresses look_up(const std::string& host, std::uint16_t port) {
     hints.ai_flags = AI_ADDRCONFIG;
     addrinfo* list = nullptr;
     if (const int failed = ::getaddrinfo(host.c_str(), nullptr, &hints, &list); failed != 0)
-        return {{}, error_code(failed, asio::error::get_addrinfo_category())};
+        return {{}, failed == EAI_AGAIN ? asio::error::host_not_found_try_again : asio::error::host_not_found};
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
     addresses all;
     for (const auto* one = list; one != nullptr; one = one->ai_next) {
@@ -188,7 +188,7 @@ router http_client::routes(router own) const {
 lifecycle::awaitable<result<client_response>> http_client::send(context context, client_request request,
                                                                 std::source_location where) const {
     using answer = result<client_response>;
-    const auto upstream = request.to.at;
+    const auto upstream = request.to.server();
     const bool repeats = may_be_repeated(request.method);
     auto message = to_wire(std::move(request));
     auto& kept_ones = connection_pool::of(co_await asio::this_coro::executor);

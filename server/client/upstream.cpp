@@ -63,7 +63,7 @@ boost::system::result<upstream_target> allow_list::find(std::string_view text) c
         if (one->port != port || !same(one->host, host)) continue;
         std::string path(url->encoded_path().empty() ? "/" : std::string(url->encoded_path()));
         if (url->has_query()) path.append("?").append(std::string(url->encoded_query()));
-        return upstream_target{one, std::move(path)};
+        return upstream_target(one, std::move(path));
     }
     return errc::make_error_code(errc::permission_denied);
 }

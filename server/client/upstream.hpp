@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lifecycle {
@@ -31,9 +32,19 @@ struct upstream {
 };
 
 /// Where a request goes. Only an `allow_list` makes one, so nobody else can be called.
-struct upstream_target {
-    std::shared_ptr<const upstream> at;
-    std::string path;  ///< with the query, as it stands in the request line
+class upstream_target {
+public:
+    const std::shared_ptr<const upstream>& server() const noexcept { return server_; }
+    /// With the query, as it stands in the request line.
+    const std::string& path() const noexcept { return path_; }
+
+private:
+    friend class allow_list;
+    upstream_target(std::shared_ptr<const upstream> server, std::string path)
+        : server_(std::move(server)), path_(std::move(path)) {}
+
+    std::shared_ptr<const upstream> server_;
+    std::string path_;
 };
 
 /// Whom the settings allow to be called. Immutable; safe from any thread.

@@ -15,7 +15,7 @@ namespace errc = boost::system::errc;
 /// "AUTHORITY PATH", or what is wrong.
 std::string look_up(const allow_list& allowed, std::string_view url) {
     const auto found = allowed.find(url);
-    if (found) return found->at->authority + ' ' + found->path;
+    if (found) return found->server()->authority + ' ' + found->path();
     return found.error() == errc::permission_denied ? "not allowed" : "no url";
 }
 
