@@ -71,13 +71,14 @@ TEST(FromGo, WhoTimesOutLeavesNobodyHanging) {
 // [moving on]
 /// The first answer wins, and the others are asked to stop. All are home when it returns; nothing: nobody has answered.
 template <class Ask>
-std::optional<int> first_of(int replicas, Ask ask) {
+std::optional<int> first_of(std::size_t replicas, Ask ask) {
     std::stop_source others;
     std::once_flag once;
     std::optional<int> first;
     {
         std::vector<std::jthread> asked;
-        for (int nth = 0; nth < replicas; ++nth)
+        asked.reserve(replicas);
+        for (std::size_t nth = 0; nth < replicas; ++nth)
             asked.emplace_back([&, nth] {
                 const std::optional<int> value = ask(nth, others.get_token());
                 if (!value) return;
@@ -91,8 +92,8 @@ std::optional<int> first_of(int replicas, Ask ask) {
 
 TEST(FromGo, TheFirstAnswerWinsAndTheOthersStop) {
     std::atomic<int> stopped{0};
-    const auto winner = first_of(4, [&](int nth, const std::stop_token& token) -> std::optional<int> {
-        if (nth == 2) return nth;
+    const auto winner = first_of(4, [&](std::size_t nth, const std::stop_token& token) -> std::optional<int> {
+        if (nth == 2) return 7;
         std::mutex mutex;
         std::unique_lock lock(mutex);
         std::condition_variable_any never;
@@ -100,9 +101,9 @@ TEST(FromGo, TheFirstAnswerWinsAndTheOthersStop) {
         ++stopped;
         return std::nullopt;
     });
-    EXPECT_EQ(winner, 2);
+    EXPECT_EQ(winner, 7);
     EXPECT_EQ(stopped, 3);
-    EXPECT_EQ(first_of(2, [](int, const std::stop_token&) -> std::optional<int> { return std::nullopt; }),
+    EXPECT_EQ(first_of(2, [](std::size_t, const std::stop_token&) -> std::optional<int> { return std::nullopt; }),
               std::nullopt);
 }
 
@@ -134,6 +135,7 @@ template <class Work>
 std::vector<std::jthread> fan_out(std::size_t workers, channel<int>& in, channel<int>& out, Work work) {
     const auto left = std::make_shared<std::atomic<std::size_t>>(workers);
     std::vector<std::jthread> threads;
+    threads.reserve(workers);
     for (std::size_t nth = 0; nth < workers; ++nth)
         threads.emplace_back([&in, &out, left, work] {
             while (const auto value = in.receive()) out.send({}, work(*value));

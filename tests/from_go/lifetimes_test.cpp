@@ -98,6 +98,7 @@ TEST(FromGo, NoAdditionIsLost) {
     counter hits;
     {
         std::vector<std::jthread> threads;
+        threads.reserve(4);
         for (int nth = 0; nth < 4; ++nth)
             threads.emplace_back([&] {
                 for (int i = 0; i < 10'000; ++i) hits.add();
