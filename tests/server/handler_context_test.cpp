@@ -50,10 +50,8 @@ TEST(HandlerContext, IsOverForEverythingDerivedFromItOnceItsClientHasGone) {
 
 TEST(HandlerContext, EndsWithTheDrainWhoseCauseIsShutdownAndWhatItReturnsIsWritten) {
     gate held;
-    auto brief = fakes::process::brisk();
-    brief.budget = 400ms;
-    brief.flush = 0ms;
-    fakes::process process(brief);
+    fakes::process process;
+    process.done.start("later", fakes::until_asked, 19'300ms);  // of 20 s: what is left is the app's share
     http_server app("app", one_loop(), router().get("/", waits_at(held)), http_server::at_stop::drain, process.stop,
                     process.workers, process.log);
     support::client client(support::endpoint(app.address()), 20s);
