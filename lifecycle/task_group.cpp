@@ -1,9 +1,7 @@
 #include "lifecycle/task_group.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cassert>
@@ -13,8 +11,6 @@ namespace lifecycle {
 namespace asio = boost::asio;
 
 namespace {
-
-constexpr auto quietly = asio::as_tuple(asio::deferred);
 
 /// A task that only knows asio's cancellation.
 struct coroutine final : task {

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/intrusive/list.hpp>
@@ -22,6 +24,9 @@ using executor = boost::asio::io_context::executor_type;
 template <class T = void>
 using awaitable = boost::asio::awaitable<T, executor>;
 using loop_timer = boost::asio::basic_waitable_timer<clock, boost::asio::wait_traits<clock>, executor>;
+
+/// How a coroutine awaits an operation of Asio's that may fail: the error is a value, and nothing is thrown.
+inline constexpr auto quietly = boost::asio::as_tuple(boost::asio::deferred);
 
 /// Waits on the loop until `when`. True: it came. False: the context ended first.
 awaitable<bool> sleep_until(context context, clock::time_point when,

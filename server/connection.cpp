@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
@@ -14,12 +13,6 @@ namespace server {
 
 namespace asio = boost::asio;
 using lifecycle::clock;
-
-namespace {
-
-constexpr auto quietly = asio::as_tuple(asio::deferred);
-
-}  // namespace
 
 std::string_view to_string(connection::state state) noexcept {
     switch (state) {
@@ -83,7 +76,7 @@ lifecycle::awaitable<> connection::run() {
                 if (!broken_) begin_reading();
                 while (wants_bytes()) {
                     const auto room = asio::buffer(work_->input + work_->end, work_->welcome());
-                    auto reading = socket_.async_read_some(room, quietly);
+                    auto reading = socket_.async_read_some(room, lifecycle::quietly);
                     const auto [error, count] = co_await std::move(reading);
                     received(error, count);
                 }

@@ -5,9 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/deferred.hpp>
 #include <utility>
 
 #include "server/connection.hpp"
@@ -22,7 +20,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr auto quietly = asio::as_tuple(asio::deferred);
 constexpr int reads_a_tick = 64;
 constexpr milliseconds longest_linger{1'000};  // without a byte, and in a drain
 constexpr milliseconds look_at_rate{1'000};
@@ -77,7 +74,7 @@ lifecycle::awaitable<> connection::flush() {
     }
     blocked_ = true;
     while (!broken_ && !flush_now()) {
-        auto waiting = socket_.async_wait(stream_socket::wait_write, quietly);
+        auto waiting = socket_.async_wait(stream_socket::wait_write, lifecycle::quietly);
         const auto [error] = co_await std::move(waiting);
         if (error || interrupt_ == interrupt::cut) broken_ = true;
     }
@@ -164,7 +161,7 @@ lifecycle::awaitable<> connection::goodbye() {
         auto end = since_ + limits().body_timeout;
         for (;;) {
             const auto into = asio::buffer(loop_.scratch().data(), loop_.scratch().size());
-            auto reading = socket_.async_read_some(into, quietly);
+            auto reading = socket_.async_read_some(into, lifecycle::quietly);
             const auto [error, count] = co_await std::move(reading);
             if (error || interrupt_ != interrupt::none) break;
             since_ = clock::now();

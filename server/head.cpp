@@ -76,6 +76,8 @@ std::optional<http::status> read_version(reader& from, request& into) {
 
 }  // namespace
 
+bool is_token(char byte) noexcept { return (kinds[static_cast<unsigned char>(byte)] & token) != 0; }
+
 std::optional<http::status> parse_head(std::string_view head, std::size_t max_fields, request& into) {
     reader from(head);
     into.method_name = from.take(token);

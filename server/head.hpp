@@ -16,4 +16,7 @@ namespace server {
 /// with. What the fields mean is not looked at here. A folded line (section 5.2) is refused.
 std::optional<http::status> parse_head(std::string_view head, std::size_t max_fields, request& into);
 
+/// RFC 9110 section 5.6.2: what a method or the name of a field is made of.
+bool is_token(char byte) noexcept;
+
 }  // namespace server

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/rfc7230.hpp>
 #include <charconv>
 #include <ostream>  // Beast's string view uses and does not include it
@@ -13,16 +12,7 @@
 namespace server {
 namespace {
 
-bool same(std::string_view a, std::string_view b) noexcept {
-    return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
-}
-
 std::string_view view(boost::beast::string_view text) noexcept { return {text.data(), text.size()}; }
-
-bool is_token_byte(char c) noexcept {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
 
 constexpr std::size_t max_empty_lines = 4;  // before a request; RFC 9112 section 2.2 asks for at least one
 
@@ -59,7 +49,7 @@ request_parser::progress request_parser::read_head(char* data, std::size_t size)
         if (data[skipped_] != '\r') {
             begun_ = true;
             scanned_ = skipped_;
-            if (!is_token_byte(data[skipped_])) return refuse(http::status::bad_request);
+            if (!is_token(data[skipped_])) return refuse(http::status::bad_request);
             break;
         }
         if (size - skipped_ < 2) return progress::need_more;
@@ -144,7 +134,7 @@ static http::status refusal_of_coding(std::string_view coding) {
     const auto comma = coding.rfind(',');
     if (comma == coding.npos) return http::status::bad_request;
     const auto first = coding.find_first_not_of(" \t", comma + 1);
-    if (first == coding.npos || !same(coding.substr(first), "chunked")) return http::status::bad_request;
+    if (first == coding.npos || !same_name(coding.substr(first), "chunked")) return http::status::bad_request;
     return http::status::not_implemented;
 }
 
@@ -184,7 +174,7 @@ std::optional<http::status> request_parser::check_framing() {
                 break;
             case http::field::expect:
                 if (request_.version < 11) break;
-                expects_continue_ = same(field.value, "100-continue");
+                expects_continue_ = same_name(field.value, "100-continue");
                 if (!expects_continue_ && !fault) fault = http::status::expectation_failed;
                 break;
             default: break;
@@ -195,7 +185,7 @@ std::optional<http::status> request_parser::check_framing() {
     if (fault) return fault;
     if (codings == 1) {
         if (request_.version < 11) return http::status::bad_request;
-        if (!same(coding, "chunked")) return refusal_of_coding(coding);
+        if (!same_name(coding, "chunked")) return refusal_of_coding(coding);
         chunks_.emplace(*limits_);
     }
     if (length_ > limits_->max_body_bytes) return http::status::payload_too_large;

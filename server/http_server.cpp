@@ -4,8 +4,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <condition_variable>
@@ -327,7 +325,7 @@ lifecycle::awaitable<std::vector<http_server::loop_report>> http_server::inspect
             if (asked->missing == 0 || clock::now() >= until) break;
         }
         timer.expires_after(pause);
-        auto waiting = timer.async_wait(asio::as_tuple(asio::deferred));
+        auto waiting = timer.async_wait(lifecycle::quietly);
         co_await std::move(waiting);
     }
     const std::scoped_lock lock(asked->mutex);

@@ -11,8 +11,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstring>
@@ -29,7 +27,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr auto quietly = asio::as_tuple(asio::deferred);
 constexpr int accepts_a_turn = 64;
 constexpr milliseconds handshake{5};  // for those whose SYN was answered before the filter
 constexpr milliseconds room_poll{5};  // how often a full server looks whether somebody has left
@@ -122,7 +119,7 @@ listener::~listener() {
 
 lifecycle::awaitable<> listener::run() {
     while (!closing_) {
-        auto waiting = acceptor_->async_wait(tcp::acceptor::wait_read, quietly);
+        auto waiting = acceptor_->async_wait(tcp::acceptor::wait_read, lifecycle::quietly);
         const auto [error] = co_await std::move(waiting);
         if (error && error != asio::error::operation_aborted) throw boost::system::system_error(error, "listener");
         bool full = false;
@@ -133,7 +130,7 @@ lifecycle::awaitable<> listener::run() {
         }
         if (!full || closing_) continue;
         pause_.expires_after(room_poll);
-        auto pausing = pause_.async_wait(quietly);
+        auto pausing = pause_.async_wait(lifecycle::quietly);
         co_await std::move(pausing);
     }
     auto last = let_in_the_last();
@@ -157,7 +154,7 @@ lifecycle::awaitable<> listener::let_in_the_last() {
     if (busy && !at_once_ && !socket_.shared()) {
         socket_.turn_away_newcomers();
         pause_.expires_after(handshake);
-        auto pausing = pause_.async_wait(quietly);
+        auto pausing = pause_.async_wait(lifecycle::quietly);
         co_await std::move(pausing);
     }
     for (int nth = 0; nth < socket_.backlog(); ++nth)

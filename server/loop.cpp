@@ -8,8 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <random>
@@ -263,7 +261,7 @@ lifecycle::awaitable<> loop::tick() {
         due = clock::now() + pause;
         stands_still_after_ = due + standstill;
         timer_.expires_at(due);
-        auto waiting = timer_.async_wait(asio::as_tuple(asio::deferred));
+        auto waiting = timer_.async_wait(lifecycle::quietly);
         const auto [error] = co_await std::move(waiting);
         const auto now = clock::now();
         if (!error) account_.lag.observe(now - due);

@@ -2,15 +2,10 @@
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
-#include <boost/beast/core/string.hpp>
 #include <memory>
 
 namespace server {
 namespace {
-
-bool same(std::string_view a, std::string_view b) {
-    return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
-}
 
 std::string_view without_port(std::string_view host) {
     if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
@@ -19,8 +14,9 @@ std::string_view without_port(std::string_view host) {
 
 bool trusted_host(std::string_view host, const std::vector<std::string>& allowed) {
     auto name = without_port(host);
-    if (same(name, "localhost")) return true;
-    if (std::any_of(allowed.begin(), allowed.end(), [name](const auto& one) { return same(name, one); })) return true;
+    if (same_name(name, "localhost")) return true;
+    if (std::any_of(allowed.begin(), allowed.end(), [name](const auto& one) { return same_name(name, one); }))
+        return true;
     if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
     boost::system::error_code error;
     boost::asio::ip::make_address(std::string(name), error);
@@ -34,7 +30,7 @@ bool same_site(const request& request, const std::vector<std::string>& allowed) 
     const auto origin = request.header(http::field::origin);
     if (origin.empty()) return true;
     constexpr std::string_view scheme = "http://";
-    return origin.starts_with(scheme) && same(origin.substr(scheme.size()), request.host);
+    return origin.starts_with(scheme) && same_name(origin.substr(scheme.size()), request.host);
 }
 
 }  // namespace

@@ -12,6 +12,10 @@ bool is_sound_id(std::string_view text) noexcept {
     return !text.empty() && text.size() <= 128 && text.find_first_not_of(allowed) == text.npos;
 }
 
+bool same_name(std::string_view a, std::string_view b) noexcept {
+    return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
+}
+
 std::string_view request::header(http::field name) const noexcept {
     for (const auto& field : fields)
         if (field.known == name) return field.value;
@@ -20,8 +24,7 @@ std::string_view request::header(http::field name) const noexcept {
 
 std::string_view request::header(std::string_view name) const noexcept {
     for (const auto& field : fields)
-        if (boost::beast::iequals({field.name.data(), field.name.size()}, {name.data(), name.size()}))
-            return field.value;
+        if (same_name(field.name, name)) return field.value;
     return {};
 }
 

@@ -19,6 +19,9 @@ namespace http = boost::beast::http;
 /// 1 to 128 of A-Z a-z 0-9 . _ : - : what is taken for an id when a client gives one.
 bool is_sound_id(std::string_view text) noexcept;
 
+/// Names of fields, schemes, hosts and codings: the same in upper and lower case.
+bool same_name(std::string_view a, std::string_view b) noexcept;
+
 /// One request, parsed and checked. Its views point into the connection's buffer and live until the
 /// handler has returned: a handler that needs a part of it longer copies it.
 struct request {

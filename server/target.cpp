@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/beast/core/string.hpp>
+
+#include "server/request.hpp"
 
 namespace server {
 namespace {
@@ -86,9 +87,7 @@ bool cut_absolute(std::string_view& rest, std::string_view& authority) {
     const auto colon = rest.find("://");
     if (colon == rest.npos) return false;
     const auto scheme = rest.substr(0, colon);
-    if (!boost::beast::iequals({scheme.data(), scheme.size()}, "http") &&
-        !boost::beast::iequals({scheme.data(), scheme.size()}, "https"))
-        return false;
+    if (!same_name(scheme, "http") && !same_name(scheme, "https")) return false;
     rest.remove_prefix(colon + 3);
     const auto end = std::min(rest.find_first_of("/?"), rest.size());
     authority = rest.substr(0, end);

@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/cancellation_type.hpp>
-#include <boost/asio/deferred.hpp>
 #include <cassert>
 #include <limits>
 
@@ -14,7 +12,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr auto quietly = asio::as_tuple(asio::deferred);
 const auto never = clock::time_point::max();
 
 }  // namespace

@@ -2,8 +2,6 @@
 
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/deferred.hpp>
 #include <cerrno>
 #include <utility>
 
@@ -17,7 +15,6 @@ using lifecycle::clock;
 namespace {
 
 constexpr std::chrono::milliseconds look_interval{50};
-constexpr auto quietly = asio::as_tuple(asio::deferred);
 
 bool stopping(const upstream& to) { return to.limits.stop != nullptr && to.limits.stop->stopping(); }
 
@@ -73,7 +70,7 @@ lifecycle::awaitable<std::unique_ptr<connection_pool::place>> connection_pool::w
     const lifecycle::context::waiting breadcrumb(context, where);
     const lifecycle::context::on_cancel wake(context, [&timer] { timer.cancel(); });
     while (!me.granted && !context.done()) {
-        auto told = timer.async_wait(quietly);
+        auto told = timer.async_wait(lifecycle::quietly);
         co_await std::move(told);
     }
     if (context.done()) co_return std::unique_ptr<place>();

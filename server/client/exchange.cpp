@@ -1,8 +1,6 @@
 #include "server/client/exchange.hpp"
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
@@ -17,7 +15,6 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr auto quietly = asio::as_tuple(asio::deferred);
 constexpr unsigned http_1_1 = 11;
 constexpr std::uint32_t longest_head = 16 * 1024;
 constexpr std::size_t buffered = 64 * 1024;  // bounds chunk extensions and trailers, which Beast does not
@@ -70,7 +67,7 @@ wire_request to_wire(client_request&& from) {
 
 lifecycle::awaitable<exchanged> exchange(upstream_stream& on, const wire_request& message, std::uint64_t max_body) {
     exchanged made;
-    auto writing = http::async_write(on, message, quietly);
+    auto writing = http::async_write(on, message, lifecycle::quietly);
     const auto [unsent, sent] = co_await std::move(writing);
     // Whoever refuses a body may have answered before it has closed: read on.
     boost::beast::flat_buffer buffer(buffered);
@@ -79,7 +76,7 @@ lifecycle::awaitable<exchanged> exchange(upstream_stream& on, const wire_request
         parser.header_limit(longest_head);
         parser.body_limit(max_body);
         if (message.method() == http::verb::head) parser.skip(true);
-        auto reading = http::async_read(on, buffer, parser, quietly);
+        auto reading = http::async_read(on, buffer, parser, lifecycle::quietly);
         const auto [error, received] = co_await std::move(reading);
         made.begun = made.begun || received > 0 || buffer.size() > 0;
         if (error) {

@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/beast/core/string.hpp>
@@ -35,7 +33,6 @@ using endpoints = std::vector<tcp::endpoint>;
 
 namespace {
 
-constexpr auto quietly = asio::as_tuple(asio::deferred);
 constexpr milliseconds longest_connect{5'000};  // to one address; others may follow
 
 error_code why_ended(const context& context) {
@@ -95,7 +92,7 @@ result<std::unique_ptr<upstream_stream>> open(lifecycle::executor on, const tcp:
 
 std::string_view client_response::header(std::string_view name) const noexcept {
     for (const auto& [key, value] : fields)
-        if (boost::beast::iequals({key.data(), key.size()}, {name.data(), name.size()})) return value;
+        if (same_name(key, name)) return value;
     return {};
 }
 
@@ -121,7 +118,7 @@ public:
             const auto others = static_cast<clock::rep>(found->size() - nth);  // with this one
             stream.expires_at(now + std::min<clock::duration>(longest_connect, (context_.deadline() - now) / others));
             const context::on_cancel cut(context_, [&stream] { stream.close(); });
-            auto connecting = stream.async_connect((*found)[nth], quietly);
+            auto connecting = stream.async_connect((*found)[nth], lifecycle::quietly);
             const auto [failed] = co_await std::move(connecting);
             if (!failed) co_return made(std::move(*opened));
             error = failed;

@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <boost/beast/core/string.hpp>
 #include <boost/system/errc.hpp>
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 #include <ostream>  // Beast's string view uses and does not include it
 #include <stdexcept>
+
+#include "server/request.hpp"
 
 namespace server {
 namespace {
@@ -15,10 +16,6 @@ namespace {
 namespace errc = boost::system::errc;
 
 constexpr std::uint16_t http_port = 80;
-
-bool same(std::string_view left, std::string_view right) {
-    return boost::beast::iequals({left.data(), left.size()}, {right.data(), right.size()});
-}
 
 /// RFC 9110, section 4.2.1: an absent port and an empty one are 80.
 std::uint16_t port_of(const boost::urls::url_view& url) {
@@ -32,8 +29,8 @@ std::shared_ptr<const upstream> make_upstream(std::string_view origin, const con
     };
     const auto url = boost::urls::parse_uri(origin);
     if (!url || url->host().empty()) refuse("no origin");
-    if (same(url->scheme(), "https")) refuse("https is not spoken");
-    if (!same(url->scheme(), "http")) refuse("another scheme");
+    if (same_name(url->scheme(), "https")) refuse("https is not spoken");
+    if (!same_name(url->scheme(), "http")) refuse("another scheme");
     if (url->has_userinfo()) refuse("user information");
     if (!url->encoded_path().empty() || url->has_query() || url->has_fragment()) refuse("more than an origin");
     const auto port = port_of(*url);
@@ -56,11 +53,11 @@ boost::system::result<upstream_target> allow_list::find(std::string_view text) c
     const auto url = boost::urls::parse_uri(text);
     if (!url || url->host().empty() || url->has_userinfo() || url->has_fragment())
         return errc::make_error_code(errc::invalid_argument);
-    if (!same(url->scheme(), "http")) return errc::make_error_code(errc::permission_denied);
+    if (!same_name(url->scheme(), "http")) return errc::make_error_code(errc::permission_denied);
     const auto host = url->host_address();
     const auto port = port_of(*url);
     for (const auto& one : upstreams_) {
-        if (one->port != port || !same(one->host, host)) continue;
+        if (one->port != port || !same_name(one->host, host)) continue;
         std::string path(url->encoded_path().empty() ? "/" : std::string(url->encoded_path()));
         if (url->has_query()) path.append("?").append(std::string(url->encoded_query()));
         return upstream_target(one, std::move(path));
