@@ -145,6 +145,7 @@ void connection::handler_returned() {
     loop_.metrics_of(endpoint_->index).in_flight.subtract();
     loop_.counts().in_flight.subtract();
     if (now_ > loop_.stands_still_after()) loop_.held_up_by(*this);
+    if (const auto& observe = loop_.env().routes.observe) observe(*this, work_->reply.status, true);
 }
 
 /// While the service stops the connection ends with the last response of what has been received: what is pipelined
@@ -201,6 +202,7 @@ void connection::account(const response& reply) {
 
 /// The answer is on its way, and the next request may be looked at.
 void connection::next_request() {
+    if (const auto& observe = loop_.env().routes.observe) observe(*this, work_->reply.status, false);
     if (work_->last) {
         ending_ = true;
         // RFC 9112 section 9.6: a client that has said close sends nothing more, and then a close(2) resets nothing.

@@ -52,6 +52,9 @@ public:
     /// 404, 405 with Allow, 204 with Allow for OPTIONS.
     response fallback(const request& request) const;
 
+    /// Called on the loops: a handler has returned (`true`), an answer is on its way. Not to be changed later.
+    std::function<void(const class connection&, http::status, bool handled)> observe;
+
     /// How many endpoints there are, and their names by index.
     std::vector<std::string> names() const;
 

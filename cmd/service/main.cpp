@@ -21,6 +21,7 @@
 #include "cmd/service/routes.hpp"
 #include "cmd/service/sinks.hpp"
 #include "cmd/service/supervisor.hpp"
+#include "cmd/service/trace.hpp"
 #include "cmd/service/upgrade.hpp"
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
@@ -38,21 +39,24 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     const auto& config = settings.values;
     auto& logger = *log.logger;
     const supervisor outside;                       // systemd, where that module is built
+    const tracing trace;                            // what happens when, where that module is built
     lifecycle::workers workers;                     // counts every thread from here on
     lifecycle::stop_channel stop(config.shutdown);  // SIGTERM, SIGINT, POST /debug/shutdown; owns lame duck
 
     // The parts. A constructor takes what it needs, throws if it cannot have it, and waits for nothing.
     const auto flush_deadline = stop.deadline_of("tracker");
-    tracker::event_tracker events(config.tracker, make_sinks(config.tracker, logger, flush_deadline, known_sinks()),
+    tracker::event_tracker events(config.tracker,
+                                  make_sinks(config.tracker, logger, flush_deadline, trace.around(known_sinks())),
                                   workers, logger, flush_deadline);
     server::http_client upstreams(config.client, stop, workers, logger);  // whom handlers call, where it is built
-    http_server app("app", outside.inherit("app", config.app), upstreams.routes(app_routes(events, stop)),
+    http_server app("app", outside.inherit("app", config.app), trace.around(upstreams.routes(app_routes(events, stop))),
                     http_server::at_stop::drain, stop, workers, logger);
     run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
     settings_in_force in_force(settings, line, {app, events, stop, workers, logger});  // SIGHUP, POST; else: as now
     const auto debug_view = inspection({app, events, stop, workers, log, in_force, marker.previous_kind()});
-    http_server debug("debug", outside.inherit("debug", config.debug), debug_routes_of_modules(debug_view),
-                      http_server::at_stop::close, stop, workers, logger);
+    http_server debug("debug", outside.inherit("debug", config.debug),
+                      trace.around(debug_routes_of_modules(debug_view), debug_view), http_server::at_stop::close, stop,
+                      workers, logger);
     in_place_upgrade upgrade(app, debug, stop, config.upgrade_timeout, logger);  // SIGUSR2, where that module is built
     stop.count_turns_with([&] { return app.turns(); });
 

@@ -32,6 +32,7 @@
 #include "cmd/service/reload.hpp"
 #include "cmd/service/routes.hpp"
 #include "cmd/service/supervisor.hpp"
+#include "cmd/service/trace.hpp"
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
@@ -127,11 +128,12 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     const auto& config = settings.values;
     auto& logger = *log.logger;
     const supervisor outside;
+    const tracing trace;
     lifecycle::workers workers;
     lifecycle::stop_channel stop(config.shutdown);
 
     const auto flush_deadline = stop.deadline_of("tracker");
-    auto sinks = tracker::make_sinks(config.tracker, logger, flush_deadline);
+    auto sinks = tracker::make_sinks(config.tracker, logger, flush_deadline, trace.around(tracker::own_sinks()));
     if (obstinate == "sink") sinks = {std::make_shared<blocking_sink>()};
     tracker::event_tracker events(config.tracker, std::move(sinks), workers, logger, flush_deadline);
     auto routes = app_routes(events, stop);
@@ -141,11 +143,12 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     routes.get("/visit", [&book](lifecycle::context, const server::request& request) { return visit(book, request); });
     routes.get("/leak", leak);
     routes.post("/throw", fail);
-    http_server app("app", config.app, std::move(routes), http_server::at_stop::drain, stop, workers, logger);
+    http_server app("app", config.app, trace.around(std::move(routes)), http_server::at_stop::drain, stop, workers,
+                    logger);
     settings_in_force in_force(settings, line, {app, events, stop, workers, logger});
     const auto debug_view = inspection({app, events, stop, workers, log, in_force, "none"});
-    http_server debug("debug", config.debug, debug_routes_of_modules(debug_view), http_server::at_stop::close, stop,
-                      workers, logger);
+    http_server debug("debug", config.debug, trace.around(debug_routes_of_modules(debug_view), debug_view),
+                      http_server::at_stop::close, stop, workers, logger);
     stop.count_turns_with([&] { return app.turns(); });
 
     lifecycle::done_collector done(stop, signals, workers, logger);

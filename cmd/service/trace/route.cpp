@@ -1,0 +1,138 @@
+#include "cmd/service/trace/route.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "cmd/service/trace/json.hpp"
+#include "server/loop.hpp"
+
+namespace trace {
+namespace {
+
+using answer = lifecycle::awaitable<server::response>;
+using lifecycle::clock;
+using server::http::status;
+using std::chrono::milliseconds;
+
+constexpr std::int64_t default_seconds = 5;
+constexpr std::int64_t most_seconds = 300;
+constexpr milliseconds look_every{20};         // at loops: more often than they tick
+constexpr milliseconds look_in_a_stop{5};      // at who waits for the end
+constexpr milliseconds usual_tick{50};         // of a loop
+constexpr milliseconds stands_still{50};       // that late
+constexpr milliseconds kept_of_a_budget{100};  // to write what there is
+
+/// Loops that have not turned for long, by the time at which each says that it has.
+class standstills {
+public:
+    explicit standstills(const std::vector<const server::loop*>& loops) {
+        for (const auto* one : loops) watched_.push_back({one, turned(*one), {}});
+    }
+
+    void look() {
+        for (auto& [loop, last, in] : watched_) {
+            const auto now = turned(*loop);
+            if (now == last) {
+                if (const auto* const runs = loop->last_entered(); runs != nullptr) in = runs->name;
+                continue;
+            }
+            const auto due = last + usual_tick;
+            if (last != clock::time_point{} && now - due >= stands_still)
+                seen_.push_back(slice{loop->thread(), "loop", "stood still", due, now, {{"last_entered", in}}});
+            last = now;
+            in.clear();
+        }
+    }
+
+    const std::vector<slice>& seen() const noexcept { return seen_; }
+
+private:
+    struct watched {
+        const server::loop* loop;
+        clock::time_point turned;
+        std::string in;  ///< the handler that it was in when it was looked at
+    };
+    static clock::time_point turned(const server::loop& of) {
+        return clock::time_point(clock::duration(static_cast<clock::rep>(of.account().turned_at.get())));
+    }
+
+    std::vector<watched> watched_;
+    std::vector<slice> seen_;
+};
+
+using thread_names = std::vector<std::pair<pid_t, std::string>>;
+
+thread_names threads_of(const server::debug_sources& from) {
+    thread_names all{{::getpid(), "main"}};
+    for (const auto& one : from.workers.list()) all.emplace_back(one.thread, one.name);
+    return all;
+}
+
+/// Each lasts until the next begins. The stop channel knows milliseconds.
+void add_phases(json& to, const lifecycle::stop_channel::status& stop) {
+    if (stop.phases.empty()) return;
+    const auto now = clock::now();
+    auto at = now - stop.elapsed;
+    to.add(slice{::getpid(), "stop", "stop", at, now, {{"cause", stop.cause}}});
+    for (const auto& one : stop.phases) {
+        const auto end = std::min(at + one.used, now);
+        to.add(slice{::getpid(), "stop", one.name, at, end, {{"allowed_ms", std::to_string(one.allowed.count())}}});
+        at = end;
+    }
+}
+
+std::string written(const recorder& events, const thread_names& threads, const standstills& loops,
+                    const lifecycle::stop_channel::status& stop) {
+    json made;
+    for (const auto& [id, name] : threads) made.name_thread(id, name);
+    add_phases(made, stop);
+    for (const auto& one : loops.seen()) made.add(one);
+    events.for_each([&](pid_t thread, std::span<const record> records) { made.add(thread, records); });
+    return made.take(events.lost());
+}
+
+/// What is not written by then will not be: the debug server ends last, but not after the budget.
+bool nearly_over(const server::debug_sources& from) {
+    const auto stop = from.stop.now();
+    return from.stop.stopping() && stop.left < lifecycle::last_share(from.stop.options()) + kept_of_a_budget;
+}
+
+answer take(std::shared_ptr<session> takes, std::shared_ptr<const server::debug_sources> from,
+            lifecycle::context context, const server::request& request) {
+    const auto seconds = request.query_number<std::int64_t>("seconds", default_seconds, 1, most_seconds);
+    if (!seconds) co_return server::response(status::bad_request, "seconds: a whole number from 1 to 300\n");
+    const auto threads = threads_of(*from);
+    std::vector<pid_t> ids;
+    for (const auto& [id, name] : threads) ids.push_back(id);
+    const session::taking one(*takes, ids);
+    if (!one.took()) co_return server::response(status::conflict, "another trace is being taken\n");
+
+    standstills loops(from->app.loops());
+    const auto until = clock::now() + std::chrono::seconds(*seconds);
+    for (bool goes_on = true; goes_on;) {
+        const auto pause = from->stop.stopping() ? look_in_a_stop : look_every;
+        auto sleeping = lifecycle::sleep_until(context, std::min(until, clock::now() + pause));
+        const bool slept = co_await std::move(sleeping);
+        loops.look();
+        goes_on = slept && clock::now() < until && !one.awaited() && !nearly_over(*from);
+    }
+    takes->events.end();
+    server::response reply(status::ok, written(takes->events, threads, loops, from->stop.now()), "application/json");
+    reply.set("Content-Disposition", "attachment; filename=\"trace.json\"");
+    co_return reply;
+}
+
+}  // namespace
+
+server::handler route(std::shared_ptr<session> takes, const server::debug_sources& from) {
+    return [takes = std::move(takes), from = std::make_shared<const server::debug_sources>(from)](
+               lifecycle::context context, const server::request& request) -> answer {
+        return take(takes, from, std::move(context), request);
+    };
+}
+
+}  // namespace trace
