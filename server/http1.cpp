@@ -12,8 +12,6 @@
 namespace server {
 namespace {
 
-std::string_view view(boost::beast::string_view text) noexcept { return {text.data(), text.size()}; }
-
 constexpr std::size_t max_empty_lines = 4;  // before a request; RFC 9112 section 2.2 asks for at least one
 
 }  // namespace
@@ -253,7 +251,7 @@ void append_status_line(std::string& out, http::status status) {
     out += "HTTP/1.1 ";
     append_number(out, static_cast<unsigned>(status));
     out += ' ';
-    out += view(http::obsolete_reason(status));
+    out += http::obsolete_reason(status);
     out += "\r\n";
 }
 
