@@ -25,20 +25,16 @@
 #include <vector>
 
 #include "lifecycle/done_collector.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace fakes {
 
 using lifecycle::clock;
 
-/// Asks until the answer is yes; for states that nobody announces. False when it never came.
+/// With more patience, for what runs under sanitizers on a busy machine.
 template <class Condition>
 bool eventually(const Condition& condition) {
-    const auto until = clock::now() + std::chrono::seconds(20);
-    while (!condition()) {
-        if (clock::now() >= until) return false;
-        ::poll(nullptr, 0, 1);
-    }
-    return true;
+    return support::eventually(condition, std::chrono::seconds(20));
 }
 
 /// Blocks until the token asks to stop: the simplest part there is.

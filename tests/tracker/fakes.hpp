@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "lifecycle/workers.hpp"
+#include "tests/support/eventually.hpp"
 #include "tracker/event_tracker.hpp"
 #include "tracker/sink.hpp"
 
@@ -30,15 +31,10 @@ using lifecycle::clock;
 
 inline constexpr std::chrono::seconds patience{20};  ///< a test that has to wait for so long has failed
 
-/// Looks until `condition` holds; for states that nobody announces. False when it never did.
+/// With more patience, for what runs under sanitizers on a busy machine.
 template <class Condition>
 bool eventually(const Condition& condition) {
-    const auto until = clock::now() + patience;
-    while (!condition()) {
-        if (clock::now() >= until) return false;
-        std::this_thread::yield();
-    }
-    return true;
+    return support::eventually(condition, std::chrono::seconds(20));
 }
 
 inline tracker::event make_event(std::string data, std::string id = tracker::make_id()) {
