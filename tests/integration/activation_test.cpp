@@ -78,6 +78,7 @@ TEST(Activation, ARestartUnderLoadRefusesAndLosesNobody) {
     std::uint64_t lines = 0;
     for (int nth = 0; nth < swaps(); ++nth) {
         SCOPED_TRACE(fmt::format("restart {}", nth));
+        clients.expect_answers();
         current->begin_stop(SIGTERM);
         EXPECT_EQ(current->exit_code(), 0) << current->err();
         EXPECT_EQ(faults(current->report()), "");

@@ -24,6 +24,7 @@ TEST(ReusePort, OverlappingGenerationsUnderLoadRefuseAndLoseNobody) {
     traffic clients(current->app());
     for (int nth = 0; nth < swaps(); ++nth) {
         SCOPED_TRACE(fmt::format("swap {}", nth));
+        clients.expect_answers();
         auto next = generation(current->app().port);
         current->begin_stop(SIGTERM);
         EXPECT_EQ(current->exit_code(), 0) << current->err();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "tests/support/load.hpp"
@@ -15,10 +16,13 @@ class traffic {
 public:
     explicit traffic(const support::endpoint& to);
 
+    /// Until more requests of both kinds have been answered, so that what comes next happens under load.
+    void expect_answers();
     /// Lets it end; a failed expectation for whoever was refused, lost, cut or got an error.
     void expect_none_failed();
 
 private:
+    std::atomic<unsigned> answers_of_kept_{0}, answers_of_new_{0};
     support::background_load kept_, anew_;
 };
 

@@ -40,6 +40,7 @@ TEST(Upgrade, UnderLoadRefusesAndLosesNobody) {
     };
     for (int nth = 0; nth < swaps(); ++nth) {
         SCOPED_TRACE(fmt::format("upgrade {}", nth));
+        clients.expect_answers();
         // One that never got the file of the sink has events for it at its stop, and waits for it until the budget
         // ends.
         ASSERT_TRUE(eventually([&] { return metric(all.first(), "tracker_events_delivered_total") > 0; }));
