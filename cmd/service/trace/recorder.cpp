@@ -2,22 +2,35 @@
 
 #include <unistd.h>
 
+#include <new>
+
 namespace trace {
 
-void recorder::begin(const std::vector<pid_t>& threads) {
-    for (auto& one : buffers_)  // of a thread that has ended: somebody else's
-        if (std::ranges::find(threads, one.thread.load(std::memory_order_relaxed)) == threads.end())
-            one.thread.store(0, std::memory_order_relaxed);
-    for (const auto thread : threads) {
-        const auto has = [](const buffer& one) { return one.thread.load(std::memory_order_relaxed); };
-        if (std::ranges::find(buffers_, thread, has) != buffers_.end()) continue;
-        const auto free = std::ranges::find(buffers_, 0, has);
-        if (free == buffers_.end()) break;
-        free->records.reserve(most_records);
-        free->thread.store(thread, std::memory_order_release);
-    }
+void recorder::begin(const std::vector<pid_t>& living) {
+    for (auto& one : buffers_)
+        if (std::ranges::find(living, one.thread.load(std::memory_order_relaxed)) == living.end())
+            one.thread.store(0, std::memory_order_release);
     lost_.store(0, std::memory_order_relaxed);
     round_.store(++rounds_, std::memory_order_release);
+}
+
+/// The buffer of this thread, made at its first record; nullptr: there is none left, or no memory.
+recorder::buffer* recorder::mine() noexcept {
+    thread_local const pid_t self = ::gettid();
+    for (auto& one : buffers_)
+        if (one.thread.load(std::memory_order_relaxed) == self) return &one;
+    for (auto& one : buffers_) {
+        pid_t nobody = 0;
+        if (!one.thread.compare_exchange_strong(nobody, self, std::memory_order_acquire)) continue;
+        try {
+            one.records.reserve(most_records);
+            return &one;
+        } catch (const std::bad_alloc&) {
+            one.thread.store(0, std::memory_order_release);
+            return nullptr;
+        }
+    }
+    return nullptr;
 }
 
 /// A thread that comes late writes behind what has been published, so nobody reads it; where it writes it says first
@@ -25,19 +38,17 @@ void recorder::begin(const std::vector<pid_t>& threads) {
 void recorder::add(const record& one) noexcept {
     const auto round = round_.load(std::memory_order_acquire);
     if (round == 0) return;
-    thread_local const pid_t self = ::gettid();
-    const auto mine =
-        std::ranges::find(buffers_, self, [](const buffer& of) { return of.thread.load(std::memory_order_acquire); });
-    if (mine != buffers_.end() && mine->round != round) {
-        mine->round = round;
-        mine->records.clear();
+    auto* const to = mine();
+    if (to != nullptr && to->round != round) {
+        to->round = round;
+        to->records.clear();
     }
-    if (mine == buffers_.end() || mine->records.size() == most_records) {
+    if (to == nullptr || to->records.size() == most_records) {
         lost_.fetch_add(1, std::memory_order_relaxed);
         return;
     }
-    mine->records.push_back(one);  // there is room: it does not allocate
-    mine->published.store(mine->round << 32 | mine->records.size(), std::memory_order_release);
+    to->records.push_back(one);  // there is room: it does not allocate
+    to->published.store(to->round << 32 | to->records.size(), std::memory_order_release);
 }
 
 }  // namespace trace

@@ -38,17 +38,18 @@ struct record {
     text<40> context;  ///< the id of the trace (W3C) that a request is part of
 };
 
-/// Takes records from threads that it has been told of, each into a bounded buffer of its own, without a lock; what
-/// finds no room, or comes from another thread, is counted. The oldest stay.
+/// Takes records from threads, each into a bounded buffer of its own, without a lock; what finds no room is counted,
+/// and so is what comes from more than `most_threads`. The oldest stay.
 ///
-/// `add` on those threads, at any time; everything else on one other thread. Buffers stay until it is destroyed, which
-/// must be after the last `add`.
+/// `add` on any thread, at any time; everything else on one thread. Buffers stay until it is destroyed, which must be
+/// after the last `add`.
 class recorder {
 public:
     static constexpr std::size_t most_threads = 64;
     static constexpr std::size_t most_records = 16'384;  ///< a thread; some 4 MB, of which memory is what is written
 
-    void begin(const std::vector<pid_t>& threads);
+    /// Of `living` threads: the buffers of others are for somebody else.
+    void begin(const std::vector<pid_t>& living);
     void end() noexcept { round_.store(0, std::memory_order_relaxed); }
     /// One load: whether `add` would take anything.
     bool on() const noexcept { return round_.load(std::memory_order_relaxed) != 0; }
@@ -72,6 +73,8 @@ private:
         std::uint64_t round = 0;                  ///< the same
         std::atomic<std::uint64_t> published{0};  ///< round, and how many
     };
+
+    buffer* mine() noexcept;
 
     std::array<buffer, most_threads> buffers_;
     std::atomic<std::uint64_t> round_{0};  ///< 0: off

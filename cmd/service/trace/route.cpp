@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -64,12 +65,12 @@ private:
     std::vector<slice> seen_;
 };
 
-using thread_names = std::vector<std::pair<pid_t, std::string>>;
+using thread_names = std::map<pid_t, std::string>;
 
-thread_names threads_of(const server::debug_sources& from) {
-    thread_names all{{::getpid(), "main"}};
-    for (const auto& one : from.workers.list()) all.emplace_back(one.thread, one.name);
-    return all;
+/// Those that live now, beside those that have been seen before.
+void note_threads(thread_names& names, const server::debug_sources& from) {
+    names[::getpid()] = "main";
+    for (const auto& one : from.workers.list()) names[one.thread] = one.name;
 }
 
 /// Each lasts until the next begins. The stop channel knows milliseconds.
@@ -105,7 +106,8 @@ answer take(std::shared_ptr<session> takes, std::shared_ptr<const server::debug_
             lifecycle::context context, const server::request& request) {
     const auto seconds = request.query_number<std::int64_t>("seconds", default_seconds, 1, most_seconds);
     if (!seconds) co_return server::response(status::bad_request, "seconds: a whole number from 1 to 300\n");
-    const auto threads = threads_of(*from);
+    thread_names threads;
+    note_threads(threads, *from);
     std::vector<pid_t> ids;
     for (const auto& [id, name] : threads) ids.push_back(id);
     const session::taking one(*takes, ids);
@@ -121,6 +123,7 @@ answer take(std::shared_ptr<session> takes, std::shared_ptr<const server::debug_
         goes_on = slept && clock::now() < until && !one.awaited() && !nearly_over(*from);
     }
     takes->events.end();
+    note_threads(threads, *from);
     server::response reply(status::ok, written(takes->events, threads, loops, from->stop.now()), "application/json");
     reply.set("Content-Disposition", "attachment; filename=\"trace.json\"");
     co_return reply;
