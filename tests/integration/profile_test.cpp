@@ -17,17 +17,20 @@ TEST(Profile, NamesTheFunctionsOfTheProgramUnderLoad) {
     const service service({"--app.threads=2"});
     if (service.ask_debug(get("/debug/pprof/")).status == 404) GTEST_SKIP() << "built without PPROF";
     support::background_load load(service.app(), {.connections = 16, .request = [](auto) { return get("/"); }});
-    const auto answer = service.ask_debug(get("/debug/pprof/profile?seconds=2"));
-    ASSERT_EQ(answer.status, 200);
-    EXPECT_EQ(load.finish().lost(), 0U);
-    const server::pprof::decoded read(answer.body);
-    EXPECT_THAT(read.mappings, Contains(HasSubstr("/service "))) << "the program, with a build-id";
     std::uint64_t all = 0, named = 0, labelled = 0;
-    for (const auto& one : read.samples) {
-        all += one.values.at(0);
-        if (testing::Value(one.frames, Contains(HasSubstr("server::loop::run")))) named += one.values.at(0);
-        if (testing::Value(one.labels, Contains("route=GET /"))) labelled += one.values.at(0);
+    // A handler is a small part of a request: on a busy machine two seconds may have no sample in one.
+    for (int turns = 0; turns < 10 && (labelled == 0 || all <= 20); ++turns) {
+        const auto answer = service.ask_debug(get("/debug/pprof/profile?seconds=2"));
+        ASSERT_EQ(answer.status, 200);
+        const server::pprof::decoded read(answer.body);
+        EXPECT_THAT(read.mappings, Contains(HasSubstr("/service "))) << "the program, with a build-id";
+        for (const auto& one : read.samples) {
+            all += one.values.at(0);
+            if (testing::Value(one.frames, Contains(HasSubstr("server::loop::run")))) named += one.values.at(0);
+            if (testing::Value(one.labels, Contains("route=GET /"))) labelled += one.values.at(0);
+        }
     }
+    EXPECT_EQ(load.finish().lost(), 0U);
     EXPECT_GT(all, 20U);
     EXPECT_GT(named, all / 2) << "of " << all;
     EXPECT_GT(labelled, 0U);
