@@ -100,8 +100,7 @@ private:
         if (!name.starts_with('-')) return fault(fmt::format("{}: no such argument", in_quotes(text)));
         std::vector<std::string> names;
         for (const auto* every : app_.get_options()) names.push_back(every->get_name());
-        fault(fmt::format("{}: no such flag; the nearest is {}", is_text(name) ? name : in_quotes(name),
-                          nearest(name, names)));
+        fault(fmt::format("{}: no such flag; the nearest is {}", shown(name), nearest(name, names)));
     }
 
     void choose_action() {

@@ -32,9 +32,8 @@ layer read_environment(const environment& variables) {
             result.values.push_back({.to = found->second, .text = text, .place = name});
         } else {
             const auto closest = nearest(name, names);
-            result.warnings.push_back(fmt::format("{}: no such setting, ignored; the nearest is {} ({})",
-                                                  is_text(name) ? name : in_quotes(name), closest,
-                                                  known.at(closest)->key));
+            result.warnings.push_back(fmt::format("{}: no such setting, ignored; the nearest is {} ({})", shown(name),
+                                                  closest, known.at(closest)->key));
         }
     }
     return result;

@@ -79,8 +79,8 @@ private:
         const auto line = name.source().begin.line;
         std::vector<std::string> keys;
         for (const auto& one : settings()) keys.emplace_back(one.key);
-        faults_.emplace(line, fmt::format("{} ({}): no such key; the nearest is {}",
-                                          is_text(key) ? key : in_quotes(key), place(line), nearest(key, keys)));
+        faults_.emplace(
+            line, fmt::format("{} ({}): no such key; the nearest is {}", shown(key), place(line), nearest(key, keys)));
     }
 
     /// What the value would be on a command line, or nothing when its type does not fit.
@@ -123,7 +123,7 @@ private:
 
 layer read_file(const std::string& path) {
     // Places go into TOML comments, and messages are one line: no other file name is worth more trouble.
-    const auto name = is_text(path) ? path : in_quotes(path);
+    const auto name = shown(path);
     layer result;
     try {
         const auto text = contents_of(path);
@@ -133,7 +133,7 @@ layer read_file(const std::string& path) {
         result = through.result();
     } catch (const toml::parse_error& error) {
         result.faults.push_back(
-            fmt::format("{}:{}: not TOML: {}", name, error.source().begin.line, error.description()));
+            fmt::format("{}:{}: not TOML: {}", name, error.source().begin.line, shown(error.description())));
     } catch (const std::logic_error&) {
         result.faults.push_back(fmt::format("{}: not TOML", name));
     } catch (const std::system_error& error) {

@@ -149,6 +149,8 @@ std::string in_quotes(std::string_view text) {
     return result += '"';
 }
 
+std::string shown(std::string_view text) { return is_text(text) ? std::string(text) : in_quotes(text); }
+
 std::string nearest(std::string_view text, const std::vector<std::string>& candidates) {
     const auto distance = [text](const std::string& candidate) { return edit_distance(text, candidate); };
     const auto found = std::ranges::min_element(candidates, {}, distance);

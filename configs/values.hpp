@@ -40,6 +40,9 @@ std::vector<std::string> split_list(std::string_view text);
 /// In double quotes with what TOML wants escaped; one line whatever comes in.
 std::string in_quotes(std::string_view text);
 
+/// As it is when it is text, else in quotes: for a fault, which is one line.
+std::string shown(std::string_view text);
+
 /// The candidate with the smallest edit distance to `text`, the first of equals.
 std::string nearest(std::string_view text, const std::vector<std::string>& candidates);
 
