@@ -77,7 +77,11 @@ public:
     std::string id_of(const std::string& name, std::uint64_t sequence) const {
         natsMsg* message = nullptr;
         const char* id = nullptr;
-        if (js_GetMsg(&message, stream_, name.c_str(), sequence, nullptr, nullptr) != NATS_OK)
+        // A cluster that is electing, or a machine that is busy, does not answer the first time.
+        const auto read = [&] {
+            return js_GetMsg(&message, stream_, name.c_str(), sequence, nullptr, nullptr) == NATS_OK;
+        };
+        if (!support::eventually(read, support::milliseconds(30'000)))
             throw std::runtime_error(fmt::format("message {} of {} cannot be read", sequence, name));
         const auto status = natsMsgHeader_Get(message, "Nats-Msg-Id", &id);
         const std::string text = status == NATS_OK ? id : "";
