@@ -65,8 +65,9 @@ inline void* allocate(std::size_t size, std::size_t alignment, const void* calle
             if (block != nullptr) return block;
         }
     }
-    return alignment <= alignof(std::max_align_t) ? std::malloc(size == 0 ? 1 : size)
-                                                  : std::aligned_alloc(alignment, size);
+    if (alignment <= alignof(std::max_align_t)) return std::malloc(size == 0 ? 1 : size);
+    void* block = nullptr;  // aligned_alloc(3) wants a size that is a multiple of the alignment
+    return ::posix_memalign(&block, alignment, size) == 0 ? block : nullptr;
 }
 
 inline void release(void* block) noexcept {
