@@ -75,6 +75,7 @@ TEST(SampleTable, ABlockThatIsNotNotedIsNoneOfItsOwn) {
 TEST(SampleTable, CutsOffTheOuterEndOfALongStack) {
     const auto table = std::make_unique<sample_table>();
     std::vector<void*> deep;
+    deep.reserve(100);
     for (std::size_t nth = 0; nth < 100; ++nth) deep.push_back(frame(nth));
     EXPECT_TRUE(table->add(block(1), deep, two_blocks));
     table->for_each([&](std::span<void* const> stack, weight, weight) {
@@ -108,6 +109,7 @@ TEST(SampleTable, BalancesWhenBlocksAreFreedOnOtherThreadsWhileSomebodyReads) {
     });
     {
         std::vector<std::jthread> all;
+        all.reserve(threads);
         for (std::size_t mine = 0; mine < threads; ++mine)
             all.emplace_back([&, mine] {
                 const auto others = (mine + 1) % threads;

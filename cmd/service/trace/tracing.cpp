@@ -82,9 +82,9 @@ tracing::tracing() : session_(std::make_shared<session>()) {}
 
 tracker::sink_makers tracing::around(tracker::sink_makers makers) const {
     for (auto& [name, make] : makers)
-        make = [make = std::move(make), to = session_](const tracker::options& options, spdlog::logger& log,
-                                                       tracker::deadline_function deadline) {
-            return std::make_unique<trace::traced_sink>(make(options, log, deadline), deadline, to);
+        make = [inner = std::move(make), to = session_](const tracker::options& options, spdlog::logger& log,
+                                                        tracker::deadline_function deadline) {
+            return std::make_unique<trace::traced_sink>(inner(options, log, deadline), deadline, to);
         };
     return makers;
 }
