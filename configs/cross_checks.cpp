@@ -67,12 +67,12 @@ public:
               format_duration(grace));
     }
 
-    /// Only when somebody asked for the target's limit: with a smaller limit for the head alone the
-    /// head is refused first, and nothing is wrong.
+    /// Only with another limit than the standard one: below that a smaller limit for the head alone refuses the
+    /// head first, and nothing is wrong. Not by origin, for what --check-config prints must load again.
     void target_fits_head() {
         const auto& app = values_.app;
         if (app.max_target_bytes <= app.max_header_bytes || !known({"app.max_target_bytes", "app.max_header_bytes"}) ||
-            origin_.find("app.max_target_bytes")->second == "built-in")
+            app.max_target_bytes == config().app.max_target_bytes)
             return;
         fault("{} does not fit {}: allowed is at most {}", show("app.max_target_bytes"), show("app.max_header_bytes"),
               format_size(app.max_header_bytes));

@@ -243,7 +243,9 @@ TEST_F(Load, ABudgetFitsTheGracePeriodWhenThatIsKnown) {
 TEST_F(Load, ATargetThatIsAskedForFitsTheHead) {
     EXPECT_THAT(from({"--app.max_target_bytes=17KiB"}).faults, ElementsAre(HasSubstr("at most 16KiB")));
     EXPECT_THAT(from({"--app.max_target_bytes=16KiB"}).faults, IsEmpty());
-    EXPECT_THAT(from({"--app.max_header_bytes=1KiB"}).faults, IsEmpty()) << "the head's limit alone is enough";
+    const auto small = from({"--app.max_header_bytes=1KiB"});
+    EXPECT_THAT(small.faults, IsEmpty()) << "the head's limit alone is enough";
+    EXPECT_THAT(from_toml(to_toml(small)).faults, IsEmpty()) << "also in what --check-config prints";
 }
 
 TEST_F(Load, TheTwoServersNeedDifferentPortsOnOverlappingAddresses) {
