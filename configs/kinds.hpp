@@ -36,15 +36,14 @@ setting make(std::string_view key, std::string_view help, std::string_view allow
         return value.has_value();
     };
     const auto get = [field, print](const config& from) { return std::string(print(field(from))); };
+    constexpr bool reloadable = requires { Field::reloadable; };
     return {.key = key,
             .help = help,
             .allowed = std::string(allowed),
             .written = written,
             .set = set,
             .get = get,
-            .reloadable = requires {Field::reloadable;
-}
-};  // namespace configs::kinds
+            .reloadable = reloadable};
 }
 
 template <class T, class Parse>

@@ -52,8 +52,7 @@ std::vector<row> rows(const loaded& from, std::span<const setting> table) {
     for (const auto& one : table)
         all.push_back({.key = std::string(one.key),
                        .value = one.shown(from.values),
-                       .place = from.origin.find(one.key)->second,
-                       .secret = one.secret});
+                       .place = from.origin.find(one.key)->second});
     return all;
 }
 
@@ -64,14 +63,13 @@ std::string to_toml(const loaded& from, std::span<const setting> table) {
     return text;
 }
 
-std::vector<change> changes(const config& before, const config& after, std::span<const setting> table) {
+std::vector<change> changes(const config& before, const config& after) {
     std::vector<change> all;
-    for (const auto& one : table)
+    for (const auto& one : settings())
         if (one.get(before) != one.get(after))
             all.push_back({.key = std::string(one.key),
                            .before = one.shown(before),
-                           .after = one.shown(after),
-                           .reloadable = one.reloadable});
+                           .after = one.shown(after)});
     return all;
 }
 

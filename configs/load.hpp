@@ -32,7 +32,6 @@ struct row {
     std::string key;
     std::string value;
     std::string place;
-    bool secret;
 };
 
 /// In the order of the table.
@@ -46,14 +45,13 @@ struct change {
     std::string key;
     std::string before;
     std::string after;
-    bool reloadable;  ///< false: it needs a new start
 };
 
 /// What is in force after a reload: of `fresh`, which has no faults, what is reloadable; the rest as in `now`.
 /// The two must fit together too: if they do not that is a fault, and `now` stays.
 loaded reloaded(const loaded& now, const loaded& fresh, const environment& variables);
 
-std::vector<change> changes(const config& before, const config& after, std::span<const setting> table = settings());
+std::vector<change> changes(const config& before, const config& after);
 
 /// What must fit together; one line for each fault. Looks at nothing that a key in `wrong` has part in.
 std::vector<std::string> cross_faults(const config& values, const places& origin, const environment& variables,

@@ -148,6 +148,7 @@ std::vector<setting> make_table() {
     };
 }
 
+#undef LIVE
 #undef FIELD
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "lifecycle/context.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 
 namespace lifecycle {

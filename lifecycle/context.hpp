@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <chrono>

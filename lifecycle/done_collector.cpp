@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <mutex>
+#include <optional>
 
 namespace lifecycle {
 
@@ -153,19 +155,19 @@ void done_collector::obey(const stop_sequence::actions& actions, const hooks& ho
     if (stopping && !announced_stop_) {
         announced_stop_ = true;
         stop_began_ = std::chrono::system_clock::now();
-        signals_.arm_hard_stop((status.left + report_share).count());
+        signals_.arm_hard_stop(status.left + report_share);
         if (const auto why = report_.open(stop_.options().report); !why.empty()) log_.error("shutdown.report: {}", why);
         log_.info("stop begun by {}: budget {} ms, lame duck {} ms", status.cause, stop_.options().budget.count(),
                   stop_.options().lame_duck.count());
     }
     if (!stopping && announced_stop_) {
         announced_stop_ = false;
-        signals_.arm_hard_stop(0);
+        signals_.arm_hard_stop({});
         log_.info("stop withdrawn: serving again");
     }
     if (status.forced && !announced_force_) {
         announced_force_ = true;
-        signals_.arm_hard_stop((status.left + report_share).count());
+        signals_.arm_hard_stop(status.left + report_share);
         log_.warn("second signal: everything ends within a second");
         name_stragglers(hooks, "at the second signal");
     }

@@ -2,10 +2,9 @@
 
 #include <spdlog/logger.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>

@@ -61,10 +61,10 @@ signals::received signals::next() {
     }
 }
 
-void signals::arm_hard_stop(long milliseconds) {
+void signals::arm_hard_stop(std::chrono::milliseconds after) {
     itimerspec when = {};
-    when.it_value.tv_sec = milliseconds / 1000;
-    when.it_value.tv_nsec = milliseconds % 1000 * 1'000'000;
+    when.it_value.tv_sec = after.count() / 1000;
+    when.it_value.tv_nsec = after.count() % 1000 * 1'000'000;
     ::timer_settime(timer_, 0, &when, nullptr);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <csignal>
 
 namespace lifecycle {
@@ -10,8 +11,8 @@ inline constexpr int watched_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGU
 /// The signals of the process, as descriptors that main's thread polls.
 ///
 /// Made at the top of main, before any library can start a thread: every thread then inherits the
-/// blocked mask, and a signal that comes before the service is ready waits in the kernel. SIGPIPE is
-/// ignored. Only on main's thread.
+/// blocked mask, and a signal that comes before the service is ready waits in the kernel. SIGPIPE and
+/// SIGXFSZ are ignored. Only on main's thread.
 class signals {
 public:
     enum class kind { none, stop, reload, stacks, upgrade };
@@ -20,6 +21,7 @@ public:
         const char* name = "";
     };
 
+    /// Throws std::system_error when the kernel has no descriptor or timer for it.
     signals();
     ~signals();
     signals(const signals&) = delete;
@@ -32,8 +34,8 @@ public:
     received next();
 
     /// What makes the last word true that the process ends in time, whatever main's thread does: the
-    /// kernel calls `_exit(3)` after `milliseconds`. Arming again moves it; 0 disarms.
-    void arm_hard_stop(long milliseconds);
+    /// kernel calls `_exit(3)` after so long. Arming again moves it; 0 disarms.
+    void arm_hard_stop(std::chrono::milliseconds after);
 
 private:
     int descriptor_;

@@ -4,7 +4,6 @@
 #include <functional>
 #include <mutex>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "lifecycle/stop_sequence.hpp"
@@ -30,6 +29,7 @@ public:
         std::vector<std::string> running;
     };
 
+    /// Throws std::system_error when the kernel has no descriptor for it.
     explicit stop_channel(const shutdown_options& options);
     ~stop_channel();
     stop_channel(const stop_channel&) = delete;
@@ -53,6 +53,7 @@ public:
     bool withdraw();
 
     status now() const;
+    /// Of a part that has been started; of another always max().
     deadline_function deadline_of(std::string part) const;
 
     /// How many turns the slowest loop has made; set before the parts start. Without one, time alone counts.

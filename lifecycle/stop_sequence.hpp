@@ -62,7 +62,6 @@ public:
     /// Begins the stop; the first cause stays. A second signal forces: everything ends within a second.
     void begin(std::string cause, time_point now);
     void signal(std::string cause, time_point now);
-    void force(time_point now);
 
     /// Back to serving; only from a lame duck that no signal and no ended part has asked for.
     bool withdraw();
@@ -99,6 +98,7 @@ private:
         bool asked = false;
     };
 
+    void force(time_point now);
     bool lame_duck_over(time_point now, std::uint64_t turns);
     time_point latest_lame_duck() const;
     duration tick() const;

@@ -1,13 +1,9 @@
 #pragma once
 
-#include <atomic>
-#include <cstdint>
 #include <functional>
 #include <list>
-#include <memory>
 #include <mutex>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 

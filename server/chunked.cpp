@@ -2,26 +2,15 @@
 
 #include <algorithm>
 #include <cstring>
-#include <string_view>
+
+#include "server/head.hpp"
 
 namespace server {
 namespace {
 
 constexpr unsigned max_digits = 16;  // a size of 64 bits
 
-int hex(char c) noexcept {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 bool blank(char c) noexcept { return c == ' ' || c == '\t'; }
-
-bool token(char c) noexcept {
-    return hex(c) >= 0 || (c >= 'g' && c <= 'z') || (c >= 'G' && c <= 'Z') ||
-           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
 
 bool visible_or_blank(char c) noexcept { return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f); }
 
@@ -53,7 +42,7 @@ std::size_t chunked_decoder::squeeze(char* data, std::size_t size) noexcept {
 
 chunked_decoder::progress chunked_decoder::digit(char c) noexcept {
     if (++digits_ > max_digits) return progress::malformed;
-    left_ = left_ * 16 + static_cast<std::uint64_t>(hex(c));
+    left_ = left_ * 16 + static_cast<std::uint64_t>(hex_digit(c));
     state_ = at::size;
     return progress::need_more;
 }
@@ -72,9 +61,9 @@ chunked_decoder::progress chunked_decoder::step(char c) noexcept {
         case at::size_first:
             left_ = digits_ = 0;
             overhead_ = 0;
-            return hex(c) >= 0 ? digit(c) : progress::malformed;
+            return hex_digit(c) >= 0 ? digit(c) : progress::malformed;
         case at::size:
-            if (hex(c) >= 0) return digit(c);
+            if (hex_digit(c) >= 0) return digit(c);
             if (c == '\r') return go(at::size_lf);
             [[fallthrough]];
         case at::size_blank:  // section 7.1.1: blanks are for an extension to stand behind
@@ -97,11 +86,11 @@ chunked_decoder::progress chunked_decoder::step(char c) noexcept {
         case at::data_lf: return c == '\n' ? go(at::size_first) : progress::malformed;
         case at::trailer_first:
             if (c == '\r') return go(at::last_lf);
-            if (!token(c)) return progress::malformed;
+            if (!is_token(c)) return progress::malformed;
             ++overhead_;
             return go(at::trailer_name);
         case at::trailer_name:
-            if (c != ':' && !token(c)) return progress::malformed;
+            if (c != ':' && !is_token(c)) return progress::malformed;
             return ++overhead_ <= limits_->max_trailer_bytes ? go(c == ':' ? at::trailer : at::trailer_name)
                                                              : progress::malformed;
         case at::trailer:

@@ -16,6 +16,7 @@ class chunked_decoder {
 public:
     enum class progress { need_more, complete, malformed, too_large };
 
+    /// `limits` must outlive it.
     explicit chunked_decoder(const options& limits) noexcept : limits_(&limits) {}
 
     /// `data` is the whole body as received so far, decoded part included; what this call decodes is

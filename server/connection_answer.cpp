@@ -1,10 +1,7 @@
 // How a connection answers: the request, its handler, the response.
 
 #include <fmt/format.h>
-#include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/deferred.hpp>
 #include <charconv>
 #include <stdexcept>
 #include <utility>

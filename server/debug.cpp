@@ -24,7 +24,6 @@ namespace {
 using shared_sources = std::shared_ptr<const debug_sources>;
 using answer = lifecycle::awaitable<response>;
 
-constexpr milliseconds inspection_limit{100};
 constexpr std::string_view json_type = "application/json";
 
 constexpr std::string_view index_text =
@@ -41,12 +40,6 @@ constexpr std::string_view index_text =
 
 response as_json(const json::value& value, http::status status = http::status::ok) {
     return response(status, json::serialize(value) + '\n', json_type);
-}
-
-/// A handler without anything to wait for.
-template <class F>
-handler plain(F f) {
-    return [f = std::move(f)](context, const request& request) -> answer { co_return f(request); };
 }
 
 bool is_ready(const debug_sources& from) { return from.stop.is_ready() && (!from.healthy || from.healthy()); }

@@ -15,6 +15,9 @@ namespace server {
 
 class metrics_text;
 
+/// How long the debug port waits for what a loop says of itself.
+inline constexpr std::chrono::milliseconds inspection_limit{100};
+
 /// What the debug port shows. The functions are called on the debug loop and must not block; what is
 /// referred to must outlive the debug server.
 struct debug_sources {

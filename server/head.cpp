@@ -78,6 +78,19 @@ std::optional<http::status> read_version(reader& from, request& into) {
 
 bool is_token(char byte) noexcept { return (kinds[static_cast<unsigned char>(byte)] & token) != 0; }
 
+bool is_field_name(std::string_view name) noexcept { return !name.empty() && std::ranges::all_of(name, is_token); }
+
+bool is_field_value(std::string_view value) noexcept {
+    return value.find_first_of(std::string_view("\r\n\0", 3)) == value.npos;
+}
+
+int hex_digit(char byte) noexcept {
+    if (byte >= '0' && byte <= '9') return byte - '0';
+    if (byte >= 'a' && byte <= 'f') return byte - 'a' + 10;
+    if (byte >= 'A' && byte <= 'F') return byte - 'A' + 10;
+    return -1;
+}
+
 std::optional<http::status> parse_head(std::string_view head, std::size_t max_fields, request& into) {
     reader from(head);
     into.method_name = from.take(token);

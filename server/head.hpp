@@ -18,5 +18,10 @@ std::optional<http::status> parse_head(std::string_view head, std::size_t max_fi
 
 /// RFC 9110 section 5.6.2: what a method or the name of a field is made of.
 bool is_token(char byte) noexcept;
+/// Whether a field may be sent with that name, and with that value: no CR, LF or NUL.
+bool is_field_name(std::string_view name) noexcept;
+bool is_field_value(std::string_view value) noexcept;
+/// 0 to 15, or -1 for what is no hexadecimal digit.
+int hex_digit(char byte) noexcept;
 
 }  // namespace server

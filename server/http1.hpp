@@ -25,9 +25,10 @@ public:
         refused     ///< answer `refusal()` and close: where the next message begins is not known
     };
 
+    /// `limits` must outlive it.
     explicit request_parser(const options& limits) noexcept : limits_(&limits) {}
 
-    /// Other limits, before a byte of the next message has been looked at. They must outlive it too.
+    /// Other limits, before a byte of the next message has been looked at. They too must outlive it.
     void go_by(const options& limits) noexcept { limits_ = &limits; }
 
     /// `data` is all that has been received and not been consumed by earlier requests; a chunked body

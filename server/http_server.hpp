@@ -2,10 +2,8 @@
 
 #include <spdlog/logger.h>
 
-#include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <string>
 #include <vector>

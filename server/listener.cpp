@@ -77,9 +77,6 @@ listening_socket::listening_socket(const options& options)
 
 listening_socket::~listening_socket() { close(); }
 
-listening_socket::listening_socket(listening_socket&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), backlog_(other.backlog_), shared_(other.shared_) {}
-
 tcp::endpoint listening_socket::local() const {
     tcp::endpoint endpoint;
     auto size = static_cast<socklen_t>(endpoint.capacity());

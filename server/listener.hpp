@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
@@ -13,15 +12,15 @@ namespace server {
 
 class loop;
 
-/// A listening socket, from bind to close. Movable owner of the descriptor; binds in its constructor,
+/// A listening socket, from bind to close. Owns the descriptor; binds in its constructor,
 /// so that a busy port is known before anything starts, or takes the one that was inherited.
 class listening_socket {
 public:
     /// Throws std::runtime_error with one line that names the address and what to do.
     explicit listening_socket(const options& options);
     ~listening_socket();
-    listening_socket(listening_socket&& other) noexcept;
-    listening_socket& operator=(listening_socket&&) = delete;
+    listening_socket(const listening_socket&) = delete;
+    listening_socket& operator=(const listening_socket&) = delete;
 
     int descriptor() const noexcept { return descriptor_; }
     boost::asio::ip::tcp::endpoint local() const;

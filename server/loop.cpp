@@ -21,12 +21,10 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr milliseconds usual_tick{50};
 constexpr milliseconds tick_of_a_stop{10};
 constexpr milliseconds wedged_after{250};   // without a turn
 constexpr milliseconds idle_look{250};      // how often idle connections are looked through
 constexpr milliseconds crowd_lasts{2'000};  // twice the Retry-After of a refusal
-constexpr milliseconds standstill{50};      // of a tick that is late
 constexpr milliseconds between_warnings{1'000};
 constexpr std::size_t scratch_size = 16 * 1024;
 constexpr std::string_view waits_at = ", waits at ";

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/intrusive/list.hpp>
-#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -68,10 +67,13 @@ struct task_row {
 /// deadline, so that no connection needs a timer.
 ///
 /// Owned by its server, which runs `run` on a thread and joins it. `run` returns when the loop has
-/// been asked to drain or close and its last task is home. Safe from any thread: `adopt`, `drain`,
-/// `close`, `apply`, `make_room`, `account`. Everything else only on the loop's thread.
+/// been asked to drain or close and its last task is home. Safe from any thread: what stands before the line that says
+/// otherwise; `last_entered` in a signal handler too.
 class loop {
 public:
+    static constexpr std::chrono::milliseconds usual_tick{50};
+    static constexpr std::chrono::milliseconds standstill{50};  ///< of a tick that is so late
+
     loop(const environment& env, std::size_t index);
     ~loop();
 
@@ -116,7 +118,6 @@ public:
     std::string_view make_request_id(std::array<char, 16>& into) noexcept;
     /// True from the first moment of a stop: responses say `Connection: close`.
     bool stopping();
-    bool draining() const noexcept { return draining_; }
     /// A request has found no place. That makes a crowd, until the client has had time to come back.
     void refused(lifecycle::clock::time_point now);
     /// Others were refused lately, here or, since the last tick, on another loop.

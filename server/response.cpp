@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "server/head.hpp"
+
 namespace server {
 
 response::response(http::status code, std::string text, std::string_view type)
@@ -15,11 +17,8 @@ response response::stream(source from, std::optional<std::uint64_t> size, std::s
 }
 
 response& response::set(std::string_view name, std::string_view value) {
-    constexpr std::string_view token = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    if (name.empty() || name.find_first_not_of(token) != name.npos)
-        throw std::invalid_argument("the name of a response field is not a token");
-    if (value.find_first_of(std::string_view("\r\n\0", 3)) != value.npos)
-        throw std::invalid_argument("the value of a response field holds CR, LF or NUL");
+    if (!is_field_name(name)) throw std::invalid_argument("the name of a response field is not a token");
+    if (!is_field_value(value)) throw std::invalid_argument("the value of a response field holds CR, LF or NUL");
     fields_.append(name).append(": ").append(value).append("\r\n");
     return *this;
 }

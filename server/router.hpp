@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -17,6 +16,14 @@ namespace server {
 /// Answers one request, as a coroutine on the connection's loop: it must not block, and should end
 /// when its context does. What it throws becomes a 500. The request lives until it has returned.
 using handler = std::function<lifecycle::awaitable<response>(lifecycle::context, const request&)>;
+
+/// A handler without anything to wait for, from a function of the request.
+template <class F>
+handler plain(F f) {
+    return [f = std::move(f)](lifecycle::context, const request& request) -> lifecycle::awaitable<response> {
+        co_return f(request);
+    };
+}
 
 /// Makes a handler from a handler.
 using middleware = std::function<handler(handler)>;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "server/head.hpp"
 #include "server/request.hpp"
 
 namespace server {
@@ -29,13 +30,6 @@ constexpr auto is_uri_byte = [](char c) noexcept { return uri_bytes[static_cast<
 constexpr auto is_host_byte = [](char c) noexcept { return host_bytes[static_cast<unsigned char>(c)]; };
 constexpr auto is_digit = [](char c) noexcept { return c >= '0' && c <= '9'; };
 
-int hex(char c) noexcept {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 /// Decodes once. An escaped slash stays escaped: decoded it would change the segments.
 bool percent_decode(std::string_view from, std::string& to) {
     to.clear();
@@ -45,8 +39,8 @@ bool percent_decode(std::string_view from, std::string& to) {
             continue;
         }
         if (at + 2 >= from.size()) return false;
-        const int high = hex(from[at + 1]);
-        const int low = hex(from[at + 2]);
+        const int high = hex_digit(from[at + 1]);
+        const int low = hex_digit(from[at + 2]);
         if (high < 0 || low < 0 || (high == 0 && low == 0)) return false;
         const char decoded = static_cast<char>(high * 16 + low);
         if (decoded == '/')
@@ -78,7 +72,7 @@ void remove_dot_segments(std::string& path) {
 
 bool valid_escapes(std::string_view text) noexcept {
     for (auto at = text.find('%'); at != text.npos; at = text.find('%', at + 1))
-        if (at + 2 >= text.size() || hex(text[at + 1]) < 0 || hex(text[at + 2]) < 0) return false;
+        if (at + 2 >= text.size() || hex_digit(text[at + 1]) < 0 || hex_digit(text[at + 2]) < 0) return false;
     return true;
 }
 

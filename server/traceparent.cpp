@@ -74,11 +74,10 @@ trace_context continue_trace(const request& from, std::string_view span) {
     std::size_t parents = 0, members = 0;
     bool sound = true;
     for (const auto& field : from.fields) {
-        const boost::beast::string_view name(field.name.data(), field.name.size());
-        if (boost::beast::iequals(name, "traceparent")) {
+        if (same_name(field.name, "traceparent")) {
             parent = field.value;
             ++parents;
-        } else if (sound && boost::beast::iequals(name, "tracestate")) {
+        } else if (sound && same_name(field.name, "tracestate")) {
             sound = add_members(field.value, trace.state, members);
         }
     }

@@ -94,7 +94,7 @@ lifecycle::awaitable<verdict> queue::push(lifecycle::context context, event even
     // only post, and what it posts comes after the timer below has been started.
     const lifecycle::context::on_cancel cancelled(context, [self] { wake(self); });
     const lifecycle::context::waiting here(context, where);
-    auto woken = self->alarm.async_wait(asio::as_tuple(asio::deferred));
+    auto woken = self->alarm.async_wait(lifecycle::quietly);
     // NOLINTNEXTLINE(performance-move-const-arg): asio awaits an rvalue only
     co_await std::move(woken);
     co_return place.leave();

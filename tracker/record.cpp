@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <chrono>
 #include <concepts>
-#include <optional>
 #include <system_error>
 
 namespace tracker {
@@ -21,13 +20,6 @@ constexpr std::size_t length_at = 4, sequence_at = 8, time_at = record_header_si
                       id_at = id_length_at + 2;
 constexpr std::size_t smallest_record = id_at, smallest_payload = smallest_record - record_header_size;
 constexpr std::size_t block_size = 128 * 1024;
-
-/// CRC-32C, Castagnoli's polynomial (RFC 3720, appendix B.4).
-std::uint32_t crc32c(std::string_view bytes) {
-    boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc;
-    crc.process_bytes(bytes.data(), bytes.size());
-    return crc.checksum();
-}
 
 template <std::integral T>
 void append_little(std::string& out, T value) {
@@ -54,6 +46,12 @@ bool decode(std::string_view record, event& into) {
 }
 
 }  // namespace
+
+std::uint32_t crc32c(std::string_view bytes) {
+    boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc;
+    crc.process_bytes(bytes.data(), bytes.size());
+    return crc.checksum();
+}
 
 std::size_t record_size(const event& event) noexcept {
     return id_at + std::min<std::size_t>(event.id.size(), UINT16_MAX) + event.data.size();

@@ -15,6 +15,9 @@ namespace tracker {
 inline constexpr std::string_view segment_magic = "CURFEW\x01\n";
 inline constexpr std::size_t record_header_size = 16;
 
+/// CRC-32C, Castagnoli's polynomial (RFC 3720, appendix B.4).
+std::uint32_t crc32c(std::string_view bytes);
+
 /// What `append_record` appends, in bytes.
 std::size_t record_size(const event& event) noexcept;
 

@@ -26,9 +26,7 @@ struct mark_record {
     boost::endian::little_uint32_buf_t crc;
 
     std::uint32_t expected() const {
-        boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> sum;
-        sum.process_bytes(this, sizeof segment + sizeof offset);
-        return sum.checksum();
+        return crc32c({reinterpret_cast<const char*>(this), sizeof segment + sizeof offset});
     }
 };
 static_assert(sizeof(mark_record) == 20);

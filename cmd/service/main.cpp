@@ -6,8 +6,6 @@
 
 #include <cstdio>
 #include <exception>
-#include <string>
-#include <vector>
 
 #include "cmd/service/announce.hpp"
 #include "cmd/service/build_info.hpp"

@@ -95,7 +95,7 @@ awaitable<boost::system::result<std::invoke_result_t<F&, std::stop_token>>> run_
     const context::waiting breadcrumb(context, where);
     const context::on_cancel wake(context, [&timer] { timer.cancel(); });
     while (!mine->over && !context.done()) {
-        auto told = timer.async_wait(boost::asio::as_tuple(boost::asio::deferred));
+        auto told = timer.async_wait(quietly);
         co_await std::move(told);
     }
     if (mine->over && mine->error) std::rethrow_exception(mine->error);

@@ -1,12 +1,12 @@
 #include "server/client/exchange.hpp"
 
-#include <algorithm>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
-#include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/write.hpp>
 #include <stdexcept>
+
+#include "server/head.hpp"
 
 namespace server {
 
@@ -22,17 +22,11 @@ constexpr int most_interim = 8;
 
 using response_parser = http::response_parser<http::string_body>;
 
-bool is_field(std::string_view name, std::string_view value) {
-    constexpr std::string_view token = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    return !name.empty() && name.find_first_not_of(token) == name.npos &&
-           value.find_first_of(std::string_view("\r\n\0", 3)) == value.npos;
-}
-
 /// Where an answer with another transfer coding than `chunked` ends is a matter of opinion (RFC 9112, section 6.3).
 bool has_sound_length(const response_parser& parser) {
     const auto& fields = parser.get();
     const auto codings = fields.count(http::field::transfer_encoding);
-    return codings == 0 || (codings == 1 && boost::beast::iequals(fields[http::field::transfer_encoding], "chunked"));
+    return codings == 0 || (codings == 1 && same_name(fields[http::field::transfer_encoding], "chunked"));
 }
 
 client_response release(response_parser& parser) {
@@ -50,7 +44,8 @@ client_response release(response_parser& parser) {
 wire_request to_wire(client_request&& from) {
     wire_request message(from.method, from.to.path(), http_1_1);
     for (const auto& [name, value] : from.fields) {
-        if (!is_field(name, value)) throw std::invalid_argument("a field of a request is not one: " + name);
+        if (!is_field_name(name) || !is_field_value(value))
+            throw std::invalid_argument("a field of a request is not one: " + name);
         message.insert(name, value);
     }
     for (const auto ours : {http::field::connection, http::field::transfer_encoding, http::field::expect})

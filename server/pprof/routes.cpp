@@ -64,11 +64,6 @@ response symbol(const request& request) {
     return response(http::status::ok, std::move(text));
 }
 
-template <class F>
-handler plain(F f) {
-    return [f = std::move(f)](context, const request& request) -> answer { co_return f(request); };
-}
-
 }  // namespace
 
 void add_routes(router& routes, const debug_sources& from) {

@@ -22,8 +22,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr milliseconds inspection_limit{100};
-
 std::vector<live_task> threads_of(const debug_sources& from) {
     std::vector<live_task> all;
     for (const auto& one : from.workers.list()) {

@@ -23,7 +23,7 @@ TEST(Profile, NamesTheFunctionsOfTheProgramUnderLoad) {
         const auto answer = service.ask_debug(get("/debug/pprof/profile?seconds=2"));
         ASSERT_EQ(answer.status, 200);
         const server::pprof::decoded read(answer.body);
-        EXPECT_THAT(read.mappings, Contains(HasSubstr("/service "))) << "the program, with a build-id";
+        EXPECT_THAT(read.mappings, Contains(HasSubstr(program_mapped()))) << "the program, with a build-id";
         for (const auto& one : read.samples) {
             all += one.values.at(0);
             if (testing::Value(one.frames, Contains(HasSubstr("server::loop::run")))) named += one.values.at(0);

@@ -30,6 +30,9 @@ struct outcome {
 outcome run_to_end(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {},
                    const std::vector<std::pair<std::string, std::string>>& files = {});
 
+/// As a mapping of it ends, "/service ": its build-id comes next.
+inline std::string program_mapped() { return "/" + std::filesystem::path(SERVICE_BINARY).filename().string() + " "; }
+
 /// The real binary in a directory of its own, on free ports.
 class service {
 public:

@@ -143,7 +143,7 @@ class process {
 public:
     explicit process(lifecycle::shutdown_options options = brisk()) : stop(options) {}
     ~process() {
-        signals().arm_hard_stop(0);
+        signals().arm_hard_stop({});
         while (signals().next().what != lifecycle::signals::kind::none) continue;
     }
     process(const process&) = delete;

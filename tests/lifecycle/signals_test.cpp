@@ -93,8 +93,8 @@ TEST(Signals, TakeAHangUpForAStopWhereStderrWasATerminal) {
 TEST(Signals, EndTheProcessWithThreeWhenTheHardStopIsDue) {
     EXPECT_EQ(fakes::exit_code_of([] {
                   fakes::signals_without_terminal made;
-                  made.signals.arm_hard_stop(1'000'000);
-                  made.signals.arm_hard_stop(1);  // arming again moves it
+                  made.signals.arm_hard_stop(std::chrono::milliseconds(1'000'000));
+                  made.signals.arm_hard_stop(std::chrono::milliseconds(1));  // arming again moves it
                   fakes::hang();
                   return 99;
               }),
@@ -104,8 +104,8 @@ TEST(Signals, EndTheProcessWithThreeWhenTheHardStopIsDue) {
 TEST(Signals, ForgetTheHardStopWhenItIsDisarmed) {
     EXPECT_EQ(fakes::exit_code_of([] {
                   fakes::signals_without_terminal made;
-                  made.signals.arm_hard_stop(20);
-                  made.signals.arm_hard_stop(0);
+                  made.signals.arm_hard_stop(std::chrono::milliseconds(20));
+                  made.signals.arm_hard_stop(std::chrono::milliseconds(0));
                   ::poll(nullptr, 0, 60);
                   return 99;
               }),
@@ -114,7 +114,7 @@ TEST(Signals, ForgetTheHardStopWhenItIsDisarmed) {
 
 TEST(Signals, KeepTheHardStopArmedBehindTheirOwnEnd) {
     EXPECT_EQ(fakes::exit_code_of([] {
-                  fakes::signals_without_terminal().signals.arm_hard_stop(50);
+                  fakes::signals_without_terminal().signals.arm_hard_stop(std::chrono::milliseconds(50));
                   fakes::hang();
                   return 99;
               }),

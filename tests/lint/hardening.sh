@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What a hardened build has: tests/lint/hardening.sh BUILD_FOLDER, of a preset with HARDENING. A flag that is asked for
+# What a hardened build has: tests/lint/hardening.sh PROGRAM, of a preset with HARDENING. A flag that is asked for
 # and does nothing (a library compiled without it, a linker that does not know it) is seen in the program.
 set -euo pipefail
-program=$1/service
+program=$1
 faults=0
 
 # has WHAT TEXT REGEX

@@ -19,11 +19,6 @@ namespace {
 constexpr int first_descriptor = 3;             // SD_LISTEN_FDS_START
 constexpr std::uint64_t most_descriptors = 64;  // more than anybody means
 
-std::string text_of(const configs::environment& variables, const char* name) {
-    const auto found = variables.find(name);
-    return found == variables.end() ? std::string() : found->second;
-}
-
 int option(int descriptor, int name) {
     int value = -1;
     socklen_t size = sizeof value;
@@ -37,6 +32,13 @@ bool listens_on_tcp(int descriptor) {
 }
 
 }  // namespace
+
+std::string text_of(const configs::environment& variables, const char* name) {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::string() : found->second;
+}
+
+std::string text_of(const char* name) { return text_of(configs::environment_of(environ), name); }
 
 std::map<std::string, int> listen_fds(const configs::environment& variables, const std::vector<std::string>& names) {
     // Meant for another process when the number is another's: a parent that did not clean up.

@@ -9,6 +9,10 @@
 
 namespace systemd {
 
+/// The value of a variable, or nothing; without `variables` of this process's environment.
+std::string text_of(const configs::environment& variables, const char* name);
+std::string text_of(const char* name);
+
 /// The listening TCP sockets that systemd, or somebody who does as it does, has left to this process, by name:
 /// LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES of sd_listen_fds(3). They are closed at exec and do not block.
 ///

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "cmd/service/systemd/listen_fds.hpp"
-#include "configs/layers.hpp"
 #include "configs/values.hpp"
 
 namespace {
@@ -23,16 +22,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds until_ready{10}, period{100};
 constexpr milliseconds extend_every{1'000}, extension{5'000};
 
-std::string variable(const char* name) {
-    const auto all = configs::environment_of(environ);
-    const auto found = all.find(name);
-    return found == all.end() ? std::string() : found->second;
-}
-
 microseconds watchdog_time() {
-    const auto meant_for = variable("WATCHDOG_PID");
+    const auto meant_for = systemd::text_of("WATCHDOG_PID");
     if (!meant_for.empty() && meant_for != std::to_string(::getpid())) return {};
-    return microseconds(configs::parse_number(variable("WATCHDOG_USEC")).value_or(0));
+    return microseconds(configs::parse_number(systemd::text_of("WATCHDOG_USEC")).value_or(0));
 }
 
 /// What the thread looks at, and what it has said so far.
@@ -136,7 +129,7 @@ private:
 }  // namespace
 
 supervisor::supervisor()
-    : notify_(variable("NOTIFY_SOCKET")),
+    : notify_(systemd::text_of("NOTIFY_SOCKET")),
       watchdog_(watchdog_time()),
       sockets_(systemd::listen_fds(configs::environment_of(environ), {"app", "debug"})) {}
 

@@ -23,8 +23,6 @@ constexpr std::int64_t default_seconds = 5;
 constexpr std::int64_t most_seconds = 300;
 constexpr milliseconds look_every{20};         // at loops: more often than they tick
 constexpr milliseconds look_in_a_stop{5};      // at who waits for the end
-constexpr milliseconds usual_tick{50};         // of a loop
-constexpr milliseconds stands_still{50};       // that late
 constexpr milliseconds kept_of_a_budget{100};  // to write what there is
 
 /// Loops that have not turned for long, by the time at which each says that it has.
@@ -41,8 +39,8 @@ public:
                 if (const auto* const runs = loop->last_entered(); runs != nullptr) in = runs->name;
                 continue;
             }
-            const auto due = last + usual_tick;
-            if (last != clock::time_point{} && now - due >= stands_still)
+            const auto due = last + server::loop::usual_tick;
+            if (last != clock::time_point{} && now - due >= server::loop::standstill)
                 seen_.push_back(slice{loop->thread(), "loop", "stood still", due, now, {{"last_entered", in}}});
             last = now;
             in.clear();

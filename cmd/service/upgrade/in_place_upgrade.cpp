@@ -11,9 +11,9 @@
 #include <fstream>
 #include <utility>
 
+#include "cmd/service/systemd/listen_fds.hpp"
 #include "cmd/service/systemd/notify_socket.hpp"
 #include "cmd/service/upgrade/successor.hpp"
-#include "configs/layers.hpp"
 #include "configs/values.hpp"
 
 namespace {
@@ -33,12 +33,6 @@ std::vector<std::string> own_arguments() {
     return arguments;
 }
 
-std::string variable(const char* name) {
-    const auto all = configs::environment_of(environ);
-    const auto found = all.find(name);
-    return found == all.end() ? std::string() : found->second;
-}
-
 }  // namespace
 
 in_place_upgrade::in_place_upgrade(server::http_server& app, server::http_server& debug, lifecycle::stop_channel& stop,
@@ -52,8 +46,8 @@ in_place_upgrade::in_place_upgrade(server::http_server& app, server::http_server
       debug_listener_(debug.listening()),
       program_(program_path()),
       arguments_(own_arguments()) {
-    if (variable("LISTEN_PID") != std::to_string(::getpid())) return;  // meant for another process
-    const auto pipe = configs::parse_number(variable(upgrade::ready_variable));
+    if (systemd::text_of("LISTEN_PID") != std::to_string(::getpid())) return;  // meant for another process
+    const auto pipe = configs::parse_number(systemd::text_of(upgrade::ready_variable));
     if (!pipe || ::fcntl(static_cast<int>(*pipe), F_SETFD, FD_CLOEXEC) != 0) return;
     predecessor_ = static_cast<int>(*pipe);
 }
@@ -79,7 +73,7 @@ void in_place_upgrade::run() {
         const upgrade::successor next(program_, arguments_, app_listener_, debug_listener_);
         next.wait_until_ready(timeout_, [this] { return stop_.stopping(); });
         log_.info("upgrade: process {} is ready and has the listeners; this one drains", next.pid());
-        const systemd::notify_socket notify(variable("NOTIFY_SOCKET"));
+        const systemd::notify_socket notify(systemd::text_of("NOTIFY_SOCKET"));
         notify.insist(fmt::format("MAINPID={}", next.pid()));
         // Before the stop: a listener that others have must not be closed as one that this process alone owns.
         app_.hand_over();
