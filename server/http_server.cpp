@@ -8,6 +8,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <condition_variable>
 #include <exception>
+#include <stdexcept>
 
 #include "server/listener.hpp"
 #include "server/loop.hpp"
@@ -71,6 +72,7 @@ struct http_server::state {
     bool admit(const loop& on, bool to_the_last) const;
     clock::time_point crowded_until() const;
     void run_loop(loop& one);
+    void seal_loops();
     void end_of_loop(std::exception_ptr error);
 
     const std::string name;
@@ -114,7 +116,12 @@ void http_server::state::run_loop(loop& one) {
     } catch (...) {
         error = std::current_exception();
     }
+    if (error && &one == loops.front().get()) seal_loops();  // its listener will not close any more
     if (error) end_of_loop(std::move(error));
+}
+
+void http_server::state::seal_loops() {
+    for (auto& one : loops) one->seal();
 }
 
 void http_server::state::end_of_loop(std::exception_ptr error) {
@@ -140,20 +147,27 @@ void http_server::hand_over() {
 void http_server::run(std::stop_token token, const std::function<void()>& serving) {
     auto& s = *state_;
     auto& first = *s.loops.front();
+    std::vector<std::jthread> threads;  // joined when this function is left
+    threads.reserve(s.loops.size());
+    try {
+        for (auto& one : s.loops)
+            threads.push_back(s.workers.start(fmt::format("{}-{}", s.name, one->index() + 1), "loop",
+                                              [&s, &one](std::stop_token) { s.run_loop(*one); }));
+    } catch (const std::exception& e) {  // those that run end
+        s.seal_loops();
+        for (auto& one : s.loops) one->close();
+        throw std::runtime_error(fmt::format("no thread for each loop: {}; {}.threads may be fewer", e.what(), s.name));
+    }
     asio::post(first.context(), [&s, &first, &serving] {
         first.tasks().spawn("listener", "listener", s.accepting->run());
         if (serving) serving();
     });
-    std::vector<std::jthread> threads;  // joined when this function is left
-    threads.reserve(s.loops.size());
-    for (auto& one : s.loops)
-        threads.push_back(s.workers.start(fmt::format("{}-{}", s.name, one->index() + 1), "loop",
-                                          [&s, &one](std::stop_token) { s.run_loop(*one); }));
     {
         std::unique_lock lock(s.mutex);
         s.changed.wait(lock, token, [&s] { return s.failure != nullptr; });
     }
     s.accepting->close_last(s.how == at_stop::close, [&s] {
+        s.seal_loops();  // behind what has been dealt to them
         const std::scoped_lock lock(s.mutex);
         s.listener_closed = true;
         s.changed.notify_all();

@@ -118,8 +118,7 @@ lifecycle::awaitable<> listener::run() {
     while (!closing_) {
         auto waiting = acceptor_->async_wait(tcp::acceptor::wait_read, lifecycle::quietly);
         const auto [error] = co_await std::move(waiting);
-        if (error && error != asio::error::operation_aborted) throw boost::system::system_error(error, "listener");
-        bool full = false;
+        bool full = error && error != asio::error::operation_aborted;  // then it is asked again, like who has no room
         for (int nth = 0; nth < accepts_a_turn && !closing_; ++nth) {
             const auto what = accept_one(false);
             full = what == result::no_room;
@@ -189,8 +188,7 @@ listener::result listener::accept_one(bool in_spite_of_limit) {
     if (descriptor >= 0) {
         peer.resize(size);
         last_accepted_ = clock::now();
-        deal(descriptor, peer);
-        return result::accepted;
+        return deal(descriptor, peer) || in_spite_of_limit ? result::accepted : result::no_room;
     }
     switch (errno) {
         case EINTR:
@@ -203,11 +201,16 @@ listener::result listener::accept_one(bool in_spite_of_limit) {
     }
 }
 
-void listener::deal(int descriptor, tcp::endpoint peer) {
+/// False: it could not be served, and has been closed.
+bool listener::deal(int descriptor, tcp::endpoint peer) try {
     const auto fewest = std::min_element(loops_.begin(), loops_.end(), [](const auto& a, const auto& b) {
         return a->account().open.get() < b->account().open.get();
     });
     (*fewest)->adopt(descriptor, peer);
+    return true;
+} catch (const std::exception& e) {
+    loops_.front()->env().log.error("a connection is closed unserved: {}", e.what());
+    return false;
 }
 
 /// No descriptor is left: the one kept in reserve lets one client in, to be told so.

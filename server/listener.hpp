@@ -62,7 +62,7 @@ private:
     lifecycle::awaitable<> let_in_the_last();
     result accept_one(bool in_spite_of_limit);
     result make_room();
-    void deal(int descriptor, boost::asio::ip::tcp::endpoint peer);
+    bool deal(int descriptor, boost::asio::ip::tcp::endpoint peer);
     void refuse_with_reserve();
     std::size_t open() const;
 

@@ -72,7 +72,10 @@ void loop::run() {
 
 void loop::adopt(int descriptor, asio::ip::tcp::endpoint peer) {
     stream_socket socket(io_.get_executor());
-    socket.assign(peer.protocol(), descriptor);
+    boost::system::error_code error;
+    socket.assign(peer.protocol(), descriptor, error);
+    if (error) ::close(descriptor);
+    if (error) throw std::runtime_error("epoll_ctl: " + error.message());
     auto take = [this, socket = std::move(socket), peer]() mutable {
         if (closing_ || ended_) return;  // the socket closes itself
         auto made = std::make_unique<connection>(*this, std::move(socket), peer);
@@ -95,6 +98,13 @@ void loop::drain() {
         drain_began_ = clock::now();
         idle_until_ = drain_began_ + (env_.stop != nullptr ? env_.stop->options().idle_grace : milliseconds(0));
         timer_.cancel();
+        end_if_empty();
+    });
+}
+
+void loop::seal() {
+    asio::post(io_, [this] {
+        sealed_ = true;
         end_if_empty();
     });
 }
@@ -264,7 +274,11 @@ lifecycle::awaitable<> loop::tick() {
         const auto now = clock::now();
         if (!error) account_.lag.observe(now - due);
         if (!error) warn_of_standstill(now - due);
-        on_tick(now);
+        try {
+            on_tick(now);
+        } catch (const std::exception& e) {
+            env_.log.error("{}-{}: a tick failed: {}", env_.name, index_ + 1, e.what());
+        }
     }
 }
 
@@ -350,7 +364,7 @@ void loop::warn_of_standstill(clock::duration lag) {
 
 /// The last connection has gone and no new one can come: the loop runs out of work.
 void loop::end_if_empty() {
-    if (!draining_ || ended_ || account_.open.get() > 0) return;
+    if (!draining_ || !sealed_ || ended_ || account_.open.get() > 0) return;
     ended_ = true;
     tasks_.close();
     timer_.cancel();

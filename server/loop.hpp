@@ -79,10 +79,12 @@ public:
 
     void run();
 
-    /// Takes over a connection.
+    /// Takes over a connection; closes it and throws std::runtime_error when the kernel cannot watch it.
     void adopt(int descriptor, boost::asio::ip::tcp::endpoint peer);
-    /// Begins the drain: no listener feeds this loop any more.
+    /// Begins the drain: no listener feeds this loop any more, or one that is late.
     void drain();
+    /// Nothing more is adopted, so that a loop which drains may end.
+    void seal();
     /// Closes everything at once.
     void close();
     /// From its next turn on new work is under these limits.
@@ -174,6 +176,7 @@ private:
     bool crowded_ = false;
     bool stop_noted_ = false;
     bool draining_ = false;
+    bool sealed_ = false;
     bool closing_ = false;
     bool ended_ = false;
     bool warned_ = false;
