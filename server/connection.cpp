@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
@@ -15,17 +16,9 @@ namespace asio = boost::asio;
 using lifecycle::clock;
 
 std::string_view to_string(connection::state state) noexcept {
-    switch (state) {
-        case connection::state::fresh: return "fresh";
-        case connection::state::idle: return "idle";
-        case connection::state::head: return "reading head";
-        case connection::state::body: return "reading body";
-        case connection::state::handling: return "handling";
-        case connection::state::writing: return "writing";
-        case connection::state::streaming: return "streaming";
-        case connection::state::lingering: return "lingering";
-    }
-    return "unknown";
+    constexpr std::array<std::string_view, connection_states> names{
+        "fresh", "idle", "reading head", "reading body", "handling", "writing", "streaming", "lingering"};
+    return names[static_cast<std::size_t>(state)];
 }
 
 connection::connection(loop& on, stream_socket socket, asio::ip::tcp::endpoint peer)
@@ -148,7 +141,8 @@ void connection::begin_reading() {
     }
     if (!work_) return handle_interrupt();
     interrupt_ = interrupt::none;  // it came too late
-    if (state_ == state::idle && loop_.workspaces().many_lent()) loop_.workspaces().give_back(std::move(work_));
+    if (state_ == state::idle && !std::exchange(woken_, false) && loop_.workspaces().many_lent())
+        loop_.workspaces().give_back(std::move(work_));
 }
 
 /// True: a read is to wait for bytes. False: some have come, or there will be none, or the connection is to rest.
@@ -179,7 +173,8 @@ void connection::rest() {
     socket_.async_wait(stream_socket::wait_read, [this](boost::system::error_code error) {
         resting_ = false;
         if (error && error != asio::error::operation_aborted) broken_ = true;
-        if (!error && interrupt_ == interrupt::none) work_ = loop_.workspaces().lend();
+        woken_ = !error && interrupt_ == interrupt::none;
+        if (woken_) work_ = loop_.workspaces().lend();
         now_ = clock::now();
         loop_.resume(*this);
     });

@@ -102,6 +102,7 @@ private:
     void begin_request();
     bool has_place();
     bool decide(const endpoint* to, bool in_time);
+    void turn_away();
     bool streams() const noexcept;
     lifecycle::awaitable<> fetch_first_piece();
     void reply_to_failure();
@@ -112,6 +113,7 @@ private:
     bool more_behind();
     bool still_due(bool first);
     void refuse(http::status code);
+    framing framing_of(const request& to, bool close) const;
     void append_answer();
     void account(const response& reply);
     void next_request();
@@ -150,6 +152,7 @@ private:
     interrupt interrupt_ = interrupt::none;
     bool fed_ = false;        ///< what it was reading for has come
     bool resting_ = false;    ///< waits without a coroutine
+    bool woken_ = false;      ///< something has come while it rested, and has not been read
     bool ending_ = false;     ///< nothing more is read
     bool linger_ = false;     ///< the client may still send: read on before the close
     bool broken_ = false;     ///< the socket is of no use any more

@@ -72,10 +72,14 @@ bool connection::decide(const endpoint* to, bool in_time) {
     } else if (to->exempt || has_place()) {
         return false;
     } else {
-        loop_.counts().refused.add();
-        reply = std::move(problem(http::status::service_unavailable).set("Retry-After", "1"));
+        turn_away();
     }
     return true;
+}
+
+void connection::turn_away() {
+    loop_.counts().refused.add();
+    work_->reply = std::move(problem(http::status::service_unavailable).set("Retry-After", "1"));
 }
 
 /// True: the reply is there. False: the handler of `endpoint_` is to be asked, and is counted as running.
@@ -167,15 +171,18 @@ bool connection::more_behind() {
     return bytes_are_there();
 }
 
+framing connection::framing_of(const request& to, bool close) const {
+    return {.version = to.version,
+            .head = to.method == http::verb::head,
+            .close = close,
+            .date = loop_.date(),
+            .request_id = to.id};
+}
+
 void connection::append_answer() {
     const auto& request = work_->parser.request();
     const auto& reply = work_->reply;
-    framing how;
-    how.version = request.version;
-    how.head = request.method == http::verb::head;
-    how.close = closes_after(reply);
-    how.date = loop_.date();
-    how.request_id = request.id;
+    const auto how = framing_of(request, closes_after(reply));
     work_->coding = append(reply, how, work_->out);
     work_->last = how.close || work_->coding == body_coding::until_close;
     count_answer();
@@ -240,10 +247,9 @@ bool connection::refuse_early() {
         begin_request();
         endpoint_ = to;
         since_ = now_;
-        if (decide(to, true)) {
-            work_->reply.close = true;
-            append_answer();
-        }
+        overloaded ? turn_away() : static_cast<void>(decide(to, true));
+        work_->reply.close = true;
+        append_answer();
         ending_ = linger_ = true;
         return true;
     }
@@ -256,10 +262,7 @@ void connection::refuse(http::status code) {
     if (!work_) work_ = loop_.workspaces().lend();
     loop_.counts().refused.add();
     end_ = {'P', 'R'};
-    framing how;
-    how.close = true;
-    how.date = loop_.date();
-    append(problem(code), how, work_->out);
+    append(problem(code), framing_of({}, true), work_->out);
     count_answer();
     ending_ = linger_ = true;
 }

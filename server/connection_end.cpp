@@ -247,12 +247,7 @@ void connection::answer_in_place_of_handler(http::status code) {
     abandoned_ = ending_ = true;
     end_ = {forced_ ? 'K' : 'T', 'H'};
     loop_.straggles(*this);
-    framing how;
-    how.version = work_->parser.request().version;
-    how.close = true;
-    how.date = loop_.date();
-    how.request_id = work_->parser.request().id;
-    append(problem(code), how, work_->out);
+    append(problem(code), framing_of(work_->parser.request(), true), work_->out);
     count_answer();
     const bool sent = flush_now() && !broken_;
     if (!sent) broken_ = true;

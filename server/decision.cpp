@@ -24,7 +24,7 @@ decision decide(const connection_view& one, const drain_view& drain, lifecycle::
         case connection_state::body: return {over || late ? action::time_out : action::none, over};
         case connection_state::handling:
             if (one.abandoned) return {};
-            if (over) return {one.forced ? action::answer : action::tell_handler, true};
+            if (over) return {one.forced && one.told ? action::answer : action::tell_handler, true};
             return {!late ? action::none : one.told ? action::answer : action::tell_handler};
         case connection_state::writing:
         case connection_state::streaming: return {over || late ? action::cut : action::none, over};

@@ -239,12 +239,17 @@ TEST(Durations, AnIdleServiceIsGoneAtOnce) {
     EXPECT_LE(took[5], 50);
 }
 
-TEST(Durations, AThousandIdleConnectionsTakeTheIdleGrace) {
+/// Raises the limit of descriptors of this process; false when it is lower than that.
+bool may_open(rlim_t descriptors) {
     rlimit files = {};
     ::getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur < 1'200) GTEST_SKIP() << "this process may not have 1200 descriptors";
+    return files.rlim_cur >= descriptors;
+}
+
+TEST(Durations, AThousandIdleConnectionsTakeTheIdleGrace) {
+    if (!may_open(1'200)) GTEST_SKIP() << "this process may not have 1200 descriptors";
     service service({"--shutdown.idle_grace=500ms"});
     std::vector<client> idle;
     for (int i = 0; i < 1'000; ++i) {
@@ -257,6 +262,32 @@ TEST(Durations, AThousandIdleConnectionsTakeTheIdleGrace) {
     EXPECT_GE(service.lasted(when), milliseconds(490));
     EXPECT_LE(service.lasted(when), milliseconds(1'000));
     for (auto& one : idle) EXPECT_TRUE(one.closes_silently(milliseconds(1'000)));
+}
+
+TEST(Rest, WhoRestsIsServedThoughMoreThanTwoThousandHalfRequestsHoldBuffers) {
+    constexpr std::size_t crowd = 2'100;  // workspace_pool::many_lent
+    if (!may_open(crowd + 100)) GTEST_SKIP() << "this process may not have " << crowd << " descriptors";
+    service service({"--app.threads=1", "--app.header_timeout=60s"});
+    std::vector<client> half;
+    for (std::size_t nth = 0; nth < crowd; ++nth) {
+        half.push_back(service.connect());
+        half.back().send("GET / HTTP/1.1\r\nHost: x");
+    }
+    auto resting = service.connect();
+    auto gone = service.connect();
+    ASSERT_TRUE(resting.exchange(get("/")));
+    ASSERT_TRUE(gone.exchange(get("/")));
+    const auto rest = [&] {
+        return service.ask_debug(get("/debug/tasks")).body.find("\"resting\"") != std::string::npos;
+    };
+    ASSERT_TRUE(eventually(rest));
+    ASSERT_TRUE(resting.exchange(get("/")));
+    gone.finish_sending();
+    EXPECT_TRUE(gone.closes_silently(milliseconds(10'000))) << "nor does one that has gone stay";
+    for (auto& one : half) one.send("\r\n\r\n");
+    for (auto& one : half) ASSERT_TRUE(one.receive());
+    service.process().signal(SIGTERM);
+    expect_clean(service);
 }
 
 TEST(Durations, ARequestOfASecondTakesASecond) {
