@@ -73,9 +73,10 @@ void done_collector::start(std::string name, std::function<void(std::stop_token)
 
 /// What a hook throws is a line: wait() must not be left while parts run.
 template <class Hook, class... Arguments>
-void done_collector::call(const char* name, const Hook& hook, Arguments&&... arguments) {
-    if (!hook) return;
+void done_collector::call(const char* name, const Hook& hook, Arguments&&... arguments) const {
     try {
+        if constexpr (requires { hook == nullptr; })
+            if (hook == nullptr) return;
         hook(std::forward<Arguments>(arguments)...);
     } catch (const std::exception& e) {
         log_.error("{}: {}", name, e.what());
@@ -147,21 +148,16 @@ void done_collector::start_aside(const char* signal, const char* name, const std
 void done_collector::obey(const stop_sequence::actions& actions, const hooks& hooks) {
     const auto status = stop_.now();
     const bool stopping = status.phase >= stop_phase::lame_duck;
-    if (status.phase != told_phase_ || status.phases.size() != told_records_) {
-        told_phase_ = status.phase;
-        told_records_ = status.phases.size();
-        call("progress", hooks.progress, status);
-    }
-    if (stopping && !announced_stop_) {
-        announced_stop_ = true;
+    if (stopping && status.began != announced_stop_) {  // or another one, if the last was withdrawn meanwhile
+        announced_stop_ = status.began;
         stop_began_ = std::chrono::system_clock::now();
         signals_.arm_hard_stop(status.left + report_share);
         if (const auto why = report_.open(stop_.options().report); !why.empty()) log_.error("shutdown.report: {}", why);
         log_.info("stop begun by {}: budget {} ms, lame duck {} ms", status.cause, stop_.options().budget.count(),
                   stop_.options().lame_duck.count());
     }
-    if (!stopping && announced_stop_) {
-        announced_stop_ = false;
+    if (!stopping && announced_stop_ != clock::time_point{}) {
+        announced_stop_ = {};
         signals_.arm_hard_stop({});
         log_.info("stop withdrawn: serving again");
     }
@@ -170,6 +166,11 @@ void done_collector::obey(const stop_sequence::actions& actions, const hooks& ho
         signals_.arm_hard_stop(status.left + report_share);
         log_.warn("second signal: everything ends within a second");
         name_stragglers(hooks, "at the second signal");
+    }
+    if (status.phase != told_phase_ || status.phases.size() != told_records_) {  // may hang: the kernel's timer runs
+        told_phase_ = status.phase;
+        told_records_ = status.phases.size();
+        call("progress", hooks.progress, status);
     }
     if (actions.warn && !actions.finished) name_stragglers(hooks, "at 80 % of the budget");
     for (const auto index : actions.stop) {
@@ -203,8 +204,8 @@ std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& 
         const auto now = clock::now();
         const bool ask = worker.thread != 0 && hooks.where && now < until;
         const auto limit = std::min(stack_share, duration_cast<milliseconds>(until - now));
-        late.push_back({worker.name, worker.kind, duration_cast<milliseconds>(now - worker.born),
-                        ask ? hooks.where(worker.thread, limit) : std::string()});
+        late.push_back({worker.name, worker.kind, duration_cast<milliseconds>(now - worker.born), {}});
+        if (ask) call("where", [&] { late.back().where = hooks.where(worker.thread, limit); });
     }
     return late;
 }

@@ -59,7 +59,7 @@ private:
     struct part;
 
     template <class Hook, class... Arguments>
-    void call(const char* name, const Hook& hook, Arguments&&... arguments);
+    void call(const char* name, const Hook& hook, Arguments&&... arguments) const;
     void on_signal(const hooks& hooks);
     void obey(const stop_sequence::actions& actions, const hooks& hooks);
     void name_stragglers(const hooks& hooks, const char* when) const;
@@ -75,7 +75,7 @@ private:
     report_file report_;
     std::chrono::system_clock::time_point stop_began_;
     bool announced_ready_ = false;
-    bool announced_stop_ = false;
+    clock::time_point announced_stop_{};  ///< when it began
     bool announced_force_ = false;
     stop_phase told_phase_ = stop_phase::starting;
     std::size_t told_records_ = 0;

@@ -90,6 +90,7 @@ stop_channel::status stop_channel::now() const {
     return {.phase = sequence_.phase(),
             .cause = sequence_.cause(),
             .forced = sequence_.forced(),
+            .began = sequence_.began(),
             .left = std::max(left, milliseconds{0}),
             .elapsed = elapsed,
             .phases = sequence_.phases(time),

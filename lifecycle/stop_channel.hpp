@@ -23,6 +23,7 @@ public:
         stop_phase phase;
         std::string cause;
         bool forced;
+        clock::time_point began;            ///< of the last stop
         std::chrono::milliseconds left;     ///< of the budget; the whole of it while nobody stops
         std::chrono::milliseconds elapsed;  ///< since the stop began
         std::vector<stop_sequence::phase_record> phases;

@@ -49,6 +49,18 @@ TEST(DoneCollector, NeverWaitsForAPartThatIgnoresItsStop) {
     EXPECT_LT(report.at("duration_ms").to_number<int>(), 1'000);
 }
 
+TEST(DoneCollector, TheKernelsTimerRunsBeforeAnythingOnMainsThreadCanHang) {
+    auto options = process::brisk();
+    options.budget = 100ms;
+    const auto [code, report] = process_that_leaves(options, [](process& process) {
+        process.done.start("app", until_asked);
+        process.send(SIGTERM);
+        process.done.wait({.progress = [](const auto&) { fakes::hang(); }});
+        return 99;
+    });
+    EXPECT_EQ(code, 3) << "_exit from the signal handler";
+}
+
 TEST(DoneCollector, WritesTheReportThoughNoThreadShowsItsStack) {
     auto options = process::brisk();
     options.budget = 300ms;

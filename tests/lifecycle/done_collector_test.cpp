@@ -335,6 +335,24 @@ TEST(DoneCollector, ServesOnAfterAWithdrawal) {
     EXPECT_TRUE(process.lines->has("stop begun by part:app")) << "the second stop has its own cause";
 }
 
+TEST(DoneCollector, AStopThatFollowsAWithdrawnOneBeforeMainLooksHasATimeOfItsOwn) {
+    auto options = process::brisk();
+    options.lame_duck = 10s;
+    process process(options);
+    process.done.start("app", [&](const std::stop_token&) {
+        process.stop.ready();
+        process.stop.request("debug");
+        EXPECT_TRUE(fakes::eventually([&] { return process.lines->count("stop begun by debug") == 2; }));
+        throw std::runtime_error("enough");
+    });
+    const auto at_the_first = [&, again = false](const lifecycle::stop_channel::status& status) mutable {
+        if (status.cause != "debug" || std::exchange(again, true)) return;
+        EXPECT_TRUE(process.stop.withdraw());
+        process.stop.request("debug");
+    };
+    EXPECT_EQ(process.done.wait({.progress = at_the_first}), lifecycle::part_failed);
+}
+
 TEST(DoneCollector, AnswersThreeForWhatWasCutAndFourForAnAccountThatDoesNotBalance) {
     const auto ends_with = [](const auto& account) {
         process process;
