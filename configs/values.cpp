@@ -11,6 +11,8 @@
 #include <span>
 #include <utility>
 
+#include "tracker/utf8.hpp"
+
 namespace configs {
 namespace {
 
@@ -44,20 +46,6 @@ std::string format_with(std::span<const unit> units, std::uint64_t value, std::s
 constexpr unsigned byte(char c) { return static_cast<unsigned char>(c); }
 
 bool is_control(char c) { return byte(c) < 0x20 || byte(c) == 0x7F; }
-
-/// Length of the UTF-8 sequence at the start of `text`, 0 when there is none (RFC 3629, section 4).
-std::size_t sequence_length(std::string_view text) {
-    const auto lead = byte(text[0]);
-    if (lead < 0x80) return 1;
-    const std::size_t length = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
-    if (length == 0 || text.size() < length) return 0;
-    const auto second = byte(text[1]);
-    const unsigned low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;   // else overlong
-    const unsigned high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;  // else a surrogate, too large
-    if (second < low || second > high) return 0;
-    const auto rest = text.substr(2, length - 2);
-    return std::ranges::all_of(rest, [](char c) { return (byte(c) & 0xC0U) == 0x80; }) ? length : 0;
-}
 
 std::size_t edit_distance(std::string_view from, std::string_view to) {
     std::vector<std::size_t> row(to.size() + 1);
@@ -101,7 +89,7 @@ std::string format_size(std::uint64_t bytes) { return format_with(sizes, bytes, 
 
 bool is_text(std::string_view text) {
     while (!text.empty()) {
-        const auto length = sequence_length(text);
+        const auto length = tracker::utf8_length(text);
         if (length == 0 || is_control(text[0])) return false;
         text.remove_prefix(length);
     }

@@ -11,32 +11,6 @@
 namespace tracker {
 namespace {
 
-constexpr bool within(unsigned char byte, unsigned char low, unsigned char high) noexcept {
-    return byte >= low && byte <= high;
-}
-
-/// The length of the well-formed UTF-8 sequence of two to four bytes at the start of `text`, or 0:
-/// table 3-7 of the Unicode standard, the same as RFC 3629 section 4.
-std::size_t sequence_length(std::string_view text) noexcept {
-    const auto at = [&](std::size_t i) {
-        return i < text.size() ? static_cast<unsigned char>(text[i]) : static_cast<unsigned char>(0);
-    };
-    const auto tail = [&](std::size_t i) { return within(at(i), 0x80, 0xBF); };
-    const auto lead = at(0);
-    if (within(lead, 0xC2, 0xDF)) return tail(1) ? 2 : 0;
-    if (within(lead, 0xE0, 0xEF)) {
-        const unsigned char low = lead == 0xE0 ? 0xA0 : 0x80;   // no overlong forms
-        const unsigned char high = lead == 0xED ? 0x9F : 0xBF;  // no surrogates
-        return within(at(1), low, high) && tail(2) ? 3 : 0;
-    }
-    if (within(lead, 0xF0, 0xF4)) {
-        const unsigned char low = lead == 0xF0 ? 0x90 : 0x80;
-        const unsigned char high = lead == 0xF4 ? 0x8F : 0xBF;  // nothing beyond U+10FFFF
-        return within(at(1), low, high) && tail(2) && tail(3) ? 4 : 0;
-    }
-    return 0;
-}
-
 /// RFC 8259 section 7: quotation mark, reverse solidus and U+0000 to U+001F must be escaped.
 void append_escape(std::string& out, char c) {
     switch (c) {
@@ -56,7 +30,7 @@ void append_string(std::string& out, std::string_view text) {
     while (at < text.size()) {
         const char c = text[at];
         const bool ascii = static_cast<unsigned char>(c) < 0x80;
-        const auto length = ascii ? std::size_t{1} : sequence_length(text.substr(at, 4));
+        const auto length = utf8_length(text.substr(at));
         if (length != 0 && (!ascii || (c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20))) {
             at += length;
             continue;
@@ -107,15 +81,6 @@ void append_json(std::string& out, const event& event) {
     out += ",\"data\":";
     append_string(out, event.data);
     out += '}';
-}
-
-bool is_utf8(std::string_view text) noexcept {
-    while (!text.empty()) {
-        const auto length = static_cast<unsigned char>(text.front()) < 0x80 ? 1 : sequence_length(text);
-        if (length == 0) return false;
-        text.remove_prefix(length);
-    }
-    return true;
 }
 
 std::string make_id() {

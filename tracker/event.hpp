@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "tracker/utf8.hpp"
+
 namespace tracker {
 
 /// One thing that happened, as a handler records it.
@@ -16,9 +18,6 @@ struct event {
 /// Appends `{"id":"…","time":"RFC 3339, µs","data":"…"}` without a line end to `out`. What is not
 /// UTF-8 becomes U+FFFD, a byte at a time, so that the line is valid JSON whatever was recorded.
 void append_json(std::string& out, const event& event);
-
-/// True for well-formed UTF-8.
-bool is_utf8(std::string_view text) noexcept;
 
 /// A fresh id, unique across threads, processes and restarts: 26 characters, sorted by time like a
 /// ULID. Safe from any thread; not across a fork without exec.

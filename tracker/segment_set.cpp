@@ -232,9 +232,9 @@ segment_set_ptr adopt_segment_set(const fs::path& directory, const std::vector<s
 std::vector<fs::path> sets_in(const fs::path& spool) {
     std::vector<fs::path> all;
     std::error_code error;  // a spool that is not there has no sets
-    for (const auto& entry : fs::directory_iterator(spool, error))
-        if (!entry.path().filename().string().starts_with('.') && entry.is_directory(error))
-            all.push_back(entry.path());
+    for (fs::directory_iterator entry(spool, error); !error && entry != end(entry); entry.increment(error))
+        if (std::error_code gone; !entry->path().filename().string().starts_with('.') && entry->is_directory(gone))
+            all.push_back(entry->path());
     std::ranges::sort(all);
     return all;
 }

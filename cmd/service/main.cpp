@@ -1,6 +1,7 @@
 // The life of the process, from its first signal mask to its exit code. Read docs/ARCHITECTURE.md beside it.
 
 #include <fmt/core.h>
+#include <signal.h>
 #include <spdlog/logger.h>
 #include <unistd.h>
 
@@ -93,6 +94,13 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     });
 }
 
+/// A pipe that nobody reads any more ends it, and so do SIGINT and SIGTERM.
+void as_other_programs() {
+    ::signal(SIGPIPE, SIG_DFL);
+    const sigset_t none = {};
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
 int show(const configs::command& line, const configs::loaded& settings) {
     switch (line.what) {
         case configs::command::action::help: std::fputs(line.text.c_str(), stdout); break;
@@ -102,6 +110,7 @@ int show(const configs::command& line, const configs::loaded& settings) {
         case configs::command::action::check: std::fputs(configs::to_toml(settings).c_str(), stdout); break;
         case configs::command::action::probe: return probe(settings.values.debug, line.argument) ? 0 : 1;
         case configs::command::action::spool_dump:
+            as_other_programs();
             return tracker::dump_spool(line.argument, stdout, stderr) ? lifecycle::clean : lifecycle::could_not_start;
         case configs::command::action::run: break;
     }
@@ -110,7 +119,7 @@ int show(const configs::command& line, const configs::loaded& settings) {
 
 }  // namespace
 
-int main(int count, char** arguments) {
+int main(int count, char** arguments) try {
     lifecycle::signals signals;  // first: every thread inherits the blocked mask
     const auto line = configs::read_command_line({arguments + 1, arguments + count});
     const auto settings = configs::load(line, configs::environment_of(environ));
@@ -125,4 +134,7 @@ int main(int count, char** arguments) {
         log.logger->error("cannot start: {}", e.what());
         return lifecycle::could_not_start;
     }
+} catch (const std::exception& e) {  // there is not even a log
+    std::fprintf(stderr, "cannot start: %s\n", e.what());
+    return lifecycle::could_not_start;
 }

@@ -140,7 +140,10 @@ std::string successor::dismiss(const std::function<bool()>& unwanted) const {
     for (bool told = false; ::waitpid(pid_, &status, WNOHANG) == 0;) {
         const auto waited = clock::now() - asked;
         if (!told && waited > milliseconds(look_ms)) told = ::kill(pid_, SIGTERM) == 0;
-        if (unwanted()) return "was told to end";
+        if (unwanted()) {
+            if (!told) ::kill(pid_, SIGTERM);
+            return "was told to end";
+        }
         if (waited > patience) ::kill(pid_, SIGKILL);
         ::poll(nullptr, 0, 1);
     }
