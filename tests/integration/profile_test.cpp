@@ -6,6 +6,7 @@
 #include "tests/integration/service.hpp"
 #include "tests/pprof/decoded.hpp"
 #include "tests/support/load.hpp"
+#include "tests/support/slow_build.hpp"
 
 namespace integration {
 namespace {
@@ -14,6 +15,7 @@ using testing::Contains;
 using testing::HasSubstr;
 
 TEST(Profile, NamesTheFunctionsOfTheProgramUnderLoad) {
+    if (support::signals_come_late) GTEST_SKIP() << "ThreadSanitizer keeps signals back";
     const service service({"--app.threads=2"});
     if (service.ask_debug(get("/debug/pprof/")).status == 404) GTEST_SKIP() << "built without PPROF";
     support::background_load load(service.app(), {.connections = 16, .request = [](auto) { return get("/"); }});

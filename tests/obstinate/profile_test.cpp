@@ -9,6 +9,7 @@
 #include "tests/integration/service.hpp"
 #include "tests/pprof/decoded.hpp"
 #include "tests/support/load.hpp"
+#include "tests/support/slow_build.hpp"
 
 namespace integration {
 namespace {
@@ -28,6 +29,7 @@ client begin_profile(const service& service, const std::string& query) {
 }
 
 TEST(CpuProfile, NamesThreadRouteAndFunctionOfWhatUsesTheCpu) {
+    if (support::signals_come_late) GTEST_SKIP() << "ThreadSanitizer keeps signals back";
     const service service(two_loops);
     auto busy = service.connect();
     busy.send(get("/spin?ms=2500"));
