@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <string_view>
 
 #include "tests/conformance/examiner.hpp"
 
@@ -21,6 +23,18 @@ struct score {
     int silent = 0;  ///< not one answer, although one was due
 };
 
+/// A name may have in it the very bytes that are asked about. What is printed is text.
+std::string as_text(std::string_view from) {
+    std::string text;
+    for (const char byte : from) {
+        if (byte < ' ' || byte > '~')
+            text += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+        else
+            text += byte;
+    }
+    return text;
+}
+
 void count(score& all, const std::vector<verdict>& verdicts, const char* how) {
     for (const auto& [asked, fault, answered] : verdicts) {
         const auto weight = static_cast<std::size_t>(asked->weight);
@@ -30,8 +44,8 @@ void count(score& all, const std::vector<verdict>& verdicts, const char* how) {
             continue;
         }
         all.silent += fault.starts_with("no answer");
-        fmt::print(stderr, "{}\t{}\t{}\t{}\t{}\t{}\t{}\n", names[weight], asked->section, asked->name, how,
-                   asked->expect, answered, fault);
+        fmt::print(stderr, "{}\t{}\t{}\t{}\t{}\t{}\t{}\n", names[weight], asked->section, as_text(asked->name), how,
+                   asked->expect, as_text(answered), as_text(fault));
     }
 }
 
