@@ -22,7 +22,7 @@ enum class durability : std::uint8_t {
     disk      ///< power loss
 };
 
-/// Of the module http.
+/// Of the sink http, module http_sink.
 struct http_options {
     std::string url;                            ///< http://host:port/path, or https
     std::string authorization;                  ///< the header's value; empty: none
@@ -30,7 +30,7 @@ struct http_options {
     std::chrono::milliseconds timeout{10'000};  ///< of one exchange, connecting included
 };
 
-/// Of the module nats.
+/// Of the sink nats, module nats.
 struct nats_options {
     std::string url = "nats://127.0.0.1:4222";  ///< or several, separated by commas; tls:// for TLS
     std::string stream = "EVENTS", subject = "events";
