@@ -74,7 +74,19 @@ std::string installed(const std::string& program) {
     return {};
 }
 
-/// The pods of a manifest and their settings agree about the end.
+/// What the tracker may write has room on its volume, and a tenth is left: for the file system, and for dead letters.
+void expect_room(const tracker::options& tracker, const std::string& volume) {
+    const auto size = configs::parse_size(volume + "B");  // "1Gi"
+    ASSERT_TRUE(size) << volume;
+    auto most = tracker.spool_bytes;
+    if (std::ranges::count(tracker.sinks, "file") > 0) {
+        EXPECT_GT(tracker.file_max_size, 0U) << "events.jsonl grows until the volume is full";
+        most += tracker.file_max_size * (tracker.file_keep + 1);
+    }
+    EXPECT_LE(most, *size / 10 * 9);
+}
+
+/// The pods of a manifest and their settings agree about the end, and about the volume.
 void expect_agreement(const std::string& manifest, variables given) {
     const auto grace = seconds_behind(manifest, "terminationGracePeriodSeconds:");
     const auto told = behind(manifest, "value:", "TERMINATION_GRACE_SECONDS");
@@ -102,6 +114,8 @@ void expect_agreement(const std::string& manifest, variables given) {
     EXPECT_EQ(behind(image, "WORKDIR", "FROM debian:bookworm-slim\n") + "/var", behind(manifest, "mountPath:"));
     EXPECT_TRUE(config.tracker.directory.starts_with("var/"));
     EXPECT_EQ(behind(image, "--uid"), behind(manifest, "runAsUser:"));
+    const bool of_the_pod = manifest.find("sizeLimit:") != std::string::npos;
+    expect_room(config.tracker, behind(manifest, of_the_pod ? "sizeLimit:" : "storage:"));
 }
 
 TEST(Deploy, TheNumbersOfTheManifestsAgreeWithTheSettings) {
