@@ -66,7 +66,7 @@ refused()
     [[ $code == 2 && $(wc -l <"$place/said") == 1 ]] || fault "not refused: $*: $(<"$place/said")"
     [[ ! -e $place/no ]] || fault "$* has made something"
 }
-for name in Orders 1st -x a--b a_b orders- server "$(printf 'a%.0s' {1..33})" 'a b' ''; do refused "$name" "$place/no"; done
+for name in Orders 1st -x a--b a_b orders- server group revision "$(printf 'a%.0s' {1..33})" 'a b' ''; do refused "$name" "$place/no"; done
 refused orders "$place/all"
 refused orders "$place/no" --with unknown
 refused orders "$place/no" --unknown
