@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a hardened build has: tests/lint/hardening.sh PROGRAM, of a preset with HARDENING. A flag that is asked for
-# and does nothing (a library compiled without it, a linker that does not know it) is seen in the program.
+# What a hardened build has: tests/lint/hardening.sh PROGRAM BUILD_FOLDER, of a preset with HARDENING. A flag that is
+# asked for and does nothing (a library compiled without it, a linker that does not know it) is seen in the program.
 set -euo pipefail
 program=$1
 faults=0
@@ -25,7 +25,7 @@ if grep -E '^ +(LOAD|GNU_STACK)' <<<"$headers" | grep -E ' RWE '; then
     faults=$((faults + 1))
 fi
 for library in server/libserver lifecycle/liblifecycle tracker/libtracker configs/libconfigs; do
-    symbols=$(nm "$1/$library.a" 2>/dev/null)
+    symbols=$(nm "$2/$library.a" 2>/dev/null)
     has "stack protector in $library" "$symbols" 'U __stack_chk_fail'
     has "fortified copy in $library" "$symbols" 'U __mem(cpy|move|set)_chk'
     has "libstdc++ assertion in $library" "$symbols" 'U _ZSt21__glibcxx_assert_fail'
