@@ -50,9 +50,8 @@ loaded reloaded(const loaded& now, const loaded& fresh, const environment& varia
 std::vector<row> rows(const loaded& from, std::span<const setting> table) {
     std::vector<row> all;
     for (const auto& one : table)
-        all.push_back({.key = std::string(one.key),
-                       .value = one.shown(from.values),
-                       .place = from.origin.find(one.key)->second});
+        all.push_back(
+            {.key = std::string(one.key), .value = one.shown(from.values), .place = from.origin.find(one.key)->second});
     return all;
 }
 
@@ -67,9 +66,7 @@ std::vector<change> changes(const config& before, const config& after) {
     std::vector<change> all;
     for (const auto& one : settings())
         if (one.get(before) != one.get(after))
-            all.push_back({.key = std::string(one.key),
-                           .before = one.shown(before),
-                           .after = one.shown(after)});
+            all.push_back({.key = std::string(one.key), .before = one.shown(before), .after = one.shown(after)});
     return all;
 }
 

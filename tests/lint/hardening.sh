@@ -35,5 +35,5 @@ while IFS= read -r command; do
     for flag in -O2 -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -D_GLIBCXX_ASSERTIONS; do
         has "$flag: ${command##* }" "$command " " $flag "
     done
-done < <(sed -nE 's/^ *"command": "(.*\/(server|lifecycle|tracker|configs|cmd)\/[a-z_0-9/]+\.cpp)",?$/\1/p' "$1/compile_commands.json")
+done < <(sed -nE 's/^ *"command": "(.*\/(server|lifecycle|tracker|configs|cmd)\/[a-z_0-9/]+\.cpp)",?$/\1/p' "$2/compile_commands.json")
 exit $((faults > 0))
