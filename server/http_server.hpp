@@ -38,7 +38,7 @@ public:
     http_server& operator=(const http_server&) = delete;
 
     /// Blocks until asked to stop and every connection is home, or a loop has failed (throws why).
-    /// `serving` is called once all loops turn and accept.
+    /// `serving` is called once every loop has its thread and the first one accepts.
     void run(std::stop_token token, const std::function<void()>& serving = {});
 
     /// New connections and requests are under these limits, once their loop has come to its next turn; those that have

@@ -121,7 +121,7 @@ lifecycle::awaitable<> listener::run() {
         bool full = error && error != asio::error::operation_aborted;  // then it is asked again, like who has no room
         for (int nth = 0; nth < accepts_a_turn && !closing_; ++nth) {
             const auto what = accept_one(false);
-            full = what == result::no_room;
+            full = full || what == result::no_room;
             if (what != result::accepted) break;
         }
         if (!full || closing_) continue;
