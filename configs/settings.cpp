@@ -165,6 +165,10 @@ std::string setting::remark() const { return fmt::format("({}{})", allowed, relo
 
 std::string setting::shown(const config& from) const {
     auto value = get(from);
+    for (auto at = value.find("//"); at != value.npos; at = value.find("//", at + 2)) {  // the user in a URL
+        const auto end = value.find_first_of("/,@", at + 2);
+        if (end != value.npos && value[end] == '@') value.replace(at + 2, end - at - 2, mask);
+    }
     return secret && !value.empty() ? std::string(mask) : value;
 }
 

@@ -172,11 +172,7 @@ bool connection::more_behind() {
 }
 
 framing connection::framing_of(const request& to, bool close) const {
-    return {.version = to.version,
-            .head = to.method == http::verb::head,
-            .close = close,
-            .date = loop_.date(),
-            .request_id = to.id};
+    return {to.version, to.method == http::verb::head, close, loop_.date(), to.id};
 }
 
 void connection::append_answer() {

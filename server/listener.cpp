@@ -135,8 +135,11 @@ lifecycle::awaitable<> listener::run() {
 
 void listener::close_last(bool at_once, std::function<void()> closed) {
     asio::post(loops_.front()->context(), [this, at_once, closed = std::move(closed)] {
-        if (!acceptor_->is_open()) return closed();  // handed over before
-        closed_ = closed;
+        if (!acceptor_->is_open()) return closed();        // handed over before
+        closed_ = [before = std::move(closed_), closed] {  // who hands over and who stops may come at one time
+            if (before) before();
+            closed();
+        };
         at_once_ = at_once_ || at_once;
         closing_ = true;
         boost::system::error_code ignored;

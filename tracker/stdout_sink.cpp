@@ -50,8 +50,8 @@ void stdout_sink::deliver(std::span<const event> batch) {
     }
     const auto until = std::chrono::steady_clock::now() + 4 * patience_;
     while (sent_ < unsent_.size()) {
-        wait_for_room();
         if (std::chrono::steady_clock::now() >= until) fail("its reader is slow", ETIMEDOUT);
+        if (!wait_for_room()) continue;
         const auto written = ::write(descriptor_, unsent_.data() + sent_, std::min(chunk_, unsent_.size() - sent_));
         if (written > 0)
             sent_ += static_cast<std::size_t>(written);
@@ -63,12 +63,13 @@ void stdout_sink::deliver(std::span<const event> batch) {
     sent_ = 0;
 }
 
-void stdout_sink::wait_for_room() const {
+/// False: a signal has come instead, as one does that asks this thread for its stack; a write would block.
+bool stdout_sink::wait_for_room() const {
     pollfd room{descriptor_, POLLOUT, 0};
     const int ready = ::poll(&room, 1, static_cast<int>(patience_.count()));
     if (ready < 0 && errno != EINTR) fail("poll", errno);
     if (ready == 0) fail("its reader takes nothing", ETIMEDOUT);
-    // An error or a gone reader is told by the write that follows, with its errno.
+    return ready > 0;  // an error or a gone reader is told by the write that follows, with its errno
 }
 
 }  // namespace tracker

@@ -22,7 +22,7 @@ public:
     std::string_view name() const noexcept override { return "stdout"; }
 
 private:
-    void wait_for_room() const;
+    bool wait_for_room() const;
 
     const int descriptor_;
     const std::chrono::milliseconds patience_;

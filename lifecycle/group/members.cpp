@@ -57,7 +57,13 @@ void members::fill() {
         auto [name, work] = std::move(queue_.front());
         queue_.pop_front();
         ++running_;
-        tasks_.spawn(std::move(name), "group", std::move(work));
+        try {
+            tasks_.spawn(std::move(name), "group", std::move(work));
+        } catch (...) {  // or whoever joins would wait for it
+            --running_;
+            filling_ = false;
+            throw;
+        }
     }
     filling_ = false;
 }

@@ -37,6 +37,7 @@ bool pool::try_submit(std::string name, job work) {
 void pool::run(std::stop_token stop) {
     std::stop_source cut_short;
     std::vector<std::jthread> threads;
+    threads.reserve(options_.workers);  // or one that finds no room would be joined before the queue is closed
     const auto end = [&] {
         for (const auto& left : close_queue()) log_.error("{}: job {} is dropped", options_.name, left.name);
         for (const auto& late : stragglers())

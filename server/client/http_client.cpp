@@ -79,12 +79,16 @@ addresses look_up(const std::string& host, std::uint16_t port) {
 
 /// Not by Asio, whose sockets are inherited by whatever this process executes.
 result<std::unique_ptr<upstream_stream>> open(lifecycle::executor on, const tcp::endpoint& to) {
+    auto stream = std::make_unique<upstream_stream>(on);
     const int descriptor = ::socket(to.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
     if (descriptor < 0) return error_code(errno, boost::system::system_category());
-    auto stream = std::make_unique<upstream_stream>(on);
-    error_code ignored;
-    stream->socket().assign(to.protocol(), descriptor, ignored);
-    stream->socket().set_option(tcp::no_delay(true), ignored);
+    error_code error;
+    stream->socket().assign(to.protocol(), descriptor, error);
+    if (error) {  // epoll has no room for it: it is not the stream's
+        ::close(descriptor);
+        return error;
+    }
+    stream->socket().set_option(tcp::no_delay(true), error);
     return stream;
 }
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <set>
 
 #include "configs/layers.hpp"
@@ -176,6 +177,14 @@ TEST(Settings, SayWhatIsAllowed) {
         EXPECT_FALSE(one.help.empty()) << one.key;
         EXPECT_THAT(one.help, Not(AnyOf(HasSubstr("\n"), EndsWith(".")))) << one.key;
     }
+}
+
+TEST(Settings, WhoAUrlNamesAsItsUserIsNotShown) {
+    configs::config values;
+    values.tracker.nats.url = "nats://somebody:word@a:1,nats://token@b:2,tls://c:3";
+    const auto& url = *std::ranges::find(configs::settings(), "tracker.nats_url", &configs::setting::key);
+    EXPECT_EQ(url.shown(values), "nats://***@a:1,nats://***@b:2,tls://c:3");
+    EXPECT_EQ(url.get(values), values.tracker.nats.url);
 }
 
 TEST(Settings, ASecretIsNeverShown) {

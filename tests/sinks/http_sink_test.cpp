@@ -157,6 +157,41 @@ TEST_F(HttpSink, AKeptConnectionThatTheServerHasClosedIsNoFailure) {
     EXPECT_EQ(server.connections(), 3U);
 }
 
+TEST_F(HttpSink, InterimAnswersAreNoneInOnePieceAndInMany) {
+    for (const int trickle : {0, 1}) {
+        fake_server server([&](std::size_t number, const auto&) {
+            const std::string last = number == 2 ? status("503 Busy").bytes : reply().bytes;
+            return reply{.bytes = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + last,
+                         .trickle_ms = trickle};
+        });
+        auto sink = to(server.url());
+        EXPECT_EQ(failure(sink, two), "");
+        EXPECT_THAT(failure(sink, two), HasSubstr("503")) << "each answer is that of its own request";
+        EXPECT_EQ(failure(sink, two), "");
+        EXPECT_EQ(server.requests().size(), 3U);
+        EXPECT_EQ(server.connections(), 1U);
+    }
+}
+
+TEST_F(HttpSink, AnAnswerThatNobodyHasAskedForIsNotTakenForTheNextOne) {
+    fake_server server([&](std::size_t number, const auto&) {
+        return number == 1 ? reply{.bytes = reply().bytes + reply().bytes} : status("503 Busy");
+    });
+    auto sink = to(server.url());
+    EXPECT_EQ(failure(sink, two), "");
+    EXPECT_THAT(failure(sink, two), HasSubstr("503"));
+}
+
+TEST_F(HttpSink, ALongAnswerIsKnownByItsHead) {
+    fake_server server([](std::size_t, const auto&) {
+        return reply{.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + std::string(200'000, 'x')};
+    });
+    auto sink = to(server.url());
+    EXPECT_EQ(failure(sink, two), "");
+    EXPECT_EQ(failure(sink, two), "");
+    EXPECT_EQ(server.requests().size(), 2U);
+}
+
 TEST_F(HttpSink, EventsThatTheServerRefusesAreFoundOneByOneAndTheOthersAreSentOnce) {
     fake_server server([](std::size_t, const auto& request) {
         return request.body.find("poison") == request.body.npos ? reply() : status("400 Bad Request");
@@ -190,7 +225,7 @@ TEST_F(HttpSink, AnAnswerAboutTheAddressOrTheRightToItRefusesNoEvent) {
 }
 
 TEST_F(HttpSink, SaysWhatIsWrongWithAnAddress) {
-    for (const auto* url : {"", "ftp://a/b", "http://", "a b"}) try {
+    for (const auto* url : {"", "ftp://a/b", "http://", "a b", "http://user:word@host/"}) try {
             to(url);
             ADD_FAILURE() << url;
         } catch (const std::runtime_error& error) {

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <csignal>
+#include <future>
 
 #include "tests/tracker/fakes.hpp"
 #include "tracker/descriptor.hpp"
@@ -35,9 +37,9 @@ struct StdoutSink : testing::TestWithParam<int> {
         ::fcntl(reader.get(), F_SETFL, O_NONBLOCK);
         ::fcntl(writer.get(), F_SETFL, GetParam());
         ::fcntl(writer.get(), F_SETPIPE_SZ, 16 * 1024);
-        previous = std::signal(SIGPIPE, SIG_IGN);
+        previous = ::signal(SIGPIPE, SIG_IGN);
     }
-    ~StdoutSink() override { std::signal(SIGPIPE, previous); }
+    ~StdoutSink() override { ::signal(SIGPIPE, previous); }
 
     std::string read_all() const {
         std::string all;
@@ -56,6 +58,52 @@ struct StdoutSink : testing::TestWithParam<int> {
                                       make_event("c")};
     std::vector<tracker::event> other{make_event("other")};
 };
+
+/// While one lives, whoever does not block SIGALRM has it every ten milliseconds, and its system calls go on behind it.
+struct alarms {
+    alarms() {
+        struct sigaction action = {};
+        action.sa_handler = [](int) {};
+        action.sa_flags = SA_RESTART;
+        ::sigaction(SIGALRM, &action, &before);
+        const itimerval often{{0, 10'000}, {0, 10'000}};
+        ::setitimer(ITIMER_REAL, &often, nullptr);
+    }
+    ~alarms() {
+        const itimerval never{};
+        ::setitimer(ITIMER_REAL, &never, nullptr);
+        ::sigaction(SIGALRM, &before, nullptr);
+    }
+    alarms(const alarms&) = delete;
+    alarms& operator=(const alarms&) = delete;
+    struct sigaction before;
+};
+
+int mask_alarms(int how) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    return ::pthread_sigmask(how, &set, nullptr);
+}
+
+TEST_P(StdoutSink, ASignalToItsThreadDoesNotMakeItWaitForItsReader) {
+    mask_alarms(SIG_BLOCK);
+    const alarms ringing;
+    auto failed = std::async(std::launch::async, [&] {
+        mask_alarms(SIG_UNBLOCK);
+        tracker::stdout_sink sink(writer.get(), 50ms);
+        try {
+            sink.deliver(large);
+        } catch (const std::runtime_error&) {
+            return true;
+        }
+        return false;
+    });
+    const bool in_time = failed.wait_for(10s) == std::future_status::ready;
+    while (failed.wait_for(1ms) != std::future_status::ready) read_all();
+    EXPECT_TRUE(in_time && failed.get());
+    mask_alarms(SIG_UNBLOCK);
+}
 
 TEST_P(StdoutSink, WritesALineForEachEvent) {
     tracker::stdout_sink sink(writer.get());

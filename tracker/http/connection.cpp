@@ -1,12 +1,14 @@
 #include "tracker/http/connection.hpp"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/url.hpp>
+#include <cerrno>
 #include <chrono>
 #include <stdexcept>
 #include <utility>
@@ -23,6 +25,8 @@ using lifecycle::clock;
 /// The flush deadline is looked at this often: a second signal moves it.
 constexpr std::chrono::milliseconds look_again{20};
 constexpr std::uint64_t longest_answer = 64UL * 1024;
+constexpr std::size_t buffered = 128UL * 1024;  // bounds what Beast does not
+constexpr int most_interim = 8;
 constexpr unsigned http_1_1 = 11;
 
 }  // namespace
@@ -35,6 +39,8 @@ http_sink::connection::connection(const http_options& options, deadline_function
             fmt::format("tracker.http_url '{}': allowed is http://host:port/path or https://host:port/path, and the "
                         "sink http needs one",
                         options.url));
+    if (url->has_userinfo())
+        throw std::runtime_error("tracker.http_url: who the sink is goes into tracker.http_authorization, not in here");
     secure_ = url->scheme() == "https";
     host_ = url->host_address();
     port_ = url->has_port() ? std::string(url->port()) : secure_ ? "443" : "80";
@@ -106,12 +112,16 @@ http_sink::connection::answer http_sink::connection::exchange(std::string body, 
     request_.set("Idempotency-Key", key);
     request_.body() = std::move(body);
     request_.prepare_payload();
+    if (socket_.is_open() && !secure_ && !is_quiet()) close();  // TLS has messages of its own at any time
     const bool kept = socket_.is_open();
     try {
         return exchange_once();
     } catch (const system_error&) {
         close();
         if (!kept) throw;  // a kept one may have ended for no other reason than its age (RFC 9112, section 9.3.1)
+    } catch (...) {
+        close();
+        throw;
     }
     try {
         return exchange_once();
@@ -130,19 +140,33 @@ http_sink::connection::answer http_sink::connection::exchange_once() {
     } catch (const system_error& error) {
         unsent = error;  // a server that refuses a body may have answered before it closed
     }
-    boost::beast::flat_buffer buffer;
-    http::response_parser<http::string_body> parser;
-    parser.body_limit(longest_answer);
-    try {
-        with_stream([&](auto& stream) {
-            complete("receive", [&](auto done) { http::async_read(stream, buffer, parser, done); });
-        });
-    } catch (const system_error&) {
-        if (unsent) throw *unsent;
-        throw;
+    boost::beast::flat_buffer buffer(buffered);
+    for (int interim = 0; interim < most_interim; ++interim) {
+        http::response_parser<http::string_body> parser;
+        parser.body_limit(longest_answer);
+        bool whole = true;
+        try {
+            with_stream([&](auto& stream) {
+                complete("receive", [&](auto done) { http::async_read(stream, buffer, parser, done); });
+            });
+        } catch (const system_error& error) {
+            whole = error.code() != http::error::body_limit || !parser.is_header_done();
+            if (whole && unsent) throw *unsent;
+            if (whole) throw;  // else its head says all there is to know
+        }
+        const auto status = parser.get().result_int();  // Beast knows no 103
+        if (status >= 100 && status < 200 && status != unsigned(http::status::switching_protocols)) continue;
+        // A byte behind the answer would be taken for the answer to what is sent next.
+        if (!whole || !parser.keep_alive() || buffer.size() > 0 || unsent) close();
+        return parser.release();
     }
-    if (!parser.get().keep_alive() || unsent) close();
-    return parser.release();
+    throw std::runtime_error("the server answers with 1xx only");
+}
+
+/// Nothing has come since the last answer, and the server has not closed.
+bool http_sink::connection::is_quiet() {
+    char byte = 0;
+    return ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 void http_sink::connection::close() noexcept {

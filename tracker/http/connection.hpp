@@ -35,6 +35,7 @@ private:
     void connect();
     void handshake();
     answer exchange_once();
+    bool is_quiet();
 
     const http_options options_;
     const deadline_function deadline_;
