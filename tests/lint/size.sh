@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The core stays small enough to be read. A line counts when it says something: no blank line, no comment, no
-# #include, no lone bracket, access specifier or namespace. For single files every line counts.
+# A file of the core has at most 400 lines, all of them counted. The size of the core is reported, not limited: lines that
+# say something, so no blank line, no comment, no #include, no lone bracket, access specifier or namespace.
 set -euo pipefail
 cd "${1:-.}"
-core_limit=7000 lifecycle_limit=1000 file_limit=400
+file_limit=400
 core=(cmd lifecycle server tracker configs)
 # A module is a folder of its own inside the core that a build may leave out; it does not count.
 modules=(cmd/service/last_run cmd/service/systemd cmd/service/trace cmd/service/upgrade lifecycle/group lifecycle/pool
@@ -25,17 +25,15 @@ lines()
         grep -vcE '^\s*(//.*|#(include|pragma).*|[]{}();,]*|(public|private|protected):|(}  // )?namespace.*)?$'
 }
 
-at_most()
-{
-    echo "size: $1 has $2 lines of at most $3"
-    if (($2 > $3)); then faults=$((faults + 1)); fi
-}
-
-at_most core "$(lines "${core[@]}")" $core_limit
-at_most lifecycle "$(lines lifecycle)" $lifecycle_limit
+for folder in "${core[@]}"; do
+    if [[ -d $folder ]]; then echo "size: $folder has $(lines "$folder" || true) lines"; fi
+done
 while IFS= read -r -d '' file; do
     count=$(wc -l <"$file")
-    if ((count > file_limit)); then at_most "$file" "$count" $file_limit; fi
+    if ((count > file_limit)); then
+        echo "size: $file has $count lines of at most $file_limit"
+        faults=$((faults + 1))
+    fi
 done < <(sources "${core[@]}")
 if ((faults > 0)); then echo "size: too large"; fi
 exit $((faults > 0))
