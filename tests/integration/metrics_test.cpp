@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 
 #include <csignal>
-#include <cstdio>
+#include <cstdlib>
 #include <set>
 #include <sstream>
 
@@ -19,15 +19,14 @@ using testing::HasSubstr;
 
 std::string scrape(const service& service) { return service.ask_debug(get("/metrics")).body; }
 
-/// What `promtool check metrics` has to say of it; none where there is no promtool.
+/// What `promtool check metrics` has to say of it; none where there is no promtool. It reads a file: a pipe whose
+/// reader is not there, or goes early, would be this program's end by SIGPIPE.
 std::optional<std::string> promtool(const std::string& text) {
     const support::temporary_directory folder;
-    const auto said = folder.path() / "said";
-    const auto command = fmt::format("promtool check metrics >'{}' 2>&1", said.string());
-    auto* const to = ::popen(command.c_str(), "w");
-    if (to == nullptr) return std::nullopt;
-    std::fwrite(text.data(), 1, text.size(), to);
-    const int status = ::pclose(to);
+    const auto scraped = folder.path() / "scraped", said = folder.path() / "said";
+    support::write_file(scraped, text);
+    const int status =
+        std::system(fmt::format("promtool check metrics <'{}' >'{}' 2>&1", scraped.string(), said.string()).c_str());
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return std::nullopt;
     return status == 0 ? support::read_file(said) : fmt::format("status {}: {}", status, support::read_file(said));
 }
