@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <csignal>
@@ -152,12 +154,27 @@ TEST(Aggregate, WhenTheClientGoesItsCallsDo) {
         [&] { return service.ask_debug(get("/debug/tasks")).body.find("/aggregate") == std::string::npos; }));
 }
 
+/// A bare system has no /etc/hosts, and nobody there knows this name.
+bool localhost_is_known() {
+    addrinfo hints{};
+    hints.ai_family = AF_INET;
+    addrinfo* found = nullptr;
+    if (::getaddrinfo("localhost", nullptr, &hints, &found) != 0) return false;
+    ::freeaddrinfo(found);
+    return true;
+}
+
 TEST(Aggregate, NamesAreLookedUpByAPartThatEndsAfterTheApp) {
     const scripted_upstream up;
     const auto port = up.origin().substr(up.origin().rfind(':'));
     auto service = calling("http://localhost" + port);
-    EXPECT_THAT(results(service.ask(aggregate({"http://localhost" + port + "/ok"}))), testing::ElementsAre("200 fine"));
-    EXPECT_EQ(up.requests().at(0).field("Host"), "localhost" + port);
+    const auto said = results(service.ask(aggregate({"http://localhost" + port + "/ok"})));
+    if (localhost_is_known()) {
+        EXPECT_THAT(said, testing::ElementsAre("200 fine"));
+        EXPECT_EQ(up.requests().at(0).field("Host"), "localhost" + port);
+    } else {
+        EXPECT_THAT(said, testing::ElementsAre(testing::AnyOf(HasSubstr("Host not found"), "late")));
+    }
     EXPECT_THAT(service.ask_debug(get("/debug/tasks")).body, HasSubstr("names-1"));
     service.process().signal(SIGTERM);
     EXPECT_EQ(service.exit_code(), 0);
