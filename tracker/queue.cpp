@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <cassert>
+#include <iterator>
 #include <utility>
 
 namespace tracker {
@@ -169,8 +170,8 @@ bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock, lifecycle::clock:
     for (;;) {
         auto due = lifecycle::clock::time_point::max();
         if (!ring_.empty()) due = oldest_ + options_.batch_age;
-        if (ring_.empty() && closed_) return false;
-        if (!ring_.empty() && worth_a_delivery()) return true;
+        if (empty() && closed_) return false;
+        if (!given_back_.empty() || (!ring_.empty() && worth_a_delivery())) return true;
         due = std::min(due, until);
         if (due == lifecycle::clock::time_point::max()) {
             arrived_.wait(lock);
@@ -198,12 +199,17 @@ bool queue::take_until(batch& into, lifecycle::clock::time_point when) {
         std::unique_lock lock(mutex_);
         if (!wait_for_batch(lock, when)) return false;
         std::size_t bytes = 0;
+        while (!given_back_.empty() && into.events.size() < options_.batch_events) {
+            bytes += size_of(given_back_.front());
+            into.events.push_back(std::move(given_back_.front()));
+            given_back_.pop_front();
+        }
         while (!ring_.empty() && into.events.size() < options_.batch_events &&
                (into.events.empty() || bytes + size_of(ring_.front().what) <= options_.batch_bytes))
             take_next(into, bytes);
         in_hand_ += into.events.size();
         admit(woken);
-        more = !ring_.empty();
+        more = !empty();
     }
     if (more) arrived_.notify_one();
     for (auto& who : woken) wake(std::move(who));
@@ -231,6 +237,21 @@ void queue::settle(const batch& taken, outcome how) {
     in_hand_ -= taken.events.size();
     auto& column = how == outcome::delivered ? delivered_ : dropped_at_deadline_;
     column += taken.events.size();
+}
+
+void queue::settle_part(batch& taken, std::size_t first, std::size_t count) {
+    const auto from = taken.events.begin() + static_cast<std::ptrdiff_t>(first);
+    taken.events.erase(from, from + static_cast<std::ptrdiff_t>(count));
+    const std::scoped_lock lock(mutex_);
+    in_hand_ -= count;
+    delivered_ += count;
+}
+
+void queue::give_back(batch& taken) {
+    const std::scoped_lock lock(mutex_);
+    in_hand_ -= taken.events.size();
+    std::ranges::move(taken.events, std::back_inserter(given_back_));
+    taken.events.clear();
 }
 
 void queue::bury(batch& taken, std::size_t index) {
@@ -282,7 +303,7 @@ tracker::account queue::account() const {
     const std::scoped_lock lock(mutex_);
     account.accepted = accepted_;
     account.delivered = delivered_;
-    account.queued = ring_.size() + in_hand_;
+    account.queued = ring_.size() + given_back_.size() + in_hand_;
     if (dropped_by_overflow_ > 0) account.dropped["overflow"] = dropped_by_overflow_;
     if (dropped_at_deadline_ > 0) account.dropped["deadline"] = dropped_at_deadline_;
     if (dropped_dead_letter_ > 0) account.dropped["dead_letter"] = dropped_dead_letter_;

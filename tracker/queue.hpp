@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <source_location>
 
@@ -57,6 +58,8 @@ public:
     std::uint64_t answer(batch& taken, verdict how);
 
     void settle(const batch& taken, outcome how) override;
+    void settle_part(batch& taken, std::size_t first, std::size_t count) override;
+    void give_back(batch& taken) override;
     void bury(batch& taken, std::size_t index) override;
 
     /// From now on everyone gets `closed`, those who wait for room too. Never waits. Idempotent.
@@ -85,6 +88,7 @@ private:
 
     // All of these with the mutex held.
     bool fits(const event& event) const noexcept;
+    bool empty() const noexcept { return ring_.empty() && given_back_.empty(); }
     bool worth_a_delivery() const noexcept;
     bool wait_for_batch(std::unique_lock<std::mutex>& lock, lifecycle::clock::time_point until);
     void put(event& event, waiter* who = nullptr);
@@ -103,7 +107,8 @@ private:
     std::condition_variable arrived_;  ///< workers in `take`
     std::condition_variable closing_;  ///< workers in `pause_while_open`; apart, or it would steal wake-ups
     boost::circular_buffer<place> ring_;
-    std::size_t bytes_ = 0;  ///< of the events in `ring_`
+    std::size_t bytes_ = 0;         ///< of the events in `ring_`
+    std::deque<event> given_back_;  ///< they come before those in `ring_`, and take nobody's room
     /// The oldest event in `ring_` is not older than this: the age of a batch is counted from here,
     /// which costs a look at the clock only when the queue was empty.
     lifecycle::clock::time_point oldest_{};

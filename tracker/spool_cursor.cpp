@@ -3,7 +3,6 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
-#include <numeric>
 #include <system_error>
 #include <utility>
 
@@ -74,13 +73,17 @@ void spool::cursor::arrived(std::uint64_t events) {
 bool spool::cursor::read_batch(batch& into, const in_hand& next) {
     const auto& options = spool_.options_;
     into.events.clear();
+    std::vector<segment::place> places;
+    places.reserve(options.batch_events);
     record_reader reader(next.from->file.get(), next.first, next.end);
     try {
         std::size_t bytes = 0;
         event one;
         while (into.events.size() < options.batch_events && bytes < options.batch_bytes) {
+            const auto begins = reader.at();
             if (reader.next(one)) {
                 bytes += one.id.size() + one.data.size();
+                places.push_back({.done = places.size(), .offset = begins});
                 into.events.push_back(std::move(one));
             } else if (reader.at() == next.end || !reader.skip_damage()) {
                 break;
@@ -98,8 +101,8 @@ bool spool::cursor::read_batch(batch& into, const in_hand& next) {
     const std::scoped_lock lock(spool_.mutex_);
     taken_.behind = reader.at();
     taken_.events = into.events.size();
-    taken_.place.resize(into.events.size());
-    std::iota(taken_.place.begin(), taken_.place.end(), taken_.from->sinks[sink_].done);
+    for (auto& one : places) one.done += taken_.from->sinks[sink_].done;
+    taken_.places = std::move(places);
     if (taken_.set != spool_.own_ && options.replay_rate > 0)
         replay_at_ = std::max(clock::now(), replay_at_) +
                      std::chrono::nanoseconds(std::chrono::seconds(1)) * into.events.size() / options.replay_rate;
@@ -120,12 +123,54 @@ void spool::cursor::settle(const batch&, outcome how) {
     taken_ = {};
 }
 
+void spool::cursor::settle_part(batch& taken, std::size_t first, std::size_t count) {
+    const auto from = static_cast<std::ptrdiff_t>(first);
+    const auto to = from + static_cast<std::ptrdiff_t>(count);
+    taken.events.erase(taken.events.begin() + from, taken.events.begin() + to);
+    {
+        const std::scoped_lock lock(spool_.mutex_);
+        taken_.places.erase(taken_.places.begin() + from, taken_.places.begin() + to);
+    }
+    note_front();
+}
+
 void spool::cursor::bury(batch& taken, std::size_t index) {
-    const auto at = static_cast<std::ptrdiff_t>(index);
-    taken.events.erase(taken.events.begin() + at);
+    {
+        const std::scoped_lock lock(spool_.mutex_);
+        taken_.from->dead.insert(taken_.places[index].done);
+    }
+    settle_part(taken, index, 1);
+}
+
+void spool::cursor::give_back(batch& taken) {
+    const auto& options = spool_.options_;
     const std::scoped_lock lock(spool_.mutex_);
-    taken_.from->dead.insert(taken_.place[index]);
-    taken_.place.erase(taken_.place.begin() + at);
+    if (taken_.set != spool_.own_ && options.replay_rate > 0)
+        replay_at_ -= std::chrono::nanoseconds(std::chrono::seconds(1)) * taken.events.size() / options.replay_rate;
+    taken.events.clear();
+    taken_ = {};
+}
+
+/// What is left of the batch begins later than it did: so does this sink from now on, whatever becomes of the rest.
+/// Where nothing is left, `settle` says so.
+void spool::cursor::note_front() {
+    segment_set_ptr set;
+    std::uint64_t number = 0;
+    segment::place front;
+    {
+        const std::scoped_lock lock(spool_.mutex_);
+        if (taken_.places.empty()) return;
+        front = taken_.places.front();
+        auto& place = taken_.from->sinks[sink_];
+        if (place.done == front.done) return;
+        const auto before = taken_.from->done();
+        taken_.events -= front.done - place.done;
+        place = front;
+        spool_.count_done(*taken_.from, before);
+        set = taken_.set;
+        number = taken_.from->number;
+    }
+    note_delivered(*set, sink_, number, front.offset);
 }
 
 /// This sink is done with what is in hand: the next batch begins behind it.

@@ -18,6 +18,8 @@ public:
 
     bool take(batch& into) override;
     void settle(const batch& taken, outcome how) override;
+    void settle_part(batch& taken, std::size_t first, std::size_t count) override;
+    void give_back(batch& taken) override;
     void bury(batch& taken, std::size_t index) override;
     void close() override { spool_.close(); }
     bool closed() const override { return spool_.closed(); }
@@ -32,16 +34,17 @@ private:
     struct in_hand {
         segment_set_ptr set;
         segment_ptr from;
-        std::uint64_t first = 0;           ///< its first byte
-        std::uint64_t end = 0;             ///< of the segment, when it was looked at
-        std::uint64_t behind = 0;          ///< the first byte after it
-        std::uint64_t events = 0;          ///< in it; before it has been read: in the segment
-        std::vector<std::uint64_t> place;  ///< of each that is still in the batch, among the segment's records
+        std::uint64_t first = 0;             ///< its first byte
+        std::uint64_t end = 0;               ///< of the segment, when it was looked at
+        std::uint64_t behind = 0;            ///< the first byte after it
+        std::uint64_t events = 0;            ///< from where the sink is; before it has been read: in the segment
+        std::vector<segment::place> places;  ///< of each that is still in the batch: the records before it
     };
 
     bool read_batch(batch& into, const in_hand& next);
     void give_up_segment(std::string_view reason);
     void move_on(bool lost);
+    void note_front();
     // With the mutex held.
     bool choose(lifecycle::clock::time_point now);
     bool fresh_is_due(lifecycle::clock::time_point now) const;
