@@ -9,11 +9,11 @@
 #include <exception>
 #include <filesystem>
 #include <random>
+#include <ranges>
 #include <string>
 #include <thread>
 #include <utility>
 
-#include "tracker/backoff.hpp"
 #include "tracker/descriptor.hpp"
 
 namespace tracker {
@@ -47,13 +47,21 @@ delivery::delivery(const options& options, backlog& backlog, sink& sink, spdlog:
 
 bool delivery::given_up() const { return clock::now() >= deadline_(); }
 
+delivery::course::course(const options& options)
+    : sieve(options.rejected_tries), backoff(options.retry_initial, options.retry_max, std::random_device{}()) {}
+
 void delivery::work() {
     batch batch(options_);
+    course course(options_);
     std::uint64_t given_up = 0;
     while (backlog_.take(batch)) {
-        const bool delivered = deliver(batch);
-        if (!delivered) given_up += batch.events.size();
-        backlog_.settle(batch, delivered ? outcome::delivered : outcome::given_up);
+        const auto end = deliver(batch, course);
+        if (end == end::given_back) {
+            backlog_.give_back(batch);
+            continue;
+        }
+        if (end == end::given_up) given_up += batch.events.size();
+        backlog_.settle(batch, end == end::delivered ? outcome::delivered : outcome::given_up);
     }
     if (given_up == 0) return;
     if (options_.durability == durability::memory)
@@ -63,49 +71,76 @@ void delivery::work() {
                   backlog_.queued(), sink_.name());
 }
 
-bool delivery::deliver(batch& batch) {
-    backoff backoff(options_.retry_initial, options_.retry_max, std::random_device{}());
-    bool in_stop = backlog_.closed();
+delivery::end delivery::deliver(batch& batch, course& course) {
+    course.sieve.begin(batch.events);
+    course.in_stop = course.in_stop || backlog_.closed();
     std::size_t rejections = 0;
-    std::size_t rejected = 0;
+    bool in_order = true;  // what is left of the batch is its end
     while (!given_up()) {
-        const auto result = try_once(batch, rejected);
-        if (result == result::delivered) return true;
-        if (result == result::rejected && ++rejections >= options_.rejected_tries) {
-            bury(batch, rejected);
-            rejections = 0;
-            if (batch.events.empty()) return true;
+        const auto part = course.sieve.next(batch.events);
+        const auto answer = try_once(std::span<const event>(batch.events).subspan(part.first, part.count));
+        auto step = sieve::step::pause;
+        if (answer.what == result::delivered) {
+            course.sieve.taken(part);
+            course.backoff.reset();
+            if (part.count == batch.events.size()) return end::delivered;
+            backlog_.settle_part(batch, part.first, part.count);
+            in_order = in_order && part.first == 0;
             continue;
         }
-        if (given_up()) break;
-        pause(backoff.next(), in_stop);
-        // The stop has cut the pause short: from here there is little time, so the next tries come soon.
-        if (!in_stop && backlog_.closed()) {
-            in_stop = true;
-            backoff.reset();
+        if (answer.what == result::rejected && ++rejections >= options_.rejected_tries) {
+            for (const auto index : answer.rejected | std::views::reverse) bury(batch, part.first + index);
+            rejections = 0;
+            step = sieve::step::bury;
         }
+        if (answer.what == result::refused) {
+            step = refused(answer, part, batch, course);
+            if (step == sieve::step::bury) bury(batch, 0);
+        }
+        if (step == sieve::step::bury) {
+            course.sieve.buried();
+            course.backoff.reset();
+            if (batch.events.empty()) return end::delivered;
+        }
+        if (step != sieve::step::pause) continue;
+        if (given_up()) break;
+        pause(course);
+        // With what has come meanwhile there may be something to compare it with.
+        if (answer.what == result::refused && in_order) return end::given_back;
     }
     backlog_.close();  // in case nobody has asked yet: what would be accepted now would only be dropped
-    return false;
+    return end::given_up;
 }
 
-delivery::result delivery::try_once(const batch& batch, std::size_t& rejected) {
+delivery::answer delivery::try_once(std::span<const event> part) {
     const std::scoped_lock lock(delivering_);
-    if (given_up()) return result::failed;  // another worker was at the sink for long
+    if (given_up()) return {};  // another worker was at the sink for long
     try {
-        sink_.deliver(batch.events);
+        sink_.deliver(part);
         note_success();
-        return result::delivered;
+        return {.what = result::delivered};
+    } catch (const tracker::refused& failure) {
+        return {.what = result::refused,
+                .reason = failure.what(),
+                .of_the_events = failure.what_of() == tracker::refused::about::the_events};
     } catch (const rejected_event& failure) {
         note_failure(failure.what());
-        rejected = std::min(failure.index(), batch.events.size() - 1);
-        return result::rejected;
+        return {.what = result::rejected, .rejected = failure.indices()};
     } catch (const std::exception& failure) {
         note_failure(failure.what());
     } catch (...) {
         note_failure("an exception without a text");
     }
-    return result::failed;
+    return {};
+}
+
+/// Of the sink nothing is said until it is known that the fault is not an event's.
+sieve::step delivery::refused(const answer& answer, const sieve::part& part, const batch& batch, course& course) {
+    const auto step = course.sieve.refused(part, batch.events, answer.of_the_events, clock::now());
+    if (step != sieve::step::pause) return step;
+    const std::scoped_lock lock(delivering_);
+    note_failure(part.first > 0 ? answer.reason + ", to different events in a row" : answer.reason);
+    return step;
 }
 
 /// To a file beside the events, for a human: a line like those of the file sink. What cannot be written
@@ -122,7 +157,16 @@ void delivery::bury(batch& batch, std::size_t rejected) {
     backlog_.bury(batch, rejected);
 }
 
-void delivery::pause(milliseconds length, bool in_stop) {
+void delivery::pause(course& course) {
+    course.sieve.paused();
+    pause_for(course.backoff.next(), course.in_stop);
+    // The stop has cut the pause short: from here there is little time, so the next tries come soon.
+    if (course.in_stop || !backlog_.closed()) return;
+    course.in_stop = true;
+    course.backoff.reset();
+}
+
+void delivery::pause_for(milliseconds length, bool in_stop) {
     const auto until = clock::now() + length;
     if (!in_stop) return backlog_.pause_while_open(until);
     for (auto now = clock::now(); now < until && now < deadline_(); now = clock::now())

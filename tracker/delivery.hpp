@@ -3,11 +3,16 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "lifecycle/context.hpp"
 #include "tracker/backlog.hpp"
+#include "tracker/backoff.hpp"
 #include "tracker/options.hpp"
+#include "tracker/sieve.hpp"
 #include "tracker/sink.hpp"
 
 namespace spdlog {
@@ -19,6 +24,9 @@ namespace tracker {
 /// What the workers of a sink do: take batches from the backlog and bring them to the sink until that succeeds, or
 /// until the flush deadline has passed. Nothing is tried after that, and the backlog is closed.
 ///
+/// What a sink refuses goes in parts, until it is known which events are dead letters; what has been delivered or
+/// buried meanwhile is settled at once. Each of that is progress: the pauses begin again from `retry_initial`.
+///
 /// All workers share one; deliveries to the sink are serialised. Everything it is given must outlive it.
 class delivery {
 public:
@@ -28,18 +36,36 @@ public:
     /// event in its last column. On a worker's thread.
     void work();
 
-    /// False from the first failure of a delivery to the next success. Safe from any thread.
+    /// False from the first failure of a delivery to the next success. An event that is refused while others are taken
+    /// is no failure of the sink. Safe from any thread.
     bool healthy() const noexcept { return healthy_.load(std::memory_order_relaxed); }
     std::string_view name() const noexcept { return sink_.name(); }
     std::uint64_t waiting() const { return backlog_.queued(); }  ///< safe from any thread
 
 private:
+    /// What one worker has learned of the sink, from batch to batch.
+    struct course {
+        explicit course(const options& options);
+        tracker::sieve sieve;
+        tracker::backoff backoff;
+        bool in_stop = false;
+    };
+    enum class result : std::uint8_t { delivered, failed, rejected, refused };
+    struct answer {
+        result what = result::failed;
+        std::string reason = {};
+        bool of_the_events = false;              ///< of refused
+        std::vector<std::size_t> rejected = {};  ///< in the part that was tried
+    };
+    enum class end : std::uint8_t { delivered, given_back, given_up };
+
     bool given_up() const;
-    enum class result : std::uint8_t { delivered, failed, rejected };
-    bool deliver(batch& batch);
-    result try_once(const batch& batch, std::size_t& rejected);
+    end deliver(batch& batch, course& course);
+    answer try_once(std::span<const event> part);
+    sieve::step refused(const answer& answer, const sieve::part& part, const batch& batch, course& course);
     void bury(batch& batch, std::size_t rejected);
-    void pause(std::chrono::milliseconds length, bool in_stop);
+    void pause(course& course);
+    void pause_for(std::chrono::milliseconds length, bool in_stop);
     void note_failure(std::string_view reason);
     void note_success();
 

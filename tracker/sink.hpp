@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -7,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lifecycle/context.hpp"
@@ -19,15 +22,31 @@ class logger;
 
 namespace tracker {
 
-/// What a sink throws when it will never take one event of a batch, however often it is tried: the event
-/// becomes a dead letter after some tries, and the others go on without it.
+/// What a sink throws when it will never take some events of a batch, however often they are tried, and knows which:
+/// they become dead letters after `tracker.rejected_tries` tries, and the others go on without them.
 class rejected_event : public std::runtime_error {
 public:
-    rejected_event(std::size_t index, const std::string& reason) : std::runtime_error(reason), index_(index) {}
-    std::size_t index() const noexcept { return index_; }  ///< in the batch
+    rejected_event(std::size_t index, const std::string& reason) : rejected_event(std::vector{index}, reason) {}
+    rejected_event(std::vector<std::size_t> indices, const std::string& reason)
+        : std::runtime_error(reason), indices_(std::move(indices)) {}
+    /// In the batch, each once, rising; at least one.
+    const std::vector<std::size_t>& indices() const noexcept { return indices_; }
 
 private:
-    std::size_t index_;
+    std::vector<std::size_t> indices_;
+};
+
+/// What a sink throws when it has taken nothing of what it was given and does not know which event is at fault, if one
+/// is: parts of it are tried alone (see `sieve`).
+class refused : public std::runtime_error {
+public:
+    /// Whether the answer speaks of what was sent, or may be about the moment as well.
+    enum class about : std::uint8_t { the_events, the_moment_or_them };
+    refused(about what, const std::string& reason) : std::runtime_error(reason), what_(what) {}
+    about what_of() const noexcept { return what_; }
+
+private:
+    about what_;
 };
 
 /// Where events go.
@@ -41,9 +60,9 @@ public:
     sink(const sink&) = delete;
     sink& operator=(const sink&) = delete;
 
-    /// Delivers the batch whole, or throws with the reason in one line. What it threw at is tried again
-    /// as it is, so lines may arrive twice but never not at all; between two tries of a batch there
-    /// may be another one when there are several workers.
+    /// Delivers the batch whole, or throws with the reason in one line. What it threw at is tried again as it is (after
+    /// `refused` in parts), so lines may arrive twice but never not at all; between two tries of a batch there may be
+    /// another one when there are several workers.
     virtual void deliver(std::span<const event> batch) = 0;
 
     /// No batch comes any more: ends what the sink has running. By the part that ran the workers, after them.

@@ -7,6 +7,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "tests/support/process.hpp"
 #include "tests/tracker/fakes.hpp"
 #include "tracker/backoff.hpp"
 
@@ -185,6 +186,44 @@ TEST(EventTracker, SaysOnceThatItFailsAndOnceThatItIsWellAgain) {
     EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2) << text;
     EXPECT_NE(text.find("out of order"), text.npos);
     EXPECT_NE(text.find("delivers again after 50 failures"), text.npos);
+}
+
+TEST(EventTracker, AllThatASinkRefusesInATryIsBuriedAtOnceAndThePausesBeginAgain) {
+    const support::temporary_directory place;
+    auto options = prompt();
+    options.directory = place.path().string();
+    options.retry_max = 24h;  // after ten failures nobody would wait for the next try
+    running_tracker running(options);
+    running.sink.before = [](int number) {
+        if (number <= 3) throw tracker::rejected_event({0, 2, 3}, "not these");
+        if (number <= 6) throw tracker::rejected_event(1, "nor this");
+    };
+    for (const auto* data : {"a", "b", "c", "d", "e", "f"})
+        EXPECT_EQ(running.events.try_record(make_event(data)), verdict::accepted);
+    running.start();
+    EXPECT_TRUE(eventually([&] { return running.events.account().delivered == 2; }));
+    running.stop();
+    EXPECT_EQ(running.sink.tries(), 7);
+    EXPECT_EQ(running.sink.data(), (strings{"b", "f"}));
+    EXPECT_EQ(running.events.account().dropped.at("dead_letter"), 4U);
+}
+
+TEST(EventTracker, AnEventThatIsRefusedWhileOthersAreTakenIsNoFailureOfTheSink) {
+    const support::temporary_directory place;
+    auto options = prompt();
+    options.directory = place.path().string();
+    running_tracker running(options);
+    running.sink.refuses = [](const auto& batch) {
+        return std::ranges::any_of(batch, [](const auto& event) { return event.data == "poison"; });
+    };
+    for (const auto* data : {"a", "b", "poison", "c"})
+        EXPECT_EQ(running.events.try_record(make_event(data)), verdict::accepted);
+    running.start();
+    EXPECT_TRUE(eventually([&] { return running.events.account().queued == 0; }));
+    EXPECT_TRUE(running.events.healthy());
+    running.stop();
+    EXPECT_EQ(running.sink.data(), (strings{"a", "b", "c"}));
+    EXPECT_EQ(running.book.text.str().find("fails"), std::string::npos) << running.book.text.str();
 }
 
 TEST(EventTracker, AStopCutsThePauseShort) {

@@ -14,6 +14,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -44,10 +45,12 @@ inline tracker::event make_event(std::string data, std::string id = tracker::mak
     return event;
 }
 
-/// Keeps what was delivered. `before` runs first, with the number of the try, and may throw or block.
+/// Keeps what was delivered. `before` runs first, with the number of the try, and may throw or block; what `refuses`
+/// is true of is refused, without a word about which event it is.
 class recording_sink final : public tracker::sink {
 public:
     std::function<void(int)> before;
+    std::function<bool(std::span<const tracker::event>)> refuses;
 
     void deliver(std::span<const tracker::event> batch) override {
         int number = 0;
@@ -57,6 +60,8 @@ public:
             changed_.notify_all();
         }
         if (before) before(number);
+        if (refuses && refuses(batch))
+            throw tracker::refused(tracker::refused::about::the_moment_or_them, "not one of these");
         const std::scoped_lock lock(mutex_);
         batches_.emplace_back(batch.begin(), batch.end());
         changed_.notify_all();

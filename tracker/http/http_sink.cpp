@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <ctime>
+#include <optional>
+#include <stdexcept>
 #include <utility>
 
 #include "tracker/http/connection.hpp"
@@ -29,14 +32,16 @@ std::chrono::seconds retry_after(std::string_view text) {
     return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), longest_retry_after);
 }
 
-/// Whether the answer says that the events are wrong: another try, or another day, would not change it.
-bool refuses_events(http::status status) {
-    using enum http::status;
-    constexpr std::array may_change{unauthorized,       forbidden,          not_found,
-                                    method_not_allowed, request_timeout,    proxy_authentication_required,
-                                    too_many_requests,  misdirected_request};
-    return http::to_status_class(status) == http::status_class::client_error &&
-           std::ranges::count(may_change, status) == 0;
+using about = refused::about;
+
+/// What an answer that is none of success speaks of; none: of the sink, not of the events.
+std::optional<about> spoken_of(unsigned status) {
+    if (status < 400 || status > 499) return std::nullopt;
+    if (status == 413 || status == 422) return about::the_events;
+    constexpr std::array of_the_sink{401U, 402U, 403U, 404U, 405U, 407U, 408U, 409U, 410U, 411U,
+                                     415U, 421U, 423U, 425U, 426U, 428U, 429U, 431U, 451U};
+    if (std::ranges::count(of_the_sink, status) > 0) return std::nullopt;
+    return about::the_moment_or_them;
 }
 
 /// FNV-1a, 64 bits: the same text has the same key, in every process.
@@ -60,19 +65,6 @@ void http_sink::deliver(std::span<const event> batch) {
         throw std::runtime_error(
             fmt::format("the server wants to be left alone for another {} ms",
                         std::chrono::duration_cast<std::chrono::milliseconds>(not_before_ - now).count()));
-    if (!one_by_one_ && post(batch)) return;
-    one_by_one_ = true;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-        if (taken_.contains(batch[i].id)) continue;
-        if (!post(batch.subspan(i, 1))) throw rejected_event(i, "the server refuses an event");
-        taken_.insert(batch[i].id);
-    }
-    one_by_one_ = false;
-    taken_.clear();
-}
-
-/// False: the server will never take this.
-bool http_sink::post(std::span<const event> batch) {
     std::string body;
     for (const auto& event : batch) {
         append_json(body, event);
@@ -80,12 +72,14 @@ bool http_sink::post(std::span<const event> batch) {
     }
     auto key = key_of(body);
     const auto answer = connection_->exchange(std::move(body), std::move(key));
-    const auto status = answer.result();
-    if (http::to_status_class(status) == http::status_class::successful) return true;
-    if (refuses_events(status)) return false;
+    const auto status = answer.result_int();  // Beast does not know them all
+    if (status >= 200 && status < 300) return;
+    // Who says when to come again speaks of the moment, whatever the status.
     const auto wait = retry_after(answer[http::field::retry_after]);
+    if (const auto what = spoken_of(status); what && wait.count() == 0)
+        throw refused(*what, fmt::format("the server answered {}", status));
     not_before_ = clock::now() + wait;
-    throw std::runtime_error(fmt::format("the server answered {}{}", answer.result_int(),
+    throw std::runtime_error(fmt::format("the server answered {}{}", status,
                                          wait.count() > 0 ? fmt::format(", Retry-After {} s", wait.count()) : ""));
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <set>
 #include <string>
 
 #include "tracker/sink.hpp"
@@ -10,10 +9,11 @@ namespace tracker {
 
 /// Batches by POST to `tracker.http_url`, as NDJSON, on one connection that is kept.
 ///
-/// 2xx: delivered. 408, 429, 5xx and everything else that another try may change, the answers about the
-/// address or the right to it (401, 403, 404, 405, 407) among them: tried again, not before `Retry-After`. Any
-/// other 4xx is about an event: then they go one by one, and what is refused alone becomes a dead letter.
-/// `Idempotency-Key` is the same for the same batch; `id` in the lines tells twins apart in any case.
+/// 2xx: delivered. 413 and 422 speak of the events: what hears one of them alone is a dead letter at once. 401 to 405,
+/// 407 to 411, 415, 421, 423, 425, 426, 428, 429, 431, 451, all that is no 4xx, and whatever comes with `Retry-After`
+/// speak of the address, the right to it or the moment: tried again, not before `Retry-After`. Any other 4xx (400) may
+/// be either: what others of the batch hear decides (`sieve`).
+/// `Idempotency-Key` is the same for the same events; `id` in the lines tells twins apart in any case.
 ///
 /// An exchange, connecting included, takes `tracker.http_timeout` at most and never longer than the flush
 /// deadline. A name is looked up by the C library, in the time that resolv.conf(5) gives it.
@@ -29,12 +29,8 @@ public:
 
 private:
     class connection;
-    bool post(std::span<const event> batch);
-
     const std::unique_ptr<connection> connection_;
     lifecycle::clock::time_point not_before_{};  ///< Retry-After
-    bool one_by_one_ = false;
-    std::set<std::string, std::less<>> taken_;  ///< ids of a batch that goes one by one
 };
 
 /// For the list of sinks that main knows.

@@ -6,6 +6,7 @@
 #include <memory>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 namespace tracker {
 namespace {
@@ -30,7 +31,7 @@ void publisher::publish(natsConnection* broker, jsCtx* stream, std::span<const e
         const std::scoped_lock lock(mutex_);
         open_.clear();  // what an earlier try left is published again, with the same id
         failure_.clear();
-        rejected_.reset();
+        rejected_.clear();
     }
     bool all_out = true;
     for (std::size_t i = 0; i < batch.size() && all_out; ++i) {
@@ -38,21 +39,23 @@ void publisher::publish(natsConnection* broker, jsCtx* stream, std::span<const e
             const std::scoped_lock lock(mutex_);
             if (acknowledged_.contains(batch[i].id)) continue;
         }
-        publish_one(stream, batch[i], i);
+        publish_one(stream, batch[i]);
         all_out = wait_until_open_below(options_.in_flight, broker, until);
     }
     const bool all_answered = all_out && wait_until_open_below(1, broker, until);
     const std::scoped_lock lock(mutex_);
-    if (rejected_) {
-        const auto found = std::ranges::find(batch, *rejected_, &event::id);
-        throw rejected_event(static_cast<std::size_t>(found - batch.begin()), failure_);
+    if (!rejected_.empty()) {
+        std::vector<std::size_t> indices;
+        for (std::size_t i = 0; i < batch.size(); ++i)
+            if (rejected_.contains(batch[i].id)) indices.push_back(i);
+        throw rejected_event(std::move(indices), failure_);
     }
     if (!failure_.empty()) throw std::runtime_error(failure_);
     if (!all_answered) throw std::runtime_error(fmt::format("{} messages have not been acknowledged", open_.size()));
     acknowledged_.clear();
 }
 
-void publisher::publish_one(jsCtx* stream, const event& event, std::size_t index) {
+void publisher::publish_one(jsCtx* stream, const event& event) {
     text_.clear();
     append_json(text_, event);
     natsMsg* made = nullptr;
@@ -76,8 +79,9 @@ void publisher::publish_one(jsCtx* stream, const event& event, std::size_t index
     if (status == NATS_OK) return;
     const std::scoped_lock lock(mutex_);
     if (const auto found = open_.find(event.id); found != open_.end()) open_.erase(found);
-    if (status == NATS_MAX_PAYLOAD) throw rejected_event(index, "larger than the broker allows a message to be");
-    throw std::runtime_error(fmt::format("publish: {}", natsStatus_GetText(status)));
+    if (status != NATS_MAX_PAYLOAD) throw std::runtime_error(fmt::format("publish: {}", natsStatus_GetText(status)));
+    if (failure_.empty()) failure_ = "larger than the broker allows a message to be";
+    rejected_.insert(event.id);
 }
 
 /// False when the time is over first, or the connection.
@@ -105,10 +109,11 @@ void publisher::answered(std::string id, const jsPubAckErr* failed) {
     open_.erase(found);
     if (failed == nullptr) {
         acknowledged_.insert(std::move(id));
-    } else if (failure_.empty()) {
-        failure_ = fmt::format("{} ({}, {})", failed->ErrText != nullptr ? failed->ErrText : "",
-                               natsStatus_GetText(failed->Err), static_cast<int>(failed->ErrCode));
-        if (failed->ErrCode == message_too_large) rejected_ = std::move(id);
+    } else {
+        if (failure_.empty())
+            failure_ = fmt::format("{} ({}, {})", failed->ErrText != nullptr ? failed->ErrText : "",
+                                   natsStatus_GetText(failed->Err), static_cast<int>(failed->ErrCode));
+        if (failed->ErrCode == message_too_large) rejected_.insert(std::move(id));
     }
     changed_.notify_one();
 }

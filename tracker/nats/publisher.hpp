@@ -5,7 +5,6 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
-#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -22,14 +21,14 @@ public:
         : options_(options), deadline_(deadline) {}
 
     /// Blocks until every event has been acknowledged, now or when it was tried before. Throws std::exception
-    /// when that is not so in time or the connection ends, rejected_event when the broker will never take one.
+    /// when that is not so in time or the connection ends, rejected_event when the broker will never take some.
     void publish(natsConnection* broker, jsCtx* stream, std::span<const event> batch);
 
     /// For jsOptions.PublishAsync.AckHandler, with the publisher as its closure: on a thread of the library.
     static void on_answer(jsCtx*, natsMsg* message, jsPubAck* acknowledged, jsPubAckErr* failed, void* self) noexcept;
 
 private:
-    void publish_one(jsCtx* stream, const event& event, std::size_t index);
+    void publish_one(jsCtx* stream, const event& event);
     bool wait_until_open_below(std::size_t limit, natsConnection* broker, lifecycle::clock::time_point until);
     void answered(std::string id, const jsPubAckErr* failed);
 
@@ -42,7 +41,7 @@ private:
     std::multiset<std::string, std::less<>> open_;     ///< ids that have been published and not answered
     std::set<std::string, std::less<>> acknowledged_;  ///< of the batch
     std::string failure_;                              ///< the first; empty: none
-    std::optional<std::string> rejected_;              ///< an id that the broker will never take
+    std::set<std::string, std::less<>> rejected_;      ///< ids that the broker will never take
 };
 
 }  // namespace tracker
