@@ -224,7 +224,7 @@ TEST_F(HttpSink, WhoSaysWhenToComeAgainSpeaksOfTheMoment) {
 
 TEST_F(HttpSink, SaysWhatIsWrongWithAnAddress) {
     for (const auto* url :
-         {"", "ftp://a/b", "http://", "a b", "http://user:word@host/"})
+         {"", "ftp://a/b", "http://", "a b", "http://user:word@host/", "http://host:0/", "http://host:70000/"})
         try {
             to(url);
             ADD_FAILURE() << url;

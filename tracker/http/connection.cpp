@@ -4,14 +4,16 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <boost/asio/connect.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/url.hpp>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <stdexcept>
 #include <utility>
+
+#include "tracker/http/connect_race.hpp"
 
 namespace tracker {
 namespace {
@@ -28,13 +30,16 @@ constexpr std::uint64_t longest_answer = 64UL * 1024;
 constexpr std::size_t buffered = 128UL * 1024;  // bounds what Beast does not
 constexpr int most_interim = 8;
 constexpr unsigned http_1_1 = 11;
+constexpr std::chrono::milliseconds next_address_after{250};  // RFC 8305, section 5
 
 }  // namespace
 
-http_sink::connection::connection(const http_options& options, deadline_function deadline)
-    : options_(options), deadline_(std::move(deadline)) {
+http_sink::connection::connection(const http_options& options, deadline_function deadline, name_lookup look_up)
+    : options_(options), deadline_(std::move(deadline)), look_up_(std::move(look_up)) {
     const auto url = boost::urls::parse_uri(options.url);
-    if (!url || url->host().empty() || (url->scheme() != "http" && url->scheme() != "https"))
+    const bool has_port = url && !url->port().empty();
+    if (!url || url->host().empty() || (url->scheme() != "http" && url->scheme() != "https") ||
+        (has_port && url->port_number() == 0))
         throw std::runtime_error(
             fmt::format("tracker.http_url '{}': allowed is http://host:port/path or https://host:port/path, and the "
                         "sink http needs one",
@@ -43,7 +48,7 @@ http_sink::connection::connection(const http_options& options, deadline_function
         throw std::runtime_error("tracker.http_url: who the sink is goes into tracker.http_authorization, not in here");
     secure_ = url->scheme() == "https";
     host_ = url->host_address();
-    port_ = url->has_port() ? std::string(url->port()) : secure_ ? "443" : "80";
+    port_ = has_port ? url->port_number() : secure_ ? 443 : 80;
     target_ = url->encoded_path().empty() ? "/" : std::string(url->encoded_path());
     if (url->has_query()) target_ += fmt::format("?{}", std::string(url->encoded_query()));
 
@@ -62,17 +67,19 @@ http_sink::connection::connection(const http_options& options, deadline_function
     tls_.set_verify_callback(asio::ssl::host_name_verification(host_));
 }
 
-/// Runs one asynchronous operation to its end, or ends it.
-template <class Start>
-void http_sink::connection::complete(const char* what, Start start) {
+/// Runs one asynchronous operation to its end, or ends it by `abandon`.
+template <class Start, class Abandon>
+void http_sink::connection::complete(const char* what, Start start, Abandon abandon) {
     std::optional<error_code> result;
     start([&result](error_code error, const auto&...) { result = error; });
     io_.restart();
     while (!result) {
-        io_.run_for(look_again);
-        if (result || clock::now() < std::min(until_, deadline_())) continue;
-        error_code ignored;
-        socket_.close(ignored);
+        const auto left = std::min(until_, deadline_()) - clock::now();
+        if (left > clock::duration::zero()) {
+            io_.run_for(std::min<clock::duration>(left, look_again));
+            continue;
+        }
+        abandon();
         io_.restart();
         io_.run();
         close();
@@ -80,6 +87,14 @@ void http_sink::connection::complete(const char* what, Start start) {
     }
     // Made anew, it does not say in which line of Asio: that would be in the log.
     if (*result) throw system_error(error_code(result->value(), result->category()), what);
+}
+
+template <class Start>
+void http_sink::connection::complete(const char* what, Start start) {
+    complete(what, std::move(start), [this] {
+        error_code ignored;
+        socket_.close(ignored);
+    });
 }
 
 template <class Use>
@@ -90,9 +105,34 @@ void http_sink::connection::with_stream(Use use) {
         use(socket_);
 }
 
+/// Looks the name up. Where names are slow, and little time is left, those that are known have to do.
+const std::vector<http_sink::connection::tcp::endpoint>& http_sink::connection::addresses() {
+    const auto began = clock::now();
+    if (deadline_() - began < lookup_took_) {
+        if (addresses_.empty()) throw std::runtime_error("look up: no time is left");
+        return addresses_;
+    }
+    std::vector<tcp::endpoint> found;
+    try {
+        for (const auto& one : look_up_(host_)) found.emplace_back(asio::ip::make_address(one), port_);
+    } catch (...) {
+        lookup_took_ = clock::now() - began;
+        throw;
+    }
+    lookup_took_ = clock::now() - began;
+    addresses_ = interleaved(std::move(found));
+    return addresses_;
+}
+
 void http_sink::connection::connect() {
-    const auto endpoints = tcp::resolver(io_).resolve(host_, port_);
-    complete("connect", [&](auto done) { asio::async_connect(socket_, endpoints, done); });
+    auto to = addresses();
+    if (!to.empty()) std::ranges::rotate(to, to.begin() + static_cast<std::ptrdiff_t>(first_ % to.size()));
+    const auto share = (std::min(until_, deadline_()) - clock::now()) / static_cast<clock::rep>(to.size() + 1);
+    const auto spacing = std::clamp<clock::duration>(share, std::chrono::milliseconds(1), next_address_after);
+    connect_race race(io_, std::move(to), std::chrono::duration_cast<std::chrono::milliseconds>(spacing));
+    complete(
+        "connect", [&](auto done) { race.start(done); }, [&] { race.close(); });
+    socket_ = race.release();
     error_code ignored;
     socket_.set_option(tcp::no_delay(true), ignored);
     if (secure_) handshake();
@@ -118,14 +158,20 @@ http_sink::connection::answer http_sink::connection::exchange(std::string body, 
         return exchange_once();
     } catch (const system_error&) {
         close();
-        if (!kept) throw;  // a kept one may have ended for no other reason than its age (RFC 9112, section 9.3.1)
+        if (!kept) {
+            ++first_;
+            throw;
+        }
+        // A kept one may have ended for no other reason than its age (RFC 9112, section 9.3.1).
     } catch (...) {
+        ++first_;
         close();
         throw;
     }
     try {
         return exchange_once();
     } catch (...) {
+        ++first_;
         close();
         throw;
     }

@@ -1,6 +1,9 @@
 #include "tracker/http/http_sink.hpp"
 
 #include <fmt/format.h>
+#include <netdb.h>
+#include <resolv.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -53,8 +56,30 @@ std::string key_of(std::string_view text) {
 
 }  // namespace
 
-http_sink::http_sink(const options& options, deadline_function deadline)
-    : connection_(std::make_unique<connection>(options.http, std::move(deadline))) {}
+std::vector<std::string> look_up(const std::string& host) {
+    // A server of names that does not answer is given up after 1 s and 2 s, not after 5 s and 10 s (resolv.conf(5)): a
+    // stop waits for this thread. resolver(3): the state is the thread's own; res_init reads the file again, which
+    // glibc no longer does by itself once somebody has changed the state.
+    ::res_init();
+    _res.retrans = 1;
+    _res.retry = 2;
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* list = nullptr;
+    if (const int failed = ::getaddrinfo(host.c_str(), nullptr, &hints, &list); failed != 0)
+        throw std::runtime_error(fmt::format("look up {}: {}", host, ::gai_strerror(failed)));
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
+    std::vector<std::string> all;
+    for (const auto* one = list; one != nullptr; one = one->ai_next) {
+        std::array<char, NI_MAXHOST> text{};
+        if (::getnameinfo(one->ai_addr, one->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) == 0)
+            all.emplace_back(text.data());
+    }
+    return all;
+}
+
+http_sink::http_sink(const options& options, deadline_function deadline, name_lookup names)
+    : connection_(std::make_unique<connection>(options.http, std::move(deadline), std::move(names))) {}
 
 http_sink::~http_sink() = default;
 
