@@ -98,12 +98,15 @@ TEST_F(Addresses, WithManyEachHasItsShareOfTheTimeOut) {
     EXPECT_EQ(failure(sink), "");
 }
 
-TEST_F(Addresses, OneThatRefusesCostsNoTime) {
+TEST_F(Addresses, ThoseThatRefuseCostNoTime) {
     fake_server server([](std::size_t, const auto&) { return reply(); });
-    auto sink = to(port_of(server), {"127.0.0.2", "127.0.0.3", "127.0.0.1"});
+    strings addresses;
+    for (int i = 2; i < 22; ++i) addresses.push_back("127.0.0." + std::to_string(i));
+    addresses.emplace_back("127.0.0.1");
+    auto sink = to(port_of(server), addresses);
     const auto began = clock::now();
     EXPECT_EQ(failure(sink), "");
-    EXPECT_LT(clock::now() - began, 240ms);
+    EXPECT_LT(clock::now() - began, 4s) << "twenty waits would be five seconds";
 }
 
 TEST_F(Addresses, WhenAllSwallowTheTimeOutIsTheEnd) {
