@@ -46,6 +46,10 @@ struct event_tracker::state {
         assert(sinks.size() == options.sinks.size() && (durable || sinks.size() == 1));
         for (std::size_t i = 0; i < sinks.size(); ++i)
             deliveries.emplace_back(options, durable ? spool->of_sink(i) : queue, *sinks[i], log, deadline);
+        if (durable)
+            spool->before_removal([this] {
+                for (const auto& sink : sinks) sink->sync();
+            });
     }
 
     verdict answer(verdict verdict) noexcept {
@@ -119,6 +123,7 @@ void event_tracker::run(std::stop_token stop) {
             self.spool->close();
         }
         delivering.clear();
+        if (self.durable) self.spool->finish();
         for (const auto& sink : self.sinks) sink->finish();
         self.ended = true;
     };
