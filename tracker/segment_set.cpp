@@ -209,9 +209,17 @@ segment_set_ptr adopt_segment_set(const fs::path& directory, const std::vector<s
         return std::ranges::any_of(notes, [&](const auto& other) { return place < other.second; });
     };
     for (const auto& [name, place] : notes)
-        if (std::ranges::count(sinks, name) == 0 && behind(place))
-            log.warn("tracker: {}: sink {} is not in the settings any more, it does not get what it lacks",
-                     directory.string(), name);
+        if (std::ranges::count(sinks, name) == 0 && behind(place)) {
+            const auto as_it_was = load_segment_set(directory, {name}, cancelled);
+            if (!as_it_was) return nullptr;
+            const auto lacks = as_it_was->left();
+            const auto others_get = std::min(lacks, set->left());
+            set->stranded = std::max(set->stranded, lacks - others_get);
+            log.warn(
+                "tracker: {}: sink {} is not in the settings any more, it does not get the {} events that it "
+                "lacks; {} of them go to others now",
+                directory.string(), name, lacks, others_get);
+        }
     set->lock = std::move(lock);
     set->marks = open_marks(directory, sinks);
     for (const auto& one : set->segments) {

@@ -59,6 +59,7 @@ struct segment_set {
     /// Above 0: from this segment on a sink may have lost what it was given, and nothing is noted beyond. The set
     /// stays.
     std::atomic<std::uint64_t> kept_from{0};
+    std::uint64_t stranded = 0;  ///< events that a sink lacks that is not in the settings any more, and no other gets
 
     std::uint64_t left() const noexcept;  ///< records that not every sink is done with
     std::uint64_t left_for(std::size_t sink) const noexcept;

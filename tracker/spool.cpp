@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "tracker/spool_cursor.hpp"
+#include "tracker/stranded.hpp"
 
 namespace tracker {
 namespace {
@@ -62,10 +63,12 @@ void spool::adopt_free_sets() {
     std::vector<segment_ptr> delivered;
     for (const auto& directory : sets_in(directory_)) try {
             if (full()) break;
+            if (must_wait(directory, options_.sinks)) continue;
             // One that is ours is locked, by ourselves.
             const auto set = adopt_segment_set(directory, options_.sinks, log_, [this] { return closed(); });
             if (!set) continue;
             std::ranges::move(set->delivered, std::back_inserter(delivered));
+            stranded_ += set->stranded;
             const auto events = set->left();
             if (events == 0) {
                 empty.push_back(set);

@@ -68,6 +68,8 @@ public:
     /// An event is delivered when all sinks have it, and a dead letter when one of them will never take it.
     /// `refused` is not known here, and what is left is `queued`.
     tracker::account account() const;
+    /// Events that only a sink lacks which is not in the settings any more. In no other number.
+    std::uint64_t stranded() const noexcept { return stranded_.load(std::memory_order_relaxed); }
 
 private:
     using segment_ptr = std::shared_ptr<segment>;
@@ -114,6 +116,7 @@ private:
     std::list<segment_set_ptr> sets_;  ///< oldest first, all that hold records or may get some
     bool closed_ = false;
     lifecycle::clock::time_point adopt_at_{};
+    std::atomic<std::uint64_t> stranded_{0};
     std::uint64_t accepted_ = 0, recovered_ = 0, delivered_ = 0;
     std::uint64_t dropped_full_ = 0, dropped_dead_letter_ = 0, dropped_unwritable_ = 0, dropped_damaged_ = 0;
     std::vector<std::unique_ptr<cursor>> cursors_;
