@@ -44,7 +44,8 @@ std::string shutdown_report::to_json() const {
           {"recovered", events.recovered},
           {"delivered", events.delivered},
           {"spooled", events.spooled},
-          {"dropped", std::move(dropped)}}},
+          {"dropped", std::move(dropped)},
+          {"stranded", events.stranded}}},
         {"stragglers", std::move(late)},
         {"workers_left", workers_left},
         {"threads_left", threads_left ? json::value(*threads_left) : json::value(nullptr)}};

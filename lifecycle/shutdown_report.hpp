@@ -25,6 +25,7 @@ struct shutdown_report {
     struct events_account {
         std::uint64_t accepted = 0, recovered = 0, delivered = 0, spooled = 0;
         std::map<std::string, std::uint64_t> dropped;
+        std::uint64_t stranded = 0;  ///< of earlier runs, and not this one's to deliver; in no other number
         bool balanced = true;
         bool lost = false;  ///< dropped at the deadline or by a disk: no policy has asked for it
     };

@@ -1,37 +1,20 @@
 #include "tracker/delivery.hpp"
 
-#include <fcntl.h>
 #include <spdlog/logger.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <exception>
-#include <filesystem>
 #include <random>
 #include <ranges>
 #include <string>
 #include <thread>
 #include <utility>
 
-#include "tracker/descriptor.hpp"
-
 namespace tracker {
 namespace {
 
 using lifecycle::clock;
 using std::chrono::milliseconds;
-
-/// Appends a line, whole or not at all; `durable`: not only to the page cache.
-bool append_line(const std::filesystem::path& path, std::string_view line, bool durable) {
-    const descriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
-    if (!file || ::flock(file.get(), LOCK_EX) != 0) return false;  // another process may do the same
-    const auto before = ::lseek(file.get(), 0, SEEK_END);
-    const bool written = ::write(file.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size());
-    if (written && (!durable || ::fsync(file.get()) == 0)) return true;
-    [[maybe_unused]] const int cut = ::ftruncate(file.get(), before);
-    return false;
-}
 
 /// A log that says the same thing at every try hides everything else.
 constexpr std::chrono::seconds between_lines{5};
@@ -43,7 +26,7 @@ constexpr milliseconds look_again{20};
 
 delivery::delivery(const options& options, backlog& backlog, sink& sink, spdlog::logger& log,
                    deadline_function deadline)
-    : options_(options), backlog_(backlog), sink_(sink), log_(log), deadline_(std::move(deadline)) {}
+    : options_(options), letters_(options), backlog_(backlog), sink_(sink), log_(log), deadline_(std::move(deadline)) {}
 
 bool delivery::given_up() const { return clock::now() >= deadline_(); }
 
@@ -148,10 +131,9 @@ sieve::step delivery::refused(const answer& answer, const sieve::part& part, con
 void delivery::bury(batch& batch, std::size_t rejected) {
     std::string line;
     append_json(line, batch.events[rejected]);
-    const auto path = std::filesystem::path(options_.directory) / "dead-letter.jsonl";
-    if (append_line(path, line + '\n', options_.durability == durability::disk))
+    if (letters_.append(line + '\n'))
         log_.error("tracker: event {} is never taken by sink {} and is now in {}", batch.events[rejected].id,
-                   sink_.name(), path.string());
+                   sink_.name(), letters_.path().string());
     else
         log_.error("tracker: dead letter: {}", line);
     backlog_.bury(batch, rejected);

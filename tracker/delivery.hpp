@@ -11,6 +11,7 @@
 #include "lifecycle/context.hpp"
 #include "tracker/backlog.hpp"
 #include "tracker/backoff.hpp"
+#include "tracker/dead_letters.hpp"
 #include "tracker/options.hpp"
 #include "tracker/sieve.hpp"
 #include "tracker/sink.hpp"
@@ -70,6 +71,7 @@ private:
     void note_success();
 
     const options options_;
+    const dead_letters letters_;
     backlog& backlog_;
     sink& sink_;
     spdlog::logger& log_;

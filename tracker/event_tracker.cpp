@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tracker/delivery.hpp"
+#include "tracker/earlier_runs.hpp"
 #include "tracker/queue.hpp"
 #include "tracker/spool.hpp"
 
@@ -31,21 +32,51 @@ options for_queue(options options) {
     return options;
 }
 
+/// A sink that two kinds of workers deliver to: those of the queue, and the one that brings what earlier runs have
+/// left.
+class one_at_a_time final : public sink {
+public:
+    explicit one_at_a_time(std::shared_ptr<sink> inner) : inner_(std::move(inner)) {}
+    void deliver(std::span<const event> batch) override {
+        const std::scoped_lock lock(delivering_);
+        inner_->deliver(batch);
+    }
+    void sync() override { inner_->sync(); }
+    void finish() noexcept override { inner_->finish(); }
+    void reopen() override { inner_->reopen(); }
+    std::string_view name() const noexcept override { return inner_->name(); }
+
+private:
+    const std::shared_ptr<sink> inner_;
+    std::mutex delivering_;
+};
+
+sinks shared_by_workers(sinks all, bool durable) {
+    if (!durable)
+        for (auto& one : all) one = std::make_shared<one_at_a_time>(std::move(one));
+    return all;
+}
+
 }  // namespace
 
 struct event_tracker::state {
     state(const tracker::options& settings, tracker::sinks to, lifecycle::workers& threads, spdlog::logger& log,
           deadline_function until)
         : options(settings),
-          sinks(std::move(to)),
+          durable(options.durability != durability::memory),
+          sinks(shared_by_workers(std::move(to), durable)),
           workers(threads),
           deadline(std::move(until)),
-          durable(options.durability != durability::memory),
           queue(for_queue(options), durable ? queue::promise::answered : queue::promise::queued),
-          spool(durable ? std::make_unique<tracker::spool>(options, log) : nullptr) {
+          spool(durable ? std::make_unique<tracker::spool>(options, log) : nullptr),
+          earlier(options, *sinks.front(), log, deadline) {
         assert(sinks.size() == options.sinks.size() && (durable || sinks.size() == 1));
         for (std::size_t i = 0; i < sinks.size(); ++i)
             deliveries.emplace_back(options, durable ? spool->of_sink(i) : queue, *sinks[i], log, deadline);
+        if (durable)
+            spool->before_removal([this] {
+                for (const auto& sink : sinks) sink->sync();
+            });
     }
 
     verdict answer(verdict verdict) noexcept {
@@ -71,14 +102,15 @@ struct event_tracker::state {
     }
 
     const tracker::options options;
+    const bool durable;
     const tracker::sinks sinks;
     lifecycle::workers& workers;
     const deadline_function deadline;
-    const bool durable;
     std::atomic<bool> ended{false};
     std::atomic<std::uint64_t> refused{0};
     tracker::queue queue;
     std::unique_ptr<tracker::spool> spool;
+    earlier_runs earlier;
     std::deque<tracker::delivery> deliveries;  ///< one a sink
 };
 
@@ -110,15 +142,18 @@ lifecycle::awaitable<verdict> event_tracker::record(lifecycle::context context, 
 
 void event_tracker::run(std::stop_token stop) {
     auto& self = *state_;
-    std::jthread appending;
+    std::jthread appending, looking;
     std::vector<std::jthread> delivering;  // joined before anything else goes
     const auto finish = [&] {
         self.queue.close();
+        self.earlier.close();
         if (self.durable) {
             if (appending.joinable()) appending.join();
             self.spool->close();
         }
         delivering.clear();
+        if (looking.joinable()) looking.join();
+        if (self.durable) self.spool->finish();
         for (const auto& sink : self.sinks) sink->finish();
         self.ended = true;
     };
@@ -133,6 +168,7 @@ void event_tracker::run(std::stop_token stop) {
                 const auto number = each > 1 ? fmt::format("-{}", i) : std::string();
                 delivering.push_back(start(fmt::format("tracker-{}{}", one.name(), number), [&one] { one.work(); }));
             }
+        looking = start("tracker-earlier", [&self] { self.earlier.work(); });
     } catch (...) {
         // What has been accepted is delivered all the same, on this thread where there is no other.
         const auto served = delivering.size() / each;
@@ -159,10 +195,12 @@ account event_tracker::account() const {
     // Nothing is tried after the flush deadline, and a worker that a sink still holds at that time
     // cannot say so: what is left then is lost, unless that sink comes back before the process ends.
     // In a spool it is not lost, but the next run's.
-    if (account.queued > 0 && (self.ended || lifecycle::clock::now() >= self.deadline())) {
+    const bool over = self.ended || lifecycle::clock::now() >= self.deadline();
+    if (account.queued > 0 && over) {
         auto& column = self.durable ? account.spooled : account.dropped["deadline"];
         column += std::exchange(account.queued, 0);
     }
+    self.earlier.add_to(account, over);
     return account;
 }
 
@@ -171,7 +209,8 @@ std::size_t event_tracker::depth() const { return state_->queue.depth(); }
 std::size_t event_tracker::waiting() const { return state_->queue.waiting(); }
 
 bool event_tracker::healthy() const {
-    return std::ranges::all_of(state_->deliveries, [](const auto& one) { return one.healthy(); });
+    return state_->earlier.healthy() &&
+           std::ranges::all_of(state_->deliveries, [](const auto& one) { return one.healthy(); });
 }
 
 void event_tracker::apply(const options& fresh) {
@@ -186,7 +225,13 @@ void event_tracker::reopen() {
 std::vector<event_tracker::sink_state> event_tracker::sink_states() const {
     std::vector<sink_state> all;
     for (const auto& one : state_->deliveries) all.push_back({std::string(one.name()), one.healthy(), one.waiting()});
+    all.front().healthy = all.front().healthy && state_->earlier.healthy();
+    all.front().waiting += state_->earlier.waiting();
     return all;
+}
+
+std::uint64_t event_tracker::stranded() const noexcept {
+    return state_->earlier.stranded() + (state_->durable ? state_->spool->stranded() : 0);
 }
 
 bool event_tracker::writable() const { return !state_->durable || state_->spool->writable(); }

@@ -27,6 +27,8 @@ namespace tracker {
 ///     durability memory:         handlers ─▶ queue ─▶ workers ─▶ sink
 ///     durability process, disk:  handlers ─▶ queue ─▶ one that appends ─▶ spool ─▶ a worker for each ─▶ sinks
 ///
+/// With memory, what earlier runs have left in a spool is delivered beside the queue.
+///
 /// Lifetime: a part. Construct (takes the sinks, makes the spool, waits for nothing), `run` on a thread of
 /// its own, destroy after `run` has returned and no coroutine is in `record`. `run` owns its workers and
 /// joins them before it returns; when asked to stop it closes the queue and delivers what it can until
@@ -79,6 +81,9 @@ public:
 
     /// An event counts as delivered when all sinks have it.
     tracker::account account() const;
+    /// Events of earlier runs that were found at the start and that this one does not deliver, each place with a line
+    /// in the log. They are in no other number.
+    std::uint64_t stranded() const noexcept;
     std::size_t depth() const;    ///< events in the queue, of `options.queue_capacity`
     std::size_t waiting() const;  ///< coroutines that wait for room
     bool healthy() const;         ///< false while deliveries to any sink fail

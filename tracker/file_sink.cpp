@@ -7,11 +7,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+#include <charconv>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
+
+#include "tracker/last_line.hpp"
 
 namespace tracker {
 namespace {
@@ -32,30 +34,46 @@ struct stat status_of(const descriptor& file) {
     return status;
 }
 
-/// The length of `file` up to and with its last line end.
-off_t whole_lines(const descriptor& file, off_t size) {
-    std::array<char, 64 * 1024> block;
-    while (size > 0) {
-        const auto want = std::min<off_t>(size, block.size());
-        const auto got = ::pread(file.get(), block.data(), static_cast<std::size_t>(want), size - want);
-        if (got < 0 && errno == EINTR) continue;
-        if (got != want) throw std::system_error(got < 0 ? errno : EIO, std::generic_category(), "read");
-        const std::string_view text(block.data(), static_cast<std::size_t>(got));
-        if (const auto end = text.rfind('\n'); end != text.npos) return size - want + static_cast<off_t>(end) + 1;
-        size -= want;
+/// What to do about it, for the end of a line; empty where the error says it.
+std::string_view advice(int error) {
+    switch (error) {
+        case ENOSPC:
+        case EDQUOT: return "; make room there";
+        case EACCES:
+        case EPERM:
+        case EROFS: return "; make it writable for this user";
+        case EISDIR:
+        case ENOTDIR:
+        case ENOTEMPTY:
+        case EEXIST: return "; move what is in its way";
+        default: return "";
     }
-    return 0;
+}
+
+[[noreturn]] void fail(std::string_view path, std::string_view what, int error) {
+    throw std::runtime_error(fmt::format("{}: {}: {}{}", path, what, reason(error), advice(error)));
+}
+
+/// The number of a rotated file: what comes after `events.jsonl.`; 0 of any other file.
+std::size_t number_of(const std::filesystem::path& file, const std::string& live) {
+    const auto name = file.filename().string();
+    std::size_t number = 0;
+    if (!name.starts_with(live) || name.size() < live.size() + 2 || name[live.size()] != '.') return 0;
+    const auto [end, error] = std::from_chars(name.data() + live.size() + 1, name.data() + name.size(), number);
+    return error == std::errc() && end == name.data() + name.size() ? number : 0;
 }
 
 }  // namespace
 
-file_sink::file_sink(const options& options, spdlog::logger& log)
+file_sink::file_sink(const options& options, spdlog::logger& log, disk* other)
     : directory_(options.directory),
       path_(directory_ / "events.jsonl"),
       durability_(options.durability),
       max_size_(options.file_max_size),
       keep_(options.file_keep),
-      log_(log) {
+      log_(log),
+      disk_(other != nullptr ? *other : real_),
+      may_be_asked_(durability_ == durability::process) {
     if (open_directory())
         open();
     else if (durability_ == durability::memory)
@@ -80,17 +98,32 @@ bool file_sink::open_directory() {
 
 void file_sink::open() {
     // Mode 0640: what clients send is nobody else's to read. O_RDWR for the look at the last line.
-    file_ = descriptor(::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640));
-    if (!file_) refuse(directory_, "cannot open events.jsonl", errno);
+    descriptor fresh(::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640));
+    if (!fresh) refuse(directory_, "cannot open events.jsonl", errno);
+    regular_ = S_ISREG(status_of(fresh).st_mode);
+    {
+        const std::scoped_lock lock(exchanging_);
+        file_ = std::move(fresh);
+        unsynced_ = regular_ && may_be_asked_;  // an earlier run may not have synced either
+        listed_ = false;
+    }
     try {
-        cut_torn_line();
+        mend();
     } catch (const std::system_error& failure) {
-        file_.reset();
+        close();
         refuse(directory_, "cannot cut the torn last line of events.jsonl", failure.code().value());
     }
     if (durability_ != durability::disk) return;
+    if (const int error = sync_name(); error != 0) {
+        close();
+        refuse(directory_, "cannot be synced", error);
+    }
+}
+
+/// The name of the file, which may be new; the errno of a failure.
+int file_sink::sync_name() {
     const descriptor folder(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!folder || ::fsync(folder.get()) != 0) refuse(directory_, "cannot be synced", errno);
+    return folder && disk_.sync_directory(folder.get()) == 0 ? 0 : errno;
 }
 
 bool file_sink::take_lock() {
@@ -102,31 +135,106 @@ bool file_sink::take_lock() {
         refuse(directory_, "cannot lock events.lock", errno);
     }
     lock_ = std::move(lock);
+    mend_rotated_files();
     return true;
 }
 
-void file_sink::cut_torn_line() {
-    const auto status = status_of(file_);
-    if (!S_ISREG(status.st_mode) || status.st_size == 0) return;
-    const auto whole = whole_lines(file_, status.st_size);
-    if (whole == status.st_size) return;
-    if (::ftruncate(file_.get(), whole) != 0) throw std::system_error(errno, std::generic_category(), "ftruncate");
-    log_.warn("tracker: cut a torn last line of {} bytes from {}", status.st_size - whole, path_.string());
+/// Makes the file end with a whole line.
+void file_sink::mend() {
+    const auto last = mend_last_line(file_.get());
+    size_ = last.size;
+    lacks_end_ = last.lacks_end;
+    if (last.cut == 0) return;
+    log_.warn("tracker: cut a torn last line of {} bytes from {}", last.cut, path_.string());
+    if (may_be_asked_) unsynced_ = true;
+}
+
+/// Somebody else has written to it, or cut it.
+void file_sink::mend_in_use() try { mend(); } catch (const std::system_error& failure) {
+    fail(path_.string(), "cannot cut the torn last line", failure.code().value());
+}
+
+/// A run that was not synced before it rotated, as those of earlier versions were not, may have left a torn one among
+/// them, when the machine lost its power. Whoever holds the lock may write to them.
+void file_sink::mend_rotated_files() {
+    std::error_code error;  // a directory that cannot be read has been written to, and is so again
+    for (std::filesystem::directory_iterator entry(directory_, error); !error && entry != end(entry);
+         entry.increment(error)) {
+        const auto& path = entry->path();
+        if (number_of(path, path_.filename().string()) == 0) continue;
+        const descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+        if (!file) continue;  // no file of ours
+        try {
+            if (const auto last = mend_last_line(file.get()); last.cut > 0)
+                log_.warn("tracker: cut a torn last line of {} bytes from {}", last.cut, path.string());
+        } catch (const std::system_error& failure) {
+            log_.warn("tracker: {} may end with a torn line, which cannot be cut: {}", path.string(), failure.what());
+        }
+    }
+}
+
+void file_sink::close() noexcept {
+    const std::scoped_lock lock(exchanging_);
+    file_.reset();
+    unsynced_ = false;
+}
+
+/// Another file is opened next. What has been written to this one is not lost by that.
+void file_sink::let_go() {
+    const std::scoped_lock lock(exchanging_);
+    if (unsynced_ && file_) sync_file();
+    file_.reset();
+}
+
+/// fdatasync(2) of what was delivered; a failure is noted, and the file closed: a second one could say that all is
+/// well.
+void file_sink::sync_file() {
+    unsynced_ = false;
+    if (disk_.sync(file_.get()) != 0) {
+        lost_ = errno;
+        file_.reset();
+        return;
+    }
+    if (listed_) return;
+    const int error = sync_name();
+    listed_ =
+        error == 0 || error == EINVAL || error == ENOTSUP;  // there are file systems without fsync(2) of a directory
+    if (!listed_) lost_ = error;
+}
+
+void file_sink::sync() {
+    if (durability_ == durability::disk) return;
+    const std::scoped_lock lock(exchanging_);
+    if (!may_be_asked_.exchange(true)) unsynced_ = regular_.load();
+    if (file_ && unsynced_) sync_file();
+    // Another process may have the lock, and one before it may have written and not synced.
+    if (!file_)
+        if (const descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+            file && S_ISREG(status_of(file).st_mode) && disk_.sync(file.get()) != 0)
+            lost_ = errno;
+    if (lost_ != 0) fail(path_.string(), "fdatasync", std::exchange(lost_, 0));
 }
 
 void file_sink::deliver(std::span<const event> batch) {
-    text_.clear();
+    if (reopen_asked_.exchange(false)) let_go();
+    if (file_) {
+        const auto status = status_of(file_);
+        if (status.st_nlink == 0)
+            close();  // a removed file would swallow every line without an error
+        else if (regular_ && status.st_size != size_)
+            mend_in_use();
+    }
+    if (!file_ && !open_directory()) throw std::runtime_error(owned_by_another());
+    if (!file_) open();
+    text_.assign(lacks_end_ ? "\n" : "");
     for (const auto& event : batch) {
         append_json(text_, event);
         text_ += '\n';
     }
-    if (reopen_asked_.exchange(false)) file_.reset();
-    // A removed file would swallow every line without an error.
-    if (file_ && status_of(file_).st_nlink == 0) file_.reset();
-    if (!file_ && !open_directory()) throw std::runtime_error(owned_by_another());
-    if (!file_) open();
-    const auto size = static_cast<std::size_t>(status_of(file_).st_size);
-    if (max_size_ > 0 && size > 0 && size + text_.size() > max_size_) rotate();
+    if (max_size_ > 0 && size_ > 0 && static_cast<std::size_t>(size_) + text_.size() > max_size_) {
+        rotate();
+        text_.erase(0, text_.find_first_not_of('\n'));
+    }
     append();
 }
 
@@ -135,8 +243,15 @@ void file_sink::rotate() {
     const auto numbered = [this](std::size_t number) { return fmt::format("{}.{}", path_.string(), number); };
     const auto rename = [](const std::string& from, const std::string& to) {
         if (::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT)
-            throw std::runtime_error(fmt::format("{}: rename: {}", from, reason(errno)));
+            fail(from, fmt::format("cannot be rotated to {}", to), errno);
     };
+    int lost = 0;
+    {
+        const std::scoped_lock lock(exchanging_);
+        if (unsynced_) sync_file();  // a rotated file is whole, whatever becomes of the machine
+        if (!file_) lost = lost_;
+    }
+    if (lost != 0) fail(path_.string(), "fdatasync", lost);
     for (auto number = keep_ + 1; ::unlink(numbered(number).c_str()) == 0;) ++number;  // more were kept once
     for (auto number = keep_; number-- > 1;) rename(numbered(number), numbered(number + 1));
     rename(path_.string(), numbered(1));
@@ -144,7 +259,7 @@ void file_sink::rotate() {
 }
 
 void file_sink::append() {
-    const auto before = status_of(file_);
+    const auto before = size_;
     std::string_view rest = text_;
     while (!rest.empty()) {
         const auto written = ::write(file_.get(), rest.data(), rest.size());
@@ -156,14 +271,17 @@ void file_sink::append() {
         if (error == EINTR) continue;
         // Back to the length before the batch, which is tried again whole. When even that fails, the
         // next try opens the file again, and with that cuts at least the torn line.
-        if (S_ISREG(before.st_mode) && ::ftruncate(file_.get(), before.st_size) != 0) file_.reset();
-        throw std::runtime_error(fmt::format("{}: write: {}", path_.string(), reason(error)));
+        if (regular_ && ::ftruncate(file_.get(), before) != 0) let_go();
+        fail(path_.string(), "write", error);
     }
+    if (regular_) size_ = before + static_cast<off_t>(text_.size());
+    lacks_end_ = false;
+    if (may_be_asked_) unsynced_ = regular_.load();
     // What is delivered leaves the spool: it must not be less durable here.
-    if (durability_ != durability::disk || ::fdatasync(file_.get()) == 0) return;
+    if (durability_ != durability::disk || disk_.sync(file_.get()) == 0) return;
     const int error = errno;
-    file_.reset();  // a second fdatasync(2) could say that all is well
-    throw std::runtime_error(fmt::format("{}: fdatasync: {}", path_.string(), reason(error)));
+    close();  // a second fdatasync(2) could say that all is well
+    fail(path_.string(), "fdatasync", error);
 }
 
 }  // namespace tracker

@@ -2,9 +2,11 @@
 
 #include <atomic>
 #include <filesystem>
+#include <mutex>
 #include <string>
 
 #include "tracker/descriptor.hpp"
+#include "tracker/disk.hpp"
 #include "tracker/options.hpp"
 #include "tracker/sink.hpp"
 
@@ -17,17 +19,24 @@ namespace tracker {
 /// `<tracker.directory>/events.jsonl`: one JSON object a line, appended. Before it grows beyond
 /// `file_max_size` it becomes events.jsonl.1, that one .2, and so on; a batch is never in two of them.
 ///
-/// No line is ever garbled: one process writes (flock(2) on events.lock beside it), a torn last
-/// line is cut and reported when the file is opened, and what a failed write left is cut again.
-/// A file or directory that has been removed is made again before the next batch.
+/// No line is ever garbled: one process writes (flock(2) on events.lock beside it); a torn last line is cut and
+/// reported, in the rotated files when the lock is taken, in events.jsonl when it is opened and whenever somebody else
+/// has changed its length; and what a failed write left is cut again. A file or directory that has been removed is made
+/// again before the next batch.
+///
+/// With durability `disk` each batch is synced. With `process` a file is synced when `sync` asks for it, and before it
+/// is rotated or exchanged for another: what has left the spool is then on the disk. With `memory` the same from the
+/// first time that `sync` is called.
 class file_sink final : public sink {
 public:
     /// Makes the directory, takes the lock and opens the file, or throws std::runtime_error with one
     /// line that names the directory and what to do. Waits for nobody. With a durability above memory a
     /// lock that another process holds is no fault: batches fail, and wait in the spool, until it is free.
-    file_sink(const options& options, spdlog::logger& log);
+    /// `other`: a disk for tests, which must outlive it; of it the syncs are used.
+    file_sink(const options& options, spdlog::logger& log, disk* other = nullptr);
 
     void deliver(std::span<const event> batch) override;
+    void sync() override;
     void reopen() override { reopen_asked_ = true; }
     std::string_view name() const noexcept override { return "file"; }
 
@@ -36,7 +45,13 @@ private:
     void open();
     bool take_lock();
     std::string owned_by_another() const;
-    void cut_torn_line();
+    void close() noexcept;
+    void let_go();
+    void sync_file();  // with `exchanging_` held
+    int sync_name();
+    void mend();
+    void mend_in_use();
+    void mend_rotated_files();
     void rotate();
     void append();
 
@@ -45,10 +60,23 @@ private:
     const durability durability_;
     const std::size_t max_size_, keep_;
     spdlog::logger& log_;
+    disk real_;
+    disk& disk_;
     std::atomic<bool> reopen_asked_{false};
+
     descriptor lock_;
-    descriptor file_;
-    std::string text_;  ///< the batch as it is written; kept for its memory
+    std::string text_;                  ///< the batch as it is written; kept for its memory
+    off_t size_ = 0;                    ///< of the file as it was left
+    bool lacks_end_ = false;            ///< its last line is whole but for its end
+    std::atomic<bool> regular_{false};  ///< what it is has a length, and can be synced
+    /// `sync` comes; with durability memory only where something of an earlier run is delivered, and then before it.
+    std::atomic<bool> may_be_asked_;
+
+    std::mutex exchanging_;  ///< guards what `sync` uses on other threads; held during fdatasync(2)
+    descriptor file_;        ///< exchanged with it held, on the delivering thread
+    std::atomic<bool> unsynced_{false};
+    bool listed_ = false;  ///< the directory has been synced since the file was opened
+    int lost_ = 0;         ///< errno of an fdatasync(2) that failed, not yet told by `sync`
 };
 
 }  // namespace tracker

@@ -209,9 +209,17 @@ segment_set_ptr adopt_segment_set(const fs::path& directory, const std::vector<s
         return std::ranges::any_of(notes, [&](const auto& other) { return place < other.second; });
     };
     for (const auto& [name, place] : notes)
-        if (std::ranges::count(sinks, name) == 0 && behind(place))
-            log.warn("tracker: {}: sink {} is not in the settings any more, it does not get what it lacks",
-                     directory.string(), name);
+        if (std::ranges::count(sinks, name) == 0 && behind(place)) {
+            const auto as_it_was = load_segment_set(directory, {name}, cancelled);
+            if (!as_it_was) return nullptr;
+            const auto lacks = as_it_was->left();
+            const auto others_get = std::min(lacks, set->left());
+            set->stranded = std::max(set->stranded, lacks - others_get);
+            log.warn(
+                "tracker: {}: sink {} is not in the settings any more, it does not get the {} events that it "
+                "lacks; {} of them go to others now",
+                directory.string(), name, lacks, others_get);
+        }
     set->lock = std::move(lock);
     set->marks = open_marks(directory, sinks);
     for (const auto& one : set->segments) {
@@ -223,7 +231,7 @@ segment_set_ptr adopt_segment_set(const fs::path& directory, const std::vector<s
         if (one->damaged > 0)
             log.error("tracker: {} bytes of {} are damaged; the events in them are lost", one->damaged,
                       one->path.string());
-        if (one->left() == 0) remove_segment(*one);
+        if (one->left() == 0) set->delivered.push_back(one);
     }
     std::erase_if(set->segments, [](const auto& one) { return one->left() == 0; });
     return set;
@@ -240,9 +248,10 @@ std::vector<fs::path> sets_in(const fs::path& spool) {
 }
 
 void note_delivered(const segment_set& set, std::size_t sink, std::uint64_t segment, std::uint64_t offset) noexcept {
+    const auto kept_from = set.kept_from.load();
     mark_record mark;
-    mark.segment = segment;
-    mark.offset = offset;
+    mark.segment = kept_from > 0 ? kept_from : segment;
+    mark.offset = kept_from > 0 ? segment_magic.size() : offset;
     mark.crc = mark.expected();
     [[maybe_unused]] const auto written = ::pwrite(set.marks[sink].get(), &mark, sizeof mark, 0);
 }
@@ -256,6 +265,7 @@ void remove_segment(const segment& one) noexcept try {
 }
 
 void remove_segment_set(const segment_set& set) noexcept try {
+    if (set.kept_from > 0) return;
     // The lock last: while it is there nobody else takes the set over.
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(set.directory, error))

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <filesystem>
@@ -52,8 +53,13 @@ struct segment_set {
     std::filesystem::path directory;
     descriptor folder;  ///< the directory itself
     descriptor lock;
-    std::vector<descriptor> marks;                  ///< one a sink
-    std::deque<std::shared_ptr<segment>> segments;  ///< oldest first
+    std::vector<descriptor> marks;                    ///< one a sink
+    std::deque<std::shared_ptr<segment>> segments;    ///< oldest first
+    std::vector<std::shared_ptr<segment>> delivered;  ///< by the run before: they can go
+    /// Above 0: from this segment on a sink may have lost what it was given, and nothing is noted beyond. The set
+    /// stays.
+    std::atomic<std::uint64_t> kept_from{0};
+    std::uint64_t stranded = 0;  ///< events that a sink lacks that is not in the settings any more, and no other gets
 
     std::uint64_t left() const noexcept;  ///< records that not every sink is done with
     std::uint64_t left_for(std::size_t sink) const noexcept;
@@ -72,7 +78,7 @@ segment_set_ptr make_segment_set(const std::filesystem::path& spool, const std::
 segment_set_ptr load_segment_set(const std::filesystem::path& directory, const std::vector<std::string>& sinks,
                                  const std::function<bool()>& cancelled = {});
 
-/// Becomes the owner, removes what was delivered and reports torn tails. Null when it has an owner.
+/// Becomes the owner, sets apart what was delivered and reports torn tails. Null when it has an owner.
 segment_set_ptr adopt_segment_set(const std::filesystem::path& directory, const std::vector<std::string>& sinks,
                                   spdlog::logger& log, const std::function<bool()>& cancelled = {});
 

@@ -52,7 +52,7 @@ private:
 /// Where events go.
 ///
 /// Threads: `deliver` is called by one worker at a time, on the worker's thread, and may block;
-/// `reopen` and `name` are safe from any thread.
+/// `sync` may block too; it, `reopen` and `name` are safe from any thread.
 class sink {
 public:
     virtual ~sink() = default;
@@ -64,6 +64,11 @@ public:
     /// `refused` in parts), so lines may arrive twice but never not at all; between two tries of a batch there may be
     /// another one when there are several workers.
     virtual void deliver(std::span<const event> batch) = 0;
+
+    /// What has been delivered leaves the spool for good once this has returned: waits until a loss of power does not
+    /// take it either, where that is in the sink's hands. Throws, with the reason in one line, when some of it may be
+    /// lost; the failure is told once. With durability above memory, by any thread, during a delivery too.
+    virtual void sync() {}
 
     /// No batch comes any more: ends what the sink has running. By the part that ran the workers, after them.
     virtual void finish() noexcept {}

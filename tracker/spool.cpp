@@ -7,8 +7,10 @@
 #include <iterator>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "tracker/spool_cursor.hpp"
+#include "tracker/stranded.hpp"
 
 namespace tracker {
 namespace {
@@ -38,9 +40,14 @@ spool::spool(const options& options, spdlog::logger& log, disk* other)
     for (std::size_t i = 0; i < options_.sinks.size(); ++i) cursors_.push_back(std::make_unique<cursor>(*this, i));
 }
 
-spool::~spool() {
-    if (own_->left() > 0) return;
-    for (const auto& one : own_->segments) remove_segment(*one);
+spool::~spool() { finish(); }
+
+void spool::finish() {
+    if (std::exchange(finished_, true) || own_->left() > 0) return;
+    const auto& segments = own_->segments;
+    if (!segments.empty() && !sinks_have_it_for_good(own_, segments.front()->number)) return;
+    if (own_->kept_from > 0) return;
+    for (const auto& one : segments) remove_segment(*one);
     remove_segment_set(*own_);
 }
 
@@ -52,14 +59,19 @@ void spool::adopt_free_sets() {
         if (clock::now() < adopt_at_ || closed_) return;
         adopt_at_ = clock::now() + options_.adopt_interval;
     }
+    std::vector<segment_set_ptr> empty;
+    std::vector<segment_ptr> delivered;
     for (const auto& directory : sets_in(directory_)) try {
-            if (full()) return;
+            if (full()) break;
+            if (must_wait(directory, options_.sinks)) continue;
             // One that is ours is locked, by ourselves.
             const auto set = adopt_segment_set(directory, options_.sinks, log_, [this] { return closed(); });
             if (!set) continue;
+            std::ranges::move(set->delivered, std::back_inserter(delivered));
+            stranded_ += set->stranded;
             const auto events = set->left();
             if (events == 0) {
-                remove_segment_set(*set);
+                empty.push_back(set);
                 continue;
             }
             log_.warn("tracker: recovered {} events that an earlier run had accepted and not delivered ({})", events,
@@ -74,6 +86,11 @@ void spool::adopt_free_sets() {
             if (error.code() != std::errc::no_such_file_or_directory)
                 log_.error("tracker: {} cannot be taken over: {}", directory.string(), error.what());
         }
+    // What earlier runs had delivered and not yet removed; after all that is left has been taken over, since it may
+    // wait.
+    if ((delivered.empty() && empty.empty()) || !sinks_have_it_for_good(nullptr, 0)) return;
+    for (const auto& one : delivered) remove_segment(*one);
+    for (const auto& one : empty) remove_segment_set(*one);
 }
 
 void spool::apply(const options& fresh) {
@@ -107,6 +124,31 @@ std::vector<spool::segment_ptr> spool::take_done_segments(segment_set& set) cons
         set.segments.pop_front();
     }
     return done;
+}
+
+/// Whether what all sinks have may go. Where one of them says no, it stays, with all that it was given since it last
+/// said yes: the sets are noted as delivered no further than that, for the next run.
+bool spool::sinks_have_it_for_good(const segment_set_ptr& set, std::uint64_t first) {
+    try {
+        if (sync_sinks_) sync_sinks_();
+        return true;
+    } catch (const std::exception& failure) {
+        log_.error("tracker: what has been delivered stays in the spool, for the next run to deliver again: {}",
+                   failure.what());
+    }
+    std::vector<segment_set_ptr> kept;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (set && set->kept_from == 0) set->kept_from = first;
+        for (const auto& one : sets_)
+            if (one->kept_from == 0 && !one->segments.empty()) one->kept_from = one->segments.front()->number;
+        kept.assign(sets_.begin(), sets_.end());
+    }
+    if (set) kept.push_back(set);
+    for (const auto& one : kept)
+        for (std::size_t sink = 0; sink < one->marks.size(); ++sink)
+            if (one->kept_from > 0) note_delivered(*one, sink, one->kept_from, 0);
+    return false;
 }
 
 void spool::close() {

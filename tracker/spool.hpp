@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tracker/account.hpp"
@@ -34,7 +36,7 @@ public:
     /// line that names the directory. Reads nothing. For the sinks that `options` names.
     /// `other`: a disk for tests, which must outlive it.
     spool(const options& options, spdlog::logger& log, disk* other = nullptr);
-    /// What has not been delivered stays; an empty set goes.
+    /// As `finish` does.
     ~spool();
     spool(const spool&) = delete;
     spool& operator=(const spool&) = delete;
@@ -51,6 +53,13 @@ public:
     /// Of `fresh` the policy: `overflow`.
     void apply(const options& fresh);
 
+    /// `sync` is called before the file of a segment goes that all sinks have, and throws when one of them may not have
+    /// it for good: then the segment stays, for the next run. Before anything else; called by the delivering threads,
+    /// and when the oldest are dropped by the appending one.
+    void before_removal(std::function<void()> sync) { sync_sinks_ = std::move(sync); }
+    /// No thread appends or delivers any more: what has not been delivered stays, and an empty set goes. Idempotent.
+    void finish();
+
     /// What waits for one sink, by its place in options.sinks; each goes at its own pace.
     backlog& of_sink(std::size_t index);
     void close();
@@ -59,6 +68,8 @@ public:
     /// An event is delivered when all sinks have it, and a dead letter when one of them will never take it.
     /// `refused` is not known here, and what is left is `queued`.
     tracker::account account() const;
+    /// Events that only a sink lacks which is not in the settings any more. In no other number.
+    std::uint64_t stranded() const noexcept { return stranded_.load(std::memory_order_relaxed); }
 
 private:
     using segment_ptr = std::shared_ptr<segment>;
@@ -79,6 +90,7 @@ private:
     bool full() const;
     void count_done(const segment& in, std::uint64_t from);               // mutex held
     std::vector<segment_ptr> take_done_segments(segment_set& set) const;  // mutex held
+    bool sinks_have_it_for_good(const segment_set_ptr& set, std::uint64_t first);
 
     options options_;  ///< what `apply` changes with the mutex held
     const std::filesystem::path directory_;
@@ -86,6 +98,8 @@ private:
     spdlog::logger& log_;
     disk real_;
     disk& disk_;
+    std::function<void()> sync_sinks_;
+    bool finished_ = false;
 
     // Only of the appending thread.
     std::string text_;
@@ -102,6 +116,7 @@ private:
     std::list<segment_set_ptr> sets_;  ///< oldest first, all that hold records or may get some
     bool closed_ = false;
     lifecycle::clock::time_point adopt_at_{};
+    std::atomic<std::uint64_t> stranded_{0};
     std::uint64_t accepted_ = 0, recovered_ = 0, delivered_ = 0;
     std::uint64_t dropped_full_ = 0, dropped_dead_letter_ = 0, dropped_unwritable_ = 0, dropped_damaged_ = 0;
     std::vector<std::unique_ptr<cursor>> cursors_;

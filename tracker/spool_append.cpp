@@ -148,14 +148,10 @@ void spool::new_segment() {
     fresh->size = segment_magic.size();
     fresh->sinks.resize(options_.sinks.size());
     next_sequence_ = 1;
-    std::vector<segment_ptr> done;
-    {
-        const std::scoped_lock lock(mutex_);
-        own_->segments.push_back(fresh);
-        current_ = std::move(fresh);
-        done = take_done_segments(*own_);
-    }
-    for (const auto& one : done) remove_segment(*one);
+    // The one before, when it has been delivered, goes with the next delivery: here nobody waits for a sink to sync.
+    const std::scoped_lock lock(mutex_);
+    own_->segments.push_back(fresh);
+    current_ = std::move(fresh);
 }
 
 bool spool::make_room(std::uint64_t bytes) {
@@ -186,8 +182,9 @@ bool spool::make_room(std::uint64_t bytes) {
         });
         enough = used + bytes <= options_.spool_bytes;
     }
+    if (!dropped.empty()) sinks_have_it_for_good(nullptr, 0);  // of what is dropped some may have been delivered
     for (const auto& one : dropped) {
-        log_.warn("tracker: the spool is full: dropped {} events, the oldest", one->left());
+        if (one->left() > 0) log_.warn("tracker: the spool is full: dropped {} events, the oldest", one->left());
         remove_segment(*one);
     }
     for (const auto& one : emptied) remove_segment_set(*one);

@@ -199,7 +199,10 @@ void spool::cursor::move_on(bool lost) {
         }
     }
     // In this order: who dies in between delivers twins, and loses nothing.
+    const bool goes = (done.empty() && !emptied) ||
+                      spool_.sinks_have_it_for_good(was.set, done.empty() ? was.from->number : done.front()->number);
     note_delivered(*was.set, sink_, was.from->number, was.behind);
+    if (!goes) return;
     for (const auto& one : done) remove_segment(*one);
     if (emptied) remove_segment_set(*was.set);
 }

@@ -57,6 +57,8 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
                number(account.queued));
     out.single("tracker_spool_writable", "gauge", "0 while the spool takes no events and they are refused.",
                events.writable() ? 1 : 0);
+    out.single("tracker_stranded_events", "gauge", "Events of earlier runs that this one does not deliver.",
+               number(events.stranded()));
     const auto sinks = events.sink_states();
     out.family("tracker_sink_waiting", "gauge", "Accepted events that this sink does not have yet.");
     for (const auto& one : sinks) out.sample(label("sink", one.name), number(one.waiting));
@@ -113,6 +115,7 @@ void fill_in(lifecycle::shutdown_report& report, const server::http_server& app,
     report.events.delivered = account.delivered;
     report.events.spooled = account.spooled;
     report.events.dropped = account.dropped;
+    report.events.stranded = events.stranded();
     report.events.balanced = account.balanced() && account.queued == 0;
     report.events.lost = std::ranges::any_of(
         account.dropped, [](const auto& one) { return one.first != "overflow" && one.first != "dead_letter"; });

@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+
+#include "tracker/known_keys.hpp"
 // [/examples]
 
 namespace http = server::http;
@@ -61,7 +64,7 @@ response try_later(http::status status) { return std::move(problem(status).set("
 
 // [examples]
 /// POST /events: the body is one event. 201 once it is as durable as the settings say.
-answer record(tracker::event_tracker& events, context context, const request& request) {
+answer record(tracker::event_tracker& events, tracker::known_keys& keys, context context, const request& request) {
     if (!tracker::is_utf8(request.body)) co_return response(http::status::bad_request, "an event is UTF-8 text\n");
     tracker::event event;
     event.data = request.body;
@@ -69,6 +72,9 @@ answer record(tracker::event_tracker& events, context context, const request& re
     event.id = key.data() == nullptr ? tracker::make_id() : std::string(key);
     if (!server::is_sound_id(event.id))
         co_return response(http::status::bad_request, "Idempotency-Key: 1 to 128 characters of A-Z a-z 0-9 . _ : -\n");
+    if (key.data() != nullptr && !keys.agrees(event.id, event.data))
+        co_return response(http::status::unprocessable_entity,
+                           "Idempotency-Key: it came with another body before; another event takes another key\n");
     const std::string id = event.id;
     auto recording = events.record(context, std::move(event));
     switch (co_await std::move(recording)) {
@@ -95,8 +101,9 @@ server::router app_routes(tracker::event_tracker& events, const lifecycle::stop_
     routes.get("/slow", slow);
     routes.get("/big", big);
     routes.post("/echo", echo);
-    routes.post("/events", [&events](context context, const request& request) {
-        return record(events, std::move(context), request);
+    const auto keys = std::make_shared<tracker::known_keys>();
+    routes.post("/events", [&events, keys](context context, const request& request) {
+        return record(events, *keys, std::move(context), request);
     });
     // [/examples]
     routes.probe("/livez", [](context, const request&) -> answer { co_return response(http::status::ok, "ok\n"); });

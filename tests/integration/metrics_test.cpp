@@ -78,6 +78,7 @@ TEST(Metrics, EveryPromisedFamilyHasHelpAndType) {
                                "tracker_events_spooled_total counter",
                                "tracker_events_dropped_total counter",
                                "tracker_events_recovered_total counter",
+                               "tracker_stranded_events gauge",
                                "tracker_queue_depth gauge",
                                "tracker_queue_capacity gauge",
                                "build_info gauge",

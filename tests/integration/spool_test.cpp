@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <random>
 #include <set>
-#include <sstream>
 
+#include "tests/integration/event_lines.hpp"
 #include "tests/integration/service.hpp"
 #include "tests/support/load.hpp"
 
@@ -19,19 +19,6 @@ namespace {
 
 using testing::HasSubstr;
 using ids = std::set<std::string>;
-
-/// The ids in an events.jsonl. Every line of it must be whole.
-ids ids_in(const std::filesystem::path& file) {
-    ids all;
-    std::istringstream lines(support::read_file(file));
-    for (std::string line; std::getline(lines, line);) {
-        boost::system::error_code error;
-        const auto event = boost::json::parse(line, error);
-        EXPECT_FALSE(error) << "garbled: " << line;
-        if (!error) all.emplace(event.at("id").as_string());
-    }
-    return all;
-}
 
 int rounds() {
     const char* given = std::getenv("KILL_ROUNDS");

@@ -30,6 +30,7 @@ shutdown_report full_report() {
     report.events.delivered = 11;
     report.events.spooled = 12;
     report.events.dropped = {{"deadline", 13}, {"overflow", 14}};
+    report.events.stranded = 17;
     report.stragglers = {{"app-1", "loop", 99ms, "read \"here\""}};
     report.workers_left = 15;
     report.threads_left = 16;
@@ -46,7 +47,7 @@ TEST(ShutdownReport, IsOneJsonObjectWithTheFieldsOfTheContract) {
         "connections": {"open_at_stop": 1, "accepted_after": 2, "closed_idle": 3, "finished": 4, "forced": 5},
         "requests": {"in_flight_at_stop": 6, "finished": 7, "cut": 8},
         "events": {"accepted": 9, "recovered": 10, "delivered": 11, "spooled": 12,
-                   "dropped": {"deadline": 13, "overflow": 14}},
+                   "dropped": {"deadline": 13, "overflow": 14}, "stranded": 17},
         "stragglers": [{"name": "app-1", "kind": "loop", "age_ms": 99, "where": "read \"here\""}],
         "workers_left": 15, "threads_left": 16})"));
 }

@@ -142,7 +142,25 @@ TEST_F(SeveralSinks, ANewOneBeginsWhereTheOthersWereAndOneThatWasTakenOutIsNamed
     EXPECT_EQ(deliver(*next, 1, 2), (strings{"b", "c"}));
     EXPECT_EQ(next->account().recovered, 2U);
     EXPECT_EQ(next->account().delivered, 2U);
-    EXPECT_NE(log().find("sink slow is not in the settings any more"), std::string::npos) << log();
+    EXPECT_NE(log().find("sink slow is not in the settings any more, it does not get the 2 events that it lacks; 2 of "
+                         "them go to others now"),
+              std::string::npos)
+        << log();
+    EXPECT_EQ(next->stranded(), 0U);
+}
+
+TEST_F(SeveralSinks, WhatOnlyOneLacksThatWasTakenOutIsCounted) {
+    options.batch_events = 1;
+    {
+        const auto first = open();
+        ASSERT_EQ(first->append(some_events({"a", "b", "c"})), verdict::accepted);
+        EXPECT_EQ(deliver(*first, 0, 2), (strings{"a", "b"}));
+    }
+    options.sinks = {"fast"};
+    const auto next = open();
+    EXPECT_EQ(deliver(*next, 0, 1), strings{"c"});
+    EXPECT_EQ(next->stranded(), 2U);
+    EXPECT_NE(log().find("the 3 events that it lacks; 1 of them go to others now"), std::string::npos) << log();
 }
 
 TEST_F(SeveralSinks, WhatOneWillNeverTakeIsADeadLetterOnceAllAreDoneWithIt) {

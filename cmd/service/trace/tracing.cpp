@@ -40,6 +40,7 @@ public:
         note(made, {});
     }
 
+    void sync() override { inner_->sync(); }
     void finish() noexcept override {
         inner_->finish();
         session_->finish(std::min(clock::now() + last_words, deadline_()));

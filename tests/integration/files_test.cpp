@@ -1,0 +1,164 @@
+// Files that others touch while the real binary writes them, and what an earlier run has left in them.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+#include <set>
+
+#include "tests/integration/event_lines.hpp"
+#include "tests/integration/service.hpp"
+
+namespace integration {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using ids = std::set<std::string>;
+
+struct Files : testing::Test {
+    service::options with(std::vector<std::string> more = {}) const {
+        more.push_back("--tracker.directory=" + directory.string());
+        more.emplace_back("--tracker.retry_max=50ms");
+        return {std::move(more), {}};
+    }
+    /// Five events that a killed run has not delivered.
+    void leave_five() const {
+        service one(with({"--tracker.batch_age=1m"}));
+        for (const auto* id : {"a", "b", "c", "d", "e"}) EXPECT_EQ(one.ask(post(id)).status, 201);
+        one.process().signal(SIGKILL);
+        EXPECT_EQ(one.exit_code(), -1);
+    }
+    boost::json::object stop_clean(service& one) const {
+        one.process().signal(SIGTERM);
+        EXPECT_EQ(one.exit_code(), 0) << one.err();
+        EXPECT_EQ(faults(one.report()), "");
+        return one.report();
+    }
+    bool delivered(const service& one, int events) const {
+        return eventually([&] { return metric(one, "tracker_events_delivered_total") == events; });
+    }
+    std::filesystem::path sink() const { return directory / "events.jsonl"; }
+
+    support::temporary_directory root;
+    std::filesystem::path directory = root.path() / "events";
+    const ids five{"a", "b", "c", "d", "e"};
+};
+
+TEST_F(Files, ABacklogIsDeliveredWithDurabilityMemoryToo) {
+    leave_five();
+    service next(with({"--tracker.durability=memory"}));
+    EXPECT_EQ(next.ask(post("new")).status, 201);
+    EXPECT_TRUE(delivered(next, 6)) << next.err();
+    EXPECT_THAT(next.err(), HasSubstr("recovered 5 events"));
+    EXPECT_EQ(metric(next, "tracker_stranded_events"), 0);
+    const auto report = stop_clean(next);
+    EXPECT_EQ(number(report, "events", "recovered"), 5);
+    EXPECT_EQ(number(report, "events", "delivered"), 6);
+    auto all = five;
+    all.insert("new");
+    EXPECT_EQ(ids_in(sink()), all);
+    EXPECT_TRUE(std::filesystem::is_empty(directory / "spool"));
+}
+
+TEST_F(Files, ABacklogThatTheSinkNoneWouldDiscardStaysIsNamedAndCounted) {
+    leave_five();
+    for (const std::string kept : {"memory", "process"}) {
+        service next(with({"--tracker.sink=none", "--tracker.durability=" + kept}));
+        EXPECT_TRUE(eventually([&] { return metric(next, "tracker_stranded_events") == 5; })) << next.err();
+        EXPECT_THAT(next.err(), HasSubstr("tracker: 5 events of an earlier run stay undelivered in "));
+        EXPECT_THAT(next.err(), HasSubstr("--spool-dump " + directory.string()));
+        const auto report = stop_clean(next);
+        EXPECT_EQ(number(report, "events", "stranded"), 5);
+        EXPECT_EQ(number(report, "events", "recovered"), 0);
+    }
+    service last(with());
+    EXPECT_TRUE(delivered(last, 5));
+    stop_clean(last);
+    EXPECT_EQ(ids_in(sink()), five);
+}
+
+TEST_F(Files, ALineThatSomebodyCutsWhileItRunsIsTheOnlyOneThatSuffers) {
+    service one(with());
+    EXPECT_EQ(one.ask(post("first")).status, 201);
+    EXPECT_EQ(one.ask(post("cut")).status, 201);
+    EXPECT_TRUE(delivered(one, 2));
+    std::filesystem::resize_file(sink(), std::filesystem::file_size(sink()) - 4);
+    EXPECT_EQ(one.ask(post("next")).status, 201);
+    EXPECT_TRUE(delivered(one, 3));
+    EXPECT_EQ(ids_in(sink()), (ids{"first", "next"}));
+    EXPECT_THAT(one.err(), HasSubstr("cut a torn last line of "));
+    std::filesystem::resize_file(sink(), std::filesystem::file_size(sink()) - 1);
+    EXPECT_EQ(one.ask(post("last")).status, 201);
+    EXPECT_TRUE(delivered(one, 4));
+    EXPECT_EQ(ids_in(sink()), (ids{"first", "next", "last"})) << "what lacked only its end is there";
+    stop_clean(one);
+}
+
+TEST_F(Files, AfterARenameAndSighupNothingMoreGoesIntoTheOldFile) {
+    service one(with({"--tracker.batch_age=0s"}));
+    ids expected;
+    for (int round = 0; round < 20; ++round) {
+        const auto moved = directory / fmt::format("moved.{}", round);
+        // Under way or not, at the sink or in the spool: the signal comes at any moment of a delivery.
+        for (int i = 0; i < round % 3; ++i) {
+            const auto id = fmt::format("before-{}-{}", round, i);
+            EXPECT_EQ(one.ask(post(id)).status, 201);
+            expected.insert(id);
+        }
+        if (!std::filesystem::exists(sink())) continue;
+        std::filesystem::rename(sink(), moved);
+        const auto reloads = metric(one, "config_reloads_total{result=\"applied\"}");
+        one.process().signal(SIGHUP);
+        ASSERT_TRUE(eventually([&] { return metric(one, "config_reloads_total{result=\"applied\"}") > reloads; }));
+        const auto id = fmt::format("after-{}", round);
+        EXPECT_EQ(one.ask(post(id)).status, 201);
+        expected.insert(id);
+        EXPECT_TRUE(delivered(one, static_cast<int>(expected.size())));
+        EXPECT_THAT(support::read_file(moved), Not(HasSubstr("\"" + id + "\"")));
+        EXPECT_THAT(support::read_file(sink()), HasSubstr("\"" + id + "\""));
+    }
+    stop_clean(one);
+    auto all = ids_in(sink());
+    for (int round = 0; round < 20; ++round) all.merge(ids_in(directory / fmt::format("moved.{}", round)));
+    EXPECT_EQ(all, expected);
+}
+
+TEST_F(Files, ARotationThatCannotBeDoneSaysWhatToDoAndLosesNothing) {
+    service one(with({"--tracker.file_max_size=64B", "--tracker.file_keep=1"}));
+    EXPECT_EQ(one.ask(post("first")).status, 201);
+    EXPECT_TRUE(delivered(one, 1));
+    std::filesystem::create_directories(sink().string() + ".1");
+    EXPECT_EQ(one.ask(post("second")).status, 201);
+    EXPECT_TRUE(eventually([&] { return metric(one, "tracker_healthy") == 0; }));
+    EXPECT_THAT(one.err(),
+                HasSubstr(fmt::format("{}: cannot be rotated to {}.1: Is a directory; move what is in its way",
+                                      sink().string(), sink().string())));
+    std::filesystem::remove(sink().string() + ".1");
+    EXPECT_TRUE(delivered(one, 2));
+    stop_clean(one);
+    EXPECT_EQ(ids_in(sink()), ids{"second"});
+    EXPECT_EQ(ids_in(sink().string() + ".1"), ids{"first"});
+}
+
+TEST_F(Files, AKeyWithAnotherBodyIsRefusedWithinARunAndNotBeyond) {
+    {
+        service one(with());
+        EXPECT_EQ(one.ask(post("key", "body")).status, 201);
+        EXPECT_EQ(one.ask(post("key", "body")).status, 201);
+        const auto refused = one.ask(post("key", "another"));
+        EXPECT_EQ(refused.status, 422);
+        EXPECT_THAT(refused.body, HasSubstr("another event takes another key"));
+        EXPECT_EQ(one.ask(request("POST", "/events", {}, "another")).status, 201) << "no key, no memory";
+        const auto report = stop_clean(one);
+        EXPECT_EQ(number(report, "events", "accepted"), 3);
+    }
+    service next(with());
+    EXPECT_EQ(next.ask(post("key", "another")).status, 201);
+    stop_clean(next);
+}
+
+}  // namespace
+}  // namespace integration

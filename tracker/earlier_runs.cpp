@@ -1,0 +1,78 @@
+#include "tracker/earlier_runs.hpp"
+
+#include <exception>
+#include <filesystem>
+#include <utility>
+
+#include "tracker/segment_set.hpp"
+#include "tracker/stranded.hpp"
+
+namespace tracker {
+namespace {
+
+options for_a_spool(options options) {
+    if (options.durability == durability::memory) options.durability = durability::process;
+    return options;
+}
+
+}  // namespace
+
+earlier_runs::earlier_runs(const options& options, sink& sink, spdlog::logger& log, deadline_function deadline)
+    : options_(for_a_spool(options)),
+      delivers_(options.durability == durability::memory),
+      sink_(sink),
+      log_(log),
+      deadline_(std::move(deadline)) {}
+
+void earlier_runs::work() {
+    const auto cancelled = [this] { return closed_.load(); };
+    stranded_ = find_stranded(options_, log_, cancelled);
+    if (!delivers_ || sets_in(std::filesystem::path(options_.directory) / "spool").empty()) return;
+    try {
+        if (!open_spool()) return;
+    } catch (const std::exception& failure) {
+        stranded_ += count_stranded_spool(options_, log_, failure.what(), cancelled);
+        return;
+    }
+    delivery_->work();
+    spool_->finish();
+}
+
+/// Its own set stays empty: nothing is appended.
+bool earlier_runs::open_spool() {
+    auto opened = std::make_unique<spool>(options_, log_);
+    opened->before_removal([this] { sink_.sync(); });
+    const std::scoped_lock lock(mutex_);
+    if (closed_) return false;
+    spool_ = std::move(opened);
+    delivery_ = std::make_unique<delivery>(options_, spool_->of_sink(0), sink_, log_, deadline_);
+    return true;
+}
+
+void earlier_runs::close() {
+    const std::scoped_lock lock(mutex_);
+    closed_ = true;
+    if (spool_) spool_->close();
+}
+
+void earlier_runs::add_to(account& account, bool over) const {
+    const std::scoped_lock lock(mutex_);
+    if (!spool_) return;
+    const auto more = spool_->account();
+    account.recovered += more.recovered;
+    account.delivered += more.delivered;
+    for (const auto& [reason, events] : more.dropped) account.dropped[reason] += events;
+    (over ? account.spooled : account.queued) += more.queued;
+}
+
+std::uint64_t earlier_runs::waiting() const {
+    const std::scoped_lock lock(mutex_);
+    return delivery_ ? delivery_->waiting() : 0;
+}
+
+bool earlier_runs::healthy() const {
+    const std::scoped_lock lock(mutex_);
+    return !delivery_ || delivery_->healthy();
+}
+
+}  // namespace tracker

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "tracker/account.hpp"
+#include "tracker/delivery.hpp"
+#include "tracker/options.hpp"
+#include "tracker/sink.hpp"
+#include "tracker/spool.hpp"
+
+namespace tracker {
+
+/// What earlier runs have left where this one would not look: with durability memory there is no spool, so one is
+/// opened only to be emptied; what nobody delivers at all is counted and named in the log (stranded.hpp).
+///
+/// Threads: `work` on one of its own; everything else is safe from any. What it is given must outlive it.
+class earlier_runs {
+public:
+    earlier_runs(const options& options, sink& sink, spdlog::logger& log, deadline_function deadline);
+
+    /// The life of its thread: looks, and with durability memory delivers until it is closed and nothing is left to
+    /// try.
+    void work();
+    /// Nothing new is looked for. Never blocks. Idempotent.
+    void close();
+
+    /// Adds what is delivered here; what is left counts as `spooled` once it is `over`, before that as queued.
+    void add_to(account& account, bool over) const;
+    std::uint64_t stranded() const noexcept { return stranded_.load(std::memory_order_relaxed); }
+    std::uint64_t waiting() const;
+    bool healthy() const;
+
+private:
+    bool open_spool();
+
+    const options options_;  ///< as a spool has them
+    const bool delivers_;    ///< the settings have no spool
+    sink& sink_;
+    spdlog::logger& log_;
+    const deadline_function deadline_;
+    std::atomic<bool> closed_{false};
+    std::atomic<std::uint64_t> stranded_{0};
+
+    mutable std::mutex mutex_;  ///< guards that these come into being
+    std::unique_ptr<spool> spool_;
+    std::unique_ptr<delivery> delivery_;
+};
+
+}  // namespace tracker

@@ -1,0 +1,68 @@
+#include "tracker/last_line.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <span>
+#include <string_view>
+#include <system_error>
+
+namespace tracker {
+namespace {
+
+[[noreturn]] void fail(int error, const char* what) { throw std::system_error(error, std::generic_category(), what); }
+
+/// Bytes of the file from `at`, as many as fit into `into`.
+std::string_view read_at(int file, std::span<char> into, off_t at) {
+    for (;;) {
+        const auto got = ::pread(file, into.data(), into.size(), at);
+        if (got == static_cast<ssize_t>(into.size())) return {into.data(), into.size()};
+        if (got >= 0 || errno != EINTR) fail(got < 0 ? errno : EIO, "read");
+    }
+}
+
+/// Of the text that ends here: a quote inside a string has a backslash before it, so `"}` without one ends an object.
+bool ends_with_an_object(std::string_view text) {
+    if (!text.ends_with("\"}")) return false;
+    text.remove_suffix(2);
+    const auto other = text.find_last_not_of('\\');
+    return (text.size() - (other == text.npos ? 0 : other + 1)) % 2 == 0;
+}
+
+/// Where the last whole line ends, its line end not counted when that is all that is missing.
+off_t end_of_whole_lines(int file, off_t size) {
+    std::array<char, 64 * 1024> block;
+    off_t candidate = -1;  // the end of a line that is whole as far as it has been read
+    for (auto rest = size; rest > 0;) {
+        const auto want = std::min<off_t>(rest, block.size());
+        const auto text = read_at(file, std::span(block).first(static_cast<std::size_t>(want)), rest - want);
+        if (rest == size && ends_with_an_object(text)) candidate = size;
+        rest -= want;
+        for (auto at = text.find_last_of(std::string_view("\n\0", 2)); at != text.npos;
+             at = at == 0 ? text.npos : text.find_last_of(std::string_view("\n\0", 2), at - 1)) {
+            if (text[at] == '\n' && candidate >= 0) return candidate;
+            candidate = text[at] == '\n' ? rest + static_cast<off_t>(at) + 1 : -1;
+        }
+    }
+    return std::max<off_t>(candidate, 0);
+}
+
+}  // namespace
+
+last_line mend_last_line(int file) {
+    struct stat status = {};
+    if (::fstat(file, &status) != 0) fail(errno, "fstat");
+    if (!S_ISREG(status.st_mode) || status.st_size == 0) return {.size = status.st_size};
+    const auto whole = end_of_whole_lines(file, status.st_size);
+    if (whole != status.st_size) {
+        if (::ftruncate(file, whole) != 0) fail(errno, "ftruncate");
+        return {.size = whole, .cut = status.st_size - whole};
+    }
+    std::array<char, 1> last{};
+    return {.size = whole, .lacks_end = read_at(file, last, whole - 1) != "\n"};
+}
+
+}  // namespace tracker

@@ -1,0 +1,114 @@
+#include "tracker/stranded.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/logger.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <exception>
+#include <set>
+
+#include "tracker/segment_set.hpp"
+
+namespace tracker {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int deepest = 3;              ///< levels below tracker.directory: of `one/spool/set`
+constexpr int most_looked_at = 10'000;  ///< files and directories
+constexpr std::size_t most_named = 16;  ///< sets that get a line of their own; the others are counted
+
+constexpr std::string_view note_prefix = "delivered.";
+
+bool is_segment(const fs::path& file) {
+    const auto stem = file.stem().string();
+    return file.extension() == ".seg" && !stem.empty() && stem.find_first_not_of("0123456789") == stem.npos;
+}
+
+/// The lock is asked for and given back at once: who wants it meanwhile looks again later.
+bool has_an_owner(const fs::path& set) {
+    const descriptor lock(::open((set / "lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0;
+}
+
+/// Directories of segments below `directory` that are no sets of its spool.
+std::vector<fs::path> misplaced(const fs::path& directory, const std::function<bool()>& cancelled) {
+    std::set<fs::path> found;
+    const auto spool = directory / "spool";
+    std::error_code error;
+    int looked_at = 0;
+    for (fs::recursive_directory_iterator entry(directory, fs::directory_options::skip_permission_denied, error);
+         !error && entry != end(entry) && ++looked_at <= most_looked_at && !cancelled(); entry.increment(error)) {
+        if (entry.depth() >= deepest) entry.disable_recursion_pending();
+        const auto folder = entry->path().parent_path();
+        const bool of_the_spool = folder.parent_path() == spool && !folder.filename().string().starts_with('.');
+        if (!of_the_spool && is_segment(entry->path())) found.insert(folder);
+    }
+    return {found.begin(), found.end()};
+}
+
+/// What is in these and has no owner, with one line for each.
+std::uint64_t count(const std::vector<fs::path>& sets, spdlog::logger& log, std::string_view what_to_do,
+                    const std::function<bool()>& cancelled) {
+    std::uint64_t all = 0;
+    std::size_t named = 0;
+    for (const auto& directory : sets) try {
+            if (cancelled()) break;
+            if (has_an_owner(directory)) continue;
+            const auto set = load_segment_set(directory, {}, cancelled);
+            const auto events = set ? set->left() : 0;
+            if (events == 0) continue;
+            all += events;
+            if (++named <= most_named)
+                log.warn("tracker: {} events of an earlier run stay undelivered in {}: {}", events, directory.string(),
+                         what_to_do);
+        } catch (const std::exception& failure) {
+            log.warn("tracker: what an earlier run has left in {} cannot be read: {}", directory.string(),
+                     failure.what());
+        }
+    if (named > most_named) log.warn("tracker: {} events of earlier runs stay undelivered in all", all);
+    return all;
+}
+
+}  // namespace
+
+bool must_wait(const fs::path& set, const std::vector<std::string>& sinks) {
+    if (std::ranges::any_of(sinks, [](const auto& name) { return name != "none"; })) return false;
+    bool for_nobody = false;
+    std::error_code error;
+    for (fs::directory_iterator entry(set, error); !error && entry != end(entry); entry.increment(error)) {
+        const auto name = entry->path().filename().string();
+        if (!name.starts_with(note_prefix)) continue;
+        if (name.substr(note_prefix.size()) != "none") return true;
+        for_nobody = true;
+    }
+    return !for_nobody;
+}
+
+std::uint64_t count_stranded_spool(const options& options, spdlog::logger& log, std::string_view reason,
+                                   const std::function<bool()>& cancelled) {
+    const fs::path directory(options.directory);
+    return count(sets_in(directory / "spool"), log,
+                 fmt::format("{}; see them with --spool-dump {}", reason, directory.string()), cancelled);
+}
+
+std::uint64_t find_stranded(const options& options, spdlog::logger& log, const std::function<bool()>& cancelled) try {
+    const fs::path directory(options.directory);
+    std::vector<fs::path> waiting;
+    for (const auto& set : sets_in(directory / "spool"))
+        if (must_wait(set, options.sinks)) waiting.push_back(set);
+    const auto for_a_sink = fmt::format(
+        "with tracker.sink none nobody gets them; start once with another sink, or see them with --spool-dump {}",
+        directory.string());
+    const auto elsewhere = fmt::format("no run looks there; move its files into a directory of their own in {}",
+                                       (directory / "spool").string());
+    return count(waiting, log, for_a_sink, cancelled) +
+           count(misplaced(directory, cancelled), log, elsewhere, cancelled);
+} catch (const std::exception& failure) {
+    log.warn("tracker: what earlier runs have left in {} cannot be read: {}", options.directory, failure.what());
+    return 0;
+}
+
+}  // namespace tracker
