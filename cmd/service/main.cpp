@@ -25,6 +25,7 @@
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
+#include "lifecycle/standard_descriptors.hpp"
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
 #include "tracker/spool.hpp"
@@ -129,7 +130,8 @@ int show(const configs::command& line, const configs::loaded& settings) {
 }  // namespace
 
 int main(int count, char** arguments) try {
-    lifecycle::signals signals;  // first: every thread inherits the blocked mask
+    lifecycle::hold_standard_descriptors();  // first: what is opened must not become stderr
+    lifecycle::signals signals;              // every thread inherits the blocked mask
     const auto line = configs::read_command_line({arguments + 1, arguments + count});
     if (line.what == configs::command::action::run) guard_start(signals, configs::config());  // a file may hang
     const auto settings = configs::load(line, configs::environment_of(environ));

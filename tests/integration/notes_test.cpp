@@ -141,5 +141,50 @@ TEST(Notes, APipeGetsBothWhereSomebodyReads) {
     EXPECT_THAT(text, HasSubstr("\n{\"cause\":\"SIGTERM\""));
 }
 
+/// Which of 0 to 2 are /dev/null in that process, as "012".
+std::string nulls_of(pid_t process) {
+    std::string all;
+    for (const char* one : {"0", "1", "2"}) {
+        std::error_code gone;
+        if (fs::read_symlink(fmt::format("/proc/{}/fd/{}", process, one), gone) == "/dev/null") all += one;
+    }
+    return all;
+}
+
+const std::vector<std::string> by_a_shell_that_closes_them = {"/bin/bash", "-c", R"(exec "$0" "$@" 0<&- 1>&- 2>&-)"};
+
+TEST(Descriptors, ThatAreClosedAtTheStartAreDevNullAndNeverAFileOfOurs) {
+    const support::temporary_directory directory;
+    const auto ready = directory.path() / "ready.json";
+    service service({.flags = {"--ready_file=" + ready.string()},
+                     .wait_until_ready = false,
+                     .starter = by_a_shell_that_closes_them});
+    ASSERT_TRUE(eventually([&] { return !support::read_file(ready).empty(); }));
+    EXPECT_EQ(nulls_of(service.process().pid()), "012");
+    service.process().signal(SIGTERM);
+    EXPECT_EQ(service.exit_code(), 0);
+    for (const auto& file : fs::recursive_directory_iterator(service.directory())) {
+        const auto text = file.is_regular_file() ? support::read_file(file.path()) : std::string();
+        EXPECT_EQ(text.find("ready: app on"), std::string::npos) << file.path();
+    }
+}
+
+TEST(Descriptors, ThatAreClosedAreHeldForEveryOtherCommandToo) {
+    const support::temporary_directory directory;
+    const auto settings = (directory.path() / "settings.toml").string();
+    ASSERT_EQ(::mkfifo(settings.c_str(), 0600), 0);  // so that there is time to look
+    service check({.flags = {"--check-config", "--config=" + settings},
+                   .wait_until_ready = false,
+                   .starter = by_a_shell_that_closes_them});
+    EXPECT_TRUE(eventually([&] { return nulls_of(check.process().pid()) == "012"; }));
+    int writer = -1;
+    ASSERT_TRUE(eventually([&] {
+        writer = ::open(settings.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        return writer >= 0;
+    }));
+    ::close(writer);
+    EXPECT_EQ(check.exit_code(), 0);
+}
+
 }  // namespace
 }  // namespace integration
