@@ -111,13 +111,16 @@ void as_other_programs() {
     ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
-int show(const configs::command& line, const configs::loaded& settings) {
+int show(const configs::command& line, const configs::loaded& settings, spdlog::logger& log) {
     switch (line.what) {
         case configs::command::action::help: std::fputs(line.text.c_str(), stdout); break;
         case configs::command::action::version:
             fmt::print("{} {} ({})\n", configs::program_name, build_info::version(), build_info::revision());
             break;
-        case configs::command::action::check: std::fputs(configs::to_toml(settings).c_str(), stdout); break;
+        case configs::command::action::check:
+            check_sinks(settings.values.tracker, log);  // as the start does
+            std::fputs(configs::to_toml(settings).c_str(), stdout);
+            break;
         case configs::command::action::probe: return probe(settings.values.debug, line.argument) ? 0 : 1;
         case configs::command::action::spool_dump:
             as_other_programs();
@@ -139,8 +142,8 @@ int main(int count, char** arguments) try {
     if (!settings.faults.empty()) return lifecycle::could_not_start;
     auto log = make_log(settings.values.log);
     for (const auto& warning : settings.warnings) log.logger->warn(warning);
-    if (line.what != configs::command::action::run) return show(line, settings);
     try {
+        if (line.what != configs::command::action::run) return show(line, settings, *log.logger);
         guard_start(signals, settings.values);
         return serve(settings, line, signals, log);
     } catch (const std::exception& e) {
