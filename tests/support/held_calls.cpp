@@ -64,6 +64,23 @@ std::string file_of(pid_t process, std::uint64_t descriptor) {
     return {path, count > 0 ? static_cast<std::size_t>(count) : 0};
 }
 
+/// A message of one byte with room for a descriptor (unix(7)).
+struct parcel {
+    parcel() {
+        message.msg_iov = &data;
+        message.msg_iovlen = 1;
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+    }
+    parcel(const parcel&) = delete;
+    parcel& operator=(const parcel&) = delete;
+
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    char byte = 0;
+    iovec data{&byte, 1};
+    msghdr message{};
+};
+
 }  // namespace
 
 std::string held_calls::unavailable() {
@@ -99,34 +116,20 @@ bool held_calls::install_in_child() const {
     const auto listener =
         static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
     if (listener < 0) return false;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof listener)] = {};
-    char byte = 0;
-    iovec data{&byte, 1};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    parcel sent;
+    cmsghdr* const header = CMSG_FIRSTHDR(&sent.message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof listener);
     std::memcpy(CMSG_DATA(header), &listener, sizeof listener);
-    return ::sendmsg(sockets_[1], &message, 0) == 1;
+    return ::sendmsg(sockets_[1], &sent.message, 0) == 1;
 }
 
 void held_calls::listen() {
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof listener_)] = {};
-    char byte = 0;
-    iovec data{&byte, 1};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    if (::recvmsg(sockets_[0], &message, MSG_CMSG_CLOEXEC) != 1 || CMSG_FIRSTHDR(&message) == nullptr)
+    parcel got;
+    if (::recvmsg(sockets_[0], &got.message, MSG_CMSG_CLOEXEC) != 1 || CMSG_FIRSTHDR(&got.message) == nullptr)
         throw std::runtime_error("the child has not sent its listener");
-    std::memcpy(&listener_, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof listener_);
+    std::memcpy(&listener_, CMSG_DATA(CMSG_FIRSTHDR(&got.message)), sizeof listener_);
     thread_ = std::thread([this] {
         pollfd one{listener_, POLLIN, 0};
         while (!over_) {
