@@ -1,6 +1,12 @@
 #include "configs/load.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <thread>
+
+#include "configs/values.hpp"
 
 namespace configs {
 namespace {
@@ -20,13 +26,60 @@ void lay(const layer& over, loaded& to, std::set<std::string>& wrong) {
     }
 }
 
+constexpr std::chrono::milliseconds quiet{20};  // since its last change: then nobody is writing it
+constexpr int most_looks = 10;                  // 200 ms, which a stop has patience for
+
+/// When a file was last changed, and how large it is. What cannot be told is the same each time.
+struct change_of_file {
+    explicit change_of_file(const std::string& path) {
+        struct stat found {};
+        if (::stat(path.c_str(), &found) != 0) return;
+        time = std::chrono::seconds(found.st_mtim.tv_sec) + std::chrono::nanoseconds(found.st_mtim.tv_nsec);
+        size = found.st_size;
+    }
+    bool operator==(const change_of_file&) const = default;
+
+    /// Not of a clock that is ahead of ours.
+    bool is_recent() const {
+        const auto ago = std::chrono::system_clock::now().time_since_epoch() - time;
+        return ago >= std::chrono::nanoseconds(0) && ago < quiet;
+    }
+
+    std::chrono::nanoseconds time{0};
+    off_t size = 0;
+};
+
 }  // namespace
+
+loaded load_again(const command& line, const environment& variables) {
+    if (!line.file) return load(line, variables);
+    for (int look = 0; look < most_looks; ++look) {
+        const change_of_file before(*line.file);
+        if (before.is_recent()) {
+            std::this_thread::sleep_for(quiet);
+            continue;
+        }
+        auto result = load(line, variables);
+        if (change_of_file(*line.file) != before) continue;
+        if (result.faults.empty() && !result.file_names_a_key)
+            result.faults.push_back(
+                fmt::format("{}: names no key, as a file that is being written", shown(*line.file)));
+        return result;
+    }
+    auto unfinished = load(line, variables);
+    unfinished.faults.push_back(fmt::format("{}: is being written all the time", shown(*line.file)));
+    return unfinished;
+}
 
 loaded load(const command& line, const environment& variables) {
     loaded result;
     std::set<std::string> wrong;
     for (const auto& one : settings()) result.origin.emplace(one.key, "built-in");
-    if (line.file) lay(read_file(*line.file), result, wrong);
+    if (line.file) {
+        const auto file = read_file(*line.file);
+        result.file_names_a_key = !file.values.empty();
+        lay(file, result, wrong);
+    }
     lay(read_environment(variables), result, wrong);
     lay(line.flags, result, wrong);
     result.values.app.access_log = result.values.log.access;

@@ -20,12 +20,18 @@ struct loaded {
     places origin;  ///< by key: `built-in`, `configs/service.toml:12`, `SERVICE_APP_PORT`, `--app.port`
     std::vector<std::string> faults;    ///< all of them, one line each, names key, place and what is allowed
     std::vector<std::string> warnings;  ///< one line each
+    bool file_names_a_key = false;
 };
 
 /// Lays default < file < environment < flag over each other and checks every value, also one that a
 /// later place overrides, and then what must fit together. Start and reload call the same function.
 /// Reads the file (blocks); prints nothing, never throws for what a user wrote. Safe from any thread.
 loaded load(const command& line, const environment& variables);
+
+/// For a reload: the same, of a file at rest. One that changes while it is read is read again, some times; whoever
+/// writes into it has truncated it first, so that one which names no key is a fault here, and so is one which still
+/// changes.
+loaded load_again(const command& line, const environment& variables);
 
 /// An effective setting as it may be shown: a secret that is set is `***`.
 struct row {

@@ -2,14 +2,16 @@
 
 #include <spdlog/logger.h>
 
-#include <atomic>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "lifecycle/aside.hpp"
+#include "lifecycle/note_file.hpp"
 #include "lifecycle/shutdown_report.hpp"
 #include "lifecycle/signals.hpp"
 #include "lifecycle/stop_channel.hpp"
@@ -20,6 +22,9 @@ namespace lifecycle {
 /// Exit codes; if several apply, the highest.
 enum exit_code : int { clean = 0, could_not_start = 1, part_failed = 2, forced = 3, unbalanced = 4 };
 
+/// From the end of the budget to the kernel's `_exit`: time for the stacks of what hangs and the report.
+inline constexpr std::chrono::milliseconds report_share{90};
+
 /// Runs the parts of a process and collects how they ended.
 ///
 /// A part is a blocking function on a thread of its own, which returns when its token asks it to.
@@ -27,23 +32,30 @@ enum exit_code : int { clean = 0, could_not_start = 1, part_failed = 2, forced =
 /// error is kept. A part that is not home when the budget ends is never waited for: the report names
 /// it and the process leaves by `_Exit`, so that nothing is destroyed under a living thread.
 ///
+/// Main's thread does nothing here that can block, so that a signal is heard whatever hangs.
+///
 /// Only on main's thread. Must be destroyed after `wait` has returned, before what the parts use.
 class done_collector {
 public:
-    /// What main adds to the wait. All are called on main's thread; what they throw is a line in the log.
+    /// What main adds to the wait; what they throw is a line in the log. `ready`, `account` and `where` are called on
+    /// main's thread and must not block. The others run aside of it, each on a worker of its own, and may hang: of what
+    /// comes faster than it can be done only the newest is, and at the end they are waited for within the budget.
     struct hooks {
         std::function<void()> ready = {};                    ///< once, when the service first answers
         std::function<void(shutdown_report&)> account = {};  ///< fills in what only the parts know; they may still run
-        std::function<void()> reload = {};                   ///< SIGHUP, on a worker of its own
-        std::function<void()> upgrade = {};                  ///< SIGUSR2, the same: one of both at a time
+        std::function<void()> reload = {};                   ///< SIGHUP; during a reload: another one, after it
+        std::function<void()> upgrade = {};                  ///< SIGUSR2; not during a reload or an upgrade
         std::function<void()> stacks = {};                   ///< SIGQUIT
         /// The stack of a thread in one line; empty when it does not answer within the limit.
         std::function<std::string(pid_t, std::chrono::milliseconds limit)> where = {};
-        /// After each change of phase or of the part that stops; and once with the report as it is written.
+        /// True when the service answers, also when it does so again; false when a stop begins.
+        std::function<void(bool answers)> announce = {};
+        /// After each change of phase or of the part that stops; then once with the report, on the same worker.
         std::function<void(const stop_channel::status&)> progress = {};
         std::function<void(const shutdown_report&)> ended = {};
     };
 
+    /// Ends what `signals` guards: from here on threads are started, and soon `wait` hears the signals.
     done_collector(stop_channel& stop, signals& signals, workers& workers, spdlog::logger& log);
     ~done_collector();
 
@@ -62,25 +74,36 @@ private:
     void call(const char* name, const Hook& hook, Arguments&&... arguments) const;
     void on_signal(const hooks& hooks);
     void obey(const stop_sequence::actions& actions, const hooks& hooks);
+    void stop_begins(const stop_channel::status& status, const hooks& hooks);
+    void tell(const stop_channel::status& status, const hooks& hooks);
+    void force(const stop_channel::status& status, const hooks& hooks);
+    void announce(bool answers, const hooks& hooks);
     void name_stragglers(const hooks& hooks, const char* when) const;
-    void start_aside(const char* signal, const char* name, const std::function<void()>& hook);
-    void poll_once();
+    void on_reload(const char* signal, const hooks& hooks);
+    void on_upgrade(const char* signal, const hooks& hooks);
+    void poll_once(clock::time_point next);
+    bool settled(std::initializer_list<const aside*> all, clock::time_point least, clock::time_point most,
+                 const hooks& hooks);
     int conclude(const hooks& hooks, bool over);
+    bool write_down(shutdown_report& report, bool leave, clock::time_point least, const hooks& hooks);
+    void write_report(const std::string& json, note_file::durability how);
+    void join_idle();
+    int code_of_parts() const;
     std::vector<shutdown_report::straggler> stragglers(const hooks& hooks, bool only_asked) const;
 
     stop_channel& stop_;
     signals& signals_;
     workers& workers_;
     spdlog::logger& log_;
-    report_file report_;
+    note_file report_;          ///< only on the worker of note_report_, and so the next
+    std::string report_fault_;  ///< what has been said of it
     std::chrono::system_clock::time_point stop_began_;
     bool announced_ready_ = false;
     clock::time_point announced_stop_{};  ///< when it began
     bool announced_force_ = false;
     stop_phase told_phase_ = stop_phase::starting;
     std::size_t told_records_ = 0;
-    std::atomic<const char*> under_way_{nullptr};  ///< aside of main's thread
-    std::jthread aside_;
+    aside reload_, upgrade_, stacks_, note_ready_, note_progress_, note_report_;
     std::vector<std::unique_ptr<part>> parts_;
 };
 

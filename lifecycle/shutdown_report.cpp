@@ -1,13 +1,9 @@
 #include "lifecycle/shutdown_report.hpp"
 
-#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <boost/json.hpp>
-#include <cerrno>
-#include <cstring>
 
 namespace lifecycle {
 
@@ -50,35 +46,6 @@ std::string shutdown_report::to_json() const {
         {"workers_left", workers_left},
         {"threads_left", threads_left ? json::value(*threads_left) : json::value(nullptr)}};
     return json::serialize(report);
-}
-
-std::string report_file::open(const std::string& path) {
-    if (path.empty() || descriptor_ >= 0) return {};
-    path_ = path;
-    temporary_ = fmt::format("{}.{}.tmp", path, ::getpid());
-    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (descriptor_ >= 0) return {};
-    return fmt::format("cannot open {}: {}", temporary_, std::strerror(errno));
-}
-
-std::string report_file::write(const std::string& json) {
-    if (descriptor_ < 0) return {};
-    const std::string text = json + '\n';
-    for (std::size_t at = 0; at < text.size();) {
-        const auto count = ::write(descriptor_, text.data() + at, text.size() - at);
-        if (count < 0 && errno == EINTR) continue;
-        if (count <= 0) return fmt::format("cannot write {}: {}", temporary_, std::strerror(errno));
-        at += static_cast<std::size_t>(count);
-    }
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0)
-        return fmt::format("cannot rename to {}: {}", path_, std::strerror(errno));
-    temporary_.clear();
-    return {};
-}
-
-report_file::~report_file() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 }  // namespace lifecycle

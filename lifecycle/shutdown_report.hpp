@@ -50,23 +50,4 @@ struct shutdown_report {
     std::string to_json() const;
 };
 
-/// The file of a report: opened when the stop begins, so that a full disk or a lack of descriptors
-/// is known while there is time to say so; written and renamed at the end. Only on main's thread.
-class report_file {
-public:
-    /// Opens a temporary file beside `path`; an empty path is no file. Returns why it could not.
-    std::string open(const std::string& path);
-    /// Writes, syncs nothing, renames. Returns why it could not.
-    std::string write(const std::string& json);
-    ~report_file();
-
-    report_file() = default;
-    report_file(const report_file&) = delete;
-    report_file& operator=(const report_file&) = delete;
-
-private:
-    std::string path_, temporary_;
-    int descriptor_ = -1;
-};
-
 }  // namespace lifecycle

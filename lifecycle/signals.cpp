@@ -4,8 +4,10 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -13,35 +15,80 @@ namespace lifecycle {
 namespace {
 
 int hard_stop_signal() { return SIGRTMIN; }
+constexpr int hard_stop_code = 3;
 
-sigset_t watched() {
+constexpr int stop_signals[] = {SIGTERM, SIGINT};
+
+template <std::size_t Count>
+sigset_t set_of(const int (&numbers)[Count]) {
     sigset_t set;
     sigemptyset(&set);
-    for (const int number : watched_signals) sigaddset(&set, number);
+    for (const int number : numbers) sigaddset(&set, number);
     return set;
+}
+
+/// What the handler of `guard_start` reads: it can reach nothing but statics.
+struct guard {
+    timer_t timer{};
+    itimerspec after{};
+};
+
+guard& start_guard() {
+    static guard only;
+    return only;
+}
+
+itimerspec in(std::chrono::nanoseconds time) {
+    itimerspec when = {};
+    when.it_value.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(time).count();
+    when.it_value.tv_nsec = (time % std::chrono::seconds(1)).count();
+    return when;
+}
+
+/// Arms the timer, and leaves the signal to the descriptor: blocked from here on, it is sent once more.
+void on_stop_at_start(int number, siginfo_t*, void* interrupted) {
+    const int error = errno;
+    ::timer_settime(start_guard().timer, 0, &start_guard().after, nullptr);
+    for (const int one : stop_signals) sigaddset(&static_cast<ucontext_t*>(interrupted)->uc_sigmask, one);
+    ::kill(::getpid(), number);
+    errno = error;
 }
 
 }  // namespace
 
 signals::signals() : had_terminal_(::isatty(STDERR_FILENO) == 1) {
-    const auto set = watched();
-    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    // The whole mask, not these added to it: what a parent has blocked stays blocked over exec, and neither the hard
+    // stop nor the signals by which stacks are taken would ever arrive.
+    const auto set = set_of(watched_signals);
+    ::pthread_sigmask(SIG_SETMASK, &set, nullptr);
     for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);  // both become errors of write(2)
     descriptor_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (descriptor_ < 0) throw std::system_error(errno, std::system_category(), "signalfd");
 
     // As PID 1 the kernel ignores signals with their default action: the last resort needs a handler.
     struct sigaction action = {};
-    action.sa_handler = [](int) { ::_exit(3); };
+    action.sa_sigaction = [](int, siginfo_t* info, void*) {
+        ::_exit(info->si_code == SI_TIMER ? info->si_value.sival_int : hard_stop_code);
+    };
+    action.sa_flags = SA_SIGINFO;
     ::sigaction(hard_stop_signal(), &action, nullptr);
-    struct sigevent event = {};
-    event.sigev_notify = SIGEV_SIGNAL;
-    event.sigev_signo = hard_stop_signal();
-    if (::timer_create(CLOCK_MONOTONIC, &event, &timer_) != 0) {
+    if (!make_timer(hard_stop_code)) {
         const int error = errno;
         ::close(descriptor_);
         throw std::system_error(error, std::system_category(), "timer_create");
     }
+}
+
+/// The code is part of the timer, so that the handler reads nothing else.
+bool signals::make_timer(int code) {
+    struct sigevent event = {};
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = hard_stop_signal();
+    event.sigev_value.sival_int = code;
+    timer_t made;
+    if (::timer_create(CLOCK_MONOTONIC, &event, &made) != 0) return false;
+    timer_ = made;
+    return true;
 }
 
 signals::~signals() {
@@ -62,10 +109,40 @@ signals::received signals::next() {
 }
 
 void signals::arm_hard_stop(std::chrono::milliseconds after) {
-    itimerspec when = {};
-    when.it_value.tv_sec = after.count() / 1000;
-    when.it_value.tv_nsec = after.count() % 1000 * 1'000'000;
+    std::chrono::nanoseconds time = after;
+    if (latest_ && after.count() > 0)  // 1 ns where it is over: 0 would disarm
+        time = std::max<std::chrono::nanoseconds>(std::chrono::nanoseconds(1),
+                                                  std::min(time, *latest_ - std::chrono::steady_clock::now()));
+    const auto when = in(time);
     ::timer_settime(timer_, 0, &when, nullptr);
+}
+
+void signals::guard_start(std::chrono::milliseconds after) {
+    start_guard() = {timer_, in(after)};
+    struct sigaction action = {};
+    action.sa_sigaction = on_stop_at_start;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    action.sa_mask = set_of(stop_signals);
+    for (const int one : stop_signals) ::sigaction(one, &action, nullptr);
+    ::pthread_sigmask(SIG_UNBLOCK, &action.sa_mask, nullptr);
+}
+
+void signals::start_is_over() {
+    const auto set = set_of(stop_signals);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    itimerspec left = {};
+    ::timer_gettime(timer_, &left);
+    const auto time = std::chrono::seconds(left.it_value.tv_sec) + std::chrono::nanoseconds(left.it_value.tv_nsec);
+    if (time.count() > 0) latest_ = std::chrono::steady_clock::now() + time;
+}
+
+void signals::settle(int code) {
+    itimerspec left = {};
+    timer_t const before = timer_;
+    ::timer_gettime(before, &left);
+    if (!make_timer(code)) return;  // the old one goes on
+    ::timer_settime(timer_, 0, &left, nullptr);
+    ::timer_delete(before);
 }
 
 }  // namespace lifecycle

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <optional>
 
 namespace lifecycle {
 
@@ -10,9 +11,9 @@ inline constexpr int watched_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGU
 
 /// The signals of the process, as descriptors that main's thread polls.
 ///
-/// Made at the top of main, before any library can start a thread: every thread then inherits the
-/// blocked mask, and a signal that comes before the service is ready waits in the kernel. SIGPIPE and
-/// SIGXFSZ are ignored. Only on main's thread.
+/// Made at the top of main, before any library can start a thread: every thread then inherits the mask, in which these
+/// are blocked and no others, whatever the parent had blocked. A signal that comes before the service is ready waits in
+/// the kernel. SIGPIPE and SIGXFSZ are ignored. Only on main's thread.
 class signals {
 public:
     enum class kind { none, stop, reload, stacks, upgrade };
@@ -37,10 +38,23 @@ public:
     /// kernel calls `_exit(3)` after so long. Arming again moves it; 0 disarms.
     void arm_hard_stop(std::chrono::milliseconds after);
 
+    /// Between here and `start_is_over` main's thread opens files, on which it may hang, and does not look at signals:
+    /// a SIGTERM or SIGINT arms the hard stop by itself, and waits for main as any other. Calling again changes the
+    /// time.
+    void guard_start(std::chrono::milliseconds after);
+    /// Before the first thread. A hard stop that is armed is not put off any more.
+    void start_is_over();
+
+    /// The exit code is known, and all that is left is to destroy: should that hang, the hard stop ends with this code.
+    void settle(int code);
+
 private:
+    bool make_timer(int code);
+
     int descriptor_;
     void* timer_ = nullptr;
     bool had_terminal_;
+    std::optional<std::chrono::steady_clock::time_point> latest_;  ///< of the hard stop, when the start was guarded
 };
 
 }  // namespace lifecycle

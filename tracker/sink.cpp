@@ -32,17 +32,19 @@ sink_makers own_sinks() {
     return {{"file", file}, {"stdout", standard}, {"none", none}};
 }
 
-sinks make_sinks(const options& options, spdlog::logger& log, const deadline_function& deadline,
-                 const sink_makers& known) {
-    sinks made;
-    made.reserve(options.sinks.size());
-    for (const auto& name : options.sinks) {
-        const auto found = known.find(name);
-        if (found == known.end())
+void require_known(const options& options, const sink_makers& known) {
+    for (const auto& name : options.sinks)
+        if (!known.contains(name))
             throw std::runtime_error(fmt::format("tracker.sink: this program has no sink '{}'; it has {}", name,
                                                  fmt::join(std::views::keys(known), ", ")));
-        made.push_back(found->second(options, log, deadline));
-    }
+}
+
+sinks make_sinks(const options& options, spdlog::logger& log, const deadline_function& deadline,
+                 const sink_makers& known) {
+    require_known(options, known);
+    sinks made;
+    made.reserve(options.sinks.size());
+    for (const auto& name : options.sinks) made.push_back(known.find(name)->second(options, log, deadline));
     return made;
 }
 

@@ -92,6 +92,9 @@ using sinks = std::vector<std::shared_ptr<sink>>;
 /// file, stdout and none.
 sink_makers own_sinks();
 
+/// Throws std::runtime_error when `options.sinks` names one that is not in `known`.
+void require_known(const options& options, const sink_makers& known);
+
 /// Those that `options.sinks` names, in that order. Throws as the makers do, and when a name is not in `known`.
 sinks make_sinks(const options& options, spdlog::logger& log, const deadline_function& deadline,
                  const sink_makers& known = own_sinks());

@@ -7,15 +7,18 @@
 #include <boost/json.hpp>
 
 #include "cmd/service/build_info.hpp"
-#include "lifecycle/shutdown_report.hpp"
 
-void announce_ready(const configs::config& config, const std::string& app, const std::string& debug,
-                    spdlog::logger& log) {
+void log_ready(const configs::config& config, const std::string& app, const std::string& debug, spdlog::logger& log) {
     log.info("{} {} ready: app on {}, debug on {}, events to {}", configs::program_name, build_info::version(), app,
              debug, fmt::join(config.tracker.sinks, ", "));
+}
+
+void announcement::clear() const noexcept { lifecycle::note_file::remove_old(config_.ready_file); }
+
+void announcement::write(const std::string& app, const std::string& debug) {
     const boost::json::object ready{{"pid", ::getpid()}, {"app", app}, {"debug", debug}};
-    lifecycle::report_file file;
-    auto why = file.open(config.ready_file);
-    if (why.empty()) why = file.write(boost::json::serialize(ready));
-    if (!why.empty()) log.error("ready_file: {}", why);
+    auto why = file_.open(config_.ready_file);
+    // A loss of power takes the process too: nothing is gained by a file that survives it.
+    if (why.empty()) why = file_.write(boost::json::serialize(ready), lifecycle::note_file::durability::none);
+    if (!why.empty()) log_.error("ready_file: {}", why);
 }

@@ -5,8 +5,25 @@
 #include <string>
 
 #include "configs/config.hpp"
+#include "lifecycle/note_file.hpp"
 
-/// Says that the service answers: a log line, and `ready_file` if the settings name one, written whole
-/// or not at all. A file that cannot be written is an error line, not the end. Only on main's thread.
-void announce_ready(const configs::config& config, const std::string& app, const std::string& debug,
-                    spdlog::logger& log);
+/// Says that the service answers: `ready_file`, if the settings name one, for as long as it does. A file that cannot be
+/// written is an error line, not the end. On one thread at a time; what it is given outlives it.
+class announcement {
+public:
+    announcement(const configs::config& config, spdlog::logger& log) : config_(config), log_(log) {}
+
+    /// Before a start: whoever waits for the file must not find that of another run. Blocks on the disk, as do the
+    /// others.
+    void clear() const noexcept;
+    void write(const std::string& app, const std::string& debug);
+    void remove() noexcept { file_.remove(); }
+
+private:
+    const configs::config& config_;
+    spdlog::logger& log_;
+    lifecycle::note_file file_;
+};
+
+/// The line in the log. Never blocks.
+void log_ready(const configs::config& config, const std::string& app, const std::string& debug, spdlog::logger& log);

@@ -25,6 +25,7 @@
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
+#include "lifecycle/standard_descriptors.hpp"
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
 #include "tracker/spool.hpp"
@@ -37,6 +38,8 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
           process_log& log) {
     const auto& config = settings.values;
     auto& logger = *log.logger;
+    announcement announced(config, logger);  // ready_file: of this run, or not there
+    if (!in_place_upgrade::follows_another()) announced.clear();
     const supervisor outside;                       // systemd, where that module is built
     const tracing trace;                            // what happens when, where that module is built
     lifecycle::workers workers;                     // counts every thread from here on
@@ -75,11 +78,7 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     if (!marker.previous_story().empty()) logger.warn(marker.previous_story());
     return done.wait({
         // main's thread: a part ended | signal | second signal | deadline
-        .ready =
-            [&] {
-                announce_ready(config, app.address(), debug.address(), logger);
-                upgrade.ready();
-            },
+        .ready = [&] { log_ready(config, app.address(), debug.address(), logger); },
         .account = [&](lifecycle::shutdown_report& report) { fill_in(report, app, events); },
         .reload =
             [&] {
@@ -89,9 +88,20 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
         .upgrade = [&] { upgrade.run(); },
         .stacks = [&] { log_stacks(workers, logger); },
         .where = stack_line,
+        .announce =
+            [&](bool answers) {
+                if (!answers) return announced.remove();
+                announced.write(app.address(), debug.address());
+                upgrade.ready();  // from here on the process before this one goes
+            },
         .progress = [&](const auto& status) { marker.phase(status, events.account()); },
         .ended = [&](const auto& report) { marker.ended(report); },
     });
+}
+
+/// Until parts run a stop is a hard one should something hang: all of the budget, and as much more as it has then.
+void guard_start(lifecycle::signals& signals, const configs::config& config) {
+    signals.guard_start(config.shutdown.budget + lifecycle::report_share);
 }
 
 /// A pipe that nobody reads any more ends it, and so do SIGINT and SIGTERM.
@@ -101,13 +111,16 @@ void as_other_programs() {
     ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
-int show(const configs::command& line, const configs::loaded& settings) {
+int show(const configs::command& line, const configs::loaded& settings, spdlog::logger& log) {
     switch (line.what) {
         case configs::command::action::help: std::fputs(line.text.c_str(), stdout); break;
         case configs::command::action::version:
             fmt::print("{} {} ({})\n", configs::program_name, build_info::version(), build_info::revision());
             break;
-        case configs::command::action::check: std::fputs(configs::to_toml(settings).c_str(), stdout); break;
+        case configs::command::action::check:
+            check_sinks(settings.values.tracker, log);  // as the start does
+            std::fputs(configs::to_toml(settings).c_str(), stdout);
+            break;
         case configs::command::action::probe: return probe(settings.values.debug, line.argument) ? 0 : 1;
         case configs::command::action::spool_dump:
             as_other_programs();
@@ -120,15 +133,18 @@ int show(const configs::command& line, const configs::loaded& settings) {
 }  // namespace
 
 int main(int count, char** arguments) try {
-    lifecycle::signals signals;  // first: every thread inherits the blocked mask
+    lifecycle::hold_standard_descriptors();  // first: what is opened must not become stderr
+    lifecycle::signals signals;              // every thread inherits the blocked mask
     const auto line = configs::read_command_line({arguments + 1, arguments + count});
+    if (line.what == configs::command::action::run) guard_start(signals, configs::config());  // a file may hang
     const auto settings = configs::load(line, configs::environment_of(environ));
     for (const auto& fault : settings.faults) std::fprintf(stderr, "%s\n", fault.c_str());
     if (!settings.faults.empty()) return lifecycle::could_not_start;
     auto log = make_log(settings.values.log);
     for (const auto& warning : settings.warnings) log.logger->warn(warning);
-    if (line.what != configs::command::action::run) return show(line, settings);
     try {
+        if (line.what != configs::command::action::run) return show(line, settings, *log.logger);
+        guard_start(signals, settings.values);
         return serve(settings, line, signals, log);
     } catch (const std::exception& e) {
         log.logger->error("cannot start: {}", e.what());

@@ -29,7 +29,7 @@ server::response settings_in_force::reload() {
     const std::scoped_lock one_at_a_time(reloading_);
     to_.events.reopen();
     const auto variables = configs::environment_of(environ);
-    const auto fresh = configs::load(line_, variables);
+    const auto fresh = configs::load_again(line_, variables);
     if (!fresh.faults.empty()) return refuse(status::unprocessable_entity, fresh.faults);
     const auto next = configs::reloaded(*now(), fresh, variables);
     if (!next.faults.empty()) return refuse(status::unprocessable_entity, next.faults);
@@ -46,8 +46,7 @@ server::response settings_in_force::reload() {
 
 server::response settings_in_force::refuse(status code, const std::vector<std::string>& faults) {
     ++refused_;
-    for (const auto& fault : faults) to_.log.error("reload: {}", fault);
-    to_.log.error("reload: the settings stay as they are; event files are opened again");
+    for (const auto& fault : faults) to_.log.error("reload refused, the settings stay as they are: {}", fault);
     return as_json(code, {{"result", "refused"}, {"faults", json::value_from(faults)}});
 }
 

@@ -19,3 +19,12 @@ inline tracker::sink_makers known_sinks() {
 #endif
     return known;
 }
+
+/// Throws what making the sinks at a start would throw, but for those of the tracker itself, which open files: a name
+/// that this program does not have, or settings that a sink cannot use.
+inline void check_sinks(const tracker::options& options, spdlog::logger& log) {
+    const auto known = known_sinks(), own = tracker::own_sinks();
+    tracker::require_known(options, known);
+    for (const auto& name : options.sinks)
+        if (!own.contains(name)) known.at(name)(options, log, [] { return lifecycle::clock::time_point::max(); });
+}

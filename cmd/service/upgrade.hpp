@@ -11,6 +11,7 @@ class in_place_upgrade {
 public:
     in_place_upgrade(const auto&, const auto&, const auto&, auto, spdlog::logger& log) : log_(log) {}
 
+    static bool follows_another() { return false; }
     void run() const { log_.info("SIGUSR2 ignored: this program is built without UPGRADE"); }
     void ready() const {}
 

@@ -15,12 +15,19 @@ using testing::Not;
 
 std::string metric_of(const service& service) { return service.ask_debug(get("/metrics")).body; }
 
+/// What the note of a run says; it is written aside of what it speaks of.
+bool noted(const support::temporary_directory& shared, const std::string& text) {
+    return eventually(
+        [&] { return support::read_file(shared.path() / "events/last-run.json").find(text) != std::string::npos; });
+}
+
 TEST(PreviousRun, IsNamedAsKilledWithItsPhaseAfterSigkill) {
     const support::temporary_directory shared;
     const std::vector<std::string> flags{"--tracker.directory=" + (shared.path() / "events").string()};
     {
         service first(flags);
         EXPECT_THAT(metric_of(first), HasSubstr("previous_exit{kind=\"none\"} 1"));
+        EXPECT_TRUE(noted(shared, "serving"));
         first.process().signal(SIGKILL);
         first.exit_code();
     }
@@ -44,12 +51,37 @@ TEST(PreviousRun, KilledInTheMiddleOfADrainSaysWhichPartWasStopping) {
         connection.send(get("/slow?ms=20000"));
         ASSERT_TRUE(first.handles("/slow"));
         first.begin_stop(SIGTERM);
-        EXPECT_TRUE(eventually([&] { return first.err().find("stopping app") != std::string::npos; }));
+        EXPECT_TRUE(noted(shared, "stopping app"));
         first.process().signal(SIGKILL);
         first.exit_code();
     }
     service second(flags);
     EXPECT_THAT(second.err(), HasSubstr("previous run: killed while stopping app"));
+}
+
+TEST(PreviousRun, IsUnknownWhenItsNoteCannotBeRead) {
+    const support::temporary_directory shared;
+    std::filesystem::create_directory(shared.path() / "events");
+    support::write_file(shared.path() / "events/last-run.json", std::string(512, '\0'));
+    const service next({"--tracker.directory=" + (shared.path() / "events").string()});
+    EXPECT_THAT(next.err(), HasSubstr("previous run: its note cannot be read"));
+    EXPECT_THAT(metric_of(next), HasSubstr("previous_exit{kind=\"unknown\"} 1"));
+}
+
+TEST(PreviousRun, AFormerNoteOfTwiceTheLengthIsStillRead) {
+    const support::temporary_directory shared;
+    std::filesystem::create_directory(shared.path() / "events");
+    std::string note = R"({"phase":"ended","time":"2026-01-01T00:00:00Z","pid":1,"exit_code":2,"cause":"part:app"})";
+    note.resize(1023, ' ');
+    support::write_file(shared.path() / "events/last-run.json", note + '\n');
+    const std::vector<std::string> flags{"--tracker.directory=" + (shared.path() / "events").string()};
+    {
+        service next(flags);
+        EXPECT_THAT(metric_of(next), HasSubstr("previous_exit{kind=\"exit_2\"} 1"));
+        next.process().signal(SIGTERM);
+        EXPECT_EQ(next.exit_code(), 0);
+    }
+    EXPECT_THAT(metric_of(service(flags)), HasSubstr("previous_exit{kind=\"clean\"} 1"));
 }
 
 TEST(AccessLog, SaysWithTwoLettersWhoEndedARequestAndWhen) {

@@ -1,12 +1,16 @@
 // SIGHUP and POST /debug/config/reload on the real binary: what changes, what waits, and what is refused.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <csignal>
 #include <fstream>
 #include <optional>
+#include <stop_token>
+#include <thread>
 
 #include "tests/integration/service.hpp"
 
@@ -18,10 +22,11 @@ using testing::HasSubstr;
 /// A service whose settings file can be written again.
 class reloading {
 public:
-    explicit reloading(std::vector<std::string> flags = {}) : path_(root_.path() / "settings.toml") {
+    explicit reloading(std::vector<std::string> flags = {}, support::held_calls* calls = nullptr)
+        : path_(root_.path() / "settings.toml") {
         write("");
         flags.push_back("--config=" + path_.string());
-        service_.emplace(std::move(flags));
+        service_.emplace(service::options{.flags = std::move(flags), .calls = calls});
     }
 
     void write(const std::string& text) const { std::ofstream(path_) << text; }
@@ -31,6 +36,7 @@ public:
         ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
     }
     integration::service& service() { return *service_; }
+    const std::filesystem::path& path() const { return path_; }
     response post() const { return service_->ask_debug(request("POST", "/debug/config/reload")); }
     boost::json::object posted() const { return boost::json::parse(post().body).as_object(); }
 
@@ -129,6 +135,64 @@ TEST(Reload, AFileThatHangsHoldsNeitherTheServiceNorItsExitAndIsNamed) {
     EXPECT_EQ(with.service().exit_code(), 3);
     EXPECT_LT(with.service().lasted(when), milliseconds(10'000)) << "not the whole budget";
     EXPECT_THAT(boost::json::serialize(with.service().report().at("stragglers")), HasSubstr(R"("name":"reload")"));
+}
+
+TEST(Reload, AFileThatNamesNoKeyIsRefusedWithALine) {
+    reloading with;
+    with.write("[app]\nmax_body_bytes = '10B'\n");
+    ASSERT_EQ(with.post().status, 200);
+    for (const char* text : {"", "# all of it\n\n", "[app]\n"}) {
+        with.write(text);
+        const auto answer = with.post();
+        EXPECT_EQ(answer.status, 422) << text;
+        EXPECT_THAT(answer.body, HasSubstr("names no key")) << text;
+    }
+    with.write("");
+    with.service().process().signal(SIGHUP);
+    EXPECT_TRUE(eventually([&] { return metric(with.service(), "config_reloads_total{result=\"refused\"}") == 4; }));
+    EXPECT_THAT(with.service().err(), HasSubstr("reload refused, the settings stay as they are: "));
+    EXPECT_EQ(with.service().ask(body_of(11)).status, 413);
+    EXPECT_EQ(metric(with.service(), "config_generation"), 2);
+}
+
+TEST(Reload, AFileThatIsBeingWrittenIsRefusedUntilItIsWhole) {
+    reloading with;
+    with.write("[app]\nmax_body_bytes = '10B'\n");
+    const std::jthread writing([&](const std::stop_token& enough) {
+        while (!enough.stop_requested()) {
+            ::utimensat(AT_FDCWD, with.path().c_str(), nullptr, 0);
+            ::poll(nullptr, 0, 1);
+        }
+    });
+    // Where whoever writes was not let run for 20 ms it looks like a file at rest, and rightly.
+    EXPECT_TRUE(
+        eventually([&] { return with.post().body.find("is being written all the time") != std::string::npos; }));
+}
+
+TEST(Reload, ASighupDuringAReloadIsASecondOneSoThatTheLastStateIsInForce) {
+    if (const auto why = support::held_calls::unavailable(); !why.empty()) GTEST_SKIP() << why;
+    support::held_calls calls;
+    reloading with({}, &calls);
+    auto& service = with.service();
+    ASSERT_EQ(service.ask(post("one")).status, 201);
+    ASSERT_TRUE(eventually([&] { return service.events().find("one") != std::string::npos; }));
+    with.write("[app]\nmax_body_bytes = '10B'\n");
+    calls.hold([](const auto& call) { return call.path.ends_with("settings.toml"); });
+    service.process().signal(SIGHUP);
+    ASSERT_TRUE(eventually([&] { return calls.held() == 1; }))
+        << "it reads the settings, and has opened the event files";
+
+    std::filesystem::rename(service.directory() / "var/events/events.jsonl", service.directory() / "moved.jsonl");
+    with.write("[app]\nmax_body_bytes = '12B'\n");
+    service.process().signal(SIGHUP);
+    EXPECT_TRUE(eventually([&] { return service.err().find("another one follows") != std::string::npos; }));
+    calls.release();
+    EXPECT_TRUE(eventually([&] { return metric(service, "config_reloads_total{result=\"applied\"}") == 2; }));
+    EXPECT_EQ(service.ask(body_of(12)).status, 200);
+    EXPECT_EQ(service.ask(body_of(13)).status, 413);
+    ASSERT_EQ(service.ask(post("two")).status, 201);
+    EXPECT_TRUE(eventually([&] { return service.events().find("two") != std::string::npos; }));
+    EXPECT_EQ(support::read_file(service.directory() / "moved.jsonl").find("two"), std::string::npos);
 }
 
 TEST(Reload, HundredsOfThemUnderRequestsLoseNothing) {

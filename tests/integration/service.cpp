@@ -48,8 +48,9 @@ service::service(options how) : directory_(root_.path() / "work") {
     }
     how.starter.push_back(how.program);
     flags.insert(flags.begin(), how.starter.begin() + 1, how.starter.end());
-    process_ = std::make_unique<support::process>(support::process::options{
-        how.starter.front(), std::move(flags), with_path(std::move(how.environment)), directory_, how.full_stderr});
+    process_ = std::make_unique<support::process>(
+        support::process::options{how.starter.front(), std::move(flags), with_path(std::move(how.environment)),
+                                  directory_, how.full_stderr, how.signals_blocked, how.calls});
     if (!how.wait_until_ready) return;
     std::string ready;
     eventually(

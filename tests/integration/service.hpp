@@ -43,6 +43,8 @@ public:
         bool wait_until_ready = true;
         std::string program = SERVICE_BINARY;
         std::vector<std::string> starter = {};  ///< program and arguments that become the service by exec
+        bool signals_blocked = false;           ///< every one, by the parent
+        support::held_calls* calls = nullptr;   ///< its calls that go to files
     };
 
     explicit service(std::vector<std::string> flags = {});

@@ -111,6 +111,17 @@ TEST(Settings, CheckConfigPrintsEveryKeyAndStartsNothing) {
     EXPECT_EQ(run_to_end({"--check-config", "--app.port=-1"}).code, 1);
 }
 
+#ifndef HTTP_SINK
+TEST(Settings, CheckConfigRefusesASinkThatThisProgramDoesNotHaveWithTheLineOfTheStart) {
+    const auto started = run_to_end(with({"--tracker.sink=http"}));
+    const auto checked = run_to_end({"--check-config", "--tracker.sink=http"});
+    expect_refusal(started, {"tracker.sink", "http"});
+    expect_refusal(checked, {"tracker.sink", "http"});
+    const auto without_time = [](const std::string& line) { return line.substr(line.find(' ')); };
+    EXPECT_EQ(without_time(checked.err), without_time(started.err));
+}
+#endif
+
 TEST(Settings, WhatItPrintsIsAFileThatItReads) {
     const auto printed = run_to_end({"--check-config", "--app.port=1234"});
     const auto again = run_to_end({"--check-config", "--config=a.toml"}, {}, {{"a.toml", printed.out}});

@@ -55,10 +55,51 @@ TEST(DoneCollector, TheKernelsTimerRunsBeforeAnythingOnMainsThreadCanHang) {
     const auto [code, report] = process_that_leaves(options, [](process& process) {
         process.done.start("app", until_asked);
         process.send(SIGTERM);
-        process.done.wait({.progress = [](const auto&) { fakes::hang(); }});
+        process.lines->on_line = [](std::string_view) { fakes::hang(); };  // at "stop begun", on main's thread
+        process.done.wait({});
         return 99;
     });
     EXPECT_EQ(code, 3) << "_exit from the signal handler";
+}
+
+TEST(DoneCollector, ANoteThatHangsIsWaitedForUntilTheBudgetEndsAndNamed) {
+    auto options = process::brisk();
+    options.budget = 300ms;
+    for (const bool at_the_end : {false, true}) {
+        const auto begun = lifecycle::clock::now();
+        const auto [code, report] = process_that_leaves(options, [at_the_end](process& process) {
+            process.done.start("app", until_asked);
+            process.send(SIGTERM);
+            const auto hangs = [](const auto&) { fakes::hang(); };
+            if (at_the_end)
+                process.done.wait({.ended = hangs});
+            else
+                process.done.wait({.progress = hangs});
+            return 99;
+        });
+        EXPECT_EQ(code, lifecycle::forced);
+        ASSERT_FALSE(report.empty()) << "the report is a note of its own";
+        ASSERT_EQ(report.at("stragglers").as_array().size(), 1U);
+        EXPECT_EQ(report.at("stragglers").as_array()[0].at("name"), "note-progress");
+        EXPECT_GE(lifecycle::clock::now() - begun, 300ms);
+        EXPECT_LT(lifecycle::clock::now() - begun, 2s);
+    }
+}
+
+TEST(DoneCollector, TheSecondSignalIsHeardWhileANoteHangs) {
+    const auto begun = lifecycle::clock::now();
+    const auto [code, report] = process_that_leaves(process::brisk(), [](process& process) {
+        process.done.start("app", until_asked);
+        process.send(SIGTERM);
+        process.done.wait({.ended = [&process](const auto&) {
+            process.send(SIGTERM);
+            fakes::hang();
+        }});
+        return 99;
+    });
+    EXPECT_EQ(code, lifecycle::forced);
+    EXPECT_FALSE(report.empty());
+    EXPECT_LT(lifecycle::clock::now() - begun, 10s);
 }
 
 TEST(DoneCollector, WritesTheReportThoughNoThreadShowsItsStack) {

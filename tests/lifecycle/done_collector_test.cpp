@@ -184,10 +184,10 @@ TEST(DoneCollector, CallsReadyOnceAndOnlyWhenReady) {
     EXPECT_EQ(calls, 1);
 }
 
-TEST(DoneCollector, CallsStacksOnQuitAndGoesOn) {
+TEST(DoneCollector, CallsStacksOnQuitAsideOfMainAndGoesOn) {
     process process;
     const auto main = std::this_thread::get_id();
-    std::thread::id there;
+    std::thread::id there = main;
     process.done.start("app", [&](const std::stop_token& token) {
         process.send(SIGQUIT);
         until_asked(token);
@@ -197,7 +197,7 @@ TEST(DoneCollector, CallsStacksOnQuitAndGoesOn) {
         process.send(SIGTERM);
     };
     EXPECT_EQ(process.done.wait({.stacks = stacks}), 0);
-    EXPECT_EQ(there, main);
+    EXPECT_NE(there, main) << "a thread that does not answer holds it up";
     EXPECT_TRUE(process.lines->has("stop begun by SIGTERM")) << "it went on, to be stopped later";
 }
 
@@ -244,28 +244,52 @@ TEST(DoneCollector, EndsInOrderThoughEveryHookThrows) {
         EXPECT_TRUE(process.lines->has(line)) << line;
 }
 
-TEST(DoneCollector, ReloadsOneAtATimeAndAgainAfterThat) {
+TEST(DoneCollector, ReloadsOnceMoreForAllThatCameDuringAReload) {
     process process;
     std::binary_semaphore first{0};
+    std::atomic<int> reloads{0}, at_one_time{0};
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.send(SIGHUP);
+        EXPECT_TRUE(fakes::eventually([&] { return reloads == 1; }));
+        for (int told = 1; told <= 3; ++told) {
+            process.send(SIGHUP);
+            EXPECT_TRUE(fakes::eventually(
+                [&] { return process.lines->count("SIGHUP: a reload is under way, another one follows") == told; }));
+        }
+        first.release();
+        EXPECT_TRUE(fakes::eventually([&] { return reloads == 2; }));
+        process.send(SIGTERM);
+        until_asked(token);
+    });
+    const auto reload = [&] {
+        EXPECT_EQ(++at_one_time, 1);
+        if (++reloads == 1) first.acquire();
+        --at_one_time;
+    };
+    EXPECT_EQ(process.done.wait({.reload = reload}), 0);
+    EXPECT_EQ(reloads, 2);
+}
+
+TEST(DoneCollector, DoesNotReloadAgainOnceAStopHasBegun) {
+    process process;
+    std::binary_semaphore stopping{0};
     std::atomic<int> reloads{0};
     process.done.start("app", [&](const std::stop_token& token) {
         process.send(SIGHUP);
         EXPECT_TRUE(fakes::eventually([&] { return reloads == 1; }));
         process.send(SIGHUP);
-        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("SIGHUP ignored: reload is under way"); }));
-        first.release();
-        // From here on one more gets through, as soon as the first is done.
-        EXPECT_TRUE(fakes::eventually([&] {
-            if (reloads < 2) process.send(SIGHUP);
-            return reloads >= 2;
-        }));
+        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("another one follows"); }));
         process.send(SIGTERM);
         until_asked(token);
+        stopping.release();
     });
     const auto reload = [&] {
-        if (++reloads == 1) first.acquire();
+        ++reloads;
+        stopping.acquire();
     };
     EXPECT_EQ(process.done.wait({.reload = reload}), 0);
+    EXPECT_EQ(reloads, 1);
+    EXPECT_TRUE(process.lines->has("SIGHUP ignored: the service is stopping"));
 }
 
 TEST(DoneCollector, IgnoresAReloadDuringAStopWithALine) {
@@ -345,12 +369,12 @@ TEST(DoneCollector, AStopThatFollowsAWithdrawnOneBeforeMainLooksHasATimeOfItsOwn
         EXPECT_TRUE(fakes::eventually([&] { return process.lines->count("stop begun by debug") == 2; }));
         throw std::runtime_error("enough");
     });
-    const auto at_the_first = [&, again = false](const lifecycle::stop_channel::status& status) mutable {
-        if (status.cause != "debug" || std::exchange(again, true)) return;
+    process.lines->on_line = [&, again = false](std::string_view line) mutable {  // on main's thread
+        if (!line.starts_with("stop begun by debug") || std::exchange(again, true)) return;
         EXPECT_TRUE(process.stop.withdraw());
         process.stop.request("debug");
     };
-    EXPECT_EQ(process.done.wait({.progress = at_the_first}), lifecycle::part_failed);
+    EXPECT_EQ(process.done.wait({}), lifecycle::part_failed);
 }
 
 TEST(DoneCollector, AnswersThreeForWhatWasCutAndFourForAnAccountThatDoesNotBalance) {
@@ -391,6 +415,65 @@ TEST(DoneCollector, WritesTheReportAsItsLastLineAndToItsFile) {
     std::vector<std::string> phases;
     for (const auto& phase : report.at("phases").as_array()) phases.emplace_back(phase.at("name").as_string());
     EXPECT_THAT(phases, ElementsAre("lame_duck", "app", "tracker"));
+}
+
+TEST(DoneCollector, AnnouncesThatItAnswersAndThatAStopHasBegunAndAWithdrawal) {
+    auto options = process::brisk();
+    options.lame_duck = 10s;
+    process process(options);
+    journal journal;
+    process.done.start("app", [&](const std::stop_token& token) {
+        const auto told = [&](std::size_t count) {
+            EXPECT_TRUE(fakes::eventually([&] { return journal.lines().size() == count; }));
+        };
+        process.stop.ready();
+        told(1);
+        process.stop.request("debug");
+        told(2);
+        EXPECT_TRUE(process.stop.withdraw());
+        told(3);
+        process.send(SIGTERM);
+        told(4);
+        process.send(SIGTERM);
+        until_asked(token);
+    });
+    const auto announce = [&](bool answers) { journal.add(answers ? "answers" : "stops"); };
+    EXPECT_EQ(process.done.wait({.announce = announce}), 0);
+    EXPECT_THAT(journal.lines(), ElementsAre("answers", "stops", "answers", "stops"));
+}
+
+TEST(DoneCollector, AnnouncesNothingWhenItWasNeverReady) {
+    process process;
+    bool told = false;
+    process.done.start("app", until_asked);
+    process.send(SIGTERM);
+    EXPECT_EQ(process.done.wait({.announce = [&](bool) { told = true; }}), 0);
+    EXPECT_FALSE(told);
+}
+
+TEST(DoneCollector, TellsTheNewestAndTheEndLast) {
+    process process;
+    journal journal;
+    std::binary_semaphore serving{0};
+    process.done.start("tracker", until_asked);
+    process.done.start("app", [&](const std::stop_token& token) {
+        process.stop.ready();
+        EXPECT_TRUE(fakes::eventually([&] { return !journal.lines().empty(); }));
+        process.send(SIGTERM);
+        until_asked(token);
+        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("stopping app"); }));
+        serving.release();
+    });
+    const auto progress = [&](const lifecycle::stop_channel::status& status) {
+        journal.add(std::string(lifecycle::to_string(status.phase)));
+        if (status.phase == lifecycle::stop_phase::serving) serving.acquire();  // a slow disk
+    };
+    EXPECT_EQ(process.done.wait({.progress = progress, .ended = [&](const auto&) { journal.add("ended"); }}), 0);
+    const auto lines = journal.lines();
+    ASSERT_GE(lines.size(), 2U);
+    EXPECT_EQ(lines.front(), "serving");
+    EXPECT_EQ(lines.back(), "ended");
+    EXPECT_LE(std::count(lines.begin(), lines.end(), "lame_duck"), 0) << "nobody asks for it any more";
 }
 
 TEST(DoneCollector, SaysWhyThereIsNoReportFileAndStopsAllTheSame) {

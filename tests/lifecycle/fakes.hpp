@@ -53,6 +53,8 @@ inline void hang(int descriptor = -1) {
 /// Keeps every line.
 class line_sink final : public spdlog::sinks::base_sink<std::mutex> {
 public:
+    std::function<void(std::string_view)> on_line = nullptr;  ///< must not log; set before there is a line
+
     bool has(std::string_view text) { return count(text) > 0; }
     int count(std::string_view text) {
         const std::scoped_lock lock(mutex_);
@@ -74,6 +76,7 @@ public:
 private:
     void sink_it_(const spdlog::details::log_msg& message) override {
         lines_.emplace_back(message.payload.data(), message.payload.size());
+        if (on_line) on_line(lines_.back());
     }
     void flush_() override {}
     std::vector<std::string> lines_;

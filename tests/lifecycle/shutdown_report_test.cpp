@@ -1,20 +1,13 @@
 #include "lifecycle/shutdown_report.hpp"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
 
-#include "tests/lifecycle/fakes.hpp"
-
 namespace {
 
 using namespace std::chrono_literals;
-using lifecycle::report_file;
 using lifecycle::shutdown_report;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 shutdown_report full_report() {
     shutdown_report report;
@@ -63,71 +56,6 @@ TEST(ShutdownReport, SaysNullWhereThereIsNoProc) {
     auto report = full_report();
     report.threads_left.reset();
     EXPECT_TRUE(boost::json::parse(report.to_json()).at("threads_left").is_null());
-}
-
-TEST(ReportFile, IsWrittenBesideAndRenamed) {
-    const fakes::folder folder;
-    const auto path = folder.file("report.json");
-    report_file file;
-    EXPECT_EQ(file.open(path), "");
-    ASSERT_EQ(folder.names().size(), 1U);
-    EXPECT_THAT(folder.names()[0], HasSubstr(".tmp")) << "nobody reads half a report";
-    EXPECT_EQ(file.write("{}"), "");
-    EXPECT_THAT(folder.names(), ElementsAre("report.json"));
-    EXPECT_EQ(fakes::content_of(path), "{}\n");
-}
-
-TEST(ReportFile, ReplacesTheReportOfAnEarlierRun) {
-    const fakes::folder folder;
-    const auto path = folder.file("report.json");
-    for (const char* text : {"{\"a longer one\":1}", "{}"}) {
-        report_file file;
-        EXPECT_EQ(file.open(path), "");
-        EXPECT_EQ(file.write(text), "");
-    }
-    EXPECT_EQ(fakes::content_of(path), "{}\n");
-}
-
-TEST(ReportFile, TakesTheTemporaryFileAwayWhenNothingIsWritten) {
-    const fakes::folder folder;
-    {
-        report_file file;
-        EXPECT_EQ(file.open(folder.file("report.json")), "");
-        EXPECT_EQ(file.open(folder.file("report.json")), "") << "opening again is nothing new";
-    }
-    EXPECT_THAT(folder.names(), IsEmpty());
-}
-
-TEST(ReportFile, IsNoFileWithAnEmptyPath) {
-    report_file file;
-    EXPECT_EQ(file.open(""), "");
-    EXPECT_EQ(file.write("{}"), "");
-}
-
-TEST(ReportFile, SaysWhyItCannotBeOpened) {
-    report_file file;
-    EXPECT_THAT(file.open("/dev/null/report.json"), HasSubstr("cannot open /dev/null/report.json"));
-    EXPECT_EQ(file.write("{}"), "") << "that was said already";
-}
-
-TEST(ReportFile, SaysWhyItCannotBeRenamed) {
-    const fakes::folder folder;
-    const auto path = folder.file("report.json");
-    report_file file;
-    ASSERT_EQ(file.open(path), "");
-    std::filesystem::create_directory(path);
-    EXPECT_THAT(file.write("{}"), HasSubstr("cannot rename to " + path));
-}
-
-TEST(ReportFile, SaysWhyItCannotBeWritten) {
-    if (::access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
-    const fakes::folder folder;
-    const auto path = folder.file("report.json");
-    // The temporary name is a promise to nobody, but a link there leads to a full disk.
-    std::filesystem::create_symlink("/dev/full", path + "." + std::to_string(::getpid()) + ".tmp");
-    report_file file;
-    ASSERT_EQ(file.open(path), "");
-    EXPECT_THAT(file.write("{}"), HasSubstr("cannot write"));
 }
 
 }  // namespace

@@ -101,6 +101,30 @@ TEST(Signals, EndTheProcessWithThreeWhenTheHardStopIsDue) {
               3);
 }
 
+TEST(Signals, EndTheProcessInTimeThoughItsParentHasBlockedEverySignal) {
+    EXPECT_EQ(fakes::exit_code_of([] {
+                  sigset_t all;
+                  sigfillset(&all);
+                  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);  // which exec would have handed on
+                  fakes::signals_without_terminal made;
+                  made.signals.arm_hard_stop(std::chrono::milliseconds(1));
+                  fakes::hang();
+                  return 99;
+              }),
+              3);
+}
+
+TEST(Signals, EndTheProcessWithTheCodeThatIsKnownWhenOnlyTheLeavingHangs) {
+    EXPECT_EQ(fakes::exit_code_of([] {
+                  fakes::signals_without_terminal made;
+                  made.signals.arm_hard_stop(std::chrono::milliseconds(50));
+                  made.signals.settle(0);
+                  fakes::hang();
+                  return 99;
+              }),
+              0);
+}
+
 TEST(Signals, ForgetTheHardStopWhenItIsDisarmed) {
     EXPECT_EQ(fakes::exit_code_of([] {
                   fakes::signals_without_terminal made;

@@ -48,16 +48,16 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 
 /// Between fork and exec: only what signal-safety(7) allows.
 [[noreturn]] void become(const char* program, char** arguments, char** environment, const char* directory, int output,
-                         int errors, int failure) {
+                         int errors, int failure, const process::options& how) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (int number = 1; number < 32; ++number) ::signal(number, SIG_DFL);  // ignored ones survive exec
-    sigset_t none;
-    ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    sigset_t blocked;
+    how.signals_blocked ? ::sigfillset(&blocked) : ::sigemptyset(&blocked);
+    ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
     const int input = ::open("/dev/null", O_RDONLY);
     if (::dup2(input, 0) >= 0 && ::dup2(output, 1) >= 0 && ::dup2(errors, 2) >= 0 && ::chdir(directory) == 0) {
         if (input > 2) ::close(input);
-        ::execve(program, arguments, environment);
+        if (how.calls == nullptr || how.calls->install_in_child()) ::execve(program, arguments, environment);
     }
     const int why = errno;
     [[maybe_unused]] const auto written = ::write(failure, &why, sizeof why);
@@ -114,7 +114,7 @@ process::process(options how) {
     if (pid_ < 0) fail("fork");
     if (pid_ == 0)
         become(how.program.c_str(), const_cast<char**>(arguments.data()), const_cast<char**>(environment.data()),
-               directory.c_str(), output, errors, failure[1]);
+               directory.c_str(), output, errors, failure[1], how);
     ::close(failure[1]);
     ::close(output);
     ::close(errors);
@@ -125,6 +125,7 @@ process::process(options how) {
         ::waitpid(pid_, nullptr, 0);
         throw std::runtime_error(fmt::format("cannot start {}: {}", how.program, std::strerror(why)));
     }
+    if (how.calls != nullptr) how.calls->listen();
     handle_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));  // the header of glibc 2.36 is not for C++
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/support/eventually.hpp"
+#include "tests/support/held_calls.hpp"
 
 namespace support {
 
@@ -47,6 +48,8 @@ public:
         std::vector<std::string> environment;  ///< `NAME=value`; nothing is inherited
         std::filesystem::path directory;       ///< the working directory; `stdout` and `stderr` are put beside it
         bool full_stderr = false;              ///< stderr is a full pipe that nobody reads
+        bool signals_blocked = false;          ///< every one, as a parent may leave it
+        held_calls* calls = nullptr;           ///< its calls that go to files
     };
 
     /// Returns once the program has been exec'ed; throws std::runtime_error when it cannot be.

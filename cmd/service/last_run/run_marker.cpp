@@ -4,17 +4,21 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <boost/json.hpp>
 #include <chrono>
+#include <utility>
 
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t size = 1024;  // always the same, padded with blanks: an overwrite leaves no rest of the last
+/// Always the same, padded with blanks, so that an overwrite leaves no rest of the last; and no more than a sector,
+/// which a disk writes whole: the note is overwritten in place, since the lock is on the file.
+constexpr std::size_t size = 512;
 
 std::string now() {
     return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
@@ -34,7 +38,11 @@ std::int64_t number_of(const json::value& from, std::string_view key) {
 }  // namespace
 
 run_marker::run_marker(const std::string& directory)
-    : descriptor_(::open((directory + "/last-run.json").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
+    : directory_(directory),
+      descriptor_(::open((directory + "/last-run.json").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644)) {
+    struct stat found {};
+    if (descriptor_ >= 0 && (::fstat(descriptor_, &found) != 0 || !S_ISREG(found.st_mode)))
+        ::close(std::exchange(descriptor_, -1));
     if (lock()) read_previous();
 }
 
@@ -46,12 +54,17 @@ run_marker::~run_marker() {
 }
 
 void run_marker::read_previous() {
-    std::array<char, size> bytes{};
+    std::array<char, 2 * size> bytes{};  // it was twice as long once
     const auto count = ::pread(descriptor_, bytes.data(), bytes.size(), 0);
     if (count <= 0) return;
     boost::system::error_code error;
     const auto note = json::parse({bytes.data(), static_cast<std::size_t>(count)}, error);
-    const auto phase = error ? std::string("unknown") : text_of(note, "phase");
+    const auto phase = text_of(note, "phase");
+    if (error || phase.empty()) {
+        previous_kind_ = "unknown";
+        previous_story_ = "previous run: its note cannot be read";
+        return;
+    }
     if (phase == "handed over") {
         previous_kind_ = "upgraded";  // whoever followed has not written since: how that one ended is not known
         return;
@@ -78,7 +91,8 @@ void run_marker::phase(const lifecycle::stop_channel::status& status, const trac
                                        {"time", now()},
                                        {"pid", ::getpid()},
                                        {"accepted", events.accepted},
-                                       {"delivered", events.delivered}}));
+                                       {"delivered", events.delivered}}),
+          status.phase == lifecycle::stop_phase::serving);
 } catch (...) {  // NOLINT(bugprone-empty-catch): a note is not worth a stop
 }
 
@@ -89,15 +103,24 @@ void run_marker::ended(const lifecycle::shutdown_report& report) noexcept try {
                                        {"time", now()},
                                        {"pid", ::getpid()},
                                        {"exit_code", report.exit_code},
-                                       {"cause", report.cause}}));
+                                       {"cause", report.cause}}),
+          true);
 } catch (...) {  // NOLINT(bugprone-empty-catch): a note is not worth a stop
 }
 
-void run_marker::write(const std::string& text) noexcept {
+/// `synced`: a loss of power shows this note, not the one before, once this has returned.
+void run_marker::write(const std::string& text, bool synced) noexcept {
     if (!lock() || text.size() >= size) return;
     std::array<char, size> bytes;
     bytes.fill(' ');
     text.copy(bytes.data(), text.size());
     bytes.back() = '\n';
-    [[maybe_unused]] const auto written = ::pwrite(descriptor_, bytes.data(), bytes.size(), 0);
+    if (::pwrite(descriptor_, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()) || !synced) return;
+    ::fdatasync(descriptor_);
+    if (std::exchange(entered_, true)) return;
+    // It may be the first of this directory, and then it is there when the directory says so.
+    const int directory = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0) return;
+    ::fsync(directory);
+    ::close(directory);
 }

@@ -46,10 +46,16 @@ in_place_upgrade::in_place_upgrade(server::http_server& app, server::http_server
       debug_listener_(debug.listening()),
       program_(program_path()),
       arguments_(own_arguments()) {
-    if (systemd::text_of("LISTEN_PID") != std::to_string(::getpid())) return;  // meant for another process
+    if (!follows_another()) return;
     const auto pipe = configs::parse_number(systemd::text_of(upgrade::ready_variable));
     if (!pipe || ::fcntl(static_cast<int>(*pipe), F_SETFD, FD_CLOEXEC) != 0) return;
     predecessor_ = static_cast<int>(*pipe);
+}
+
+bool in_place_upgrade::follows_another() {
+    // Else it is meant for another process.
+    return systemd::text_of("LISTEN_PID") == std::to_string(::getpid()) &&
+           !systemd::text_of(upgrade::ready_variable).empty();
 }
 
 in_place_upgrade::~in_place_upgrade() {

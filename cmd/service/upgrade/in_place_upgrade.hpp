@@ -22,6 +22,9 @@ public:
     in_place_upgrade(const in_place_upgrade&) = delete;
     in_place_upgrade& operator=(const in_place_upgrade&) = delete;
 
+    /// True in a process that such an upgrade has started, until it is ready: the one before it still serves.
+    static bool follows_another();
+
     /// SIGUSR2: starts the successor, waits until it is ready, gives the listeners up and begins the stop, cause
     /// "upgrade". Whatever goes wrong is one line, and this process serves on. Blocks as long as the successor
     /// takes, and ends soon after a stop has begun: for a worker of its own.

@@ -151,6 +151,7 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
                       http_server::at_stop::close, stop, workers, logger);
     stop.count_turns_with([&] { return app.turns(); });
 
+    announcement announced(config, logger);
     lifecycle::done_collector done(stop, signals, workers, logger);
     const auto run_debug = [&](std::stop_token token) {
         [[maybe_unused]] const auto watch = outside.watch(app, debug, events, stop, workers, logger);
@@ -164,11 +165,13 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     if (obstinate == "part") done.start("deaf", [](std::stop_token) { block_in_the_kernel(); });
     done.start("app", run_app);
     return done.wait({
-        .ready = [&] { announce_ready(config, app.address(), debug.address(), logger); },
+        .ready = [&] { log_ready(config, app.address(), debug.address(), logger); },
         .account = [&](lifecycle::shutdown_report& report) { fill_in(report, app, events); },
         .reload = {},
         .stacks = [&] { log_stacks(workers, logger); },
         .where = stack_line,
+        .announce =
+            [&](bool answers) { answers ? announced.write(app.address(), debug.address()) : announced.remove(); },
         .progress = {},
         .ended = {},
     });

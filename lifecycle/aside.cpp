@@ -1,0 +1,53 @@
+#include "lifecycle/aside.hpp"
+
+#include <exception>
+#include <utility>
+
+namespace lifecycle {
+
+aside::aside(std::string name, workers& workers, spdlog::logger& log, std::function<void()> idle)
+    : name_(std::move(name)), workers_(workers), log_(log), idle_(std::move(idle)) {}
+
+void aside::post(std::function<void()> work) {
+    {
+        const std::scoped_lock lock(mutex_);
+        waiting_ = std::move(work);
+        if (std::exchange(busy_, true)) return;
+    }
+    try {
+        thread_ = workers_.start(name_, "worker", [this](auto) { run(); });  // the last one has ended, or is about to
+    } catch (const std::exception& e) {
+        log_.error("{}: {}", name_, e.what());
+        const std::scoped_lock lock(mutex_);
+        waiting_ = nullptr;
+        busy_ = false;
+    }
+}
+
+void aside::run() {
+    for (;;) {
+        std::function<void()> work;
+        {
+            const std::scoped_lock lock(mutex_);
+            work = std::exchange(waiting_, nullptr);
+            busy_ = work != nullptr;
+        }
+        if (!work) return idle_();
+        try {
+            work();
+        } catch (const std::exception& e) {
+            log_.error("{}: {}", name_, e.what());
+        }
+    }
+}
+
+bool aside::busy() const {
+    const std::scoped_lock lock(mutex_);
+    return busy_;
+}
+
+void aside::join() {
+    if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace lifecycle
