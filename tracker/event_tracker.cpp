@@ -189,6 +189,16 @@ std::vector<event_tracker::sink_state> event_tracker::sink_states() const {
     return all;
 }
 
+bool event_tracker::readable() const { return !state_->durable || state_->spool->readable(); }
+
+std::map<std::string_view, std::uint64_t> event_tracker::disk_errors() const {
+    return state_->durable ? state_->spool->disk_errors() : std::map<std::string_view, std::uint64_t>();
+}
+
+std::uint64_t event_tracker::recovery_bytes_left() const {
+    return state_->durable ? state_->spool->recovery_left() : 0;
+}
+
 bool event_tracker::writable() const { return !state_->durable || state_->spool->writable(); }
 
 }  // namespace tracker
