@@ -1,14 +1,20 @@
 #pragma once
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace tracker {
 
 /// The system calls that fail when a disk is full, broken or gone, each with the result and errno of its
-/// manual page: one place for a test to be the broken disk. For one thread.
+/// manual page: one place for a test to be the broken disk. Those that write are of one thread, those that read of any.
 class disk {
 public:
     disk() = default;
@@ -24,6 +30,25 @@ public:
     /// open(2) of a new file is durable only once its directory is: fsync(2).
     virtual int sync_directory(int directory) { return ::fsync(directory); }
     virtual int truncate(int file, off_t size) { return ::ftruncate(file, size); }
+
+    /// Never waits for what is no file: a FIFO without a writer, a device.
+    virtual int open(const char* path, int flags) { return ::open(path, flags | O_NONBLOCK | O_CLOEXEC, 0640); }
+    virtual int status(int file, struct stat& into) { return ::fstat(file, &into); }
+    virtual ssize_t read(int file, std::span<char> into, off_t at) {
+        return ::pread(file, into.data(), into.size(), at);
+    }
+    /// The names in a directory, by opendir(3) and readdir(3).
+    virtual int list(const char* path, std::vector<std::string>& names) {
+        DIR* const folder = ::opendir(path);
+        if (folder == nullptr) return -1;
+        errno = 0;
+        for (const auto* entry = ::readdir(folder); entry != nullptr; entry = ::readdir(folder))
+            names.emplace_back(entry->d_name);
+        const int error = errno;
+        ::closedir(folder);
+        errno = error;
+        return error == 0 ? 0 : -1;
+    }
 };
 
 }  // namespace tracker

@@ -234,6 +234,16 @@ std::uint64_t event_tracker::stranded() const noexcept {
     return state_->earlier.stranded() + (state_->durable ? state_->spool->stranded() : 0);
 }
 
+bool event_tracker::readable() const { return !state_->durable || state_->spool->readable(); }
+
+std::map<std::string_view, std::uint64_t> event_tracker::disk_errors() const {
+    return state_->durable ? state_->spool->disk_errors() : std::map<std::string_view, std::uint64_t>();
+}
+
+std::uint64_t event_tracker::recovery_bytes_left() const {
+    return state_->durable ? state_->spool->recovery_left() : 0;
+}
+
 bool event_tracker::writable() const { return !state_->durable || state_->spool->writable(); }
 
 }  // namespace tracker

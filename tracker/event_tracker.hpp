@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <source_location>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lifecycle/context.hpp"
@@ -88,6 +90,11 @@ public:
     std::size_t waiting() const;  ///< coroutines that wait for room
     bool healthy() const;         ///< false while deliveries to any sink fail
     bool writable() const;        ///< false while the spool takes no events: they are refused
+    bool readable() const;        ///< false while something of the spool cannot be read: it waits there
+    /// Calls that the disk of the spool has failed, by their names; none without a spool.
+    std::map<std::string_view, std::uint64_t> disk_errors() const;
+    /// Bytes that earlier runs have left and that have not been looked at yet.
+    std::uint64_t recovery_bytes_left() const;
 
 private:
     struct state;

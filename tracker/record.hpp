@@ -1,19 +1,72 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "tracker/event.hpp"
+#include "tracker/keyed_hash.hpp"
 
 namespace tracker {
 
 // The bytes of a spool, as docs/spool-format.md has them. Pure functions and values; any thread.
 
-/// What every segment begins with, before its first record.
-inline constexpr std::string_view segment_magic = "CURFEW\x01\n";
-inline constexpr std::size_t record_header_size = 16;
+/// What a segment begins with that was written by an earlier version: it is read, and never written.
+inline constexpr std::string_view first_magic = "CURFEW\x01\n";
+inline constexpr std::string_view segment_magic = "CURFEW\x02\n";
+
+inline constexpr std::size_t salt_size = 32;
+/// Twice magic, salt and check, so that no one damaged byte makes a segment unreadable.
+inline constexpr std::size_t segment_header_size = 2 * (segment_magic.size() + salt_size + 8);
+
+inline constexpr std::size_t record_head_size = 28;
+/// Of a payload: its time and the length of its id.
+inline constexpr std::size_t smallest_payload = 10;
+inline constexpr std::size_t smallest_record = record_head_size + smallest_payload;
+
+/// What makes the records of one segment inimitable: bytes that nobody can know who has not read its file.
+class segment_key {
+public:
+    /// Of 32 bytes: those of a file or, for a test, any.
+    explicit segment_key(std::string_view salt);
+    /// With fresh ones from getrandom(2). Throws std::system_error.
+    static segment_key random();
+    /// That of the segment that begins with these bytes; none when neither copy of its header is whole.
+    static std::optional<segment_key> read(std::string_view header);
+
+    /// What the segment begins with, segment_header_size bytes.
+    std::string header() const;
+
+    /// What stands in place of a sequence, and back.
+    std::uint64_t masked(std::uint64_t sequence) const noexcept { return sequence ^ mask_; }
+    std::uint64_t digest(std::string_view payload) const noexcept { return digest_(payload); }
+    /// Of the head at the byte `position` of the file.
+    std::uint64_t check(std::uint64_t position, std::uint64_t sequence, std::uint32_t length,
+                        std::uint64_t digest) const noexcept {
+        return siphash(key_, {position, sequence, length, digest});
+    }
+
+private:
+    std::uint64_t header_check() const noexcept;
+
+    std::string salt_;
+    std::array<std::uint64_t, 2> key_;
+    std::uint64_t mask_;
+    std::uint64_t point_;
+    polynomial_digest digest_;
+};
+
+/// What a head says, its check left out.
+struct record_head {
+    std::uint64_t check = 0, digest = 0, sequence = 0;
+    std::uint32_t length = 0;  ///< of the payload
+
+    /// Of the first record_head_size bytes; none where the check is not that of a head at this place.
+    static std::optional<record_head> read(std::string_view bytes, const segment_key& key, std::uint64_t position);
+};
 
 /// CRC-32C, Castagnoli's polynomial (RFC 3720, appendix B.4).
 std::uint32_t crc32c(std::string_view bytes);
@@ -21,36 +74,12 @@ std::uint32_t crc32c(std::string_view bytes);
 /// What `append_record` appends, in bytes.
 std::size_t record_size(const event& event) noexcept;
 
-/// Appends the record of `event` to `out`, `sequence` of its segment; the first is 1.
-void append_record(std::string& out, std::uint64_t sequence, const event& event);
+/// Appends the record of `event` to `out`. It is to stand at the byte `position` of its segment, `sequence` of it; the
+/// first is 1.
+void append_record(std::string& out, const segment_key& key, std::uint64_t position, std::uint64_t sequence,
+                   const event& event);
 
-/// Reads records from a file, front to back. On one thread.
-class record_reader {
-public:
-    /// From the byte `from` to the byte `to` of an open file, which must stay open.
-    record_reader(int file, std::uint64_t from, std::uint64_t to) noexcept : file_(file), at_(from), end_(to) {}
-
-    /// The next record; false at the end, or where there is no whole and intact one any more. Throws
-    /// std::system_error when the file cannot be read.
-    bool next(event& into);
-
-    /// After `next` was false: goes on to the next intact record of a higher sequence, behind damaged
-    /// bytes. False, and nothing has changed, when there is none: then what is left is a torn tail.
-    bool skip_damage();
-
-    std::uint64_t at() const noexcept { return at_; }              ///< the byte behind the last record that was whole
-    std::uint64_t sequence() const noexcept { return sequence_; }  ///< of that record
-
-private:
-    bool fill(std::size_t bytes);
-    void skip(std::size_t bytes) noexcept;
-    std::string_view rest() const noexcept { return std::string_view(block_).substr(used_); }
-
-    int file_;
-    std::uint64_t at_, end_;
-    std::uint64_t sequence_ = 0;
-    std::string block_;  ///< of the file, from `at_ - used_`
-    std::size_t used_ = 0;
-};
+/// False when the payload does not hold what it must, which a check that is right makes all but impossible.
+bool decode_payload(std::string_view payload, event& into);
 
 }  // namespace tracker

@@ -8,18 +8,22 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/crc.hpp>
 #include <boost/endian/buffers.hpp>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <map>
 #include <system_error>
+
+#include "tracker/spool_disk.hpp"
 
 namespace tracker {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view new_prefix = ".new-", mark_prefix = "delivered.";
+constexpr std::string_view new_prefix = ".new-", mark_prefix = "delivered.", kept_suffix = ".damaged";
+
+bool is_note(std::string_view name) { return name.starts_with(mark_prefix) && !name.ends_with(kept_suffix); }
 
 struct mark_record {
     boost::endian::little_uint64_buf_t segment, offset;
@@ -31,19 +35,39 @@ struct mark_record {
 };
 static_assert(sizeof(mark_record) == 20);
 
-std::uint64_t length_of(const segment& one) {
-    struct stat status = {};
-    if (::fstat(one.file.get(), &status) != 0)
-        throw std::system_error(errno, std::generic_category(), one.path.string());
-    return static_cast<std::uint64_t>(status.st_size);
-}
-
 [[noreturn]] void fail(const fs::path& what) { throw std::system_error(errno, std::generic_category(), what.string()); }
 
-descriptor opened(const fs::path& path, int flags) {
-    descriptor file(::open(path.c_str(), flags | O_CLOEXEC, 0640));
+descriptor opened(disk& files, const fs::path& path, int flags) {
+    descriptor file(files.open(path.c_str(), flags));
     if (!file) fail(path);
     return file;
+}
+
+struct stat status_of(disk& files, const descriptor& file, const fs::path& path) {
+    struct stat status = {};
+    if (files.status(file.get(), status) != 0) fail(path);
+    return status;
+}
+
+/// A file to be read; none, and errno says why, where there is no such name, or something else has it.
+descriptor opened_file(disk& files, const fs::path& path, std::uint64_t* length = nullptr) {
+    descriptor file(files.open(path.c_str(), O_RDONLY | O_NOFOLLOW));
+    if (!file && !is_answer(errno)) fail(path);
+    if (!file) return file;
+    const auto status = status_of(files, file, path);
+    if (!S_ISREG(status.st_mode)) {
+        file.reset();
+        errno = EINVAL;
+        return file;
+    }
+    if (length != nullptr) *length = static_cast<std::uint64_t>(status.st_size);
+    return file;
+}
+
+std::vector<std::string> names_in(disk& files, const fs::path& directory) {
+    std::vector<std::string> names;
+    if (files.list(directory.c_str(), names) != 0) fail(directory);
+    return names;
 }
 
 bool try_lock(const descriptor& file, const fs::path& path) {
@@ -63,11 +87,11 @@ void sync_names(const fs::path& spool, disk& disk) {
     }
 }
 
-std::vector<descriptor> open_marks(const fs::path& set, const std::vector<std::string>& sinks) {
+std::vector<descriptor> open_marks(disk& files, const fs::path& set, const std::vector<std::string>& sinks) {
     std::vector<descriptor> marks;
     marks.reserve(sinks.size());
     for (const auto& name : sinks)
-        marks.push_back(opened(set / fmt::format("{}{}", mark_prefix, name), O_RDWR | O_CREAT));
+        marks.push_back(opened(files, set / fmt::format("{}{}", mark_prefix, name), O_RDWR | O_CREAT | O_NOFOLLOW));
     return marks;
 }
 
@@ -80,20 +104,23 @@ std::uint64_t number_of(const fs::path& file) {
 
 /// Where a delivery goes on.
 struct note {
-    std::uint64_t segment = 0, offset = segment_magic.size();
+    std::uint64_t segment = 0, offset = 0;
     auto operator<=>(const note&) const = default;
 };
 
-/// Of every sink that has one; from the beginning where it cannot be read.
-std::map<std::string, note> read_notes(const fs::path& set) {
+/// Of every sink that has one; from the beginning where it is short, damaged, or no file.
+std::map<std::string, note> read_notes(const fs::path& set, disk& files) {
     std::map<std::string, note> notes;
-    for (const auto& entry : fs::directory_iterator(set)) {
-        const auto name = entry.path().filename().string();
-        if (!name.starts_with(mark_prefix)) continue;
-        auto& place = notes[name.substr(mark_prefix.size())];
+    for (const auto& name : names_in(files, set)) {
+        if (!is_note(name)) continue;
+        const auto path = set / name;
         mark_record mark;
-        const descriptor file(::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC));
-        if (file && ::pread(file.get(), &mark, sizeof mark, 0) == sizeof mark && mark.crc.value() == mark.expected())
+        const auto file = opened_file(files, path);
+        auto& place = notes[name.substr(mark_prefix.size())];
+        if (!file) continue;
+        const auto got = files.read(file.get(), {reinterpret_cast<char*>(&mark), sizeof mark}, 0);
+        if (got < 0) fail(path);
+        if (got == sizeof mark && mark.crc.value() == mark.expected())
             place = {mark.segment.value(), mark.offset.value()};
     }
     return notes;
@@ -104,31 +131,74 @@ note slowest(const std::map<std::string, note>& notes) {
     return found == notes.end() ? note() : found->second;
 }
 
-/// Counts the records that not all have, and with that finds where the last whole one ends.
-void scan(segment& one, const std::vector<note>& notes) {
-    const auto length = length_of(one);
+/// What a segment begins with says how it is read: the first byte behind that, or none where it is no segment.
+std::optional<std::uint64_t> begin_of(segment& one, std::uint64_t length, disk& files) {
+    std::array<char, segment_header_size> bytes{};
+    const auto got = files.read(one.file.get(), bytes, 0);
+    if (got < 0) fail(one.path);
+    const std::string_view header(bytes.data(), static_cast<std::size_t>(got));
+    one.key = segment_key::read(header);
+    if (one.key) return segment_header_size;
+    if (header.starts_with(first_magic)) return first_magic.size();
+    // Who died while it was made has left a part of its header, and no record.
+    const bool begun = length < segment_header_size && header.starts_with(segment_magic);
+    one.keep = length >= segment_magic.size() && !begun;
+    return std::nullopt;
+}
+
+/// Counts the records that not all have, and with that finds where the last whole one ends. False when the watch has
+/// ended it.
+bool scan(segment& one, const std::vector<note>& notes, std::uint64_t length, const reading& how) {
+    const auto begin = begin_of(one, length, how.files);
     auto from = length;
     for (const auto& note : notes) {
-        auto& place = one.sinks.emplace_back();
+        auto& place = one.sinks.emplace_back(segment::place{.done = 0, .offset = begin.value_or(0)});
         if (note.segment > one.number) place.offset = length;
         // A note that is ahead of its file, after a loss of power, is none.
-        if (note.segment == one.number && note.offset <= length) place.offset = note.offset;
+        if (note.segment == one.number && note.offset <= length) place.offset = std::max(place.offset, note.offset);
         from = std::min(from, place.offset);
     }
-    std::array<char, segment_magic.size()> magic{};
-    const auto got = ::pread(one.file.get(), magic.data(), magic.size(), 0);
-    const bool ours = got == ssize_t{magic.size()} && segment_magic == std::string_view(magic.data(), magic.size());
-    record_reader reader(one.file.get(), from, ours ? length : from);
-    event ignored;
-    for (std::uint64_t before = from; ours; one.damaged += reader.at() - before) {
-        for (; reader.next(ignored); ++one.records)
+    one.torn = length;
+    if (!begin) return true;
+    record_reader reader(how.files, one.file.get(), one.secret(), from, length, how.watch);
+    for (std::uint64_t before = from;; one.damaged += reader.at() - before) {
+        for (; reader.pass(); ++one.records)
             for (auto& place : one.sinks) place.done += reader.at() <= place.offset ? 1U : 0U;
         before = reader.at();
-        if (!reader.skip_damage()) break;
+        if (reader.stopped() || !reader.skip_damage()) break;
     }
-    one.size = ours ? reader.at() : 0;
+    one.size = reader.at();
     one.torn = length - one.size;
-    one.keep = !ours && length >= magic.size();
+    one.keep = !one.key && one.torn > 0;
+    return !reader.stopped();
+}
+
+/// What became of a segment of an earlier run, in a line each.
+void report(const segment& one, spdlog::logger& log) {
+    const auto path = one.path.string();
+    if (one.no_file)
+        log.error("tracker: {} is no regular file: it is set aside as .damaged and never read", path);
+    else if (one.keep && one.size == 0)
+        log.error("tracker: {} does not begin as a segment does: it is kept, what is in it is not delivered", path);
+    else if (one.keep)
+        log.error(
+            "tracker: {} of an earlier version is torn or damaged {} bytes before its end: what is there cannot "
+            "be told from forgery and is not delivered, the file is kept as .damaged",
+            path, one.torn);
+    else if (one.torn > 0)
+        log.warn("tracker: cut a torn tail of {} bytes from {}", one.torn, path);
+    if (one.damaged > 0)
+        log.error("tracker: {} bytes of {} are damaged; the events in them are lost", one.damaged, path);
+}
+
+/// A note that is no file would never become one.
+void set_aside_odd_notes(const fs::path& set, disk& files, spdlog::logger& log) {
+    for (const auto& name : names_in(files, set)) {
+        if (!is_note(name) || opened_file(files, set / name)) continue;
+        const auto path = (set / name).string();
+        if (::rename(path.c_str(), (path + std::string(kept_suffix)).c_str()) == 0)
+            log.error("tracker: {} is no regular file: it is set aside as .damaged and never read", path);
+    }
 }
 
 }  // namespace
@@ -164,9 +234,10 @@ segment_set_ptr make_segment_set(const fs::path& spool, const std::vector<std::s
     const auto unseen = spool / fmt::format("{}{}", new_prefix, id);
     set->directory = spool / id;
     fs::create_directories(unseen);
-    set->lock = opened(unseen / "lock", O_RDWR | O_CREAT);
-    set->marks = open_marks(unseen, sinks);
-    set->folder = opened(unseen, O_RDONLY | O_DIRECTORY);
+    set->lock = opened(disk, unseen / "lock", O_RDWR | O_CREAT);
+    set->marks = open_marks(disk, unseen, sinks);
+    set->holds.resize(sinks.size());
+    set->folder = opened(disk, unseen, O_RDONLY | O_DIRECTORY);
     // Under a name that nobody adopts until the lock is held; the lock moves with the directory.
     if (!try_lock(set->lock, unseen)) throw std::system_error(EBUSY, std::generic_category(), unseen.string());
     fs::rename(unseen, set->directory);
@@ -174,43 +245,54 @@ segment_set_ptr make_segment_set(const fs::path& spool, const std::vector<std::s
     return set;
 }
 
-segment_set_ptr load_segment_set(const fs::path& directory, const std::vector<std::string>& sinks,
-                                 const std::function<bool()>& cancelled) {
+segment_set_ptr load_segment_set(const fs::path& directory, const std::vector<std::string>& sinks, const reading& how) {
     auto set = std::make_shared<segment_set>();
     set->directory = directory;
-    const auto known = read_notes(directory);
+    set->holds.resize(sinks.size());
+    const auto known = read_notes(directory, how.files);
     std::vector<note> notes;
     notes.reserve(sinks.size() + 1);
     for (const auto& name : sinks) notes.push_back(known.contains(name) ? known.at(name) : slowest(known));
     if (sinks.empty()) notes.push_back(slowest(known));
-    for (const auto& entry : fs::directory_iterator(directory)) {
-        const auto number = number_of(entry.path());
-        if (number == 0) continue;
-        if (cancelled && cancelled()) return nullptr;
+    std::vector<std::uint64_t> lengths;
+    std::uint64_t all = 0;
+    for (const auto& name : names_in(how.files, directory)) {
         auto one = std::make_shared<segment>();
-        one->number = number;
-        one->path = entry.path();
-        one->file = opened(one->path, O_RDONLY);
-        if (number >= std::ranges::min(notes).segment) scan(*one, notes);
+        one->path = directory / name;
+        one->number = number_of(one->path);
+        if (one->number == 0) continue;
+        std::uint64_t length = 0;
+        one->file = opened_file(how.files, one->path, &length);
+        if (!one->file && errno == ENOENT) continue;  // somebody has removed it
+        one->no_file = one->keep = !one->file;
+        if (one->number < std::ranges::min(notes).segment) length = 0;  // has been delivered
+        all += length;
+        lengths.push_back(length);
         set->segments.push_back(std::move(one));
+    }
+    if (how.watch != nullptr) how.watch->expects(all);
+    for (std::size_t i = 0; i < lengths.size(); ++i) {
+        auto& one = *set->segments[i];
+        if (one.number < std::ranges::min(notes).segment || one.no_file) continue;
+        if (!scan(one, notes, lengths[i], how)) return nullptr;
     }
     std::ranges::sort(set->segments, {}, [](const auto& one) { return one->number; });
     return set;
 }
 
 segment_set_ptr adopt_segment_set(const fs::path& directory, const std::vector<std::string>& sinks, spdlog::logger& log,
-                                  const std::function<bool()>& cancelled) {
-    auto lock = opened(directory / "lock", O_RDWR | O_CREAT);
+                                  const reading& how) {
+    auto lock = opened(how.files, directory / "lock", O_RDWR | O_CREAT | O_NOFOLLOW);
     if (!try_lock(lock, directory)) return nullptr;
-    auto set = load_segment_set(directory, sinks, cancelled);
+    auto set = load_segment_set(directory, sinks, how);
     if (!set) return nullptr;
-    const auto notes = read_notes(directory);
+    const auto notes = read_notes(directory, how.files);
     const auto behind = [&](const note& place) {
         return std::ranges::any_of(notes, [&](const auto& other) { return place < other.second; });
     };
     for (const auto& [name, place] : notes)
         if (std::ranges::count(sinks, name) == 0 && behind(place)) {
-            const auto as_it_was = load_segment_set(directory, {name}, cancelled);
+            const auto as_it_was = load_segment_set(directory, {name}, how);
             if (!as_it_was) return nullptr;
             const auto lacks = as_it_was->left();
             const auto others_get = std::min(lacks, set->left());
@@ -220,31 +302,34 @@ segment_set_ptr adopt_segment_set(const fs::path& directory, const std::vector<s
                 "lacks; {} of them go to others now",
                 directory.string(), name, lacks, others_get);
         }
+    set_aside_odd_notes(directory, how.files, log);
     set->lock = std::move(lock);
-    set->marks = open_marks(directory, sinks);
+    set->marks = open_marks(how.files, directory, sinks);
     for (const auto& one : set->segments) {
-        if (one->keep)
-            log.error("tracker: {} does not begin as a segment does: it is kept, what is in it is not delivered",
-                      one->path.string());
-        else if (one->torn > 0)
-            log.warn("tracker: cut a torn tail of {} bytes from {}", one->torn, one->path.string());
-        if (one->damaged > 0)
-            log.error("tracker: {} bytes of {} are damaged; the events in them are lost", one->damaged,
-                      one->path.string());
+        report(*one, log);
         if (one->left() == 0) set->delivered.push_back(one);
     }
     std::erase_if(set->segments, [](const auto& one) { return one->left() == 0; });
     return set;
 }
 
-std::vector<fs::path> sets_in(const fs::path& spool) {
+std::vector<fs::path> sets_in(const fs::path& spool, disk& files) {
+    std::vector<std::string> names;
+    if (files.list(spool.c_str(), names) != 0 && !is_answer(errno)) fail(spool);
     std::vector<fs::path> all;
-    std::error_code error;  // a spool that is not there has no sets
-    for (fs::directory_iterator entry(spool, error); !error && entry != end(entry); entry.increment(error))
-        if (std::error_code gone; !entry->path().filename().string().starts_with('.') && entry->is_directory(gone))
-            all.push_back(entry->path());
+    for (const auto& name : names) {
+        if (name.starts_with('.')) continue;
+        const descriptor set(files.open((spool / name).c_str(), O_PATH | O_DIRECTORY));
+        // Of one that cannot be looked at it is said when it is taken over.
+        if (set || !is_answer(errno)) all.push_back(spool / name);
+    }
     std::ranges::sort(all);
     return all;
+}
+
+std::vector<fs::path> sets_in(const fs::path& spool) {
+    disk files;
+    return sets_in(spool, files);
 }
 
 void note_delivered(const segment_set& set, std::size_t sink, std::uint64_t segment, std::uint64_t offset) noexcept {
@@ -258,7 +343,7 @@ void note_delivered(const segment_set& set, std::size_t sink, std::uint64_t segm
 
 void remove_segment(const segment& one) noexcept try {
     if (one.keep)
-        fs::rename(one.path, one.path.string() + ".damaged");
+        fs::rename(one.path, one.path.string() + std::string(kept_suffix));
     else
         ::unlink(one.path.c_str());
 } catch (...) {  // NOLINT(bugprone-empty-catch): it has vanished, or is adopted and looked at once more
@@ -269,7 +354,7 @@ void remove_segment_set(const segment_set& set) noexcept try {
     // The lock last: while it is there nobody else takes the set over.
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(set.directory, error))
-        if (entry.path().filename().string().starts_with(mark_prefix)) ::unlink(entry.path().c_str());
+        if (is_note(entry.path().filename().string())) ::unlink(entry.path().c_str());
     ::unlink((set.directory / "lock").c_str());
     ::rmdir(set.directory.c_str());
 } catch (...) {  // NOLINT(bugprone-empty-catch): an empty set that stays is removed by the next to look

@@ -4,15 +4,16 @@
 #include <cstdint>
 #include <deque>
 #include <filesystem>
-#include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "lifecycle/context.hpp"
 #include "tracker/descriptor.hpp"
 #include "tracker/disk.hpp"
-#include "tracker/record.hpp"
+#include "tracker/record_reader.hpp"
 
 namespace spdlog {
 class logger;
@@ -25,24 +26,28 @@ struct segment {
     /// How far a sink has got.
     struct place {
         std::uint64_t done = 0;  ///< of the `records`
-        std::uint64_t offset = segment_magic.size();
+        std::uint64_t offset = 0;
     };
 
     std::uint64_t number = 0;
     std::filesystem::path path;
     descriptor file;
-    std::uint64_t size = 0;        ///< bytes up to and with the last whole record
-    std::uint64_t records = 0;     ///< all but those that every sink had when it was opened
-    std::vector<place> sinks;      ///< in the order of options.sinks
-    std::set<std::uint64_t> dead;  ///< of the `records`, those that some sink will never take
-    std::uint64_t lost_from = 0;   ///< the records from here …
-    std::uint64_t lost_to = 0;     ///< … up to here could not be read
-    std::uint64_t torn = 0;        ///< bytes behind `size`, left by a process or a machine that died
-    std::uint64_t damaged = 0;     ///< bytes between records that are none
-    bool keep = false;             ///< it cannot be read: removed from the spool, but not from the disk
+    std::optional<segment_key> key;  ///< none: of the first version
+    std::uint64_t size = 0;          ///< bytes up to and with the last whole record
+    std::uint64_t records = 0;       ///< all but those that every sink had when it was opened
+    std::vector<place> sinks;        ///< in the order of options.sinks
+    std::set<std::uint64_t> dead;    ///< of the `records`, those that some sink will never take
+    std::uint64_t lost_from = 0;     ///< the records from here …
+    std::uint64_t lost_to = 0;       ///< … up to here could not be read
+    std::uint64_t torn = 0;          ///< bytes behind `size`, left by a process or a machine that died
+    std::uint64_t damaged = 0;       ///< bytes between records that are none
+    /// Something in it is no event that could be delivered: removed from the spool, but not from the disk.
+    bool keep = false;
+    bool no_file = false;  ///< a directory, a FIFO, a link …: it is not even opened to be read
 
     std::uint64_t done() const noexcept;  ///< records that every sink is done with
     std::uint64_t left() const noexcept { return records - done(); }
+    const segment_key* secret() const noexcept { return key ? &*key : nullptr; }
 };
 
 /// `<tracker.directory>/spool/<set>`: the segments that one process has written. Whoever holds the lock
@@ -50,10 +55,18 @@ struct segment {
 ///
 /// The functions below throw std::system_error. No thread safety of its own.
 struct segment_set {
+    /// Whether a sink waits before it reads again, because the disk has failed.
+    struct hold {
+        unsigned failures = 0;                 ///< in a row
+        unsigned in_stop = 0;                  ///< of those, since the spool was closed
+        lifecycle::clock::time_point until{};  ///< max(): not by this process
+    };
+
     std::filesystem::path directory;
     descriptor folder;  ///< the directory itself
     descriptor lock;
     std::vector<descriptor> marks;                    ///< one a sink
+    std::vector<hold> holds;                          ///< one a sink
     std::deque<std::shared_ptr<segment>> segments;    ///< oldest first
     std::vector<std::shared_ptr<segment>> delivered;  ///< by the run before: they can go
     /// Above 0: from this segment on a sink may have lost what it was given, and nothing is noted beyond. The set
@@ -72,17 +85,25 @@ using segment_set_ptr = std::shared_ptr<segment_set>;
 segment_set_ptr make_segment_set(const std::filesystem::path& spool, const std::vector<std::string>& sinks,
                                  bool durable, disk& disk);
 
+/// How a set is looked at.
+struct reading {
+    disk& files;
+    reading_watch* watch = nullptr;  ///< may end it, and then there is no set
+};
+
 /// Looks at what is there, without a lock and without a change. A sink that has left no note begins where the
-/// slowest of those did that have; no `sinks`: one that is that slowest. Reads every record, until `cancelled`:
-/// then null.
+/// slowest of those did that have; no `sinks`: one that is that slowest. Reads every record; null when its watch has
+/// ended that.
 segment_set_ptr load_segment_set(const std::filesystem::path& directory, const std::vector<std::string>& sinks,
-                                 const std::function<bool()>& cancelled = {});
+                                 const reading& how);
 
-/// Becomes the owner, sets apart what was delivered and reports torn tails. Null when it has an owner.
+/// Becomes the owner, sets apart what was delivered, sets aside what is no segment, and reports torn tails. Null when it
+/// has an owner.
 segment_set_ptr adopt_segment_set(const std::filesystem::path& directory, const std::vector<std::string>& sinks,
-                                  spdlog::logger& log, const std::function<bool()>& cancelled = {});
+                                  spdlog::logger& log, const reading& how);
 
-/// The sets in a spool, oldest first.
+/// The sets in a spool, oldest first; none where there is no spool.
+std::vector<std::filesystem::path> sets_in(const std::filesystem::path& spool, disk& files);
 std::vector<std::filesystem::path> sets_in(const std::filesystem::path& spool);
 
 /// Notes that all before this place has been delivered to `sink`. Overwritten in place; not synced, since an

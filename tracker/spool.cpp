@@ -4,6 +4,7 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <stdexcept>
 #include <system_error>
@@ -20,7 +21,68 @@ using lifecycle::clock;
 /// Sets at one time. Each has three descriptors or more; who cannot deliver while others crash must not run out.
 constexpr std::size_t most_sets = 16;
 
+/// A log that says the same thing at every try hides everything else.
+constexpr std::chrono::seconds between_lines{5};
+
+/// Before a call is made again that the disk has failed, doubled each time.
+constexpr std::chrono::milliseconds first_pause{10};
+
 }  // namespace
+
+/// A look at what earlier runs have left: how much of it is to come, that a stop ends it, and what a disk that fails
+/// means for it.
+class spool::recovery final : public reading_watch, public patience {
+public:
+    explicit recovery(spool& of) : spool_(of) {}
+    ~recovery() override { forget(); }
+    recovery(const recovery&) = delete;
+    recovery& operator=(const recovery&) = delete;
+
+    void expects(std::uint64_t bytes) override {
+        forget();
+        left_ = bytes;
+        spool_.recovery_left_ += bytes;
+    }
+    bool has_read(std::uint64_t bytes) override {
+        const auto part = std::min(bytes, left_);  // behind damage some are read again
+        left_ -= part;
+        spool_.recovery_left_ -= part;
+        if (!said_ && clock::now() > began_ + std::chrono::seconds(1)) {
+            said_ = true;
+            spool_.log_.info(
+                "tracker: looking at what an earlier run has left, {} bytes are to come; its events are "
+                "delivered after that",
+                left_);
+        }
+        return spool_.closed();
+    }
+
+    bool waits(std::string_view file, std::string_view call, int error, unsigned times) override {
+        spool_.note_unreadable(fmt::format("{}: {}: {}", file, call, std::generic_category().message(error)));
+        std::unique_lock lock(spool_.mutex_);
+        spool_.adoption_fails_ = true;
+        if (times >= patient_disk::most_tries) return false;
+        const auto pause = std::min(spool_.pause_after(times), first_pause * (1U << times));
+        return !spool_.closing_.wait_for(lock, pause, [this] { return spool_.closed_; });
+    }
+    void is_over() override {
+        {
+            const std::scoped_lock lock(spool_.mutex_);
+            spool_.adoption_fails_ = failed;
+        }
+        spool_.note_readable();
+    }
+
+    bool failed = false;  ///< something could not be read however often it was tried
+
+private:
+    void forget() { spool_.recovery_left_ -= std::exchange(left_, 0); }
+
+    spool& spool_;
+    const clock::time_point began_ = clock::now();
+    std::uint64_t left_ = 0;
+    bool said_ = false;
+};
 
 spool::spool(const options& options, spdlog::logger& log, disk* other)
     : options_(options),
@@ -59,38 +121,95 @@ void spool::adopt_free_sets() {
         if (clock::now() < adopt_at_ || closed_) return;
         adopt_at_ = clock::now() + options_.adopt_interval;
     }
-    std::vector<segment_set_ptr> empty;
-    std::vector<segment_ptr> delivered;
-    for (const auto& directory : sets_in(directory_)) try {
+    leftovers over;
+    recovery look(*this);
+    patient_disk files(disk_, look);
+    try {
+        for (const auto& directory : sets_in(directory_, files)) {
             if (full()) break;
             if (must_wait(directory, options_.sinks)) continue;
-            // One that is ours is locked, by ourselves.
-            const auto set = adopt_segment_set(directory, options_.sinks, log_, [this] { return closed(); });
-            if (!set) continue;
-            std::ranges::move(set->delivered, std::back_inserter(delivered));
-            stranded_ += set->stranded;
-            const auto events = set->left();
-            if (events == 0) {
-                empty.push_back(set);
-                continue;
-            }
-            log_.warn("tracker: recovered {} events that an earlier run had accepted and not delivered ({})", events,
-                      set->name());
-            {
-                const std::scoped_lock lock(mutex_);
-                sets_.insert(std::ranges::find(sets_, own_), set);
-                recovered_ += events;
-            }
-            arrived_.notify_all();
-        } catch (const std::system_error& error) {
-            if (error.code() != std::errc::no_such_file_or_directory)
-                log_.error("tracker: {} cannot be taken over: {}", directory.string(), error.what());
+            if (!adopt(directory, {.files = files, .watch = &look}, over)) look.failed = true;
         }
-    // What earlier runs had delivered and not yet removed; after all that is left has been taken over, since it may
-    // wait.
-    if ((delivered.empty() && empty.empty()) || !sinks_have_it_for_good(nullptr, 0)) return;
-    for (const auto& one : delivered) remove_segment(*one);
-    for (const auto& one : empty) remove_segment_set(*one);
+    } catch (const std::system_error& error) {
+        note_unreadable(error.what());
+        look.failed = true;
+    }
+    {
+        const std::scoped_lock lock(mutex_);
+        adoption_fails_ = look.failed;
+        adoption_failures_ = look.failed ? adoption_failures_ + 1 : 0;
+        if (look.failed) adopt_at_ = clock::now() + pause_after(adoption_failures_);
+    }
+    note_readable();
+    // After all that is left has been taken over, since it may wait.
+    if ((over.delivered.empty() && over.empty.empty()) || !sinks_have_it_for_good(nullptr, 0)) return;
+    for (const auto& one : over.delivered) remove_segment(*one);
+    for (const auto& one : over.empty) remove_segment_set(*one);
+}
+
+/// False when the disk does not let it be read: it is tried again.
+bool spool::adopt(const std::filesystem::path& directory, const reading& how, leftovers& over) try {
+    // One that is ours is locked, by ourselves.
+    const auto set = adopt_segment_set(directory, options_.sinks, log_, how);
+    if (!set) return true;
+    std::ranges::move(set->delivered, std::back_inserter(over.delivered));
+    stranded_ += set->stranded;
+    const auto events = set->left();
+    if (events == 0) {
+        over.empty.push_back(set);
+        return true;
+    }
+    log_.warn("tracker: recovered {} events that an earlier run had accepted and not delivered ({})", events,
+              set->name());
+    {
+        const std::scoped_lock lock(mutex_);
+        sets_.insert(std::ranges::find(sets_, own_), set);
+        recovered_ += events;
+    }
+    arrived_.notify_all();
+    return true;
+} catch (const std::system_error& error) {
+    if (error.code() == std::errc::no_such_file_or_directory || closed()) return true;
+    note_unreadable(error.what());
+    return false;
+}
+
+std::chrono::milliseconds spool::pause_after(unsigned failures) const {
+    const auto first = std::max(options_.retry_initial, std::chrono::milliseconds(1));
+    const auto most = std::max(options_.retry_max, first);
+    return std::min(most, first * (1U << std::min(failures, 12U)));
+}
+
+bool spool::readable() const {
+    const std::scoped_lock lock(mutex_);
+    const auto held = [](const auto& hold) { return hold.failures > 0; };
+    return !adoption_fails_ &&
+           std::ranges::none_of(sets_, [&](const auto& set) { return std::ranges::any_of(set->holds, held); });
+}
+
+void spool::note_unreadable(std::string_view what) {
+    std::uint64_t times = 0;
+    {
+        const std::scoped_lock lock(mutex_);
+        times = ++read_failures_;
+        const auto now = clock::now();
+        if (times > 1 && now < last_read_line_ + between_lines) return;
+        last_read_line_ = now;
+    }
+    log_.error(
+        "tracker: the spool cannot be read ({} times now), nothing is given up and it is tried again; look at "
+        "the disk and its mount: {}",
+        times, what);
+}
+
+void spool::note_readable() {
+    if (!readable()) return;
+    std::uint64_t times = 0;
+    {
+        const std::scoped_lock lock(mutex_);
+        times = std::exchange(read_failures_, 0);
+    }
+    if (times > 0) log_.info("tracker: the spool can be read again after {} failures", times);
 }
 
 void spool::apply(const options& fresh) {

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -17,8 +19,8 @@
 
 #include "tracker/account.hpp"
 #include "tracker/backlog.hpp"
-#include "tracker/disk.hpp"
 #include "tracker/segment_set.hpp"
+#include "tracker/spool_disk.hpp"
 
 namespace tracker {
 
@@ -49,6 +51,12 @@ public:
     void lose(std::uint64_t events, verdict why);
     /// False from the first append that failed to the next that does not.
     bool writable() const noexcept { return writable_.load(std::memory_order_relaxed); }
+    /// False while something of it cannot be read: it is tried again, and nothing is given up.
+    bool readable() const;
+    /// Calls that the disk has failed, by their names.
+    std::map<std::string_view, std::uint64_t> disk_errors() const { return disk_.failures(); }
+    /// Of what earlier runs have left, bytes that have not been looked at yet.
+    std::uint64_t recovery_left() const noexcept { return recovery_left_.load(std::memory_order_relaxed); }
 
     /// Of `fresh` the policy: `overflow`.
     void apply(const options& fresh);
@@ -74,6 +82,7 @@ public:
 private:
     using segment_ptr = std::shared_ptr<segment>;
     class cursor;
+    class recovery;
 
     // The appending thread.
     void write(std::string_view bytes);
@@ -85,9 +94,19 @@ private:
     void note_failure(std::string_view reason);
     void note_success();
 
+    /// Of earlier runs, delivered by them and not yet removed.
+    struct leftovers {
+        std::vector<segment_set_ptr> empty;
+        std::vector<segment_ptr> delivered;
+    };
+
     // The delivering threads.
     void adopt_free_sets();
+    bool adopt(const std::filesystem::path& directory, const reading& how, leftovers& over);
     bool full() const;
+    void note_unreadable(std::string_view what);
+    void note_readable();
+    std::chrono::milliseconds pause_after(unsigned failures) const;
     void count_done(const segment& in, std::uint64_t from);               // mutex held
     std::vector<segment_ptr> take_done_segments(segment_set& set) const;  // mutex held
     bool sinks_have_it_for_good(const segment_set_ptr& set, std::uint64_t first);
@@ -97,7 +116,7 @@ private:
     const std::uint64_t segment_bytes_;
     spdlog::logger& log_;
     disk real_;
-    disk& disk_;
+    counting_disk disk_;
     std::function<void()> sync_sinks_;
     bool finished_ = false;
 
@@ -115,11 +134,16 @@ private:
     segment_ptr current_;              ///< where the next record goes; null: a new one is made
     std::list<segment_set_ptr> sets_;  ///< oldest first, all that hold records or may get some
     bool closed_ = false;
+    bool adoption_fails_ = false;      ///< since the disk does
+    unsigned adoption_failures_ = 0;   ///< rounds in a row
+    std::uint64_t read_failures_ = 0;  ///< since all could be read
+    lifecycle::clock::time_point last_read_line_{};
     lifecycle::clock::time_point adopt_at_{};
     std::atomic<std::uint64_t> stranded_{0};
     std::uint64_t accepted_ = 0, recovered_ = 0, delivered_ = 0;
     std::uint64_t dropped_full_ = 0, dropped_dead_letter_ = 0, dropped_unwritable_ = 0, dropped_damaged_ = 0;
     std::vector<std::unique_ptr<cursor>> cursors_;
+    std::atomic<std::uint64_t> recovery_left_{0};
 };
 
 /// `--spool-dump`: every event not delivered as a line of JSON on `out`, what the segments are on `err`.

@@ -37,7 +37,8 @@ verdict spool::append(std::span<const event> events) {
     try {
         prepare_segment(bytes);
         text_.clear();
-        for (auto sequence = next_sequence_; const auto& event : events) append_record(text_, sequence++, event);
+        for (auto sequence = next_sequence_; const auto& event : events)
+            append_record(text_, *current_->key, current_->size + text_.size(), sequence++, event);
         write(text_);
         next_sequence_ += events.size();
     } catch (const std::system_error& error) {
@@ -108,7 +109,7 @@ void spool::seal() {
 
 void spool::prepare_segment(std::uint64_t bytes) {
     if (current_ && vanished(current_->file)) renew_vanished_set();
-    if (current_ && (current_->size + bytes <= segment_bytes_ || current_->size == segment_magic.size())) return;
+    if (current_ && (current_->size + bytes <= segment_bytes_ || current_->size == segment_header_size)) return;
     try {
         new_segment();
     } catch (const std::system_error& error) {
@@ -133,20 +134,21 @@ void spool::renew_vanished_set() {
 
 void spool::new_segment() {
     auto fresh = std::make_shared<segment>();
+    fresh->key = segment_key::random();
     fresh->number = next_number_++;
     fresh->path = own_->directory / fmt::format("{:08}.seg", fresh->number);
     fresh->file = descriptor(disk_.create(fresh->path.c_str()));
     if (!fresh->file) fail(fresh->path, "open");
-    const auto written = disk_.write(fresh->file.get(), segment_magic, 0);
+    const auto written = disk_.write(fresh->file.get(), fresh->key->header(), 0);
     const bool listed = options_.durability != durability::disk || disk_.sync_directory(own_->folder.get()) == 0;
-    if (written != ssize_t{segment_magic.size()} || !listed) {
-        const int error = written >= 0 && written != ssize_t{segment_magic.size()} ? ENOSPC : errno;
+    if (written != ssize_t{segment_header_size} || !listed) {
+        const int error = written >= 0 && written != ssize_t{segment_header_size} ? ENOSPC : errno;
         remove_segment(*fresh);
         errno = error;
         fail(fresh->path, "write");
     }
-    fresh->size = segment_magic.size();
-    fresh->sinks.resize(options_.sinks.size());
+    fresh->size = segment_header_size;
+    fresh->sinks.resize(options_.sinks.size(), {.done = 0, .offset = segment_header_size});
     next_sequence_ = 1;
     // The one before, when it has been delivered, goes with the next delivery: here nobody waits for a sink to sync.
     const std::scoped_lock lock(mutex_);

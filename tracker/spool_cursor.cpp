@@ -1,5 +1,6 @@
 #include "tracker/spool_cursor.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/logger.h>
 
 #include <algorithm>
@@ -10,6 +11,30 @@ namespace tracker {
 
 using lifecycle::clock;
 
+namespace {
+
+/// In a stop: how often, and how soon after each other, what the disk has failed is tried again.
+constexpr unsigned tries_in_stop = 3;
+constexpr std::chrono::milliseconds pause_in_stop{10};
+
+/// A stop ends the search for records behind damaged bytes, once so many more have been looked at: a few milliseconds.
+class search final : public reading_watch {
+public:
+    explicit search(const backlog& of) : backlog_(of) {}
+    void expects(std::uint64_t) override {}
+    bool has_read(std::uint64_t bytes) override {
+        if (goes_on && backlog_.closed()) in_stop_ += bytes;
+        return in_stop_ > std::uint64_t{1} << 20U;
+    }
+    bool goes_on = false;
+
+private:
+    const backlog& backlog_;
+    std::uint64_t in_stop_ = 0;
+};
+
+}  // namespace
+
 bool spool::cursor::take(batch& into) {
     for (;;) {
         spool_.adopt_free_sets();
@@ -18,7 +43,7 @@ bool spool::cursor::take(batch& into) {
             std::unique_lock lock(spool_.mutex_);
             if (given_up_) return false;
             if (!choose(clock::now())) {
-                if (spool_.closed_) return false;
+                if (spool_.closed_ && nothing_left()) return false;
                 spool_.arrived_.wait_until(lock, wake_at());
                 continue;
             }
@@ -34,22 +59,36 @@ spool::segment_ptr spool::cursor::next_in(const segment_set& set) const {
     return found == set.segments.end() ? nullptr : *found;
 }
 
-segment_set_ptr spool::cursor::oldest_set() const {
-    const auto waits = [this](const auto& set) { return set != spool_.own_ && next_in(*set); };
+segment_set_ptr spool::cursor::oldest_set(clock::time_point now) const {
+    const auto waits = [&](const auto& set) { return set != spool_.own_ && !held(*set, now) && next_in(*set); };
     const auto found = std::ranges::find_if(spool_.sets_, waits);
     return found == spool_.sets_.end() ? nullptr : *found;
 }
 
+bool spool::cursor::held(const segment_set& set, clock::time_point now) const noexcept {
+    const auto& hold = set.holds[sink_];
+    if (hold.until == clock::time_point::max()) return true;
+    return now < hold.until && (!spool_.closed_ || hold.in_stop > 0);
+}
+
+/// Closed: what cannot be read is left to the next run.
+bool spool::cursor::nothing_left() const {
+    return std::ranges::none_of(spool_.sets_, [this](const auto& set) {
+        return next_in(*set) && set->holds[sink_].until != clock::time_point::max();
+    });
+}
+
 bool spool::cursor::fresh_is_due(clock::time_point now) const {
     const auto& options = spool_.options_;
-    return next_in(*spool_.own_) && (spool_.closed_ || now >= fresh_since_ + options.batch_age ||
-                                     spool_.own_->left_for(sink_) >= options.batch_events);
+    return next_in(*spool_.own_) && !held(*spool_.own_, now) &&
+           (spool_.closed_ || now >= fresh_since_ + options.batch_age ||
+            spool_.own_->left_for(sink_) >= options.batch_events);
 }
 
 /// New events and old ones take turns when both wait, so that neither holds up the other.
 bool spool::cursor::choose(clock::time_point now) {
     const bool fresh = fresh_is_due(now);
-    auto set = spool_.closed_ || now >= replay_at_ ? oldest_set() : nullptr;
+    auto set = spool_.closed_ || now >= replay_at_ ? oldest_set(now) : nullptr;
     if (fresh && (!set || !last_was_fresh_)) set = spool_.own_;
     if (!set) return false;
     last_was_fresh_ = set == spool_.own_;
@@ -61,8 +100,11 @@ bool spool::cursor::choose(clock::time_point now) {
 
 clock::time_point spool::cursor::wake_at() const {
     auto when = spool_.adopt_at_;
-    if (next_in(*spool_.own_)) when = std::min(when, fresh_since_ + spool_.options_.batch_age);
-    if (oldest_set()) when = std::min(when, replay_at_);
+    for (const auto& set : spool_.sets_) {
+        if (!next_in(*set)) continue;
+        const auto due = set == spool_.own_ ? fresh_since_ + spool_.options_.batch_age : replay_at_;
+        when = std::min(when, std::max(due, set->holds[sink_].until));
+    }
     return when;
 }
 
@@ -75,29 +117,41 @@ bool spool::cursor::read_batch(batch& into, const in_hand& next) {
     into.events.clear();
     std::vector<segment::place> places;
     places.reserve(options.batch_events);
-    record_reader reader(next.from->file.get(), next.first, next.end);
+    search watch(*this);
+    record_reader reader(spool_.disk_, next.from->file.get(), next.from->secret(), next.first, next.end, &watch);
     try {
         std::size_t bytes = 0;
         event one;
         while (into.events.size() < options.batch_events && bytes < options.batch_bytes) {
             const auto begins = reader.at();
+            watch.goes_on = false;
             if (reader.next(one)) {
                 bytes += one.id.size() + one.data.size();
                 places.push_back({.done = places.size(), .offset = begins});
                 into.events.push_back(std::move(one));
-            } else if (reader.at() == next.end || !reader.skip_damage()) {
-                break;
+                continue;
             }
+            watch.goes_on = true;
+            if (reader.at() == next.end || !reader.skip_damage()) break;
         }
     } catch (const std::system_error& error) {
         into.events.clear();
-        give_up_segment(error.what());
+        hold_off(error.code().message());
         return false;
     }
     if (into.events.empty()) {
-        give_up_segment("its bytes are not those that were written");
+        if (reader.stopped())
+            put_down("a stop has ended the search for what is whole behind damaged bytes");
+        else
+            give_up_segment("its bytes are not those that were written");
         return false;
     }
+    bool well = true;
+    {
+        const std::scoped_lock lock(spool_.mutex_);
+        well = std::exchange(taken_.set->holds[sink_], {}).failures == 0;
+    }
+    if (!well) spool_.note_readable();
     const std::scoped_lock lock(spool_.mutex_);
     taken_.behind = reader.at();
     taken_.events = into.events.size();
@@ -107,6 +161,31 @@ bool spool::cursor::read_batch(batch& into, const in_hand& next) {
         replay_at_ = std::max(clock::now(), replay_at_) +
                      std::chrono::nanoseconds(std::chrono::seconds(1)) * into.events.size() / options.replay_rate;
     return true;
+}
+
+/// The disk does not let it be read now, which says nothing of what it holds: the set waits, and others go on.
+void spool::cursor::hold_off(std::string_view reason) {
+    const auto path = taken_.from->path.string();
+    spool_.note_unreadable(fmt::format("{}: pread: {}", path, reason));
+    std::unique_lock lock(spool_.mutex_);
+    auto& hold = taken_.set->holds[sink_];
+    ++hold.failures;
+    hold.in_stop += spool_.closed_ ? 1U : 0U;
+    if (hold.in_stop >= tries_in_stop) {
+        lock.unlock();
+        return put_down(reason);
+    }
+    hold.until = clock::now() + (spool_.closed_ ? pause_in_stop : spool_.pause_after(hold.failures));
+    taken_ = {};
+}
+
+/// In a stop: what is in hand stays in the spool, and so does all behind it.
+void spool::cursor::put_down(std::string_view reason) {
+    spool_.log_.warn("tracker: {} events in {} could not be read before the end and stay in the spool: {}",
+                     taken_.events, taken_.from->path.string(), reason);
+    const std::scoped_lock lock(spool_.mutex_);
+    taken_.set->holds[sink_].until = clock::time_point::max();
+    taken_ = {};
 }
 
 /// A disk that has lost what it was given: all that the segment had when it was looked at is gone.

@@ -42,14 +42,18 @@ private:
     };
 
     bool read_batch(batch& into, const in_hand& next);
+    void hold_off(std::string_view reason);
+    void put_down(std::string_view reason);
     void give_up_segment(std::string_view reason);
     void move_on(bool lost);
     void note_front();
     // With the mutex held.
     bool choose(lifecycle::clock::time_point now);
     bool fresh_is_due(lifecycle::clock::time_point now) const;
-    segment_ptr next_in(const segment_set& set) const;  ///< null: this sink has all of it
-    segment_set_ptr oldest_set() const;                 ///< null: nothing to replay
+    segment_ptr next_in(const segment_set& set) const;                   ///< null: this sink has all of it
+    segment_set_ptr oldest_set(lifecycle::clock::time_point now) const;  ///< null: nothing to replay
+    bool held(const segment_set& set, lifecycle::clock::time_point now) const noexcept;
+    bool nothing_left() const;
     lifecycle::clock::time_point wake_at() const;
 
     spool& spool_;

@@ -8,8 +8,8 @@
 namespace tracker {
 namespace {
 
-void dump_segment(const segment& one, std::uint64_t from, std::FILE* out) {
-    record_reader reader(one.file.get(), from, one.size);
+void dump_segment(const segment& one, std::uint64_t from, disk& files, std::FILE* out) {
+    record_reader reader(files, one.file.get(), one.secret(), from, one.size);
     event event;
     std::string line;
     while (reader.next(event) || (reader.at() != one.size && reader.skip_damage() && reader.next(event))) {
@@ -21,11 +21,16 @@ void dump_segment(const segment& one, std::uint64_t from, std::FILE* out) {
 }
 
 void dump_set(const std::filesystem::path& directory, std::FILE* out, std::FILE* err) {
-    const auto set = load_segment_set(directory, {});
+    disk files;
+    const auto set = load_segment_set(directory, {}, {.files = files});
     for (const auto& one : set->segments) {
+        if (one->no_file) {
+            fmt::print(err, "{}: no regular file\n", one->path.string());
+            continue;
+        }
         fmt::print(err, "{}: {} bytes, {} events not delivered, torn tail of {} bytes, {} bytes damaged\n",
                    one->path.string(), one->size, one->left(), one->torn, one->damaged);
-        if (one->left() > 0) dump_segment(*one, one->sinks.front().offset, out);
+        if (one->left() > 0) dump_segment(*one, one->sinks.front().offset, files, out);
     }
 }
 

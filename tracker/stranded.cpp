@@ -49,15 +49,28 @@ std::vector<fs::path> misplaced(const fs::path& directory, const std::function<b
     return {found.begin(), found.end()};
 }
 
+/// Ends the reading of a set when nobody wants to know any more.
+class until final : public reading_watch {
+public:
+    explicit until(const std::function<bool()>& cancelled) : cancelled_(cancelled) {}
+    void expects(std::uint64_t) override {}
+    bool has_read(std::uint64_t) override { return cancelled_(); }
+
+private:
+    const std::function<bool()>& cancelled_;
+};
+
 /// What is in these and has no owner, with one line for each.
 std::uint64_t count(const std::vector<fs::path>& sets, spdlog::logger& log, std::string_view what_to_do,
                     const std::function<bool()>& cancelled) {
     std::uint64_t all = 0;
     std::size_t named = 0;
+    disk files;
+    until watch(cancelled);
     for (const auto& directory : sets) try {
             if (cancelled()) break;
             if (has_an_owner(directory)) continue;
-            const auto set = load_segment_set(directory, {}, cancelled);
+            const auto set = load_segment_set(directory, {}, {.files = files, .watch = &watch});
             const auto events = set ? set->left() : 0;
             if (events == 0) continue;
             all += events;

@@ -106,10 +106,11 @@ int open_file(const char* name) {
 /// One thread, one write(2) an event.
 void write_loop(std::size_t, std::size_t events) {
     const int file = open_file("write_loop");
+    const auto key = tracker::segment_key::random();
     std::string record;
     for (std::size_t i = 0; i < events; ++i) {
         record.clear();
-        tracker::append_record(record, i + 1, make_event());
+        tracker::append_record(record, key, 0, i + 1, make_event());
         if (::write(file, record.data(), record.size()) < 0) throw std::runtime_error("write");
     }
     ::close(file);
@@ -156,10 +157,11 @@ private:
 void group(bool sync, std::size_t producers, std::size_t events) {
     const int file = open_file("group");
     {
+        const auto key = tracker::segment_key::random();
         std::string bytes;
         group_commit all([&](auto& batch) {
             bytes.clear();
-            for (const auto& event : batch) tracker::append_record(bytes, 1, event);
+            for (const auto& event : batch) tracker::append_record(bytes, key, 0, 1, event);
             if (::write(file, bytes.data(), bytes.size()) < 0 || (sync && ::fdatasync(file) != 0))
                 throw std::runtime_error("write");
         });

@@ -59,6 +59,10 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
                events.writable() ? 1 : 0);
     out.single("tracker_stranded_events", "gauge", "Events of earlier runs that this one does not deliver.",
                number(events.stranded()));
+    out.family("tracker_disk_errors_total", "counter", "Calls that the disk of the spool has failed.");
+    for (const auto& [call, times] : events.disk_errors()) out.sample(label("call", call), number(times));
+    out.single("tracker_recovery_bytes_left", "gauge", "Left by earlier runs and not looked at yet.",
+               number(events.recovery_bytes_left()));
     const auto sinks = events.sink_states();
     out.family("tracker_sink_waiting", "gauge", "Accepted events that this sink does not have yet.");
     for (const auto& one : sinks) out.sample(label("sink", one.name), number(one.waiting));
@@ -94,7 +98,7 @@ server::debug_sources inspection(const inspected& parts) {
             .workers = parts.workers,
             .log = *parts.log.logger,
             .allowed_hosts = parts.settings.now()->values.debug.allowed_hosts,
-            .healthy = [&events] { return events.writable(); },
+            .healthy = [&events] { return events.writable() && events.readable(); },
             .metrics = std::move(metrics),
             .vars =
                 [&events] {

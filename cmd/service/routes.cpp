@@ -108,8 +108,8 @@ server::router app_routes(tracker::event_tracker& events, const lifecycle::stop_
     // [/examples]
     routes.probe("/livez", [](context, const request&) -> answer { co_return response(http::status::ok, "ok\n"); });
     routes.probe("/readyz", [&stop, &events](context, const request&) -> answer {
-        co_return stop.is_ready() && events.writable() ? response(http::status::ok, "ok\n")
-                                                       : try_later(http::status::service_unavailable);
+        const bool ready = stop.is_ready() && events.writable() && events.readable();
+        co_return ready ? response(http::status::ok, "ok\n") : try_later(http::status::service_unavailable);
     });
     return routes;
 }

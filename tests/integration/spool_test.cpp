@@ -13,6 +13,7 @@
 #include "tests/integration/event_lines.hpp"
 #include "tests/integration/service.hpp"
 #include "tests/support/load.hpp"
+#include "tests/tracker/spool_fakes.hpp"
 
 namespace integration {
 namespace {
@@ -166,6 +167,58 @@ TEST_F(Spool, AFullDiskRefusesIsNotReadyAndLosesNothing) {
     }
     EXPECT_EQ(ids_in(sink()), promised);
     ::umount2(directory.c_str(), MNT_DETACH);
+}
+
+/// Whole records of version 1, which is no secret, and UTF-8, as a body must be.
+std::string forged_records(std::size_t bytes) {
+    std::string all;
+    for (int number = 0; all.size() < bytes; ++number) {
+        std::string one;
+        auto event = fakes::make_event("forged", fmt::format("{}", number));
+        event.time = {};
+        fakes::append_first_version(one, 2 + all.size() / 42, event);
+        if (std::ranges::all_of(one, [](char c) { return c >= 0; })) all += one;
+    }
+    return all;
+}
+
+struct SpoolAttacked : Spool {
+    /// What a killed run leaves whose sink was away.
+    std::filesystem::path left_by_a_kill(const std::vector<std::string>& bodies) {
+        service one(with());
+        std::filesystem::remove(sink());
+        std::filesystem::create_directories(sink());  // where the file should be
+        for (std::size_t i = 0; i < bodies.size(); ++i)
+            EXPECT_EQ(one.ask(post(fmt::format("e{}", i), bodies[i])).status, 201);
+        one.process().signal(SIGKILL);
+        EXPECT_EQ(one.exit_code(), -1);
+        std::filesystem::remove(sink());
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(directory / "spool"))
+            if (entry.path().extension() == ".seg") return entry.path();
+        return {};
+    }
+};
+
+TEST_F(SpoolAttacked, ATornEventThatIsFullOfRecordsForgesNone) {
+    const auto segment = left_by_a_kill({"x", forged_records(500'000)});
+    std::filesystem::resize_file(segment, std::filesystem::file_size(segment) - 1);
+    service next(with());
+    EXPECT_TRUE(eventually([&] { return metric(next, "tracker_events_delivered_total") == 1; }));
+    stop_clean(next);
+    EXPECT_EQ(number(next.report(), "events", "recovered"), 1);
+    EXPECT_EQ(ids_in(sink()), ids{"e0"});
+}
+
+TEST_F(SpoolAttacked, AFifoUnderTheNameOfASegmentIsSetAsideAndTheRestIsDelivered) {
+    const auto segment = left_by_a_kill({"x", "y"});
+    const auto fifo = segment.parent_path() / "00000009.seg";
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    service next(with());
+    EXPECT_TRUE(eventually([&] { return metric(next, "tracker_events_delivered_total") == 2; }));
+    EXPECT_TRUE(next.readiness_is(200));
+    EXPECT_THAT(next.err(), HasSubstr("00000009.seg is no regular file: it is set aside as .damaged"));
+    stop_clean(next);
+    EXPECT_EQ(ids_in(sink()), (ids{"e0", "e1"}));
 }
 
 }  // namespace

@@ -1,59 +1,63 @@
 #include "tracker/record.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <random>
 
-#include "tests/support/process.hpp"
-#include "tests/tracker/fakes.hpp"
-#include "tracker/descriptor.hpp"
+#include "tests/tracker/spool_fakes.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
 using fakes::make_event;
-using tracker::append_record;
 using tracker::record_reader;
+using tracker::segment_key;
+using strings = std::vector<std::string>;
 
-struct Record : testing::Test {
-    int file_of(const std::string& bytes) {
-        const auto path = root.path() / "bytes";
-        support::write_file(path, bytes);
-        file = tracker::descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-        return file.get();
-    }
-    std::vector<std::string> read(const std::string& bytes, bool over_damage = false) {
-        record_reader reader(file_of(bytes), 0, bytes.size());
-        std::vector<std::string> all;
-        tracker::event event;
-        do {
-            while (reader.next(event)) all.push_back(event.data);
-        } while (over_damage && reader.at() != bytes.size() && reader.skip_damage());
-        end = reader.at();
-        return all;
-    }
-    static std::string three() {
-        std::string bytes;
-        for (std::uint64_t i = 1; i <= 3; ++i) append_record(bytes, i, make_event(fmt::format("event {}", i), "id"));
-        return bytes;
-    }
+const auto key = fakes::known_key();
 
-    support::temporary_directory root;
-    tracker::descriptor file;
+struct read_back {
+    strings data;
     std::uint64_t end = 0;
 };
 
-using strings = std::vector<std::string>;
+read_back read(const std::string& bytes, bool over_damage = false) {
+    fakes::memory_disk disk(bytes);
+    record_reader reader(disk, 0, &key, tracker::segment_header_size, bytes.size());
+    read_back all;
+    tracker::event event;
+    do {
+        while (reader.next(event)) all.data.push_back(event.data);
+    } while (over_damage && reader.at() != bytes.size() && reader.skip_damage());
+    all.end = reader.at();
+    return all;
+}
 
-TEST_F(Record, ComesBackAsItWas) {
+std::string some(std::uint64_t count) {
+    std::vector<tracker::event> events;
+    for (std::uint64_t i = 1; i <= count; ++i) events.push_back(make_event(fmt::format("event {}", i), "id"));
+    return fakes::make_segment(key, events);
+}
+
+std::string hex(const std::string& bytes) {
+    std::string dump;
+    for (std::size_t line = 0; line < bytes.size(); line += 16) {
+        dump += fmt::format("{:08x} ", line);
+        for (std::size_t i = line; i < std::min(line + 16, bytes.size()); ++i)
+            dump += fmt::format(" {:02x}", static_cast<unsigned char>(bytes[i]));
+        dump += '\n';
+    }
+    return dump;
+}
+
+TEST(Record, ComesBackAsItWas) {
     auto written = make_event(std::string("\0 ü\n", 5), "an-id");
     written.time = std::chrono::system_clock::time_point(-1'234'567us);
-    std::string bytes;
-    append_record(bytes, 77, written);
-    record_reader reader(file_of(bytes), 0, bytes.size());
+    auto bytes = key.header();
+    append_record(bytes, key, bytes.size(), 77, written);
+    fakes::memory_disk disk(bytes);
+    record_reader reader(disk, 0, &key, tracker::segment_header_size, bytes.size());
     tracker::event read;
     ASSERT_TRUE(reader.next(read));
     EXPECT_EQ(read.id, written.id);
@@ -64,61 +68,92 @@ TEST_F(Record, ComesBackAsItWas) {
     EXPECT_FALSE(reader.next(read));
 }
 
-TEST_F(Record, IsTheBytesOfTheWorkedExample) {
+TEST(Record, IsTheBytesOfTheWorkedExamples) {
     auto event = make_event("hello", "a1");
     event.time = std::chrono::system_clock::time_point(1'700'000'000'000'000us);
-    std::string bytes(tracker::segment_magic);
-    append_record(bytes, 1, event);
-    std::string dump;
-    for (std::size_t line = 0; line < bytes.size(); line += 16) {
-        dump += fmt::format("{:08x} ", line);
-        for (std::size_t i = line; i < std::min(line + 16, bytes.size()); ++i)
-            dump += fmt::format(" {:02x}", static_cast<unsigned char>(bytes[i]));
-        dump += '\n';
-    }
+    std::string salt;
+    for (char c = 0; c < char{tracker::salt_size}; ++c) salt += c;
     const auto format = support::read_file(SOURCE_DIR "/docs/spool-format.md");
-    EXPECT_NE(format.find(dump), std::string::npos) << dump;
+    const auto second = hex(fakes::make_segment(segment_key(salt), {event}));
+    EXPECT_NE(format.find(second), std::string::npos) << second;
+    const auto first = hex(fakes::make_first_version({event}));
+    EXPECT_NE(format.find(first), std::string::npos) << first;
 }
 
-TEST_F(Record, AnyTornTailIsNotRead) {
-    const auto bytes = three();
-    std::string two;
-    for (std::uint64_t i = 1; i <= 2; ++i) append_record(two, i, make_event(fmt::format("event {}", i), "id"));
+TEST(Record, AnyTornTailIsNotRead) {
+    const auto bytes = some(3);
+    const auto two = some(2);
     for (std::size_t length = two.size(); length < bytes.size(); ++length) {
-        EXPECT_EQ(read(bytes.substr(0, length)), (strings{"event 1", "event 2"})) << length;
-        EXPECT_EQ(end, two.size());
+        const auto all = read(bytes.substr(0, length), true);
+        EXPECT_EQ(all.data, (strings{"event 1", "event 2"})) << length;
+        EXPECT_EQ(all.end, two.size());
     }
 }
 
-TEST_F(Record, ZerosAndNoiseBehindTheLastAreATornTail) {
-    const auto bytes = three();
+TEST(Record, ZerosAndNoiseBehindTheLastAreATornTail) {
+    const auto bytes = some(3);
     std::minstd_rand random(1);
     std::string noise(5000, '\0');
-    EXPECT_EQ(read(bytes + noise, true).size(), 3U);
+    EXPECT_EQ(read(bytes + noise, true).data.size(), 3U);
     for (auto& c : noise) c = static_cast<char>(random());
-    EXPECT_EQ(read(bytes + noise, true).size(), 3U);
-    EXPECT_EQ(end, bytes.size());
+    const auto all = read(bytes + noise, true);
+    EXPECT_EQ(all.data.size(), 3U);
+    EXPECT_EQ(all.end, bytes.size());
 }
 
-TEST_F(Record, AnySingleDamagedByteIsNoticedAndTheOthersAreFound) {
-    const auto bytes = three();
-    const auto each = bytes.size() / 3;
-    for (std::size_t at = each; at < 2 * each; ++at) {
+TEST(Record, AnySingleDamagedByteIsNoticedAndTheOthersAreFound) {
+    const auto bytes = some(3);
+    const auto from = some(1).size();
+    for (auto at = from; at < some(2).size(); ++at) {
         auto damaged = bytes;
         damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
-        EXPECT_EQ(read(damaged, true), (strings{"event 1", "event 3"})) << at;
+        EXPECT_EQ(read(damaged, true).data, (strings{"event 1", "event 3"})) << at;
     }
 }
 
-TEST_F(Record, ManyAndLargeOnesCrossTheBlocksOfTheReader) {
-    std::string bytes;
+TEST(Record, ManyAndLargeOnesCrossTheBlocksOfTheReader) {
     std::minstd_rand random(2);
+    std::vector<tracker::event> events;
     strings written;
     for (std::uint64_t i = 1; i <= 300; ++i) {
         written.push_back(std::string(random() % 3000 + (i % 100 == 0 ? 400'000 : 0), static_cast<char>('a' + i % 26)));
-        append_record(bytes, i, make_event(written.back()));
+        events.push_back(make_event(written.back()));
     }
-    EXPECT_EQ(read(bytes), written);
+    EXPECT_EQ(read(fakes::make_segment(key, events)).data, written);
+}
+
+TEST(Record, ThatStandsAtAnotherPlaceIsNone) {
+    const auto bytes = some(2);
+    const auto one = some(1).size();
+    const auto moved = bytes.substr(0, one) + "x" + bytes.substr(one);
+    EXPECT_EQ(read(moved, true).data, strings{"event 1"});
+    EXPECT_EQ(read(bytes + bytes.substr(one), true).data.size(), 2U);
+}
+
+TEST(SegmentHeader, SurvivesAnySingleDamagedByte) {
+    const auto header = key.header();
+    ASSERT_EQ(header.size(), tracker::segment_header_size);
+    for (std::size_t at = 0; at < header.size(); ++at) {
+        auto damaged = header;
+        damaged[at] = static_cast<char>(damaged[at] ^ 0x01);
+        const auto found = segment_key::read(damaged);
+        ASSERT_TRUE(found) << at;
+        EXPECT_EQ(found->header(), header);
+    }
+}
+
+TEST(SegmentHeader, WhoseCopiesAreBothDamagedIsNone) {
+    for (std::size_t at = 0; at < tracker::segment_header_size / 2; ++at) {
+        auto damaged = key.header();
+        for (const auto each : {at, at + tracker::segment_header_size / 2})
+            damaged[each] = static_cast<char>(damaged[each] ^ 0x01);
+        EXPECT_FALSE(segment_key::read(damaged)) << at;
+    }
+    EXPECT_FALSE(segment_key::read(""));
+}
+
+TEST(SegmentHeader, IsAnotherForEverySegment) {
+    EXPECT_NE(segment_key::random().header(), segment_key::random().header());
 }
 
 }  // namespace

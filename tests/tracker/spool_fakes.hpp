@@ -2,10 +2,13 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -86,12 +89,64 @@ private:
     bool torn_ = false;
 };
 
+/// A file that is in memory, and counts what is read of it.
+class memory_disk final : public tracker::disk {
+public:
+    explicit memory_disk(std::string bytes) : bytes_(std::move(bytes)) {}
+    ssize_t read(int, std::span<char> into, off_t at) override {
+        const auto part =
+            std::string_view(bytes_).substr(std::min<std::size_t>(static_cast<std::size_t>(at), bytes_.size()));
+        const auto count = part.copy(into.data(), into.size());
+        read_bytes += count;
+        return static_cast<ssize_t>(count);
+    }
+    std::uint64_t read_bytes = 0;
+
+private:
+    const std::string bytes_;
+};
+
+/// What a client can know: the format, and no salt but its own.
+inline tracker::segment_key known_key(char salt = 's') {
+    return tracker::segment_key(std::string(tracker::salt_size, salt));
+}
+
+/// A segment of version 2.
+inline std::string make_segment(const tracker::segment_key& key, const std::vector<tracker::event>& events) {
+    auto bytes = key.header();
+    for (std::uint64_t sequence = 1; const auto& event : events)
+        append_record(bytes, key, bytes.size(), sequence++, event);
+    return bytes;
+}
+
+/// A record of version 1, which the program does not write any more.
+inline void append_first_version(std::string& out, std::uint64_t sequence, const tracker::event& event) {
+    const auto number = [](std::uint64_t value, int bytes) {
+        std::string text;
+        for (; bytes > 0; --bytes, value >>= 8U) text += static_cast<char>(value & 0xffU);
+        return text;
+    };
+    const auto micros = std::chrono::floor<std::chrono::microseconds>(event.time).time_since_epoch().count();
+    const auto rest = number(10 + event.id.size() + event.data.size(), 4) + number(sequence, 8) +
+                      number(static_cast<std::uint64_t>(micros), 8) + number(event.id.size(), 2) + event.id +
+                      event.data;
+    out += number(tracker::crc32c(rest), 4) + rest;
+}
+
+inline std::string make_first_version(const std::vector<tracker::event>& events) {
+    std::string bytes(tracker::first_magic);
+    for (std::uint64_t sequence = 1; const auto& event : events) append_first_version(bytes, sequence++, event);
+    return bytes;
+}
+
 /// A spool in a directory of its own, and what a test needs around it.
 struct spool_place {
     spool_place() {
         options.durability = tracker::durability::process;
         options.directory = (root.path() / "events").string();
         options.batch_age = {};
+        options.retry_initial = std::chrono::milliseconds(1);
+        options.retry_max = std::chrono::milliseconds(10);
         options.replay_rate = 0;
         options.spool_bytes = 128 * 1024;  // so that segments of 4 KiB are allowed
         std::filesystem::create_directories(options.directory);
@@ -105,6 +160,13 @@ struct spool_place {
             if (one.path().extension() == ".seg") all.push_back(one.path());
         std::sort(all.begin(), all.end());
         return all;
+    }
+    /// What an earlier run has left.
+    std::filesystem::path leave(const std::string& bytes, const std::string& name = "00000001.seg") const {
+        const auto set = spool_directory() / "01EARLIER";
+        std::filesystem::create_directories(set);
+        support::write_file(set / name, bytes);
+        return set / name;
     }
     std::string log() const { return book.text.str(); }
 
