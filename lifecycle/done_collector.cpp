@@ -18,6 +18,7 @@ namespace {
 
 /// From the end of the budget to the kernel's `_exit`: time for the stacks of what hangs and the report.
 constexpr milliseconds report_share{90};
+constexpr int most_tries = 1'000;
 /// Of it, for the stacks: a thread that is in an uninterruptible wait does not answer, and the report must be written.
 constexpr milliseconds stacks_share{50}, stack_share{25};
 
@@ -34,9 +35,26 @@ struct done_collector::part {
 };
 
 done_collector::done_collector(stop_channel& stop, signals& signals, workers& workers, spdlog::logger& log)
-    : stop_(stop), signals_(signals), workers_(workers), log_(log) {}
+    : stop_(stop), signals_(signals), workers_(workers), log_(log) {
+    workers_.on_death([this](const std::string& name, const char* why) { on_death(name, why); });
+}
 
-done_collector::~done_collector() = default;
+done_collector::~done_collector() { workers_.on_death({}); }
+
+/// On the thread that dies, most likely for want of memory: it says so when it can, and goes on until the stop has
+/// begun.
+void done_collector::on_death(const std::string& name, const char* why) const noexcept {
+    try {
+        log_.error("{} has failed, the service stops: {}", name, why);
+    } catch (...) {}  // the report names it
+    for (int tries = 0; tries < most_tries; ++tries) {
+        try {
+            return stop_.fail(name);
+        } catch (const std::exception&) {
+            std::this_thread::sleep_for(milliseconds(1));
+        }
+    }
+}
 
 void done_collector::start(std::string name, std::function<void(std::stop_token)> run, milliseconds reserved) {
     const auto index = stop_.add_part(name, reserved);
@@ -237,6 +255,8 @@ int done_collector::conclude(const hooks& hooks, bool over) {
         if (!part->failed && (!part->ended || part->asked)) continue;
         report.exit_code = std::max<int>(report.exit_code, part->before_ready ? could_not_start : part_failed);
     }
+    if (stop_.failed())
+        report.exit_code = std::max<int>(report.exit_code, stop_.failed_before_ready() ? could_not_start : part_failed);
     const bool cut = report.requests.cut > 0 || !report.stragglers.empty() || report.workers_left > 0 ||
                      report.threads_left.value_or(0) > 0 || report.events.lost;
     if (cut) report.exit_code = std::max<int>(report.exit_code, forced);

@@ -60,6 +60,7 @@ private:
 
     template <class Hook, class... Arguments>
     void call(const char* name, const Hook& hook, Arguments&&... arguments) const;
+    void on_death(const std::string& name, const char* why) const noexcept;
     void on_signal(const hooks& hooks);
     void obey(const stop_sequence::actions& actions, const hooks& hooks);
     void name_stragglers(const hooks& hooks, const char* when) const;
