@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <exception>
 #include <filesystem>
+#include <new>
 #include <random>
 #include <string>
 #include <thread>
@@ -50,10 +51,10 @@ bool delivery::given_up() const { return clock::now() >= deadline_(); }
 void delivery::work() {
     batch batch(options_);
     std::uint64_t given_up = 0;
-    while (backlog_.take(batch)) {
-        const bool delivered = deliver(batch);
+    while (take(batch)) {
+        const bool delivered = deliver_in_spite_of_memory(batch);
         if (!delivered) given_up += batch.events.size();
-        backlog_.settle(batch, delivered ? outcome::delivered : outcome::given_up);
+        settle(batch, delivered ? outcome::delivered : outcome::given_up);
     }
     if (given_up == 0) return;
     if (options_.durability == durability::memory)
@@ -61,6 +62,38 @@ void delivery::work() {
     else
         log_.warn("tracker: {} events could not be delivered to {} before the flush deadline and stay in the spool",
                   backlog_.queued(), sink_.name());
+}
+
+/// Without memory nothing is lost: what waits goes on to wait.
+bool delivery::take(batch& into) {
+    for (;;) {
+        try {
+            return backlog_.take(into);
+        } catch (const std::bad_alloc&) {
+            std::this_thread::sleep_for(look_again);
+        }
+    }
+}
+
+bool delivery::deliver_in_spite_of_memory(batch& batch) {
+    while (!given_up()) {
+        try {
+            return batch.events.empty() || deliver(batch);
+        } catch (const std::bad_alloc&) {
+            std::this_thread::sleep_for(look_again);
+        }
+    }
+    backlog_.close();
+    return false;
+}
+
+/// What only cleans up after a delivery is made good at the next one, or by the next run.
+void delivery::settle(const batch& taken, outcome how) {
+    try {
+        backlog_.settle(taken, how);
+    } catch (const std::bad_alloc&) {
+        std::this_thread::sleep_for(look_again);
+    }
 }
 
 bool delivery::deliver(batch& batch) {

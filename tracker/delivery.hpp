@@ -36,6 +36,9 @@ public:
 private:
     bool given_up() const;
     enum class result : std::uint8_t { delivered, failed, rejected };
+    bool take(batch& into);
+    bool deliver_in_spite_of_memory(batch& batch);
+    void settle(const batch& taken, outcome how);
     bool deliver(batch& batch);
     result try_once(const batch& batch, std::size_t& rejected);
     void bury(batch& batch, std::size_t rejected);

@@ -1,5 +1,6 @@
 #include "tracker/segment_set.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/logger.h>
@@ -13,6 +14,8 @@
 #include <cerrno>
 #include <charconv>
 #include <map>
+#include <memory>
+#include <new>
 #include <system_error>
 
 namespace tracker {
@@ -20,6 +23,16 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view new_prefix = ".new-", mark_prefix = "delivered.";
+
+/// Of a directory that may not be there. std::filesystem::directory_iterator ends the process where it finds no memory.
+std::vector<fs::path> entries_of(const fs::path& directory) {
+    std::vector<fs::path> all;
+    const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(directory.c_str()), ::closedir);
+    if (!folder && errno == ENOMEM) throw std::bad_alloc();
+    while (const dirent* const entry = folder ? ::readdir(folder.get()) : nullptr)
+        if (const std::string_view name = entry->d_name; name != "." && name != "..") all.push_back(directory / name);
+    return all;
+}
 
 struct mark_record {
     boost::endian::little_uint64_buf_t segment, offset;
@@ -230,11 +243,11 @@ segment_set_ptr adopt_segment_set(const fs::path& directory, const std::vector<s
 }
 
 std::vector<fs::path> sets_in(const fs::path& spool) {
-    std::vector<fs::path> all;
-    std::error_code error;  // a spool that is not there has no sets
-    for (fs::directory_iterator entry(spool, error); !error && entry != end(entry); entry.increment(error))
-        if (std::error_code gone; !entry->path().filename().string().starts_with('.') && entry->is_directory(gone))
-            all.push_back(entry->path());
+    auto all = entries_of(spool);  // one that is not there has no sets
+    std::erase_if(all, [](const auto& one) {
+        std::error_code gone;
+        return one.filename().string().starts_with('.') || !fs::is_directory(one, gone);
+    });
     std::ranges::sort(all);
     return all;
 }
@@ -257,9 +270,8 @@ void remove_segment(const segment& one) noexcept try {
 
 void remove_segment_set(const segment_set& set) noexcept try {
     // The lock last: while it is there nobody else takes the set over.
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(set.directory, error))
-        if (entry.path().filename().string().starts_with(mark_prefix)) ::unlink(entry.path().c_str());
+    for (const auto& path : entries_of(set.directory))
+        if (path.filename().string().starts_with(mark_prefix)) ::unlink(path.c_str());
     ::unlink((set.directory / "lock").c_str());
     ::rmdir(set.directory.c_str());
 } catch (...) {  // NOLINT(bugprone-empty-catch): an empty set that stays is removed by the next to look

@@ -122,9 +122,9 @@ void spool::cursor::settle(const batch&, outcome how) {
 
 void spool::cursor::bury(batch& taken, std::size_t index) {
     const auto at = static_cast<std::ptrdiff_t>(index);
-    taken.events.erase(taken.events.begin() + at);
     const std::scoped_lock lock(spool_.mutex_);
-    taken_.from->dead.insert(taken_.place[index]);
+    taken_.from->dead.insert(taken_.place[index]);  // first: it may find no memory
+    taken.events.erase(taken.events.begin() + at);
     taken_.place.erase(taken_.place.begin() + at);
 }
 
