@@ -16,6 +16,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
+constexpr int most_tries = 1'000;  // to begin a stop, a millisecond each, when there is no memory for it
 /// Of it, for the stacks: a thread that is in an uninterruptible wait does not answer, and the report must be written.
 constexpr milliseconds stacks_share{50}, stack_share{25};
 /// What runs aside is waited for until the end of the budget, and so long when that has come; of the report's share,
@@ -48,9 +49,25 @@ done_collector::done_collector(stop_channel& stop, signals& signals, workers& wo
       note_progress_("note-progress", workers, log, [&stop] { stop.wake(); }),
       note_report_("note-report", workers, log, [&stop] { stop.wake(); }) {
     signals_.start_is_over();
+    workers_.on_death([this](const std::string& name, const char* why) { on_death(name, why); });
 }
 
-done_collector::~done_collector() = default;
+done_collector::~done_collector() { workers_.on_death({}); }
+
+/// On the thread that dies, most likely for want of memory: it says so when it can, and goes on until the stop has
+/// begun.
+void done_collector::on_death(const std::string& name, const char* why) const noexcept {
+    try {
+        log_.error("{} has failed, the service stops: {}", name, why);
+    } catch (...) {}  // the report names it
+    for (int tries = 0; tries < most_tries; ++tries) {
+        try {
+            return stop_.fail(name);
+        } catch (const std::exception&) {
+            std::this_thread::sleep_for(milliseconds(1));
+        }
+    }
+}
 
 void done_collector::start(std::string name, std::function<void(std::stop_token)> run, milliseconds reserved) {
     const auto index = stop_.add_part(name, reserved);
@@ -273,6 +290,7 @@ int done_collector::code_of_parts() const {
         if (!part->failed && (!part->ended || part->asked)) continue;
         code = std::max<int>(code, part->before_ready ? could_not_start : part_failed);
     }
+    if (stop_.failed()) code = std::max<int>(code, stop_.failed_before_ready() ? could_not_start : part_failed);
     return code;
 }
 

@@ -72,6 +72,7 @@ private:
 
     template <class Hook, class... Arguments>
     void call(const char* name, const Hook& hook, Arguments&&... arguments) const;
+    void on_death(const std::string& name, const char* why) const noexcept;
     void on_signal(const hooks& hooks);
     void obey(const stop_sequence::actions& actions, const hooks& hooks);
     void stop_begins(const stop_channel::status& status, const hooks& hooks);

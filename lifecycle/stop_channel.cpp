@@ -49,6 +49,14 @@ void stop_channel::signal(std::string cause) {
     publish();
 }
 
+void stop_channel::fail(const std::string& name) {
+    if (!failed_.exchange(true)) failed_before_ready_ = !has_been_ready();
+    const std::scoped_lock lock(mutex_);
+    if (!stopping()) phase_.store(stop_phase::lame_duck, std::memory_order_release);  // there may be no memory for more
+    sequence_.fail("part:" + name, clock::now());
+    publish();
+}
+
 bool stop_channel::withdraw() {
     const std::scoped_lock lock(mutex_);
     const bool left = sequence_.withdraw();
@@ -64,6 +72,8 @@ std::size_t stop_channel::add_part(std::string name, milliseconds reserved) {
 
 void stop_channel::part_ended(std::size_t part) {
     const std::scoped_lock lock(mutex_);
+    const bool unasked = !sequence_.asked(part);
+    if (unasked && !failed_.exchange(true)) failed_before_ready_ = !has_been_ready();
     sequence_.part_ended(part, clock::now());
     publish();
 }

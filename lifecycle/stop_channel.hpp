@@ -50,6 +50,10 @@ public:
     void request(std::string cause);
     /// A stop by signal; a second one forces.
     void signal(std::string cause);
+    /// A thread of that name has failed at what it is for: the stop begins, and liveness is 503. Throws std::bad_alloc
+    /// after it has become so; to be called again.
+    void fail(const std::string& name);
+    bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
     /// Leaves a lame duck that a request began; false when that cannot be any more.
     bool withdraw();
 
@@ -66,6 +70,7 @@ private:
     friend class done_collector;
     std::size_t add_part(std::string name, std::chrono::milliseconds reserved);
     void part_ended(std::size_t part);
+    bool failed_before_ready() const noexcept { return failed_before_ready_.load(std::memory_order_relaxed); }
     stop_sequence::actions step();
     clock::time_point next_step() const;
     int event() const noexcept { return event_; }  ///< readable: something has happened
@@ -80,6 +85,8 @@ private:
     std::function<std::uint64_t()> turns_;
     std::atomic<stop_phase> phase_{stop_phase::starting};
     std::atomic<bool> has_been_ready_{false};
+    std::atomic<bool> failed_{false};
+    std::atomic<bool> failed_before_ready_{false};
 };
 
 }  // namespace lifecycle

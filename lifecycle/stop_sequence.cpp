@@ -61,6 +61,12 @@ void stop_sequence::signal(std::string cause, time_point now) {
     }
 }
 
+void stop_sequence::fail(std::string cause, time_point now) {
+    withdrawable_ = false;
+    begin(std::move(cause), now);
+    withdrawable_ = false;
+}
+
 void stop_sequence::force(time_point now) {
     if (forced_at_ || !stopping()) return;
     forced_at_ = now;
@@ -80,10 +86,7 @@ bool stop_sequence::withdraw() {
 void stop_sequence::part_ended(std::size_t part, time_point now) {
     const bool unasked = !parts_[part].asked;
     parts_[part].ended = true;
-    if (unasked) {
-        begin("part:" + parts_[part].name, now);
-        withdrawable_ = false;
-    }
+    if (unasked) fail("part:" + parts_[part].name, now);
 }
 
 stop_sequence::time_point stop_sequence::latest_lame_duck() const {

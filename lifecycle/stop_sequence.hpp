@@ -63,6 +63,9 @@ public:
     void begin(std::string cause, time_point now);
     void signal(std::string cause, time_point now);
 
+    /// Something has failed that serves: a stop that nobody takes back.
+    void fail(std::string cause, time_point now);
+
     /// Back to serving; only from a lame duck that no signal and no ended part has asked for.
     bool withdraw();
 
@@ -89,6 +92,7 @@ public:
     /// The phases so far, the running one with the time it has used.
     std::vector<phase_record> phases(time_point now) const;
     std::vector<std::string> running() const;
+    bool asked(std::size_t part) const { return parts_[part].asked; }
 
 private:
     struct part {

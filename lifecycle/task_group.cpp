@@ -18,7 +18,29 @@ struct coroutine final : task {
     asio::cancellation_signal signal;
 };
 
+constexpr std::size_t most_errors = 16;
+
 }  // namespace
+
+/// What Asio calls when a coroutine has ended. One that is destroyed instead, for want of memory or with its loop, has
+/// ended too: its task must not stay behind.
+class task_group::end_of_task {
+public:
+    end_of_task(task_group& group, task& one) noexcept : group_(group), one_(&one) {}
+    end_of_task(end_of_task&& other) noexcept : group_(other.group_), one_(std::exchange(other.one_, nullptr)) {}
+    end_of_task(const end_of_task&) = delete;
+    end_of_task& operator=(const end_of_task&) = delete;
+    ~end_of_task() {
+        if (one_ != nullptr) group_.ended(one_, nullptr, true);
+    }
+    void operator()(std::exception_ptr error) { group_.ended(std::exchange(one_, nullptr), std::move(error)); }
+
+private:
+    task_group& group_;
+    task* one_;
+};
+
+task_group::task_group(executor on) : executor_(on), empty_(on) { errors_.reserve(most_errors); }
 
 awaitable<bool> sleep_until(context context, clock::time_point when, std::source_location where) {
     if (context.done()) co_return false;
@@ -38,8 +60,7 @@ bool task_group::spawn(std::string name, const char* kind, awaitable<> work) {
     tasks_.push_back(*one);
     ++size_;
     asio::co_spawn(executor_, std::move(work),
-                   asio::bind_cancellation_slot(
-                       one->signal.slot(), [this, one](std::exception_ptr error) { ended(one, std::move(error)); }));
+                   asio::bind_cancellation_slot(one->signal.slot(), end_of_task(*this, *one)));
     return true;
 }
 
@@ -53,14 +74,15 @@ bool task_group::spawn(std::unique_ptr<task> owned, awaitable<> work) {
 }
 
 void task_group::resume(task& one, awaitable<> work) {
-    asio::co_spawn(executor_, std::move(work), [this, &one](std::exception_ptr error) { ended(&one, error); });
+    asio::co_spawn(executor_, std::move(work), end_of_task(*this, one));
 }
 
-void task_group::ended(task* one, std::exception_ptr error) noexcept {
-    if (error)
-        errors_.emplace_back(one->name, std::move(error));
-    else if (one->rests())
+void task_group::ended(task* one, std::exception_ptr error, bool for_good) noexcept {
+    if (error) {
+        if (errors_.size() < most_errors) errors_.emplace_back(std::move(one->name), std::move(error));
+    } else if (!for_good && one->rests()) {
         return;
+    }
     delete one;
     if (--size_ == 0) empty_.cancel();
 }

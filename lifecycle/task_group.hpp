@@ -2,6 +2,7 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/io_context.hpp>
@@ -11,12 +12,25 @@
 #include <memory>
 #include <source_location>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "lifecycle/context.hpp"
+#include "lifecycle/operation_memory.hpp"
 
 namespace lifecycle {
+
+/// Begins an operation with what it takes from the reserve; Asio's own binder of allocators cannot be awaited in 1.81.
+template <class Initiation>
+struct with_reserve {
+    Initiation begin;
+    template <class Handler, class... Arguments>
+    void operator()(Handler&& handler, Arguments&&... arguments) {
+        std::move(begin)(boost::asio::bind_allocator(operation_allocator<void>(), std::forward<Handler>(handler)),
+                         std::forward<Arguments>(arguments)...);
+    }
+};
 
 /// Coroutines run on loops, and a loop is an `io_context(1)`: the executor's type is known, which
 /// saves an indirect call and an allocation for each operation.
@@ -25,8 +39,10 @@ template <class T = void>
 using awaitable = boost::asio::awaitable<T, executor>;
 using loop_timer = boost::asio::basic_waitable_timer<clock, boost::asio::wait_traits<clock>, executor>;
 
-/// How a coroutine awaits an operation of Asio's that may fail: the error is a value, and nothing is thrown.
-inline constexpr auto quietly = boost::asio::as_tuple(boost::asio::deferred);
+/// How a coroutine awaits an operation of Asio's that may fail: the error is a value, and nothing is thrown; on a loop
+/// that has an `operation_memory` neither for want of memory.
+struct quietly_t {};
+inline constexpr quietly_t quietly;
 
 /// Waits on the loop until `when`. True: it came. False: the context ended first.
 awaitable<bool> sleep_until(context context, clock::time_point when,
@@ -56,7 +72,7 @@ public:
 /// Only on the loop's thread. Outlives its tasks, and asserts that when destroyed.
 class task_group {
 public:
-    explicit task_group(executor on) : executor_(on), empty_(on) {}
+    explicit task_group(executor on);
     ~task_group();
     task_group(const task_group&) = delete;
     task_group& operator=(const task_group&) = delete;
@@ -66,8 +82,10 @@ public:
     bool spawn(std::string name, const char* kind, awaitable<> work);
     /// The same for a task that has a cancel of its own; it lives until `work` has ended.
     bool spawn(std::unique_ptr<task> owned, awaitable<> work);
-    /// Goes on with a task of this group that rests, also when the group is closed.
+    /// Goes on with a task of this group that rests, also when the group is closed. When it throws, the task is gone.
     void resume(task& one, awaitable<> work);
+    /// The end of a task that rests.
+    void drop(task& one) noexcept { ended(&one, nullptr, true); }
 
     /// From now on nothing new is started.
     void close() noexcept { closed_ = true; }
@@ -77,7 +95,7 @@ public:
     awaitable<bool> join(clock::time_point deadline);
 
     std::size_t size() const noexcept { return size_; }
-    /// Exceptions that left a task, with its name.
+    /// Exceptions that left a task, with its name; the first few.
     const std::vector<std::pair<std::string, std::exception_ptr>>& errors() const noexcept { return errors_; }
 
     template <class F>
@@ -86,7 +104,8 @@ public:
     }
 
 private:
-    void ended(task* one, std::exception_ptr error) noexcept;
+    class end_of_task;
+    void ended(task* one, std::exception_ptr error, bool for_good = false) noexcept;
 
     executor executor_;
     loop_timer empty_;
@@ -97,3 +116,15 @@ private:
 };
 
 }  // namespace lifecycle
+
+template <class... Results>
+class boost::asio::async_result<lifecycle::quietly_t, void(Results...)> {
+public:
+    template <class Initiation, class... Arguments>
+    static auto initiate(Initiation&& initiation, lifecycle::quietly_t, Arguments&&... arguments) {
+        using token = as_tuple_t<deferred_t>;
+        return async_result<token, void(Results...)>::initiate(
+            lifecycle::with_reserve<std::decay_t<Initiation>>{std::forward<Initiation>(initiation)}, token(deferred),
+            std::forward<Arguments>(arguments)...);
+    }
+};

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <exception>
 #include <filesystem>
 
 namespace lifecycle {
@@ -53,7 +54,11 @@ std::jthread workers::start(std::string name, std::string kind, std::function<vo
                 self->thread = static_cast<pid_t>(::syscall(SYS_gettid));
                 ::pthread_setname_np(::pthread_self(), self->name.substr(0, 15).c_str());
             }
-            work(std::move(stop));
+            try {
+                work(std::move(stop));
+            } catch (...) {
+                if (!died(self->name, std::current_exception())) std::terminate();
+            }
             work = nullptr;  // what it holds goes before it counts as gone
             const std::scoped_lock lock(mutex_);
             live_.erase(self);
@@ -63,6 +68,24 @@ std::jthread workers::start(std::string name, std::string kind, std::function<vo
         live_.erase(self);
         throw;
     }
+}
+
+void workers::on_death(std::function<void(const std::string&, const char*)> hear) {
+    const std::scoped_lock lock(hearing_);
+    hear_ = std::move(hear);
+}
+
+bool workers::died(const std::string& name, const std::exception_ptr& error) noexcept {
+    const std::scoped_lock lock(hearing_);
+    if (!hear_) return false;
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        hear_(name, e.what());
+    } catch (...) {
+        hear_(name, "an exception that is not a std::exception");
+    }
+    return true;
 }
 
 std::size_t workers::live() const {

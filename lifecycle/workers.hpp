@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <list>
 #include <mutex>
@@ -31,9 +32,15 @@ public:
 
     /// Starts `work` on a thread of its own with that name (15 characters reach the kernel). The
     /// owner of the returned thread joins it; destroying it asks it to stop and joins.
-    /// Throws std::system_error when there is no thread to be had. An exception that leaves `work`
-    /// ends the process: whoever starts a thread keeps its errors.
+    /// Throws std::system_error when there is no thread to be had. An exception that leaves `work` is the
+    /// death of that thread, see `on_death`.
     [[nodiscard]] std::jthread start(std::string name, std::string kind, std::function<void(std::stop_token)> work);
+
+    /// Called, on the thread that dies, with its name and why: what only it did is done by nobody from now on. Without
+    /// one the process ends with std::terminate. Must not throw. An empty function takes it back.
+    void on_death(std::function<void(const std::string& name, const char* why)> hear);
+    /// A thread of that name has failed at what it is for. True: somebody has been told.
+    bool died(const std::string& name, const std::exception_ptr& error) noexcept;
 
     std::size_t live() const;
     std::vector<entry> list() const;
@@ -46,6 +53,8 @@ public:
 private:
     mutable std::mutex mutex_;
     std::list<entry> live_;
+    std::function<void(const std::string&, const char*)> hear_;  ///< guarded by hearing_
+    std::mutex hearing_;
     int baseline_;
 };
 

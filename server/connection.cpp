@@ -2,10 +2,12 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
+#include <new>
 #include <utility>
 
 #include "server/loop.hpp"
@@ -33,52 +35,84 @@ connection::~connection() {
     loop_.left(*this);
 }
 
+/// Is given back however the coroutine ends, also when it is destroyed.
+struct connection::place_in_handler {
+    connection& whose;
+    bool held = false;
+    ~place_in_handler() {
+        if (held) whose.leave_handler();
+    }
+};
+
 // Handlers and reads are awaited here and not in coroutines between: those would cost each request a frame.
 lifecycle::awaitable<> connection::run() {
-    for (;;) {
-        switch (parse()) {
-            case request_parser::progress::complete:
-                if (!begin_answer()) {
-                    try {
-                        auto handling = endpoint_->handle(work_->scope.get(), work_->parser.request());
-                        work_->reply = co_await std::move(handling);
-                        if (streams()) {
-                            auto fetching = fetch_first_piece();
-                            co_await std::move(fetching);
+    place_in_handler in_handler{*this};
+    try {
+        for (;;) {
+            switch (parse()) {
+                case request_parser::progress::complete:
+                    if (!begin_answer()) {
+                        in_handler.held = true;
+                        try {
+                            auto handling = endpoint_->handle(work_->scope.get(), work_->parser.request());
+                            work_->reply = co_await std::move(handling);
+                            if (streams()) {
+                                auto fetching = fetch_first_piece();
+                                co_await std::move(fetching);
+                            }
+                            refuse_late_reply();
+                        } catch (...) {
+                            reply_to_failure();
                         }
-                        refuse_late_reply();
-                    } catch (...) {
-                        reply_to_failure();
+                        in_handler.held = false;
+                        handler_returned();
+                        if (abandoned_) break;  // answered in its place: this one comes too late
                     }
-                    handler_returned();
-                    if (abandoned_) break;  // answered in its place: this one comes too late
-                }
-                append_answer();
-                if (work_->reply.pieces && work_->coding != body_coding::none) {
-                    auto streaming = stream();
-                    co_await std::move(streaming);
-                }
-                next_request();
-                if (!ending_ && work_->out.size() > workspace::usual_output) co_await flush();
-                if (loop_.crowded() && !ending_ && !broken_ && work_->buffered() > 0) co_await step_back();
-                break;
-            case request_parser::progress::refused: refuse(work_->parser.refusal()); break;
-            case request_parser::progress::need_more:
-                if (refuse_early()) break;
-                if (!flush_now()) co_await flush();
-                if (!broken_) begin_reading();
-                while (wants_bytes()) {
-                    const auto room = asio::buffer(work_->input + work_->end, work_->welcome());
-                    auto reading = socket_.async_read_some(room, lifecycle::quietly);
-                    const auto [error, count] = co_await std::move(reading);
-                    received(error, count);
-                }
-                if (resting_) co_return rest();
-                break;
+                    append_answer();
+                    if (work_->reply.pieces && work_->coding != body_coding::none) {
+                        auto streaming = stream();
+                        co_await std::move(streaming);
+                    }
+                    next_request();
+                    if (!ending_ && work_->out.size() > workspace::usual_output) co_await flush();
+                    if (loop_.crowded() && !ending_ && !broken_ && work_->buffered() > 0) co_await step_back();
+                    break;
+                case request_parser::progress::refused: refuse(work_->parser.refusal()); break;
+                case request_parser::progress::need_more:
+                    if (refuse_early()) break;
+                    if (!flush_now()) co_await flush();
+                    if (!broken_) begin_reading();
+                    while (wants_bytes()) {
+                        const auto room = asio::buffer(work_->input + work_->end, work_->welcome());
+                        auto reading = socket_.async_read_some(room, lifecycle::quietly);
+                        const auto [error, count] = co_await std::move(reading);
+                        received(error, count);
+                    }
+                    if (resting_) co_return rest();
+                    break;
+            }
+            if (ending_ || broken_) break;
         }
-        if (ending_ || broken_) break;
+        co_await goodbye();
+        co_return;
+    } catch (const std::exception& e) {
+        fail(e.what());
     }
-    co_await goodbye();
+    // Not at once: when its first turn is its last, Asio needs memory to end it.
+    auto turn = asio::post(socket_.get_executor(), lifecycle::quietly);
+    co_await std::move(turn);
+}
+
+/// It has found no memory, most likely: its client and its request pay for that, and nobody else.
+void connection::fail(const char* why) noexcept {
+    resting_ = false;
+    broken_ = true;
+    const bool begun = unflushed_ > 0 || (state_ >= state::head && state_ <= state::streaming);
+    if (begun && loop_.stopping()) loop_.counts().requests_cut.add(std::max(unflushed_, 1U));
+    unflushed_ = 0;
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    loop_.lost_connection(why);
 }
 
 request_parser::progress connection::parse() {
@@ -93,7 +127,7 @@ lifecycle::awaitable<> connection::step_back() {
     if (!flush_now()) co_await flush();
     enter(state::head, now_ + limits().header_timeout);
     for (int turns = 0; turns < 2; ++turns) {
-        auto turn = asio::post(socket_.get_executor(), asio::deferred);
+        auto turn = asio::post(socket_.get_executor(), lifecycle::quietly);
         co_await std::move(turn);
     }
     now_ = clock::now();
@@ -170,14 +204,21 @@ void connection::received(const boost::system::error_code& error, std::size_t co
 
 /// A connection that rests owns no buffer and no coroutine: the kernel tells when there is something to read.
 void connection::rest() {
-    socket_.async_wait(stream_socket::wait_read, [this](boost::system::error_code error) {
+    auto wake = [this](boost::system::error_code error) {
         resting_ = false;
         if (error && error != asio::error::operation_aborted) broken_ = true;
         woken_ = !error && interrupt_ == interrupt::none;
-        if (woken_) work_ = loop_.workspaces().lend();
         now_ = clock::now();
+        try {
+            if (woken_) work_ = loop_.workspaces().lend();
+        } catch (const std::bad_alloc& e) {
+            fail(e.what());
+            return loop_.drop(*this);
+        }
         loop_.resume(*this);
-    });
+    };
+    socket_.async_wait(stream_socket::wait_read,
+                       asio::bind_allocator(lifecycle::operation_allocator<void>(), std::move(wake)));
 }
 
 /// What the tick wanted, done here, on the coroutine that owns the reading: a read that the tick found

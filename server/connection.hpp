@@ -85,6 +85,8 @@ private:
     };
     enum class interrupt : std::uint8_t { none, rest, look, expired, cut };
 
+    struct place_in_handler;
+
     const options& limits() const noexcept;
     void enter(state next, lifecycle::clock::time_point deadline);
     void stop_waiting(interrupt why);
@@ -94,6 +96,7 @@ private:
     void received(const boost::system::error_code& error, std::size_t count);
     void handle_interrupt();
     void rest();
+    void fail(const char* why) noexcept;
     void enter_reading();
     bool bytes_are_there();
 
@@ -108,6 +111,7 @@ private:
     void reply_to_failure();
     void refuse_late_reply();
     void handler_returned();
+    void leave_handler() noexcept;
     bool refuse_early();
     bool closes_after(const response& reply);
     bool more_behind();

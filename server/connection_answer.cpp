@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -125,14 +126,21 @@ std::string connection::identity() const {
 /// What the handler has thrown is a 500. Called where it has been caught.
 void connection::reply_to_failure() {
     now_ = clock::now();
+    auto& reply = work_->reply;
     try {
-        throw;
-    } catch (const std::exception& e) {
-        loop_.env().log.error("{} failed: {} ({})", endpoint_->name, e.what(), identity());
-    } catch (...) {
-        loop_.env().log.error("{} failed: not a std::exception ({})", endpoint_->name, identity());
+        try {
+            throw;
+        } catch (const std::exception& e) {
+            loop_.env().log.error("{} failed: {} ({})", endpoint_->name, e.what(), identity());
+        } catch (...) {
+            loop_.env().log.error("{} failed: not a std::exception ({})", endpoint_->name, identity());
+        }
+        reply = problem(http::status::internal_server_error);
+    } catch (const std::bad_alloc&) {  // then without a text
+        reply = {};
+        reply.status = http::status::internal_server_error;
+        reply.close = true;
     }
-    work_->reply = problem(http::status::internal_server_error);
 }
 
 /// A deadline that has passed is a 504. As long as nobody has told the context of it, the clock is all there is to it.
@@ -142,9 +150,13 @@ void connection::refuse_late_reply() {
         work_->reply = problem(http::status::gateway_timeout);
 }
 
-void connection::handler_returned() {
+void connection::leave_handler() noexcept {
     loop_.metrics_of(endpoint_->index).in_flight.subtract();
     loop_.counts().in_flight.subtract();
+}
+
+void connection::handler_returned() {
+    leave_handler();
     if (now_ > loop_.stands_still_after()) loop_.held_up_by(*this);
     if (const auto& observe = loop_.env().routes.observe) observe(*this, work_->reply.status, true);
 }

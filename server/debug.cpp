@@ -194,7 +194,10 @@ router debug_routes(debug_sources sources) {
     const auto from = std::make_shared<const debug_sources>(std::move(sources));
     router routes;
     routes.use(same_site_only(from->allowed_hosts));
-    routes.probe("/livez", plain([](const request&) { return response(http::status::ok, "ok\n"); }));
+    routes.probe("/livez", plain([from](const request&) {
+                     return from->stop.failed() ? response(http::status::service_unavailable, "a thread has failed\n")
+                                                : response(http::status::ok, "ok\n");
+                 }));
     routes.probe("/readyz", plain([from](const request&) {
                      return is_ready(*from) ? response(http::status::ok, "ok\n")
                                             : response(http::status::service_unavailable, "not ready\n");

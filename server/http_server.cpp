@@ -8,7 +8,9 @@
 #include <boost/asio/this_coro.hpp>
 #include <condition_variable>
 #include <exception>
+#include <new>
 #include <stdexcept>
+#include <thread>
 
 #include "server/listener.hpp"
 #include "server/loop.hpp"
@@ -53,8 +55,15 @@ struct http_server::state {
           how(stops),
           workers(births),
           log(logger),
-          env{fitting(given, name, log), routes, log, stops == at_stop::drain ? &channel : nullptr,
-              channel.deadline_of(name), name,   {},  {}},
+          env{fitting(given, name, log),
+              routes,
+              log,
+              stops == at_stop::drain ? &channel : nullptr,
+              channel.deadline_of(name),
+              name,
+              {},
+              {},
+              {}},
           socket(given) {
         address = fmt::format("{}", [this] {
             const auto local = socket.local();
@@ -65,6 +74,7 @@ struct http_server::state {
         const auto threads = given.threads == 0 ? usable_cpus() : given.threads;
         env.admit = [this](const loop& on, bool to_the_last) { return admit(on, to_the_last); };
         env.crowded_until = [this] { return crowded_until(); };
+        env.failed = [this](const loop& one, std::exception_ptr why) { end_of_loop(one, std::move(why)); };
         for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
         accepting = std::make_unique<listener>(socket, loops);
     }
@@ -73,7 +83,8 @@ struct http_server::state {
     clock::time_point crowded_until() const;
     void run_loop(loop& one);
     void seal_loops();
-    void end_of_loop(std::exception_ptr error);
+    void end_of_loop(const loop& one, std::exception_ptr error);
+    std::string name_of(const loop& one) const { return fmt::format("{}-{}", name, one.index() + 1); }
 
     const std::string name;
     const router routes;
@@ -89,7 +100,8 @@ struct http_server::state {
     std::mutex mutex;
     std::condition_variable_any changed;
     bool listener_closed = false;
-    std::exception_ptr failure;
+    bool failed = false;         ///< a loop has
+    std::exception_ptr failure;  ///< ... and nobody has been told
 };
 
 /// A loop may fill its share without a look at the others; beyond that all are added up. Reading what
@@ -110,24 +122,38 @@ clock::time_point http_server::state::crowded_until() const {
 }
 
 void http_server::state::run_loop(loop& one) {
-    std::exception_ptr error;
     try {
         one.run();
     } catch (...) {
-        error = std::current_exception();
+        if (&one == loops.front().get()) seal_loops();  // its listener will not close any more
+        end_of_loop(one, std::current_exception());
     }
-    if (error && &one == loops.front().get()) seal_loops();  // its listener will not close any more
-    if (error) end_of_loop(std::move(error));
 }
 
 void http_server::state::seal_loops() {
     for (auto& one : loops) one->seal();
 }
 
-void http_server::state::end_of_loop(std::exception_ptr error) {
+/// Told at once, not when the others have drained: nobody is served by it meanwhile.
+void http_server::state::end_of_loop(const loop& one, std::exception_ptr error) {
+    const bool told = workers.died(name_of(one), error);
     const std::scoped_lock lock(mutex);
-    if (!failure) failure = std::move(error);
+    if (!failed && !told) failure = std::move(error);
+    failed = true;
     changed.notify_all();
+}
+
+/// What must be asked of a loop is asked until there is memory for the question.
+template <class F>
+void insist(const F& ask) {
+    for (int tries = 0; tries < 1'000; ++tries) {
+        try {
+            return ask();
+        } catch (const std::bad_alloc&) {
+            std::this_thread::sleep_for(milliseconds(5));
+        }
+    }
+    ask();
 }
 
 http_server::http_server(std::string name, const options& options, router routes, at_stop at_stop,
@@ -151,26 +177,30 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
     threads.reserve(s.loops.size());
     try {
         for (auto& one : s.loops)
-            threads.push_back(s.workers.start(fmt::format("{}-{}", s.name, one->index() + 1), "loop",
-                                              [&s, &one](std::stop_token) { s.run_loop(*one); }));
+            threads.push_back(
+                s.workers.start(s.name_of(*one), "loop", [&s, &one](std::stop_token) { s.run_loop(*one); }));
     } catch (const std::exception& e) {  // those that run end
         s.seal_loops();
         for (auto& one : s.loops) one->close();
         throw std::runtime_error(fmt::format("no thread for each loop: {}; {}.threads may be fewer", e.what(), s.name));
     }
-    asio::post(first.context(), [&s, &first, &serving] {
-        first.tasks().spawn("listener", "listener", s.accepting->run());
-        if (serving) serving();
+    insist([&] {
+        asio::post(first.context(), [&s, &first, &serving] {
+            first.tasks().spawn("listener", "listener", s.accepting->run());
+            if (serving) serving();
+        });
     });
     {
         std::unique_lock lock(s.mutex);
-        s.changed.wait(lock, token, [&s] { return s.failure != nullptr; });
+        s.changed.wait(lock, token, [&s] { return s.failed; });
     }
-    s.accepting->close_last(s.how == at_stop::close, [&s] {
-        s.seal_loops();  // behind what has been dealt to them
-        const std::scoped_lock lock(s.mutex);
-        s.listener_closed = true;
-        s.changed.notify_all();
+    insist([&s] {
+        s.accepting->close_last(s.how == at_stop::close, [&s] {
+            s.seal_loops();  // behind what has been dealt to them
+            const std::scoped_lock lock(s.mutex);
+            s.listener_closed = true;
+            s.changed.notify_all();
+        });
     });
     {
         std::unique_lock lock(s.mutex);

@@ -37,8 +37,9 @@ public:
     http_server(const http_server&) = delete;
     http_server& operator=(const http_server&) = delete;
 
-    /// Blocks until asked to stop and every connection is home, or a loop has failed (throws why).
-    /// `serving` is called once every loop has its thread and the first one accepts.
+    /// Blocks until asked to stop and every connection is home, or a loop has failed: lifecycle::workers is told at
+    /// once (see on_death), the others drain; throws why when nobody was there to be told. `serving` is called once
+    /// every loop has its thread and the first one accepts.
     void run(std::stop_token token, const std::function<void()>& serving = {});
 
     /// New connections and requests are under these limits, once their loop has come to its next turn; those that have

@@ -14,6 +14,9 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstring>
+#include <exception>
+#include <new>
+#include <stdexcept>
 #include <utility>
 
 #include "server/loop.hpp"
@@ -106,6 +109,7 @@ listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>&
       pause_(loops.front()->context()),
       reserve_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
     using acceptor = asio::basic_socket_acceptor<tcp, lifecycle::executor>;
+    closed_.reserve(4);  // no memory is asked for at the end
     acceptor_ = std::make_unique<acceptor>(loops.front()->context(), socket.local().protocol(), socket.descriptor());
 }
 
@@ -114,13 +118,23 @@ listener::~listener() {
     if (reserve_ >= 0) ::close(reserve_);
 }
 
+/// A loop whose listener has ended before its time accepts nobody.
+struct listener::last_words {
+    listener& whose;
+    ~last_words() {
+        if (whose.acceptor_->is_open())
+            whose.loops_.front()->fail(std::make_exception_ptr(std::runtime_error("its listener has ended")));
+    }
+};
+
 lifecycle::awaitable<> listener::run() {
+    const last_words in_case{*this};
     while (!closing_) {
         auto waiting = acceptor_->async_wait(tcp::acceptor::wait_read, lifecycle::quietly);
         const auto [error] = co_await std::move(waiting);
         bool full = error && error != asio::error::operation_aborted;  // then it is asked again, like who has no room
         for (int nth = 0; nth < accepts_a_turn && !closing_; ++nth) {
-            const auto what = accept_one(false);
+            const auto what = accept_quietly();
             full = full || what == result::no_room;
             if (what != result::accepted) break;
         }
@@ -129,17 +143,23 @@ lifecycle::awaitable<> listener::run() {
         auto pausing = pause_.async_wait(lifecycle::quietly);
         co_await std::move(pausing);
     }
-    auto last = let_in_the_last();
-    co_await std::move(last);
+    // Without a coroutine of its own, for which there may be no memory.
+    if (turn_away_newcomers()) {
+        pause_.expires_after(handshake);
+        auto pausing = pause_.async_wait(lifecycle::quietly);
+        co_await std::move(pausing);
+    }
+    let_in_the_last();
+}
+
+listener::result listener::accept_quietly() noexcept try { return accept_one(false); } catch (const std::bad_alloc&) {
+    return result::no_room;
 }
 
 void listener::close_last(bool at_once, std::function<void()> closed) {
-    asio::post(loops_.front()->context(), [this, at_once, closed = std::move(closed)] {
-        if (!acceptor_->is_open()) return closed();        // handed over before
-        closed_ = [before = std::move(closed_), closed] {  // who hands over and who stops may come at one time
-            if (before) before();
-            closed();
-        };
+    asio::post(loops_.front()->context(), [this, at_once, closed = std::move(closed)]() mutable {
+        if (!acceptor_->is_open()) return closed();  // handed over before
+        closed_.push_back(std::move(closed));
         at_once_ = at_once_ || at_once;
         closing_ = true;
         boost::system::error_code ignored;
@@ -148,19 +168,20 @@ void listener::close_last(bool at_once, std::function<void()> closed) {
     });
 }
 
-lifecycle::awaitable<> listener::let_in_the_last() {
+/// True: they may have been about to come.
+bool listener::turn_away_newcomers() {
     const bool busy = clock::now() - last_accepted_ < std::chrono::seconds(1);
-    if (busy && !at_once_ && !socket_.shared()) {
-        socket_.turn_away_newcomers();
-        pause_.expires_after(handshake);
-        auto pausing = pause_.async_wait(lifecycle::quietly);
-        co_await std::move(pausing);
-    }
+    if (!busy || at_once_ || socket_.shared()) return false;
+    socket_.turn_away_newcomers();
+    return true;
+}
+
+void listener::let_in_the_last() {
     for (int nth = 0; nth < socket_.backlog(); ++nth)
         if (accept_one(true) != result::accepted) break;
     acceptor_->release();
     socket_.close();
-    closed_();
+    for (const auto& one : closed_) one();
 }
 
 std::size_t listener::open() const {
@@ -212,7 +233,7 @@ bool listener::deal(int descriptor, tcp::endpoint peer) try {
     (*fewest)->adopt(descriptor, peer);
     return true;
 } catch (const std::exception& e) {
-    loops_.front()->env().log.error("a connection is closed unserved: {}", e.what());
+    loops_.front()->lost_connection(e.what());
     return false;
 }
 

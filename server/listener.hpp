@@ -42,7 +42,7 @@ private:
 /// Accepts connections and deals them to the loops, the one with the fewest first.
 ///
 /// Runs as a task of the first loop, and ends when told to `close_last`. Only on that loop's thread,
-/// unless it says otherwise.
+/// unless it says otherwise. What finds no memory is tried again after a pause; see also loop::fail.
 class listener {
 public:
     listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops);
@@ -53,13 +53,16 @@ public:
     /// Closes without losing who stands in the queue: closing a listening socket resets its whole
     /// accept queue, so newcomers are turned away first, then everybody is let in. `closed` is called
     /// when that is done, or has been before. `at_once` turns nobody away: others listen on the socket, or nobody
-    /// minds. Safe from any thread.
+    /// minds. Safe from any thread. Throws std::bad_alloc: nothing has been asked for.
     void close_last(bool at_once, std::function<void()> closed);
 
 private:
     enum class result { accepted, empty, no_room };
+    struct last_words;
 
-    lifecycle::awaitable<> let_in_the_last();
+    bool turn_away_newcomers();
+    void let_in_the_last();
+    result accept_quietly() noexcept;
     result accept_one(bool in_spite_of_limit);
     result make_room();
     bool deal(int descriptor, boost::asio::ip::tcp::endpoint peer);
@@ -70,7 +73,7 @@ private:
     std::vector<std::unique_ptr<loop>>& loops_;
     lifecycle::loop_timer pause_;
     std::unique_ptr<boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, lifecycle::executor>> acceptor_;
-    std::function<void()> closed_;
+    std::vector<std::function<void()>> closed_;  ///< who hands over and who stops may come at one time
     bool closing_ = false;
     bool at_once_ = false;
     int reserve_ = -1;  ///< given up to answer 503 when there are no descriptors left

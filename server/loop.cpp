@@ -4,13 +4,14 @@
 #include <fmt/format.h>
 #include <malloc.h>
 #include <poll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/dispatch.hpp>
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/post.hpp>
+#include <new>
 #include <random>
+#include <stdexcept>
 
 namespace server {
 
@@ -41,6 +42,15 @@ std::chrono::nanoseconds cpu_time_of_thread() {
     return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
+/// A loop whose tick has ended before its time looks after nobody.
+struct without_tick {
+    loop& whose;
+    const bool& in_time;
+    ~without_tick() {
+        if (!in_time) whose.fail(std::make_exception_ptr(std::runtime_error("its tick has ended")));
+    }
+};
+
 }  // namespace
 
 loop::loop(const environment& env, std::size_t index)
@@ -58,75 +68,6 @@ loop::loop(const environment& env, std::size_t index)
 }
 
 loop::~loop() = default;
-
-void loop::run() {
-    thread_ = static_cast<pid_t>(::syscall(SYS_gettid));
-    account_.turned_at.set(static_cast<std::uint64_t>(clock::now().time_since_epoch().count()));
-    tasks_.spawn("tick", "timer", tick());
-    io_.run();
-    account_.turned_at.set(0);
-    for (const auto& [name, error] : tasks_.errors()) std::rethrow_exception(error);
-}
-
-// ── from other threads ──────────────────────────────────────────────────────────────────────────
-
-void loop::adopt(int descriptor, asio::ip::tcp::endpoint peer) {
-    stream_socket socket(io_.get_executor());
-    boost::system::error_code error;
-    socket.assign(peer.protocol(), descriptor, error);
-    if (error) ::close(descriptor);
-    if (error) throw std::runtime_error("epoll_ctl: " + error.message());
-    auto take = [this, socket = std::move(socket), peer]() mutable {
-        if (closing_ || ended_) return;  // the socket closes itself
-        auto made = std::make_unique<connection>(*this, std::move(socket), peer);
-        auto* const one = made.get();
-        if (stopping()) account_.accepted_after.add();  // before it is among those that the stop found open
-        idle_.push_back(*one);
-        ++idle_count_;
-        account_.accepted.add();
-        account_.open.add();
-        tasks_.spawn(std::move(made), one->run());
-        publish_idle();
-    };
-    asio::dispatch(io_, std::move(take));
-}
-
-void loop::drain() {
-    asio::post(io_, [this] {
-        stopping();
-        draining_ = true;
-        drain_began_ = clock::now();
-        idle_until_ = drain_began_ + (env_.stop != nullptr ? env_.stop->options().idle_grace : milliseconds(0));
-        timer_.cancel();
-        end_if_empty();
-    });
-}
-
-void loop::seal() {
-    asio::post(io_, [this] {
-        sealed_ = true;
-        end_if_empty();
-    });
-}
-
-void loop::close() {
-    asio::post(io_, [this] {
-        draining_ = closing_ = true;
-        for (auto* list : {&idle_, &busy_})
-            for (auto& one : *list) one.cut();
-        end_if_empty();
-    });
-}
-
-void loop::apply(std::shared_ptr<const options> fresh) {
-    asio::post(io_, [this, fresh = std::move(fresh)] { limits_ = fresh; });
-}
-
-void loop::make_room() {
-    asio::post(io_, [this] {
-        if (!idle_.empty()) idle_.front().look_and_close('R');
-    });
-}
 
 std::optional<milliseconds> loop::stall() const noexcept {
     const clock::time_point at(clock::duration(static_cast<clock::rep>(account_.turned_at.get())));
@@ -218,10 +159,15 @@ void loop::left(connection& one) {
 void loop::flush_soon(connection& one) {
     to_flush_.push_back(&one);
     if (to_flush_.size() > 1) return;
-    asio::post(io_, [this] {
+    auto flush = [this] {
         for (auto* const waiting : to_flush_) waiting->flush_behind_handler();
         to_flush_.clear();
-    });
+    };
+    try {
+        asio::post(io_, asio::bind_allocator(lifecycle::operation_allocator<void>(), flush));
+    } catch (const std::bad_alloc&) {
+        flush();
+    }
 }
 
 void loop::straggles(const connection& late) {
@@ -263,6 +209,7 @@ std::vector<task_row> loop::describe() const {
 // ── the tick ────────────────────────────────────────────────────────────────────────────────────
 
 lifecycle::awaitable<> loop::tick() {
+    const without_tick last_words{*this, ended_};
     auto due = clock::now();
     while (!ended_) {
         const auto pause = stopping() ? tick_of_a_stop : usual_tick;
@@ -273,12 +220,21 @@ lifecycle::awaitable<> loop::tick() {
         const auto [error] = co_await std::move(waiting);
         const auto now = clock::now();
         if (!error) account_.lag.observe(now - due);
-        if (!error) warn_of_standstill(now - due);
+        attempt_tick(now, error ? clock::duration{} : now - due);
+    }
+}
+
+/// What it finds no memory for comes 50 ms later.
+void loop::attempt_tick(clock::time_point now, clock::duration lag) noexcept {
+    if (const auto orders = orders_.exchange(0); orders != 0) obey(orders);
+    kept_back_->refill();
+    try {
+        if (lag > clock::duration{}) warn_of_standstill(lag);
+        on_tick(now);
+    } catch (const std::exception& e) {
         try {
-            on_tick(now);
-        } catch (const std::exception& e) {
             env_.log.error("{}-{}: a tick failed: {}", env_.name, index_ + 1, e.what());
-        }
+        } catch (...) {}  // nor for this line
     }
 }
 
@@ -310,8 +266,13 @@ drain_view loop::drain_now() const {
 void loop::look_after(connections& list, const drain_view& drain, clock::time_point now) {
     for (auto at = list.begin(); at != list.end();) {
         auto& one = *at++;
-        one.discard_input();
-        one.obey(decide(one.view(), drain, now), now);
+        try {
+            one.discard_input();
+            one.obey(decide(one.view(), drain, now), now);
+        } catch (const std::bad_alloc& e) {  // the others are looked after all the same
+            lost_connection(e.what());
+            one.cut();
+        }
     }
 }
 
@@ -374,7 +335,8 @@ void loop::update_date() {
     const auto second = std::time(nullptr);
     if (second == date_second_) return;
     date_second_ = second;
-    date_ = fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(second));  // RFC 9110 section 5.6.7
+    date_.clear();  // and keeps its memory
+    fmt::format_to(std::back_inserter(date_), "{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(second));  // RFC 9110, 5.6.7
 }
 
 void loop::publish_states() {

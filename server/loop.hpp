@@ -7,6 +7,7 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/intrusive/list.hpp>
+#include <exception>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -35,6 +36,7 @@ struct environment {
     /// May another request go to a handler, be it in one of the last places?
     std::function<bool(const class loop&, bool to_the_last)> admit;
     std::function<lifecycle::clock::time_point()> crowded_until;  ///< on any loop; see loop::refused
+    std::function<void(const loop&, std::exception_ptr)> failed;  ///< it serves nobody any more
 };
 
 /// What a loop has counted: written by its thread, read by any.
@@ -67,8 +69,9 @@ struct task_row {
 /// deadline, so that no connection needs a timer.
 ///
 /// Owned by its server, which runs `run` on a thread and joins it. `run` returns when the loop has
-/// been asked to drain or close and its last task is home. Safe from any thread: what stands before the line that says
-/// otherwise; `last_entered` in a signal handler too.
+/// been asked to drain or close and its last task is home. Memory that is not to be had costs the connection that
+/// wanted it. A loop that cannot go on says so at once (environment::failed), closes what it has, and turns until then.
+/// Safe from any thread: what stands before the line that says otherwise; `last_entered` in a signal handler too.
 class loop {
 public:
     static constexpr std::chrono::milliseconds usual_tick{50};
@@ -79,7 +82,7 @@ public:
 
     void run();
 
-    /// Takes over a connection; closes it and throws std::runtime_error when the kernel cannot watch it.
+    /// Takes over a connection; closes it and throws when the kernel cannot watch it, or there is no memory.
     void adopt(int descriptor, boost::asio::ip::tcp::endpoint peer);
     /// Begins the drain: no listener feeds this loop any more, or one that is late.
     void drain();
@@ -116,6 +119,11 @@ public:
     void entering(const endpoint* one) noexcept { entered_.store(one, std::memory_order_relaxed); }
     workspace_pool& workspaces() noexcept { return workspaces_; }
     void resume(connection& rested);
+    void drop(connection& rested) noexcept { tasks_.drop(rested); }
+    /// A connection is closed for want of memory, or of something as bad.
+    void lost_connection(const char* why) noexcept;
+    /// From now on it serves nobody; see environment::failed. The first reason stays.
+    void fail(std::exception_ptr why) noexcept;
     std::string_view date() const noexcept { return date_; }
     std::string_view make_request_id(std::array<char, 16>& into) noexcept;
     /// True from the first moment of a stop: responses say `Connection: close`.
@@ -140,7 +148,15 @@ private:
     using connections = boost::intrusive::list<connection, boost::intrusive::base_hook<activity_hook>,
                                                boost::intrusive::constant_time_size<false>>;
 
+    /// What other threads ask for; the tick sees to it where it could not be posted.
+    enum order : unsigned { to_drain = 1, to_seal = 2, to_close = 4 };
+    void give(order one) noexcept;
+    void obey(unsigned orders);
+    void take(stream_socket socket, boost::asio::ip::tcp::endpoint peer) noexcept;
+    void reserve_timers();
+
     lifecycle::awaitable<> tick();
+    void attempt_tick(lifecycle::clock::time_point now, lifecycle::clock::duration lag) noexcept;
     void on_tick(lifecycle::clock::time_point now);
     drain_view drain_now() const;
     void look_after(connections& list, const drain_view& drain, lifecycle::clock::time_point now);
@@ -180,6 +196,11 @@ private:
     bool closing_ = false;
     bool ended_ = false;
     bool warned_ = false;
+    bool failed_ = false;
+    std::atomic<unsigned> orders_{0};  ///< that could not be posted
+    std::uint64_t lost_ = 0;           ///< connections, for want of memory
+    lifecycle::clock::time_point next_loss_warning_{};
+    lifecycle::operation_memory* kept_back_ = nullptr;  ///< while it runs
     lifecycle::clock::time_point drain_began_{};
     lifecycle::clock::time_point idle_until_{};
     lifecycle::clock::time_point next_idle_look_{};

@@ -106,16 +106,21 @@ private:
 /// Lends workspaces, and keeps a bounded number that nobody uses.
 class workspace_pool {
 public:
-    explicit workspace_pool(const std::shared_ptr<const options>& limits) : limits_(limits) {}
+    explicit workspace_pool(const std::shared_ptr<const options>& limits) : limits_(limits) { free_.reserve(max_free); }
 
+    /// Throws std::bad_alloc.
     std::unique_ptr<workspace> lend() {
+        std::unique_ptr<workspace> one;
+        if (free_.empty()) {
+            one = std::make_unique<workspace>(limits_);
+        } else {
+            one = std::move(free_.back());
+            free_.pop_back();
+        }
         ++lent_;
-        if (free_.empty()) return std::make_unique<workspace>(limits_);
-        auto one = std::move(free_.back());
-        free_.pop_back();
         return one;
     }
-    void give_back(std::unique_ptr<workspace> one) {
+    void give_back(std::unique_ptr<workspace> one) noexcept {
         --lent_;
         freed_ += one->capacity + one->out.capacity();
         if (free_.size() >= max_free) return;

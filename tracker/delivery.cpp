@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <new>
 #include <random>
 #include <ranges>
 #include <string>
@@ -37,14 +38,14 @@ void delivery::work() {
     batch batch(options_);
     course course(options_);
     std::uint64_t given_up = 0;
-    while (backlog_.take(batch)) {
-        const auto end = deliver(batch, course);
+    while (take(batch)) {
+        const auto end = deliver_in_spite_of_memory(batch, course);
         if (end == end::given_back) {
             backlog_.give_back(batch);
             continue;
         }
         if (end == end::given_up) given_up += batch.events.size();
-        backlog_.settle(batch, end == end::delivered ? outcome::delivered : outcome::given_up);
+        settle(batch, end == end::delivered ? outcome::delivered : outcome::given_up);
     }
     if (given_up == 0) return;
     if (options_.durability == durability::memory)
@@ -52,6 +53,38 @@ void delivery::work() {
     else
         log_.warn("tracker: {} events could not be delivered to {} before the flush deadline and stay in the spool",
                   backlog_.queued(), sink_.name());
+}
+
+/// Without memory nothing is lost: what waits goes on to wait.
+bool delivery::take(batch& into) {
+    for (;;) {
+        try {
+            return backlog_.take(into);
+        } catch (const std::bad_alloc&) {
+            std::this_thread::sleep_for(look_again);
+        }
+    }
+}
+
+delivery::end delivery::deliver_in_spite_of_memory(batch& batch, course& course) {
+    while (!given_up()) {
+        try {
+            return batch.events.empty() ? end::delivered : deliver(batch, course);
+        } catch (const std::bad_alloc&) {
+            std::this_thread::sleep_for(look_again);
+        }
+    }
+    backlog_.close();
+    return end::given_up;
+}
+
+/// What only cleans up after a delivery is made good at the next one, or by the next run.
+void delivery::settle(const batch& taken, outcome how) {
+    try {
+        backlog_.settle(taken, how);
+    } catch (const std::bad_alloc&) {
+        std::this_thread::sleep_for(look_again);
+    }
 }
 
 delivery::end delivery::deliver(batch& batch, course& course) {

@@ -61,6 +61,9 @@ private:
     enum class end : std::uint8_t { delivered, given_back, given_up };
 
     bool given_up() const;
+    bool take(batch& into);
+    end deliver_in_spite_of_memory(batch& batch, course& course);
+    void settle(const batch& taken, outcome how);
     end deliver(batch& batch, course& course);
     answer try_once(std::span<const event> part);
     sieve::step refused(const answer& answer, const sieve::part& part, const batch& batch, course& course);

@@ -9,6 +9,8 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <new>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,6 +26,18 @@ namespace {
 /// How often a spool that cannot be written is tried while nobody records: a service that is not ready
 /// gets no events to try it with.
 constexpr std::chrono::seconds between_probes{1};
+
+/// A worker that finds no memory has lost nothing: it begins again after a moment.
+template <class F>
+void in_spite_of_memory(const F& work) {
+    for (;;) {
+        try {
+            return work();
+        } catch (const std::bad_alloc&) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        }
+    }
+}
 
 options for_queue(options options) {
     if (options.durability == durability::memory) return options;
@@ -101,6 +115,13 @@ struct event_tracker::state {
         }
     }
 
+    /// Of a queue that is closed, when the thread that should has not done so.
+    void append_what_is_left() noexcept {
+        try {
+            in_spite_of_memory([this] { append_all(); });
+        } catch (...) {}  // it has said so
+    }
+
     const tracker::options options;
     const bool durable;
     const tracker::sinks sinks;
@@ -149,6 +170,7 @@ void event_tracker::run(std::stop_token stop) {
         self.earlier.close();
         if (self.durable) {
             if (appending.joinable()) appending.join();
+            self.append_what_is_left();
             self.spool->close();
         }
         delivering.clear();
@@ -158,7 +180,14 @@ void event_tracker::run(std::stop_token stop) {
         self.ended = true;
     };
     const auto start = [&self](const std::string& name, auto work) {
-        return self.workers.start(name, "worker", [work](std::stop_token) { work(); });
+        return self.workers.start(name, "worker", [&self, work](std::stop_token) {
+            try {
+                in_spite_of_memory(work);
+            } catch (...) {  // the service stops: see lifecycle::workers
+                self.queue.close();
+                throw;
+            }
+        });
     };
     const auto each = self.durable ? 1 : std::max<std::size_t>(self.options.workers, 1);
     try {
@@ -173,7 +202,7 @@ void event_tracker::run(std::stop_token stop) {
         // What has been accepted is delivered all the same, on this thread where there is no other.
         const auto served = delivering.size() / each;
         self.queue.close();
-        if (self.durable && !appending.joinable()) self.append_all();
+        if (self.durable && !appending.joinable()) self.append_what_is_left();
         if (self.durable) self.spool->close();
         for (std::size_t i = served; i < self.deliveries.size(); ++i) self.deliveries[i].work();
         finish();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -150,7 +151,8 @@ void queue::withdraw(waiter& who) {
 void queue::wake(waiter_ptr who) {
     const auto executor = who->alarm.get_executor();
     // The reference goes along: the loop's thread drops the last one, and with it the timer.
-    asio::post(executor, [who = std::move(who)] { who->alarm.cancel(); });
+    const wake_allocator<void> room{who};
+    asio::post(executor, asio::bind_allocator(room, [who = std::move(who)] { who->alarm.cancel(); }));
 }
 
 void queue::admit(awakened& woken) {
@@ -262,8 +264,7 @@ void queue::bury(batch& taken, std::size_t index) {
 }
 
 void queue::close() {
-    std::vector<waiter_ptr> woken;
-    woken.reserve(64);
+    awakened woken;
     do {
         woken.clear();
         {

@@ -1,5 +1,6 @@
 #include "tracker/segment_set.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/logger.h>
@@ -13,6 +14,8 @@
 #include <charconv>
 #include <cstdio>
 #include <map>
+#include <memory>
+#include <new>
 #include <system_error>
 
 #include "tracker/spool_disk.hpp"
@@ -24,6 +27,16 @@ namespace {
 constexpr std::string_view new_prefix = ".new-", mark_prefix = "delivered.", kept_suffix = ".damaged";
 
 bool is_note(std::string_view name) { return name.starts_with(mark_prefix) && !name.ends_with(kept_suffix); }
+
+/// Of a directory that may not be there. std::filesystem::directory_iterator ends the process where it finds no memory.
+std::vector<fs::path> entries_of(const fs::path& directory) {
+    std::vector<fs::path> all;
+    const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(directory.c_str()), ::closedir);
+    if (!folder && errno == ENOMEM) throw std::bad_alloc();
+    while (const dirent* const entry = folder ? ::readdir(folder.get()) : nullptr)
+        if (const std::string_view name = entry->d_name; name != "." && name != "..") all.push_back(directory / name);
+    return all;
+}
 
 struct mark_record {
     boost::endian::little_uint64_buf_t segment, offset;
@@ -352,9 +365,8 @@ void remove_segment(const segment& one) noexcept try {
 void remove_segment_set(const segment_set& set) noexcept try {
     if (set.kept_from > 0) return;
     // The lock last: while it is there nobody else takes the set over.
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(set.directory, error))
-        if (is_note(entry.path().filename().string())) ::unlink(entry.path().c_str());
+    for (const auto& path : entries_of(set.directory))
+        if (is_note(path.filename().string())) ::unlink(path.c_str());
     ::unlink((set.directory / "lock").c_str());
     ::rmdir(set.directory.c_str());
 } catch (...) {  // NOLINT(bugprone-empty-catch): an empty set that stays is removed by the next to look

@@ -33,15 +33,15 @@ bool vanished(const descriptor& file) {
 verdict spool::append(std::span<const event> events) {
     std::uint64_t bytes = 0;
     for (const auto& event : events) bytes += record_size(event);
-    if (!make_room(bytes)) return verdict::full;
     try {
+        if (!make_room(bytes)) return verdict::full;
         prepare_segment(bytes);
         text_.clear();
         for (auto sequence = next_sequence_; const auto& event : events)
             append_record(text_, *current_->key, current_->size + text_.size(), sequence++, event);
         write(text_);
         next_sequence_ += events.size();
-    } catch (const std::system_error& error) {
+    } catch (const std::exception& error) {  // of the disk, or no memory: what was written has been cut off again
         note_failure(error.what());
         return verdict::unwritable;
     }
@@ -65,7 +65,7 @@ void spool::probe() {
         write(zeros);
         if (disk_.truncate(current_->file.get(), static_cast<off_t>(current_->size)) != 0) seal();
         note_success();
-    } catch (const std::system_error& error) {
+    } catch (const std::exception& error) {
         note_failure(error.what());
     }
 }
@@ -95,8 +95,9 @@ void spool::write(std::string_view bytes) {
         doubtful = true;
     }
     if (error == 0) return;
+    const bool cut = disk_.truncate(to.file.get(), start) == 0;  // before anything that may find no memory
     const auto path = to.path;
-    if (disk_.truncate(to.file.get(), start) != 0 || doubtful) seal();
+    if (!cut || doubtful) seal();
     errno = error;
     fail(path, "write");
 }
@@ -171,9 +172,9 @@ bool spool::make_room(std::uint64_t bytes) {
             while (used + bytes > options_.spool_bytes && options_.overflow == overflow::drop_oldest) {
                 const auto oldest = std::ranges::find_if(set->segments, may_go);
                 if (oldest == set->segments.end()) break;
+                dropped.push_back(*oldest);  // first: it may find no memory
                 used -= (*oldest)->size;
                 dropped_full_ += (*oldest)->left();
-                dropped.push_back(std::move(*oldest));
                 set->segments.erase(oldest);
             }
         }

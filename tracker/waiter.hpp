@@ -1,9 +1,13 @@
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <cstddef>
+#include <memory>
 #include <utility>
 
 #include "lifecycle/task_group.hpp"
@@ -27,7 +31,40 @@ public:
     boost::asio::executor_work_guard<lifecycle::executor> work;
     /// Expires at the context's deadline; cancelled, on the loop, to wake. Only on the loop's thread.
     lifecycle::loop_timer alarm;
+
+    /// Room for what is posted to wake it: a wake-up must not fail for want of memory.
+    struct place_of_wake {
+        alignas(std::max_align_t) std::array<std::byte, 96> bytes;
+        std::atomic<bool> taken{false};
+    };
+    std::array<place_of_wake, 2> wakes;  ///< by whoever cancels, and by whoever answers
 };
 using waiter_ptr = boost::intrusive_ptr<waiter>;
+
+/// Of the wake-ups of a waiter, which lives as long as one of them.
+template <class T>
+struct wake_allocator {
+    using value_type = T;
+
+    explicit wake_allocator(waiter_ptr whose) noexcept : of(std::move(whose)) {}
+    template <class U>
+    wake_allocator(const wake_allocator<U>& other) noexcept : of(other.of) {}  // NOLINT(google-explicit-constructor)
+
+    T* allocate(std::size_t n) {
+        if constexpr (alignof(T) <= alignof(std::max_align_t))
+            for (auto& place : of->wakes)
+                if (n * sizeof(T) <= place.bytes.size() && !place.taken.exchange(true, std::memory_order_acquire))
+                    return reinterpret_cast<T*>(place.bytes.data());
+        return std::allocator<T>().allocate(n);
+    }
+    void deallocate(T* p, std::size_t n) noexcept {
+        for (auto& place : of->wakes)
+            if (static_cast<void*>(p) == place.bytes.data()) return place.taken.store(false, std::memory_order_release);
+        std::allocator<T>().deallocate(p, n);
+    }
+    bool operator==(const wake_allocator& other) const noexcept { return of == other.of; }
+
+    waiter_ptr of;
+};
 
 }  // namespace tracker

@@ -106,7 +106,9 @@ server::router app_routes(tracker::event_tracker& events, const lifecycle::stop_
         return record(events, *keys, std::move(context), request);
     });
     // [/examples]
-    routes.probe("/livez", [](context, const request&) -> answer { co_return response(http::status::ok, "ok\n"); });
+    routes.probe("/livez", [&stop](context, const request&) -> answer {
+        co_return stop.failed() ? try_later(http::status::service_unavailable) : response(http::status::ok, "ok\n");
+    });
     routes.probe("/readyz", [&stop, &events](context, const request&) -> answer {
         const bool ready = stop.is_ready() && events.writable() && events.readable();
         co_return ready ? response(http::status::ok, "ok\n") : try_later(http::status::service_unavailable);

@@ -6,6 +6,7 @@
 //   GET /visit?name=N    looks for the name among all that have ever come, one by one, and keeps it
 //   GET /leak?kb=N       keeps so much for ever, in pieces of 1 KiB
 //   POST /throw          throws what its client has sent
+//   GET /break           throws out of its loop
 //   OBSTINATE=sink       no delivery ever returns
 //   OBSTINATE=part       a part that does not hear its stop; it is asked after the app
 
@@ -15,6 +16,8 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <list>
@@ -118,6 +121,12 @@ answer fail(lifecycle::context, const server::request& request) {
     co_return server::response();
 }
 
+/// What it throws leaves the loop.
+answer break_the_loop(lifecycle::context, const server::request&) {
+    boost::asio::post(co_await boost::asio::this_coro::executor, [] { throw std::runtime_error("out of the loop"); });
+    co_return server::response(server::http::status::ok, "broken\n");
+}
+
 struct blocking_sink final : tracker::sink {
     void deliver(std::span<const tracker::event>) override { block_in_the_kernel(); }
     std::string_view name() const noexcept override { return "blocking"; }
@@ -142,6 +151,7 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     guest_book book;
     routes.get("/visit", [&book](lifecycle::context, const server::request& request) { return visit(book, request); });
     routes.get("/leak", leak);
+    routes.get("/break", break_the_loop);
     routes.post("/throw", fail);
     http_server app("app", config.app, trace.around(std::move(routes)), http_server::at_stop::drain, stop, workers,
                     logger);

@@ -1,0 +1,175 @@
+// Each allocation of the threads that serve fails once, and then a few in a row: nobody aborts, nobody is deaf, nothing
+// that was answered 201 is lost, and the stop ends well.
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <set>
+
+#include "tests/allocations/failing.hpp"
+#include "tests/server/serving.hpp"
+#include "tests/support/process.hpp"
+#include "tests/tracker/fakes.hpp"
+
+namespace {
+
+using namespace serving;
+
+/// A server and a tracker in one, as main has them.
+class house {
+public:
+    house() : tracker_(settings(place_.path())) {
+        died_.reserve(512);  // it is written to where there is no memory
+        tracker_.workers.on_death(
+            [this](const std::string& name, const char* why) { died_.append(name).append(" ").append(why); });
+        tracker_.start();
+        server_.emplace(routes(), limits());
+    }
+
+    const running& server() const { return *server_; }
+    /// Drains, flushes, and says what is wrong; empty when nothing is.
+    std::string faults(const std::set<std::string>& created) {
+        server_->stop();
+        tracker_.stop();
+        std::string wrong = died_;
+        if (server_->failure()) wrong += " the server has failed;";
+        const auto account = tracker_.events.account();
+        if (!account.balanced() || account.queued > 0) wrong += " the account does not balance;";
+        std::set<std::string> kept;
+        for (const auto& batch : tracker_.sink.batches())
+            for (const auto& event : batch) kept.insert(event.id);
+        for (const auto& id : created)
+            if (!kept.contains(id) && account.spooled == 0) wrong += " lost " + id + ";";
+        return wrong;
+    }
+
+private:
+    static tracker::options settings(const std::filesystem::path& place) {
+        auto options = fakes::prompt();
+        options.durability = tracker::durability::process;
+        options.directory = place;
+        return options;
+    }
+    static server::options limits() {
+        auto options = one_loop();
+        options.idle_timeout = 5s;
+        return options;
+    }
+    static reply sleeps(lifecycle::context context, const request&) {
+        auto sleeping = lifecycle::sleep_until(context, clock::now() + 3ms);  // lint: a handler waits, not the test
+        co_await std::move(sleeping);
+        co_return response(http::status::ok, "slept\n");
+    }
+    static reply big(lifecycle::context, const request&) {
+        auto piece = [](std::span<char> into) -> lifecycle::awaitable<std::size_t> {
+            std::fill(into.begin(), into.end(), 'x');
+            co_return into.size();
+        };
+        co_return response::stream(piece, 300'000);
+    }
+    static reply record(tracker::event_tracker& events, lifecycle::context context, const request& asked) {
+        tracker::event event;
+        event.id = asked.header("Idempotency-Key");
+        event.data = asked.body;
+        auto recording = events.record(context, std::move(event));
+        const auto verdict = co_await std::move(recording);
+        if (verdict != tracker::verdict::accepted) co_return response(http::status::service_unavailable);
+        co_return response(http::status::created);
+    }
+    router routes() {
+        router made;
+        made.get("/", says("Hello, QCon!\n"));
+        made.post("/echo", echo());
+        made.get("/slow", sleeps);
+        made.get("/big", big);
+        made.post("/events", [this](lifecycle::context context, const request& asked) {
+            return record(tracker_.events, std::move(context), asked);
+        });
+        return made;
+    }
+
+    support::temporary_directory place_;
+    std::string died_;
+    fakes::running_tracker tracker_;
+    std::optional<running> server_;
+};
+
+/// What a client may see of a failure: no answer and a closed connection. True: it was answered.
+bool ask_for(support::client& client, const std::string& bytes, int* status = nullptr) {
+    client.send(bytes);
+    const auto answer = client.receive();
+    if (status != nullptr) *status = answer ? answer->status : 0;
+    EXPECT_NE(client.ended(), support::client::ending::late) << "nobody answers " << bytes.substr(0, 20);
+    return answer.has_value();
+}
+
+/// The same each time: what a loop does in a day. The ids of the events that were answered 201.
+std::set<std::string> a_day(const running& server) {
+    std::set<std::string> created;
+    const auto limit = 2s;
+    for (int nth = 0; nth < 2; ++nth) {
+        const auto id = "event-" + std::to_string(nth);
+        auto keeping = server.connect(0, limit);
+        auto slow = server.connect(0, limit);
+        slow.send(get("/slow"));
+        ask_for(keeping, get("/", "X-Request-Id: one\r\n")) && ask_for(keeping, get("/")) &&
+            ask_for(keeping, get("/nowhere"));
+        auto posting = server.connect(0, limit);
+        int status = 0;
+        ask_for(posting, support::request("POST", "/events", "Idempotency-Key: " + id + "\r\n", "x"), &status);
+        if (status == 201) created.insert(id);
+        auto echoing = server.connect(0, limit);
+        ask_for(echoing, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2800\r\n" +
+                             std::string(10'240, 'y') + "\r\n0\r\n\r\n");
+        auto reading = server.connect(4'096, limit);
+        ask_for(reading, get("/big"));
+        auto refused = server.connect(0, limit);
+        ask_for(refused, "GET  / HTTP/1.1\r\n\r\n");
+        auto pipelining = server.connect(0, limit);
+        pipelining.send(get("/") + get("/slow") + get("/"));
+        while (pipelining.receive() && pipelining.ended() == support::client::ending::open) {
+            if (++status > 203) break;
+        }
+        slow.receive();
+        EXPECT_NE(slow.ended(), support::client::ending::late);
+    }
+    return created;
+}
+
+/// How many allocations there were; `how_many` fail, from the nth on.
+std::uint64_t try_day(std::uint64_t nth, std::uint64_t how_many) {
+    house one;
+    failing::arm(nth, how_many);
+    const auto created = a_day(one.server());
+    auto idle = one.server().connect(0, 2s);  // is there at the drain
+    ask_for(idle, get("/"));
+    const auto seen = failing::disarm();
+    auto client = one.server().connect(0, 2s);
+    const auto answer = client.exchange(get("/"));
+    EXPECT_TRUE(answer && answer->status == 200) << "deaf";
+    EXPECT_EQ(one.faults(created), "");
+    EXPECT_TRUE(nth > 0 || created.size() == 2U);
+    return seen;
+}
+
+/// ALLOCATIONS_STEP=1 for all of them; the usual run takes a sample.
+std::uint64_t step() {
+    const char* const text = std::getenv("ALLOCATIONS_STEP");
+    return text == nullptr ? 17 : std::stoull(text);
+}
+
+void sweep(std::uint64_t how_many) {
+    const auto all = try_day(0, 0);
+    ASSERT_GT(all, 100U);
+    for (std::uint64_t nth = 1; nth <= all + all / 4 && !testing::Test::HasFailure(); nth += step()) {
+        const testing::ScopedTrace trace(__FILE__, __LINE__, "allocation " + std::to_string(nth));
+        try_day(nth, how_many);
+    }
+}
+
+TEST(Allocations, CostTheirConnectionOrTheirRequestWhenOneFails) { sweep(1); }
+
+TEST(Allocations, CostTheirConnectionsOrTheirRequestsWhenFiveInARowFail) { sweep(5); }
+
+TEST(Allocations, CostNobodyElseWhenThereIsNoMemoryForALongTime) { sweep(100); }
+
+}  // namespace

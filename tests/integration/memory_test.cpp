@@ -1,0 +1,57 @@
+// Without memory.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "tests/integration/service.hpp"
+
+namespace integration {
+namespace {
+
+/// Bytes of address space that a process has.
+rlim_t address_space(pid_t process) {
+    std::ifstream statm("/proc/" + std::to_string(process) + "/statm");
+    rlim_t pages = 0;
+    statm >> pages;
+    return pages * 4'096;
+}
+
+TEST(Memory, ThatAThousandConnectionsDoNotFindCostsThemAndNobodyElse) {
+    service service({"--app.threads=2", "--shutdown.budget=10s", "--shutdown.idle_grace=100ms"});
+    rlimit files = {};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+    ASSERT_EQ(service.ask(post("before")).status, 201);
+    const auto most = address_space(service.process().pid()) + rlim_t{4} * 1'024 * 1'024;
+    const rlimit room = {most, RLIM_INFINITY};
+    ASSERT_EQ(::prlimit(service.process().pid(), RLIMIT_AS, &room, nullptr), 0);
+    {
+        std::vector<client> storm;
+        for (int nth = 0; nth < 1'500; ++nth) {
+            storm.push_back(service.connect());
+            storm.back().send("GET / HTTP/1.1\r\n");  // it is not whole: what it is read into stays with it
+        }
+        EXPECT_TRUE(eventually([&] { return service.err().find("a connection is closed") != std::string::npos; }))
+            << "there was memory enough: the test says nothing";
+    }
+    EXPECT_TRUE(eventually([&] {
+        try {
+            return service.ask(get("/")).status == 200;
+        } catch (const std::exception&) {
+            return false;
+        }
+    })) << "deaf";
+    EXPECT_TRUE(service.readiness_is(200));
+    service.process().signal(SIGTERM);
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "events", "accepted"), number(service.report(), "events", "delivered"));
+}
+
+}  // namespace
+}  // namespace integration
