@@ -53,8 +53,15 @@ struct http_server::state {
           how(stops),
           workers(births),
           log(logger),
-          env{fitting(given, name, log), routes, log, stops == at_stop::drain ? &channel : nullptr,
-              channel.deadline_of(name), name,   {},  {}},
+          env{fitting(given, name, log),
+              routes,
+              log,
+              std::make_shared<access_to_logger>(log),
+              stops == at_stop::drain ? &channel : nullptr,
+              channel.deadline_of(name),
+              name,
+              {},
+              {}},
           socket(given) {
         address = fmt::format("{}", [this] {
             const auto local = socket.local();
@@ -133,6 +140,8 @@ void http_server::state::end_of_loop(std::exception_ptr error) {
 http_server::http_server(std::string name, const options& options, router routes, at_stop at_stop,
                          const lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log)
     : state_(std::make_unique<state>(std::move(name), options, std::move(routes), at_stop, stop, workers, log)) {}
+
+void http_server::log_access_to(std::shared_ptr<access_log> to) { state_->env.access = std::move(to); }
 
 http_server::~http_server() = default;
 

@@ -16,6 +16,9 @@
 namespace spdlog {
 class logger;
 }
+namespace lifecycle {
+class line_writer;
+}
 
 namespace tracker {
 
@@ -65,8 +68,9 @@ using sink_maker =
 using sink_makers = std::map<std::string, sink_maker>;
 using sinks = std::vector<std::shared_ptr<sink>>;
 
-/// file, stdout and none.
-sink_makers own_sinks();
+/// file, stdout and none. `output` is whoever writes to standard output in this process, so that no line of another
+/// is inside an event; none: the sink is alone there.
+sink_makers own_sinks(std::shared_ptr<lifecycle::line_writer> output = nullptr);
 
 /// Those that `options.sinks` names, in that order. Throws as the makers do, and when a name is not in `known`.
 sinks make_sinks(const options& options, spdlog::logger& log, const deadline_function& deadline,
