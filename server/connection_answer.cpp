@@ -1,8 +1,10 @@
 // How a connection answers: the request, its handler, the response.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
+#include <iterator>
 #include <new>
 #include <stdexcept>
 #include <utility>
@@ -20,6 +22,18 @@ namespace {
 
 constexpr milliseconds retry_after{1'000};
 constexpr milliseconds favour{2'000};  // so long whoever has waited may use the last places
+
+using access_line = fmt::basic_memory_buffer<char, 512>;  // on the stack, but for a long target
+
+/// Without inet_ntop(3), which costs more than the rest of an access line.
+fmt::basic_memory_buffer<char, 48> address_text(const boost::asio::ip::address& address) {
+    fmt::basic_memory_buffer<char, 48> text;
+    if (address.is_v4())
+        fmt::format_to(std::back_inserter(text), "{}", fmt::join(address.to_v4().to_bytes(), "."));
+    else
+        text.append(address.to_string());
+    return text;
+}
 
 }  // namespace
 
@@ -203,13 +217,17 @@ void connection::account(const response& reply) {
     const auto took = now_ - since_;
     metrics.responses[std::min(5u, static_cast<unsigned>(reply.status) / 100)].add();
     metrics.duration.observe(took);
-    if (!limits().access_log) return;
+    if (!limits().access_log || !loop_.env().access->wanted()) return;
     const auto& request = work_->parser.request();
     const auto [who, when] = letters(reply);
-    loop_.env().log.info("access {} {} {} {} {}us {} {}{}{}{}", peer_.address().to_string(), request.method_name,
-                         request.target, static_cast<unsigned>(reply.status),
-                         std::chrono::duration_cast<std::chrono::microseconds>(took).count(), request.id, who, when,
-                         request.trace ? " trace " : "", request.trace.id());
+    const auto client = address_text(peer_.address());
+    access_line line;
+    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us {} {}{}{}{}",
+                   std::string_view(client.data(), client.size()), request.method_name, request.target,
+                   static_cast<unsigned>(reply.status),
+                   std::chrono::duration_cast<std::chrono::microseconds>(took).count(), request.id, who, when,
+                   request.trace ? " trace " : "", request.trace.id());
+    loop_.log_access({line.data(), line.size()});
 }
 
 /// The answer is on its way, and the next request may be looked at.
@@ -238,8 +256,12 @@ connection::ending_letters connection::letters(const response& reply) const {
 
 /// One line a connection, beside the access log: were these resets ours?
 void connection::log_end() {
-    if (!limits().access_log) return;
-    loop_.env().log.info("closed {} after {} requests {}{}", peer_.address().to_string(), served_, end_.who, end_.when);
+    if (!limits().access_log || !loop_.env().access->wanted()) return;
+    const auto client = address_text(peer_.address());
+    access_line line;
+    fmt::format_to(std::back_inserter(line), "closed {} after {} requests {}{}",
+                   std::string_view(client.data(), client.size()), served_, end_.who, end_.when);
+    loop_.log_access({line.data(), line.size()});
 }
 
 /// A body that has not come yet and an answer that is known already: the client is not made to send it.

@@ -55,15 +55,16 @@ struct http_server::state {
           how(stops),
           workers(births),
           log(logger),
-          env{fitting(given, name, log),
-              routes,
-              log,
-              stops == at_stop::drain ? &channel : nullptr,
-              channel.deadline_of(name),
-              name,
-              {},
-              {},
-              {}},
+          env{.limits = fitting(given, name, log),
+              .routes = routes,
+              .log = log,
+              .access = std::make_shared<access_to_logger>(log),
+              .stop = stops == at_stop::drain ? &channel : nullptr,
+              .deadline = channel.deadline_of(name),
+              .name = name,
+              .admit = {},
+              .crowded_until = {},
+              .failed = {}},
           socket(given) {
         address = fmt::format("{}", [this] {
             const auto local = socket.local();
@@ -159,6 +160,8 @@ void insist(const F& ask) {
 http_server::http_server(std::string name, const options& options, router routes, at_stop at_stop,
                          const lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log)
     : state_(std::make_unique<state>(std::move(name), options, std::move(routes), at_stop, stop, workers, log)) {}
+
+void http_server::log_access_to(std::shared_ptr<access_log> to) { state_->env.access = std::move(to); }
 
 http_server::~http_server() = default;
 

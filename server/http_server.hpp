@@ -17,6 +17,7 @@
 
 namespace server {
 
+class access_log;
 class metrics_text;
 struct task_row;
 class loop;
@@ -36,6 +37,9 @@ public:
     ~http_server();
     http_server(const http_server&) = delete;
     http_server& operator=(const http_server&) = delete;
+
+    /// Where the lines of `options::access_log` go: to `log`, if nothing else is said. Only before `run`.
+    void log_access_to(std::shared_ptr<access_log> to);
 
     /// Blocks until asked to stop and every connection is home, or a loop has failed: lifecycle::workers is told at
     /// once (see on_death), the others drain; throws why when nobody was there to be told. `serving` is called once

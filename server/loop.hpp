@@ -18,6 +18,7 @@
 #include "lifecycle/shutdown_report.hpp"
 #include "lifecycle/stop_channel.hpp"
 #include "lifecycle/task_group.hpp"
+#include "server/access_log.hpp"
 #include "server/connection.hpp"
 #include "server/metrics.hpp"
 #include "server/options.hpp"
@@ -30,6 +31,7 @@ struct environment {
     std::shared_ptr<const options> limits;  ///< of the start; see loop::limits
     const router& routes;
     spdlog::logger& log;
+    std::shared_ptr<access_log> access;
     const lifecycle::stop_channel* stop;  ///< nullptr: a server that does not drain (debug)
     lifecycle::stop_channel::deadline_function deadline;
     std::string name;  ///< "app", "debug"
@@ -142,6 +144,8 @@ public:
     /// Its handler is about to be called with earlier answers unsent. If it suspends, they are sent in the next
     /// turn; if not, they go with its own, in one write.
     void flush_soon(connection& one);
+    /// A line of the access log. It goes out with the others of this turn; without memory it is lost.
+    void log_access(std::string_view text) noexcept;
     std::vector<task_row> describe() const;
 
 private:
@@ -168,6 +172,7 @@ private:
     void update_date();
     void publish_idle();
     void publish_states();
+    void write_access_log() noexcept;
 
     const environment& env_;
     const std::size_t index_;
@@ -188,6 +193,7 @@ private:
     std::vector<pollfd> watched_;  ///< of look_for_gone_clients, kept for their memory
     std::vector<connection*> watched_by_;
     std::vector<connection*> to_flush_;
+    std::string access_lines_;  ///< of this turn
     std::size_t idle_count_ = 0;
     bool crowded_ = false;
     bool stop_noted_ = false;

@@ -41,6 +41,7 @@ void loop::run() {
             fail(std::current_exception());
         }
     }
+    write_access_log();
     account_.turned_at.set(0);
     kept_back_ = nullptr;
     for (const auto& [name, error] : tasks_.errors()) std::rethrow_exception(error);

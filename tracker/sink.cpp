@@ -6,6 +6,7 @@
 
 #include <ranges>
 #include <stdexcept>
+#include <utility>
 
 #include "tracker/file_sink.hpp"
 #include "tracker/stdout_sink.hpp"
@@ -21,12 +22,12 @@ public:
 
 }  // namespace
 
-sink_makers own_sinks() {
+sink_makers own_sinks(std::shared_ptr<lifecycle::line_writer> output) {
     const auto file = [](const options& from, spdlog::logger& log, const auto&) {
         return std::make_unique<file_sink>(from, log);
     };
-    const auto standard = [](const auto&, const auto&, const auto&) {
-        return std::make_unique<stdout_sink>(STDOUT_FILENO);
+    const auto standard = [output = std::move(output)](const auto&, const auto&, const auto&) {
+        return std::make_unique<stdout_sink>(output ? output : std::make_shared<lifecycle::line_writer>(STDOUT_FILENO));
     };
     const auto none = [](const auto&, const auto&, const auto&) { return std::make_unique<none_sink>(); };
     return {{"file", file}, {"stdout", standard}, {"none", none}};

@@ -19,6 +19,9 @@
 namespace spdlog {
 class logger;
 }
+namespace lifecycle {
+class line_writer;
+}
 
 namespace tracker {
 
@@ -89,8 +92,9 @@ using sink_maker =
 using sink_makers = std::map<std::string, sink_maker>;
 using sinks = std::vector<std::shared_ptr<sink>>;
 
-/// file, stdout and none.
-sink_makers own_sinks();
+/// file, stdout and none. `output` is whoever writes to standard output in this process, so that no line of another
+/// is inside an event; none: the sink is alone there.
+sink_makers own_sinks(std::shared_ptr<lifecycle::line_writer> output = nullptr);
 
 /// Throws std::runtime_error when `options.sinks` names one that is not in `known`.
 void require_known(const options& options, const sink_makers& known);

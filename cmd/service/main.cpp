@@ -42,17 +42,19 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     if (!in_place_upgrade::follows_another()) announced.clear();
     const supervisor outside;                       // systemd, where that module is built
     const tracing trace;                            // what happens when, where that module is built
+    log.start();                                    // from here on no line makes anybody wait
     lifecycle::workers workers;                     // counts every thread from here on
     lifecycle::stop_channel stop(config.shutdown);  // SIGTERM, SIGINT, POST /debug/shutdown; owns lame duck
 
     // The parts. A constructor takes what it needs, throws if it cannot have it, and waits for nothing.
     const auto flush_deadline = stop.deadline_of("tracker");
-    tracker::event_tracker events(config.tracker,
-                                  make_sinks(config.tracker, logger, flush_deadline, trace.around(known_sinks())),
-                                  workers, logger, flush_deadline);
+    tracker::event_tracker events(
+        config.tracker, make_sinks(config.tracker, logger, flush_deadline, trace.around(known_sinks(log.output))),
+        workers, logger, flush_deadline);
     server::http_client upstreams(config.client, stop, workers, logger);  // whom handlers call, where it is built
     http_server app("app", outside.inherit("app", config.app), trace.around(upstreams.routes(app_routes(events, stop))),
                     http_server::at_stop::drain, stop, workers, logger);
+    app.log_access_to(log.access);
     run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
     settings_in_force in_force(settings, line, {app, events, stop, workers, logger});  // SIGHUP, POST; else: as now
     const auto debug_view = inspection({app, events, stop, workers, log, in_force, marker.previous_kind()});
@@ -140,7 +142,7 @@ int main(int count, char** arguments) try {
     const auto settings = configs::load(line, configs::environment_of(environ));
     for (const auto& fault : settings.faults) std::fprintf(stderr, "%s\n", fault.c_str());
     if (!settings.faults.empty()) return lifecycle::could_not_start;
-    auto log = make_log(settings.values.log);
+    auto log = make_log(settings.values);
     for (const auto& warning : settings.warnings) log.logger->warn(warning);
     try {
         if (line.what != configs::command::action::run) return show(line, settings, *log.logger);

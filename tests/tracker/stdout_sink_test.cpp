@@ -91,7 +91,7 @@ TEST_P(StdoutSink, ASignalToItsThreadDoesNotMakeItWaitForItsReader) {
     const alarms ringing;
     auto failed = std::async(std::launch::async, [&] {
         mask_alarms(SIG_UNBLOCK);
-        tracker::stdout_sink sink(writer.get(), 50ms);
+        tracker::stdout_sink sink(std::make_shared<lifecycle::line_writer>(writer.get()), 50ms);
         try {
             sink.deliver(large);
         } catch (const std::runtime_error&) {
@@ -106,13 +106,13 @@ TEST_P(StdoutSink, ASignalToItsThreadDoesNotMakeItWaitForItsReader) {
 }
 
 TEST_P(StdoutSink, WritesALineForEachEvent) {
-    tracker::stdout_sink sink(writer.get());
+    tracker::stdout_sink sink(std::make_shared<lifecycle::line_writer>(writer.get()));
     sink.deliver(other);
     EXPECT_EQ(read_all(), text_of(other));
 }
 
 TEST_P(StdoutSink, GoesOnInTheMiddleOfABatchWhenItsReaderIsSlow) {
-    tracker::stdout_sink sink(writer.get(), 1ms);
+    tracker::stdout_sink sink(std::make_shared<lifecycle::line_writer>(writer.get()), 1ms);
     std::string got;
     bool done = false;
     for (int i = 0; i < 100 && !done; ++i) {
@@ -131,7 +131,7 @@ TEST_P(StdoutSink, GoesOnInTheMiddleOfABatchWhenItsReaderIsSlow) {
 }
 
 TEST_P(StdoutSink, FinishesTheLineThatWasBegunBeforeAnotherBatch) {
-    tracker::stdout_sink sink(writer.get(), 1ms);
+    tracker::stdout_sink sink(std::make_shared<lifecycle::line_writer>(writer.get()), 1ms);
     EXPECT_THROW(sink.deliver(large), std::runtime_error);
     auto got = read_all();  // some lines, and most likely a part of one
     auto begun = static_cast<std::size_t>(std::count(got.begin(), got.end(), '\n'));
@@ -151,7 +151,7 @@ TEST_P(StdoutSink, FinishesTheLineThatWasBegunBeforeAnotherBatch) {
 }
 
 TEST_P(StdoutSink, AGoneReaderIsAnErrorAndNotTheEnd) {
-    tracker::stdout_sink sink(writer.get(), 1ms);
+    tracker::stdout_sink sink(std::make_shared<lifecycle::line_writer>(writer.get()), 1ms);
     reader.reset();
     try {
         sink.deliver(other);

@@ -138,11 +138,13 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     auto& logger = *log.logger;
     const supervisor outside;
     const tracing trace;
+    log.start();
     lifecycle::workers workers;
     lifecycle::stop_channel stop(config.shutdown);
 
     const auto flush_deadline = stop.deadline_of("tracker");
-    auto sinks = tracker::make_sinks(config.tracker, logger, flush_deadline, trace.around(tracker::own_sinks()));
+    auto sinks =
+        tracker::make_sinks(config.tracker, logger, flush_deadline, trace.around(tracker::own_sinks(log.output)));
     if (obstinate == "sink") sinks = {std::make_shared<blocking_sink>()};
     tracker::event_tracker events(config.tracker, std::move(sinks), workers, logger, flush_deadline);
     auto routes = app_routes(events, stop);
@@ -195,7 +197,7 @@ int main(int count, char** arguments) {
     const auto settings = configs::load(line, configs::environment_of(environ));
     for (const auto& fault : settings.faults) std::fprintf(stderr, "%s\n", fault.c_str());
     if (!settings.faults.empty()) return lifecycle::could_not_start;
-    auto log = make_log(settings.values.log);
+    auto log = make_log(settings.values);
     const char* const obstinate = std::getenv("OBSTINATE");
     return serve(settings, line, signals, log, obstinate == nullptr ? "" : obstinate);
 }
