@@ -24,9 +24,9 @@ constexpr milliseconds favour{2'000};  // so long whoever has waited may use the
 
 void connection::begin_request() {
     auto& request = work_->parser.request();
-    request.id = request.header("X-Request-Id");
+    request.id = work_->parser.request_id();
     if (!is_sound_id(request.id)) request.id = loop_.make_request_id(work_->id);
-    if (request.header("traceparent").data() != nullptr) {
+    if (work_->parser.has_traceparent()) {
         std::array<char, 16> span;
         request.trace = continue_trace(request, loop_.make_request_id(span));
     }
@@ -37,8 +37,7 @@ void connection::begin_request() {
 }
 
 /// `X-Request-Timeout: 300ms` shortens the deadline; none when the value is malformed.
-static std::optional<milliseconds> requested_timeout(const request& request, milliseconds longest) {
-    const auto text = request.header("X-Request-Timeout");
+static std::optional<milliseconds> requested_timeout(std::string_view text, milliseconds longest) {
     if (text.empty()) return longest;
     std::int64_t number = 0;
     const auto* const end = text.data() + text.size();
@@ -87,7 +86,7 @@ bool connection::begin_answer() {
     begin_request();
     auto& request = work_->parser.request();
     const auto* const to = loop_.env().routes.find(request);
-    const auto timeout = requested_timeout(request, limits().request_timeout);
+    const auto timeout = requested_timeout(work_->parser.request_timeout(), limits().request_timeout);
     enter(state::handling, now_ + timeout.value_or(milliseconds(0)));
     endpoint_ = to;
     if (decide(to, timeout.has_value())) return true;

@@ -24,6 +24,7 @@ void request_parser::reset() noexcept {
     if (request_.trace) request_.trace = {};
     skipped_ = scanned_ = head_size_ = length_ = consumed_ = 0;
     chunks_.reset();
+    request_id_ = request_timeout_ = traceparent_ = nowhere;
     begun_ = expects_continue_ = keep_alive_ = false;
 }
 
@@ -55,6 +56,7 @@ request_parser::progress request_parser::read_head(char* data, std::size_t size)
         skipped_ += 2;
     }
     if (!begun_) return progress::need_more;
+    if (scanned_ == skipped_ && read_head_at_once({data + skipped_, size - skipped_})) return progress::complete;
 
     const auto from = std::max(skipped_, scanned_ < 3 ? 0 : scanned_ - 3);
     const auto end = std::string_view(data, size).find("\r\n\r\n", from);
@@ -68,6 +70,17 @@ request_parser::progress request_parser::read_head(char* data, std::size_t size)
     if (const auto fault = first_fault({data + skipped_, head_end - skipped_})) return refuse(*fault);
     scanned_ = size;
     return whole ? progress::refused : progress::need_more;
+}
+
+/// At the first look, for that is when most heads are whole. What is not whole, or wrong, is gone through again: which
+/// of the two, and why, takes more looking.
+bool request_parser::read_head_at_once(std::string_view bytes) {
+    const auto taken = try_head(bytes, limits_->max_headers, request_);
+    if (taken == 0 || taken > limits_->max_header_bytes) return false;
+    head_size_ = skipped_ + taken;
+    if (check_meaning(bytes.data() - skipped_) != progress::refused) return true;
+    head_size_ = 0;
+    return false;
 }
 
 /// What can be said of a head before it is whole: a slow sender is told at once. The fault of the
@@ -95,7 +108,12 @@ std::optional<http::status> request_parser::first_fault(std::string_view head) c
 
 request_parser::progress request_parser::check_head(std::string_view head) {
     if (const auto fault = parse_head(head, limits_->max_headers, request_)) return refuse(*fault);
-    base_ = head.data() - skipped_;
+    return check_meaning(head.data() - skipped_);
+}
+
+/// Of the fields and the target of a whole head in the bytes at `base`.
+request_parser::progress request_parser::check_meaning(const char* base) {
+    base_ = base;
     if (const auto fault = check_framing()) return refuse(*fault);
     if (const auto fault = check_target()) return refuse(*fault);
     return progress::complete;
@@ -136,14 +154,27 @@ static http::status refusal_of_coding(std::string_view coding) {
     return http::status::not_implemented;
 }
 
+/// Fields that Beast's table does not have, and every request is asked for. The first of a name counts.
+void request_parser::note_own(std::size_t nth) noexcept {
+    const auto name = request_.fields[nth].name;
+    const auto note = [&](std::size_t& place, std::string_view wanted) {
+        if (name.size() == wanted.size() && place == nowhere && same_name(name, wanted)) place = nth;
+    };
+    note(request_id_, "X-Request-Id");
+    note(request_timeout_, "X-Request-Timeout");
+    note(traceparent_, "traceparent");
+}
+
 /// Where the message ends (RFC 9112 section 6), and the Host field (section 3.2). From the head
 /// alone: trailers can change none of it.
 std::optional<http::status> request_parser::check_framing() {
-    unsigned hosts = 0, lengths = 0, codings = 0;
+    unsigned hosts = 0, lengths = 0, codings = 0, connections = 0;
     std::string_view coding;
     request_.host = {};
     std::optional<http::status> fault;
-    for (const auto& field : request_.fields) {
+    request_id_ = request_timeout_ = traceparent_ = nowhere;
+    for (std::size_t nth = 0; nth < request_.fields.size(); ++nth) {
+        const auto& field = request_.fields[nth];
         switch (field.known) {
             case http::field::host:
                 ++hosts;
@@ -161,7 +192,7 @@ std::optional<http::status> request_parser::check_framing() {
                     fault = http::status::bad_request;
                 break;
             }
-            case http::field::connection:
+            case http::field::connection: ++connections; [[fallthrough]];
             case http::field::proxy_connection:
                 if (!http::validate_list(http::opt_token_list({field.value.data(), field.value.size()})))
                     fault = http::status::bad_request;
@@ -175,6 +206,7 @@ std::optional<http::status> request_parser::check_framing() {
                 expects_continue_ = same_name(field.value, "100-continue");
                 if (!expects_continue_ && !fault) fault = http::status::expectation_failed;
                 break;
+            case http::field::unknown: note_own(nth); break;
             default: break;
         }
     }
@@ -187,7 +219,7 @@ std::optional<http::status> request_parser::check_framing() {
         chunks_.emplace(*limits_);
     }
     if (length_ > limits_->max_body_bytes) return http::status::payload_too_large;
-    keep_alive_ = wants_keep_alive();
+    keep_alive_ = connections > 0 ? wants_keep_alive() : request_.version >= 11;
     return std::nullopt;
 }
 
