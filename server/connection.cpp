@@ -40,8 +40,12 @@ lifecycle::awaitable<> connection::run() {
             case request_parser::progress::complete:
                 if (!begin_answer()) {
                     try {
-                        auto handling = endpoint_->handle(work_->scope.get(), work_->parser.request());
-                        work_->reply = co_await std::move(handling);
+                        if (const auto* const plain = endpoint_->handle.as_plain()) {
+                            work_->reply = (*plain)(work_->scope.get(), work_->parser.request());
+                        } else {
+                            auto handling = endpoint_->handle(work_->scope.get(), work_->parser.request());
+                            work_->reply = co_await std::move(handling);
+                        }
                         if (streams()) {
                             auto fetching = fetch_first_piece();
                             co_await std::move(fetching);

@@ -103,6 +103,7 @@ private:
     bool has_place();
     bool decide(const endpoint* to, bool in_time);
     void turn_away();
+    void send_earlier_answers();
     bool streams() const noexcept;
     lifecycle::awaitable<> fetch_first_piece();
     void reply_to_failure();

@@ -91,12 +91,17 @@ bool connection::begin_answer() {
     endpoint_ = to;
     if (decide(to, timeout.has_value())) return true;
     request.route = to->name;
-    if (!work_->flushed() && !std::exchange(flush_asked_, true)) loop_.flush_soon(*this);
+    if (to->handle.as_plain() == nullptr) send_earlier_answers();
     work_->scope.renew(deadline_);
     loop_.entering(to);
     loop_.counts().in_flight.add();
     loop_.metrics_of(to->index).in_flight.add();
     return false;
+}
+
+/// What comes next may wait, and they are not to wait with it.
+void connection::send_earlier_answers() {
+    if (!work_->flushed() && !std::exchange(flush_asked_, true)) loop_.flush_soon(*this);
 }
 
 /// A response that is streamed, to somebody who wants its body.
@@ -109,6 +114,7 @@ lifecycle::awaitable<> connection::fetch_first_piece() {
     auto& reply = work_->reply;
     reply.body.resize(std::min<std::uint64_t>(response::window, reply.length.value_or(response::window)));
     if (reply.body.empty()) co_return;
+    send_earlier_answers();
     auto asking = reply.pieces(std::span(reply.body));
     const std::size_t count = co_await std::move(asking);
     if (count == 0 && reply.length) throw std::runtime_error("the source of its response is empty");

@@ -193,6 +193,23 @@ TEST(HttpServerStream, AnAnswerDoesNotWaitForTheStreamBehindIt) {
     EXPECT_EQ(answer_of(client).status, 200);
 }
 
+TEST(HttpServerStream, AnAnswerDoesNotWaitForTheStreamOfAPlainHandlerBehindIt) {
+    gate held;
+    const auto waits = [&held](const lifecycle::context& context, const request&) {
+        return response::stream([&held, context](std::span<char>) -> lifecycle::awaitable<std::size_t> {
+            auto waiting = held.wait(context);
+            co_await std::move(waiting);
+            co_return 0;
+        });
+    };
+    const running app(router().get("/waits", waits).get("/", says("hello")));
+    auto client = app.connect();
+    client.send(get("/") + get("/waits"));
+    EXPECT_EQ(answer_of(client).body, "hello");
+    held.open();
+    EXPECT_EQ(answer_of(client).status, 200);
+}
+
 TEST(HttpServerStream, PipelinedRequestsAreAnsweredBehindAStream) {
     counted source(mebibyte);
     const running app(router().get("/big", source.in_chunks()).get("/", says("hello")));
