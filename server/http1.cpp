@@ -1,9 +1,10 @@
 #include "server/http1.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/beast/http/rfc7230.hpp>
+#include <cassert>
 #include <charconv>
+#include <cstring>
 #include <ostream>  // Beast's string view uses and does not include it
 
 #include "server/head.hpp"
@@ -269,22 +270,42 @@ void request_parser::follow(const char* data) noexcept {
 
 namespace {
 
-void append_number(std::string& out, std::uint64_t number) {
-    std::array<char, 20> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-    out.append(digits.data(), end);
-}
-
-void append_status_line(std::string& out, http::status status) {
-    if (status == http::status::ok) {
-        out += "HTTP/1.1 200 OK\r\n";
-        return;
+/// Writes to the end of a string, into room that is made once: a check for each piece would cost more than the pieces.
+class writer {
+public:
+    writer(std::string& out, std::size_t most) : out_(out), first_(out.size()) {
+        out_.resize(first_ + most);
+        at_ = out_.data() + first_;
     }
-    out += "HTTP/1.1 ";
-    append_number(out, static_cast<unsigned>(status));
-    out += ' ';
-    out += http::obsolete_reason(status);
-    out += "\r\n";
+    template <std::size_t Size>
+    void put(const char (&literal)[Size]) noexcept {
+        std::memcpy(at_, literal, Size - 1);  // without the NUL
+        at_ += Size - 1;
+    }
+    void put(std::string_view text) noexcept { at_ = std::copy(text.begin(), text.end(), at_); }
+    void put(std::uint64_t number) noexcept { at_ = std::to_chars(at_, at_ + longest_number, number).ptr; }
+    /// Gives back the room that was not needed.
+    void end() {
+        const auto size = static_cast<std::size_t>(at_ - out_.data());
+        assert(size <= out_.size());
+        out_.resize(size);
+    }
+
+    static constexpr std::size_t longest_number = 20;
+
+private:
+    std::string& out_;
+    const std::size_t first_;
+    char* at_;
+};
+
+void put_status_line(writer& out, http::status status, std::string_view reason) {
+    if (status == http::status::ok) return out.put("HTTP/1.1 200 OK\r\n");
+    out.put("HTTP/1.1 ");
+    out.put(static_cast<std::uint64_t>(status));
+    out.put(" ");
+    out.put(reason);
+    out.put("\r\n");
 }
 
 /// RFC 9112 section 6.3.
@@ -299,27 +320,38 @@ body_coding coding_of(const response& response, const framing& framing) {
 }  // namespace
 
 body_coding append(const response& response, const framing& framing, std::string& out) {
+    constexpr std::size_t names_and_numbers = 256;  // of the fields below, with room to spare
     const auto coding = coding_of(response, framing);
-    append_status_line(out, response.status);
-    out.append("Date: ").append(framing.date).append("\r\n");
-    if (!response.content_type.empty() && coding != body_coding::none)
-        out.append("Content-Type: ").append(response.content_type).append("\r\n");
-    if (coding == body_coding::plain || coding == body_coding::length) {
-        out += "Content-Length: ";
-        append_number(out, response.pieces ? *response.length : response.body.size());
-        out += "\r\n";
+    const auto reason = http::obsolete_reason(response.status);
+    const std::string_view body = framing.head || coding != body_coding::plain ? std::string_view() : response.body;
+    writer to(out, names_and_numbers + reason.size() + framing.date.size() + response.content_type.size() +
+                       framing.request_id.size() + response.fields().size() + body.size());
+    put_status_line(to, response.status, {reason.data(), reason.size()});
+    to.put("Date: ");
+    to.put(framing.date);
+    if (!response.content_type.empty() && coding != body_coding::none) {
+        to.put("\r\nContent-Type: ");
+        to.put(response.content_type);
     }
-    if (coding == body_coding::chunked) out += "Transfer-Encoding: chunked\r\n";
-    if (!framing.request_id.empty()) out.append("X-Request-Id: ").append(framing.request_id).append("\r\n");
+    if (coding == body_coding::plain || coding == body_coding::length) {
+        to.put("\r\nContent-Length: ");
+        to.put(response.pieces ? *response.length : response.body.size());
+    }
+    if (coding == body_coding::chunked) to.put("\r\nTransfer-Encoding: chunked");
+    if (!framing.request_id.empty()) {
+        to.put("\r\nX-Request-Id: ");
+        to.put(framing.request_id);
+    }
     if (framing.close || (coding == body_coding::until_close && !framing.head))
-        out += "Connection: close\r\n";
+        to.put("\r\nConnection: close");
     else if (framing.version < 11)
-        out += "Connection: keep-alive\r\n";
-    out += response.fields();
-    out += "\r\n";
-    if (framing.head) return body_coding::none;
-    if (coding == body_coding::plain) out += response.body;
-    return coding;
+        to.put("\r\nConnection: keep-alive");
+    to.put("\r\n");
+    to.put(response.fields());
+    to.put("\r\n");
+    to.put(body);
+    to.end();
+    return framing.head ? body_coding::none : coding;
 }
 
 }  // namespace server
