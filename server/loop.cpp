@@ -146,12 +146,10 @@ std::vector<lifecycle::shutdown_report::straggler> loop::stragglers() const {
 
 // ── for the connections ─────────────────────────────────────────────────────────────────────────
 
-bool loop::stopping() {
-    const bool stopping = env_.stop != nullptr && env_.stop->stopping();
-    if (stopping == stop_noted_) return stopping;
-    stop_noted_ = stopping;
-    account_.noted.set(stopping ? 1 : 0);
-    // The account of a stop begins with what is there when this loop first knows of it.
+/// The account of a stop begins with what is there when this loop first knows of it.
+void loop::note_stop(bool begun) {
+    stop_noted_ = begun;
+    account_.noted.set(begun ? 1 : 0);
     std::size_t open = 0;
     for (auto* list : {&idle_, &busy_})
         for (auto& one : *list) {
@@ -166,7 +164,6 @@ bool loop::stopping() {
     const auto lingering = std::count_if(
         busy_.begin(), busy_.end(), [](const connection& one) { return one.now_in() == connection::state::lingering; });
     a.in_flight_at_stop.set(open - idle_count_ - static_cast<std::size_t>(lingering));
-    return stopping;
 }
 
 std::string_view loop::make_request_id(std::array<char, 16>& into) noexcept {

@@ -119,7 +119,11 @@ public:
     std::string_view date() const noexcept { return date_; }
     std::string_view make_request_id(std::array<char, 16>& into) noexcept;
     /// True from the first moment of a stop: responses say `Connection: close`.
-    bool stopping();
+    bool stopping() {
+        const bool now = env_.stop != nullptr && env_.stop->stopping();
+        if (now != stop_noted_) note_stop(now);
+        return now;
+    }
     /// A request has found no place. That makes a crowd, until the client has had time to come back.
     void refused(lifecycle::clock::time_point now);
     /// Others were refused lately, here or, since the last tick, on another loop.
@@ -140,6 +144,7 @@ private:
     using connections = boost::intrusive::list<connection, boost::intrusive::base_hook<activity_hook>,
                                                boost::intrusive::constant_time_size<false>>;
 
+    void note_stop(bool begun);
     lifecycle::awaitable<> tick();
     void on_tick(lifecycle::clock::time_point now);
     drain_view drain_now() const;
