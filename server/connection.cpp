@@ -29,6 +29,8 @@ connection::connection(loop& on, stream_socket socket, asio::ip::tcp::endpoint p
 }
 
 connection::~connection() {
+    const auto left = unflushed_ + (counted_ ? 1U : 0U);
+    if (left > 0) loop_.requests_ended(forced_ ? request_end::cut : left_over_, left);
     if (work_) loop_.workspaces().give_back(std::move(work_));
     loop_.left(*this);
 }
@@ -88,7 +90,12 @@ lifecycle::awaitable<> connection::run() {
 request_parser::progress connection::parse() {
     if (!work_ || work_->buffered() == 0) return request_parser::progress::need_more;
     if (!work_->parser.begun()) work_->go_by(loop_.limits());
-    return work_->parser.next(work_->data(), work_->buffered());
+    const auto progress = work_->parser.next(work_->data(), work_->buffered());
+    if (!counted_ && work_->parser.begun()) {
+        counted_ = true;
+        loop_.request_began();
+    }
+    return progress;
 }
 
 /// There are requests that find no place: before this connection takes its next one, those who ask get their turn.
@@ -166,6 +173,7 @@ void connection::received(const boost::system::error_code& error, std::size_t co
         fed_ = true;
     } else if (error != asio::error::operation_aborted) {  // the client has closed, or is gone
         end_ = {'C', work_->parser.begun() ? 'R' : 'I'};
+        left_over_ = request_end::gone;
         ending_ = true;
     } else {
         handle_interrupt();

@@ -15,6 +15,7 @@ namespace server {
 
 class loop;
 struct endpoint;
+enum class request_end : std::uint8_t;
 
 using stream_socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, lifecycle::executor>;
 
@@ -149,11 +150,13 @@ private:
     std::size_t due_ = 0;          ///< bytes behind its `max_requests`th request that are answered still
     std::uint32_t served_ = 0;     ///< requests of this connection
     std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
+    request_end left_over_{};      ///< of those, and of what is not answered, if it ends now
     state state_ = state::fresh;
     interrupt interrupt_ = interrupt::none;
     bool fed_ = false;        ///< what it was reading for has come
     bool resting_ = false;    ///< waits without a coroutine
     bool woken_ = false;      ///< something has come while it rested, and has not been read
+    bool counted_ = false;    ///< the account knows of a request that has no answer yet
     bool ending_ = false;     ///< nothing more is read
     bool linger_ = false;     ///< the client may still send: read on before the close
     bool broken_ = false;     ///< the socket is of no use any more

@@ -33,14 +33,15 @@ std::uint64_t least_bytes(const options& limits, clock::duration over) {
 
 /// An answer that the end of the drain has brought about is not what the request was after.
 void connection::count_answer() noexcept {
+    if (!std::exchange(counted_, false)) loop_.request_began();  // what was refused was not even the start of one
     if (forced_)
-        loop_.counts().requests_cut.add();
+        loop_.requests_ended(request_end::cut, 1);
     else
         ++unflushed_;
 }
 
 void connection::answered() noexcept {
-    if (unflushed_ > 0 && loop_.stopping()) loop_.counts().requests_finished.add(unflushed_);
+    if (unflushed_ > 0) loop_.requests_ended(request_end::finished, unflushed_);
     unflushed_ = 0;
 }
 
@@ -51,7 +52,10 @@ bool connection::flush_now() {
         const auto count = ::send(descriptor(), work_->out.data() + work_->written, work_->out.size() - work_->written,
                                   MSG_NOSIGNAL | MSG_DONTWAIT);
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0 && errno != EAGAIN) broken_ = true;  // the client is gone: nobody is left to answer
+        if (count < 0 && errno != EAGAIN) {  // the client is gone: nobody is left to answer
+            broken_ = true;
+            left_over_ = request_end::gone;
+        }
         if (count < 0) return broken_;
         work_->written += static_cast<std::size_t>(count);
         sent_ += static_cast<std::size_t>(count);
@@ -77,6 +81,7 @@ lifecycle::awaitable<> connection::flush() {
         auto waiting = socket_.async_wait(stream_socket::wait_write, lifecycle::quietly);
         const auto [error] = co_await std::move(waiting);
         if (error || interrupt_ == interrupt::cut) broken_ = true;
+        if (error && interrupt_ != interrupt::cut) left_over_ = request_end::gone;
     }
     blocked_ = false;
     now_ = clock::now();
@@ -169,8 +174,6 @@ lifecycle::awaitable<> connection::goodbye() {
             deadline_ = std::min(end, since_ + longest_linger);
         }
     }
-    if (unflushed_ > 0 && loop_.stopping())
-        (forced_ ? loop_.counts().requests_cut : loop_.counts().requests_finished).add(unflushed_);
     socket_.close(ignored);
     log_end();
 }
@@ -224,6 +227,8 @@ void connection::obey(decision decided, clock::time_point now) {
             forced_ = forced_ || drain;
             end_ = {drain ? 'K' : 'T', 'D'};
             cut();
+            // A client that takes nothing for so long is as good as gone; a source that stands still has failed.
+            if (!drain) left_over_ = blocked_ ? request_end::gone : request_end::finished;
             break;
         case decision::action::hang_up_if_acknowledged:
             if (unacknowledged() > 0) break;
@@ -233,6 +238,7 @@ void connection::obey(decision decided, clock::time_point now) {
 }
 
 void connection::cut() {
+    left_over_ = request_end::cut;
     if (state_ == state::handling && !abandoned_) {
         told_ = true;
         work_->scope.cancel(cause::shutdown);

@@ -157,13 +157,26 @@ void loop::note_stop(bool begun) {
             ++open;
         }
     auto& a = account_;
-    for (auto* from_zero :
-         {&a.accepted_after, &a.closed_idle, &a.finished, &a.forced, &a.requests_finished, &a.requests_cut})
+    for (auto* from_zero : {&a.accepted_after, &a.closed_idle, &a.finished, &a.forced, &a.begun_after,
+                            &a.requests_finished, &a.requests_cut, &a.requests_gone})
         from_zero->set(0);
     a.open_at_stop.set(open);
-    const auto lingering = std::count_if(
-        busy_.begin(), busy_.end(), [](const connection& one) { return one.now_in() == connection::state::lingering; });
-    a.in_flight_at_stop.set(open - idle_count_ - static_cast<std::size_t>(lingering));
+    a.in_flight_at_stop.set(a.under_way.get());
+}
+
+void loop::request_began() noexcept {
+    account_.under_way.add();
+    if (stop_noted_) account_.begun_after.add();
+}
+
+void loop::requests_ended(request_end how, std::uint64_t count) noexcept {
+    account_.under_way.subtract(count);
+    if (!stop_noted_) return;
+    switch (how) {
+        case request_end::finished: account_.requests_finished.add(count); break;
+        case request_end::cut: account_.requests_cut.add(count); break;
+        case request_end::gone: account_.requests_gone.add(count); break;
+    }
 }
 
 std::string_view loop::make_request_id(std::array<char, 16>& into) noexcept {
@@ -194,10 +207,11 @@ void loop::moved(connection& one, bool was_waiting, bool waits) {
 }
 
 void loop::left(connection& one) {
+    const bool counts = stopping();  // first: what the stop finds open is counted with this one still among it
     if (one.waits_for_request()) --idle_count_;
     account_.idle.set(idle_count_);
     account_.open.subtract();
-    if (stopping()) {
+    if (counts) {
         auto& column = one.forced()               ? account_.forced
                        : one.worked_during_stop() ? account_.finished
                                                   : account_.closed_idle;

@@ -35,6 +35,10 @@ void expect_forced(service& service, clock::time_point when, milliseconds limit)
               number(report, "connections", "closed_idle") + number(report, "connections", "finished") +
                   number(report, "connections", "forced"))
         << boost::json::serialize(report);
+    EXPECT_EQ(
+        number(report, "requests", "in_flight_at_stop") + number(report, "requests", "begun_after"),
+        number(report, "requests", "finished") + number(report, "requests", "cut") + number(report, "requests", "gone"))
+        << boost::json::serialize(report);
 }
 
 /// The straggler of that name, as "kind where"; empty when the report has none.
