@@ -63,6 +63,7 @@ public:
         return {state_, since_, deadline_, work_ == nullptr, told_, forced_, abandoned_};
     }
     bool abandoned() const noexcept { return abandoned_; }
+    bool straggled() const noexcept { return straggled_; }
     bool forced() const noexcept { return forced_; }
     bool worked_during_stop() const noexcept { return worked_during_stop_; }
     void stop_begins() noexcept { worked_during_stop_ = !waits_for_request(); }
@@ -108,6 +109,7 @@ private:
     bool streams() const noexcept;
     lifecycle::awaitable<> fetch_first_piece();
     void reply_to_failure();
+    static std::string what_was_thrown();
     void refuse_late_reply();
     void handler_returned();
     bool refuse_early();
@@ -131,6 +133,9 @@ private:
     bool brings_enough(lifecycle::clock::time_point now);
     void count_answer() noexcept;
     void answered() noexcept;
+    void straggles();
+    void end_streaming(body_coding coding, bool whole);
+    void reset_at_close(bool reset);
     void answer_in_place_of_handler(http::status code);
     lifecycle::awaitable<> goodbye();
 
@@ -163,6 +168,7 @@ private:
     bool late_ = false;       ///< what is not whole now is refused
     bool blocked_ = false;    ///< waits until the client has read
     bool abandoned_ = false;  ///< answered in place of a handler that has not returned
+    bool straggled_ = false;  ///< its handler has been named as one that does not end
     bool told_ = false;       ///< the handler's context has been ended
     bool continued_ = false;  ///< 100 Continue has been sent for this request
     bool forced_ = false;

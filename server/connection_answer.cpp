@@ -130,14 +130,19 @@ std::string connection::identity() const {
 /// What the handler has thrown is a 500. Called where it has been caught.
 void connection::reply_to_failure() {
     now_ = clock::now();
+    loop_.env().log.error("{} failed: {} ({})", endpoint_->name, what_was_thrown(), identity());
+    work_->reply = problem(http::status::internal_server_error);
+}
+
+/// Called where it has been caught.
+std::string connection::what_was_thrown() {
     try {
         throw;
     } catch (const std::exception& e) {
-        loop_.env().log.error("{} failed: {} ({})", endpoint_->name, e.what(), identity());
+        return e.what();
     } catch (...) {
-        loop_.env().log.error("{} failed: not a std::exception ({})", endpoint_->name, identity());
+        return "not a std::exception";
     }
-    work_->reply = problem(http::status::internal_server_error);
 }
 
 /// A deadline that has passed is a 504. As long as nobody has told the context of it, the clock is all there is to it.

@@ -122,8 +122,10 @@ lifecycle::awaitable<> connection::stream() {
     auto& reply = work_->reply;
     const auto coding = work_->coding;
     auto left = reply.length.value_or(0);
+    bool failed = false;
     enter(state::streaming, {});
     watch_reader();
+    if (coding == body_coding::until_close) reset_at_close(true);  // also when the process ends in the middle
     try {
         for (auto count = reply.body.size(); count > 0 && !broken_;) {
             left -= coding == body_coding::length ? count : 0;
@@ -141,16 +143,29 @@ lifecycle::awaitable<> connection::stream() {
             deadline_ = clock::now() + time_of_reader;
             if (interrupt_ == interrupt::cut) break;
         }
-        if (coding == body_coding::chunked && interrupt_ != interrupt::cut) work_->out += "0\r\n\r\n";
-    } catch (const std::exception& e) {
-        loop_.env().log.error("a response was cut: {} ({})", e.what(), identity());
-        left = 1;
-        broken_ = true;
+    } catch (...) {
+        loop_.env().log.error("a response was cut: {} ({})", what_was_thrown(), identity());
+        failed = true;
     }
-    if (coding == body_coding::length && left > 0) broken_ = true;  // less than was promised: cut visibly
-    if (interrupt_ == interrupt::cut) broken_ = true;
+    const bool too_short = coding == body_coding::length && left > 0;  // than was promised
+    end_streaming(coding, !failed && !too_short && !broken_ && interrupt_ != interrupt::cut);
     now_ = clock::now();
     enter(state::writing, now_ + limits().write_timeout);
+}
+
+/// What was cut must not look whole. Clients take a body without a length for whole when a FIN ends it, and so do some
+/// when it has one or comes in chunks: a reset is what all of them understand. In front of it a line that is no chunk
+/// size, for proxies that pass on what they have read before they see the reset.
+void connection::end_streaming(body_coding coding, bool whole) {
+    if (coding == body_coding::chunked && !broken_) work_->out += whole ? "0\r\n\r\n" : "response cut\r\n";
+    if (!whole && !broken_) flush_now();
+    broken_ = broken_ || !whole;
+    if (broken_ || coding == body_coding::until_close) reset_at_close(broken_);
+}
+
+void connection::reset_at_close(bool reset) {
+    const ::linger how{.l_onoff = reset ? 1 : 0, .l_linger = 0};  // socket(7)
+    ::setsockopt(descriptor(), SOL_SOCKET, SO_LINGER, &how, sizeof how);
 }
 
 /// RFC 9112 section 9.6: half-close, read on until the client has closed, then close; a plain close
@@ -174,6 +189,7 @@ lifecycle::awaitable<> connection::goodbye() {
             deadline_ = std::min(end, since_ + longest_linger);
         }
     }
+    if (broken_ && work_ && !work_->flushed()) reset_at_close(true);
     socket_.close(ignored);
     log_end();
 }
@@ -225,6 +241,7 @@ void connection::obey(decision decided, clock::time_point now) {
         case decision::action::cut:
             if (!drain && blocked_ && reads_on()) break;
             forced_ = forced_ || drain;
+            if (state_ == state::streaming && !blocked_ && interrupt_ == interrupt::cut) straggles();  // told before
             end_ = {drain ? 'K' : 'T', 'D'};
             cut();
             // A client that takes nothing for so long is as good as gone; a source that stands still has failed.
@@ -245,6 +262,11 @@ void connection::cut() {
         broken_ = true;
     }
     stop_waiting(interrupt::cut);
+    if (state_ == state::streaming) work_->scope.cancel(cause::shutdown);  // its source may wait by it
+}
+
+void connection::straggles() {
+    if (!std::exchange(straggled_, true)) loop_.straggles(*this);
 }
 
 /// Straight to the socket, behind what is already due; the handler's own answer will be dropped. The
@@ -252,7 +274,7 @@ void connection::cut() {
 void connection::answer_in_place_of_handler(http::status code) {
     abandoned_ = ending_ = true;
     end_ = {forced_ ? 'K' : 'T', 'H'};
-    loop_.straggles(*this);
+    straggles();
     append(problem(code), framing_of(work_->parser.request(), true), work_->out);
     count_answer();
     const bool sent = flush_now() && !broken_;
@@ -267,7 +289,8 @@ void connection::answer_in_place_of_handler(http::status code) {
 std::string connection::describe() const { return endpoint_ != nullptr ? endpoint_->name : "connection"; }
 
 std::source_location connection::waits_at() const noexcept {
-    return work_ && state_ == state::handling ? work_->scope.get().waits_at() : std::source_location{};
+    const bool has_handler = state_ == state::handling || state_ == state::streaming;
+    return work_ && has_handler ? work_->scope.get().waits_at() : std::source_location{};
 }
 
 std::string_view connection::trace_id() const noexcept {

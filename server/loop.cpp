@@ -219,7 +219,7 @@ void loop::left(connection& one) {
     }
     static_cast<activity_hook&>(one).unlink();
     std::erase(to_flush_, &one);
-    if (one.abandoned()) {  // its handler has returned after all
+    if (one.straggled()) {  // its handler has returned after all
         const std::scoped_lock lock(stragglers_mutex_);
         stragglers_.erase(&one);
     }

@@ -83,6 +83,25 @@ TEST_P(Obstinate, AHandlerThatIgnoresItsContextIsAnsweredForAndNamed) {
     EXPECT_EQ(number(service.report(), "requests", "cut"), 1);
 }
 
+TEST_P(Obstinate, AStreamWhoseSourceStandsStillIsCutByAResetAndNamed) {
+    service service(obstinate("stream"));
+    auto chunked = service.connect();
+    chunked.send(get("/stall"));
+    chunked.receive_some(100);
+    auto old = service.connect();
+    old.send("GET /stall HTTP/1.0\r\n\r\n");
+    old.receive_some(100);
+    const auto when = end(service);
+    EXPECT_THAT(old.receive_to_end(), testing::EndsWith("\r\n\r\nx"));
+    EXPECT_EQ(old.ended(), client::ending::reset) << "without a length a FIN would make it look whole";
+    EXPECT_FALSE(chunked.receive());
+    EXPECT_EQ(chunked.ended(), client::ending::reset);
+    expect_forced(service, when, limit());
+    EXPECT_THAT(straggler(service, "GET /stall"), HasSubstr("request"));
+    EXPECT_THAT(service.err(), HasSubstr("GET /stall has not ended with its context: "));
+    EXPECT_EQ(number(service.report(), "requests", "cut"), 2);
+}
+
 TEST_P(Obstinate, ManyHandlersOnEveryLoopAreAllAnsweredFor) {
     service service(obstinate("handler"));
     std::vector<client> waiting;
