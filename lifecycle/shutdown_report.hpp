@@ -13,14 +13,16 @@ namespace lifecycle {
 
 /// What a stop did, for people and for checks: one JSON object.
 ///
-/// open_at_stop + accepted_after = closed_idle + finished + forced, and
+/// open_at_stop + accepted_after = closed_idle + finished + forced,
+/// in_flight_at_stop + begun_after = finished + cut + gone, and
 /// accepted + recovered = delivered + spooled + dropped.
 struct shutdown_report {
     struct connections_account {
         std::uint64_t open_at_stop = 0, accepted_after = 0, closed_idle = 0, finished = 0, forced = 0;
     };
     struct requests_account {
-        std::uint64_t in_flight_at_stop = 0, finished = 0, cut = 0;
+        std::uint64_t in_flight_at_stop = 0, begun_after = 0, finished = 0, cut = 0;
+        std::uint64_t gone = 0;  ///< their clients left before the answer
     };
     struct events_account {
         std::uint64_t accepted = 0, recovered = 0, delivered = 0, spooled = 0;

@@ -31,6 +31,8 @@ connection::connection(loop& on, stream_socket socket, asio::ip::tcp::endpoint p
 }
 
 connection::~connection() {
+    const auto left = unflushed_ + (counted_ ? 1U : 0U);
+    if (left > 0) loop_.requests_ended(forced_ ? request_end::cut : left_over_, left);
     if (work_) loop_.workspaces().give_back(std::move(work_));
     loop_.left(*this);
 }
@@ -54,8 +56,12 @@ lifecycle::awaitable<> connection::run() {
                     if (!begin_answer()) {
                         in_handler.held = true;
                         try {
-                            auto handling = endpoint_->handle(work_->scope.get(), work_->parser.request());
-                            work_->reply = co_await std::move(handling);
+                            if (const auto* const plain = endpoint_->handle.as_plain()) {
+                                work_->reply = (*plain)(work_->scope.get(), work_->parser.request());
+                            } else {
+                                auto handling = endpoint_->handle(work_->scope.get(), work_->parser.request());
+                                work_->reply = co_await std::move(handling);
+                            }
                             if (streams()) {
                                 auto fetching = fetch_first_piece();
                                 co_await std::move(fetching);
@@ -107,9 +113,7 @@ lifecycle::awaitable<> connection::run() {
 void connection::fail(const char* why) noexcept {
     resting_ = false;
     broken_ = true;
-    const bool begun = unflushed_ > 0 || (state_ >= state::head && state_ <= state::streaming);
-    if (begun && loop_.stopping()) loop_.counts().requests_cut.add(std::max(unflushed_, 1U));
-    unflushed_ = 0;
+    left_over_ = request_end::cut;
     boost::system::error_code ignored;
     socket_.close(ignored);
     loop_.lost_connection(why);
@@ -118,7 +122,12 @@ void connection::fail(const char* why) noexcept {
 request_parser::progress connection::parse() {
     if (!work_ || work_->buffered() == 0) return request_parser::progress::need_more;
     if (!work_->parser.begun()) work_->go_by(loop_.limits());
-    return work_->parser.next(work_->data(), work_->buffered());
+    const auto progress = work_->parser.next(work_->data(), work_->buffered());
+    if (!counted_ && work_->parser.begun()) {
+        counted_ = true;
+        loop_.request_began();
+    }
+    return progress;
 }
 
 /// There are requests that find no place: before this connection takes its next one, those who ask get their turn.
@@ -196,6 +205,7 @@ void connection::received(const boost::system::error_code& error, std::size_t co
         fed_ = true;
     } else if (error != asio::error::operation_aborted) {  // the client has closed, or is gone
         end_ = {'C', work_->parser.begun() ? 'R' : 'I'};
+        left_over_ = request_end::gone;
         ending_ = true;
     } else {
         handle_interrupt();

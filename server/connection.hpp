@@ -15,6 +15,7 @@ namespace server {
 
 class loop;
 struct endpoint;
+enum class request_end : std::uint8_t;
 
 using stream_socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, lifecycle::executor>;
 
@@ -62,6 +63,7 @@ public:
         return {state_, since_, deadline_, work_ == nullptr, told_, forced_, abandoned_};
     }
     bool abandoned() const noexcept { return abandoned_; }
+    bool straggled() const noexcept { return straggled_; }
     bool forced() const noexcept { return forced_; }
     bool worked_during_stop() const noexcept { return worked_during_stop_; }
     void stop_begins() noexcept { worked_during_stop_ = !waits_for_request(); }
@@ -106,9 +108,11 @@ private:
     bool has_place();
     bool decide(const endpoint* to, bool in_time);
     void turn_away();
+    void send_earlier_answers();
     bool streams() const noexcept;
     lifecycle::awaitable<> fetch_first_piece();
     void reply_to_failure();
+    static std::string what_was_thrown();
     void refuse_late_reply();
     void handler_returned();
     void leave_handler() noexcept;
@@ -133,6 +137,9 @@ private:
     bool brings_enough(lifecycle::clock::time_point now);
     void count_answer() noexcept;
     void answered() noexcept;
+    void straggles();
+    void end_streaming(body_coding coding, bool whole);
+    void reset_at_close(bool reset);
     void answer_in_place_of_handler(http::status code);
     lifecycle::awaitable<> goodbye();
 
@@ -152,17 +159,20 @@ private:
     std::size_t due_ = 0;          ///< bytes behind its `max_requests`th request that are answered still
     std::uint32_t served_ = 0;     ///< requests of this connection
     std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
+    request_end left_over_{};      ///< of those, and of what is not answered, if it ends now
     state state_ = state::fresh;
     interrupt interrupt_ = interrupt::none;
     bool fed_ = false;        ///< what it was reading for has come
     bool resting_ = false;    ///< waits without a coroutine
     bool woken_ = false;      ///< something has come while it rested, and has not been read
+    bool counted_ = false;    ///< the account knows of a request that has no answer yet
     bool ending_ = false;     ///< nothing more is read
     bool linger_ = false;     ///< the client may still send: read on before the close
     bool broken_ = false;     ///< the socket is of no use any more
     bool late_ = false;       ///< what is not whole now is refused
     bool blocked_ = false;    ///< waits until the client has read
     bool abandoned_ = false;  ///< answered in place of a handler that has not returned
+    bool straggled_ = false;  ///< its handler has been named as one that does not end
     bool told_ = false;       ///< the handler's context has been ended
     bool continued_ = false;  ///< 100 Continue has been sent for this request
     bool forced_ = false;

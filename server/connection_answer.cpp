@@ -39,9 +39,9 @@ fmt::basic_memory_buffer<char, 48> address_text(const boost::asio::ip::address& 
 
 void connection::begin_request() {
     auto& request = work_->parser.request();
-    request.id = request.header("X-Request-Id");
+    request.id = work_->parser.request_id();
     if (!is_sound_id(request.id)) request.id = loop_.make_request_id(work_->id);
-    if (request.header("traceparent").data() != nullptr) {
+    if (work_->parser.has_traceparent()) {
         std::array<char, 16> span;
         request.trace = continue_trace(request, loop_.make_request_id(span));
     }
@@ -52,8 +52,7 @@ void connection::begin_request() {
 }
 
 /// `X-Request-Timeout: 300ms` shortens the deadline; none when the value is malformed.
-static std::optional<milliseconds> requested_timeout(const request& request, milliseconds longest) {
-    const auto text = request.header("X-Request-Timeout");
+static std::optional<milliseconds> requested_timeout(std::string_view text, milliseconds longest) {
     if (text.empty()) return longest;
     std::int64_t number = 0;
     const auto* const end = text.data() + text.size();
@@ -102,17 +101,22 @@ bool connection::begin_answer() {
     begin_request();
     auto& request = work_->parser.request();
     const auto* const to = loop_.env().routes.find(request);
-    const auto timeout = requested_timeout(request, limits().request_timeout);
+    const auto timeout = requested_timeout(work_->parser.request_timeout(), limits().request_timeout);
     enter(state::handling, now_ + timeout.value_or(milliseconds(0)));
     endpoint_ = to;
     if (decide(to, timeout.has_value())) return true;
     request.route = to->name;
-    if (!work_->flushed() && !std::exchange(flush_asked_, true)) loop_.flush_soon(*this);
+    if (to->handle.as_plain() == nullptr) send_earlier_answers();
     work_->scope.renew(deadline_);
     loop_.entering(to);
     loop_.counts().in_flight.add();
     loop_.metrics_of(to->index).in_flight.add();
     return false;
+}
+
+/// What comes next may wait, and they are not to wait with it.
+void connection::send_earlier_answers() {
+    if (!work_->flushed() && !std::exchange(flush_asked_, true)) loop_.flush_soon(*this);
 }
 
 /// A response that is streamed, to somebody who wants its body.
@@ -125,6 +129,7 @@ lifecycle::awaitable<> connection::fetch_first_piece() {
     auto& reply = work_->reply;
     reply.body.resize(std::min<std::uint64_t>(response::window, reply.length.value_or(response::window)));
     if (reply.body.empty()) co_return;
+    send_earlier_answers();
     auto asking = reply.pieces(std::span(reply.body));
     const std::size_t count = co_await std::move(asking);
     if (count == 0 && reply.length) throw std::runtime_error("the source of its response is empty");
@@ -142,18 +147,23 @@ void connection::reply_to_failure() {
     now_ = clock::now();
     auto& reply = work_->reply;
     try {
-        try {
-            throw;
-        } catch (const std::exception& e) {
-            loop_.env().log.error("{} failed: {} ({})", endpoint_->name, e.what(), identity());
-        } catch (...) {
-            loop_.env().log.error("{} failed: not a std::exception ({})", endpoint_->name, identity());
-        }
+        loop_.env().log.error("{} failed: {} ({})", endpoint_->name, what_was_thrown(), identity());
         reply = problem(http::status::internal_server_error);
     } catch (const std::bad_alloc&) {  // then without a text
         reply = {};
         reply.status = http::status::internal_server_error;
         reply.close = true;
+    }
+}
+
+/// Called where it has been caught.
+std::string connection::what_was_thrown() {
+    try {
+        throw;
+    } catch (const std::exception& e) {
+        return e.what();
+    } catch (...) {
+        return "not a std::exception";
     }
 }
 

@@ -33,14 +33,15 @@ std::uint64_t least_bytes(const options& limits, clock::duration over) {
 
 /// An answer that the end of the drain has brought about is not what the request was after.
 void connection::count_answer() noexcept {
+    if (!std::exchange(counted_, false)) loop_.request_began();  // what was refused was not even the start of one
     if (forced_)
-        loop_.counts().requests_cut.add();
+        loop_.requests_ended(request_end::cut, 1);
     else
         ++unflushed_;
 }
 
 void connection::answered() noexcept {
-    if (unflushed_ > 0 && loop_.stopping()) loop_.counts().requests_finished.add(unflushed_);
+    if (unflushed_ > 0) loop_.requests_ended(request_end::finished, unflushed_);
     unflushed_ = 0;
 }
 
@@ -51,7 +52,10 @@ bool connection::flush_now() {
         const auto count = ::send(descriptor(), work_->out.data() + work_->written, work_->out.size() - work_->written,
                                   MSG_NOSIGNAL | MSG_DONTWAIT);
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0 && errno != EAGAIN) broken_ = true;  // the client is gone: nobody is left to answer
+        if (count < 0 && errno != EAGAIN) {  // the client is gone: nobody is left to answer
+            broken_ = true;
+            left_over_ = request_end::gone;
+        }
         if (count < 0) return broken_;
         work_->written += static_cast<std::size_t>(count);
         sent_ += static_cast<std::size_t>(count);
@@ -77,6 +81,7 @@ lifecycle::awaitable<> connection::flush() {
         auto waiting = socket_.async_wait(stream_socket::wait_write, lifecycle::quietly);
         const auto [error] = co_await std::move(waiting);
         if (error || interrupt_ == interrupt::cut) broken_ = true;
+        if (error && interrupt_ != interrupt::cut) left_over_ = request_end::gone;
     }
     blocked_ = false;
     now_ = clock::now();
@@ -117,8 +122,10 @@ lifecycle::awaitable<> connection::stream() {
     auto& reply = work_->reply;
     const auto coding = work_->coding;
     auto left = reply.length.value_or(0);
+    bool failed = false;
     enter(state::streaming, {});
     watch_reader();
+    if (coding == body_coding::until_close) reset_at_close(true);  // also when the process ends in the middle
     try {
         for (auto count = reply.body.size(); count > 0 && !broken_;) {
             left -= coding == body_coding::length ? count : 0;
@@ -136,16 +143,29 @@ lifecycle::awaitable<> connection::stream() {
             deadline_ = clock::now() + time_of_reader;
             if (interrupt_ == interrupt::cut) break;
         }
-        if (coding == body_coding::chunked && interrupt_ != interrupt::cut) work_->out += "0\r\n\r\n";
-    } catch (const std::exception& e) {
-        loop_.env().log.error("a response was cut: {} ({})", e.what(), identity());
-        left = 1;
-        broken_ = true;
+    } catch (...) {
+        loop_.env().log.error("a response was cut: {} ({})", what_was_thrown(), identity());
+        failed = true;
     }
-    if (coding == body_coding::length && left > 0) broken_ = true;  // less than was promised: cut visibly
-    if (interrupt_ == interrupt::cut) broken_ = true;
+    const bool too_short = coding == body_coding::length && left > 0;  // than was promised
+    end_streaming(coding, !failed && !too_short && !broken_ && interrupt_ != interrupt::cut);
     now_ = clock::now();
     enter(state::writing, now_ + limits().write_timeout);
+}
+
+/// What was cut must not look whole. Clients take a body without a length for whole when a FIN ends it, and so do some
+/// when it has one or comes in chunks: a reset is what all of them understand. In front of it a line that is no chunk
+/// size, for proxies that pass on what they have read before they see the reset.
+void connection::end_streaming(body_coding coding, bool whole) {
+    if (coding == body_coding::chunked && !broken_) work_->out += whole ? "0\r\n\r\n" : "response cut\r\n";
+    if (!whole && !broken_) flush_now();
+    broken_ = broken_ || !whole;
+    if (broken_ || coding == body_coding::until_close) reset_at_close(broken_);
+}
+
+void connection::reset_at_close(bool reset) {
+    const ::linger how{.l_onoff = reset ? 1 : 0, .l_linger = 0};  // socket(7)
+    ::setsockopt(descriptor(), SOL_SOCKET, SO_LINGER, &how, sizeof how);
 }
 
 /// RFC 9112 section 9.6: half-close, read on until the client has closed, then close; a plain close
@@ -169,8 +189,7 @@ lifecycle::awaitable<> connection::goodbye() {
             deadline_ = std::min(end, since_ + longest_linger);
         }
     }
-    if (unflushed_ > 0 && loop_.stopping())
-        (forced_ ? loop_.counts().requests_cut : loop_.counts().requests_finished).add(unflushed_);
+    if (broken_ && work_ && !work_->flushed()) reset_at_close(true);
     socket_.close(ignored);
     log_end();
 }
@@ -222,8 +241,11 @@ void connection::obey(decision decided, clock::time_point now) {
         case decision::action::cut:
             if (!drain && blocked_ && reads_on()) break;
             forced_ = forced_ || drain;
+            if (state_ == state::streaming && !blocked_ && interrupt_ == interrupt::cut) straggles();  // told before
             end_ = {drain ? 'K' : 'T', 'D'};
             cut();
+            // A client that takes nothing for so long is as good as gone; a source that stands still has failed.
+            if (!drain) left_over_ = blocked_ ? request_end::gone : request_end::finished;
             break;
         case decision::action::hang_up_if_acknowledged:
             if (unacknowledged() > 0) break;
@@ -233,12 +255,18 @@ void connection::obey(decision decided, clock::time_point now) {
 }
 
 void connection::cut() {
+    left_over_ = request_end::cut;
     if (state_ == state::handling && !abandoned_) {
         told_ = true;
         work_->scope.cancel(cause::shutdown);
         broken_ = true;
     }
     stop_waiting(interrupt::cut);
+    if (state_ == state::streaming) work_->scope.cancel(cause::shutdown);  // its source may wait by it
+}
+
+void connection::straggles() {
+    if (!std::exchange(straggled_, true)) loop_.straggles(*this);
 }
 
 /// Straight to the socket, behind what is already due; the handler's own answer will be dropped. The
@@ -246,7 +274,7 @@ void connection::cut() {
 void connection::answer_in_place_of_handler(http::status code) {
     abandoned_ = ending_ = true;
     end_ = {forced_ ? 'K' : 'T', 'H'};
-    loop_.straggles(*this);
+    straggles();
     append(problem(code), framing_of(work_->parser.request(), true), work_->out);
     count_answer();
     const bool sent = flush_now() && !broken_;
@@ -261,7 +289,8 @@ void connection::answer_in_place_of_handler(http::status code) {
 std::string connection::describe() const { return endpoint_ != nullptr ? endpoint_->name : "connection"; }
 
 std::source_location connection::waits_at() const noexcept {
-    return work_ && state_ == state::handling ? work_->scope.get().waits_at() : std::source_location{};
+    const bool has_handler = state_ == state::handling || state_ == state::streaming;
+    return work_ && has_handler ? work_->scope.get().waits_at() : std::source_location{};
 }
 
 std::string_view connection::trace_id() const noexcept {

@@ -1,55 +1,45 @@
 #include "server/head.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstdint>
+#include <cstring>
 #include <ostream>  // Beast's string view uses and does not include it
+
+#include "server/field_names.hpp"
+#include "server/scan.hpp"
 
 namespace server {
 namespace {
 
-enum kind : std::uint8_t {
-    token = 1,   ///< RFC 9110 section 5.6.2
-    target = 2,  ///< what can be looked at as a target: see target.hpp
-    text = 4     ///< of a field's value: anything but controls; a tab is none
-};
-
-/// No kind holds CR, with which every line of a whole head ends: what reads one kind needs no other bound.
-constexpr auto kinds = [] {
-    std::array<std::uint8_t, 256> table{};
-    for (std::size_t byte = 0; byte < table.size(); ++byte) {
-        const bool control = byte < ' ' || byte == 127;
-        if (!control && byte != ' ') table[byte] |= target;
-        if (!control || byte == '\t') table[byte] |= text;
-    }
-    for (const char c :
-         std::string_view("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
-        table[static_cast<unsigned char>(c)] |= token;
-    return table;
-}();
-
+/// What stands at the front of `bytes`, piece by piece, by the scanner `Scan`; reads nothing beyond them.
+template <class Scan>
 class reader {
 public:
-    explicit reader(std::string_view head) noexcept : at_(head.data()) {}
+    explicit reader(std::string_view bytes) noexcept : begin_(bytes.data()), at_(begin_), end_(begin_ + bytes.size()) {}
 
     /// As many bytes of that kind as there are.
-    std::string_view take(kind wanted) noexcept {
+    template <byte_kind Kind>
+    std::string_view take() noexcept {
         const char* const first = at_;
-        while ((kinds[static_cast<unsigned char>(*at_)] & wanted) != 0) ++at_;
+        at_ = Scan::template end_of<Kind>(begin_, at_, end_);
         return {first, at_};
     }
     /// True, and behind it, when `expected` comes next.
-    bool skip(std::string_view expected) noexcept {
-        const char* ahead = at_;
-        for (const char c : expected)
-            if (*ahead++ != c) return false;
-        at_ = ahead;
+    template <std::size_t Size>
+    bool skip(const char (&expected)[Size]) noexcept {
+        constexpr std::size_t length = Size - 1;  // without the NUL
+        if (left() < length || std::memcmp(at_, expected, length) != 0) return false;
+        at_ += length;
         return true;
     }
-    char peek() const noexcept { return *at_; }
+    bool at_blank() const noexcept { return at_ != end_ && (*at_ == ' ' || *at_ == '\t'); }
+    std::size_t taken() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
 
 private:
+    std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
+
+    const char* const begin_;
     const char* at_;
+    const char* const end_;
 };
 
 bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
@@ -63,9 +53,14 @@ std::string_view without_blanks(std::string_view value) noexcept {
 }
 
 /// RFC 9110 section 2.5: a higher minor version is the highest that we know; another major is not ours.
-std::optional<http::status> read_version(reader& from, request& into) {
+template <class Scan>
+std::optional<http::status> read_version(reader<Scan>& from, request& into) {
+    if (from.skip(" HTTP/1.1\r\n")) {
+        into.version = 11;
+        return std::nullopt;
+    }
     if (!from.skip(" HTTP/")) return http::status::bad_request;
-    const auto version = from.take(token);
+    const auto version = from.template take<byte_kind::token>();
     if (version.size() != 3 || !is_digit(version[0]) || version[1] != '.' || !is_digit(version[2]) ||
         !from.skip("\r\n"))
         return http::status::bad_request;
@@ -74,9 +69,29 @@ std::optional<http::status> read_version(reader& from, request& into) {
     return std::nullopt;
 }
 
+template <class Scan>
+std::optional<http::status> read_head(reader<Scan>& from, std::size_t max_fields, request& into) {
+    into.method_name = from.template take<byte_kind::token>();
+    if (into.method_name.empty() || !from.skip(" ")) return http::status::bad_request;
+    into.target = from.template take<byte_kind::target>();
+    if (into.target.empty()) return http::status::bad_request;
+    if (const auto fault = read_version(from, into)) return fault;
+    into.method = http::string_to_verb({into.method_name.data(), into.method_name.size()});
+    into.fields.clear();
+    while (!from.skip("\r\n")) {
+        const auto name = from.template take<byte_kind::token>();
+        if (name.empty() || !from.skip(":")) return http::status::bad_request;
+        const auto value = without_blanks(from.template take<byte_kind::text>());
+        if (!from.skip("\r\n") || from.at_blank()) return http::status::bad_request;
+        if (into.fields.size() >= max_fields) return http::status::request_header_fields_too_large;
+        into.fields.push_back({known_field(name), name, value});
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
-bool is_token(char byte) noexcept { return (kinds[static_cast<unsigned char>(byte)] & token) != 0; }
+bool is_token(char byte) noexcept { return scan::is<byte_kind::token>(byte); }
 
 bool is_field_name(std::string_view name) noexcept { return !name.empty() && std::ranges::all_of(name, is_token); }
 
@@ -92,23 +107,18 @@ int hex_digit(char byte) noexcept {
 }
 
 std::optional<http::status> parse_head(std::string_view head, std::size_t max_fields, request& into) {
-    reader from(head);
-    into.method_name = from.take(token);
-    if (into.method_name.empty() || !from.skip(" ")) return http::status::bad_request;
-    into.target = from.take(target);
-    if (into.target.empty()) return http::status::bad_request;
-    if (const auto fault = read_version(from, into)) return fault;
-    into.method = http::string_to_verb({into.method_name.data(), into.method_name.size()});
-    into.fields.clear();
-    while (!from.skip("\r\n")) {
-        const auto name = from.take(token);
-        if (name.empty() || !from.skip(":")) return http::status::bad_request;
-        const auto value = without_blanks(from.take(text));
-        if (!from.skip("\r\n") || is_blank(from.peek())) return http::status::bad_request;
-        if (into.fields.size() >= max_fields) return http::status::request_header_fields_too_large;
-        into.fields.push_back({http::string_to_field({name.data(), name.size()}), name, value});
-    }
-    return std::nullopt;
+    reader<scan::wide> from(head);
+    return read_head(from, max_fields, into);
+}
+
+std::optional<http::status> parse_head_bytewise(std::string_view head, std::size_t max_fields, request& into) {
+    reader<scan::bytewise> from(head);
+    return read_head(from, max_fields, into);
+}
+
+std::size_t try_head(std::string_view bytes, std::size_t max_fields, request& into) {
+    reader<scan::wide> from(bytes);
+    return read_head(from, max_fields, into) ? 0 : from.taken();
 }
 
 }  // namespace server

@@ -16,6 +16,14 @@ namespace server {
 /// with. What the fields mean is not looked at here. A folded line (section 5.2) is refused.
 std::optional<http::status> parse_head(std::string_view head, std::size_t max_fields, request& into);
 
+/// The same a byte at a time: what machines without SSE2 do, and what tests hold the other against.
+std::optional<http::status> parse_head_bytewise(std::string_view head, std::size_t max_fields, request& into);
+
+/// Looks for a head at the front of `bytes`, whether there is a whole one or not, in the same one pass. The size of the
+/// head that `into` has been given; 0 when the head is not whole or would be refused: nobody knows which, so `into` is
+/// good for nothing then.
+std::size_t try_head(std::string_view bytes, std::size_t max_fields, request& into);
+
 /// RFC 9110 section 5.6.2: what a method or the name of a field is made of.
 bool is_token(char byte) noexcept;
 /// Whether a field may be sent with that name, and with that value: no CR, LF or NUL.

@@ -1,9 +1,10 @@
 #include "server/http1.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/beast/http/rfc7230.hpp>
+#include <cassert>
 #include <charconv>
+#include <cstring>
 #include <ostream>  // Beast's string view uses and does not include it
 
 #include "server/head.hpp"
@@ -24,6 +25,7 @@ void request_parser::reset() noexcept {
     if (request_.trace) request_.trace = {};
     skipped_ = scanned_ = head_size_ = length_ = consumed_ = 0;
     chunks_.reset();
+    request_id_ = request_timeout_ = traceparent_ = nowhere;
     begun_ = expects_continue_ = keep_alive_ = false;
 }
 
@@ -55,6 +57,7 @@ request_parser::progress request_parser::read_head(char* data, std::size_t size)
         skipped_ += 2;
     }
     if (!begun_) return progress::need_more;
+    if (scanned_ == skipped_ && read_head_at_once({data + skipped_, size - skipped_})) return progress::complete;
 
     const auto from = std::max(skipped_, scanned_ < 3 ? 0 : scanned_ - 3);
     const auto end = std::string_view(data, size).find("\r\n\r\n", from);
@@ -68,6 +71,17 @@ request_parser::progress request_parser::read_head(char* data, std::size_t size)
     if (const auto fault = first_fault({data + skipped_, head_end - skipped_})) return refuse(*fault);
     scanned_ = size;
     return whole ? progress::refused : progress::need_more;
+}
+
+/// At the first look, for that is when most heads are whole. What is not whole, or wrong, is gone through again: which
+/// of the two, and why, takes more looking.
+bool request_parser::read_head_at_once(std::string_view bytes) {
+    const auto taken = try_head(bytes, limits_->max_headers, request_);
+    if (taken == 0 || taken > limits_->max_header_bytes) return false;
+    head_size_ = skipped_ + taken;
+    if (check_meaning(bytes.data() - skipped_) != progress::refused) return true;
+    head_size_ = 0;
+    return false;
 }
 
 /// What can be said of a head before it is whole: a slow sender is told at once. The fault of the
@@ -95,7 +109,12 @@ std::optional<http::status> request_parser::first_fault(std::string_view head) c
 
 request_parser::progress request_parser::check_head(std::string_view head) {
     if (const auto fault = parse_head(head, limits_->max_headers, request_)) return refuse(*fault);
-    base_ = head.data() - skipped_;
+    return check_meaning(head.data() - skipped_);
+}
+
+/// Of the fields and the target of a whole head in the bytes at `base`.
+request_parser::progress request_parser::check_meaning(const char* base) {
+    base_ = base;
     if (const auto fault = check_framing()) return refuse(*fault);
     if (const auto fault = check_target()) return refuse(*fault);
     return progress::complete;
@@ -136,14 +155,27 @@ static http::status refusal_of_coding(std::string_view coding) {
     return http::status::not_implemented;
 }
 
+/// Fields that Beast's table does not have, and every request is asked for. The first of a name counts.
+void request_parser::note_own(std::size_t nth) noexcept {
+    const auto name = request_.fields[nth].name;
+    const auto note = [&](std::size_t& place, std::string_view wanted) {
+        if (name.size() == wanted.size() && place == nowhere && same_name(name, wanted)) place = nth;
+    };
+    note(request_id_, "X-Request-Id");
+    note(request_timeout_, "X-Request-Timeout");
+    note(traceparent_, "traceparent");
+}
+
 /// Where the message ends (RFC 9112 section 6), and the Host field (section 3.2). From the head
 /// alone: trailers can change none of it.
 std::optional<http::status> request_parser::check_framing() {
-    unsigned hosts = 0, lengths = 0, codings = 0;
+    unsigned hosts = 0, lengths = 0, codings = 0, connections = 0;
     std::string_view coding;
     request_.host = {};
     std::optional<http::status> fault;
-    for (const auto& field : request_.fields) {
+    request_id_ = request_timeout_ = traceparent_ = nowhere;
+    for (std::size_t nth = 0; nth < request_.fields.size(); ++nth) {
+        const auto& field = request_.fields[nth];
         switch (field.known) {
             case http::field::host:
                 ++hosts;
@@ -161,7 +193,7 @@ std::optional<http::status> request_parser::check_framing() {
                     fault = http::status::bad_request;
                 break;
             }
-            case http::field::connection:
+            case http::field::connection: ++connections; [[fallthrough]];
             case http::field::proxy_connection:
                 if (!http::validate_list(http::opt_token_list({field.value.data(), field.value.size()})))
                     fault = http::status::bad_request;
@@ -175,6 +207,7 @@ std::optional<http::status> request_parser::check_framing() {
                 expects_continue_ = same_name(field.value, "100-continue");
                 if (!expects_continue_ && !fault) fault = http::status::expectation_failed;
                 break;
+            case http::field::unknown: note_own(nth); break;
             default: break;
         }
     }
@@ -187,7 +220,7 @@ std::optional<http::status> request_parser::check_framing() {
         chunks_.emplace(*limits_);
     }
     if (length_ > limits_->max_body_bytes) return http::status::payload_too_large;
-    keep_alive_ = wants_keep_alive();
+    keep_alive_ = connections > 0 ? wants_keep_alive() : request_.version >= 11;
     return std::nullopt;
 }
 
@@ -237,22 +270,42 @@ void request_parser::follow(const char* data) noexcept {
 
 namespace {
 
-void append_number(std::string& out, std::uint64_t number) {
-    std::array<char, 20> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-    out.append(digits.data(), end);
-}
-
-void append_status_line(std::string& out, http::status status) {
-    if (status == http::status::ok) {
-        out += "HTTP/1.1 200 OK\r\n";
-        return;
+/// Writes to the end of a string, into room that is made once: a check for each piece would cost more than the pieces.
+class writer {
+public:
+    writer(std::string& out, std::size_t most) : out_(out), first_(out.size()) {
+        out_.resize(first_ + most);
+        at_ = out_.data() + first_;
     }
-    out += "HTTP/1.1 ";
-    append_number(out, static_cast<unsigned>(status));
-    out += ' ';
-    out += http::obsolete_reason(status);
-    out += "\r\n";
+    template <std::size_t Size>
+    void put(const char (&literal)[Size]) noexcept {
+        std::memcpy(at_, literal, Size - 1);  // without the NUL
+        at_ += Size - 1;
+    }
+    void put(std::string_view text) noexcept { at_ = std::copy(text.begin(), text.end(), at_); }
+    void put(std::uint64_t number) noexcept { at_ = std::to_chars(at_, at_ + longest_number, number).ptr; }
+    /// Gives back the room that was not needed.
+    void end() {
+        const auto size = static_cast<std::size_t>(at_ - out_.data());
+        assert(size <= out_.size());
+        out_.resize(size);
+    }
+
+    static constexpr std::size_t longest_number = 20;
+
+private:
+    std::string& out_;
+    const std::size_t first_;
+    char* at_;
+};
+
+void put_status_line(writer& out, http::status status, std::string_view reason) {
+    if (status == http::status::ok) return out.put("HTTP/1.1 200 OK\r\n");
+    out.put("HTTP/1.1 ");
+    out.put(static_cast<std::uint64_t>(status));
+    out.put(" ");
+    out.put(reason);
+    out.put("\r\n");
 }
 
 /// RFC 9112 section 6.3.
@@ -267,27 +320,38 @@ body_coding coding_of(const response& response, const framing& framing) {
 }  // namespace
 
 body_coding append(const response& response, const framing& framing, std::string& out) {
+    constexpr std::size_t names_and_numbers = 256;  // of the fields below, with room to spare
     const auto coding = coding_of(response, framing);
-    append_status_line(out, response.status);
-    out.append("Date: ").append(framing.date).append("\r\n");
-    if (!response.content_type.empty() && coding != body_coding::none)
-        out.append("Content-Type: ").append(response.content_type).append("\r\n");
-    if (coding == body_coding::plain || coding == body_coding::length) {
-        out += "Content-Length: ";
-        append_number(out, response.pieces ? *response.length : response.body.size());
-        out += "\r\n";
+    const auto reason = http::obsolete_reason(response.status);
+    const std::string_view body = framing.head || coding != body_coding::plain ? std::string_view() : response.body;
+    writer to(out, names_and_numbers + reason.size() + framing.date.size() + response.content_type.size() +
+                       framing.request_id.size() + response.fields().size() + body.size());
+    put_status_line(to, response.status, {reason.data(), reason.size()});
+    to.put("Date: ");
+    to.put(framing.date);
+    if (!response.content_type.empty() && coding != body_coding::none) {
+        to.put("\r\nContent-Type: ");
+        to.put(response.content_type);
     }
-    if (coding == body_coding::chunked) out += "Transfer-Encoding: chunked\r\n";
-    if (!framing.request_id.empty()) out.append("X-Request-Id: ").append(framing.request_id).append("\r\n");
+    if (coding == body_coding::plain || coding == body_coding::length) {
+        to.put("\r\nContent-Length: ");
+        to.put(response.pieces ? *response.length : response.body.size());
+    }
+    if (coding == body_coding::chunked) to.put("\r\nTransfer-Encoding: chunked");
+    if (!framing.request_id.empty()) {
+        to.put("\r\nX-Request-Id: ");
+        to.put(framing.request_id);
+    }
     if (framing.close || (coding == body_coding::until_close && !framing.head))
-        out += "Connection: close\r\n";
+        to.put("\r\nConnection: close");
     else if (framing.version < 11)
-        out += "Connection: keep-alive\r\n";
-    out += response.fields();
-    out += "\r\n";
-    if (framing.head) return body_coding::none;
-    if (coding == body_coding::plain) out += response.body;
-    return coding;
+        to.put("\r\nConnection: keep-alive");
+    to.put("\r\n");
+    to.put(response.fields());
+    to.put("\r\n");
+    to.put(body);
+    to.end();
+    return framing.head ? body_coding::none : coding;
 }
 
 }  // namespace server

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,6 +47,10 @@ public:
     bool head_done() const noexcept { return head_size_ != 0; }
     bool expects_continue() const noexcept { return expects_continue_; }
     bool keep_alive() const noexcept { return keep_alive_; }
+    /// What every answer looks for, found while the fields were gone through: as `request::header` would.
+    std::string_view request_id() const noexcept { return value_of(request_id_); }
+    std::string_view request_timeout() const noexcept { return value_of(request_timeout_); }
+    bool has_traceparent() const noexcept { return traceparent_ != nowhere; }
     /// Once `next` needs more than these `size` bytes: as many are welcome, so that of what is pipelined behind the
     /// request no more than `max_pipelined_bytes` is read.
     std::size_t welcome(std::size_t size) const noexcept;
@@ -58,13 +63,21 @@ public:
 private:
     progress refuse(http::status code) noexcept;
     progress read_head(char* data, std::size_t size);
+    bool read_head_at_once(std::string_view bytes);
     std::optional<http::status> first_fault(std::string_view head) const noexcept;
     bool wants_keep_alive() const;
+    void note_own(std::size_t nth) noexcept;
     progress check_head(std::string_view head);
+    progress check_meaning(const char* base);
     std::optional<http::status> check_target();
     std::optional<http::status> check_framing();
     progress read_body(char* data, std::size_t size);
     void follow(const char* data) noexcept;
+
+    static constexpr std::size_t nowhere = SIZE_MAX;
+    std::string_view value_of(std::size_t nth) const noexcept {
+        return nth == nowhere ? std::string_view() : request_.fields[nth].value;
+    }
 
     const options* limits_;
     server::request request_;
@@ -75,6 +88,7 @@ private:
     std::size_t head_size_ = 0;   ///< with what was skipped; 0: not whole yet
     std::size_t length_ = 0;      ///< Content-Length
     std::size_t consumed_ = 0;
+    std::size_t request_id_ = nowhere, request_timeout_ = nowhere, traceparent_ = nowhere;  ///< in the fields
     std::optional<chunked_decoder> chunks_;
     http::status refusal_ = http::status::bad_request;
     bool begun_ = false;

@@ -240,8 +240,9 @@ void http_server::account(lifecycle::shutdown_report& report) const {
         if (a.noted.get() == 0) {  // a wedged loop: everybody on it is cut by the exit
             c.open_at_stop += a.open.get();
             c.forced += a.open.get();
-            r.in_flight_at_stop += a.in_flight.get();
-            r.cut += a.in_flight.get();
+            const auto under_way = a.under_way.get();
+            r.in_flight_at_stop += under_way;
+            r.cut += under_way;
             continue;
         }
         const auto all = a.open_at_stop.get() + a.accepted_after.get();
@@ -251,9 +252,17 @@ void http_server::account(lifecycle::shutdown_report& report) const {
         c.closed_idle += a.closed_idle.get();
         c.finished += a.finished.get();
         c.forced += a.forced.get() + (all > ended ? all - ended : 0);  // whoever is still open is cut by the exit
-        r.in_flight_at_stop += a.in_flight_at_stop.get();
-        r.finished += a.requests_finished.get();
-        r.cut += a.requests_cut.get();
+        const auto finished = a.requests_finished.get();
+        const auto gone = a.requests_gone.get();
+        const auto cut = a.requests_cut.get();  // before what began: of a loop that still turns it is a little older
+        const auto at_stop = a.in_flight_at_stop.get();
+        const auto after = a.begun_after.get();
+        r.in_flight_at_stop += at_stop;
+        r.begun_after += after;
+        r.finished += finished;
+        r.gone += gone;
+        // Whatever is still under way is cut by the exit.
+        r.cut += std::max(cut, at_stop + after - std::min(at_stop + after, finished + gone));
     }
 }
 

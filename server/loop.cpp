@@ -88,12 +88,10 @@ std::vector<lifecycle::shutdown_report::straggler> loop::stragglers() const {
 
 // ── for the connections ─────────────────────────────────────────────────────────────────────────
 
-bool loop::stopping() {
-    const bool stopping = env_.stop != nullptr && env_.stop->stopping();
-    if (stopping == stop_noted_) return stopping;
-    stop_noted_ = stopping;
-    account_.noted.set(stopping ? 1 : 0);
-    // The account of a stop begins with what is there when this loop first knows of it.
+/// The account of a stop begins with what is there when this loop first knows of it.
+void loop::note_stop(bool begun) {
+    stop_noted_ = begun;
+    account_.noted.set(begun ? 1 : 0);
     std::size_t open = 0;
     for (auto* list : {&idle_, &busy_})
         for (auto& one : *list) {
@@ -101,14 +99,26 @@ bool loop::stopping() {
             ++open;
         }
     auto& a = account_;
-    for (auto* from_zero :
-         {&a.accepted_after, &a.closed_idle, &a.finished, &a.forced, &a.requests_finished, &a.requests_cut})
+    for (auto* from_zero : {&a.accepted_after, &a.closed_idle, &a.finished, &a.forced, &a.begun_after,
+                            &a.requests_finished, &a.requests_cut, &a.requests_gone})
         from_zero->set(0);
     a.open_at_stop.set(open);
-    const auto lingering = std::count_if(
-        busy_.begin(), busy_.end(), [](const connection& one) { return one.now_in() == connection::state::lingering; });
-    a.in_flight_at_stop.set(open - idle_count_ - static_cast<std::size_t>(lingering));
-    return stopping;
+    a.in_flight_at_stop.set(a.under_way.get());
+}
+
+void loop::request_began() noexcept {
+    account_.under_way.add();
+    if (stop_noted_) account_.begun_after.add();
+}
+
+void loop::requests_ended(request_end how, std::uint64_t count) noexcept {
+    account_.under_way.subtract(count);
+    if (!stop_noted_) return;
+    switch (how) {
+        case request_end::finished: account_.requests_finished.add(count); break;
+        case request_end::cut: account_.requests_cut.add(count); break;
+        case request_end::gone: account_.requests_gone.add(count); break;
+    }
 }
 
 std::string_view loop::make_request_id(std::array<char, 16>& into) noexcept {
@@ -139,10 +149,11 @@ void loop::moved(connection& one, bool was_waiting, bool waits) {
 }
 
 void loop::left(connection& one) {
+    const bool counts = stopping();  // first: what the stop finds open is counted with this one still among it
     if (one.waits_for_request()) --idle_count_;
     account_.idle.set(idle_count_);
     account_.open.subtract();
-    if (stopping()) {
+    if (counts) {
         auto& column = one.forced()               ? account_.forced
                        : one.worked_during_stop() ? account_.finished
                                                   : account_.closed_idle;
@@ -150,7 +161,7 @@ void loop::left(connection& one) {
     }
     static_cast<activity_hook&>(one).unlink();
     std::erase(to_flush_, &one);
-    if (one.abandoned()) {  // its handler has returned after all
+    if (one.straggled()) {  // its handler has returned after all
         const std::scoped_lock lock(stragglers_mutex_);
         stragglers_.erase(&one);
     }

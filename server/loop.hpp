@@ -44,6 +44,7 @@ struct environment {
 /// What a loop has counted: written by its thread, read by any.
 struct loop_account {
     counter open, idle, accepted, in_flight, requests, refused;
+    counter under_way;      ///< requests that have begun and not ended: half heads, in handlers, answers not yet sent
     counter oldest_idle;    ///< steady_clock ticks; 0: none is idle
     counter crowded_until;  ///< steady_clock ticks
     counter turns;
@@ -54,8 +55,11 @@ struct loop_account {
     // Since a stop began; see shutdown_report. `noted` is 0 as long as this loop does not know of it.
     counter noted;
     counter open_at_stop, accepted_after, closed_idle, finished, forced;
-    counter in_flight_at_stop, requests_finished, requests_cut;
+    counter in_flight_at_stop, begun_after, requests_finished, requests_cut, requests_gone;
 };
+
+/// How a request that has begun ends: with its answer in the socket, by us, or because its client left first.
+enum class request_end : std::uint8_t { finished, cut, gone };
 
 /// A live connection or task as `/debug/tasks` shows it.
 struct task_row {
@@ -129,7 +133,11 @@ public:
     std::string_view date() const noexcept { return date_; }
     std::string_view make_request_id(std::array<char, 16>& into) noexcept;
     /// True from the first moment of a stop: responses say `Connection: close`.
-    bool stopping();
+    bool stopping() {
+        const bool now = env_.stop != nullptr && env_.stop->stopping();
+        if (now != stop_noted_) note_stop(now);
+        return now;
+    }
     /// A request has found no place. That makes a crowd, until the client has had time to come back.
     void refused(lifecycle::clock::time_point now);
     /// Others were refused lately, here or, since the last tick, on another loop.
@@ -139,6 +147,9 @@ public:
     /// A tick that has not come by then is a loop that stands still, and whose handler returns first has held it up.
     lifecycle::clock::time_point stands_still_after() const noexcept { return stands_still_after_; }
     void held_up_by(const connection& one);
+    /// The account of requests: each that begins ends once. They begin with their first byte.
+    void request_began() noexcept;
+    void requests_ended(request_end how, std::uint64_t count) noexcept;
     void moved(connection& one, bool was_waiting, bool waits);
     void left(connection& one);
     /// Its handler is about to be called with earlier answers unsent. If it suspends, they are sent in the next
@@ -159,6 +170,7 @@ private:
     void take(stream_socket socket, boost::asio::ip::tcp::endpoint peer) noexcept;
     void reserve_timers();
 
+    void note_stop(bool begun);
     lifecycle::awaitable<> tick();
     void attempt_tick(lifecycle::clock::time_point now, lifecycle::clock::duration lag) noexcept;
     void on_tick(lifecycle::clock::time_point now);

@@ -35,12 +35,18 @@ bool same_site(const request& request, const std::vector<std::string>& allowed) 
 }  // namespace
 
 middleware same_site_only(std::vector<std::string> allowed_hosts) {
-    const auto allowed = std::make_shared<const std::vector<std::string>>(std::move(allowed_hosts));
-    return [allowed](handler next) -> handler {
-        return [allowed, next = std::move(next)](lifecycle::context context,
-                                                 const request& request) -> lifecycle::awaitable<response> {
-            if (!changes_nothing(request.method) && !same_site(request, *allowed))
-                co_return problem(http::status::forbidden);
+    const auto list = std::make_shared<const std::vector<std::string>>(std::move(allowed_hosts));
+    const auto allows = [list](const request& request) {
+        return changes_nothing(request.method) || same_site(request, *list);
+    };
+    return [allows](handler next) -> handler {
+        if (const auto* const plain = next.as_plain())
+            return [allows, plain = *plain](const lifecycle::context& context, const request& request) {
+                return allows(request) ? plain(context, request) : problem(http::status::forbidden);
+            };
+        return [allows, next = std::move(next)](lifecycle::context context,
+                                                const request& request) -> lifecycle::awaitable<response> {
+            if (!allows(request)) co_return problem(http::status::forbidden);
             auto answering = next(std::move(context), request);
             co_return co_await std::move(answering);
         };
@@ -48,8 +54,15 @@ middleware same_site_only(std::vector<std::string> allowed_hosts) {
 }
 
 handler with_request_values(handler next) {
-    return [next = std::move(next)](const lifecycle::context& context, const request& of) {
-        return next(context.with(request_values{std::string(of.id), std::string(of.route), of.trace, of.peer}), of);
+    const auto with_values = [](const lifecycle::context& context, const request& of) {
+        return context.with(request_values{std::string(of.id), std::string(of.route), of.trace, of.peer});
+    };
+    if (const auto* const plain = next.as_plain())
+        return [with_values, plain = *plain](const lifecycle::context& context, const request& of) {
+            return plain(with_values(context, of), of);
+        };
+    return [with_values, next = std::move(next)](const lifecycle::context& context, const request& of) {
+        return next(with_values(context, of), of);
     };
 }
 

@@ -38,7 +38,17 @@ bool matches(const std::vector<std::string>& segments, std::string_view path,
     return true;
 }
 
+lifecycle::awaitable<response> answer_by(const handler::plain_function& plain, lifecycle::context context,
+                                         const request& request) {
+    co_return plain(context, request);
+}
+
 }  // namespace
+
+lifecycle::awaitable<response> handler::operator()(lifecycle::context context, const request& request) const {
+    if (const auto* const plain = as_plain()) return answer_by(*plain, std::move(context), request);
+    return std::get<coroutine>(does_)(std::move(context), request);
+}
 
 router& router::use(middleware wrap) {
     wraps_.push_back(std::move(wrap));

@@ -1,9 +1,13 @@
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "lifecycle/context.hpp"
@@ -13,19 +17,54 @@
 
 namespace server {
 
-/// Answers one request, as a coroutine on the connection's loop: it must not block, and should end
-/// when its context does. What it throws becomes a 500. The request lives until it has returned.
-using handler = std::function<lifecycle::awaitable<response>(lifecycle::context, const request&)>;
+class handler;
 
-/// A handler without anything to wait for, from a function of the request.
+/// What can be called as a handler, and is none yet.
+template <class F>
+concept answering = !std::same_as<F, handler> && std::invocable<F&, lifecycle::context, const request&>;
+
+/// Answers one request, on its connection's loop, so it must not block. It takes the request's context first; the
+/// request lives until it has returned; what it throws becomes a 500. There are two kinds, and a route takes both:
+///
+///     response(const context&, const request&)          a plain function: has nothing to wait for, costs no coroutine
+///     awaitable<response>(context, const request&)      a coroutine: may wait, and should end when its context does
+///
+/// Whatever can be called so is one: a function, a lambda. Called by any loop, so what it holds it only reads.
+class handler {
+public:
+    using plain_function = std::function<response(const lifecycle::context&, const request&)>;
+    using coroutine = std::function<lifecycle::awaitable<response>(lifecycle::context, const request&)>;
+
+    handler() = default;  ///< none: not to be called
+    template <answering F>
+    handler(F f) : does_(kind_of<F>(std::move(f))) {}  // not explicit: a route is given the function itself
+
+    explicit operator bool() const noexcept {
+        return std::visit([](const auto& does) { return static_cast<bool>(does); }, does_);
+    }
+    /// nullptr when it is a coroutine.
+    const plain_function* as_plain() const noexcept { return std::get_if<plain_function>(&does_); }
+
+    /// Either kind as a coroutine, for who waits himself: a middleware, a test. This handler must outlive it.
+    lifecycle::awaitable<response> operator()(lifecycle::context context, const request& request) const;
+
+private:
+    template <class F>
+    using kind_of = std::conditional_t<
+        std::same_as<std::remove_cvref_t<std::invoke_result_t<F&, lifecycle::context, const request&>>, response>,
+        plain_function, coroutine>;
+
+    std::variant<plain_function, coroutine> does_;
+};
+
+/// A plain handler from a function of the request alone.
 template <class F>
 handler plain(F f) {
-    return [f = std::move(f)](lifecycle::context, const request& request) -> lifecycle::awaitable<response> {
-        co_return f(request);
-    };
+    return [f = std::move(f)](const lifecycle::context&, const request& request) -> response { return f(request); };
 }
 
-/// Makes a handler from a handler.
+/// Makes a handler from a handler, of either kind. One that makes a coroutine works around both; one that makes a plain
+/// function where `as_plain` says that the other is one spares the route the coroutine.
 using middleware = std::function<handler(handler)>;
 
 /// One method of one path.

@@ -25,7 +25,7 @@ constexpr std::int64_t longest_sleep_ms = 10 * 60 * 1000;
 constexpr std::uint64_t default_big = 8ULL * 1024 * 1024;
 constexpr std::uint64_t largest_big = 1ULL << 40;
 
-answer hello(context, const request&) { co_return response(http::status::ok, "Hello, QCon!\n", "text/plain"); }
+response hello(const context&, const request&) { return response(http::status::ok, "Hello, QCon!\n", "text/plain"); }
 
 /// GET /slow?ms=N: holds no thread, and ends early with its context.
 answer slow(context context, const request& request) {
@@ -39,24 +39,24 @@ answer slow(context context, const request& request) {
 }
 
 /// GET /big?bytes=N: streamed, so memory stays bounded whatever N is.
-answer big(context, const request& request) {
+response big(const context&, const request& request) {
     const auto bytes = request.query_number<std::uint64_t>("bytes", default_big, 0, largest_big);
-    if (!bytes) co_return response(http::status::bad_request, "bytes: a whole number from 0 to 1099511627776\n");
+    if (!bytes) return response(http::status::bad_request, "bytes: a whole number from 0 to 1099511627776\n");
     const auto piece = [](std::span<char> into) -> lifecycle::awaitable<std::size_t> {
         std::fill(into.begin(), into.end(), 'x');
         co_return into.size();
     };
     const std::uint64_t length = *bytes;
-    co_return response::stream(piece, length);
+    return response::stream(piece, length);
 }
 
-answer echo(context, const request& request) {
+response echo(const context&, const request& request) {
     response same(http::status::ok, std::string(request.body), "application/octet-stream");
     if (const auto type = request.header(http::field::content_type); !type.empty()) {
         same.content_type = {};
         same.set("Content-Type", type);
     }
-    co_return same;
+    return same;
 }
 
 // [/examples]
@@ -106,12 +106,12 @@ server::router app_routes(tracker::event_tracker& events, const lifecycle::stop_
         return record(events, *keys, std::move(context), request);
     });
     // [/examples]
-    routes.probe("/livez", [&stop](context, const request&) -> answer {
-        co_return stop.failed() ? try_later(http::status::service_unavailable) : response(http::status::ok, "ok\n");
+    routes.probe("/livez", [&stop](const context&, const request&) {
+        return stop.failed() ? try_later(http::status::service_unavailable) : response(http::status::ok, "ok\n");
     });
-    routes.probe("/readyz", [&stop, &events](context, const request&) -> answer {
+    routes.probe("/readyz", [&stop, &events](const context&, const request&) {
         const bool ready = stop.is_ready() && events.writable() && events.readable();
-        co_return ready ? response(http::status::ok, "ok\n") : try_later(http::status::service_unavailable);
+        return ready ? response(http::status::ok, "ok\n") : try_later(http::status::service_unavailable);
     });
     return routes;
 }

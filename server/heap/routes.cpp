@@ -14,7 +14,6 @@
 namespace server::heap {
 
 using lifecycle::context;
-using answer = lifecycle::awaitable<response>;
 
 namespace {
 
@@ -47,17 +46,16 @@ std::string as_proto(std::string_view shown_first) {
 }
 
 handler profile_showing(std::string_view first) {
-    return [first](context, const request&) -> answer {
-        response profile(http::status::ok, as_proto(first), "application/octet-stream");
-        co_return profile;
+    return [first](const context&, const request&) {
+        return response(http::status::ok, as_proto(first), "application/octet-stream");
     };
 }
 
-answer set_rate(context, const request& request) {
+response set_rate(const context&, const request& request) {
     const auto bytes = request.query_number<std::uint64_t>("rate", std::nullopt, 0, longest_interval);
-    if (!bytes) co_return response(http::status::bad_request, "rate: bytes between two samples, 0 for none\n");
+    if (!bytes) return response(http::status::bad_request, "rate: bytes between two samples, 0 for none\n");
     sample_every(*bytes);
-    co_return response(http::status::ok, fmt::format("{{\"rate\":{}}}\n", *bytes), "application/json");
+    return response(http::status::ok, fmt::format("{{\"rate\":{}}}\n", *bytes), "application/json");
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Arbitrary bytes in arbitrary pieces: the parser never fails, and what it reads does not depend on how
 // the bytes were cut. The first byte chooses the cuts; the rest is what a client sends. And where a head is read,
-// Beast, an independent reader, reads the same in it.
+// Beast, an independent reader, reads the same in it; and so does our own a byte at a time, verdict for verdict.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -45,6 +45,13 @@ void expect_as_beast(std::string_view bytes) {
     std::abort();
 }
 
+void expect_as_bytewise(std::string_view bytes) {
+    const auto head = heads::read_exactly(bytes);
+    if (head.wide == head.bytewise) return;
+    std::fprintf(stderr, "16 at a time:\n%s\na byte at a time:\n%s\n", head.wide.c_str(), head.bytewise.c_str());
+    std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -52,6 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto limits = small();
     const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
     if (bytes.size() >= 4) expect_as_beast(bytes);
+    expect_as_bytewise(bytes);
     const auto whole = requests::read_whole(limits, bytes);
     expect_same(whole, requests::read_bytewise(limits, bytes), "byte by byte");
     std::uint32_t state = data[0];

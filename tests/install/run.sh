@@ -56,6 +56,6 @@ code=0
 wait "$greeter" || code=$?
 greeter=
 ((code == 0)) || fail "exit code $code: $(<err)"
-grep -q '"exit_code":0.*"in_flight_at_stop":1,"finished":1,"cut":0.*"accepted":1,.*"delivered":1' report.json ||
+grep -q '"exit_code":0.*"in_flight_at_stop":1,"begun_after":0,"finished":1,"cut":0,"gone":0.*"accepted":1,.*"delivered":1' report.json ||
     fail "$(<report.json)"
 echo "install: an outside project was built on the installed libraries, answered and drained"

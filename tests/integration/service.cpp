@@ -132,6 +132,10 @@ std::string faults(const boost::json::object& report) {
     if (connections("open_at_stop") + connections("accepted_after") !=
         connections("closed_idle") + connections("finished") + connections("forced"))
         found += "the connections do not balance; ";
+    const auto requests = [&](const char* name) { return number(report, "requests", name); };
+    if (requests("in_flight_at_stop") + requests("begun_after") !=
+        requests("finished") + requests("cut") + requests("gone"))
+        found += "the requests do not balance; ";
     std::int64_t dropped = 0;
     for (const auto& reason : report.at("events").as_object().at("dropped").as_object())
         dropped += reason.value().to_number<std::int64_t>();

@@ -231,6 +231,40 @@ TEST(LameDuck, ServesEverythingButReadinessAndSaysClose) {
     EXPECT_GE(number(service.report(), "connections", "accepted_after"), 4);
 }
 
+TEST(Stop, ConnectionsWithoutARequestAreNoneInTheReport) {
+    service service({"--app.threads=2"});
+    std::vector<client> visitors;
+    for (int nth = 0; nth < 30; ++nth) visitors.push_back(service.connect());
+    service.process().signal(SIGTERM);
+    visitors.clear();  // so that the stop is noted in the middle of a connection's end, more often than not
+    expect_clean(service);
+    const auto report = service.report();
+    for (const auto* column : {"in_flight_at_stop", "begun_after", "finished", "cut", "gone"})
+        EXPECT_EQ(number(report, "requests", column), 0) << column;
+}
+
+TEST(Stop, ARequestWhoseClientLeavesFirstIsGone) {
+    service service({"--shutdown.lame_duck=3s"});
+    const auto waits_for = [&](const std::string& what, int connections) {
+        const auto name = "http_connections{server=\"app\",state=\"" + what + "\"}";
+        return eventually([&] { return metric(service, name) == connections; });
+    };
+    auto before = service.connect();
+    before.send("GET / HTTP/1.1\r\nHo");
+    ASSERT_TRUE(waits_for("reading head", 1));
+    service.begin_stop(SIGTERM);
+    before.reset();
+    auto after = service.connect();
+    after.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx");
+    ASSERT_TRUE(waits_for("reading body", 1));
+    after.finish_sending();
+    expect_clean(service);
+    const auto report = service.report();
+    EXPECT_EQ(number(report, "requests", "in_flight_at_stop"), 1);
+    EXPECT_EQ(number(report, "requests", "begun_after"), 1);
+    EXPECT_EQ(number(report, "requests", "gone"), 2);
+}
+
 TEST(LameDuck, APostAndThenASigtermAreOneStop) {
     service service({"--shutdown.lame_duck=200ms"});
     auto connection = service.connect();

@@ -31,26 +31,47 @@ struct greetings {
 
 // [handler]
 /// GET /greet/{name}?times=N
-answer greet(greetings& greeted, context, const request& request) {
+response greet(greetings& greeted, const request& request) {
     const auto times = request.query_number<int>("times", 1, 1, 10);
-    if (!times) co_return response(http::status::bad_request, "times: a whole number from 1 to 10\n");
+    if (!times) return response(http::status::bad_request, "times: a whole number from 1 to 10\n");
     std::string text;
     for (int nth = 0; nth < *times; ++nth) text += fmt::format("Hello, {}\n", request.parameter("name"));
     ++greeted.count;
-    co_return response(http::status::ok, text);
+    return response(http::status::ok, text);
 }
 // [/handler]
+
+// [waiting handler]
+/// GET /greet-later/{name}: holds no thread, and ends early with its context.
+answer greet_later(context context, const request& request) {
+    const auto until = lifecycle::clock::now() + std::chrono::milliseconds(50);
+    auto sleeping = lifecycle::sleep_until(context, until);
+    const bool slept = co_await std::move(sleeping);
+    if (!slept) co_return server::problem(http::status::service_unavailable);
+    co_return response(http::status::ok, fmt::format("Hello, {}\n", request.parameter("name")));
+}
+// [/waiting handler]
 
 // [middleware]
 /// Each answer says how long its handler took (Server-Timing, W3C).
 server::middleware timed() {
-    return [](server::handler next) -> server::handler {
-        return [next = std::move(next)](context context, const request& request) -> answer {
+    const auto timing = [](lifecycle::clock::time_point began) {
+        const std::chrono::duration<double, std::milli> took = lifecycle::clock::now() - began;
+        return fmt::format("handler;dur={:.3f}", took.count());
+    };
+    return [timing](server::handler next) -> server::handler {
+        if (const auto* const plain = next.as_plain())  // and a plain handler stays one
+            return [timing, plain = *plain](const context& context, const request& request) {
+                const auto began = lifecycle::clock::now();
+                auto made = plain(context, request);
+                made.set("Server-Timing", timing(began));
+                return made;
+            };
+        return [timing, next = std::move(next)](context context, const request& request) -> answer {
             const auto began = lifecycle::clock::now();
             auto answering = next(std::move(context), request);
             auto made = co_await std::move(answering);
-            const std::chrono::duration<double, std::milli> took = lifecycle::clock::now() - began;
-            made.set("Server-Timing", fmt::format("handler;dur={:.3f}", took.count()));
+            made.set("Server-Timing", timing(began));
             co_return made;
         };
     };
@@ -62,9 +83,8 @@ server::router own_routes(greetings& greeted) {
     routes.get("/plain", serving::says("plain"));
     // [routes]
     routes.use(timed());  // wraps the routes that are added after it
-    routes.get("/greet/{name}", [&greeted](context context, const request& request) {
-        return greet(greeted, std::move(context), request);
-    });
+    routes.get("/greet/{name}", [&greeted](const context&, const request& request) { return greet(greeted, request); });
+    routes.get("/greet-later/{name}", greet_later);
     // [/routes]
     return routes;
 }
@@ -76,6 +96,14 @@ TEST(MakeItYours, ARouteHasParametersAndAQuery) {
     EXPECT_EQ(service.ask(support::get("/greet/Ada?times=11")).status, 400);
     EXPECT_EQ(service.ask(support::get("/greet")).status, 404);
     EXPECT_EQ(service.ask(support::request("POST", "/greet/Ada")).status, 405);
+}
+
+TEST(MakeItYours, AHandlerThatWaitsIsACoroutine) {
+    greetings greeted;
+    const serving::running service(own_routes(greeted));
+    const auto answer = service.ask(support::get("/greet-later/Ada"));
+    EXPECT_EQ(answer.body, "Hello, Ada\n");
+    EXPECT_THAT(std::string(answer.header("Server-Timing")), testing::StartsWith("handler;dur="));
 }
 
 TEST(MakeItYours, AMiddlewareWrapsTheRoutesThatFollowIt) {

@@ -35,6 +35,10 @@ void expect_forced(service& service, clock::time_point when, milliseconds limit)
               number(report, "connections", "closed_idle") + number(report, "connections", "finished") +
                   number(report, "connections", "forced"))
         << boost::json::serialize(report);
+    EXPECT_EQ(
+        number(report, "requests", "in_flight_at_stop") + number(report, "requests", "begun_after"),
+        number(report, "requests", "finished") + number(report, "requests", "cut") + number(report, "requests", "gone"))
+        << boost::json::serialize(report);
 }
 
 /// The straggler of that name, as "kind where"; empty when the report has none.
@@ -77,6 +81,25 @@ TEST_P(Obstinate, AHandlerThatIgnoresItsContextIsAnsweredForAndNamed) {
     EXPECT_THAT(straggler(service, "GET /stubborn"), HasSubstr("main.cpp:")) << "the line at which it waits";
     EXPECT_THAT(service.err(), HasSubstr("GET /stubborn"));
     EXPECT_EQ(number(service.report(), "requests", "cut"), 1);
+}
+
+TEST_P(Obstinate, AStreamWhoseSourceStandsStillIsCutByAResetAndNamed) {
+    service service(obstinate("stream"));
+    auto chunked = service.connect();
+    chunked.send(get("/stall"));
+    chunked.receive_some(100);
+    auto old = service.connect();
+    old.send("GET /stall HTTP/1.0\r\n\r\n");
+    old.receive_some(100);
+    const auto when = end(service);
+    EXPECT_THAT(old.receive_to_end(), testing::EndsWith("\r\n\r\nx"));
+    EXPECT_EQ(old.ended(), client::ending::reset) << "without a length a FIN would make it look whole";
+    EXPECT_FALSE(chunked.receive());
+    EXPECT_EQ(chunked.ended(), client::ending::reset);
+    expect_forced(service, when, limit());
+    EXPECT_THAT(straggler(service, "GET /stall"), HasSubstr("request"));
+    EXPECT_THAT(service.err(), HasSubstr("GET /stall has not ended with its context: "));
+    EXPECT_EQ(number(service.report(), "requests", "cut"), 2);
 }
 
 TEST_P(Obstinate, ManyHandlersOnEveryLoopAreAllAnsweredFor) {

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <cctype>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,6 +49,36 @@ inline std::optional<std::string> read_by_us(std::string_view head) {
     read.begin(request.method_name, request.target);
     for (const auto& [known, name, value] : request.fields) read.add(name, value);
     return read.whole();
+}
+
+/// What each of our two scanners makes of bytes, in memory that ends where they do: the fault or what was read.
+struct exactly {
+    std::string wide, bytewise;
+};
+
+inline exactly read_exactly(std::string_view bytes) {
+    const auto copy = std::make_unique<char[]>(bytes.size());  // a sanitizer sees each read beyond it
+    std::copy(bytes.begin(), bytes.end(), copy.get());
+    const std::string_view head(copy.get(), bytes.size());
+    const auto by = [head](auto parse) {
+        server::request request;
+        std::string said;
+        if (const auto fault = parse(head, 100, request)) said = std::to_string(static_cast<unsigned>(*fault)) + "\n";
+        const auto show = [&](std::string_view text) {
+            if (!text.empty()) said.append(std::to_string(text.data() - head.data()));
+            said.append(":").append(text).append("\n");
+        };
+        show(request.method_name);
+        show(request.target);
+        said += std::to_string(request.version);
+        for (const auto& [known, name, value] : request.fields) {
+            said += std::to_string(static_cast<unsigned>(known));
+            show(name);
+            show(value);
+        }
+        return said;
+    };
+    return {.wide = by(server::parse_head), .bytewise = by(server::parse_head_bytewise)};
 }
 
 /// The same by Beast, an independent reader of the same grammar.

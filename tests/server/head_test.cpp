@@ -70,4 +70,33 @@ TEST(Head, ReadsWhatBeastReadsWhateverByteIsAnother) {
     }
 }
 
+constexpr std::string_view browser =
+    "GET /a/long/enough/target?with=a&query=of&some=length HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n"
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\nX-Odd_name.2: \t a\tb \r\n"
+    "Cookie: a=b\r\n\r\n";
+
+TEST(Head, ReadsTheSameSixteenAtATimeAndByteByByteWhateverByteIsAnotherAndWhereverItEnds) {
+    for (std::size_t at = 0; at < browser.size(); ++at) {
+        for (int byte = 0; byte < 256; ++byte) {
+            std::string head(browser);
+            head[at] = static_cast<char>(byte);
+            const auto read = heads::read_exactly(head);
+            ASSERT_EQ(read.wide, read.bytewise) << testing::PrintToString(head);
+        }
+        const auto cut = heads::read_exactly(browser.substr(0, at));
+        ASSERT_EQ(cut.wide, cut.bytewise) << at;
+    }
+}
+
+TEST(Head, IsFoundAtTheFrontOfMoreBytesOnceItIsWhole) {
+    const auto bytes = std::string(browser) + "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (std::size_t size = 0; size <= bytes.size(); ++size) {
+        request read;
+        ASSERT_EQ(server::try_head({bytes.data(), size}, 9, read), size < browser.size() ? 0 : browser.size()) << size;
+    }
+    request read;
+    EXPECT_EQ(server::try_head(bytes, 2, read), 0U) << "more fields than the limit";
+    EXPECT_EQ(server::try_head(std::string(browser).insert(4, "\t"), 9, read), 0U) << "malformed";
+}
+
 }  // namespace

@@ -137,6 +137,37 @@ TEST(HttpServerStream, OneThatFailsOrEndsEarlyIsCutVisibly) {
     EXPECT_THAT(app.log(), testing::HasSubstr("a response was cut: the disk is gone"));
 }
 
+TEST(HttpServerStream, OneThatThrowsWhatIsNoExceptionIsCutByAResetAndTheServerGoesOn) {
+    const auto fails = [](const lifecycle::context&, const request&) {
+        auto source = [first = true](std::span<char> into) mutable -> lifecycle::awaitable<std::size_t> {
+            if (!std::exchange(first, false)) throw 42;
+            into[0] = 'x';
+            co_return 1;
+        };
+        return response::stream(std::move(source));
+    };
+    running app(router().get("/", fails).get("/hello", says("hello")));
+    for (const auto* version : {"HTTP/1.1", "HTTP/1.0"}) {
+        auto client = app.connect();
+        client.send(std::string("GET / ") + version + "\r\nHost: a\r\n\r\n");
+        EXPECT_THAT(client.receive_to_end(), testing::HasSubstr("200 OK")) << version;
+        EXPECT_EQ(client.ended(), support::client::ending::reset) << version << ": a FIN would make it look whole";
+    }
+    EXPECT_EQ(app.ask(get("/hello")).body, "hello");
+    app.stop();
+    EXPECT_THAT(app.log(), testing::HasSubstr("a response was cut: not a std::exception (request "));
+    EXPECT_EQ(app.failure(), nullptr);
+}
+
+TEST(HttpServerStream, ToAnOldClientIsEndedByAFinWhenItIsWhole) {
+    counted source(10);
+    const running app(router().get("/", source.in_chunks()));
+    auto client = app.connect();
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    EXPECT_THAT(client.receive_to_end(), testing::EndsWith("xxxxxxxxxx"));
+    EXPECT_EQ(client.ended(), support::client::ending::closed);
+}
+
 TEST(HttpServerStream, OneThatFailsBeforeItsFirstByteIs500AndTheConnectionGoesOn) {
     const auto fails = [](lifecycle::context, const request&) -> reply {
         auto source = [](std::span<char>) -> lifecycle::awaitable<std::size_t> {
@@ -184,6 +215,23 @@ TEST(HttpServerStream, AnAnswerDoesNotWaitForTheStreamBehindIt) {
             co_return 0;
         };
         co_return response::stream(std::move(source));
+    };
+    const running app(router().get("/waits", waits).get("/", says("hello")));
+    auto client = app.connect();
+    client.send(get("/") + get("/waits"));
+    EXPECT_EQ(answer_of(client).body, "hello");
+    held.open();
+    EXPECT_EQ(answer_of(client).status, 200);
+}
+
+TEST(HttpServerStream, AnAnswerDoesNotWaitForTheStreamOfAPlainHandlerBehindIt) {
+    gate held;
+    const auto waits = [&held](const lifecycle::context& context, const request&) {
+        return response::stream([&held, context](std::span<char>) -> lifecycle::awaitable<std::size_t> {
+            auto waiting = held.wait(context);
+            co_await std::move(waiting);
+            co_return 0;
+        });
     };
     const running app(router().get("/waits", waits).get("/", says("hello")));
     auto client = app.connect();

@@ -4,6 +4,7 @@
 //   GET /stubborn?ms=N   waits, and does not look at its context
 //   GET /spin?ms=N       blocks its loop
 //   GET /visit?name=N    looks for the name among all that have ever come, one by one, and keeps it
+//   GET /stall           streams a byte and no second one, and does not look at its context
 //   GET /leak?kb=N       keeps so much for ever, in pieces of 1 KiB
 //   POST /throw          throws what its client has sent
 //   GET /break           throws out of its loop
@@ -23,9 +24,11 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cmd/service/announce.hpp"
@@ -98,6 +101,18 @@ answer spin(lifecycle::context, const server::request& request) {
     co_return server::response(server::http::status::ok, "dizzy\n");
 }
 
+server::response stall(const lifecycle::context&, const server::request&) {
+    auto source = [first = true](std::span<char> into) mutable -> lifecycle::awaitable<std::size_t> {
+        const auto until = lifecycle::clock::now() + std::chrono::minutes(10);
+        const lifecycle::context deaf;
+        auto sleeping = lifecycle::sleep_until(deaf, until);  // lint: the handler waits, not the test
+        if (!std::exchange(first, false)) co_await std::move(sleeping);
+        into[0] = 'x';
+        co_return 1;
+    };
+    return server::response::stream(std::move(source));
+}
+
 struct guest_book {
     std::mutex mutex;
     std::vector<std::string> visitors;
@@ -150,6 +165,7 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     auto routes = app_routes(events, stop);
     routes.get("/stubborn", stubborn);
     routes.get("/spin", spin);
+    routes.get("/stall", stall);
     guest_book book;
     routes.get("/visit", [&book](lifecycle::context, const server::request& request) { return visit(book, request); });
     routes.get("/leak", leak);

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <boost/beast/http/field.hpp>
+#include <string_view>
+
+namespace server {
+
+/// `http::string_to_field`, upper or lower case, for a `name` that is a token (see head.hpp); quicker for what
+/// browsers, proxies and monitors send.
+boost::beast::http::field known_field(std::string_view name) noexcept;
+
+}  // namespace server

@@ -1,0 +1,92 @@
+#include "server/scan.hpp"
+
+#include <gmock/gmock.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <span>
+
+namespace {
+
+using server::byte_kind;
+namespace scan = server::scan;
+
+/// A page between two that nobody may read: a read beyond either end of it is a crash, with or without a sanitizer.
+class fenced_page {
+public:
+    fenced_page() : size_(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE))) {
+        void* const pages = ::mmap(nullptr, 3 * size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (pages == MAP_FAILED) throw std::bad_alloc();
+        begin_ = static_cast<char*>(pages) + size_;
+        if (::mprotect(begin_, size_, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
+    }
+    ~fenced_page() { ::munmap(begin_ - size_, 3 * size_); }
+    fenced_page(const fenced_page&) = delete;
+    fenced_page& operator=(const fenced_page&) = delete;
+
+    std::span<char> first(std::size_t size) const noexcept { return {begin_, size}; }
+    std::span<char> last(std::size_t size) const noexcept { return {begin_ + size_ - size, size}; }
+
+private:
+    const std::size_t size_;
+    char* begin_ = nullptr;
+};
+
+template <byte_kind Kind>
+constexpr char usual = Kind == byte_kind::token ? 'a' : '/';
+
+/// One odd byte at each place of a buffer, and none; looked at from each place on.
+template <byte_kind Kind>
+void expect_the_same(std::span<char> buffer, char odd) {
+    const char* const begin = buffer.data();
+    const char* const end = begin + buffer.size();
+    for (std::size_t place = 0; place <= buffer.size(); ++place) {
+        std::memset(buffer.data(), usual<Kind>, buffer.size());
+        if (place < buffer.size()) buffer[place] = odd;
+        for (const char* at = begin; at <= end; ++at)
+            ASSERT_EQ(scan::wide::end_of<Kind>(begin, at, end) - begin,
+                      scan::bytewise::end_of<Kind>(begin, at, end) - begin)
+                << "byte " << static_cast<int>(static_cast<unsigned char>(odd)) << " at " << place << " of "
+                << buffer.size() << ", from " << at - begin;
+    }
+}
+
+template <byte_kind Kind>
+void expect_the_same_everywhere() {
+    const fenced_page page;
+    for (int byte = 0; byte < 256; ++byte)
+        for (const std::size_t size : {1, 15, 16, 17, 33})
+            expect_the_same<Kind>(page.last(size), static_cast<char>(byte));
+    for (std::size_t size = 0; size <= 66; ++size)  // every alignment of both ends
+        for (const char odd : {'\r', ':', '\t', '\x7f', '\x80', '_'}) {
+            expect_the_same<Kind>(page.first(size), odd);
+            expect_the_same<Kind>(page.last(size), odd);
+        }
+}
+
+TEST(Scan, FindsTheEndOfATokenWhereTheBytewiseOneDoes) { expect_the_same_everywhere<byte_kind::token>(); }
+
+TEST(Scan, FindsTheEndOfATargetWhereTheBytewiseOneDoes) { expect_the_same_everywhere<byte_kind::target>(); }
+
+TEST(Scan, FindsTheEndOfATextWhereTheBytewiseOneDoes) { expect_the_same_everywhere<byte_kind::text>(); }
+
+TEST(Scan, KnowsEachPairOfNeighboursAsTheBytewiseOneDoes) {
+    std::array<char, 32> bytes{};
+    const char* const begin = bytes.data();
+    const char* const end = begin + bytes.size();
+    for (int first = 0; first < 256; ++first)
+        for (int second = 0; second < 256; ++second) {
+            bytes.fill('a');
+            bytes[7] = static_cast<char>(first);
+            bytes[8] = static_cast<char>(second);
+            const auto same = [&]<byte_kind Kind>() {
+                return scan::wide::end_of<Kind>(begin, begin, end) == scan::bytewise::end_of<Kind>(begin, begin, end);
+            };
+            ASSERT_TRUE(same.operator()<byte_kind::token>()) << first << ' ' << second;
+            ASSERT_TRUE(same.operator()<byte_kind::target>()) << first << ' ' << second;
+            ASSERT_TRUE(same.operator()<byte_kind::text>()) << first << ' ' << second;
+        }
+}
+
+}  // namespace
