@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
-#include <new>
 #include <random>
 
 namespace server {
@@ -28,7 +27,6 @@ constexpr milliseconds idle_look{250};      // how often idle connections are lo
 constexpr milliseconds crowd_lasts{2'000};  // twice the Retry-After of a refusal
 constexpr milliseconds between_warnings{1'000};
 constexpr std::size_t scratch_size = 16 * 1024;
-constexpr std::size_t most_access_lines = 32 * 1024;  // bytes; then they do not wait for the end of the turn
 constexpr std::string_view waits_at = ", waits at ";
 
 /// ", waits at file:line", or nothing when it waits in no awaitable of ours.
@@ -66,7 +64,7 @@ void loop::run() {
     account_.turned_at.set(static_cast<std::uint64_t>(clock::now().time_since_epoch().count()));
     tasks_.spawn("tick", "timer", tick());
     io_.run();
-    write_access_log();
+    access_lines_.write(*env_.access);
     account_.turned_at.set(0);
     for (const auto& [name, error] : tasks_.errors()) std::rethrow_exception(error);
 }
@@ -225,26 +223,6 @@ void loop::flush_soon(connection& one) {
         for (auto* const waiting : to_flush_) waiting->flush_behind_handler();
         to_flush_.clear();
     });
-}
-
-void loop::log_access(std::string_view text) noexcept {
-    const auto before = access_lines_.size();
-    try {
-        env_.access->append(access_lines_, text);
-        if (before == 0) asio::post(io_, [this] { write_access_log(); });
-    } catch (const std::bad_alloc&) {
-        access_lines_.resize(before);
-    }
-    if (access_lines_.size() > most_access_lines) write_access_log();
-}
-
-/// A write for all lines of a turn, which ends with what it has posted.
-void loop::write_access_log() noexcept {
-    try {
-        if (!access_lines_.empty()) env_.access->write(access_lines_);
-    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): no memory for them; serving goes on
-    }
-    access_lines_.clear();
 }
 
 void loop::straggles(const connection& late) {
