@@ -11,7 +11,7 @@
 namespace tracker {
 namespace {
 
-/// What waits in the writer for a slow reader; the rest of its room is for the log.
+/// What waits in the writer at most, but for a longer line: the rest of its room is for the log.
 constexpr std::size_t share = lifecycle::line_writer::capacity / 4;
 
 [[noreturn]] void fail(std::string_view what, int error) {
@@ -37,7 +37,7 @@ void stdout_sink::deliver(std::span<const event> batch) {
     const auto patient = std::chrono::steady_clock::now() + 4 * patience_;
     for (;;) {
         const auto give_up = deadline_ ? std::min(patient, deadline_()) : patient;
-        const auto taken = to_->take(std::string_view(batch_).substr(given_), share);
+        const auto taken = to_->take(std::string_view(batch_).substr(given_), std::min(share, to_->piece()));
         if (taken.bytes > 0) until_ = taken.until;
         given_ += taken.bytes;
         const bool all = given_ == batch_.size();
