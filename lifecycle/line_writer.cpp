@@ -212,4 +212,6 @@ bool line_writer::flush(milliseconds limit) {
 
 bool line_writer::leads_where(int descriptor) const noexcept { return state_->to.leads_where(descriptor); }
 
+std::size_t line_writer::piece() const noexcept { return state_->to.piece(); }
+
 }  // namespace lifecycle

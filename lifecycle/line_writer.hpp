@@ -61,6 +61,7 @@ public:
     bool flush(std::chrono::milliseconds limit);
 
     bool leads_where(int descriptor) const noexcept;
+    std::size_t piece() const noexcept;  ///< what goes out in one write
 
 private:
     /// Everything that the thread uses. A thread that hangs in a write(2) for good keeps it when the writer has gone.

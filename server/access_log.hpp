@@ -35,4 +35,15 @@ private:
     spdlog::logger& log_;
 };
 
+/// The lines of a turn of a loop, which go out in one write. Only on the loop's thread.
+class access_lines {
+public:
+    /// True: it is the first since `write`. A line for which there is no memory is lost.
+    bool add(const access_log& log, std::string_view text) noexcept;
+    void write(access_log& log) noexcept;
+
+private:
+    std::string lines_;
+};
+
 }  // namespace server

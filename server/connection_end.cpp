@@ -262,7 +262,9 @@ void connection::cut() {
         broken_ = true;
     }
     stop_waiting(interrupt::cut);
-    if (state_ == state::streaming) work_->scope.cancel(cause::shutdown);  // its source may wait by it
+    if (state_ != state::streaming) return;
+    reset_at_close(true);                   // also where its source does not return and the process ends
+    work_->scope.cancel(cause::shutdown);  // its source may wait by it
 }
 
 void connection::straggles() {

@@ -28,7 +28,6 @@ constexpr milliseconds idle_look{250};      // how often idle connections are lo
 constexpr milliseconds crowd_lasts{2'000};  // twice the Retry-After of a refusal
 constexpr milliseconds between_warnings{1'000};
 constexpr std::size_t scratch_size = 16 * 1024;
-constexpr std::size_t most_access_lines = 32 * 1024;  // bytes; then they do not wait for the end of the turn
 constexpr std::string_view waits_at = ", waits at ";
 
 /// ", waits at file:line", or nothing when it waits in no awaitable of ours.
@@ -180,26 +179,6 @@ void loop::flush_soon(connection& one) {
     } catch (const std::bad_alloc&) {
         flush();
     }
-}
-
-void loop::log_access(std::string_view text) noexcept {
-    const auto before = access_lines_.size();
-    try {
-        env_.access->append(access_lines_, text);
-        if (before == 0) asio::post(io_, [this] { write_access_log(); });
-    } catch (const std::bad_alloc&) {
-        access_lines_.resize(before);
-    }
-    if (access_lines_.size() > most_access_lines) write_access_log();
-}
-
-/// A write for all lines of a turn, which ends with what it has posted.
-void loop::write_access_log() noexcept {
-    try {
-        if (!access_lines_.empty()) env_.access->write(access_lines_);
-    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): no memory for them; serving goes on
-    }
-    access_lines_.clear();
 }
 
 void loop::straggles(const connection& late) {

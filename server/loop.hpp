@@ -6,11 +6,13 @@
 #include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/intrusive/list.hpp>
 #include <exception>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -155,7 +157,7 @@ public:
     /// Its handler is about to be called with earlier answers unsent. If it suspends, they are sent in the next
     /// turn; if not, they go with its own, in one write.
     void flush_soon(connection& one);
-    /// A line of the access log. It goes out with the others of this turn; without memory it is lost.
+    /// A line of the access log. It goes out with the others of this turn, which ends with what it has posted.
     void log_access(std::string_view text) noexcept;
     std::vector<task_row> describe() const;
 
@@ -184,7 +186,6 @@ private:
     void update_date();
     void publish_idle();
     void publish_states();
-    void write_access_log() noexcept;
 
     const environment& env_;
     const std::size_t index_;
@@ -205,7 +206,7 @@ private:
     std::vector<pollfd> watched_;  ///< of look_for_gone_clients, kept for their memory
     std::vector<connection*> watched_by_;
     std::vector<connection*> to_flush_;
-    std::string access_lines_;  ///< of this turn
+    access_lines access_lines_;  ///< of this turn
     std::size_t idle_count_ = 0;
     bool crowded_ = false;
     bool stop_noted_ = false;
@@ -230,6 +231,12 @@ private:
     std::map<const connection*, lifecycle::shutdown_report::straggler> stragglers_;
     lifecycle::task_group tasks_;  // last: it asserts that it is empty
 };
+
+inline void loop::log_access(std::string_view text) noexcept try {
+    if (access_lines_.add(*env_.access, text)) boost::asio::post(io_, [this] { access_lines_.write(*env_.access); });
+} catch (const std::bad_alloc&) {
+    access_lines_.write(*env_.access);
+}
 
 inline const options& connection::limits() const noexcept { return *(work_ ? work_->limits : loop_.limits()); }
 

@@ -41,7 +41,7 @@ void loop::run() {
             fail(std::current_exception());
         }
     }
-    write_access_log();
+    access_lines_.write(*env_.access);
     account_.turned_at.set(0);
     kept_back_ = nullptr;
     for (const auto& [name, error] : tasks_.errors()) std::rethrow_exception(error);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,13 +40,16 @@ public:
     }
     /// The names in a directory, by opendir(3) and readdir(3).
     virtual int list(const char* path, std::vector<std::string>& names) {
-        DIR* const folder = ::opendir(path);
-        if (folder == nullptr) return -1;
-        errno = 0;
-        for (const auto* entry = ::readdir(folder); entry != nullptr; entry = ::readdir(folder))
+        const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path), ::closedir);
+        if (!folder) return -1;
+        int error = 0;
+        for (;;) {
+            errno = 0;
+            const auto* const entry = ::readdir(folder.get());
+            error = errno;
+            if (entry == nullptr) break;
             names.emplace_back(entry->d_name);
-        const int error = errno;
-        ::closedir(folder);
+        }
         errno = error;
         return error == 0 ? 0 : -1;
     }

@@ -26,8 +26,9 @@ sink_makers own_sinks(std::shared_ptr<lifecycle::line_writer> output) {
     const auto file = [](const options& from, spdlog::logger& log, const auto&) {
         return std::make_unique<file_sink>(from, log);
     };
-    const auto standard = [output = std::move(output)](const auto&, const auto&, const auto&) {
-        return std::make_unique<stdout_sink>(output ? output : std::make_shared<lifecycle::line_writer>(STDOUT_FILENO));
+    const auto standard = [output = std::move(output)](const auto&, const auto&, const auto& deadline) {
+        auto to = output ? output : std::make_shared<lifecycle::line_writer>(STDOUT_FILENO);
+        return std::make_unique<stdout_sink>(std::move(to), std::chrono::milliseconds(250), deadline);
     };
     const auto none = [](const auto&, const auto&, const auto&) { return std::make_unique<none_sink>(); };
     return {{"file", file}, {"stdout", standard}, {"none", none}};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
@@ -10,7 +11,7 @@
 namespace tracker {
 namespace {
 
-/// What waits in the writer for a slow reader; the rest of its room is for the log.
+/// What waits in the writer at most, but for a longer line: the rest of its room is for the log.
 constexpr std::size_t share = lifecycle::line_writer::capacity / 4;
 
 [[noreturn]] void fail(std::string_view what, int error) {
@@ -19,8 +20,9 @@ constexpr std::size_t share = lifecycle::line_writer::capacity / 4;
 
 }  // namespace
 
-stdout_sink::stdout_sink(std::shared_ptr<lifecycle::line_writer> to, std::chrono::milliseconds patience)
-    : to_(std::move(to)), patience_(patience) {}
+stdout_sink::stdout_sink(std::shared_ptr<lifecycle::line_writer> to, std::chrono::milliseconds patience,
+                         deadline_function deadline)
+    : to_(std::move(to)), patience_(patience), deadline_(std::move(deadline)) {}
 
 void stdout_sink::deliver(std::span<const event> batch) {
     std::string text;
@@ -32,9 +34,10 @@ void stdout_sink::deliver(std::span<const event> batch) {
         batch_ = std::move(text);
         given_ = 0;
     }
-    const auto give_up = std::chrono::steady_clock::now() + 4 * patience_;
+    const auto patient = std::chrono::steady_clock::now() + 4 * patience_;
     for (;;) {
-        const auto taken = to_->take(std::string_view(batch_).substr(given_), share);
+        const auto give_up = deadline_ ? std::min(patient, deadline_()) : patient;
+        const auto taken = to_->take(std::string_view(batch_).substr(given_), std::min(share, to_->piece()));
         if (taken.bytes > 0) until_ = taken.until;
         given_ += taken.bytes;
         const bool all = given_ == batch_.size();

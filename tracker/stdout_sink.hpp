@@ -18,9 +18,10 @@ namespace tracker {
 class stdout_sink final : public sink {
 public:
     /// `patience` is how long a try waits for a reader that takes nothing; one that takes little by
-    /// little gets four times as long, since a stop must not wait for it either.
+    /// little gets four times as long, and neither more than is left until `deadline`, for which a stop waits.
     explicit stdout_sink(std::shared_ptr<lifecycle::line_writer> to,
-                         std::chrono::milliseconds patience = std::chrono::milliseconds(250));
+                         std::chrono::milliseconds patience = std::chrono::milliseconds(250),
+                         deadline_function deadline = {});
 
     void deliver(std::span<const event> batch) override;
     std::string_view name() const noexcept override { return "stdout"; }
@@ -28,6 +29,7 @@ public:
 private:
     const std::shared_ptr<lifecycle::line_writer> to_;
     const std::chrono::milliseconds patience_;
+    const deadline_function deadline_;
 
     std::string batch_;        ///< of the last try, empty when it went out whole
     std::size_t given_ = 0;    ///< of it, to the writer

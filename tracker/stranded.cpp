@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 #include <spdlog/logger.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <exception>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "tracker/segment_set.hpp"
 
@@ -33,18 +36,39 @@ bool has_an_owner(const fs::path& set) {
     return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0;
 }
 
+bool is_directory(const fs::path& path) {
+    struct stat found = {};
+    return ::lstat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
+}
+
+/// The names in a directory; none in one that cannot be read. std::filesystem's iterators end the process where they find
+/// no memory.
+std::vector<std::string> names_in(const fs::path& directory) {
+    std::vector<std::string> names;
+    disk().list(directory.c_str(), names);
+    return names;
+}
+
 /// Directories of segments below `directory` that are no sets of its spool.
 std::vector<fs::path> misplaced(const fs::path& directory, const std::function<bool()>& cancelled) {
+    struct level {
+        fs::path folder;
+        int depth;
+    };
     std::set<fs::path> found;
     const auto spool = directory / "spool";
-    std::error_code error;
     int looked_at = 0;
-    for (fs::recursive_directory_iterator entry(directory, fs::directory_options::skip_permission_denied, error);
-         !error && entry != end(entry) && ++looked_at <= most_looked_at && !cancelled(); entry.increment(error)) {
-        if (entry.depth() >= deepest) entry.disable_recursion_pending();
-        const auto folder = entry->path().parent_path();
+    for (std::vector<level> open{{.folder = directory, .depth = 0}}; !open.empty();) {
+        const auto [folder, depth] = std::move(open.back());
+        open.pop_back();
         const bool of_the_spool = folder.parent_path() == spool && !folder.filename().string().starts_with('.');
-        if (!of_the_spool && is_segment(entry->path())) found.insert(folder);
+        for (const auto& name : names_in(folder)) {
+            if (cancelled() || ++looked_at > most_looked_at) return {found.begin(), found.end()};
+            if (name == "." || name == "..") continue;
+            const auto path = folder / name;
+            if (!of_the_spool && is_segment(path)) found.insert(folder);
+            if (depth < deepest && is_directory(path)) open.push_back({.folder = path, .depth = depth + 1});
+        }
     }
     return {found.begin(), found.end()};
 }
@@ -90,9 +114,7 @@ std::uint64_t count(const std::vector<fs::path>& sets, spdlog::logger& log, std:
 bool must_wait(const fs::path& set, const std::vector<std::string>& sinks) {
     if (std::ranges::any_of(sinks, [](const auto& name) { return name != "none"; })) return false;
     bool for_nobody = false;
-    std::error_code error;
-    for (fs::directory_iterator entry(set, error); !error && entry != end(entry); entry.increment(error)) {
-        const auto name = entry->path().filename().string();
+    for (const auto& name : names_in(set)) {
         if (!name.starts_with(note_prefix)) continue;
         if (name.substr(note_prefix.size()) != "none") return true;
         for_nobody = true;

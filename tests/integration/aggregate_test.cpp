@@ -189,7 +189,7 @@ TEST(Aggregate, ASettingThatIsNoListOfOriginsStopsTheStart) {
     service refused(service::options{
         .flags = {"--client.allow=https://shop"}, .wait_until_ready = false, .program = SERVICE_WITH_MODULES});
     EXPECT_EQ(refused.exit_code(), 1);
-    EXPECT_THAT(refused.err(), HasSubstr("cannot start: client.allow 'https://shop': https is not spoken"));
+    EXPECT_TRUE(refused.logs("cannot start: client.allow 'https://shop': https is not spoken")) << refused.err();
 }
 
 /// What a process has, that load must not make more of.

@@ -69,7 +69,7 @@ std::set<std::string> load(service& service) {
 }
 
 TEST(Output, EachEventIsWholeInThePipeThatTheLogSharesWithTheSink) {
-    service service({.flags = to_stdout, .starter = both_on("mkfifo p; cat p > out &")});
+    service service({.flags = to_stdout, .starter = both_on("mkfifo p; cat p > out & true")});
     const auto accepted = load(service);
     EXPECT_EQ(service.exit_code(), 0);
     EXPECT_EQ(accepted.size(), 150U);

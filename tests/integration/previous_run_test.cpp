@@ -32,7 +32,7 @@ TEST(PreviousRun, IsNamedAsKilledWithItsPhaseAfterSigkill) {
         first.exit_code();
     }
     service second(flags);
-    EXPECT_THAT(second.err(), HasSubstr("previous run: killed while serving"));
+    EXPECT_TRUE(second.logs("previous run: killed while serving")) << second.err();
     EXPECT_THAT(metric_of(second), HasSubstr("previous_exit{kind=\"killed\"} 1"));
     second.process().signal(SIGTERM);
     EXPECT_EQ(second.exit_code(), 0);
@@ -56,7 +56,7 @@ TEST(PreviousRun, KilledInTheMiddleOfADrainSaysWhichPartWasStopping) {
         first.exit_code();
     }
     service second(flags);
-    EXPECT_THAT(second.err(), HasSubstr("previous run: killed while stopping app"));
+    EXPECT_TRUE(second.logs("previous run: killed while stopping app")) << second.err();
 }
 
 TEST(PreviousRun, IsUnknownWhenItsNoteCannotBeRead) {
@@ -64,7 +64,7 @@ TEST(PreviousRun, IsUnknownWhenItsNoteCannotBeRead) {
     std::filesystem::create_directory(shared.path() / "events");
     support::write_file(shared.path() / "events/last-run.json", std::string(512, '\0'));
     const service next({"--tracker.directory=" + (shared.path() / "events").string()});
-    EXPECT_THAT(next.err(), HasSubstr("previous run: its note cannot be read"));
+    EXPECT_TRUE(next.logs("previous run: its note cannot be read")) << next.err();
     EXPECT_THAT(metric_of(next), HasSubstr("previous_exit{kind=\"unknown\"} 1"));
 }
 
@@ -98,7 +98,7 @@ TEST(AccessLog, SaysWithTwoLettersWhoEndedARequestAndWhen) {
     EXPECT_THAT(service.err(), testing::ContainsRegex("access 127.0.0.1 GET / 200 [0-9]+us [^ ]+ --"));
     EXPECT_THAT(service.err(), testing::ContainsRegex("access 127.0.0.1 GET /slow[^ ]* 504 [0-9]+us [^ ]+ TH"));
     EXPECT_THAT(service.err(), testing::ContainsRegex("access 127.0.0.1 GET /slow[^ ]* 200 [0-9]+us [^ ]+ D-"));
-    EXPECT_THAT(service.err(), HasSubstr("after 0 requests PR"));
+    EXPECT_TRUE(service.logs("after 0 requests PR")) << service.err();
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ TEST(Reload, WhatTakesANewStartIsNamedAndTheRestIsApplied) {
     EXPECT_EQ(boost::json::serialize(told.at("needs_restart")),
               R"([{"key":"app.threads","in_force":"0","asked":"7"}])");
     EXPECT_EQ(told.at("changed").as_array().size(), 1U);
-    EXPECT_THAT(with.service().err(), HasSubstr("app.threads stays 0: 7 takes a new start"));
+    EXPECT_TRUE(with.service().logs("app.threads stays 0: 7 takes a new start")) << with.service().err();
     const auto shown = with.service().ask_debug(get("/debug/config")).body;
     EXPECT_THAT(shown, HasSubstr(R"({"key":"app.threads","value":"0","place":"built-in"})"));
     EXPECT_THAT(shown, HasSubstr(R"({"key":"app.idle_timeout","value":"9s")"));
@@ -110,7 +110,7 @@ TEST(Reload, DuringAStopItIsRefusedWithALine) {
     ASSERT_TRUE(with.service().handles("/slow"));
     with.service().begin_stop(SIGTERM);
     EXPECT_EQ(with.post().status, 409);
-    EXPECT_THAT(with.service().err(), HasSubstr("reload refused: the service is stopping"));
+    EXPECT_TRUE(with.service().logs("reload refused: the service is stopping")) << with.service().err();
     ASSERT_TRUE(connection.receive());
     EXPECT_EQ(with.service().exit_code(), 0);
 }
@@ -150,7 +150,7 @@ TEST(Reload, AFileThatNamesNoKeyIsRefusedWithALine) {
     with.write("");
     with.service().process().signal(SIGHUP);
     EXPECT_TRUE(eventually([&] { return metric(with.service(), "config_reloads_total{result=\"refused\"}") == 4; }));
-    EXPECT_THAT(with.service().err(), HasSubstr("reload refused, the settings stay as they are: "));
+    EXPECT_TRUE(with.service().logs("reload refused, the settings stay as they are: ")) << with.service().err();
     EXPECT_EQ(with.service().ask(body_of(11)).status, 413);
     EXPECT_EQ(metric(with.service(), "config_generation"), 2);
 }

@@ -74,6 +74,11 @@ public:
 
     boost::json::object report() const;
     std::string err() const { return process_->err(); }
+    /// The log has this text, or will: where it goes to a file its lines come from a thread, a moment after what they
+    /// tell of.
+    bool logs(const std::string& text) const {
+        return support::eventually([&] { return err().find(text) != std::string::npos; });
+    }
     std::string events() const;
 
 private:
