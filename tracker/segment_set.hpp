@@ -97,8 +97,8 @@ struct reading {
 segment_set_ptr load_segment_set(const std::filesystem::path& directory, const std::vector<std::string>& sinks,
                                  const reading& how);
 
-/// Becomes the owner, sets apart what was delivered, sets aside what is no segment, and reports torn tails. Null when it
-/// has an owner.
+/// Becomes the owner, sets apart what was delivered, sets aside what is no segment, and reports torn tails. Null when
+/// it has an owner.
 segment_set_ptr adopt_segment_set(const std::filesystem::path& directory, const std::vector<std::string>& sinks,
                                   spdlog::logger& log, const reading& how);
 

@@ -36,13 +36,13 @@ bool has_an_owner(const fs::path& set) {
     return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0;
 }
 
-bool is_directory(const fs::path& path) {
+bool is_folder(const fs::path& path) {
     struct stat found = {};
     return ::lstat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
 }
 
-/// The names in a directory; none in one that cannot be read. std::filesystem's iterators end the process where they find
-/// no memory.
+/// The names in a directory; none in one that cannot be read. std::filesystem's iterators end the process where they
+/// find no memory.
 std::vector<std::string> names_in(const fs::path& directory) {
     std::vector<std::string> names;
     disk().list(directory.c_str(), names);
@@ -67,7 +67,7 @@ std::vector<fs::path> misplaced(const fs::path& directory, const std::function<b
             if (name == "." || name == "..") continue;
             const auto path = folder / name;
             if (!of_the_spool && is_segment(path)) found.insert(folder);
-            if (depth < deepest && is_directory(path)) open.push_back({.folder = path, .depth = depth + 1});
+            if (depth < deepest && is_folder(path)) open.push_back({.folder = path, .depth = depth + 1});
         }
     }
     return {found.begin(), found.end()};
