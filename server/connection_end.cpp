@@ -263,7 +263,7 @@ void connection::cut() {
     }
     stop_waiting(interrupt::cut);
     if (state_ != state::streaming) return;
-    reset_at_close(true);                   // also where its source does not return and the process ends
+    reset_at_close(true);                  // also where its source does not return and the process ends
     work_->scope.cancel(cause::shutdown);  // its source may wait by it
 }
 
