@@ -12,6 +12,7 @@
 #include <new>
 #include <random>
 #include <stdexcept>
+#include <utility>
 
 namespace server {
 
@@ -46,8 +47,10 @@ std::chrono::nanoseconds cpu_time_of_thread() {
 struct without_tick {
     loop& whose;
     const bool& in_time;
+    /// Made while there is memory: it may be for want of that that the tick ends.
+    std::exception_ptr why = std::make_exception_ptr(std::runtime_error("its tick has ended"));
     ~without_tick() {
-        if (!in_time) whose.fail(std::make_exception_ptr(std::runtime_error("its tick has ended")));
+        if (!in_time) whose.fail(std::move(why));
     }
 };
 
@@ -220,7 +223,7 @@ std::vector<task_row> loop::describe() const {
 // ── the tick ────────────────────────────────────────────────────────────────────────────────────
 
 lifecycle::awaitable<> loop::tick() {
-    const without_tick last_words{*this, ended_};
+    const without_tick last_words{.whose = *this, .in_time = ended_};
     auto due = clock::now();
     while (!ended_) {
         const auto pause = stopping() ? tick_of_a_stop : usual_tick;

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 
 #include <cstdlib>
+#include <exception>
+#include <optional>
 #include <set>
+#include <system_error>
 
 #include "tests/allocations/failing.hpp"
 #include "tests/server/serving.hpp"
@@ -31,7 +34,11 @@ public:
         server_->stop();
         tracker_.stop();
         std::string wrong = died_;
-        if (server_->failure()) wrong += " the server has failed;";
+        if (const auto failure = server_->failure()) try {
+                std::rethrow_exception(failure);
+            } catch (const std::exception& e) {
+                wrong += std::string(" the server has failed: ") + e.what() + ";";
+            }
         const auto account = tracker_.events.account();
         if (!account.balanced() || account.queued > 0) wrong += " the account does not balance;";
         std::set<std::string> kept;
@@ -138,10 +145,19 @@ std::set<std::string> a_day(const running& server) {
 /// How many allocations there were; `how_many` fail, from the nth on.
 std::uint64_t try_day(std::uint64_t nth, std::uint64_t how_many) {
     house one;
+    one.server().ask(get("/"));  // its loop has begun: what fails before is a start that fails
     failing::arm(nth, how_many);
-    const auto created = a_day(one.server());
-    auto idle = one.server().connect(0, 2s);  // is there at the drain
-    ask_for(idle, get("/"));
+    std::set<std::string> created;
+    std::optional<support::client> idle;
+    try {
+        created = a_day(one.server());
+        idle = one.server().connect(0, 2s);  // is there at the drain
+        ask_for(*idle, get("/"));
+    } catch (const std::system_error& refused) {
+        failing::disarm();
+        ADD_FAILURE() << refused.what() << ": " << one.faults(created);
+        return 0;
+    }
     const auto seen = failing::disarm();
     auto client = one.server().connect(0, 2s);
     const auto answer = client.exchange(get("/"));

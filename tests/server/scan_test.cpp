@@ -56,7 +56,7 @@ template <byte_kind Kind>
 void expect_the_same_everywhere() {
     const fenced_page page;
     for (int byte = 0; byte < 256; ++byte)
-        for (const std::size_t size : {1, 15, 16, 17, 33})
+        for (const std::size_t size : {1U, 15U, 16U, 17U, 33U})
             expect_the_same<Kind>(page.last(size), static_cast<char>(byte));
     for (std::size_t size = 0; size <= 66; ++size)  // every alignment of both ends
         for (const char odd : {'\r', ':', '\t', '\x7f', '\x80', '_'}) {
