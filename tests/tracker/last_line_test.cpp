@@ -32,8 +32,8 @@ struct LastLine : testing::Test {
     std::string mended(const std::string& text) const {
         const auto path = root.path() / "some.jsonl";
         write_file(path, text);
-        const tracker::descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-        const auto last = tracker::mend_last_line(file.get());
+        const tracker::descriptor opened(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+        const auto last = tracker::mend_last_line(opened.get());
         const auto left = read_file(path);
         EXPECT_EQ(last.size, static_cast<off_t>(left.size()));
         EXPECT_EQ(last.cut, static_cast<off_t>(text.size() - left.size()));
