@@ -27,7 +27,8 @@ service::options limited(const char* limit, std::vector<std::string> flags) {
 
 TEST(Start, WithoutThreadsForEveryLoopItIsNeverReadyAndSaysWhy) {
     if (support::slow_build) GTEST_SKIP() << "a sanitizer needs more addresses than there are";
-    service service(limited("-v 500000", {"--app.threads=250"}));  // 8 MiB of addresses for each stack
+    // 64 MiB of addresses for each stack: it is threads that there are too few of, there is still memory.
+    service service(limited("-s 65536; ulimit -v 1500000", {"--app.threads=250"}));
     EXPECT_EQ(service.exit_code(), 1) << service.err();
     EXPECT_TRUE(service.logs("app.threads may be fewer")) << service.err();
     EXPECT_FALSE(std::filesystem::exists(service.directory() / "ready.json"));
