@@ -77,6 +77,14 @@ descriptor opened_file(disk& files, const fs::path& path, std::uint64_t* length 
     return file;
 }
 
+/// The lock of a set is as many bytes long as the version of its segments; version 1 left it empty.
+constexpr off_t lock_length = 2;
+
+bool may_be_first_version(const fs::path& set, disk& files) {
+    std::uint64_t length = 0;
+    return !opened_file(files, set / "lock", &length) || length < lock_length;
+}
+
 std::vector<std::string> names_in(disk& files, const fs::path& directory) {
     std::vector<std::string> names;
     if (files.list(directory.c_str(), names) != 0) fail(directory);
@@ -145,14 +153,16 @@ note slowest(const std::map<std::string, note>& notes) {
 }
 
 /// What a segment begins with says how it is read: the first byte behind that, or none where it is no segment.
-std::optional<std::uint64_t> begin_of(segment& one, std::uint64_t length, disk& files) {
+/// `first_version`: one of that may be in the set. Elsewhere a file that begins so is a header that the disk has lost, with
+/// bytes in its place that a client may have sent.
+std::optional<std::uint64_t> begin_of(segment& one, std::uint64_t length, bool first_version, disk& files) {
     std::array<char, segment_header_size> bytes{};
     const auto got = files.read(one.file.get(), bytes, 0);
     if (got < 0) fail(one.path);
     const std::string_view header(bytes.data(), static_cast<std::size_t>(got));
     one.key = segment_key::read(header);
     if (one.key) return segment_header_size;
-    if (header.starts_with(first_magic)) return first_magic.size();
+    if (first_version && header.starts_with(first_magic)) return first_magic.size();
     // Who died while it was made has left a part of its header, and no record.
     const bool begun = length < segment_header_size && header.starts_with(segment_magic);
     one.keep = length >= segment_magic.size() && !begun;
@@ -161,8 +171,8 @@ std::optional<std::uint64_t> begin_of(segment& one, std::uint64_t length, disk& 
 
 /// Counts the records that not all have, and with that finds where the last whole one ends. False when the watch has
 /// ended it.
-bool scan(segment& one, const std::vector<note>& notes, std::uint64_t length, const reading& how) {
-    const auto begin = begin_of(one, length, how.files);
+bool scan(segment& one, const std::vector<note>& notes, std::uint64_t length, bool first_version, const reading& how) {
+    const auto begin = begin_of(one, length, first_version, how.files);
     auto from = length;
     for (const auto& note : notes) {
         auto& place = one.sinks.emplace_back(segment::place{.done = 0, .offset = begin.value_or(0)});
@@ -252,6 +262,7 @@ segment_set_ptr make_segment_set(const fs::path& spool, const std::vector<std::s
     set->holds.resize(sinks.size());
     set->folder = opened(disk, unseen, O_RDONLY | O_DIRECTORY);
     // Under a name that nobody adopts until the lock is held; the lock moves with the directory.
+    if (::ftruncate(set->lock.get(), lock_length) != 0) fail(unseen);
     if (!try_lock(set->lock, unseen)) throw std::system_error(EBUSY, std::generic_category(), unseen.string());
     fs::rename(unseen, set->directory);
     if (durable) sync_names(spool, disk);
@@ -269,6 +280,7 @@ segment_set_ptr load_segment_set(const fs::path& directory, const std::vector<st
     if (sinks.empty()) notes.push_back(slowest(known));
     std::vector<std::uint64_t> lengths;
     std::uint64_t all = 0;
+    const bool first_version = may_be_first_version(directory, how.files);
     for (const auto& name : names_in(how.files, directory)) {
         auto one = std::make_shared<segment>();
         one->path = directory / name;
@@ -287,7 +299,7 @@ segment_set_ptr load_segment_set(const fs::path& directory, const std::vector<st
     for (std::size_t i = 0; i < lengths.size(); ++i) {
         auto& one = *set->segments[i];
         if (one.number < std::ranges::min(notes).segment || one.no_file) continue;
-        if (!scan(one, notes, lengths[i], how)) return nullptr;
+        if (!scan(one, notes, lengths[i], first_version, how)) return nullptr;
     }
     std::ranges::sort(set->segments, {}, [](const auto& one) { return one->number; });
     return set;

@@ -204,6 +204,20 @@ TEST_F(HostileSpool, ATornSegmentOfTheFirstVersionIsBelievedUpToThereAndKept) {
     EXPECT_THAT(log(), HasSubstr("cannot be told from forgery"));
 }
 
+TEST_F(HostileSpool, DataWhereAHeaderWasIsNoSegmentOfTheFirstVersion) {
+    std::filesystem::path path;
+    {
+        tracker::spool spool(options, book.log);
+        ASSERT_EQ(spool.append(fakes::some_events({"honest"})), tracker::verdict::accepted);
+        path = segments().at(0);
+    }
+    const auto written = fakes::make_first_version(forged(20));
+    support::write_file(path, written);
+    EXPECT_EQ(ids_recovered(), std::vector<std::string>{});
+    EXPECT_EQ(support::read_file(path.string() + ".damaged"), written);
+    EXPECT_THAT(log(), HasSubstr("does not begin as a segment does"));
+}
+
 TEST_F(HostileSpool, NeverWritesToASegmentThatItHasNotMade) {
     const auto bytes = fakes::make_first_version({make_event("x", "a"), make_event("y", "b")});
     const auto path = leave(bytes);
