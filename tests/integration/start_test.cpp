@@ -16,7 +16,6 @@
 namespace integration {
 namespace {
 
-using testing::HasSubstr;
 
 /// The service under a limit of the shell's.
 service::options limited(const char* limit, std::vector<std::string> flags) {
