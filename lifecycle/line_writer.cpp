@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 namespace lifecycle {
@@ -29,7 +30,9 @@ bool room_within(int descriptor, milliseconds limit) {
 }  // namespace
 
 struct line_writer::state {
-    explicit state(int descriptor, outlet::how how) : to(descriptor, how) {}
+    explicit state(int descriptor, outlet::how how) : to(descriptor, how) {
+        if (to.waits()) copy.reserve(to.piece());
+    }
 
     std::string_view waiting() const { return std::string_view(buffer).substr(gone); }
     std::string_view next_piece() const;
@@ -43,6 +46,7 @@ struct line_writer::state {
     std::mutex mutex;  ///< never held in a call that may wait, once there is a thread
     std::condition_variable wake;
     std::condition_variable moved;
+    std::string copy;           ///< of the piece that the thread writes: its memory is there before it is needed
     std::string buffer;         ///< lines; of the first, what is not out yet
     std::size_t gone = 0;       ///< of it, at the front
     std::uint64_t written = 0;  ///< bytes, ever
@@ -96,10 +100,15 @@ void line_writer::state::write_all() {
 
 /// On the thread, where a write may wait. The buffer only grows at its end meanwhile: a copy of the piece is written.
 void line_writer::state::run_waiting(std::unique_lock<std::mutex>& lock) {
-    const std::string piece(next_piece());
+    try {
+        copy = next_piece();
+    } catch (const std::bad_alloc&) {  // a line that is longer than a piece: it waits for memory
+        error = ENOMEM;
+        return;
+    }
     busy = true;
     lock.unlock();
-    const auto count = room_within(to.descriptor(), glance) ? to.write(piece) : (errno = EAGAIN, -1);
+    const auto count = room_within(to.descriptor(), glance) ? to.write(copy) : (errno = EAGAIN, -1);
     const int why = errno;
     lock.lock();
     busy = false;
