@@ -8,6 +8,7 @@
 #include <cassert>
 #include <exception>
 #include <filesystem>
+#include <system_error>
 
 namespace lifecycle {
 namespace {
@@ -63,6 +64,11 @@ std::jthread workers::start(std::string name, std::string kind, std::function<vo
             const std::scoped_lock lock(mutex_);
             live_.erase(self);
         });
+    } catch (const std::system_error& e) {
+        const auto why = "no thread for " + self->name;
+        const std::scoped_lock lock(mutex_);
+        live_.erase(self);
+        throw std::system_error(e.code(), why);
     } catch (...) {
         const std::scoped_lock lock(mutex_);
         live_.erase(self);

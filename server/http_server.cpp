@@ -83,7 +83,7 @@ struct http_server::state {
     bool admit(const loop& on, bool to_the_last) const;
     clock::time_point crowded_until() const;
     void run_loop(loop& one);
-    void seal_loops();
+    void let_loops_end();
     void end_of_loop(const loop& one, std::exception_ptr error);
     std::string name_of(const loop& one) const { return fmt::format("{}-{}", name, one.index() + 1); }
 
@@ -126,13 +126,17 @@ void http_server::state::run_loop(loop& one) {
     try {
         one.run();
     } catch (...) {
-        if (&one == loops.front().get()) seal_loops();  // its listener will not close any more
+        if (&one == loops.front().get()) let_loops_end();  // its listener will not close any more
         end_of_loop(one, std::current_exception());
     }
 }
 
-void http_server::state::seal_loops() {
+/// Behind what has been dealt to them: nothing more comes.
+void http_server::state::let_loops_end() {
     for (auto& one : loops) one->seal();
+    const std::scoped_lock lock(mutex);
+    listener_closed = true;
+    changed.notify_all();
 }
 
 /// Told at once, not when the others have drained: nobody is served by it meanwhile.
@@ -183,12 +187,12 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
             threads.push_back(
                 s.workers.start(s.name_of(*one), "loop", [&s, &one](std::stop_token) { s.run_loop(*one); }));
     } catch (const std::exception& e) {  // those that run end
-        s.seal_loops();
+        for (auto& one : s.loops) one->seal();
         for (auto& one : s.loops) one->close();
-        throw std::runtime_error(fmt::format("no thread for each loop: {}; {}.threads may be fewer", e.what(), s.name));
+        throw std::runtime_error(fmt::format("{}; {}.threads may be fewer", e.what(), s.name));
     }
     insist([&] {
-        asio::post(first.context(), [&s, &first, &serving] {
+        first.begin([&s, &first, &serving] {
             first.tasks().spawn("listener", "listener", s.accepting->run());
             if (serving) serving();
         });
@@ -197,14 +201,7 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
         std::unique_lock lock(s.mutex);
         s.changed.wait(lock, token, [&s] { return s.failed; });
     }
-    insist([&s] {
-        s.accepting->close_last(s.how == at_stop::close, [&s] {
-            s.seal_loops();  // behind what has been dealt to them
-            const std::scoped_lock lock(s.mutex);
-            s.listener_closed = true;
-            s.changed.notify_all();
-        });
-    });
+    insist([&s] { s.accepting->close_last(s.how == at_stop::close, [&s] { s.let_loops_end(); }); });
     {
         std::unique_lock lock(s.mutex);
         s.changed.wait_for(lock, listener_patience, [&s] { return s.listener_closed; });

@@ -120,15 +120,20 @@ listener::~listener() {
 
 /// A loop whose listener has ended before its time accepts nobody.
 struct listener::last_words {
+    explicit last_words(listener& of) : whose(of) { whose.running_ = true; }
+    last_words(const last_words&) = delete;
+    last_words& operator=(const last_words&) = delete;
+
     listener& whose;
     ~last_words() {
+        whose.running_ = false;
         if (whose.acceptor_->is_open())
             whose.loops_.front()->fail(std::make_exception_ptr(std::runtime_error("its listener has ended")));
     }
 };
 
 lifecycle::awaitable<> listener::run() {
-    const last_words in_case{*this};
+    const last_words in_case(*this);
     while (!closing_) {
         auto waiting = acceptor_->async_wait(tcp::acceptor::wait_read, lifecycle::quietly);
         const auto [error] = co_await std::move(waiting);
@@ -162,6 +167,7 @@ void listener::close_last(bool at_once, std::function<void()> closed) {
         closed_.push_back(std::move(closed));
         at_once_ = at_once_ || at_once;
         closing_ = true;
+        if (!running_) return let_in_the_last();  // it could not begin, or has failed
         boost::system::error_code ignored;
         acceptor_->cancel(ignored);
         pause_.cancel();

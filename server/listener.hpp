@@ -74,6 +74,7 @@ private:
     lifecycle::loop_timer pause_;
     std::unique_ptr<boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, lifecycle::executor>> acceptor_;
     std::vector<std::function<void()>> closed_;  ///< who hands over and who stops may come at one time
+    bool running_ = false;
     bool closing_ = false;
     bool at_once_ = false;
     int reserve_ = -1;  ///< given up to answer 503 when there are no descriptors left

@@ -102,6 +102,8 @@ public:
     void apply(std::shared_ptr<const options> fresh);
     /// Closes the connection that has been idle longest, if one is.
     void make_room();
+    /// Starts, in a turn, what the loop cannot do without. It has failed where that throws.
+    void begin(std::function<void()> work);
 
     const loop_account& account() const noexcept { return account_; }
     const std::vector<endpoint_metrics>& endpoints() const noexcept { return endpoints_; }
@@ -170,6 +172,7 @@ private:
     void give(order one) noexcept;
     void obey(unsigned orders);
     void take(stream_socket socket, boost::asio::ip::tcp::endpoint peer) noexcept;
+    struct running;
     void reserve_timers();
 
     void note_stop(bool begun);

@@ -24,13 +24,26 @@ constexpr milliseconds between_loss_lines{1'000};
 
 }  // namespace
 
-void loop::run() {
+/// However a loop ends, nobody waits for a turn of it.
+struct loop::running {
+    explicit running(loop& one) : whose(one) { whose.kept_back_ = &kept_back; }
+    ~running() {
+        whose.account_.turned_at.set(0);
+        whose.kept_back_ = nullptr;
+    }
+    running(const running&) = delete;
+    running& operator=(const running&) = delete;
+
+    loop& whose;
     lifecycle::operation_memory kept_back;
-    kept_back_ = &kept_back;
+};
+
+void loop::run() {
+    const running here(*this);
     thread_ = static_cast<pid_t>(::syscall(SYS_gettid));
     account_.turned_at.set(static_cast<std::uint64_t>(clock::now().time_since_epoch().count()));
     reserve_timers();
-    tasks_.spawn("tick", "timer", tick());
+    begin([this] { tasks_.spawn("tick", "timer", tick()); });
     for (bool ended = false; !ended;) {
         try {
             io_.run();
@@ -42,9 +55,18 @@ void loop::run() {
         }
     }
     access_lines_.write(*env_.access);
-    account_.turned_at.set(0);
-    kept_back_ = nullptr;
     for (const auto& [name, error] : tasks_.errors()) std::rethrow_exception(error);
+}
+
+/// A coroutine that is spawned outside of a turn begins with an operation, and aborts where there is no memory for it.
+void loop::begin(std::function<void()> work) {
+    asio::post(io_, [this, work = std::move(work)] {
+        try {
+            work();
+        } catch (...) {  // without it nobody is served
+            fail(std::current_exception());
+        }
+    });
 }
 
 /// Asio's queue of timers grows when one is started, where a coroutine cannot be told that there is no memory.

@@ -4,8 +4,12 @@
 
 #include <cstdlib>
 #include <exception>
+#include <future>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <system_error>
 
 #include "tests/allocations/failing.hpp"
@@ -16,6 +20,7 @@
 namespace {
 
 using namespace serving;
+using testing::AnyOf;
 
 /// A server and a tracker in one, as main has them.
 class house {
@@ -187,5 +192,63 @@ TEST(Allocations, CostTheirConnectionOrTheirRequestWhenOneFails) { sweep(1); }
 TEST(Allocations, CostTheirConnectionsOrTheirRequestsWhenFiveInARowFail) { sweep(5); }
 
 TEST(Allocations, CostNobodyElseWhenThereIsNoMemoryForALongTime) { sweep(100); }
+
+/// A server that begins while allocations fail. What came of it: it serves, or it has ended and said so.
+std::string try_start(std::uint64_t nth, std::uint64_t how_many) {
+    std::ostringstream written;
+    spdlog::logger log("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(written));
+    lifecycle::workers workers;
+    std::string died;
+    died.reserve(512);
+    std::promise<void> known;  // that it serves, or will not
+    std::once_flag once;
+    const auto tell = [&] { std::call_once(once, [&] { known.set_value(); }); };
+    workers.on_death([&](const std::string& name, const char* why) {
+        died.append(name).append(" ").append(why);
+        tell();
+    });
+    lifecycle::shutdown_options at_once;
+    at_once.idle_grace = 0ms;
+    const lifecycle::stop_channel stop(at_once);
+    router routes;
+    routes.get("/", says("Hello, QCon!\n"));
+    failing::arm(nth, how_many);
+    server::http_server server("app", one_loop(), std::move(routes), server::http_server::at_stop::drain, stop, workers,
+                               log);
+    std::string outcome;
+    {
+        const std::jthread part([&](std::stop_token token) {
+            try {
+                server.run(token, tell);
+            } catch (const std::exception& e) {
+                died.append(e.what());
+                tell();
+            }
+        });
+        known.get_future().wait();
+        if (died.empty()) {
+            support::client client(support::endpoint(server.address()), 2s);
+            const auto answer = client.exchange(get("/"));
+            if (!answer && client.ended() == support::client::ending::late) outcome = "deaf";
+        }
+    }
+    if (!died.empty()) outcome = "ended";
+    if (workers.live() > 0) outcome = "left a thread";
+    workers.on_death({});
+    return outcome.empty() ? "serves" : outcome;
+}
+
+TEST(Allocations, OfAStartEndItOrCostAConnection) {
+    std::map<std::string, int> outcomes;
+    for (std::uint64_t nth = 1; nth < 5'000; nth += step()) {
+        const testing::ScopedTrace trace(__FILE__, __LINE__, "allocation " + std::to_string(nth));
+        const auto outcome = try_start(nth, 1);
+        ++outcomes[outcome];
+        ASSERT_THAT(outcome, AnyOf("serves", "ended"));
+        if (failing::disarm() < nth) break;
+    }
+    EXPECT_GT(outcomes["serves"], 0);
+    EXPECT_GT(outcomes["ended"], 0);
+}
 
 }  // namespace

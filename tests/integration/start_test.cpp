@@ -16,6 +16,8 @@
 namespace integration {
 namespace {
 
+using testing::HasSubstr;
+using testing::Not;
 
 /// The service under a limit of the shell's.
 service::options limited(const char* limit, std::vector<std::string> flags) {
@@ -31,6 +33,17 @@ TEST(Start, WithoutThreadsForEveryLoopItIsNeverReadyAndSaysWhy) {
     EXPECT_EQ(service.exit_code(), 1) << service.err();
     EXPECT_TRUE(service.logs("app.threads may be fewer")) << service.err();
     EXPECT_FALSE(std::filesystem::exists(service.directory() / "ready.json"));
+}
+
+TEST(Start, WithoutMemoryForEveryLoopEndsAsAStartThatFailed) {
+    if (support::slow_build) GTEST_SKIP() << "a sanitizer needs more addresses than there are";
+    // The stacks of the threads take all the addresses, and whatever begins on one finds none.
+    for (const char* const limit : {"-v 300000", "-v 500000", "-v 501000", "-v 502000", "-v 503000", "-v 700000"}) {
+        service service(limited(limit, {"--app.threads=250"}));
+        EXPECT_EQ(service.exit_code(), 1) << limit << '\n' << service.err();
+        EXPECT_THAT(service.err(), Not(HasSubstr("does not turn"))) << limit;
+        EXPECT_FALSE(std::filesystem::exists(service.directory() / "ready.json"));
+    }
 }
 
 TEST(Start, WithoutDescriptorsItIsOneLine) {
