@@ -153,8 +153,8 @@ note slowest(const std::map<std::string, note>& notes) {
 }
 
 /// What a segment begins with says how it is read: the first byte behind that, or none where it is no segment.
-/// `first_version`: one of that may be in the set. Elsewhere a file that begins so is a header that the disk has lost, with
-/// bytes in its place that a client may have sent.
+/// `first_version`: one of that may be in the set. Elsewhere a file that begins so is a header that the disk has lost,
+/// with bytes in its place that a client may have sent.
 std::optional<std::uint64_t> begin_of(segment& one, std::uint64_t length, bool first_version, disk& files) {
     std::array<char, segment_header_size> bytes{};
     const auto got = files.read(one.file.get(), bytes, 0);

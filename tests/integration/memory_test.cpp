@@ -39,14 +39,16 @@ TEST(Memory, ThatAThousandConnectionsDoNotFindCostsThemAndNobodyElse) {
         EXPECT_TRUE(eventually([&] { return service.err().find("a connection is closed") != std::string::npos; }))
             << "there was memory enough: the test says nothing";
     }
-    EXPECT_TRUE(eventually([&] {
+    // The loops let go of what the storm has left with their next ticks; until then it may cost another connection.
+    const auto answered = [](const auto& asked) {
         try {
-            return service.ask(get("/")).status == 200;
+            return asked();
         } catch (const std::exception&) {
             return false;
         }
-    })) << "deaf";
-    EXPECT_TRUE(service.readiness_is(200));
+    };
+    EXPECT_TRUE(eventually([&] { return answered([&] { return service.ask(get("/")).status == 200; }); })) << "deaf";
+    EXPECT_TRUE(eventually([&] { return answered([&] { return service.readiness_is(200); }); })) << "deaf";
     service.process().signal(SIGTERM);
     EXPECT_EQ(service.exit_code(), 0) << service.err();
     EXPECT_EQ(faults(service.report()), "");
