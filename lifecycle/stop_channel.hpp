@@ -48,7 +48,7 @@ public:
 
     /// Begins a stop; the first cause stays. Idempotent.
     void request(std::string cause);
-    /// A stop by signal; a second one forces.
+    /// A stop by signal; one that comes `stop_sequence::one_order` or more after the first forces.
     void signal(std::string cause);
     /// A thread of that name has failed at what it is for: the stop begins, and liveness is 503. Throws std::bad_alloc
     /// after it has become so; to be called again.

@@ -51,14 +51,14 @@ void stop_sequence::begin(std::string cause, time_point now) {
 }
 
 void stop_sequence::signal(std::string cause, time_point now) {
-    ++signals_;
-    withdrawable_ = false;
-    if (signals_ > 1) {
-        force(now);
-    } else {
-        begin(std::move(cause), now);
-        withdrawable_ = false;
+    if (first_signal_) {
+        // Counted from the first, not from the last: whoever presses Ctrl-C again and again means it.
+        if (now - *first_signal_ >= one_order) force(now);
+        return;
     }
+    first_signal_ = now;
+    begin(std::move(cause), now);
+    withdrawable_ = false;
 }
 
 void stop_sequence::fail(std::string cause, time_point now) {

@@ -59,9 +59,12 @@ public:
 
     void ready() noexcept;
 
-    /// Begins the stop; the first cause stays. A second signal forces: everything ends within a second.
+    /// Begins the stop; the first cause stays. A signal that comes `one_order` or more after the first one
+    /// forces: everything ends within a second. What comes sooner is the same order: a wrapper (timeout(1),
+    /// npm, a shell's trap) passes on what the terminal has sent to the whole group already.
     void begin(std::string cause, time_point now);
     void signal(std::string cause, time_point now);
+    static constexpr duration one_order{250};
 
     /// Something has failed that serves: a stop that nobody takes back.
     void fail(std::string cause, time_point now);
@@ -115,7 +118,7 @@ private:
     stop_phase before_lame_duck_ = stop_phase::starting;
     std::string cause_;
     bool withdrawable_ = false;
-    unsigned signals_ = 0;
+    std::optional<time_point> first_signal_;
     bool warned_ = false;
     time_point began_{};
     time_point end_ = time_point::max();

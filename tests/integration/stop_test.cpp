@@ -287,7 +287,7 @@ TEST(Force, ASecondSignalAnswers503AndEndsWithinASecond) {
     half.send("GET / HTTP/1.1\r\nHo");
     ASSERT_TRUE(service.handles("/slow"));
     service.begin_stop(SIGTERM);
-    const auto when = service.process().signal(SIGTERM);
+    const auto when = service.signal_again(SIGTERM);
     expect_last_answer(waiting, 503);
     expect_last_answer(half, 408);
     EXPECT_EQ(service.exit_code(), 3);

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tests/lifecycle/fakes.hpp"
+#include "tests/lifecycle/test_clock.hpp"
 
 namespace {
 
@@ -40,6 +41,20 @@ TEST(StopChannel, KeepsTheFirstCause) {
     stop.signal("SIGTERM");
     EXPECT_EQ(stop.now().cause, "debug");
     EXPECT_FALSE(stop.now().forced);
+}
+
+TEST(StopChannel, IsForcedByASignalOnlyWhenItComes250MillisecondsAfterTheFirst) {
+    fakes::test_clock time;
+    stop_channel stop(settings());
+    stop.signal("SIGTERM");
+    time.advance(2ms);
+    stop.signal("SIGINT");
+    EXPECT_FALSE(stop.now().forced);
+    time.advance(247ms);
+    stop.signal("SIGINT");
+    EXPECT_FALSE(stop.now().forced);
+    EXPECT_EQ(stop.now().cause, "SIGTERM");
+    time.advance(1ms);
     stop.signal("SIGINT");
     EXPECT_TRUE(stop.now().forced);
 }

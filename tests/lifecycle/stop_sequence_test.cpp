@@ -105,6 +105,7 @@ TEST(StopSequence, TellsAPartToGiveUpBeforeItsPatienceEnds) {
     stop.signal();
     for (const auto part : {debug, tracker, app})
         EXPECT_EQ(stop.sequence.patience(part) - stop.sequence.deadline(part), 250ms);
+    stop.now += 250ms;
     stop.signal("SIGINT");
     for (const auto part : {debug, tracker, app}) EXPECT_LT(stop.sequence.deadline(part), stop.sequence.patience(part));
     EXPECT_EQ(stop.sequence.deadline(app), stop.now) << "forced: the app gives up at once";
@@ -118,8 +119,45 @@ TEST(StopSequence, TakesARequestAndASignalForOneStop) {
     EXPECT_FALSE(stop.sequence.forced());
     EXPECT_EQ(stop.sequence.cause(), "debug") << "the first cause stays";
     EXPECT_EQ(stop.sequence.end(), stop.sequence.began() + 25s) << "the same budget";
+    stop.after(250ms);
     stop.signal();
     EXPECT_TRUE(stop.sequence.forced());
+}
+
+TEST(StopSequence, TakesSignalsCloserThan250MillisecondsForOneOrder) {
+    stop stop(settings(25s, 5s));
+    stop.signal();
+    stop.signal("SIGINT");
+    stop.after(249ms);
+    stop.signal("SIGINT");
+    EXPECT_FALSE(stop.sequence.forced());
+    EXPECT_EQ(stop.sequence.cause(), "SIGTERM") << "the first cause stays";
+    EXPECT_EQ(stop.sequence.end(), stop.sequence.began() + 25s);
+    EXPECT_FALSE(stop.sequence.withdraw());
+    stop.after(1ms);
+    stop.signal("SIGINT");
+    EXPECT_TRUE(stop.sequence.forced());
+}
+
+TEST(StopSequence, CountsFromTheFirstSignalSoThatPressingCtrlCAgainAndAgainForces) {
+    stop stop(settings(25s, 5s));
+    for (int pressed = 0; pressed < 3; ++pressed) {
+        stop.signal("SIGINT");
+        EXPECT_FALSE(stop.sequence.forced());
+        stop.after(100ms);
+    }
+    stop.signal("SIGINT");
+    EXPECT_TRUE(stop.sequence.forced()) << "300 ms after the first, though 100 ms after the last";
+}
+
+TEST(StopSequence, CountsFromTheFirstSignalNotFromTheRequestBeforeIt) {
+    stop stop(settings(25s, 5s));
+    stop.request();
+    stop.after(2s);
+    stop.signal();
+    stop.after(100ms);
+    stop.signal();
+    EXPECT_FALSE(stop.sequence.forced());
 }
 
 TEST(StopSequence, ForcesBySignalsOnly) {
@@ -148,6 +186,7 @@ TEST(StopSequence, EndsWithin800MillisecondsOfTheSecondSignal) {
 TEST(StopSequence, IsNotLengthenedByTheThirdSignal) {
     stop stop(settings(25s));
     stop.signal();
+    stop.after(250ms);
     stop.signal();
     const auto end = stop.sequence.end();
     stop.after(500ms);

@@ -63,7 +63,7 @@ class Obstinate : public testing::TestWithParam<bool> {
 protected:
     clock::time_point end(service& service) const {
         auto when = service.begin_stop(SIGTERM);
-        if (GetParam()) when = service.process().signal(SIGTERM);
+        if (GetParam()) when = service.signal_again(SIGTERM);
         return when;
     }
     milliseconds limit() const { return GetParam() ? milliseconds(1'000) - promised : budget; }
