@@ -122,6 +122,7 @@ private:
     bool still_due(bool first);
     void refuse(http::status code);
     framing framing_of(const request& to, bool close) const;
+    void say_when_to_return(response& reply) const;
     void append_answer();
     void account(const response& reply);
     void next_request();

@@ -211,9 +211,16 @@ framing connection::framing_of(const request& to, bool close) const {
     return {to.version, to.method == http::verb::head, close, loop_.date(), to.id};
 }
 
+/// Whoever is refused by a stop comes back, here or to another replica: a second later, and never at once.
+void connection::say_when_to_return(response& reply) const {
+    if (reply.status != http::status::service_unavailable || !loop_.stopping()) return;
+    if (!reply.has("Retry-After")) reply.set("Retry-After", "1");
+}
+
 void connection::append_answer() {
     const auto& request = work_->parser.request();
-    const auto& reply = work_->reply;
+    auto& reply = work_->reply;
+    say_when_to_return(reply);
     const auto how = framing_of(request, closes_after(reply));
     work_->coding = append(reply, how, work_->out);
     work_->last = how.close || work_->coding == body_coding::until_close;

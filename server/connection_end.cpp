@@ -277,7 +277,9 @@ void connection::answer_in_place_of_handler(http::status code) {
     abandoned_ = ending_ = true;
     end_ = {forced_ ? 'K' : 'T', 'H'};
     straggles();
-    append(problem(code), framing_of(work_->parser.request(), true), work_->out);
+    auto reply = problem(code);
+    say_when_to_return(reply);
+    append(reply, framing_of(work_->parser.request(), true), work_->out);
     count_answer();
     const bool sent = flush_now() && !broken_;
     if (!sent) broken_ = true;

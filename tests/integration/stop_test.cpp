@@ -27,6 +27,7 @@ void expect_last_answer(client& connection, int status = 200) {
     const auto answer = connection.receive();
     ASSERT_TRUE(answer) << "no answer; ended: " << static_cast<int>(connection.ended());
     EXPECT_EQ(answer->status, status);
+    EXPECT_EQ(answer->header("Retry-After"), status == 503 ? "1" : "");
     EXPECT_TRUE(answer->closes());
     EXPECT_TRUE(connection.closes_silently(milliseconds(5'000)));
 }

@@ -54,6 +54,7 @@ void expect_503(client& connection) {
     const auto answer = connection.receive();
     ASSERT_TRUE(answer) << "no answer; ended " << static_cast<int>(connection.ended());
     EXPECT_EQ(answer->status, 503);
+    EXPECT_EQ(answer->header("Retry-After"), "1");
     EXPECT_TRUE(answer->closes());
     EXPECT_TRUE(connection.closes_silently(milliseconds(5'000)));
 }

@@ -122,6 +122,16 @@ TEST(Response, RefusesWhatWouldEndAFieldEarly) {
     EXPECT_EQ(answer.fields(), "");
 }
 
+TEST(Response, KnowsAFieldThatWasSetByItsNameWithoutCase) {
+    response answer;
+    EXPECT_FALSE(answer.has("Retry-After"));
+    answer.set("X-Retry-After", "2").set("retry-after", "3").set("Last", "Retry-After: 4");
+    EXPECT_TRUE(answer.has("Retry-After"));
+    EXPECT_TRUE(answer.has("x-retry-after"));
+    EXPECT_TRUE(answer.has("Last"));
+    for (const auto* other : {"Retry", "After", "Retry-After: 3", ""}) EXPECT_FALSE(answer.has(other)) << other;
+}
+
 TEST(Response, AProblemSaysNothingButItsReason) {
     const auto answer = server::problem(http::status::not_found);
     EXPECT_EQ(answer.body, "Not Found\n");
