@@ -123,9 +123,10 @@ request_parser::progress request_parser::check_meaning(const char* base) {
 std::optional<http::status> request_parser::check_target() {
     if (request_.target.size() > limits_->max_target_bytes) return http::status::uri_too_long;
     target_parts parts;
-    const bool connect = request_.method == http::verb::connect;
-    const bool options = request_.method == http::verb::options;
-    if (!split_target(request_.target, connect, options, path_storage_, parts)) return http::status::bad_request;
+    const target_rules rules{.connect = request_.method == http::verb::connect,
+                             .options = request_.method == http::verb::options,
+                             .strict = limits_->strict_targets};
+    if (!split_target(request_.target, rules, path_storage_, parts)) return http::status::bad_request;
     request_.path = parts.path;
     request_.query = parts.query;
     if (!parts.authority.empty()) request_.host = parts.authority;  // RFC 9112 section 3.2.2

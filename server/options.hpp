@@ -41,6 +41,7 @@ struct options {
     std::size_t max_header_bytes = 16 * 1024;  ///< above: 431
     std::size_t max_target_bytes = 8 * 1024;   ///< above: 414
     std::size_t max_body_bytes = 1024 * 1024;  ///< above: 413
+    bool strict_targets = false;               ///< RFC 3986 alone; else also what browsers leave unescaped
     std::size_t max_headers = 100;             ///< header lines of a request; above: 431
 
     std::size_t max_chunk_extension_bytes = 1024;        ///< of one chunk; above: 400
