@@ -106,7 +106,9 @@ private:
     bool begin_answer();
     void begin_request();
     bool has_place();
+    bool comes_encoded(const endpoint* to, bool has_body) const;
     bool decide(const endpoint* to, bool in_time);
+    void refuse_coding();
     void turn_away();
     void send_earlier_answers();
     bool streams() const noexcept;

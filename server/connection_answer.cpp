@@ -76,6 +76,11 @@ bool connection::has_place() {
     return false;
 }
 
+/// A handler that does not decode it would take the bytes of a compressed body for the body.
+bool connection::comes_encoded(const endpoint* to, bool has_body) const {
+    return has_body && to != nullptr && !to->decodes && !work_->parser.request().content_coding().empty();
+}
+
 /// Answers what needs no handler. False: a handler is to be asked.
 bool connection::decide(const endpoint* to, bool in_time) {
     auto& reply = work_->reply;
@@ -83,12 +88,19 @@ bool connection::decide(const endpoint* to, bool in_time) {
         reply = loop_.env().routes.fallback(work_->parser.request());
     } else if (!in_time) {
         reply = problem(http::status::bad_request);
+    } else if (comes_encoded(to, !work_->parser.request().body.empty())) {
+        refuse_coding();
     } else if (to->exempt || has_place()) {
         return false;
     } else {
         turn_away();
     }
     return true;
+}
+
+/// RFC 9110 section 15.5.16: what would have been taken is said by Accept-Encoding.
+void connection::refuse_coding() {
+    work_->reply = std::move(problem(http::status::unsupported_media_type).set("Accept-Encoding", "identity"));
 }
 
 void connection::turn_away() {
@@ -289,12 +301,17 @@ bool connection::refuse_early() {
     auto& request = work_->parser.request();
     const auto* const to = loop_.env().routes.find(request);
     const bool expects = work_->parser.expects_continue();
-    const bool overloaded = to != nullptr && !to->exempt && !has_place();
-    if (overloaded || (expects && to == nullptr)) {
+    // Not whole and not chunked, so a body is due; a chunked one may turn out to be empty.
+    const bool encoded = comes_encoded(to, request.header(http::field::transfer_encoding).empty());
+    const bool overloaded = !encoded && to != nullptr && !to->exempt && !has_place();
+    if (overloaded || encoded || (expects && to == nullptr)) {
         begin_request();
         endpoint_ = to;
         since_ = now_;
-        overloaded ? turn_away() : static_cast<void>(decide(to, true));
+        if (encoded)
+            refuse_coding();
+        else
+            overloaded ? turn_away() : static_cast<void>(decide(to, true));
         work_->reply.close = true;
         append_answer();
         ending_ = linger_ = true;

@@ -30,6 +30,13 @@ std::string_view request::header(std::string_view name) const noexcept {
     return {};
 }
 
+std::string_view request::content_coding() const noexcept {
+    for (const auto& field : fields)
+        if (field.known == http::field::content_encoding && !field.value.empty() && !same_name(field.value, "identity"))
+            return field.value;
+    return {};
+}
+
 std::string_view request::parameter(std::string_view name) const noexcept {
     for (const auto& [key, value] : parameters)
         if (key == name) return value;
