@@ -74,6 +74,12 @@ public:
 
     void part_ended(std::size_t part, time_point now);
 
+    /// No thread of the process has run for about so long, until now (SIGSTOP, the cgroup freezer): that time was not
+    /// lived, and what is due moves by it; the end to at most `most_after_freeze` beyond itself or, if the freeze has
+    /// outlasted it, beyond now.
+    void frozen(duration gap, time_point now);
+    static constexpr duration most_after_freeze{2'000};
+
     /// `turns` is the number of turns that the slowest loop has made; see `lame_duck` in options.
     actions step(time_point now, std::uint64_t turns);
 
@@ -86,6 +92,7 @@ public:
     const std::string& cause() const noexcept { return cause_; }
     time_point began() const noexcept { return began_; }
     time_point end() const noexcept { return end_; }
+    duration frozen() const noexcept { return frozen_; }  ///< of this stop, as `frozen` was told
 
     /// When a part must have ended; max() while nobody stops. Some time before that, `deadline` says
     /// when it must begin to give up, so that there is time to say so to its clients.
@@ -108,6 +115,7 @@ private:
     void force(time_point now);
     bool lame_duck_over(time_point now, std::uint64_t turns);
     time_point latest_lame_duck() const;
+    time_point warn_at() const;
     duration tick() const;
     void enter(std::string phase_name, time_point now, time_point until);
     void close_record(time_point now);
@@ -122,6 +130,8 @@ private:
     bool warned_ = false;
     time_point began_{};
     time_point end_ = time_point::max();
+    duration frozen_{0};
+    duration moved_{0};  ///< by so much later than the budget says, for the freezes
     std::optional<time_point> forced_at_;
 
     std::size_t current_ = 0;  ///< parts_[current_ - 1] is the one that stops now

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <utility>
 
 #include "tests/integration/service.hpp"
 #include "tests/support/slow_build.hpp"

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <thread>
 
 #include "tests/lifecycle/fakes.hpp"
@@ -57,6 +58,30 @@ TEST(StopChannel, IsForcedByASignalOnlyWhenItComes250MillisecondsAfterTheFirst) 
     time.advance(1ms);
     stop.signal("SIGINT");
     EXPECT_TRUE(stop.now().forced);
+    EXPECT_EQ(stop.now().left, 800ms);
+}
+
+TEST(StopChannel, MovesItsDeadlinesWhenNobodyHasLookedForSoLongThatItWasFrozen) {
+    fakes::process process;
+    process.done.start("app", fakes::until_asked);
+    const auto app = process.stop.deadline_of("app");
+    std::optional<fakes::test_clock> stands_still(std::in_place);
+    auto& time = *stands_still;
+    process.stop.request("debug");
+    const auto before = app();
+    time.advance(499ms);
+    EXPECT_EQ(app(), before) << "a pause, in which it may well have lived";
+    EXPECT_EQ(process.stop.now().frozen, 0ms);
+    time.advance(30s);
+    EXPECT_GT(app(), clock::now()) << "whoever looks first after the freeze has time left";
+    EXPECT_EQ(process.stop.now().left, 2s);
+    EXPECT_EQ(process.stop.now().frozen, 29'900ms) << "less a pulse, which it may have lived";
+    EXPECT_EQ(process.stop.now().elapsed, 599ms);
+    time.advance(100ms);
+    app();
+    EXPECT_EQ(process.stop.now().left, 1'900ms) << "and from there on it counts again";
+    stands_still.reset();
+    process.done.wait({});
 }
 
 TEST(StopChannel, TellsWhatIsLeftOfTheBudget) {
