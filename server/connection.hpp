@@ -127,6 +127,8 @@ private:
     void say_when_to_return(response& reply) const;
     void append_answer();
     void account(const response& reply);
+    std::size_t class_of(const response& reply) const;
+    bool set_the_deadline(const response& reply) const;
     void next_request();
     ending_letters letters(const response& reply) const;
     void log_end();

@@ -240,11 +240,24 @@ void connection::append_answer() {
     account(reply);
 }
 
+/// What the client has brought about itself is no fault of ours: it has gone, or the deadline was the one that it set.
+std::size_t connection::class_of(const response& reply) const {
+    if (work_->scope.get().why() == cause::client_gone && endpoint_ != nullptr) return 0;
+    if (set_the_deadline(reply)) return 4;
+    return std::min(5u, static_cast<unsigned>(reply.status) / 100);
+}
+
+bool connection::set_the_deadline(const response& reply) const {
+    if (reply.status != http::status::gateway_timeout) return false;
+    const auto longest = limits().request_timeout;
+    return requested_timeout(work_->parser.request(), longest).value_or(longest) < longest;
+}
+
 void connection::account(const response& reply) {
     loop_.counts().requests.add();
     auto& metrics = loop_.metrics_of(endpoint_ != nullptr ? endpoint_->index : loop_.endpoints().size() - 1);
     const auto took = now_ - since_;
-    metrics.responses[std::min(5u, static_cast<unsigned>(reply.status) / 100)].add();
+    metrics.responses[class_of(reply)].add();
     metrics.duration.observe(took);
     if (!limits().access_log || !loop_.env().access->wanted()) return;
     const auto& request = work_->parser.request();
@@ -276,10 +289,10 @@ void connection::next_request() {
 connection::ending_letters connection::letters(const response& reply) const {
     const auto cause = work_->scope.get().why();
     if (forced_) return {'K', 'H'};
+    if (cause == cause::client_gone || set_the_deadline(reply)) return {'C', 'H'};
     if (reply.status == http::status::gateway_timeout) return {'T', 'H'};
     if (reply.status == http::status::internal_server_error) return {'S', 'H'};
     if (reply.status == http::status::service_unavailable) return {'R', 'R'};
-    if (cause == cause::client_gone) return {'C', 'H'};
     return {loop_.stopping() ? 'D' : '-', '-'};
 }
 

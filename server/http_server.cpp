@@ -302,12 +302,13 @@ void http_server::write_metrics(metrics_text& out) const {
         return static_cast<double>(all);
     };
 
-    out.family("http_requests_total", "counter", "Requests answered, by route and class of status.");
+    out.family("http_requests_total", "counter", "Requests answered, by route and class of status, or client_gone.");
     for (std::size_t index = 0; index < names.size(); ++index)
-        for (std::size_t digit = 1; digit <= 5; ++digit) {
+        for (std::size_t digit = 0; digit <= 5; ++digit) {
             const auto count =
                 sum([&](const loop& on) -> const counter& { return on.endpoints()[index].responses[digit]; });
-            if (count > 0) out.sample(fmt::format("{},code=\"{}xx\"", labels(index), digit), count);
+            const auto code = digit == 0 ? std::string("client_gone") : fmt::format("{}xx", digit);
+            if (count > 0) out.sample(labels(index) + ',' + label("code", code), count);
         }
     out.family("http_request_duration_seconds", "histogram", "From the parsed head to the answer.");
     for (std::size_t index = 0; index < names.size(); ++index) {

@@ -20,6 +20,68 @@ using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 
+std::string metrics_of(const running& app) {
+    server::metrics_text out;
+    app.server().write_metrics(out);
+    return out.take();
+}
+
+std::string counted(std::string_view code) {
+    return "http_requests_total{server=\"app\",route=\"GET /\",code=\"" + std::string(code) + "\"} 1\n";
+}
+
+server::options with_access_log() {
+    auto options = one_loop();
+    options.access_log = true;
+    return options;
+}
+
+/// Ends with its context, as a handler should, and says that it could not.
+server::handler gives_up_at(gate& held) {
+    return [&held](lifecycle::context context, const request&) -> reply {
+        auto waiting = held.wait(context);
+        co_await std::move(waiting);
+        co_return server::problem(http::status::service_unavailable);
+    };
+}
+
+TEST(HttpServerClientGone, IsNoFailureOfOursButHasACodeAndLettersOfItsOwn) {
+    gate held;
+    running app(router().get("/", gives_up_at(held)), with_access_log());
+    {
+        auto client = app.connect();
+        client.send(get("/"));
+        ASSERT_TRUE(eventually([&] { return held.entered(); }));
+    }
+    ASSERT_TRUE(eventually([&] { return app.server().now().open == 0; }));
+    EXPECT_EQ(held.seen(), cause::client_gone);
+    EXPECT_THAT(metrics_of(app), HasSubstr(counted("client_gone")));
+    EXPECT_THAT(metrics_of(app), Not(HasSubstr("code=\"5xx\"")));
+    app.stop();
+    EXPECT_THAT(app.log(), ContainsRegex("GET / 503 .* CH"));
+}
+
+TEST(HttpServerDeadline, OneThatTheClientHasSetItselfIsNoFailureOfOurs) {
+    gate held;
+    running app(router().get("/", waits_at(held)), with_access_log());
+    EXPECT_EQ(app.ask(get("/", "X-Request-Timeout: 1ms\r\n")).status, 504);
+    EXPECT_THAT(metrics_of(app), HasSubstr(counted("4xx")));
+    EXPECT_THAT(metrics_of(app), Not(HasSubstr("code=\"5xx\"")));
+    app.stop();
+    EXPECT_THAT(app.log(), ContainsRegex("GET / 504 .* CH"));
+}
+
+TEST(HttpServerDeadline, OursIsAFailureOfOursAlsoForAClientThatWouldHaveWaitedLonger) {
+    gate held;
+    auto options = with_access_log();
+    options.request_timeout = 20ms;
+    running app(router().get("/", waits_at(held)), options);
+    EXPECT_EQ(app.ask(get("/", "X-Request-Timeout: 1m\r\n")).status, 504);
+    EXPECT_THAT(metrics_of(app), HasSubstr(counted("5xx")));
+    app.stop();
+    EXPECT_THAT(app.log(), ContainsRegex("GET / 504 .* TH"));
+}
+
 TEST(HttpServerCoding, ABodyInOneThatTheRouteDoesNotDecodeIs415) {
     running app(router().post("/", echo()).post("/zip", echo()).decodes().get("/", says("hello")));
     for (const auto* coding : {"gzip", "br", "deflate, gzip", "aes128gcm"}) {
