@@ -163,6 +163,7 @@ private:
     std::uint64_t received_ = 0;   ///< bytes of this body, about
     std::size_t due_ = 0;          ///< bytes behind its `max_requests`th request that are answered still
     std::uint32_t served_ = 0;     ///< requests of this connection
+    std::uint32_t unlogged_ = 0;   ///< of them the access log has none of
     std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
     request_end left_over_{};      ///< of those, and of what is not answered, if it ends now
     state state_ = state::fresh;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <iterator>
 #include <new>
@@ -220,7 +221,12 @@ bool connection::more_behind() {
 }
 
 framing connection::framing_of(const request& to, bool close) const {
-    return {to.version, to.method == http::verb::head, close, loop_.date(), to.id};
+    return {.version = to.version,
+            .head = to.method == http::verb::head,
+            .close = close,
+            .date = loop_.date(),
+            .request_id = to.id,
+            .keep_alive = limits().keep_alive_hint};
 }
 
 /// Whoever is refused by a stop comes back, here or to another replica: a second later, and never at once.
@@ -250,7 +256,7 @@ std::size_t connection::class_of(const response& reply) const {
 bool connection::set_the_deadline(const response& reply) const {
     if (reply.status != http::status::gateway_timeout) return false;
     const auto longest = limits().request_timeout;
-    return requested_timeout(work_->parser.request(), longest).value_or(longest) < longest;
+    return requested_timeout(work_->parser.request_timeout(), longest).value_or(longest) < longest;
 }
 
 void connection::account(const response& reply) {
@@ -261,6 +267,10 @@ void connection::account(const response& reply) {
     metrics.duration.observe(took);
     if (!limits().access_log || !loop_.env().access->wanted()) return;
     const auto& request = work_->parser.request();
+    if (std::ranges::find(limits().access_exclude, request.path) != limits().access_exclude.end()) {
+        ++unlogged_;
+        return;
+    }
     const auto [who, when] = letters(reply);
     const auto client = address_text(peer_.address());
     access_line line;
@@ -298,7 +308,7 @@ connection::ending_letters connection::letters(const response& reply) const {
 
 /// One line a connection, beside the access log: were these resets ours?
 void connection::log_end() {
-    if (!limits().access_log || !loop_.env().access->wanted()) return;
+    if (!limits().access_log || !loop_.env().access->wanted() || (served_ > 0 && unlogged_ == served_)) return;
     const auto client = address_text(peer_.address());
     access_line line;
     fmt::format_to(std::back_inserter(line), "closed {} after {} requests {}{}",

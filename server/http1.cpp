@@ -309,6 +309,14 @@ void put_status_line(writer& out, http::status status, std::string_view reason) 
     out.put("\r\n");
 }
 
+/// Appendix C.2.2 of RFC 9112; what the clients that look for it make of it is in docs/operations.md.
+void put_keep_alive(writer& out, std::chrono::milliseconds timeout) {
+    out.put("\r\nConnection: keep-alive");
+    if (timeout.count() <= 0) return;
+    out.put("\r\nKeep-Alive: timeout=");
+    out.put(static_cast<std::uint64_t>(timeout.count()) / 1'000);
+}
+
 /// RFC 9112 section 6.3.
 body_coding coding_of(const response& response, const framing& framing) {
     const auto code = static_cast<unsigned>(response.status);
@@ -345,8 +353,8 @@ body_coding append(const response& response, const framing& framing, std::string
     }
     if (framing.close || (coding == body_coding::until_close && !framing.head))
         to.put("\r\nConnection: close");
-    else if (framing.version < 11)
-        to.put("\r\nConnection: keep-alive");
+    else if (framing.version < 11 || framing.keep_alive.count() > 0)
+        put_keep_alive(to, framing.keep_alive);
     to.put("\r\n");
     to.put(response.fields());
     to.put("\r\n");

@@ -32,6 +32,10 @@ struct options {
     std::chrono::milliseconds idle_timeout{75'000};     ///< between two requests
     std::chrono::milliseconds request_timeout{30'000};  ///< a handler; 504 when it passes
 
+    /// Above 0: answers that keep the connection say so, and `Keep-Alive: timeout=` these seconds.
+    std::chrono::milliseconds keep_alive_hint{0};
+    bool half_close = false;  ///< a client that has shut its sending side down is still waiting for its answer
+
     /// Bytes a second; 0: any. A body that is slower once its grace is over is 408, a response that its
     /// client takes more slowly over a whole `write_timeout` is cut.
     std::size_t min_data_rate = 128;
@@ -59,7 +63,8 @@ struct options {
     /// `Host` names that may change something on the debug port, beside IP literals and localhost.
     std::vector<std::string> allowed_hosts;
 
-    bool access_log = false;  ///< one line a request
+    bool access_log = false;                                       ///< one line a request
+    std::vector<std::string> access_exclude{"/livez", "/readyz"};  ///< paths of which it has none
 };
 
 /// Of the module http_client.

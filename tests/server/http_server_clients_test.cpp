@@ -82,6 +82,64 @@ TEST(HttpServerDeadline, OursIsAFailureOfOursAlsoForAClientThatWouldHaveWaitedLo
     EXPECT_THAT(app.log(), ContainsRegex("GET / 504 .* TH"));
 }
 
+TEST(HttpServerHalfClose, WhenAllowedAFinCancelsNothingAndTheAnswerIsWritten) {
+    gate held;
+    auto options = one_loop();
+    options.half_close = true;
+    const running app(router().get("/", waits_at(held)).get("/other", says("other")), options);
+    auto client = app.connect();
+    client.send(get("/"));
+    ASSERT_TRUE(eventually([&] { return held.entered(); }));
+    client.finish_sending();
+    const auto ticks = app.server().loops().front()->account().turns.get() + 3;
+    ASSERT_TRUE(eventually([&] { return app.server().loops().front()->account().turns.get() >= ticks; }));
+    held.open();
+    EXPECT_EQ(answer_of(client).status, 200);
+    EXPECT_EQ(held.seen(), cause::none);
+}
+
+TEST(HttpServerHalfClose, AResetIsSeenAllTheSame) {
+    gate held;
+    auto options = one_loop();
+    options.half_close = true;
+    const running app(router().get("/", waits_at(held)), options);
+    auto client = app.connect();
+    client.send(get("/"));
+    ASSERT_TRUE(eventually([&] { return held.entered(); }));
+    client.reset();
+    EXPECT_TRUE(eventually([&] { return held.seen() == cause::client_gone; }));
+}
+
+TEST(HttpServerAccessLog, HasNoLineOfAnExcludedPathNorOfAConnectionThatAskedForNothingElse) {
+    running app(router().get("/", says("hello")).probe("/livez", says("ok")), with_access_log());
+    EXPECT_EQ(app.ask(get("/livez?verbose")).status, 200);
+    ASSERT_TRUE(eventually([&] { return app.server().now().open == 0; }));
+    EXPECT_EQ(app.ask(get("/")).status, 200);
+    app.stop();
+    EXPECT_THAT(app.log(), Not(HasSubstr("livez")));
+    EXPECT_THAT(app.log(), HasSubstr(" GET / 200 "));
+    const auto closed = app.log().find("closed ");
+    ASSERT_NE(closed, std::string::npos);
+    EXPECT_EQ(app.log().find("closed ", closed + 1), std::string::npos) << app.log();
+}
+
+TEST(HttpServerHint, IsSaidOnEachAnswerThatKeepsTheConnectionAndOnNoOther) {
+    auto options = one_loop();
+    options.keep_alive_hint = 7s;
+    running app(router().get("/", says("hello")), options);
+    auto client = app.connect();
+    for (int nth = 0; nth < 2; ++nth) {
+        const auto answer = ask_on(client, get("/"));
+        EXPECT_EQ(answer.header("Keep-Alive"), "timeout=7");
+        EXPECT_EQ(answer.header("Connection"), "keep-alive");
+    }
+    EXPECT_EQ(app.ask(get("/", "Connection: close\r\n")).header("Keep-Alive"), "");
+    app.begin_stop();
+    const auto last = ask_on(client, get("/"));
+    EXPECT_EQ(last.header("Keep-Alive"), "") << "in a stop nothing is kept";
+    EXPECT_EQ(last.header("Connection"), "close");
+}
+
 TEST(HttpServerCoding, ABodyInOneThatTheRouteDoesNotDecodeIs415) {
     running app(router().post("/", echo()).post("/zip", echo()).decodes().get("/", says("hello")));
     for (const auto* coding : {"gzip", "br", "deflate, gzip", "aes128gcm"}) {

@@ -91,6 +91,19 @@ TEST(Response, SaysCloseOrToHttp10KeepAlive) {
     EXPECT_EQ(written(response(), how, body_coding::plain).find("Connection"), std::string::npos);
 }
 
+TEST(Response, SaysHowLongAnIdleConnectionIsKeptWhereThatIsWanted) {
+    auto how = usual();
+    how.keep_alive = std::chrono::seconds(15);
+    for (const unsigned version : {10U, 11U}) {
+        how.version = version;
+        EXPECT_NE(written(response(), how, body_coding::plain)
+                      .find("\r\nConnection: keep-alive\r\nKeep-Alive: timeout=15\r\n"),
+                  std::string::npos);
+    }
+    how.close = true;
+    EXPECT_EQ(written(response(), how, body_coding::plain).find("Keep-Alive"), std::string::npos);
+}
+
 TEST(Response, AStreamIsSentByLengthChunkedOrUpToTheClose) {
     auto how = usual();
     EXPECT_NE(written(response::stream(nothing(), 7), how, body_coding::length).find("\r\nContent-Length: 7\r\n"),
