@@ -78,6 +78,7 @@ struct http_server::state {
         env.failed = [this](const loop& one, std::exception_ptr why) { end_of_loop(one, std::move(why)); };
         for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
         accepting = std::make_unique<listener>(socket, loops);
+        if (socket.without_ipv6()) log.info("{}: the kernel has no IPv6: it listens on 0.0.0.0", name);
     }
 
     bool admit(const loop& on, bool to_the_last) const;

@@ -10,9 +10,9 @@ namespace server {
 
 /// Where a server listens and what a client may ask of it. Every number is a limit.
 struct options {
-    std::string address = "0.0.0.0";  ///< an IP literal; "::" is dual stack
-    std::uint16_t port = 8080;        ///< 0: any free port
-    bool reuse_port = false;          ///< SO_REUSEPORT, for overlapping generations
+    std::string address = "::";  ///< an IP literal; "::" is dual stack, and "0.0.0.0" where the kernel has no IPv6
+    std::uint16_t port = 8080;   ///< 0: any free port
+    bool reuse_port = false;     ///< SO_REUSEPORT, for overlapping generations
 
     /// A listening TCP socket that somebody else has bound and shares: then the three above are not used. -1: none.
     int inherited = -1;
@@ -26,10 +26,11 @@ struct options {
     /// Requests in handlers at one time; above: 503 with Retry-After. See docs/adr/0029-last-places.md.
     std::size_t max_in_flight = 1'000;
 
-    std::chrono::milliseconds header_timeout{10'000};   ///< a whole head
-    std::chrono::milliseconds body_timeout{30'000};     ///< a whole body
-    std::chrono::milliseconds write_timeout{30'000};    ///< a response that makes no progress
-    std::chrono::milliseconds idle_timeout{75'000};     ///< between two requests
+    std::chrono::milliseconds header_timeout{10'000};  ///< a whole head
+    std::chrono::milliseconds body_timeout{30'000};    ///< a whole body
+    std::chrono::milliseconds write_timeout{30'000};   ///< a response that makes no progress
+    std::chrono::milliseconds idle_timeout{
+        120'000};  ///< between two requests; above the 90 s of Go's and Rust's clients
     std::chrono::milliseconds request_timeout{30'000};  ///< a handler; 504 when it passes
 
     /// Above 0: answers that keep the connection say so, and `Keep-Alive: timeout=` these seconds.

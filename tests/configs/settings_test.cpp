@@ -56,7 +56,7 @@ TEST(Settings, HaveEveryKeyOfTheContract) {
 }
 
 TEST(Settings, HaveTheDefaultsOfTheContract) {
-    const std::vector<std::pair<std::string, std::string>> expected = {{"app.address", "0.0.0.0"},
+    const std::vector<std::pair<std::string, std::string>> expected = {{"app.address", "::"},
                                                                        {"app.port", "8080"},
                                                                        {"app.reuse_port", "false"},
                                                                        {"app.threads", "0"},
@@ -65,7 +65,7 @@ TEST(Settings, HaveTheDefaultsOfTheContract) {
                                                                        {"app.header_timeout", "10s"},
                                                                        {"app.body_timeout", "30s"},
                                                                        {"app.write_timeout", "30s"},
-                                                                       {"app.idle_timeout", "120s"},
+                                                                       {"app.idle_timeout", "2m"},
                                                                        {"app.strict_targets", "false"},
                                                                        {"app.half_close", "false"},
                                                                        {"app.keep_alive_hint", "0s"},

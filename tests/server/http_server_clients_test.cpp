@@ -169,5 +169,22 @@ TEST(HttpServerCoding, TheBodyIsNotWaitedFor) {
     EXPECT_TRUE(refused.closes());
 }
 
+TEST(HttpServerPeer, AClientOfIPv4IsWhoItIsOnASocketOfBoth) {
+    auto options = one_loop();
+    options.address = "::";
+    const auto says_peer = [](lifecycle::context, const request& asked) -> reply {
+        co_return response(http::status::ok, asked.peer.address().to_string());
+    };
+    std::optional<running> app;
+    try {
+        app.emplace(router().get("/", says_peer), options);
+    } catch (const std::exception& e) {
+        GTEST_SKIP() << "no IPv6 here: " << e.what();
+    }
+    const auto address = app->server().address();
+    support::client client(support::endpoint("127.0.0.1" + address.substr(address.rfind(':'))));
+    EXPECT_EQ(ask_on(client, get("/")).body, "127.0.0.1");
+}
+
 }  // namespace
 }  // namespace serving
