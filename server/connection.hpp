@@ -119,6 +119,7 @@ private:
     void handler_returned();
     void leave_handler() noexcept;
     bool refuse_early();
+    void acknowledge_now();
     bool closes_after(const response& reply);
     bool more_behind();
     bool still_due(bool first);

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <charconv>
@@ -340,8 +343,18 @@ bool connection::refuse_early() {
         ending_ = linger_ = true;
         return true;
     }
-    if (expects) work_->out += "HTTP/1.1 100 Continue\r\n\r\n";
+    if (expects)
+        work_->out += "HTTP/1.1 100 Continue\r\n\r\n";
+    else
+        acknowledge_now();
     return false;
+}
+
+/// A client that has sent the head alone holds the body back until that is acknowledged (Nagle, RFC 1122 section
+/// 4.2.3.4), and the kernel waits 40 ms for an answer that the acknowledgement could go with. There will be none.
+void connection::acknowledge_now() {
+    const int on = 1;
+    ::setsockopt(descriptor(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);  // tcp(7); not permanent
 }
 
 /// One answer to what is not a request, and the end: where the next message begins is not known.

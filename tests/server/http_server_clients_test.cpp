@@ -186,5 +186,32 @@ TEST(HttpServerPeer, AClientOfIPv4IsWhoItIsOnASocketOfBoth) {
     EXPECT_EQ(ask_on(client, get("/")).body, "127.0.0.1");
 }
 
+/// A request in two segments, as clients send it that write the head first: Nagle's algorithm holds the second one back
+/// until the first is acknowledged. How long the answer took.
+std::chrono::milliseconds posted_in_two(const support::endpoint& to, int times) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const auto address = to.address();
+    EXPECT_EQ(::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
+    char answer[1024];
+    clock::duration worst{};
+    for (int nth = 0; nth < times; ++nth) {
+        const auto from = clock::now();
+        EXPECT_EQ(::send(socket, head.data(), head.size(), 0), static_cast<ssize_t>(head.size()));
+        EXPECT_EQ(::send(socket, "body", 4, 0), 4);
+        EXPECT_GT(::recv(socket, answer, sizeof answer, 0), 0);
+        worst += clock::now() - from;
+    }
+    ::close(socket);
+    return std::chrono::duration_cast<std::chrono::milliseconds>(worst);
+}
+
+TEST(HttpServerUpload, ABodyInASegmentOfItsOwnDoesNotWaitForADelayedAcknowledgement) {
+    const running app(router().post("/", echo()));
+    constexpr int times = 40;
+    EXPECT_LT(posted_in_two(support::endpoint(app.server().address()), times), times * 20ms)
+        << "the kernel delays an acknowledgement by 40 ms";
+}
+
 }  // namespace
 }  // namespace serving
