@@ -60,7 +60,14 @@ public:
     state now_in() const noexcept { return state_; }
     bool waits_for_request() const noexcept { return state_ <= state::idle; }
     connection_view view() const noexcept {
-        return {state_, since_, deadline_, work_ == nullptr, told_, forced_, abandoned_};
+        return {.state = state_,
+                .since = since_,
+                .deadline = deadline_,
+                .rests = work_ == nullptr,
+                .told = told_,
+                .forced = forced_,
+                .abandoned = abandoned_,
+                .sends_on = sends_on_};
     }
     bool abandoned() const noexcept { return abandoned_; }
     bool straggled() const noexcept { return straggled_; }
@@ -175,6 +182,7 @@ private:
     bool counted_ = false;    ///< the account knows of a request that has no answer yet
     bool ending_ = false;     ///< nothing more is read
     bool linger_ = false;     ///< the client may still send: read on before the close
+    bool sends_on_ = false;   ///< ... and probably does: it was refused before its request was whole
     bool broken_ = false;     ///< the socket is of no use any more
     bool late_ = false;       ///< what is not whole now is refused
     bool blocked_ = false;    ///< waits until the client has read

@@ -340,7 +340,7 @@ bool connection::refuse_early() {
             overloaded ? turn_away() : static_cast<void>(decide(to, true));
         work_->reply.close = true;
         append_answer();
-        ending_ = linger_ = true;
+        ending_ = linger_ = sends_on_ = true;
         return true;
     }
     if (expects)
@@ -364,7 +364,7 @@ void connection::refuse(http::status code) {
     end_ = {'P', 'R'};
     append(problem(code), framing_of({}, true), work_->out);
     count_answer();
-    ending_ = linger_ = true;
+    ending_ = linger_ = sends_on_ = true;
 }
 
 }  // namespace server

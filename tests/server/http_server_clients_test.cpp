@@ -10,6 +10,7 @@
 
 #include <optional>
 
+#include "server/metrics.hpp"
 #include "tests/server/serving.hpp"
 
 namespace serving {
@@ -91,8 +92,8 @@ TEST(HttpServerHalfClose, WhenAllowedAFinCancelsNothingAndTheAnswerIsWritten) {
     client.send(get("/"));
     ASSERT_TRUE(eventually([&] { return held.entered(); }));
     client.finish_sending();
-    const auto ticks = app.server().loops().front()->account().turns.get() + 3;
-    ASSERT_TRUE(eventually([&] { return app.server().loops().front()->account().turns.get() >= ticks; }));
+    const auto ticks = app.server().turns() + 3;
+    ASSERT_TRUE(eventually([&] { return app.server().turns() >= ticks; }));
     held.open();
     EXPECT_EQ(answer_of(client).status, 200);
     EXPECT_EQ(held.seen(), cause::none);
@@ -211,6 +212,41 @@ TEST(HttpServerUpload, ABodyInASegmentOfItsOwnDoesNotWaitForADelayedAcknowledgem
     constexpr int times = 40;
     EXPECT_LT(posted_in_two(support::endpoint(app.server().address()), times), times * 20ms)
         << "the kernel delays an acknowledgement by 40 ms";
+}
+
+/// Pieces of an upload of 2 MiB with a pause behind each, as from a slow client. How many bytes got through.
+std::size_t upload(support::client& client, int pieces, std::size_t size, std::chrono::milliseconds pause) {
+    const std::string piece(size, 'x');
+    std::size_t sent = 0;
+    for (int nth = 0; nth < pieces && client.send(piece); ++nth) {
+        sent += size;
+        const auto until = clock::now() + pause;
+        eventually([&] { return clock::now() >= until; });
+    }
+    return sent;
+}
+
+const std::string too_much = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2097152\r\n\r\n";
+
+TEST(HttpServerUpload, ARefusalIsReadByASlowClientInTheLameDuckAsWhileServing) {
+    for (const bool lame_duck : {false, true}) {
+        running app(router().post("/", echo()));
+        auto client = app.connect();
+        if (lame_duck) app.begin_stop();
+        client.send(too_much);
+        EXPECT_EQ(upload(client, 25, 32'768, 60ms), 25 * 32'768U) << "1.5 s of it, in spite of the stop";
+        EXPECT_EQ(answer_of(client).status, 413);
+    }
+}
+
+TEST(HttpServerUpload, AHostileDripIsNotReadForLongInAStop) {
+    running app(router().post("/", echo()));
+    auto client = app.connect();
+    app.begin_stop();
+    client.send(too_much);
+    const auto began = clock::now();
+    while (client.send("x") && clock::now() - began < 15s) upload(client, 1, 1, 50ms);
+    EXPECT_LT(clock::now() - began, 10s) << "less than 1 KiB in a second is over";
 }
 
 }  // namespace
