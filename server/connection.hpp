@@ -60,7 +60,14 @@ public:
     state now_in() const noexcept { return state_; }
     bool waits_for_request() const noexcept { return state_ <= state::idle; }
     connection_view view() const noexcept {
-        return {state_, since_, deadline_, work_ == nullptr, told_, forced_, abandoned_};
+        return {.state = state_,
+                .since = since_,
+                .deadline = deadline_,
+                .rests = work_ == nullptr,
+                .told = told_,
+                .forced = forced_,
+                .abandoned = abandoned_,
+                .sends_on = sends_on_};
     }
     bool abandoned() const noexcept { return abandoned_; }
     bool straggled() const noexcept { return straggled_; }
@@ -106,7 +113,9 @@ private:
     bool begin_answer();
     void begin_request();
     bool has_place();
+    bool comes_encoded(const endpoint* to, bool has_body) const;
     bool decide(const endpoint* to, bool in_time);
+    void refuse_coding();
     void turn_away();
     void send_earlier_answers();
     bool streams() const noexcept;
@@ -117,13 +126,17 @@ private:
     void handler_returned();
     void leave_handler() noexcept;
     bool refuse_early();
+    void acknowledge_now();
     bool closes_after(const response& reply);
     bool more_behind();
     bool still_due(bool first);
     void refuse(http::status code);
     framing framing_of(const request& to, bool close) const;
+    void say_when_to_return(response& reply) const;
     void append_answer();
     void account(const response& reply);
+    std::size_t class_of(const response& reply) const;
+    bool set_the_deadline(const response& reply) const;
     void next_request();
     ending_letters letters(const response& reply) const;
     void log_end();
@@ -158,6 +171,7 @@ private:
     std::uint64_t received_ = 0;   ///< bytes of this body, about
     std::size_t due_ = 0;          ///< bytes behind its `max_requests`th request that are answered still
     std::uint32_t served_ = 0;     ///< requests of this connection
+    std::uint32_t unlogged_ = 0;   ///< of them the access log has none of
     std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
     request_end left_over_{};      ///< of those, and of what is not answered, if it ends now
     state state_ = state::fresh;
@@ -168,6 +182,7 @@ private:
     bool counted_ = false;    ///< the account knows of a request that has no answer yet
     bool ending_ = false;     ///< nothing more is read
     bool linger_ = false;     ///< the client may still send: read on before the close
+    bool sends_on_ = false;   ///< ... and probably does: it was refused before its request was whole
     bool broken_ = false;     ///< the socket is of no use any more
     bool late_ = false;       ///< what is not whole now is refused
     bool blocked_ = false;    ///< waits until the client has read

@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <charconv>
 #include <iterator>
 #include <new>
@@ -76,6 +80,11 @@ bool connection::has_place() {
     return false;
 }
 
+/// A handler that does not decode it would take the bytes of a compressed body for the body.
+bool connection::comes_encoded(const endpoint* to, bool has_body) const {
+    return has_body && to != nullptr && !to->decodes && !work_->parser.request().content_coding().empty();
+}
+
 /// Answers what needs no handler. False: a handler is to be asked.
 bool connection::decide(const endpoint* to, bool in_time) {
     auto& reply = work_->reply;
@@ -83,12 +92,19 @@ bool connection::decide(const endpoint* to, bool in_time) {
         reply = loop_.env().routes.fallback(work_->parser.request());
     } else if (!in_time) {
         reply = problem(http::status::bad_request);
+    } else if (comes_encoded(to, !work_->parser.request().body.empty())) {
+        refuse_coding();
     } else if (to->exempt || has_place()) {
         return false;
     } else {
         turn_away();
     }
     return true;
+}
+
+/// RFC 9110 section 15.5.16: what would have been taken is said by Accept-Encoding.
+void connection::refuse_coding() {
+    work_->reply = std::move(problem(http::status::unsupported_media_type).set("Accept-Encoding", "identity"));
 }
 
 void connection::turn_away() {
@@ -208,12 +224,24 @@ bool connection::more_behind() {
 }
 
 framing connection::framing_of(const request& to, bool close) const {
-    return {to.version, to.method == http::verb::head, close, loop_.date(), to.id};
+    return {.version = to.version,
+            .head = to.method == http::verb::head,
+            .close = close,
+            .date = loop_.date(),
+            .request_id = to.id,
+            .keep_alive = limits().keep_alive_hint};
+}
+
+/// Whoever is refused by a stop comes back, here or to another replica: a second later, and never at once.
+void connection::say_when_to_return(response& reply) const {
+    if (reply.status != http::status::service_unavailable || !loop_.stopping()) return;
+    if (!reply.has("Retry-After")) reply.set("Retry-After", "1");
 }
 
 void connection::append_answer() {
     const auto& request = work_->parser.request();
-    const auto& reply = work_->reply;
+    auto& reply = work_->reply;
+    say_when_to_return(reply);
     const auto how = framing_of(request, closes_after(reply));
     work_->coding = append(reply, how, work_->out);
     work_->last = how.close || work_->coding == body_coding::until_close;
@@ -221,14 +249,31 @@ void connection::append_answer() {
     account(reply);
 }
 
+/// What the client has brought about itself is no fault of ours: it has gone, or the deadline was the one that it set.
+std::size_t connection::class_of(const response& reply) const {
+    if (work_->scope.get().why() == cause::client_gone && endpoint_ != nullptr) return 0;
+    if (set_the_deadline(reply)) return 4;
+    return std::min(5u, static_cast<unsigned>(reply.status) / 100);
+}
+
+bool connection::set_the_deadline(const response& reply) const {
+    if (reply.status != http::status::gateway_timeout) return false;
+    const auto longest = limits().request_timeout;
+    return requested_timeout(work_->parser.request_timeout(), longest).value_or(longest) < longest;
+}
+
 void connection::account(const response& reply) {
     loop_.counts().requests.add();
     auto& metrics = loop_.metrics_of(endpoint_ != nullptr ? endpoint_->index : loop_.endpoints().size() - 1);
     const auto took = now_ - since_;
-    metrics.responses[std::min(5u, static_cast<unsigned>(reply.status) / 100)].add();
+    metrics.responses[class_of(reply)].add();
     metrics.duration.observe(took);
     if (!limits().access_log || !loop_.env().access->wanted()) return;
     const auto& request = work_->parser.request();
+    if (std::ranges::find(limits().access_exclude, request.path) != limits().access_exclude.end()) {
+        ++unlogged_;
+        return;
+    }
     const auto [who, when] = letters(reply);
     const auto client = address_text(peer_.address());
     access_line line;
@@ -257,16 +302,16 @@ void connection::next_request() {
 connection::ending_letters connection::letters(const response& reply) const {
     const auto cause = work_->scope.get().why();
     if (forced_) return {'K', 'H'};
+    if (cause == cause::client_gone || set_the_deadline(reply)) return {'C', 'H'};
     if (reply.status == http::status::gateway_timeout) return {'T', 'H'};
     if (reply.status == http::status::internal_server_error) return {'S', 'H'};
     if (reply.status == http::status::service_unavailable) return {'R', 'R'};
-    if (cause == cause::client_gone) return {'C', 'H'};
     return {loop_.stopping() ? 'D' : '-', '-'};
 }
 
 /// One line a connection, beside the access log: were these resets ours?
 void connection::log_end() {
-    if (!limits().access_log || !loop_.env().access->wanted()) return;
+    if (!limits().access_log || !loop_.env().access->wanted() || (served_ > 0 && unlogged_ == served_)) return;
     const auto client = address_text(peer_.address());
     access_line line;
     fmt::format_to(std::back_inserter(line), "closed {} after {} requests {}{}",
@@ -282,19 +327,34 @@ bool connection::refuse_early() {
     auto& request = work_->parser.request();
     const auto* const to = loop_.env().routes.find(request);
     const bool expects = work_->parser.expects_continue();
-    const bool overloaded = to != nullptr && !to->exempt && !has_place();
-    if (overloaded || (expects && to == nullptr)) {
+    // Not whole and not chunked, so a body is due; a chunked one may turn out to be empty.
+    const bool encoded = comes_encoded(to, request.header(http::field::transfer_encoding).empty());
+    const bool overloaded = !encoded && to != nullptr && !to->exempt && !has_place();
+    if (overloaded || encoded || (expects && to == nullptr)) {
         begin_request();
         endpoint_ = to;
         since_ = now_;
-        overloaded ? turn_away() : static_cast<void>(decide(to, true));
+        if (encoded)
+            refuse_coding();
+        else
+            overloaded ? turn_away() : static_cast<void>(decide(to, true));
         work_->reply.close = true;
         append_answer();
-        ending_ = linger_ = true;
+        ending_ = linger_ = sends_on_ = true;
         return true;
     }
-    if (expects) work_->out += "HTTP/1.1 100 Continue\r\n\r\n";
+    if (expects)
+        work_->out += "HTTP/1.1 100 Continue\r\n\r\n";
+    else
+        acknowledge_now();
     return false;
+}
+
+/// A client that has sent the head alone holds the body back until that is acknowledged (Nagle, RFC 1122 section
+/// 4.2.3.4), and the kernel waits 40 ms for an answer that the acknowledgement could go with. There will be none.
+void connection::acknowledge_now() {
+    const int on = 1;
+    ::setsockopt(descriptor(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);  // tcp(7); not permanent
 }
 
 /// One answer to what is not a request, and the end: where the next message begins is not known.
@@ -304,7 +364,7 @@ void connection::refuse(http::status code) {
     end_ = {'P', 'R'};
     append(problem(code), framing_of({}, true), work_->out);
     count_answer();
-    ending_ = linger_ = true;
+    ending_ = linger_ = sends_on_ = true;
 }
 
 }  // namespace server

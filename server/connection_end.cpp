@@ -21,7 +21,8 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr int reads_a_tick = 64;
-constexpr milliseconds longest_linger{1'000};  // without a byte, and in a drain
+constexpr milliseconds longest_linger{1'000};    // without a byte
+constexpr std::uint64_t least_in_a_stop = 1024;  // bytes in each such time: less is no upload that anybody waits for
 constexpr milliseconds look_at_rate{1'000};
 
 std::uint64_t least_bytes(const options& limits, clock::duration over) {
@@ -170,7 +171,7 @@ void connection::reset_at_close(bool reset) {
 
 /// RFC 9112 section 9.6: half-close, read on until the client has closed, then close; a plain close
 /// with unread bytes resets the connection and takes the response with it. Who is still sending a body
-/// may do so for as long as a body may take; a stop does not wait for that.
+/// may do so for as long as a body may take, in a stop too, but not drop by drop then.
 lifecycle::awaitable<> connection::goodbye() {
     if (!broken_ && !flush_now()) co_await flush();
     boost::system::error_code ignored;
@@ -178,14 +179,20 @@ lifecycle::awaitable<> connection::goodbye() {
         socket_.shutdown(stream_socket::shutdown_send, ignored);
         enter(state::lingering, now_ + longest_linger);
         loop_.workspaces().give_back(std::exchange(work_, nullptr));
-        auto end = since_ + limits().body_timeout;
-        for (;;) {
+        const auto end = since_ + limits().body_timeout;
+        auto counted_from = since_;
+        for (std::uint64_t brought = 0;;) {
             const auto into = asio::buffer(loop_.scratch().data(), loop_.scratch().size());
             auto reading = socket_.async_read_some(into, lifecycle::quietly);
             const auto [error, count] = co_await std::move(reading);
             if (error || interrupt_ != interrupt::none) break;
             since_ = clock::now();
-            if (loop_.stopping()) end = std::min(end, since_ + longest_linger);
+            brought += count;
+            if (since_ - counted_from >= longest_linger) {
+                if (loop_.stopping() && brought < least_in_a_stop) break;
+                counted_from = since_;
+                brought = 0;
+            }
             deadline_ = std::min(end, since_ + longest_linger);
         }
     }
@@ -277,7 +284,9 @@ void connection::answer_in_place_of_handler(http::status code) {
     abandoned_ = ending_ = true;
     end_ = {forced_ ? 'K' : 'T', 'H'};
     straggles();
-    append(problem(code), framing_of(work_->parser.request(), true), work_->out);
+    auto reply = problem(code);
+    say_when_to_return(reply);
+    append(reply, framing_of(work_->parser.request(), true), work_->out);
     count_answer();
     const bool sent = flush_now() && !broken_;
     if (!sent) broken_ = true;

@@ -123,9 +123,10 @@ request_parser::progress request_parser::check_meaning(const char* base) {
 std::optional<http::status> request_parser::check_target() {
     if (request_.target.size() > limits_->max_target_bytes) return http::status::uri_too_long;
     target_parts parts;
-    const bool connect = request_.method == http::verb::connect;
-    const bool options = request_.method == http::verb::options;
-    if (!split_target(request_.target, connect, options, path_storage_, parts)) return http::status::bad_request;
+    const target_rules rules{.connect = request_.method == http::verb::connect,
+                             .options = request_.method == http::verb::options,
+                             .strict = limits_->strict_targets};
+    if (!split_target(request_.target, rules, path_storage_, parts)) return http::status::bad_request;
     request_.path = parts.path;
     request_.query = parts.query;
     if (!parts.authority.empty()) request_.host = parts.authority;  // RFC 9112 section 3.2.2
@@ -308,6 +309,14 @@ void put_status_line(writer& out, http::status status, std::string_view reason) 
     out.put("\r\n");
 }
 
+/// Appendix C.2.2 of RFC 9112; what the clients that look for it make of it is in docs/operations.md.
+void put_keep_alive(writer& out, std::chrono::milliseconds timeout) {
+    out.put("\r\nConnection: keep-alive");
+    if (timeout.count() <= 0) return;
+    out.put("\r\nKeep-Alive: timeout=");
+    out.put(static_cast<std::uint64_t>(timeout.count()) / 1'000);
+}
+
 /// RFC 9112 section 6.3.
 body_coding coding_of(const response& response, const framing& framing) {
     const auto code = static_cast<unsigned>(response.status);
@@ -344,8 +353,8 @@ body_coding append(const response& response, const framing& framing, std::string
     }
     if (framing.close || (coding == body_coding::until_close && !framing.head))
         to.put("\r\nConnection: close");
-    else if (framing.version < 11)
-        to.put("\r\nConnection: keep-alive");
+    else if (framing.version < 11 || framing.keep_alive.count() > 0)
+        put_keep_alive(to, framing.keep_alive);
     to.put("\r\n");
     to.put(response.fields());
     to.put("\r\n");

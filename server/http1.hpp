@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -103,6 +104,7 @@ struct framing {
     bool close = false;  ///< `Connection: close`
     std::string_view date;
     std::string_view request_id;
+    std::chrono::milliseconds keep_alive{0};  ///< `Keep-Alive: timeout=`, unless it is closed; 0: not said
 };
 
 /// How the body of a response is sent.

@@ -78,6 +78,7 @@ struct http_server::state {
         env.failed = [this](const loop& one, std::exception_ptr why) { end_of_loop(one, std::move(why)); };
         for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
         accepting = std::make_unique<listener>(socket, loops);
+        if (socket.without_ipv6()) log.info("{}: the kernel has no IPv6: it listens on 0.0.0.0", name);
     }
 
     bool admit(const loop& on, bool to_the_last) const;
@@ -299,12 +300,13 @@ void http_server::write_metrics(metrics_text& out) const {
         return static_cast<double>(all);
     };
 
-    out.family("http_requests_total", "counter", "Requests answered, by route and class of status.");
+    out.family("http_requests_total", "counter", "Requests answered, by route and class of status, or client_gone.");
     for (std::size_t index = 0; index < names.size(); ++index)
-        for (std::size_t digit = 1; digit <= 5; ++digit) {
+        for (std::size_t digit = 0; digit <= 5; ++digit) {
             const auto count =
                 sum([&](const loop& on) -> const counter& { return on.endpoints()[index].responses[digit]; });
-            if (count > 0) out.sample(fmt::format("{},code=\"{}xx\"", labels(index), digit), count);
+            const auto code = digit == 0 ? std::string("client_gone") : fmt::format("{}xx", digit);
+            if (count > 0) out.sample(labels(index) + ',' + label("code", code), count);
         }
     out.family("http_request_duration_seconds", "histogram", "From the parsed head to the answer.");
     for (std::size_t index = 0; index < names.size(); ++index) {

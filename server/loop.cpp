@@ -291,7 +291,7 @@ void loop::look_after(connections& list, const drain_view& drain, clock::time_po
 }
 
 /// A client that has gone is seen by the socket, not by the next write: one poll(2) for all whose
-/// handler waits. POLLRDHUP is set behind unread bytes too, which readability would hide.
+/// handler waits. POLLRDHUP is set behind unread bytes too, which readability would hide; a reset is seen in any case.
 void loop::look_for_gone_clients() {
     auto& sockets = watched_;
     auto& owners = watched_by_;
@@ -299,7 +299,7 @@ void loop::look_for_gone_clients() {
     owners.clear();
     for (auto& one : busy_) {
         if (one.now_in() != connection::state::handling || one.abandoned()) continue;
-        sockets.push_back({one.descriptor(), POLLRDHUP, 0});
+        sockets.push_back({one.descriptor(), static_cast<short>(limits_->half_close ? 0 : POLLRDHUP), 0});
         owners.push_back(&one);
     }
     if (sockets.empty() || ::poll(sockets.data(), sockets.size(), 0) <= 0) return;

@@ -168,8 +168,8 @@ private:
 
     void signal() {
         note("signal");
-        forced_ = forced_ || (signalled_ && sequence_.stopping());
-        signalled_ = true;
+        if (!signalled_at_) signalled_at_ = now_;
+        forced_ = forced_ || (now_ - *signalled_at_ >= lifecycle::stop_sequence::one_order && sequence_.stopping());
         sequence_.signal("SIGTERM", now_);
     }
 
@@ -423,7 +423,8 @@ private:
     bool listening_ = true, draining_ = false, sink_works_ = true, fair_ = false;
     bool app_home_ = false, tracker_home_ = false, debug_home_ = false;
     bool reported_[3] = {};
-    bool signalled_ = false, forced_ = false, withdrawn_ = false, ended_ = false, over_ = false;
+    std::optional<time_point> signalled_at_;
+    bool forced_ = false, withdrawn_ = false, ended_ = false, over_ = false;
     std::string fault_;
     std::ostringstream history_;
 };
