@@ -22,9 +22,11 @@ rlim_t address_space(pid_t process) {
     return pages * 4'096;
 }
 
+/// But for main's.
 std::set<std::string> threads_of(pid_t process) {
     std::set<std::string> names;
     for (const auto& one : std::filesystem::directory_iterator("/proc/" + std::to_string(process) + "/task")) {
+        if (one.path().filename() == std::to_string(process)) continue;
         auto name = support::read_file(one.path() / "comm");
         names.insert(name.substr(0, name.find('\n')));
     }
@@ -39,8 +41,8 @@ TEST(Memory, ThatAThousandConnectionsDoNotFindCostsThemAndNobodyElse) {
     ::setrlimit(RLIMIT_NOFILE, &files);
     ASSERT_EQ(service.ask(post("before")).status, 201);
     // A thread that begins or ends while the limit is made takes or leaves more addresses than are counted here.
-    const std::set<std::string> those_that_stay = {"app", "app-1",   "app-2",   "debug",        "debug-1",
-                                                   "log", "service", "tracker", "tracker-file", "tracker-spool"};
+    const std::set<std::string> those_that_stay = {"app", "app-1",   "app-2",        "debug",        "debug-1",
+                                                   "log", "tracker", "tracker-file", "tracker-spool"};
     int looks = 0;  // several: one of the start may begin late
     ASSERT_TRUE(eventually([&] {
         looks = threads_of(service.process().pid()) == those_that_stay ? looks + 1 : 0;
