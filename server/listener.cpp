@@ -19,7 +19,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "server/loop.hpp"
+#include "server/loop_thread.hpp"
 
 namespace server {
 
@@ -123,7 +123,7 @@ struct listener::last_words {
     listener& whose;
     ~last_words() {
         if (whose.acceptor_->is_open())
-            whose.loops_.front()->fail(std::make_exception_ptr(std::runtime_error("its listener has ended")));
+            whose.loops_.front()->here().fail(std::make_exception_ptr(std::runtime_error("its listener has ended")));
     }
 };
 
@@ -205,7 +205,7 @@ listener::result listener::make_room() {
 }
 
 listener::result listener::accept_one(bool in_spite_of_limit) {
-    if (!in_spite_of_limit && open() >= loops_.front()->limits()->max_connections) return make_room();
+    if (!in_spite_of_limit && open() >= loops_.front()->here().serving().limits->max_connections) return make_room();
     tcp::endpoint peer;
     auto size = static_cast<socklen_t>(peer.capacity());
     const int descriptor = ::accept4(socket_.descriptor(), peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -233,7 +233,7 @@ bool listener::deal(int descriptor, tcp::endpoint peer) try {
     (*fewest)->adopt(descriptor, peer);
     return true;
 } catch (const std::exception& e) {
-    loops_.front()->lost_connection(e.what());
+    loops_.front()->here().lost_connection(e.what());
     return false;
 }
 

@@ -1,0 +1,295 @@
+// How a connection answers: the request, its handler, the response.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <iterator>
+#include <utility>
+
+#include "server/http1/machine.hpp"
+
+namespace server {
+
+using lifecycle::cause;
+using lifecycle::clock;
+
+void http1_machine::begin_request(const moment& at) {
+    work_->current.begin(work_->parser, host_);
+    flags_.worked_during_stop = flags_.worked_during_stop || at.stopping;
+    flags_.continued = flags_.late = flags_.looked = flags_.stuck = false;
+    ++served_;
+}
+
+auto http1_machine::begin_answer(const moment& at) -> step {
+    begin_request(at);
+    auto& current = work_->current;
+    const bool asks =
+        current.find(work_->parser, host_, limits().request_timeout, patience_, served_ <= 1, at.now);
+    enter(state::handling, current.deadline, at);
+    if (asks) {
+        go(phase::handle);
+        return step::call;
+    }
+    if (current.reply.status == http::status::service_unavailable) ++changes_.refused;
+    return answer(at);
+}
+
+/// What comes next may wait, and earlier answers are not to wait with it.
+auto http1_machine::handle() -> std::optional<step> {
+    if (!flags_.stuck && !flags_.broken && !work_->out.empty()) return step::write;
+    waits_ = waiting::handler;
+    return std::nullopt;
+}
+
+void http1_machine::replied(const moment& at) {
+    assert(phase_ == phase::handle);
+    auto& current = work_->current;
+    waits_ = waiting::nothing;
+    if (current.abandoned) return go(phase::say_goodbye);  // answered in its place: this one comes too late
+    if (current.thrown == nullptr) {
+        current.refuse_if_late(at.now);
+    } else {
+        current.thrown = nullptr;
+        current.fail();
+    }
+    go(phase::answer);
+}
+
+/// Straight to the socket, after what is already due; the handler's own answer will be dropped. The buffer stays pinned
+/// until it has returned.
+void http1_machine::abandon() {
+    assert(phase_ == phase::handle && !abandoned());
+    const auto code = flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout;
+    append(problem(code), framing_of(request(), true), work_->out);
+    work_->current.abandoned = true;
+    flags_.ending = true;
+    end_ = {flags_.forced ? 'K' : 'T', 'H'};
+    count_answer();
+    if (!std::exchange(flags_.straggled, true)) ask(step::straggled);
+    waits_ = waiting::nothing;
+    go(phase::abandon);
+}
+
+// ── the answer ──────────────────────────────────────────────────────────────────────────────────
+
+/// An answer that the end of the drain has brought about is not what the request was after.
+void http1_machine::count_answer() noexcept {
+    if (!std::exchange(flags_.counted, false)) ++changes_.began;  // what was refused was not even the start of one
+    if (flags_.forced)
+        ++changes_.cut;
+    else
+        ++unflushed_;
+}
+
+bool http1_machine::more_behind() const noexcept {
+    return work_->buffered() > work_->parser.consumed() || work_->room() == 0;
+}
+
+/// What is behind the request decides whether its answer is the last one, and nobody has looked.
+bool http1_machine::wants_look(const moment& at) const noexcept {
+    const auto& current = work_->current;
+    if (flags_.looked || more_behind() || !work_->parser.keep_alive() || current.reply.close || current.told)
+        return false;
+    const auto most = limits().max_requests;
+    return most > 0 && served_ >= most ? served_ == most : at.stopping;
+}
+
+/// While the service stops the connection ends with the last response of what has been received: what is pipelined
+/// behind a `Connection: close` would be dropped.
+bool http1_machine::closes_after(const response& reply, const moment& at) {
+    if (!work_->parser.keep_alive() || reply.close || work_->current.told) return true;
+    const auto most = limits().max_requests;
+    if (most > 0 && served_ >= most) return !still_due(served_ == most);
+    return at.stopping && !more_behind();
+}
+
+/// The limit of requests is reached: what has come by then is answered, and nothing that comes later, or a client
+/// that keeps its pipeline full would never be behind its last request.
+bool http1_machine::still_due(bool first) {
+    if (first && more_behind()) due_ = work_->buffered();
+    due_ -= std::min(due_, work_->parser.consumed());
+    return due_ > 0;
+}
+
+framing http1_machine::framing_of(const server::request& to, bool close) const {
+    return {.version = to.version,
+            .head = to.method == http::verb::head,
+            .close = close,
+            .date = host_.date,
+            .request_id = to.id};
+}
+
+auto http1_machine::answer(const moment& at) -> step {
+    if (wants_look(at)) {
+        go(phase::answer);
+        flags_.looked = true;
+        return step::look;
+    }
+    append_answer(at);
+    go(work_->current.reply.pieces && work_->coding != body_coding::none ? phase::begin_stream : phase::finish);
+    return step::note;
+}
+
+void http1_machine::append_answer(const moment& at) {
+    const auto& reply = work_->current.reply;
+    const auto how = framing_of(request(), closes_after(reply, at));
+    work_->coding = append(reply, how, work_->out);
+    work_->last = how.close || work_->coding == body_coding::until_close;
+    count_answer();
+}
+
+answer_row http1_machine::row(const moment& at) const {
+    const auto& current = work_->current;
+    answer_row made{.to = current.to,
+                    .status = current.reply.status,
+                    .took = at.now - since_,
+                    .letters = {at.stopping ? 'D' : '-', '-'},
+                    .of = &request()};
+    if (flags_.forced)
+        made.letters = {'K', 'H'};
+    else if (made.status == http::status::gateway_timeout)
+        made.letters = {'T', 'H'};
+    else if (made.status == http::status::internal_server_error)
+        made.letters = {'S', 'H'};
+    else if (made.status == http::status::service_unavailable)
+        made.letters = {'R', 'R'};
+    else if (current.scope.get().why() == cause::client_gone)
+        made.letters = {'C', 'H'};
+    return made;
+}
+
+/// The answer is on its way, and the next request may be looked at.
+auto http1_machine::finish() -> step {
+    if (work_->last && !flags_.looked && !work_->parser.keep_alive() && !more_behind()) {
+        flags_.looked = true;
+        return step::look;
+    }
+    go(phase::go_on);
+    return step::over;
+}
+
+void http1_machine::end_request(const moment& at) {
+    if (work_->last) {
+        flags_.ending = true;
+        // RFC 9112 section 9.6: a client that has said close sends nothing more, and then a close(2) resets nothing.
+        flags_.linger = work_->parser.keep_alive() || more_behind();
+        end_ = {at.stopping ? 'D' : '-', '-'};
+    }
+    work_->current.to = nullptr;
+    work_->next_request();
+    if (flags_.ending || flags_.broken) return go(phase::say_goodbye);
+    // There are requests that find no place: before this connection takes its next one, those who ask get their turn.
+    if (host_.places.crowded() && work_->buffered() > 0) return flush_then(phase::step_back);
+    if (work_->out.size() > workspace::usual_output) return flush_then(phase::parse);
+    go(phase::parse);
+}
+
+/// The first turn is for what the loop has to do, the second for what the kernel has brought meanwhile.
+void http1_machine::turn_came() noexcept {
+    if (waits_ == waiting::turn) waits_ = waiting::nothing;
+}
+
+/// A body that has not come yet and an answer that is known already: the client is not made to send it.
+/// Also where 100 Continue is said, after the decision to read.
+bool http1_machine::refuse_early(const moment& at) {
+    if (!work_ || !work_->parser.head_done() || flags_.continued) return false;
+    flags_.continued = true;
+    auto& request = this->request();
+    auto& current = work_->current;
+    const auto* const to = host_.routes.find(request);
+    const bool expects = work_->parser.expects_continue();
+    const bool overloaded = to != nullptr && !to->exempt && !host_.places.has_place(patience_, served_ <= 1, at.now);
+    if (overloaded || (expects && to == nullptr)) {
+        begin_request(at);
+        current.to = to;
+        since_ = at.now;
+        current.reply = overloaded ? admission::refusal() : host_.routes.fallback(request);
+        current.reply.close = true;
+        if (overloaded) ++changes_.refused;
+        append_answer(at);
+        flags_.ending = flags_.linger = true;
+        go(phase::say_goodbye);
+        return true;
+    }
+    if (expects) work_->out += "HTTP/1.1 100 Continue\r\n\r\n";
+    return false;
+}
+
+/// One answer to what is not a request, and the end: where the next message begins is not known.
+void http1_machine::refuse(http::status code, ending_letters end) {
+    ++changes_.refused;
+    append(problem(code), framing_of({}, true), work_->out);
+    end_ = end;
+    count_answer();
+    flags_.ending = flags_.linger = true;
+}
+
+// ── the body of a stream ────────────────────────────────────────────────────────────────────────
+
+/// Asks for the next piece when the last one is in the socket: memory is bounded by one window.
+void http1_machine::begin_stream(const moment& at) {
+    enter(state::streaming, at.now + limits().write_timeout, at);
+    ask(step::measure);
+    if (work_->coding == body_coding::until_close) ask(step::arm_reset);  // also when the process ends in the middle
+    flags_.failed = flags_.cut = false;
+    work_->left = work_->current.reply.length.value_or(0);
+    work_->current.piece = work_->current.reply.body.size();
+    go(phase::add_piece);
+}
+
+void http1_machine::add_piece() {
+    const auto count = work_->current.piece;
+    if (count == 0 || flags_.broken) return close_stream();
+    if (work_->coding == body_coding::length) work_->left -= count;
+    if (work_->coding == body_coding::chunked) fmt::format_to(std::back_inserter(work_->out), "{:x}\r\n", count);
+    work_->out.append(work_->current.reply.body.data(), count);
+    if (work_->coding == body_coding::chunked) work_->out += "\r\n";
+    flush_then(phase::ask_piece);
+}
+
+auto http1_machine::ask_piece(const moment& at) -> std::optional<step> {
+    const bool has_length = work_->coding == body_coding::length;
+    if (flags_.broken || (has_length && work_->left == 0)) {
+        close_stream();
+        return std::nullopt;
+    }
+    const auto room = has_length ? std::min<std::uint64_t>(work_->left, response::window) : response::window;
+    work_->current.reply.body.resize(room);
+    work_->time_of_reader = deadline_ - at.now;
+    deadline_ = at.now + limits().write_timeout;  // a source may stand still as long
+    waits_ = waiting::piece;
+    return step::ask_piece;
+}
+
+void http1_machine::piece_came(const moment& at) {
+    assert(waits_ == waiting::piece);
+    auto& current = work_->current;
+    waits_ = waiting::nothing;
+    deadline_ = at.now + work_->time_of_reader;
+    flags_.failed = std::exchange(current.thrown, nullptr) != nullptr;
+    if (flags_.failed || flags_.cut) return close_stream();
+    go(phase::add_piece);
+}
+
+/// What was cut must not look whole. Clients take a body without a length for whole when a FIN ends it, and so do some
+/// when it has one or comes in chunks: a reset is what all of them understand. In front of it a line that is no chunk
+/// size, for proxies that pass on what they have read before they see the reset.
+void http1_machine::close_stream() {
+    const bool too_short = work_->coding == body_coding::length && work_->left > 0;  // than was promised
+    const bool whole = !flags_.failed && !too_short && !flags_.broken && !flags_.cut;
+    if (work_->coding == body_coding::chunked && !flags_.broken)
+        work_->out += whole ? "0\r\n\r\n" : "response cut\r\n";
+    go(whole ? phase::end_stream : phase::cut_stream);
+}
+
+void http1_machine::end_stream(const moment& at) {
+    if (flags_.broken)
+        ask(step::arm_reset);
+    else if (work_->coding == body_coding::until_close)
+        ask(step::disarm_reset);
+    enter(state::writing, at.now + limits().write_timeout, at);
+    go(phase::finish);
+}
+
+}  // namespace server

@@ -1,0 +1,74 @@
+#include "server/net/poll_set.hpp"
+
+#include <boost/asio/bind_allocator.hpp>
+#include <cassert>
+#include <cerrno>
+#include <system_error>
+
+#include "lifecycle/operation_memory.hpp"
+
+namespace server {
+namespace {
+
+int made_set() {
+    const int set = ::epoll_create1(EPOLL_CLOEXEC);
+    if (set < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+    return set;
+}
+
+std::uint32_t bits_of(poll_set::interest wanted) noexcept {
+    return wanted == poll_set::interest::write ? EPOLLOUT : EPOLLIN;
+}
+
+}  // namespace
+
+poll_set::poll_set(boost::asio::io_context& on) : set_(on.get_executor(), made_set()) {}
+
+void poll_set::watch(int descriptor, watched& owner, interest wanted) {
+    if (owner.wants_ == wanted) return;
+    const int change = owner.wants_ == interest::none ? EPOLL_CTL_ADD
+                       : wanted == interest::none     ? EPOLL_CTL_DEL
+                                                      : EPOLL_CTL_MOD;
+    epoll_event event{.events = bits_of(wanted), .data = {.ptr = &owner}};
+    if (::epoll_ctl(set_.native_handle(), change, descriptor, &event) != 0)
+        throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+    owner.wants_ = wanted;
+}
+
+void poll_set::forget(watched& owner) noexcept {
+    owner.wants_ = interest::none;
+    for (auto nth = next_; nth < count_; ++nth)
+        if (batch_[nth].data.ptr == &owner) batch_[nth].data.ptr = nullptr;
+}
+
+void poll_set::wait() {
+    if (waits_ || !set_.is_open()) return;
+    auto fired = [this](boost::system::error_code error) {
+        waits_ = false;
+        if (error) return;
+        look();
+        wait();
+    };
+    set_.async_wait(boost::asio::posix::descriptor_base::wait_read,
+                    boost::asio::bind_allocator(lifecycle::operation_allocator<void>(), fired));
+    waits_ = true;
+}
+
+void poll_set::close() noexcept {
+    boost::system::error_code ignored;
+    set_.close(ignored);
+}
+
+void poll_set::look() noexcept {
+    assert(next_ == count_ && "an owner waits inside its own `ready`");
+    for (int batches = 0; batches < most_batches && set_.is_open(); ++batches) {
+        const int count = ::epoll_wait(set_.native_handle(), batch_.data(), static_cast<int>(batch_.size()), 0);
+        count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
+        for (next_ = 0; next_ < count_;)
+            if (auto* const owner = static_cast<watched*>(batch_[next_++].data.ptr)) owner->ready();
+        if (count_ < batch_.size()) break;
+    }
+    next_ = count_ = 0;
+}
+
+}  // namespace server
