@@ -83,7 +83,7 @@ lifecycle::awaitable<> connection::run() {
                     if (!ending_ && work_->out.size() > workspace::usual_output) co_await flush();
                     if (loop_.crowded() && !ending_ && !broken_ && work_->buffered() > 0) co_await step_back();
                     break;
-                case request_parser::progress::refused: refuse(work_->parser.refusal()); break;
+                case request_parser::progress::refused: refuse(work_->parser.refused_by(), {'P', 'R'}); break;
                 case request_parser::progress::need_more:
                     if (refuse_early()) break;
                     if (!flush_now()) co_await flush();
@@ -178,9 +178,8 @@ void connection::begin_reading() {
     fed_ = false;
     enter_reading();
     if (std::exchange(late_, false)) {  // the last look has not made it whole
-        refuse(http::status::request_timeout);
-        end_ = {forced_ ? 'K' : 'T', 'R'};
-        return;
+        const auto by = work_ && work_->parser.head_done() ? rule::body_timeout : rule::header_timeout;
+        return refuse(forced_ ? rule::drain : by, {forced_ ? 'K' : 'T', 'R'});
     }
     if (!work_) return handle_interrupt();
     interrupt_ = interrupt::none;  // it came too late

@@ -9,6 +9,7 @@
 #include "lifecycle/task_group.hpp"
 #include "server/decision.hpp"
 #include "server/response.hpp"
+#include "server/rule.hpp"
 #include "server/workspace.hpp"
 
 namespace server {
@@ -130,7 +131,9 @@ private:
     bool closes_after(const response& reply);
     bool more_behind();
     bool still_due(bool first);
-    void refuse(http::status code);
+    void refuse(rule by, ending_letters end);
+    void refused_by(rule by) noexcept;
+    void log_refusal(rule by, http::status code);
     framing framing_of(const request& to, bool close) const;
     void say_when_to_return(response& reply) const;
     void append_answer();

@@ -1,14 +1,12 @@
 // How a connection answers: the request, its handler, the response.
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <charconv>
-#include <iterator>
 #include <new>
 #include <stdexcept>
 #include <utility>
@@ -26,18 +24,6 @@ namespace {
 
 constexpr milliseconds retry_after{1'000};
 constexpr milliseconds favour{2'000};  // so long whoever has waited may use the last places
-
-using access_line = fmt::basic_memory_buffer<char, 512>;  // on the stack, but for a long target
-
-/// Without inet_ntop(3), which costs more than the rest of an access line.
-fmt::basic_memory_buffer<char, 48> address_text(const boost::asio::ip::address& address) {
-    fmt::basic_memory_buffer<char, 48> text;
-    if (address.is_v4())
-        fmt::format_to(std::back_inserter(text), "{}", fmt::join(address.to_v4().to_bytes(), "."));
-    else
-        text.append(address.to_string());
-    return text;
-}
 
 }  // namespace
 
@@ -90,7 +76,11 @@ bool connection::decide(const endpoint* to, bool in_time) {
     auto& reply = work_->reply;
     if (to == nullptr) {
         reply = loop_.env().routes.fallback(work_->parser.request());
+        if (reply.status == http::status::not_found) refused_by(rule::route);
+        if (reply.status == http::status::method_not_allowed) refused_by(rule::route_method);
+        if (reply.status == http::status::not_implemented) refused_by(rule::method);
     } else if (!in_time) {
+        refused_by(rule::timeout_field);
         reply = problem(http::status::bad_request);
     } else if (comes_encoded(to, !work_->parser.request().body.empty())) {
         refuse_coding();
@@ -104,11 +94,12 @@ bool connection::decide(const endpoint* to, bool in_time) {
 
 /// RFC 9110 section 15.5.16: what would have been taken is said by Accept-Encoding.
 void connection::refuse_coding() {
+    refused_by(rule::content_encoding);
     work_->reply = std::move(problem(http::status::unsupported_media_type).set("Accept-Encoding", "identity"));
 }
 
 void connection::turn_away() {
-    loop_.counts().refused.add();
+    refused_by(rule::max_in_flight);
     work_->reply = std::move(problem(http::status::service_unavailable).set("Retry-After", "1"));
 }
 
@@ -162,6 +153,7 @@ std::string connection::identity() const {
 void connection::reply_to_failure() {
     now_ = clock::now();
     auto& reply = work_->reply;
+    refused_by(rule::handler);
     try {
         loop_.env().log.error("{} failed: {} ({})", endpoint_->name, what_was_thrown(), identity());
         reply = problem(http::status::internal_server_error);
@@ -186,8 +178,10 @@ std::string connection::what_was_thrown() {
 /// A deadline that has passed is a 504. As long as nobody has told the context of it, the clock is all there is to it.
 void connection::refuse_late_reply() {
     now_ = clock::now();
-    if ((told_ || now_ >= deadline_) && work_->scope.get().why() == cause::deadline)
+    if ((told_ || now_ >= deadline_) && work_->scope.get().why() == cause::deadline) {
+        refused_by(rule::request_timeout);
         work_->reply = problem(http::status::gateway_timeout);
+    }
 }
 
 void connection::leave_handler() noexcept {
@@ -262,29 +256,6 @@ bool connection::set_the_deadline(const response& reply) const {
     return requested_timeout(work_->parser.request_timeout(), longest).value_or(longest) < longest;
 }
 
-void connection::account(const response& reply) {
-    loop_.counts().requests.add();
-    auto& metrics = loop_.metrics_of(endpoint_ != nullptr ? endpoint_->index : loop_.endpoints().size() - 1);
-    const auto took = now_ - since_;
-    metrics.responses[class_of(reply)].add();
-    metrics.duration.observe(took);
-    if (!limits().access_log || !loop_.env().access->wanted()) return;
-    const auto& request = work_->parser.request();
-    if (std::ranges::find(limits().access_exclude, request.path) != limits().access_exclude.end()) {
-        ++unlogged_;
-        return;
-    }
-    const auto [who, when] = letters(reply);
-    const auto client = address_text(peer_.address());
-    access_line line;
-    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us {} {}{}{}{}",
-                   std::string_view(client.data(), client.size()), request.method_name, request.target,
-                   static_cast<unsigned>(reply.status),
-                   std::chrono::duration_cast<std::chrono::microseconds>(took).count(), request.id, who, when,
-                   request.trace ? " trace " : "", request.trace.id());
-    loop_.log_access({line.data(), line.size()});
-}
-
 /// The answer is on its way, and the next request may be looked at.
 void connection::next_request() {
     if (const auto& observe = loop_.env().routes.observe) observe(*this, work_->reply.status, false);
@@ -297,26 +268,6 @@ void connection::next_request() {
     endpoint_ = nullptr;
     loop_.entering(nullptr);
     work_->next_request();
-}
-
-connection::ending_letters connection::letters(const response& reply) const {
-    const auto cause = work_->scope.get().why();
-    if (forced_) return {'K', 'H'};
-    if (cause == cause::client_gone || set_the_deadline(reply)) return {'C', 'H'};
-    if (reply.status == http::status::gateway_timeout) return {'T', 'H'};
-    if (reply.status == http::status::internal_server_error) return {'S', 'H'};
-    if (reply.status == http::status::service_unavailable) return {'R', 'R'};
-    return {loop_.stopping() ? 'D' : '-', '-'};
-}
-
-/// One line a connection, beside the access log: were these resets ours?
-void connection::log_end() {
-    if (!limits().access_log || !loop_.env().access->wanted() || (served_ > 0 && unlogged_ == served_)) return;
-    const auto client = address_text(peer_.address());
-    access_line line;
-    fmt::format_to(std::back_inserter(line), "closed {} after {} requests {}{}",
-                   std::string_view(client.data(), client.size()), served_, end_.who, end_.when);
-    loop_.log_access({line.data(), line.size()});
 }
 
 /// A body that has not come yet and an answer that is known already: the client is not made to send it.
@@ -358,12 +309,20 @@ void connection::acknowledge_now() {
 }
 
 /// One answer to what is not a request, and the end: where the next message begins is not known.
-void connection::refuse(http::status code) {
+void connection::refuse(rule by, ending_letters end) {
     if (!work_) work_ = loop_.workspaces().lend();
-    loop_.counts().refused.add();
-    end_ = {'P', 'R'};
+    if (served_ == 0 && !work_->parser.head_done()) {
+        const auto other = looks_like({work_->data(), work_->buffered()});
+        if (other != rule::none) loop_.meets(other, peer_);
+        by = other != rule::none ? other : by;
+    }
+    const bool late = end.who != 'P';
+    const auto code = late ? http::status::request_timeout : status_of(by);
+    refused_by(by);
+    end_ = end;
     append(problem(code), framing_of({}, true), work_->out);
     count_answer();
+    log_refusal(by, code);
     ending_ = linger_ = sends_on_ = true;
 }
 

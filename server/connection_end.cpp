@@ -288,6 +288,9 @@ void connection::answer_in_place_of_handler(http::status code) {
     say_when_to_return(reply);
     append(reply, framing_of(work_->parser.request(), true), work_->out);
     count_answer();
+    refused_by(forced_ ? rule::drain : rule::request_timeout);
+    now_ = clock::now();
+    account(reply);
     const bool sent = flush_now() && !broken_;
     if (!sent) broken_ = true;
     boost::system::error_code ignored;

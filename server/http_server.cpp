@@ -276,7 +276,7 @@ http_server::snapshot http_server::now() const {
         all.idle += a.idle.get();
         all.in_flight += a.in_flight.get();
         all.requests += a.requests.get();
-        all.refused += a.refused.get();
+        for (const auto& by_rule : a.refused) all.refused += by_rule.get();
         all.accepted += a.accepted.get();
         for (const auto& endpoint : one->endpoints()) durations += endpoint.duration;
     }
@@ -322,8 +322,11 @@ void http_server::write_metrics(metrics_text& out) const {
     for (std::size_t index = 0; index + 1 < names.size(); ++index)
         out.sample(labels(index),
                    sum([&](const loop& on) -> const counter& { return on.endpoints()[index].in_flight; }));
-    out.family("http_requests_refused_total", "counter", "Requests answered without a handler: overload or protocol.");
-    out.sample(server, static_cast<double>(all.refused));
+    out.family("http_requests_refused_total", "counter", "Answers of 4xx and 5xx that no handler has made, by rule.");
+    for (std::size_t by = 1; by < rules; ++by) {
+        const auto count = sum([&](const loop& on) -> const counter& { return on.account().refused[by]; });
+        if (count > 0) out.sample(server + ',' + label("rule", to_string(static_cast<rule>(by))), count);
+    }
     out.family("http_connections", "gauge", "Open connections; those that have something to do, as of the last tick.");
     out.sample(server + ',' + label("state", to_string(connection::state::idle)), static_cast<double>(all.idle));
     for (auto at = static_cast<std::size_t>(connection::state::head); at < connection_states; ++at)

@@ -267,6 +267,7 @@ void listener::refuse_with_reserve() {
         constexpr std::string_view answer =
             "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: "
             "close\r\n\r\n";
+        loops_.front()->counts().refused[static_cast<std::size_t>(rule::max_descriptors)].add();
         ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         ::shutdown(descriptor, SHUT_WR);
         char unread[4096];

@@ -25,6 +25,7 @@
 #include "server/metrics.hpp"
 #include "server/options.hpp"
 #include "server/router.hpp"
+#include "server/rule.hpp"
 
 namespace server {
 
@@ -45,7 +46,8 @@ struct environment {
 
 /// What a loop has counted: written by its thread, read by any.
 struct loop_account {
-    counter open, idle, accepted, in_flight, requests, refused;
+    counter open, idle, accepted, in_flight, requests;
+    std::array<counter, rules> refused;  ///< by rule
     counter under_way;      ///< requests that have begun and not ended: half heads, in handlers, answers not yet sent
     counter oldest_idle;    ///< steady_clock ticks; 0: none is idle
     counter crowded_until;  ///< steady_clock ticks
@@ -130,6 +132,8 @@ public:
     void drop(connection& rested) noexcept { tasks_.drop(rested); }
     /// A connection is closed for want of memory, or of something as bad.
     void lost_connection(const char* why) noexcept;
+    /// A client speaks another protocol, by what its first bytes look like; a line says so now and then.
+    void meets(rule other, const boost::asio::ip::tcp::endpoint& client) noexcept;
     /// From now on it serves nobody; see environment::failed. The first reason stays.
     void fail(std::exception_ptr why) noexcept;
     std::string_view date() const noexcept { return date_; }
@@ -219,6 +223,8 @@ private:
     std::atomic<unsigned> orders_{0};  ///< that could not be posted
     std::uint64_t lost_ = 0;           ///< connections, for want of memory
     lifecycle::clock::time_point next_loss_warning_{};
+    std::uint64_t met_ = 0;  ///< clients that speak another protocol
+    lifecycle::clock::time_point next_meeting_line_{};
     lifecycle::operation_memory* kept_back_ = nullptr;  ///< while it runs
     lifecycle::clock::time_point drain_began_{};
     lifecycle::clock::time_point idle_until_{};

@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr std::size_t most_timers = 256;
-constexpr milliseconds between_loss_lines{1'000};
+constexpr milliseconds between_loss_lines{1'000};  // and others that clients bring about
 
 }  // namespace
 
@@ -70,6 +70,14 @@ void loop::lost_connection(const char* why) noexcept try {
     if (clock::now() < next_loss_warning_) return;
     next_loss_warning_ = clock::now() + between_loss_lines;
     env_.log.error("{}-{}: a connection is closed, {} so far: {}", env_.name, index_ + 1, lost_, why);
+} catch (...) {}  // not even memory to say so
+
+void loop::meets(rule other, const asio::ip::tcp::endpoint& client) noexcept try {
+    ++met_;
+    if (clock::now() < next_meeting_line_) return;
+    next_meeting_line_ = clock::now() + between_loss_lines;
+    env_.log.info("{}: what {} sends looks like {}, which is not spoken here; {} such so far", env_.name,
+                  client.address().to_string(), in_words(other), met_);
 } catch (...) {}  // not even memory to say so
 
 // ── from other threads ──────────────────────────────────────────────────────────────────────────

@@ -67,6 +67,7 @@ struct workspace {
         begin += parser.consumed();
         parser.reset();
         reply = {};
+        refused_by = rule::none;
         if (begin == end) begin = end = 0;
     }
 
@@ -74,6 +75,7 @@ struct workspace {
     void renew() {
         parser.reset();
         reply = {};
+        refused_by = rule::none;
         begin = end = written = 0;
         out.clear();
         if (capacity > usual_input) shrink();
@@ -91,6 +93,7 @@ struct workspace {
     response reply;
     body_coding coding = body_coding::none;  ///< of `reply`
     bool last = false;                       ///< the connection ends with `reply`
+    rule refused_by = rule::none;            ///< ... which is no handler's
 
 private:
     void shrink() {
