@@ -78,6 +78,23 @@ public:
               format_size(app.max_header_bytes));
     }
 
+    /// A client that believes the hint sends its last request up to that second: it must still find us there.
+    void hint_is_kept() {
+        const auto& app = values_.app;
+        const auto hint = app.keep_alive_hint;
+        if (hint.count() == 0 || !known({"app.keep_alive_hint"})) return;
+        constexpr auto least = 3s;
+        if (hint < least)
+            return fault("{}: allowed is 0s, or at least {}", show("app.keep_alive_hint"), format_duration(least));
+        if (app.idle_timeout < hint + 2s && known({"app.idle_timeout"}))
+            fault("{} is too long for {}: allowed is an idle_timeout of at least {}", show("app.keep_alive_hint"),
+                  show("app.idle_timeout"), format_duration(hint + 2s));
+        const auto lame_duck = values_.shutdown.lame_duck;
+        if (lame_duck.count() > 0 && lame_duck < hint + 500ms && known({"shutdown.lame_duck"}))
+            fault("{} is too long for {}: allowed is a lame_duck of 0s, or of at least {}", show("app.keep_alive_hint"),
+                  show("shutdown.lame_duck"), format_duration(hint + 500ms));
+    }
+
     void servers_do_not_collide() {
         const auto& [app, debug] = std::tie(values_.app, values_.debug);
         if (app.port == 0 || app.port != debug.port ||
@@ -135,6 +152,7 @@ std::vector<std::string> cross_faults(const config& values, const places& origin
     check.budget_holds_its_phases();
     check.budget_fits(variables);
     check.target_fits_head();
+    check.hint_is_kept();
     check.servers_do_not_collide();
     check.retry_grows();
     check.several_sinks_have_a_spool();

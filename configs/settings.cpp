@@ -43,6 +43,11 @@ std::vector<setting> make_table() {
         duration("app.body_timeout", "for a whole body", LIVE(app.body_timeout), 1ms),
         duration("app.write_timeout", "for a response that makes no progress", LIVE(app.write_timeout), 1ms),
         duration("app.idle_timeout", "between two requests", LIVE(app.idle_timeout), 1ms),
+        duration("app.keep_alive_hint",
+                 "above 0, at least 3s: answers say how long an idle connection is kept, for clients that ask",
+                 LIVE(app.keep_alive_hint), 0ms, 1h),
+        boolean("app.half_close", "a client that has shut its sending side down still waits for its answer",
+                LIVE(app.half_close)),
         duration("app.request_timeout", "deadline of a handler; 504 when it passes", LIVE(app.request_timeout), 1ms),
         size("app.min_data_rate", "a second, of a body that comes and of a response that is taken; 0: any",
              LIVE(app.min_data_rate), 0, kibi * mebi),
@@ -51,6 +56,9 @@ std::vector<setting> make_table() {
                  LIVE(app.data_rate_grace), 1ms),
         size("app.max_header_bytes", "a whole head; above: 431", LIVE(app.max_header_bytes), 256, mebi),
         size("app.max_target_bytes", "the request target; above: 414", LIVE(app.max_target_bytes), 1, mebi),
+        boolean("app.strict_targets",
+                "a target with a byte that RFC 3986 does not allow is 400, also where browsers leave it unescaped",
+                LIVE(app.strict_targets)),
         size("app.max_body_bytes", "a whole body; above: 413", LIVE(app.max_body_bytes), 0, kibi * mebi),
         number("app.max_headers", "header lines of a request; above: 431", LIVE(app.max_headers), 1, 10'000),
         size("app.max_chunk_extension_bytes", "extensions of one chunk; above: 400",
@@ -145,6 +153,7 @@ std::vector<setting> make_table() {
              {"trace", "debug", "info", "warn", "error", "critical", "off"}),
         word("log.format", "how a log line is written", FIELD(log.format), {"text", "json"}),
         boolean("log.access", "one line for each request", LIVE(log.access)),
+        paths("log.access_exclude", "paths of which it has none", LIVE(app.access_exclude)),
     };
 }
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace lifecycle {
 
@@ -138,6 +139,7 @@ void done_collector::poll_once(clock::time_point next) {
         timeout.tv_sec = duration_cast<std::chrono::seconds>(left).count();
         timeout.tv_nsec = (left % std::chrono::seconds(1)).count();
     }
+    stop_.alive();
     ::ppoll(descriptors, 2, next == clock::time_point::max() ? nullptr : &timeout, nullptr);
     std::uint64_t events;
     [[maybe_unused]] const auto drained = ::read(stop_.event(), &events, sizeof events);
@@ -188,6 +190,7 @@ void done_collector::obey(const stop_sequence::actions& actions, const hooks& ho
         log_.info("stop withdrawn: serving again");
         announce(true, hooks);
     }
+    tell_of_freeze(status);
     force(status, hooks);
     tell(status, hooks);
     if (actions.warn && !actions.finished) name_stragglers(hooks, "at 80 % of the budget");
@@ -214,6 +217,16 @@ void done_collector::stop_begins(const stop_channel::status& status, const hooks
         report_fault_ = report_.open(stop_.options().report);
         if (!report_fault_.empty()) log_.error("shutdown.report: {}", report_fault_);
     });
+}
+
+void done_collector::tell_of_freeze(const stop_channel::status& status) {
+    if (status.frozen == announced_freeze_) return;
+    const auto gap = status.frozen - std::exchange(announced_freeze_, status.frozen);
+    if (status.frozen.count() == 0) return;  // another stop, and the last one was withdrawn
+    signals_.was_frozen(gap);
+    signals_.arm_hard_stop(status.left + report_share);
+    log_.warn("frozen for {} ms in this stop, which do not count: {} ms are left", status.frozen.count(),
+              status.left.count());
 }
 
 void done_collector::force(const stop_channel::status& status, const hooks& hooks) {

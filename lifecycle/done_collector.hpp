@@ -78,6 +78,7 @@ private:
     void stop_begins(const stop_channel::status& status, const hooks& hooks);
     void tell(const stop_channel::status& status, const hooks& hooks);
     void force(const stop_channel::status& status, const hooks& hooks);
+    void tell_of_freeze(const stop_channel::status& status);
     void announce(bool answers, const hooks& hooks);
     void name_stragglers(const hooks& hooks, const char* when) const;
     void on_reload(const char* signal, const hooks& hooks);
@@ -102,6 +103,7 @@ private:
     bool announced_ready_ = false;
     clock::time_point announced_stop_{};  ///< when it began
     bool announced_force_ = false;
+    std::chrono::milliseconds announced_freeze_{0};
     stop_phase told_phase_ = stop_phase::starting;
     std::size_t told_records_ = 0;
     aside reload_, upgrade_, stacks_, note_ready_, note_progress_, note_report_;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <system_error>
 
@@ -16,6 +17,24 @@ namespace {
 
 int hard_stop_signal() { return SIGRTMIN; }
 constexpr int hard_stop_code = 3;
+
+/// A timer that comes so late has found a process that was frozen, in which no thread could take its signal.
+constexpr std::chrono::nanoseconds frozen_after = std::chrono::milliseconds(500);
+/// Then main gets this to say so, to answer and to report; it moves the timer again.
+constexpr std::chrono::milliseconds after_freeze{2'000};
+
+/// What the handler of the hard stop reads: it can reach nothing but statics.
+struct armed_stop {
+    std::atomic<void*> timer{nullptr};
+    std::atomic<std::int64_t> due{0};  ///< nanoseconds of CLOCK_MONOTONIC; 0: has been put off once
+};
+constinit armed_stop armed;
+
+std::chrono::nanoseconds monotonic_now() {
+    timespec now;
+    ::clock_gettime(CLOCK_MONOTONIC, &now);  // signal-safety(7)
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
 
 constexpr int stop_signals[] = {SIGTERM, SIGINT};
 
@@ -45,6 +64,17 @@ itimerspec in(std::chrono::nanoseconds time) {
     return when;
 }
 
+/// The code is part of the timer: it changes when all that is left is to destroy.
+void on_hard_stop(int, siginfo_t* info, void*) {
+    const int error = errno;
+    const std::chrono::nanoseconds due(armed.due.exchange(0));
+    const auto when = in(after_freeze);
+    if (due.count() == 0 || monotonic_now() - due < frozen_after ||
+        ::timer_settime(armed.timer.load(), 0, &when, nullptr) != 0)
+        ::_exit(info->si_code == SI_TIMER ? info->si_value.sival_int : hard_stop_code);
+    errno = error;
+}
+
 /// Arms the timer, and leaves the signal to the descriptor: blocked from here on, it is sent once more.
 void on_stop_at_start(int number, siginfo_t*, void* interrupted) {
     const int error = errno;
@@ -67,10 +97,8 @@ signals::signals() : had_terminal_(::isatty(STDERR_FILENO) == 1) {
 
     // As PID 1 the kernel ignores signals with their default action: the last resort needs a handler.
     struct sigaction action = {};
-    action.sa_sigaction = [](int, siginfo_t* info, void*) {
-        ::_exit(info->si_code == SI_TIMER ? info->si_value.sival_int : hard_stop_code);
-    };
-    action.sa_flags = SA_SIGINFO;
+    action.sa_sigaction = on_hard_stop;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
     ::sigaction(hard_stop_signal(), &action, nullptr);
     if (!make_timer(hard_stop_code)) {
         const int error = errno;
@@ -113,8 +141,14 @@ void signals::arm_hard_stop(std::chrono::milliseconds after) {
     if (latest_ && after.count() > 0)  // 1 ns where it is over: 0 would disarm
         time = std::max<std::chrono::nanoseconds>(std::chrono::nanoseconds(1),
                                                   std::min(time, *latest_ - std::chrono::steady_clock::now()));
+    armed.timer = timer_;
+    armed.due = time.count() > 0 ? (monotonic_now() + time).count() : 0;
     const auto when = in(time);
     ::timer_settime(timer_, 0, &when, nullptr);
+}
+
+void signals::was_frozen(std::chrono::milliseconds gap) {
+    if (latest_) *latest_ += gap;
 }
 
 void signals::guard_start(std::chrono::milliseconds after) {
@@ -141,6 +175,7 @@ void signals::settle(int code) {
     timer_t const before = timer_;
     ::timer_gettime(before, &left);
     if (!make_timer(code)) return;  // the old one goes on
+    armed.timer = timer_;
     ::timer_settime(timer_, 0, &left, nullptr);
     ::timer_delete(before);
 }

@@ -35,7 +35,8 @@ public:
     received next();
 
     /// What makes the last word true that the process ends in time, whatever main's thread does: the
-    /// kernel calls `_exit(3)` after so long. Arming again moves it; 0 disarms.
+    /// kernel calls `_exit(3)` after so long. Arming again moves it; 0 disarms. Where the process is frozen at that
+    /// moment, it has 2 s more from when it goes on, once.
     void arm_hard_stop(std::chrono::milliseconds after);
 
     /// Between here and `start_is_over` main's thread opens files, on which it may hang, and does not look at signals:
@@ -44,6 +45,9 @@ public:
     void guard_start(std::chrono::milliseconds after);
     /// Before the first thread. A hard stop that is armed is not put off any more.
     void start_is_over();
+
+    /// So long no thread has run: what was not to be put off any more has moved by it.
+    void was_frozen(std::chrono::milliseconds gap);
 
     /// The exit code is known, and all that is left is to destroy: should that hang, the hard stop ends with this code.
     void settle(int code);

@@ -12,6 +12,15 @@ namespace lifecycle {
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
+namespace {
+
+/// In a stop main wakes at least so often, and loops that drain do all the more.
+constexpr milliseconds pulse{100};
+/// When nobody has for so long, the process was frozen, or the machine had no time for any of its threads.
+constexpr milliseconds no_pulse{500};
+
+}  // namespace
+
 stop_channel::stop_channel(const shutdown_options& options)
     : options_(options), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), sequence_(options) {
     if (event_ < 0) throw std::system_error(errno, std::system_category(), "eventfd");
@@ -35,6 +44,20 @@ void stop_channel::ready() {
     const std::scoped_lock lock(mutex_);
     sequence_.ready();
     publish();
+}
+
+void stop_channel::alive() {
+    const std::scoped_lock lock(mutex_);
+    last_sign_of_life_ = clock::now();
+}
+
+/// With the lock held. Whoever is the first to look after a freeze moves the deadlines before he reads one: otherwise
+/// a loop that wakes before main would give up.
+void stop_channel::notice_freeze(clock::time_point now) const {
+    if (!sequence_.stopping()) return;
+    const auto from = std::max(last_sign_of_life_, sequence_.began());
+    if (now - from >= no_pulse) sequence_.frozen(duration_cast<milliseconds>(now - from) - pulse, now);
+    last_sign_of_life_ = std::max(from, now);
 }
 
 void stop_channel::request(std::string cause) {
@@ -81,14 +104,18 @@ void stop_channel::part_ended(std::size_t part) {
 stop_sequence::actions stop_channel::step() {
     const auto turns = turns_ ? turns_() : std::uint64_t(clock::now().time_since_epoch().count());
     const std::scoped_lock lock(mutex_);
-    auto result = sequence_.step(clock::now(), turns);
+    const auto now = clock::now();
+    notice_freeze(now);
+    auto result = sequence_.step(now, turns);
     phase_.store(sequence_.phase(), std::memory_order_release);
     return result;
 }
 
 clock::time_point stop_channel::next_step() const {
     const std::scoped_lock lock(mutex_);
-    return sequence_.next_step(clock::now());
+    const auto now = clock::now();
+    const auto next = sequence_.next_step(now);
+    return next == clock::time_point::max() ? next : std::min(next, now + pulse);
 }
 
 stop_channel::status stop_channel::now() const {
@@ -96,13 +123,15 @@ stop_channel::status stop_channel::now() const {
     const std::scoped_lock lock(mutex_);
     const bool stopping = sequence_.stopping();
     const auto left = stopping ? duration_cast<milliseconds>(sequence_.end() - time) : options_.budget;
-    const auto elapsed = stopping ? duration_cast<milliseconds>(time - sequence_.began()) : milliseconds{0};
+    const auto passed = stopping ? duration_cast<milliseconds>(time - sequence_.began()) : milliseconds{0};
+    const auto frozen = stopping ? sequence_.frozen() : milliseconds{0};
     return {.phase = sequence_.phase(),
             .cause = sequence_.cause(),
             .forced = sequence_.forced(),
             .began = sequence_.began(),
             .left = std::max(left, milliseconds{0}),
-            .elapsed = elapsed,
+            .elapsed = std::max(passed - frozen, milliseconds{0}),
+            .frozen = frozen,
             .phases = sequence_.phases(time),
             .running = sequence_.running()};
 }
@@ -112,6 +141,7 @@ stop_channel::deadline_function stop_channel::deadline_of(std::string part) cons
         const std::scoped_lock lock(mutex_);
         const auto found = std::find(names_.begin(), names_.end(), part);
         if (found == names_.end()) return clock::time_point::max();
+        notice_freeze(clock::now());
         return sequence_.deadline(std::size_t(found - names_.begin()));
     };
 }

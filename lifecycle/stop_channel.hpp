@@ -25,7 +25,8 @@ public:
         bool forced;
         clock::time_point began;            ///< of the last stop
         std::chrono::milliseconds left;     ///< of the budget; the whole of it while nobody stops
-        std::chrono::milliseconds elapsed;  ///< since the stop began
+        std::chrono::milliseconds elapsed;  ///< since the stop began, without what it was frozen
+        std::chrono::milliseconds frozen;   ///< in this stop, about
         std::vector<stop_sequence::phase_record> phases;
         std::vector<std::string> running;
     };
@@ -48,7 +49,7 @@ public:
 
     /// Begins a stop; the first cause stays. Idempotent.
     void request(std::string cause);
-    /// A stop by signal; a second one forces.
+    /// A stop by signal; one that comes `stop_sequence::one_order` or more after the first forces.
     void signal(std::string cause);
     /// A thread of that name has failed at what it is for: the stop begins, and liveness is 503. Throws std::bad_alloc
     /// after it has become so; to be called again.
@@ -76,11 +77,15 @@ private:
     int event() const noexcept { return event_; }  ///< readable: something has happened
     void wake() const noexcept;
     void publish();
+    /// Main is about to wait, and until now it has lived: whatever held it up was no freeze.
+    void alive();
+    void notice_freeze(clock::time_point now) const;
 
     const shutdown_options options_;
     int event_;
     mutable std::mutex mutex_;
-    stop_sequence sequence_;
+    mutable stop_sequence sequence_;                 ///< whoever looks may be the first to see that there was a freeze
+    mutable clock::time_point last_sign_of_life_{};  ///< of any thread, in a stop
     std::vector<std::string> names_;
     std::function<std::uint64_t()> turns_;
     std::atomic<stop_phase> phase_{stop_phase::starting};

@@ -45,20 +45,21 @@ void stop_sequence::begin(std::string cause, time_point now) {
     cause_ = std::move(cause);
     began_ = now;
     end_ = now + options_.budget;
+    frozen_ = moved_ = duration{0};
     lived_ = own_lived_ = duration{0};
     last_turns_.reset();
     enter("lame_duck", now, now + options_.lame_duck);
 }
 
 void stop_sequence::signal(std::string cause, time_point now) {
-    ++signals_;
-    withdrawable_ = false;
-    if (signals_ > 1) {
-        force(now);
-    } else {
-        begin(std::move(cause), now);
-        withdrawable_ = false;
+    if (first_signal_) {
+        // Counted from the first, not from the last: whoever presses Ctrl-C again and again means it.
+        if (now - *first_signal_ >= one_order) force(now);
+        return;
     }
+    first_signal_ = now;
+    begin(std::move(cause), now);
+    withdrawable_ = false;
 }
 
 void stop_sequence::fail(std::string cause, time_point now) {
@@ -87,6 +88,16 @@ void stop_sequence::part_ended(std::size_t part, time_point now) {
     const bool unasked = !parts_[part].asked;
     parts_[part].ended = true;
     if (unasked) fail("part:" + parts_[part].name, now);
+}
+
+void stop_sequence::frozen(duration gap, time_point now) {
+    if (!stopping() || phase_ == stop_phase::stopped || gap.count() <= 0) return;
+    const auto later = std::min(end_ + gap, std::max(end_, now) + most_after_freeze) - end_;
+    end_ += later;
+    moved_ += duration_cast<milliseconds>(later);
+    if (forced_at_) *forced_at_ += later;
+    frozen_ += gap;
+    record_began_ += gap;
 }
 
 stop_sequence::time_point stop_sequence::latest_lame_duck() const {
@@ -123,7 +134,7 @@ bool stop_sequence::lame_duck_over(time_point now, std::uint64_t turns) {
 stop_sequence::actions stop_sequence::step(time_point now, std::uint64_t turns) {
     actions result;
     if (!stopping() || phase_ == stop_phase::stopped) return result;
-    if (!warned_ && now >= began_ + options_.budget * 8 / 10) result.warn = warned_ = true;
+    if (!warned_ && now >= warn_at()) result.warn = warned_ = true;
 
     if (phase_ == stop_phase::lame_duck) {
         if (!lame_duck_over(now, turns)) return result;
@@ -156,7 +167,7 @@ stop_sequence::actions stop_sequence::step(time_point now, std::uint64_t turns) 
 stop_sequence::time_point stop_sequence::next_step(time_point now) const {
     if (!stopping() || phase_ == stop_phase::stopped) return time_point::max();
     auto next = end_;
-    if (!warned_) next = std::min(next, began_ + options_.budget * 8 / 10);
+    if (!warned_) next = std::min(next, warn_at());
     if (phase_ == stop_phase::lame_duck)
         next = std::min(next, now + tick());
     else if (current_ > 0)
@@ -164,9 +175,11 @@ stop_sequence::time_point stop_sequence::next_step(time_point now) const {
     return next;
 }
 
+stop_sequence::time_point stop_sequence::warn_at() const { return began_ + moved_ + options_.budget * 8 / 10; }
+
 stop_sequence::time_point stop_sequence::patience(std::size_t part) const {
     if (end_ == time_point::max()) return end_;
-    auto last = began_ + options_.budget;
+    auto last = began_ + moved_ + options_.budget;
     for (std::size_t later = 0; later < part; ++later) last -= parts_[later].reserved;
     if (!forced_at_) return last;
     // Equal steps of what is left, in the order in which they stop; never more than without the force.

@@ -59,9 +59,12 @@ public:
 
     void ready() noexcept;
 
-    /// Begins the stop; the first cause stays. A second signal forces: everything ends within a second.
+    /// Begins the stop; the first cause stays. A signal that comes `one_order` or more after the first one
+    /// forces: everything ends within a second. What comes sooner is the same order: a wrapper (timeout(1),
+    /// npm, a shell's trap) passes on what the terminal has sent to the whole group already.
     void begin(std::string cause, time_point now);
     void signal(std::string cause, time_point now);
+    static constexpr duration one_order{250};
 
     /// Something has failed that serves: a stop that nobody takes back.
     void fail(std::string cause, time_point now);
@@ -70,6 +73,12 @@ public:
     bool withdraw();
 
     void part_ended(std::size_t part, time_point now);
+
+    /// No thread of the process has run for about so long, until now (SIGSTOP, the cgroup freezer): that time was not
+    /// lived, and what is due moves by it; the end to at most `most_after_freeze` beyond itself or, if the freeze has
+    /// outlasted it, beyond now.
+    void frozen(duration gap, time_point now);
+    static constexpr duration most_after_freeze{2'000};
 
     /// `turns` is the number of turns that the slowest loop has made; see `lame_duck` in options.
     actions step(time_point now, std::uint64_t turns);
@@ -83,6 +92,7 @@ public:
     const std::string& cause() const noexcept { return cause_; }
     time_point began() const noexcept { return began_; }
     time_point end() const noexcept { return end_; }
+    duration frozen() const noexcept { return frozen_; }  ///< of this stop, as `frozen` was told
 
     /// When a part must have ended; max() while nobody stops. Some time before that, `deadline` says
     /// when it must begin to give up, so that there is time to say so to its clients.
@@ -105,6 +115,7 @@ private:
     void force(time_point now);
     bool lame_duck_over(time_point now, std::uint64_t turns);
     time_point latest_lame_duck() const;
+    time_point warn_at() const;
     duration tick() const;
     void enter(std::string phase_name, time_point now, time_point until);
     void close_record(time_point now);
@@ -115,10 +126,12 @@ private:
     stop_phase before_lame_duck_ = stop_phase::starting;
     std::string cause_;
     bool withdrawable_ = false;
-    unsigned signals_ = 0;
+    std::optional<time_point> first_signal_;
     bool warned_ = false;
     time_point began_{};
     time_point end_ = time_point::max();
+    duration frozen_{0};
+    duration moved_{0};  ///< by so much later than the budget says, for the freezes
     std::optional<time_point> forced_at_;
 
     std::size_t current_ = 0;  ///< parts_[current_ - 1] is the one that stops now

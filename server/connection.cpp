@@ -9,12 +9,17 @@ namespace server {
 using step = http1_machine::step;
 using waiting = http1_machine::waiting;
 
-connection::connection(loop_thread& on, transport socket, const boost::asio::ip::tcp::endpoint& peer)
-    : loop_(on), socket_(std::move(socket)), born_(lifecycle::clock::now()), peer_(peer), machine_(on.serving(), born_) {
+connection::connection(loop_thread& on, transport socket, const boost::asio::ip::tcp::endpoint& peer) noexcept
+    : loop_(on), socket_(std::move(socket)), peer_(peer), machine_(on.serving()) {}
+
+void connection::begin(const moment& at) {
     loop_.sockets().watch(descriptor(), *this, poll_set::interest::read);
+    born_ = at.now;
+    machine_.begin(at);
 }
 
 connection::~connection() {
+    if (born_ == lifecycle::clock::time_point{}) return;  // its loop has not taken it
     machine_.end();
     loop_.account_for(machine_.take_changes());
     if (machine_.has_workspace()) loop_.workspaces().give_back(machine_.take_back());
@@ -89,7 +94,9 @@ bool connection::drive(moment at) {
                 loop_.account_for(machine_.take_changes());
                 if (ask()) take_back(at);
                 break;
-            case step::note: loop_.note(machine_.row(at), *this); break;
+            case step::note:
+                if (!loop_.note(machine_.row(at), *this)) ++unlogged_;
+                break;
             case step::over: loop_.answered(*this, machine_.current().reply.status); break;
             case step::look: read(at); break;
             case step::look_then_finish:
@@ -99,6 +106,8 @@ bool connection::drive(moment at) {
                 socket_.finish();
                 machine_.finished();
                 break;
+            case step::note_refusal: loop_.note_refusal(machine_.refusal(at), *this); break;
+            case step::acknowledge: socket_.acknowledge(); break;
             case step::half_close: socket_.finish(); break;
             case step::discard: socket_.discard(loop_.scratch()); break;
             case step::measure: machine_.measured(socket_.unacknowledged(), at); break;

@@ -22,15 +22,17 @@ using activity_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<by_
 /// One client, from accept to close: carries what its socket, its handlers and the tick say to its machine, and does what
 /// that wants. It decides nothing itself, and it has no coroutine: idle, it is this struct and nothing else.
 ///
-/// It lives in a slab of its loop and on that loop for life, so nothing here is locked or atomic: only on the loop's
-/// thread. Every event may be its last; whoever has told it of one must not touch it afterwards.
+/// It belongs to its loop from `begin` to its end, so nothing here is locked or atomic: only on the loop's thread. Every event may be its last; whoever has told it of one must not touch it afterwards.
 class connection final : public poll_set::watched, public asker, public activity_hook {
 public:
     using state = connection_state;
 
-    /// Throws std::system_error when the kernel cannot watch its socket.
-    connection(loop_thread& on, transport socket, const boost::asio::ip::tcp::endpoint& peer);
+    /// On any thread.
+    connection(loop_thread& on, transport socket, const boost::asio::ip::tcp::endpoint& peer) noexcept;
     ~connection() override;
+
+    /// Its loop has taken it. Throws std::system_error when the kernel cannot watch its socket.
+    void begin(const moment& at);
 
     // Events.
 
@@ -53,6 +55,8 @@ public:
     state now_in() const noexcept { return machine_.now_in(); }
     lifecycle::clock::time_point since() const noexcept { return machine_.since(); }
     lifecycle::clock::time_point born() const noexcept { return born_; }
+    /// The access log is to have nothing of it: it has asked for nothing but what is left out there.
+    bool unlogged() const noexcept { return machine_.served() > 0 && unlogged_ == machine_.served(); }
     int descriptor() const noexcept { return socket_.descriptor(); }
     const boost::asio::ip::tcp::endpoint& peer() const noexcept { return peer_; }
     std::string describe() const;  ///< "GET /slow", or "connection"
@@ -83,7 +87,8 @@ private:
     bool asking_ = false;    ///< a handler or a source has been asked and has not returned
     bool waits_ = true;      ///< for a request, as its loop knows
     std::uint32_t listed_ = 0;  ///< requests that had been served when it took its place among those
-    lifecycle::clock::time_point born_;
+    std::uint32_t unlogged_ = 0;  ///< requests that the access log has none of
+    lifecycle::clock::time_point born_{};
     boost::asio::ip::tcp::endpoint peer_;
     http1_machine machine_;
 };

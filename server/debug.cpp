@@ -198,10 +198,11 @@ router debug_routes(debug_sources sources) {
                      return from->stop.failed() ? response(http::status::service_unavailable, "a thread has failed\n")
                                                 : response(http::status::ok, "ok\n");
                  }));
-    routes.probe("/readyz", plain([from](const request&) {
-                     return is_ready(*from) ? response(http::status::ok, "ok\n")
-                                            : response(http::status::service_unavailable, "not ready\n");
-                 }));
+    routes.probe(
+        "/readyz", plain([from](const request&) {
+            if (is_ready(*from)) return response(http::status::ok, "ok\n");
+            return std::move(response(http::status::service_unavailable, "not ready\n").set("Retry-After", "1"));
+        }));
     routes.get("/metrics", plain([from](const request&) { return metrics(*from); }));
     routes.get("/debug/", plain([from](const request& request) {
                    const auto index = std::string(index_text) + from->index;

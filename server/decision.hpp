@@ -22,6 +22,7 @@ struct connection_view {
     bool told;                              ///< the context of its handler has been ended
     bool forced;                            ///< ... by the end of the drain
     bool abandoned;                         ///< answered in the place of a handler that has not returned
+    bool sends_on = false;                  ///< refused before its request was whole: it may still be sending
 };
 
 /// What the tick sees of the stop. max(): not known yet.

@@ -53,7 +53,8 @@ void exchange::begin(request_parser& of, host& on) {
         std::array<char, 16> span;
         request.trace = continue_trace(request, on.ids.make(span));
     }
-    told = abandoned = false;
+    told = abandoned = hurried = false;
+    refused_by = rule::none;
 }
 
 bool exchange::find(request_parser& of, host& on, milliseconds longest, admission::patience& patience, bool newcomer,
@@ -62,23 +63,38 @@ bool exchange::find(request_parser& of, host& on, milliseconds longest, admissio
     to = on.routes.find(request);
     const auto timeout = requested_timeout(of.request_timeout(), longest);
     deadline = now + timeout.value_or(milliseconds(0));
+    hurried = timeout.value_or(longest) < longest;
     if (to == nullptr) {
-        reply = on.routes.fallback(request);
+        fall_back(on.routes, request);
     } else if (!timeout) {
-        reply = problem(http::status::bad_request);
+        refuse(rule::timeout_field, problem(http::status::bad_request));
+    } else if (comes_encoded(*to, request, !request.body.empty())) {
+        refuse_coding();
     } else if (to->exempt || on.places.has_place(patience, newcomer, now)) {
         request.route = to->name;
         scope.renew(deadline);
         return true;
     } else {
-        turn_away();
+        refuse(rule::max_in_flight, admission::refusal());
     }
     return false;
 }
 
-void exchange::turn_away() { reply = admission::refusal(); }
+void exchange::fall_back(const router& routes, const request& asked) {
+    reply = routes.fallback(asked);
+    if (reply.status == http::status::not_found) refused_by = rule::route;
+    if (reply.status == http::status::method_not_allowed) refused_by = rule::route_method;
+    if (reply.status == http::status::not_implemented) refused_by = rule::method;
+}
+
+/// RFC 9110 section 15.5.16: what would have been taken is said by Accept-Encoding.
+void exchange::refuse_coding() {
+    refuse(rule::content_encoding,
+           std::move(problem(http::status::unsupported_media_type).set("Accept-Encoding", "identity")));
+}
 
 void exchange::fail() noexcept {
+    refused_by = rule::handler;
     try {
         reply = problem(http::status::internal_server_error);
     } catch (const std::bad_alloc&) {  // then without a text
@@ -90,7 +106,7 @@ void exchange::fail() noexcept {
 
 void exchange::refuse_if_late(clock::time_point now) {
     if ((told || now >= deadline) && scope.get().why() == lifecycle::cause::deadline)
-        reply = problem(http::status::gateway_timeout);
+        refuse(rule::request_timeout, problem(http::status::gateway_timeout));
 }
 
 std::string what_was_thrown(const std::exception_ptr& thrown) {

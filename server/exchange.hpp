@@ -12,6 +12,7 @@
 #include "server/http1.hpp"
 #include "server/options.hpp"
 #include "server/router.hpp"
+#include "server/rule.hpp"
 
 namespace server {
 
@@ -53,10 +54,12 @@ struct ending_letters {
 /// What metrics and access log say of one answer. Its views are good until the request is over.
 struct answer_row {
     const endpoint* to = nullptr;  ///< nullptr: no route
+    const request* of = nullptr;   ///< nullptr: what came is none, not even its first line
     http::status status = http::status::ok;
+    std::size_t digit = 0;  ///< of the status, as metrics have it; 0: the client has gone
     lifecycle::clock::duration took{};
     ending_letters letters;
-    const request* of = nullptr;
+    rule refused_by = rule::none;
 };
 
 /// One request and its answer: what a stop looks after.
@@ -73,8 +76,17 @@ struct exchange {
     /// asked. False: `reply` is there.
     bool find(request_parser& of, host& on, std::chrono::milliseconds longest, admission::patience& patience,
               bool newcomer, lifecycle::clock::time_point now);
-    /// 503 in the place of the handler.
-    void turn_away();
+    /// The server itself answers, not a handler.
+    void refuse(rule by, response with) {
+        refused_by = by;
+        reply = std::move(with);
+    }
+    /// A handler that does not decode it would take the bytes of a compressed body for the body.
+    static bool comes_encoded(const endpoint& to, const request& asked, bool has_body) {
+        return has_body && !to.decodes && !asked.content_coding().empty();
+    }
+    void refuse_coding();
+    void fall_back(const router& routes, const request& asked);
     /// A response that is streamed, to somebody who wants its body.
     bool streams(const request& to) const noexcept { return reply.pieces && to.method != http::verb::head; }
     /// What has been thrown is a 500.
@@ -93,7 +105,9 @@ struct exchange {
     std::exception_ptr thrown;  ///< by the handler, or by the source of its answer
     std::size_t piece = 0;      ///< bytes of `reply.body` that its source has filled
     std::array<char, 16> id;    ///< made here
-    bool told = false;          ///< its context has been ended
+    rule refused_by = rule::none;  ///< `reply` is no handler's
+    bool hurried = false;          ///< its deadline is one that the client has set
+    bool told = false;             ///< its context has been ended
     bool abandoned = false;     ///< answered in the place of a handler that has not returned
 };
 

@@ -80,6 +80,7 @@ struct http_server::state {
         env.failed = [this](std::size_t nth, std::exception_ptr why) { end_of_loop(*loops[nth], std::move(why)); };
         for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
         accepting = std::make_unique<listener>(socket, loops);
+        if (socket.without_ipv6()) log.info("{}: the kernel has no IPv6: it listens on 0.0.0.0", name);
     }
 
     bool admit(const loop_account& on, std::size_t most, bool to_the_last) const;
@@ -276,7 +277,7 @@ http_server::snapshot http_server::now() const {
         all.idle += a.idle.get();
         all.in_flight += a.in_flight.get();
         all.requests += a.requests.get();
-        all.refused += a.refused.get();
+        for (const auto& by_rule : a.refused) all.refused += by_rule.get();
         all.accepted += a.accepted.get();
         for (const auto& endpoint : one->endpoints()) durations += endpoint.duration;
     }
@@ -303,12 +304,13 @@ void http_server::write_metrics(metrics_text& out) const {
         return static_cast<double>(all);
     };
 
-    out.family("http_requests_total", "counter", "Requests answered, by route and class of status.");
+    out.family("http_requests_total", "counter", "Requests answered, by route and class of status, or client_gone.");
     for (std::size_t index = 0; index < names.size(); ++index)
-        for (std::size_t digit = 1; digit <= 5; ++digit) {
+        for (std::size_t digit = 0; digit <= 5; ++digit) {
             const auto count =
                 sum([&](const loop& on) -> const counter& { return on.endpoints()[index].responses[digit]; });
-            if (count > 0) out.sample(fmt::format("{},code=\"{}xx\"", labels(index), digit), count);
+            const auto code = digit == 0 ? std::string("client_gone") : fmt::format("{}xx", digit);
+            if (count > 0) out.sample(labels(index) + ',' + label("code", code), count);
         }
     out.family("http_request_duration_seconds", "histogram", "From the parsed head to the answer.");
     for (std::size_t index = 0; index < names.size(); ++index) {
@@ -321,8 +323,11 @@ void http_server::write_metrics(metrics_text& out) const {
     for (std::size_t index = 0; index + 1 < names.size(); ++index)
         out.sample(labels(index),
                    sum([&](const loop& on) -> const counter& { return on.endpoints()[index].in_flight; }));
-    out.family("http_requests_refused_total", "counter", "Requests answered without a handler: overload or protocol.");
-    out.sample(server, static_cast<double>(all.refused));
+    out.family("http_requests_refused_total", "counter", "Answers of 4xx and 5xx that no handler has made, by rule.");
+    for (std::size_t by = 1; by < rules; ++by) {
+        const auto count = sum([&](const loop& on) -> const counter& { return on.account().refused[by]; });
+        if (count > 0) out.sample(server + ',' + label("rule", to_string(static_cast<rule>(by))), count);
+    }
     out.family("http_connections", "gauge", "Open connections; those that have something to do, as of the last tick.");
     out.sample(server + ',' + label("state", to_string(connection_state::idle)), static_cast<double>(all.idle));
     for (auto at = static_cast<std::size_t>(connection_state::head); at < connection_states; ++at)

@@ -34,6 +34,13 @@ constexpr int accepts_a_turn = 64;
 constexpr milliseconds handshake{5};  // for those whose SYN was answered before the filter
 constexpr milliseconds room_poll{5};  // how often a full server looks whether somebody has left
 
+/// A client that speaks IPv4 to a socket of both is who it is: 192.0.2.1, not ::ffff:192.0.2.1 (RFC 4291
+/// section 2.5.5.2).
+tcp::endpoint by_its_own_name(const tcp::endpoint& peer) {
+    if (!peer.address().is_v6() || !peer.address().to_v6().is_v4_mapped()) return peer;
+    return {asio::ip::make_address_v4(asio::ip::v4_mapped, peer.address().to_v6()), peer.port()};
+}
+
 std::runtime_error cannot_listen(const options& options, const char* call, int error) {
     const char* const advice = error == EADDRINUSE ? ": another process listens there; stop it or choose another port"
                                : error == EADDRNOTAVAIL ? ": this machine does not have that address"
@@ -55,14 +62,14 @@ listening_socket::listening_socket(const options& options)
     boost::system::error_code bad_address;
     const auto address = asio::ip::make_address(options.address, bad_address);
     if (bad_address) throw cannot_listen(options, "address", EADDRNOTAVAIL);
-    const tcp::endpoint endpoint(address, options.port);
-    descriptor_ = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    tcp::endpoint endpoint(address, options.port);
+    open(endpoint);
     if (descriptor_ < 0) throw cannot_listen(options, "socket", errno);
     // For a port that is still in TIME_WAIT. Not for port 0: the kernel might pick one that another socket has
     // bound and not yet listens on, and listen would fail.
     if (options.port != 0) ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (options.reuse_port) ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    if (address.is_v6()) ::setsockopt(descriptor_, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    if (endpoint.address().is_v6()) ::setsockopt(descriptor_, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     // Inherited by accepted sockets: without it pipelined responses stall at 40 ms.
     ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (const int size = static_cast<int>(options.send_buffer_bytes); size > 0)
@@ -76,6 +83,20 @@ listening_socket::listening_socket(const options& options)
     const int error = errno;
     close();
     throw cannot_listen(options, failed, error);
+}
+
+/// All addresses of a machine are those of IPv4 where the kernel was built or started (ipv6.disable=1) without IPv6.
+void listening_socket::open(tcp::endpoint& endpoint) {
+    const auto made = [](const tcp::endpoint& of) {
+        return ::socket(of.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    };
+    descriptor_ = made(endpoint);
+    if (descriptor_ >= 0 || errno != EAFNOSUPPORT || !endpoint.address().is_v6() ||
+        !endpoint.address().is_unspecified())
+        return;
+    without_ipv6_ = true;
+    endpoint.address(asio::ip::address_v4::any());
+    descriptor_ = made(endpoint);
 }
 
 listening_socket::~listening_socket() { close(); }
@@ -212,7 +233,7 @@ listener::result listener::accept_one(bool in_spite_of_limit) {
     if (descriptor >= 0) {
         peer.resize(size);
         last_accepted_ = clock::now();
-        return deal(descriptor, peer) || in_spite_of_limit ? result::accepted : result::no_room;
+        return deal(descriptor, by_its_own_name(peer)) || in_spite_of_limit ? result::accepted : result::no_room;
     }
     switch (errno) {
         case EINTR:
@@ -246,6 +267,7 @@ void listener::refuse_with_reserve() {
         constexpr std::string_view answer =
             "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: "
             "close\r\n\r\n";
+        loops_.front()->here().account().refused[static_cast<std::size_t>(rule::max_descriptors)].add();
         ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         ::shutdown(descriptor, SHUT_WR);
         char unread[4096];

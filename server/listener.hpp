@@ -27,6 +27,8 @@ public:
     int backlog() const noexcept { return backlog_; }
     /// Somebody else listens on it too, or will: who is still in the queue when it is closed is not lost.
     bool shared() const noexcept { return shared_; }
+    /// "::" was asked for, and the kernel has no IPv6: it listens on 0.0.0.0.
+    bool without_ipv6() const noexcept { return without_ipv6_; }
 
     /// From now on the kernel drops new SYNs: nobody enters the queue any more. Only for a socket that
     /// this process alone owns: the filter deafens whoever shares it.
@@ -34,9 +36,12 @@ public:
     void close() noexcept;
 
 private:
+    void open(boost::asio::ip::tcp::endpoint& endpoint);
+
     int descriptor_ = -1;
     int backlog_ = 0;
     bool shared_ = false;
+    bool without_ipv6_ = false;
 };
 
 /// Accepts connections and deals them to the loops, the one with the fewest first.

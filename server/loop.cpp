@@ -31,11 +31,15 @@ loop::loop(const environment& env, std::size_t index)
 
 loop::~loop() = default;
 
-void loop::run() { here_->run(); }
+void loop::run() {
+    here_->run();
+    for (const auto& [name, error] : here_->tasks().errors()) std::rethrow_exception(error);
+}
 
 void loop::adopt(int descriptor, const asio::ip::tcp::endpoint& peer) {
     transport socket(descriptor);
-    asio::dispatch(io_, [this, socket = std::move(socket), peer]() mutable { here_->take(std::move(socket), peer); });
+    auto one = std::make_unique<connection>(*here_, std::move(socket), peer);
+    asio::dispatch(io_, [this, one = std::move(one)]() mutable { here_->take(std::move(one)); });
 }
 
 void loop::give(unsigned order) noexcept {

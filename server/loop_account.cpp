@@ -27,7 +27,6 @@ void loop_account::connection_ended(const http1_machine& one, bool in_stop) noex
 void loop_account::add(const http1_machine::changes& some) noexcept {
     const auto ended = some.finished + some.cut + some.gone;
     if (some.began != ended) under_way.set(under_way.get() + some.began - ended);
-    if (some.refused > 0) refused.add(some.refused);
     if (noted.get() == 0) return;
     begun_after.add(some.began);
     requests_finished.add(some.finished);

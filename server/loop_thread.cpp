@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::size_t scratch_size = 16 * 1024;
 constexpr std::size_t most_timers = 256;
-constexpr milliseconds between_loss_lines{1'000};
+constexpr milliseconds between_loss_lines{1'000};  // and others that clients bring about
 constexpr std::string_view waits_at = ", waits at ";
 
 using access_line = fmt::basic_memory_buffer<char, 512>;  // on the stack, but for a long target
@@ -113,7 +113,6 @@ void loop_thread::run() {
     access_lines_.write(*env_.access);
     seen_.account.turned_at.set(0);
     kept_back_ = nullptr;
-    for (const auto& [name, error] : tasks_.errors()) std::rethrow_exception(error);
 }
 
 /// Asio's queue of timers grows when one is started, where a coroutine cannot be told that there is no memory.
@@ -141,13 +140,13 @@ void loop_thread::lost_connection(const char* why) noexcept try {
     env_.log.error("{}-{}: a connection is closed, {} so far: {}", env_.name, index_ + 1, lost_, why);
 } catch (...) {}  // not even memory to say so
 
-void loop_thread::take(transport socket, const asio::ip::tcp::endpoint& peer) noexcept try {
+void loop_thread::take(std::unique_ptr<connection> one) noexcept try {
     if (closing_ || ended_) return;  // the socket closes itself
-    const bool in_stop = stopping();  // before it is among those that the stop found open
-    auto& one = slab_.make(*this, std::move(socket), peer);
-    idle_.push_back(one);
+    const auto at = now();           // before it is among those that a stop finds open
+    one->begin(at);
+    idle_.push_back(*one.release());
     ++idle_count_;
-    seen_.account.connection_began(in_stop);
+    seen_.account.connection_began(at.stopping);
     publish_idle();
 } catch (const std::exception& e) {
     lost_connection(e.what());
@@ -214,21 +213,56 @@ void loop_thread::straggles(const connection& late) {
                            .where = place(late).erase(0, waits_at.size())});
 }
 
-void loop_thread::note(const answer_row& row, const connection& of) {
-    seen_.account.requests.add();
+bool loop_thread::logs_access(const connection& of) const {
+    return of.machine().limits().access_log && env_.access->wanted();
+}
+
+bool loop_thread::note(const answer_row& row, const connection& of) {
+    auto& account = seen_.account;
+    account.requests.add();
     auto& metrics = row.to != nullptr ? seen_.endpoints[row.to->index] : seen_.endpoints.back();
-    metrics.responses[std::min(5U, static_cast<unsigned>(row.status) / 100)].add();
+    metrics.responses[row.digit].add();
     metrics.duration.observe(row.took);
-    if (!of.machine().limits().access_log || !env_.access->wanted()) return;
+    const bool refused = row.refused_by != rule::none;
+    if (refused) account.refused[static_cast<std::size_t>(row.refused_by)].add();
+    if (!logs_access(of)) return true;
+    const auto& excluded = of.machine().limits().access_exclude;
+    if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
     const auto client = address_text(of.peer().address());
     access_line line;
-    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us {} {}{}{}{}",
+    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us {} {}{}{}{}{}{}",
                    std::string_view(client.data(), client.size()), row.of->method_name, row.of->target,
-                   static_cast<unsigned>(row.status),
-                   duration_cast<std::chrono::microseconds>(row.took).count(), row.of->id, row.letters.who,
-                   row.letters.when, row.of->trace ? " trace " : "", row.of->trace.id());
+                   static_cast<unsigned>(row.status), duration_cast<std::chrono::microseconds>(row.took).count(),
+                   row.of->id, row.letters.who, row.letters.when, refused ? " rule " : "",
+                   refused ? to_string(row.refused_by) : std::string_view(), row.of->trace ? " trace " : "",
+                   row.of->trace.id());
+    log_access({line.data(), line.size()});
+    return true;
+}
+
+void loop_thread::note_refusal(const answer_row& row, const connection& of) {
+    seen_.account.refused[static_cast<std::size_t>(row.refused_by)].add();
+    const auto by = row.refused_by;
+    if (by == rule::tls || by == rule::proxy_header || by == rule::http2) meets(by, of.peer());
+    if (!logs_access(of)) return;
+    const auto client = address_text(of.peer().address());
+    access_line line;
+    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us - {}{} rule {}",
+                   std::string_view(client.data(), client.size()), row.of != nullptr ? row.of->method_name : "-",
+                   row.of != nullptr ? row.of->target : "-", static_cast<unsigned>(row.status),
+                   duration_cast<std::chrono::microseconds>(row.took).count(), row.letters.who, row.letters.when,
+                   to_string(row.refused_by));
     log_access({line.data(), line.size()});
 }
+
+/// A client speaks another protocol, by what its first bytes look like.
+void loop_thread::meets(rule other, const asio::ip::tcp::endpoint& client) noexcept try {
+    ++met_;
+    if (clock::now() < next_meeting_line_) return;
+    next_meeting_line_ = clock::now() + between_loss_lines;
+    env_.log.info("{}: what {} sends looks like {}, which is not spoken here; {} such so far", env_.name,
+                  client.address().to_string(), in_words(other), met_);
+} catch (...) {}  // not even memory to say so
 
 void loop_thread::answered(const connection& one, http::status status) {
     if (env_.routes.observe) env_.routes.observe(one, status, false);
@@ -237,7 +271,7 @@ void loop_thread::answered(const connection& one, http::status status) {
 
 /// One line a connection, beside the access log: were these resets ours?
 void loop_thread::log_end(const connection& one) noexcept try {
-    if (!one.machine().limits().access_log || !env_.access->wanted()) return;
+    if (!logs_access(one) || one.unlogged()) return;
     const auto client = address_text(one.peer().address());
     const auto [who, when] = one.machine().ending();
     access_line line;

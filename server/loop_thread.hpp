@@ -16,7 +16,6 @@
 #include "server/handlers.hpp"
 #include "server/loop.hpp"
 #include "server/net/poll_set.hpp"
-#include "server/net/slab.hpp"
 #include "server/stall_watch.hpp"
 #include "server/workspace.hpp"
 
@@ -36,7 +35,7 @@ public:
     void obey(unsigned orders);
     void apply(std::shared_ptr<const options> fresh) noexcept { host_.limits = std::move(fresh); }
     void make_room();
-    void take(transport socket, const boost::asio::ip::tcp::endpoint& peer) noexcept;
+    void take(std::unique_ptr<connection> one) noexcept;
     /// From now on it serves nobody; see environment::failed. The first reason stays.
     void fail(std::exception_ptr why) noexcept;
     lifecycle::task_group& tasks() noexcept { return tasks_; }
@@ -56,8 +55,11 @@ public:
     void log_failure(const connection& one, const std::exception_ptr& thrown) noexcept;
     void straggles(const connection& late);
     /// An answer stands, and then its request is over.
-    void note(const answer_row& row, const connection& of);
+    /// False: the access log leaves it out.
+    bool note(const answer_row& row, const connection& of);
+    void note_refusal(const answer_row& row, const connection& of);
     void answered(const connection& one, http::status status);
+    loop_account& account() noexcept { return seen_.account; }
     void account_for(const http1_machine::changes& some) noexcept {
         if (some.any()) seen_.account.add(some);
     }
@@ -66,7 +68,7 @@ public:
     void moved(connection& one, bool was_waiting, bool waits);
     void log_end(const connection& one) noexcept;
     /// It is no more after this.
-    void remove(connection& one) noexcept { slab_.destroy(one); }
+    static void remove(connection& one) noexcept { delete &one; }
     /// `waited`: it was among those that wait for a request.
     void left(connection& one, bool waited);
     /// A connection is closed for want of memory, or of something as bad.
@@ -99,7 +101,9 @@ private:
     void warn_of_standstill(lifecycle::clock::duration lag);
     lifecycle::clock::time_point warn_at(lifecycle::clock::time_point end) const;
     void warn_of_late();
+    bool logs_access(const connection& of) const;
     void log_access(std::string_view text) noexcept;
+    void meets(rule other, const boost::asio::ip::tcp::endpoint& client) noexcept;
     void end_if_empty();
     void update_date();
     void publish_idle();
@@ -113,7 +117,6 @@ private:
     lifecycle::loop_timer timer_;
     poll_set sockets_;
     workspace_pool workspaces_;
-    slab<connection> slab_;
     connections idle_;  ///< fresh and idle, the longest first
     connections busy_;
     std::vector<char> scratch_;
@@ -127,6 +130,8 @@ private:
     bool stop_noted_ = false, draining_ = false, sealed_ = false, closing_ = false, ended_ = false, warned_ = false,
          failed_ = false;
     std::uint64_t lost_ = 0;  ///< connections, for want of memory
+    std::uint64_t met_ = 0;   ///< clients that speak another protocol
+    lifecycle::clock::time_point next_meeting_line_{};
     lifecycle::clock::time_point next_loss_warning_{};
     lifecycle::operation_memory* kept_back_ = nullptr;  ///< while it runs
     lifecycle::clock::time_point drain_began_{};

@@ -97,7 +97,7 @@ void loop_thread::look_after(connections& list, const drain_view& drain, const m
 }
 
 /// A client that has gone is seen by the socket, not by the next write: one poll(2) for all whose
-/// handler waits. POLLRDHUP is set behind unread bytes too, which readability would hide.
+/// handler waits. POLLRDHUP is set behind unread bytes too, which readability would hide; a reset is seen in any case.
 void loop_thread::look_for_gone_clients() {
     auto& sockets = watched_;
     auto& owners = watched_by_;
@@ -105,7 +105,8 @@ void loop_thread::look_for_gone_clients() {
     owners.clear();
     for (auto& one : busy_) {
         if (one.now_in() != connection::state::handling || one.machine().abandoned()) continue;
-        sockets.push_back({.fd = one.descriptor(), .events = POLLRDHUP, .revents = 0});
+        const auto events = static_cast<short>(host_.limits->half_close ? 0 : POLLRDHUP);
+        sockets.push_back({.fd = one.descriptor(), .events = events, .revents = 0});
         owners.push_back(&one);
     }
     if (sockets.empty() || ::poll(sockets.data(), sockets.size(), 0) <= 0) return;
@@ -139,7 +140,7 @@ void loop_thread::warn_of_standstill(clock::duration lag) {
 
 /// The last connection has gone and no new one can come: the loop runs out of work.
 void loop_thread::end_if_empty() {
-    if (!draining_ || !sealed_ || ended_ || slab_.size() > 0) return;
+    if (!draining_ || !sealed_ || ended_ || seen_.account.open.get() > 0) return;
     ended_ = true;
     sockets_.close();
     handlers_.close();

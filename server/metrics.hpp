@@ -49,7 +49,7 @@ private:
 
 /// What one endpoint has done on one loop.
 struct endpoint_metrics {
-    std::array<counter, 6> responses;  ///< by the first digit of the status
+    std::array<counter, 6> responses;  ///< by the first digit of the status; 0: its client had gone
     histogram duration;
     counter in_flight;
 };

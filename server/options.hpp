@@ -10,9 +10,9 @@ namespace server {
 
 /// Where a server listens and what a client may ask of it. Every number is a limit.
 struct options {
-    std::string address = "0.0.0.0";  ///< an IP literal; "::" is dual stack
-    std::uint16_t port = 8080;        ///< 0: any free port
-    bool reuse_port = false;          ///< SO_REUSEPORT, for overlapping generations
+    std::string address = "::";  ///< an IP literal; "::" is dual stack, and "0.0.0.0" where the kernel has no IPv6
+    std::uint16_t port = 8080;   ///< 0: any free port
+    bool reuse_port = false;     ///< SO_REUSEPORT, for overlapping generations
 
     /// A listening TCP socket that somebody else has bound and shares: then the three above are not used. -1: none.
     int inherited = -1;
@@ -26,11 +26,16 @@ struct options {
     /// Requests in handlers at one time; above: 503 with Retry-After. See docs/adr/0029-last-places.md.
     std::size_t max_in_flight = 1'000;
 
-    std::chrono::milliseconds header_timeout{10'000};   ///< a whole head
-    std::chrono::milliseconds body_timeout{30'000};     ///< a whole body
-    std::chrono::milliseconds write_timeout{30'000};    ///< a response that makes no progress
-    std::chrono::milliseconds idle_timeout{75'000};     ///< between two requests
+    std::chrono::milliseconds header_timeout{10'000};  ///< a whole head
+    std::chrono::milliseconds body_timeout{30'000};    ///< a whole body
+    std::chrono::milliseconds write_timeout{30'000};   ///< a response that makes no progress
+    std::chrono::milliseconds idle_timeout{
+        120'000};  ///< between two requests; above the 90 s of Go's and Rust's clients
     std::chrono::milliseconds request_timeout{30'000};  ///< a handler; 504 when it passes
+
+    /// Above 0: answers that keep the connection say so, and `Keep-Alive: timeout=` these seconds.
+    std::chrono::milliseconds keep_alive_hint{0};
+    bool half_close = false;  ///< a client that has shut its sending side down is still waiting for its answer
 
     /// Bytes a second; 0: any. A body that is slower once its grace is over is 408, a response that its
     /// client takes more slowly over a whole `write_timeout` is cut.
@@ -41,6 +46,7 @@ struct options {
     std::size_t max_header_bytes = 16 * 1024;  ///< above: 431
     std::size_t max_target_bytes = 8 * 1024;   ///< above: 414
     std::size_t max_body_bytes = 1024 * 1024;  ///< above: 413
+    bool strict_targets = false;               ///< RFC 3986 alone; else also what browsers leave unescaped
     std::size_t max_headers = 100;             ///< header lines of a request; above: 431
 
     std::size_t max_chunk_extension_bytes = 1024;        ///< of one chunk; above: 400
@@ -58,7 +64,8 @@ struct options {
     /// `Host` names that may change something on the debug port, beside IP literals and localhost.
     std::vector<std::string> allowed_hosts;
 
-    bool access_log = false;  ///< one line a request
+    bool access_log = false;                                       ///< one line a request
+    std::vector<std::string> access_exclude{"/livez", "/readyz"};  ///< paths of which it has none
 };
 
 /// Of the module http_client.

@@ -5,6 +5,8 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
+#include "server/target.hpp"
+
 namespace server {
 
 bool is_sound_id(std::string_view text) noexcept {
@@ -28,6 +30,13 @@ std::string_view request::header(std::string_view name) const noexcept {
     return {};
 }
 
+std::string_view request::content_coding() const noexcept {
+    for (const auto& field : fields)
+        if (field.known == http::field::content_encoding && !field.value.empty() && !same_name(field.value, "identity"))
+            return field.value;
+    return {};
+}
+
 std::string_view request::parameter(std::string_view name) const noexcept {
     for (const auto& [key, value] : parameters)
         if (key == name) return value;
@@ -37,7 +46,7 @@ std::string_view request::parameter(std::string_view name) const noexcept {
 std::optional<std::string> request::query_value(std::string_view name) const {
     // Not boost::urls::parse_query: in 1.81 it takes the query for a C string and reads beyond its end.
     if (query.empty()) return std::nullopt;
-    const auto reference = '?' + std::string(query);
+    const auto reference = query_reference(query);
     const auto parsed = boost::urls::parse_relative_ref(reference);
     if (!parsed) return std::nullopt;
     boost::urls::encoding_opts form;

@@ -49,6 +49,9 @@ struct request {
     std::string_view header(http::field name) const noexcept;
     std::string_view header(std::string_view name) const noexcept;
 
+    /// What the body is sent in, other than as it is (RFC 9110 section 8.4); empty without a Content-Encoding.
+    std::string_view content_coding() const noexcept;
+
     /// The `{name}` of the route.
     std::string_view parameter(std::string_view name) const noexcept;
 

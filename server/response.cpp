@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "server/head.hpp"
+#include "server/request.hpp"
 
 namespace server {
 
@@ -21,6 +22,12 @@ response& response::set(std::string_view name, std::string_view value) {
     if (!is_field_value(value)) throw std::invalid_argument("the value of a response field holds CR, LF or NUL");
     fields_.append(name).append(": ").append(value).append("\r\n");
     return *this;
+}
+
+bool response::has(std::string_view name) const noexcept {
+    for (std::string_view rest = fields_; !rest.empty(); rest.remove_prefix(rest.find('\n') + 1))
+        if (same_name(rest.substr(0, rest.find(':')), name)) return true;
+    return false;
 }
 
 response problem(http::status code) {

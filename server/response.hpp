@@ -35,6 +35,8 @@ public:
     /// Adds a field. The one place that writes a field refuses what would end it early: a name that
     /// is not a token, CR, LF or NUL in the value (std::invalid_argument).
     response& set(std::string_view name, std::string_view value);
+    /// Whether `set` has added a field of that name.
+    bool has(std::string_view name) const noexcept;
 
     http::status status = http::status::ok;
     std::string body;               ///< of a streamed response: the piece that is sent next

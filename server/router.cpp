@@ -78,9 +78,19 @@ router& router::add(http::verb method, std::string_view pattern, handler handle,
     for (const auto& [known, endpoint] : to.methods)
         if (known == method) throw std::invalid_argument("two handlers for " + endpoint.name);
     const auto verb = std::string(http::to_string(method));
-    to.methods.emplace_back(method, endpoint{verb + ' ' + to.pattern, std::move(handle), exempt, endpoints_++});
+    to.methods.emplace_back(
+        method,
+        endpoint{
+            .name = verb + ' ' + to.pattern, .handle = std::move(handle), .exempt = exempt, .index = endpoints_++});
+    last_ = static_cast<std::size_t>(&to - resources_.data());
     if (!to.allow.empty()) to.allow += ", ";
     to.allow += method == http::verb::get ? "GET, HEAD" : verb;
+    return *this;
+}
+
+router& router::decodes() {
+    if (endpoints_ == 0) throw std::invalid_argument("no route has been added");
+    resources_[last_].methods.back().second.decodes = true;
     return *this;
 }
 

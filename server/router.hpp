@@ -71,7 +71,8 @@ using middleware = std::function<handler(handler)>;
 struct endpoint {
     std::string name;  ///< "GET /slow", for metrics, tasks and logs
     handler handle;
-    bool exempt = false;  ///< answered above `max_in_flight` too
+    bool exempt = false;   ///< answered above `max_in_flight` too
+    bool decodes = false;  ///< its handler takes a body with Content-Encoding; of others it is 415
     std::size_t index = 0;
 };
 
@@ -90,6 +91,9 @@ public:
     router& probe(std::string_view pattern, handler handle) {
         return add(http::verb::get, pattern, std::move(handle), true);
     }
+
+    /// The route added last: its handler decodes the Content-Encoding of a body by itself.
+    router& decodes();
 
     /// The endpoint that answers, with the parameters of its pattern in the request; HEAD is answered
     /// by GET. nullptr: `fallback` has the answer.
@@ -124,6 +128,7 @@ private:
     std::vector<std::size_t> patterns_;
     std::vector<middleware> wraps_;
     std::size_t endpoints_ = 0;
+    std::size_t last_ = 0;  ///< the resource that the last route was added to
 };
 
 }  // namespace server

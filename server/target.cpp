@@ -9,26 +9,41 @@
 namespace server {
 namespace {
 
+using byte_set = std::array<bool, 256>;
+
 /// What may stand in a path or query as it is sent: RFC 3986 pchar, '/', '?' and '%'.
 constexpr auto uri_bytes = [] {
-    std::array<bool, 256> allowed{};
+    byte_set allowed{};
     for (const char c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
                                          "-._~!$&'()*+,;=:@/?%"))
         allowed[static_cast<unsigned char>(c)] = true;
     return allowed;
 }();
 
+/// All visible ASCII but what the percent-encode sets of the URL Standard (section 1.3) name: what browsers send.
+constexpr byte_set visible_but(std::string_view escaped) {
+    byte_set allowed{};
+    for (std::size_t c = 0x21; c < 0x7f; ++c) allowed[c] = escaped.find(static_cast<char>(c)) == escaped.npos;
+    return allowed;
+}
+
+constexpr auto browser_query = visible_but("\"<>#");
+constexpr auto browser_path = visible_but("\"<>#?`{}");
+
 /// RFC 3986 section 3.2.2: what may stand in a host that is a name, escapes included.
 constexpr auto host_bytes = [] {
-    auto allowed = uri_bytes;
+    byte_set allowed = uri_bytes;
     for (const char c : std::string_view(":/?@")) allowed[static_cast<unsigned char>(c)] = false;
     return allowed;
 }();
 
 // Lambdas, which algorithms inline.
-constexpr auto is_uri_byte = [](char c) noexcept { return uri_bytes[static_cast<unsigned char>(c)]; };
 constexpr auto is_host_byte = [](char c) noexcept { return host_bytes[static_cast<unsigned char>(c)]; };
 constexpr auto is_digit = [](char c) noexcept { return c >= '0' && c <= '9'; };
+
+bool only(const byte_set& allowed, std::string_view text) noexcept {
+    return std::all_of(text.begin(), text.end(), [&](char c) { return allowed[static_cast<unsigned char>(c)]; });
+}
 
 /// Decodes once. An escaped slash stays escaped: decoded it would change the segments.
 bool percent_decode(std::string_view from, std::string& to) {
@@ -109,30 +124,30 @@ bool is_authority(std::string_view text) noexcept {
     return end > 0 && is_port(text.substr(end)) && valid_escapes(text.substr(0, end));
 }
 
-bool split_target(std::string_view target, bool connect, bool options, std::string& storage, target_parts& parts) {
+bool split_target(std::string_view target, const target_rules& rules, std::string& storage, target_parts& parts) {
     parts = {};
     if (target.empty()) return false;
-    if (connect) {
+    if (rules.connect) {
         parts.authority = target;
         const auto colon = target.rfind(':');
         return colon != target.npos && colon + 1 < target.size() && is_authority(target);
     }
     if (target == "*") {
         parts.path = target;
-        return options;
+        return rules.options;
     }
     auto rest = target;
     if (target.front() != '/' && !cut_absolute(rest, parts.authority)) return false;
-    if (!std::all_of(rest.begin(), rest.end(), is_uri_byte)) return false;
 
     const auto mark = rest.find('?');
     if (mark != rest.npos) {
         parts.query = rest.substr(mark + 1);
         rest = rest.substr(0, mark);
-        if (!valid_escapes(parts.query)) return false;
+        if (!only(rules.strict ? uri_bytes : browser_query, parts.query) || !valid_escapes(parts.query)) return false;
     }
+    if (!only(rules.strict ? uri_bytes : browser_path, rest)) return false;
     if (rest.empty()) {  // RFC 9112 section 3.2.2: an empty path is "/"; OPTIONS of a whole server is "*"
-        parts.path = options && mark == std::string_view::npos ? "*" : "/";
+        parts.path = rules.options && mark == std::string_view::npos ? "*" : "/";
         return true;
     }
     parts.path = rest;
@@ -141,6 +156,20 @@ bool split_target(std::string_view target, bool connect, bool options, std::stri
     remove_dot_segments(storage);
     parts.path = storage;
     return true;
+}
+
+std::string query_reference(std::string_view query) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string reference = "?";
+    reference.reserve(query.size() + 1);
+    for (const char c : query) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (uri_bytes[byte])
+            reference += c;
+        else
+            reference.append({'%', digits[byte / 16], digits[byte % 16]});
+    }
+    return reference;
 }
 
 }  // namespace server

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "tracker/known_keys.hpp"
 // [/examples]
@@ -63,12 +64,18 @@ response echo(const context&, const request& request) {
 response try_later(http::status status) { return std::move(problem(status).set("Retry-After", "1")); }
 
 // [examples]
+/// The draft of the field has it in quotes (a string of RFC 9651), most clients send it bare.
+std::string_view without_quotes(std::string_view key) {
+    const bool quoted = key.size() >= 2 && key.front() == '"' && key.back() == '"';
+    return quoted ? key.substr(1, key.size() - 2) : key;
+}
+
 /// POST /events: the body is one event. 201 once it is as durable as the settings say.
 answer record(tracker::event_tracker& events, tracker::known_keys& keys, context context, const request& request) {
     if (!tracker::is_utf8(request.body)) co_return response(http::status::bad_request, "an event is UTF-8 text\n");
     tracker::event event;
     event.data = request.body;
-    const auto key = request.header("Idempotency-Key");
+    const auto key = without_quotes(request.header("Idempotency-Key"));
     event.id = key.data() == nullptr ? tracker::make_id() : std::string(key);
     if (!server::is_sound_id(event.id))
         co_return response(http::status::bad_request, "Idempotency-Key: 1 to 128 characters of A-Z a-z 0-9 . _ : -\n");

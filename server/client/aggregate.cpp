@@ -9,6 +9,7 @@
 
 #include "lifecycle/group/group.hpp"
 #include "server/client/http_client.hpp"
+#include "server/target.hpp"
 
 namespace server {
 namespace {
@@ -42,7 +43,7 @@ response refusal(http::status code, const std::string& why) { return response(co
 /// All values of `url`; see request::query_value.
 std::vector<std::string> urls_of(const request& request) {
     std::vector<std::string> urls;
-    const auto reference = '?' + std::string(request.query);
+    const auto reference = query_reference(request.query);
     const auto parsed = boost::urls::parse_relative_ref(reference);
     if (!parsed) return urls;
     boost::urls::encoding_opts form;

@@ -31,7 +31,6 @@ auto http1_machine::begin_answer(const moment& at) -> step {
         go(phase::handle);
         return step::call;
     }
-    if (current.reply.status == http::status::service_unavailable) ++changes_.refused;
     return answer(at);
 }
 
@@ -58,11 +57,14 @@ void http1_machine::replied(const moment& at) {
 
 /// Straight to the socket, after what is already due; the handler's own answer will be dropped. The buffer stays pinned
 /// until it has returned.
-void http1_machine::abandon() {
+void http1_machine::abandon(const moment& at) {
     assert(phase_ == phase::handle && !abandoned());
-    const auto code = flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout;
-    append(problem(code), framing_of(request(), true), work_->out);
+    auto reply = problem(flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout);
+    say_when_to_return(reply, at);
+    append(reply, framing_of(request(), true), work_->out);
     work_->current.abandoned = true;
+    work_->current.refused_by = flags_.forced ? rule::drain : rule::request_timeout;
+    ask(step::note);
     flags_.ending = true;
     end_ = {flags_.forced ? 'K' : 'T', 'H'};
     count_answer();
@@ -117,7 +119,14 @@ framing http1_machine::framing_of(const server::request& to, bool close) const {
             .head = to.method == http::verb::head,
             .close = close,
             .date = host_.date,
-            .request_id = to.id};
+            .request_id = to.id,
+            .keep_alive = limits().keep_alive_hint};
+}
+
+/// Whoever is refused by a stop comes back, here or to another replica: a second later, and never at once.
+void http1_machine::say_when_to_return(response& reply, const moment& at) {
+    if (reply.status != http::status::service_unavailable || !at.stopping) return;
+    if (!reply.has("Retry-After")) reply.set("Retry-After", "1");
 }
 
 auto http1_machine::answer(const moment& at) -> step {
@@ -132,31 +141,51 @@ auto http1_machine::answer(const moment& at) -> step {
 }
 
 void http1_machine::append_answer(const moment& at) {
-    const auto& reply = work_->current.reply;
+    auto& reply = work_->current.reply;
+    say_when_to_return(reply, at);
     const auto how = framing_of(request(), closes_after(reply, at));
     work_->coding = append(reply, how, work_->out);
     work_->last = how.close || work_->coding == body_coding::until_close;
     count_answer();
 }
 
+/// What the client has brought about itself is no fault of ours: it has gone, or the deadline was the one that it set. Of
+/// a handler that has been answered for, what it makes of its reply is its own affair.
 answer_row http1_machine::row(const moment& at) const {
     const auto& current = work_->current;
+    const auto in_its_place = flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout;
+    const auto status = current.abandoned ? in_its_place : current.reply.status;
+    const bool gone = current.scope.get().why() == cause::client_gone;
+    const bool hurried = status == http::status::gateway_timeout && current.hurried;
     answer_row made{.to = current.to,
-                    .status = current.reply.status,
+                    .of = &request(),
+                    .status = status,
+                    .digit = std::min<std::size_t>(5, static_cast<unsigned>(status) / 100),
                     .took = at.now - since_,
                     .letters = {at.stopping ? 'D' : '-', '-'},
-                    .of = &request()};
+                    .refused_by = current.refused_by};
+    if (hurried) made.digit = 4;
+    if (gone && current.to != nullptr) made.digit = 0;
     if (flags_.forced)
         made.letters = {'K', 'H'};
-    else if (made.status == http::status::gateway_timeout)
-        made.letters = {'T', 'H'};
-    else if (made.status == http::status::internal_server_error)
-        made.letters = {'S', 'H'};
-    else if (made.status == http::status::service_unavailable)
-        made.letters = {'R', 'R'};
-    else if (current.scope.get().why() == cause::client_gone)
+    else if (gone || hurried)
         made.letters = {'C', 'H'};
+    else if (status == http::status::gateway_timeout)
+        made.letters = {'T', 'H'};
+    else if (status == http::status::internal_server_error)
+        made.letters = {'S', 'H'};
+    else if (status == http::status::service_unavailable)
+        made.letters = {'R', 'R'};
     return made;
+}
+
+answer_row http1_machine::refusal(const moment& at) const {
+    const bool known = work_->parser.knows_line();  // of its bytes only a method and a target that are sound are shown
+    return {.of = known ? &request() : nullptr,
+            .status = work_->current.reply.status,
+            .took = at.now - since_,
+            .letters = end_,
+            .refused_by = work_->current.refused_by};
 }
 
 /// The answer is on its way, and the next request may be looked at.
@@ -199,30 +228,50 @@ bool http1_machine::refuse_early(const moment& at) {
     auto& current = work_->current;
     const auto* const to = host_.routes.find(request);
     const bool expects = work_->parser.expects_continue();
-    const bool overloaded = to != nullptr && !to->exempt && !host_.places.has_place(patience_, served_ <= 1, at.now);
-    if (overloaded || (expects && to == nullptr)) {
-        begin_request(at);
-        current.to = to;
-        since_ = at.now;
-        current.reply = overloaded ? admission::refusal() : host_.routes.fallback(request);
-        current.reply.close = true;
-        if (overloaded) ++changes_.refused;
-        append_answer(at);
-        flags_.ending = flags_.linger = true;
-        go(phase::say_goodbye);
-        return true;
+    // Not whole and not chunked, so a body is due; a chunked one may turn out to be empty.
+    const bool encoded = to != nullptr && exchange::comes_encoded(
+                                              *to, request, request.header(http::field::transfer_encoding).empty());
+    const bool overloaded =
+        !encoded && to != nullptr && !to->exempt && !host_.places.has_place(patience_, served_ <= 1, at.now);
+    if (!overloaded && !encoded && (!expects || to != nullptr)) {
+        // A client that has sent the head alone holds the body back until that is acknowledged (Nagle, RFC 1122 section
+        // 4.2.3.4), and the kernel waits 40 ms for an answer that the acknowledgement could go with.
+        if (expects)
+            work_->out += "HTTP/1.1 100 Continue\r\n\r\n";
+        else
+            ask(step::acknowledge);
+        return false;
     }
-    if (expects) work_->out += "HTTP/1.1 100 Continue\r\n\r\n";
-    return false;
+    begin_request(at);
+    current.to = to;
+    since_ = at.now;
+    if (encoded)
+        current.refuse_coding();
+    else if (overloaded)
+        current.refuse(rule::max_in_flight, admission::refusal());
+    else
+        current.fall_back(host_.routes, request);
+    current.reply.close = true;
+    append_answer(at);
+    flags_.ending = flags_.linger = flags_.sends_on = true;
+    go(phase::say_goodbye);
+    return true;
 }
 
 /// One answer to what is not a request, and the end: where the next message begins is not known.
-void http1_machine::refuse(http::status code, ending_letters end) {
-    ++changes_.refused;
-    append(problem(code), framing_of({}, true), work_->out);
+void http1_machine::refuse(rule by, ending_letters end) {
+    if (served_ == 0 && !work_->parser.head_done()) {
+        const auto other = looks_like({work_->data(), work_->buffered()});
+        by = other != rule::none ? other : by;
+    }
+    const bool late = end.who != 'P';
+    auto& current = work_->current;
+    current.refuse(by, problem(late ? http::status::request_timeout : status_of(by)));
+    append(current.reply, framing_of({}, true), work_->out);
     end_ = end;
     count_answer();
-    flags_.ending = flags_.linger = true;
+    ask(step::note_refusal);
+    flags_.ending = flags_.linger = flags_.sends_on = true;
 }
 
 // ── the body of a stream ────────────────────────────────────────────────────────────────────────

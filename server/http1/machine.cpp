@@ -16,7 +16,8 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr milliseconds longest_linger{1'000};  // without a byte, and in a drain
+constexpr milliseconds longest_linger{1'000};    // without a byte
+constexpr std::uint64_t least_in_a_stop = 1024;  // bytes in each such time: less is no upload that anybody waits for
 constexpr milliseconds look_at_rate{1'000};
 
 std::uint64_t least_bytes(const options& limits, clock::duration over) {
@@ -48,8 +49,10 @@ std::string_view to_string(connection_state state) noexcept {
     return names[static_cast<std::size_t>(state)];
 }
 
-http1_machine::http1_machine(host& on, clock::time_point now)
-    : host_(on), since_(now), deadline_(now + on.limits->header_timeout), linger_end_() {}
+void http1_machine::begin(const moment& at) noexcept {
+    since_ = at.now;
+    deadline_ = at.now + limits().header_timeout;
+}
 
 void http1_machine::enter(state next, clock::time_point deadline, const moment& at) {
     assert((after[static_cast<std::size_t>(state_)] & bit(next)) != 0 && "no way leads from that state to this one");
@@ -139,7 +142,7 @@ auto http1_machine::parse(const moment& at) -> std::optional<step> {
     switch (found) {
         case progress::complete: return begin_answer(at);
         case progress::refused:
-            refuse(work_->parser.refusal(), {'P', 'R'});
+            refuse(work_->parser.refused_by(), {'P', 'R'});
             go(phase::say_goodbye);
             return std::nullopt;
         case progress::need_more: break;
@@ -154,7 +157,8 @@ void http1_machine::read(const moment& at) {
     enter_reading(at);
     if (flags_.late) {  // the last look has not made it whole
         flags_.late = false;
-        refuse(http::status::request_timeout, {flags_.forced ? 'K' : 'T', 'R'});
+        const auto by = work_->parser.head_done() ? rule::body_timeout : rule::header_timeout;
+        refuse(flags_.forced ? rule::drain : by, {flags_.forced ? 'K' : 'T', 'R'});
         return go(phase::say_goodbye);
     }
     waits_ = waiting::bytes;
@@ -185,18 +189,27 @@ std::span<char> http1_machine::room() {
 }
 
 void http1_machine::received(std::size_t count, const moment& at) {
-    if (phase_ == phase::linger) {
-        since_ = at.now;
-        if (at.stopping) linger_end_ = std::min(linger_end_, since_ + longest_linger);
-        deadline_ = std::min(linger_end_, since_ + longest_linger);
-        return;
-    }
+    if (phase_ == phase::linger) return linger_on(count, at);
     assert(count <= work_->room());
     work_->end += count;
     received_ += count;
     if (waits_ != waiting::bytes) return;  // it has only looked
     waits_ = waiting::nothing;
     go(phase::parse);
+}
+
+/// Who is still sending a body may do so for as long as a body may take, in a stop too, but not drop by drop then.
+void http1_machine::linger_on(std::size_t count, const moment& at) noexcept {
+    since_ = at.now;
+    received_ += count;
+    deadline_ = std::min(linger_end_, since_ + longest_linger);
+    if (since_ - counted_from_ < longest_linger) return;
+    const auto brought = std::exchange(received_, 0);
+    counted_from_ = since_;
+    if (!at.stopping || brought >= least_in_a_stop) return;
+    waits_ = waiting::nothing;
+    flags_.linger = false;
+    go(phase::part);
 }
 
 void http1_machine::peer_closed() noexcept {
@@ -274,7 +287,8 @@ connection_view http1_machine::view() const noexcept {
             .rests = work_ == nullptr,
             .told = work_ && work_->current.told,
             .forced = flags_.forced,
-            .abandoned = abandoned()};
+            .abandoned = abandoned(),
+            .sends_on = flags_.sends_on};
 }
 
 /// A body within its deadline is not too slow by now; the tick looks again in a second.
@@ -307,7 +321,7 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
             deadline_ = drain ? clock::time_point::max() : at.now + grace_after_deadline;  // a drain ticks on
             work_->current.tell(drain ? cause::shutdown : cause::deadline);
             break;
-        case decision::action::answer: abandon(); break;
+        case decision::action::answer: abandon(at); break;
         case decision::action::cut:
             if (!drain && flags_.blocked && reads_on(unacknowledged, at)) break;
             flags_.forced = flags_.forced || drain;
@@ -372,12 +386,13 @@ void http1_machine::fail() noexcept {
 // ── the end ─────────────────────────────────────────────────────────────────────────────────────
 
 /// RFC 9112 section 9.6: half-close, read on until the client has closed, then close; a plain close with unread bytes
-/// resets the connection and takes the response with it. Who is still sending a body may do so for as long as a body may
-/// take; a stop does not wait for that.
+/// resets the connection and takes the response with it.
 auto http1_machine::part(const moment& at) -> step {
     if (!flags_.broken && flags_.linger) {
         linger_end_ = at.now + limits().body_timeout;
         enter(state::lingering, at.now + longest_linger, at);
+        counted_from_ = at.now;
+        received_ = 0;
         go(phase::linger);
         ask(step::rest);
         return step::half_close;

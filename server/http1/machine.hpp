@@ -33,6 +33,9 @@ public:
         disarm_reset,      ///< ... no more
         look,              ///< read once, without waiting: `received`, or nothing
         look_then_finish,  ///< the same; when nothing has come, FIN at once, with nothing in between: `finished`
+        acknowledge,       ///< what has come, at once: the client waits for that with the rest
+        note_refusal,      ///< an answer to what is no request stands: `refusal()`
+        note,              ///< an answer stands: `row()`
         half_close,        ///< FIN
         discard,           ///< read and forget what has come
         rest,              ///< `take_back` the workspace
@@ -40,7 +43,6 @@ public:
         call,              ///< ask the handler of `current()`, then `replied`
         ask_piece,         ///< ask the source of its answer for the next piece, then `piece_came`
         write,             ///< `to_write()`, once: `wrote`, `blocked` or `lost`
-        note,              ///< an answer stands: `row()`
         over,              ///< a request is: its answer is in the buffer, or in the socket
         step_back,         ///< let others have two turns, then `turn_came`
         close,
@@ -51,12 +53,14 @@ public:
     /// What has happened since it was asked last, for the account of requests; see request_end.
     struct changes {
         std::uint32_t began = 0, finished = 0, cut = 0, gone = 0;
-        std::uint32_t refused = 0;  ///< answered without a handler: overload or protocol
-        bool any() const noexcept { return (began | finished | cut | gone | refused) != 0; }
+        bool any() const noexcept { return (began | finished | cut | gone) != 0; }
     };
 
-    /// `on` must outlive it.
-    http1_machine(host& on, lifecycle::clock::time_point now);
+    /// `on` must outlive it, and is not looked at before `begin`.
+    explicit http1_machine(host& on) noexcept : host_(on) {}
+
+    /// A client is there.
+    void begin(const moment& at) noexcept;
 
     step next(const moment& at);
 
@@ -119,6 +123,7 @@ public:
     server::request& request() noexcept { return work_->parser.request(); }
     const server::request& request() const noexcept { return work_->parser.request(); }
     answer_row row(const moment& at) const;
+    answer_row refusal(const moment& at) const;
     changes take_changes() noexcept { return std::exchange(changes_, {}); }
     /// What is under way ends with it: the last of the changes.
     void end() noexcept;
@@ -148,6 +153,7 @@ private:
     struct flags {
         bool ending = false;     ///< nothing more is read
         bool linger = false;     ///< the client may still send: read on before the close
+        bool sends_on = false;   ///< ... and probably does: it was refused before its request was whole
         bool broken = false;     ///< the socket is of no use any more
         bool late = false;       ///< what is not whole now is refused
         bool blocked = false;    ///< waits until the client has read
@@ -173,7 +179,7 @@ private:
     void read(const moment& at);
     void enter_reading(const moment& at);
     bool refuse_early(const moment& at);
-    void refuse(http::status code, ending_letters end);
+    void refuse(rule by, ending_letters end);
     void begin_request(const moment& at);
     step begin_answer(const moment& at);
 
@@ -185,10 +191,12 @@ private:
     bool still_due(bool first);
     framing framing_of(const server::request& to, bool close) const;
     void count_answer() noexcept;
+    static void say_when_to_return(response& reply, const moment& at);
     step finish();
     void end_request(const moment& at);
     std::optional<step> handle();
-    void abandon();
+    void abandon(const moment& at);
+    void linger_on(std::size_t count, const moment& at) noexcept;
 
     void begin_stream(const moment& at);
     void add_piece();
@@ -203,9 +211,10 @@ private:
 
     host& host_;
     std::unique_ptr<workspace> work_;
-    lifecycle::clock::time_point since_;       ///< when it entered its state
-    lifecycle::clock::time_point deadline_;    ///< of that state
-    lifecycle::clock::time_point linger_end_;  ///< however much still comes
+    lifecycle::clock::time_point since_{};       ///< when it entered its state
+    lifecycle::clock::time_point deadline_{};    ///< of that state
+    lifecycle::clock::time_point linger_end_{};    ///< however much still comes
+    lifecycle::clock::time_point counted_from_{};  ///< `received_`, of what comes while it lingers
     admission::patience patience_;
     std::uint64_t sent_ = 0;       ///< bytes given to the socket
     std::uint64_t taken_ = 0;      ///< of them the client had acknowledged when the write deadline was set

@@ -1,6 +1,8 @@
 #include "server/net/transport.hpp"
 
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,6 +39,11 @@ void transport::finish() noexcept { ::shutdown(descriptor_, SHUT_WR); }
 void transport::discard(std::span<char> scratch) noexcept {
     for (int reads = 0; reads < most_reads; ++reads)
         if (read(scratch).how != outcome::done) break;
+}
+
+void transport::acknowledge() noexcept {
+    const int on = 1;
+    ::setsockopt(descriptor_, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);  // tcp(7); not permanent
 }
 
 std::size_t transport::unacknowledged() noexcept {

@@ -39,6 +39,8 @@ public:
     void finish() noexcept;
     /// Reads and forgets what has come, some of it at least.
     void discard(std::span<char> scratch) noexcept;
+    /// What has come is acknowledged at once, and not with an answer that may take its time.
+    void acknowledge() noexcept;
     /// Bytes that have been written and the peer's kernel has not acknowledged.
     std::size_t unacknowledged() noexcept;
     /// Whether the close is a reset, also the one that the end of the process is.

@@ -56,7 +56,7 @@ TEST(Settings, HaveEveryKeyOfTheContract) {
 }
 
 TEST(Settings, HaveTheDefaultsOfTheContract) {
-    const std::vector<std::pair<std::string, std::string>> expected = {{"app.address", "0.0.0.0"},
+    const std::vector<std::pair<std::string, std::string>> expected = {{"app.address", "::"},
                                                                        {"app.port", "8080"},
                                                                        {"app.reuse_port", "false"},
                                                                        {"app.threads", "0"},
@@ -65,7 +65,10 @@ TEST(Settings, HaveTheDefaultsOfTheContract) {
                                                                        {"app.header_timeout", "10s"},
                                                                        {"app.body_timeout", "30s"},
                                                                        {"app.write_timeout", "30s"},
-                                                                       {"app.idle_timeout", "75s"},
+                                                                       {"app.idle_timeout", "2m"},
+                                                                       {"app.strict_targets", "false"},
+                                                                       {"app.half_close", "false"},
+                                                                       {"app.keep_alive_hint", "0s"},
                                                                        {"app.request_timeout", "30s"},
                                                                        {"app.max_header_bytes", "16KiB"},
                                                                        {"app.max_target_bytes", "8KiB"},
@@ -85,7 +88,9 @@ TEST(Settings, HaveTheDefaultsOfTheContract) {
                                                                        {"tracker.durability", "process"},
                                                                        {"tracker.directory", "var/events"},
                                                                        {"log.level", "info"},
-                                                                       {"log.format", "text"}};
+                                                                       {"log.format", "text"},
+                                                                       {"log.access", "false"},
+                                                                       {"log.access_exclude", "/livez,/readyz"}};
     for (const auto& [key, text] : expected) EXPECT_EQ(find_setting(key)->default_text(), text) << key;
 }
 
@@ -114,8 +119,8 @@ TEST(Settings, AcceptTheirOwnDefaults) {
 }
 
 TEST(Settings, ReachAFieldOfTheirOwn) {
-    const std::vector<std::string> tries = {"true",   "1",      "2",    "300",  "7s",     "::1",  "other",
-                                            "stdout", "reject", "json", "warn", "memory", "64KiB"};
+    const std::vector<std::string> tries = {"true",   "1",      "2",    "300",  "7s",     "::1",   "other",
+                                            "stdout", "reject", "json", "warn", "memory", "64KiB", "/a,/b"};
     for (const auto& one : settings()) {
         config values;
         for (const auto& text : tries)

@@ -13,10 +13,9 @@ namespace conformance {
 namespace {
 
 /// With time enough for a slow build on a busy machine: what is too slow has tests of its own.
-void expect_all_passed(pieces how, std::vector<std::string> flags) {
+void expect_all_passed(pieces how, std::vector<std::string> flags, const questions& all = all_questions()) {
     for (const char* limit : {"header", "body", "write"}) flags.push_back(fmt::format("--app.{}_timeout=2m", limit));
     const integration::service service(std::move(flags));
-    const auto all = all_questions();
     for (const auto& [asked, fault, answered] : examine(service.app(), all, how, support::milliseconds(100'000)))
         EXPECT_EQ(fault, "") << asked->name << " (RFC " << asked->section << "): expected " << asked->expect
                              << ", came " << answered;
@@ -35,12 +34,27 @@ TEST(Exam, HasAtLeast400QuestionsEachWithItsOwnNameAndSection) {
     EXPECT_EQ(bytes.size(), all.size()) << "a question is asked twice";
 }
 
-TEST(Exam, EveryQuestionInOnePiece) { expect_all_passed(pieces::whole, {}); }
+constexpr auto strict = "--app.strict_targets=true";
 
-TEST(Exam, EveryQuestionByteByByte) { expect_all_passed(pieces::bytes, {}); }
+/// With the answers of a server that also takes what browsers leave unescaped in a target.
+questions as_browsers_need_it() {
+    auto all = all_questions();
+    for (auto& one : all)
+        if (!one.by_browsers.empty()) one.expect = one.by_browsers;
+    return all;
+}
+
+TEST(Exam, EveryQuestionInOnePiece) { expect_all_passed(pieces::whole, {strict}); }
+
+TEST(Exam, EveryQuestionByteByByte) { expect_all_passed(pieces::bytes, {strict}); }
 
 /// On one loop the questions share buffers, ticks and the order of events.
-TEST(Exam, EveryQuestionAtOnceOnOneThread) { expect_all_passed(pieces::bytes, {"--app.threads=1"}); }
+TEST(Exam, EveryQuestionAtOnceOnOneThread) { expect_all_passed(pieces::bytes, {strict, "--app.threads=1"}); }
+
+TEST(Exam, ByDefaultNothingIsOtherwiseButTheTargetsOfBrowsers) {
+    expect_all_passed(pieces::whole, {}, as_browsers_need_it());
+    expect_all_passed(pieces::bytes, {}, as_browsers_need_it());
+}
 
 }  // namespace
 }  // namespace conformance

@@ -29,6 +29,8 @@ struct question {
     std::vector<std::string> also = {};
     std::string then = {};          ///< sent when a first answer (100) has come
     bool finishes_sending = false;  ///< FIN behind the last byte
+    /// What is right for a server that takes the targets of browsers too (app.strict_targets = false); empty: the same.
+    std::string by_browsers = {};
 };
 
 using questions = std::vector<question>;

@@ -1,5 +1,5 @@
 // Arbitrary targets: what is accepted is normal, and its query can be asked for. The first byte chooses
-// the method's form.
+// the method's form, and how strict the server is.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -31,6 +31,11 @@ void check(const server::target_parts& parts, bool connect) {
     require(parts.path == "*" || parts.path.starts_with('/'));
     require(parts.path.find('\0') == std::string_view::npos);
     require(!has_dot_segment(parts.path));
+    if (parts.query.starts_with("n=")) {  // the first key is found, whatever stands behind it
+        server::request request;
+        request.query = parts.query;
+        require(request.query_value("n").has_value());
+    }
 }
 
 lifecycle::awaitable<server::response> nothing(lifecycle::context, const server::request&) {
@@ -47,14 +52,15 @@ server::router some_routes() {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
-    const bool connect = data[0] % 4 == 1, options = data[0] % 4 == 2;
+    const server::target_rules rules{
+        .connect = data[0] % 4 == 1, .options = data[0] % 4 == 2, .strict = (data[0] & 4) != 0};
     // A copy of exactly that size: a byte read behind its end is found.
     const std::string target(reinterpret_cast<const char*>(data) + 1, size - 1);
     std::string storage;
     server::target_parts parts;
     (void)server::is_authority(target);
-    if (!server::split_target(target, connect, options, storage, parts)) return 0;
-    check(parts, connect);
+    if (!server::split_target(target, rules, storage, parts)) return 0;
+    check(parts, rules.connect);
 
     static const auto routes = some_routes();
     server::request request;

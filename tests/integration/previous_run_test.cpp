@@ -96,7 +96,7 @@ TEST(AccessLog, SaysWithTwoLettersWhoEndedARequestAndWhen) {
     ASSERT_TRUE(drained.receive());
     EXPECT_EQ(service.exit_code(), 0);
     EXPECT_THAT(service.err(), testing::ContainsRegex("access 127.0.0.1 GET / 200 [0-9]+us [^ ]+ --"));
-    EXPECT_THAT(service.err(), testing::ContainsRegex("access 127.0.0.1 GET /slow[^ ]* 504 [0-9]+us [^ ]+ TH"));
+    EXPECT_THAT(service.err(), testing::ContainsRegex("access 127.0.0.1 GET /slow[^ ]* 504 [0-9]+us [^ ]+ CH"));
     EXPECT_THAT(service.err(), testing::ContainsRegex("access 127.0.0.1 GET /slow[^ ]* 200 [0-9]+us [^ ]+ D-"));
     EXPECT_TRUE(service.logs("after 0 requests PR")) << service.err();
 }

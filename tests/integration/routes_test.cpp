@@ -275,6 +275,26 @@ TEST(Events, An201NamesTheEventAndTheSinkGetsIt) {
     EXPECT_EQ(number(report, "events", "delivered"), 2);
 }
 
+TEST(Events, AKeyInQuotesIsTheSameKeyWithout) {
+    service service;
+    const auto quoted = service.ask(request("POST", "/events", "Idempotency-Key: \"8e03978e-40d5\"\r\n", "x"));
+    ASSERT_EQ(quoted.status, 201);
+    EXPECT_EQ(boost::json::parse(quoted.body).as_object().at("id").as_string(), "8e03978e-40d5");
+    for (const auto* key : {"\"", "\"\"", "\"a", "a\"", "\"a b\"", "\"\"a\"\""})
+        EXPECT_EQ(service.ask(request("POST", "/events", "Idempotency-Key: " + std::string(key) + "\r\n", "x")).status,
+                  400)
+            << key;
+}
+
+TEST(Events, ABodyInACodingIs415AndNotTakenForText) {
+    const service service;
+    const auto refused = service.ask(request("POST", "/events", "Content-Encoding: gzip\r\n", "\x1f\x8b\x08"));
+    EXPECT_EQ(refused.status, 415);
+    EXPECT_EQ(refused.header("Accept-Encoding"), "identity");
+    EXPECT_EQ(service.ask(request("POST", "/echo", "Content-Encoding: gzip\r\n", "plain")).status, 415);
+    EXPECT_EQ(service.ask(request("POST", "/events", "Content-Encoding: identity\r\n", "x")).status, 201);
+}
+
 TEST(Events, TwinsAreAcceptedBoth) {
     service service;
     for (int i = 0; i < 2; ++i)

@@ -6,6 +6,8 @@
 #include <csignal>
 #include <stdexcept>
 
+#include "lifecycle/stop_sequence.hpp"
+
 namespace integration {
 namespace {
 
@@ -63,7 +65,8 @@ service::service(options how) : directory_(root_.path() / "work") {
     const auto places = boost::json::parse(ready).as_object();
     app_ = std::make_unique<support::endpoint>(std::string(places.at("app").as_string()));
     debug_ = std::make_unique<support::endpoint>(std::string(places.at("debug").as_string()));
-    if (places.at("pid").to_number<pid_t>() != process_->pid()) throw std::runtime_error("wrong pid: " + ready);
+    const bool same = places.at("pid").to_number<pid_t>() == process_->pid();
+    if (same == how.wrapped) throw std::runtime_error("wrong pid: " + ready);
 }
 
 response service::ask(const std::string& request, bool to_head) const {
@@ -86,6 +89,12 @@ clock::time_point service::begin_stop(int signal) const {
     const auto when = process_->signal(signal);
     if (!eventually([&] { return readiness_is(503); })) throw std::runtime_error("the stop does not begin");
     return when;
+}
+
+clock::time_point service::signal_again(int signal) const {
+    const auto from = clock::now() + lifecycle::stop_sequence::one_order;
+    eventually([&] { return clock::now() >= from; });
+    return process_->signal(signal);
 }
 
 bool service::handles(const std::string& path) const {

@@ -45,6 +45,7 @@ public:
         std::vector<std::string> starter = {};  ///< program and arguments that become the service by exec
         bool signals_blocked = false;           ///< every one, by the parent
         support::held_calls* calls = nullptr;   ///< its calls that go to files
+        bool wrapped = false;                   ///< the starter stays, `process` is it, and the service is its child
     };
 
     explicit service(std::vector<std::string> flags = {});
@@ -64,6 +65,8 @@ public:
     bool readiness_is(int status) const;
     /// SIGTERM (or another), then waits until the service shows that the stop has begun.
     clock::time_point begin_stop(int signal) const;
+    /// After `begin_stop`: a signal that is an order of its own, and no echo of the first one. It forces.
+    clock::time_point signal_again(int signal) const;
     /// Blocks until the service has the request `path` in a handler, as /debug/tasks tells.
     bool handles(const std::string& path) const;
 

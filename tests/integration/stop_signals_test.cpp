@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <utility>
 
 #include "tests/integration/service.hpp"
 #include "tests/support/slow_build.hpp"
@@ -17,6 +18,7 @@ namespace integration {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(Signals, SighupReloadsAndDuringAStopIsIgnoredWithALine) {
     service service;
@@ -33,6 +35,88 @@ TEST(Signals, SighupReloadsAndDuringAStopIsIgnoredWithALine) {
     EXPECT_EQ(answer->status, 200);
     EXPECT_EQ(service.exit_code(), 0);
     EXPECT_EQ(service.report().at("cause").as_string(), "SIGTERM");
+}
+
+/// A request that is under way is answered, and nothing is forced, though the service gets the order several times.
+void expect_one_order(service& service) {
+    auto connection = service.connect();
+    connection.send(get("/slow?ms=700"));
+    ASSERT_TRUE(service.handles("/slow"));
+    service.process().signal(SIGTERM);
+    const auto answer = connection.receive();
+    ASSERT_TRUE(answer) << service.err();
+    EXPECT_EQ(answer->status, 200);
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_THAT(service.err(), Not(HasSubstr("second signal")));
+    EXPECT_EQ(faults(service.report()), "");
+}
+
+TEST(Signals, TwoOfTwoKindsAtOnceAreOneOrder) {
+    service service;
+    auto connection = service.connect();
+    connection.send(get("/slow?ms=700"));
+    ASSERT_TRUE(service.handles("/slow"));
+    service.process().signal(SIGTERM);
+    service.process().signal(SIGINT);
+    const auto answer = connection.receive();
+    ASSERT_TRUE(answer) << service.err();
+    EXPECT_EQ(answer->status, 200);
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
+}
+
+// The wrappers below get the signal and pass it on; setpriv(1) ends the service with them, should a test fail.
+
+TEST(Signals, WhatTimeoutSendsToTheProgramAndToItsGroupIsOneOrder) {
+    service service(
+        {.starter = {"/usr/bin/timeout", "--preserve-status", "60", "/usr/bin/setpriv", "--pdeathsig", "KILL"},
+         .wrapped = true});
+    expect_one_order(service);
+}
+
+TEST(Signals, WhatATrapOfAShellSendsAgainIsOneOrder) {
+    const char* const script =
+        "trap 'kill -TERM $child; kill -INT $child' TERM; "
+        "setpriv --pdeathsig KILL \"$@\" & child=$!; wait $child; wait $child";
+    service service({.starter = {"/bin/sh", "-c", script, "sh"}, .wrapped = true});
+    expect_one_order(service);
+}
+
+/// SIGTERM, then frozen for four seconds: twice the budget. What one request gets, and the code of the exit.
+std::pair<int, int> frozen_in_its_stop(service& service, const std::string& request) {
+    auto connection = service.connect();
+    connection.send(request);
+    EXPECT_TRUE(service.handles("/slow"));
+    service.begin_stop(SIGTERM);
+    service.process().signal(SIGSTOP);
+    const auto until = clock::now() + milliseconds(4'000);
+    eventually([&] { return clock::now() >= until; });
+    const auto woken = service.process().signal(SIGCONT);
+    const auto answer = connection.receive();
+    const int code = service.exit_code();
+    EXPECT_LT(service.lasted(woken), milliseconds(2'300)) << "and no longer than the contract says";
+    return {answer ? answer->status : 0, code};
+}
+
+const std::vector<std::string> brief{"--shutdown.budget=2s", "--shutdown.idle_grace=100ms", "--shutdown.flush=500ms"};
+
+TEST(Signals, AProcessThatWasFrozenLongerThanItsBudgetAnswersAndReports) {
+    service service(brief);
+    const auto [status, code] = frozen_in_its_stop(service, get("/slow?ms=1000"));
+    EXPECT_EQ(status, 200) << service.err();
+    EXPECT_EQ(code, 0) << service.err();
+    const auto report = service.report();
+    EXPECT_LT(report.at("duration_ms").to_number<int>(), 2'000) << "what it lived";
+    EXPECT_EQ(faults(report), "");
+    EXPECT_THAT(service.err(), HasSubstr("in this stop, which do not count"));
+}
+
+TEST(Signals, AProcessThatWasFrozenGivesUpWithinWhatItHadLeft) {
+    service service(brief);
+    const auto [status, code] = frozen_in_its_stop(service, get("/slow?ms=60000"));
+    EXPECT_EQ(status, 503) << service.err();
+    EXPECT_EQ(code, 3) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
 }
 
 TEST(Signals, SigquitWritesStacksAndGoesOn) {

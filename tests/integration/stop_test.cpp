@@ -27,6 +27,7 @@ void expect_last_answer(client& connection, int status = 200) {
     const auto answer = connection.receive();
     ASSERT_TRUE(answer) << "no answer; ended: " << static_cast<int>(connection.ended());
     EXPECT_EQ(answer->status, status);
+    EXPECT_EQ(answer->header("Retry-After"), status == 503 ? "1" : "");
     EXPECT_TRUE(answer->closes());
     EXPECT_TRUE(connection.closes_silently(milliseconds(5'000)));
 }
@@ -287,7 +288,7 @@ TEST(Force, ASecondSignalAnswers503AndEndsWithinASecond) {
     half.send("GET / HTTP/1.1\r\nHo");
     ASSERT_TRUE(service.handles("/slow"));
     service.begin_stop(SIGTERM);
-    const auto when = service.process().signal(SIGTERM);
+    const auto when = service.signal_again(SIGTERM);
     expect_last_answer(waiting, 503);
     expect_last_answer(half, 408);
     EXPECT_EQ(service.exit_code(), 3);

@@ -57,7 +57,7 @@ TEST(Systemd, IsNotToldOfALameDuckThatCanStillBeLeft) {
     EXPECT_FALSE(systemd.has("STOPPING"));
     service->process().signal(SIGTERM);
     EXPECT_TRUE(systemd.hears("STOPPING=1"));
-    service->process().signal(SIGTERM);
+    service->signal_again(SIGTERM);
     EXPECT_EQ(service->exit_code(), 0) << service->err();
 }
 

@@ -330,8 +330,7 @@ TEST(DoneCollector, ForcesWhenTheSecondSignalComes) {
     process.done.start("app", [&](const std::stop_token& token) {
         process.stop.ready();
         process.send(SIGTERM);
-        EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("stop begun"); }));
-        process.send(SIGTERM);
+        process.send_again(SIGTERM);
         until_asked(token);
         EXPECT_TRUE(process.stop.now().forced);
         EXPECT_LE(process.stop.deadline_of("app")(), lifecycle::clock::now()) << "it is to give up now";

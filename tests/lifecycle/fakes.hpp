@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
@@ -161,6 +162,12 @@ public:
 
     lifecycle::signals& signals() { return signals_.signals; }
     void send(int signal) { ::kill(::getpid(), signal); }
+    /// Sends it once main has seen an earlier one and it is an order of its own. Not on main's thread.
+    void send_again(int signal) {
+        EXPECT_TRUE(
+            eventually([&] { return stop.stopping() && stop.now().elapsed >= lifecycle::stop_sequence::one_order; }));
+        send(signal);
+    }
 
 private:
     signals_without_terminal signals_;  // first, as in main: the threads inherit the mask

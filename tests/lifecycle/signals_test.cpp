@@ -5,16 +5,22 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "tests/lifecycle/fakes.hpp"
 
 namespace {
 
+using namespace std::chrono_literals;
 using kind = lifecycle::signals::kind;
+using lifecycle::clock;
 
 bool readable(int descriptor) {
     pollfd one{descriptor, POLLIN, 0};
@@ -52,6 +58,60 @@ TEST(Signals, WaitInTheKernelUntilSomeoneLooks) {
     int stops = 0;
     while (made.signals.next().what == kind::stop) ++stops;
     EXPECT_EQ(stops, 2);
+}
+
+/// Runs `body` in a process that is frozen for `freeze` as soon as it wants to be. Its exit code, and how long it lived
+/// from then on.
+std::pair<int, std::chrono::milliseconds> frozen(std::chrono::milliseconds freeze, const std::function<int()>& body) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::alarm(60);
+        ::_exit(body());
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, WUNTRACED), child);
+    EXPECT_TRUE(WIFSTOPPED(status));
+    const auto until = clock::now() + freeze;
+    EXPECT_TRUE(fakes::eventually([&] { return clock::now() >= until; }));
+    const auto woken = clock::now();
+    ::kill(child, SIGCONT);
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+            std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - woken)};
+}
+
+TEST(Signals, TheHardStopGivesTwoSecondsToAProcessThatWasFrozenWhenItWasDue) {
+    const auto [code, lived] = frozen(800ms, [] {
+        fakes::signals_without_terminal made;
+        made.signals.arm_hard_stop(50ms);
+        ::raise(SIGSTOP);
+        fakes::hang();
+        return 99;
+    });
+    EXPECT_EQ(code, 3);
+    EXPECT_GE(lived, 1'900ms);
+}
+
+TEST(Signals, AProcessThatWasFrozenMayEndByItselfInThatTime) {
+    const auto [code, lived] = frozen(800ms, [] {
+        fakes::signals_without_terminal made;
+        made.signals.arm_hard_stop(50ms);
+        ::raise(SIGSTOP);
+        return 7;
+    });
+    EXPECT_EQ(code, 7);
+}
+
+TEST(Signals, TheHardStopIsNotPutOffByAFreezeThatEndsBeforeItIsDue) {
+    const auto [code, lived] = frozen(50ms, [] {
+        fakes::signals_without_terminal made;
+        made.signals.arm_hard_stop(400ms);
+        ::raise(SIGSTOP);
+        fakes::hang();
+        return 99;
+    });
+    EXPECT_EQ(code, 3);
+    EXPECT_LT(lived, 1'900ms);
 }
 
 TEST(Signals, DoNotInterruptThreadsThatWereStartedLater) {

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <thread>
 
 #include "tests/lifecycle/fakes.hpp"
+#include "tests/lifecycle/test_clock.hpp"
 
 namespace {
 
@@ -40,8 +42,46 @@ TEST(StopChannel, KeepsTheFirstCause) {
     stop.signal("SIGTERM");
     EXPECT_EQ(stop.now().cause, "debug");
     EXPECT_FALSE(stop.now().forced);
+}
+
+TEST(StopChannel, IsForcedByASignalOnlyWhenItComes250MillisecondsAfterTheFirst) {
+    fakes::test_clock time;
+    stop_channel stop(settings());
+    stop.signal("SIGTERM");
+    time.advance(2ms);
+    stop.signal("SIGINT");
+    EXPECT_FALSE(stop.now().forced);
+    time.advance(247ms);
+    stop.signal("SIGINT");
+    EXPECT_FALSE(stop.now().forced);
+    EXPECT_EQ(stop.now().cause, "SIGTERM");
+    time.advance(1ms);
     stop.signal("SIGINT");
     EXPECT_TRUE(stop.now().forced);
+    EXPECT_EQ(stop.now().left, 800ms);
+}
+
+TEST(StopChannel, MovesItsDeadlinesWhenNobodyHasLookedForSoLongThatItWasFrozen) {
+    fakes::process process;
+    process.done.start("app", fakes::until_asked);
+    const auto app = process.stop.deadline_of("app");
+    std::optional<fakes::test_clock> stands_still(std::in_place);
+    auto& time = *stands_still;
+    process.stop.request("debug");
+    const auto before = app();
+    time.advance(499ms);
+    EXPECT_EQ(app(), before) << "a pause, in which it may well have lived";
+    EXPECT_EQ(process.stop.now().frozen, 0ms);
+    time.advance(30s);
+    EXPECT_GT(app(), clock::now()) << "whoever looks first after the freeze has time left";
+    EXPECT_EQ(process.stop.now().left, 2s);
+    EXPECT_EQ(process.stop.now().frozen, 29'900ms) << "less a pulse, which it may have lived";
+    EXPECT_EQ(process.stop.now().elapsed, 599ms);
+    time.advance(100ms);
+    app();
+    EXPECT_EQ(process.stop.now().left, 1'900ms) << "and from there on it counts again";
+    stands_still.reset();
+    process.done.wait({});
 }
 
 TEST(StopChannel, TellsWhatIsLeftOfTheBudget) {

@@ -136,10 +136,12 @@ private:
         const bool was_stopping = sequence_.stopping();
         sequence_.signal("SIGTERM", now_);
         only_debug_ = false;
-        if (++signals_ == 2) forced_at_ = now_;
+        if (!signalled_at_) signalled_at_ = now_;
+        const bool later = now_ - *signalled_at_ >= stop_sequence::one_order;
+        if (later && !forced_at_ && was_stopping) forced_at_ = now_;
         expect(sequence_.stopping(), "a signal begins a stop");
         expect(!was_stopping || sequence_.cause() == cause, "the first cause stays");
-        expect(sequence_.forced() == (signals_ >= 2), "a second signal forces, and nothing else");
+        expect(sequence_.forced() == forced_at_.has_value(), "a later signal forces, and nothing else");
     }
 
     void request(const char* cause) {
@@ -262,10 +264,10 @@ private:
 
     time_point now_{1h}, began_{}, end_ = time_point::max();
     std::uint64_t turns_ = 0, turns_at_step_ = 0;
-    std::optional<time_point> last_step_, forced_at_;
+    std::optional<time_point> last_step_, signalled_at_, forced_at_;
     lifecycle::clock::duration lived_{}, turned_{};
     stop_phase phase_ = stop_phase::starting, furthest_ = stop_phase::starting;
-    unsigned signals_ = 0, withdrawals_ = 0;
+    unsigned withdrawals_ = 0;
     bool only_debug_ = false, warned_ = false, stopped_ = false, over_ = false;
     int after_the_end_ = 0;
 

@@ -105,6 +105,7 @@ TEST(StopSequence, TellsAPartToGiveUpBeforeItsPatienceEnds) {
     stop.signal();
     for (const auto part : {debug, tracker, app})
         EXPECT_EQ(stop.sequence.patience(part) - stop.sequence.deadline(part), 250ms);
+    stop.now += 250ms;
     stop.signal("SIGINT");
     for (const auto part : {debug, tracker, app}) EXPECT_LT(stop.sequence.deadline(part), stop.sequence.patience(part));
     EXPECT_EQ(stop.sequence.deadline(app), stop.now) << "forced: the app gives up at once";
@@ -118,8 +119,45 @@ TEST(StopSequence, TakesARequestAndASignalForOneStop) {
     EXPECT_FALSE(stop.sequence.forced());
     EXPECT_EQ(stop.sequence.cause(), "debug") << "the first cause stays";
     EXPECT_EQ(stop.sequence.end(), stop.sequence.began() + 25s) << "the same budget";
+    stop.after(250ms);
     stop.signal();
     EXPECT_TRUE(stop.sequence.forced());
+}
+
+TEST(StopSequence, TakesSignalsCloserThan250MillisecondsForOneOrder) {
+    stop stop(settings(25s, 5s));
+    stop.signal();
+    stop.signal("SIGINT");
+    stop.after(249ms);
+    stop.signal("SIGINT");
+    EXPECT_FALSE(stop.sequence.forced());
+    EXPECT_EQ(stop.sequence.cause(), "SIGTERM") << "the first cause stays";
+    EXPECT_EQ(stop.sequence.end(), stop.sequence.began() + 25s);
+    EXPECT_FALSE(stop.sequence.withdraw());
+    stop.after(1ms);
+    stop.signal("SIGINT");
+    EXPECT_TRUE(stop.sequence.forced());
+}
+
+TEST(StopSequence, CountsFromTheFirstSignalSoThatPressingCtrlCAgainAndAgainForces) {
+    stop stop(settings(25s, 5s));
+    for (int pressed = 0; pressed < 3; ++pressed) {
+        stop.signal("SIGINT");
+        EXPECT_FALSE(stop.sequence.forced());
+        stop.after(100ms);
+    }
+    stop.signal("SIGINT");
+    EXPECT_TRUE(stop.sequence.forced()) << "300 ms after the first, though 100 ms after the last";
+}
+
+TEST(StopSequence, CountsFromTheFirstSignalNotFromTheRequestBeforeIt) {
+    stop stop(settings(25s, 5s));
+    stop.request();
+    stop.after(2s);
+    stop.signal();
+    stop.after(100ms);
+    stop.signal();
+    EXPECT_FALSE(stop.sequence.forced());
 }
 
 TEST(StopSequence, ForcesBySignalsOnly) {
@@ -148,6 +186,7 @@ TEST(StopSequence, EndsWithin800MillisecondsOfTheSecondSignal) {
 TEST(StopSequence, IsNotLengthenedByTheThirdSignal) {
     stop stop(settings(25s));
     stop.signal();
+    stop.after(250ms);
     stop.signal();
     const auto end = stop.sequence.end();
     stop.after(500ms);
@@ -200,6 +239,69 @@ TEST(StopSequence, StopsTheOthersWhenAPartEndsUnasked) {
     EXPECT_EQ(stop.after(0ms).stop, indices{debug}) << "who has ended is not asked";
     stop.ended(debug);
     EXPECT_TRUE(stop.after(0ms).finished);
+}
+
+TEST(StopSequence, DoesNotCountTheTimeInWhichTheProcessWasFrozen) {
+    stop stop(settings(10s), 2s);
+    stop.signal();
+    stop.after(0ms);
+    stop.now += 5s;
+    stop.sequence.frozen(4s, stop.now);
+    EXPECT_EQ(stop.sequence.end(), stop.sequence.began() + 12s) << "4 s later, but 2 s beyond the budget at most";
+    EXPECT_EQ(stop.patience(debug), 12s);
+    EXPECT_EQ(stop.patience(tracker), 12s - 100ms);
+    EXPECT_EQ(stop.patience(app), 12s - 100ms - 2s) << "each has its share still";
+    EXPECT_EQ(stop.sequence.frozen(), 4s);
+    EXPECT_EQ(stop.sequence.phases(stop.now).back().used, 1s) << "nobody has used it";
+    EXPECT_FALSE(stop.after(4'999ms).warn) << "80 % of the budget, lived";
+    EXPECT_TRUE(stop.after(1ms).warn);
+    EXPECT_FALSE(stop.after(1'999ms).over);
+    EXPECT_TRUE(stop.after(1ms).over);
+}
+
+TEST(StopSequence, HasTwoSecondsAtMostAfterAFreezeThatOutlastedItsBudget) {
+    stop stop(settings(10s), 2s);
+    stop.signal();
+    stop.after(0ms);
+    stop.now += 1h;
+    stop.sequence.frozen(1h, stop.now);
+    EXPECT_EQ(stop.sequence.end(), stop.now + 2s);
+    EXPECT_FALSE(stop.after(0ms).over);
+    EXPECT_TRUE(stop.after(2s).over);
+}
+
+TEST(StopSequence, HasWhatItHadLeftWhenThatIsLess) {
+    stop stop(settings(10s), 2s);
+    stop.signal();
+    stop.after(9'500ms);
+    stop.now += 1h;
+    stop.sequence.frozen(1h, stop.now);
+    EXPECT_EQ(stop.sequence.end(), stop.now + 500ms);
+}
+
+TEST(StopSequence, MovesTheEndOfAForceBehindAFreezeToo) {
+    stop stop(settings(25s));
+    stop.signal();
+    stop.after(1s);
+    stop.signal();
+    const auto app_ends = stop.patience(app);
+    stop.now += 5s;
+    stop.sequence.frozen(5s, stop.now);
+    EXPECT_EQ(stop.sequence.end(), stop.now + 800ms);
+    EXPECT_EQ(stop.patience(app), app_ends + 5s);
+}
+
+TEST(StopSequence, KnowsOfNoFreezeWhileNobodyStopsAndForgetsThoseOfAStopThatWasLeft) {
+    stop stop(settings(25s, 5s));
+    stop.sequence.frozen(4s, stop.now);
+    EXPECT_EQ(stop.sequence.frozen(), 0s);
+    stop.request();
+    stop.now += 4s;
+    stop.sequence.frozen(4s, stop.now);
+    EXPECT_TRUE(stop.sequence.withdraw());
+    stop.request();
+    EXPECT_EQ(stop.sequence.frozen(), 0s);
+    EXPECT_EQ(stop.sequence.end(), stop.now + 25s);
 }
 
 TEST(StopSequence, WarnsOnceWhenFourFifthsAreUsed) {

@@ -54,6 +54,7 @@ void expect_503(client& connection) {
     const auto answer = connection.receive();
     ASSERT_TRUE(answer) << "no answer; ended " << static_cast<int>(connection.ended());
     EXPECT_EQ(answer->status, 503);
+    EXPECT_EQ(answer->header("Retry-After"), "1");
     EXPECT_TRUE(answer->closes());
     EXPECT_TRUE(connection.closes_silently(milliseconds(5'000)));
 }
@@ -63,7 +64,7 @@ class Obstinate : public testing::TestWithParam<bool> {
 protected:
     clock::time_point end(service& service) const {
         auto when = service.begin_stop(SIGTERM);
-        if (GetParam()) when = service.process().signal(SIGTERM);
+        if (GetParam()) when = service.signal_again(SIGTERM);
         return when;
     }
     milliseconds limit() const { return GetParam() ? milliseconds(1'000) - promised : budget; }

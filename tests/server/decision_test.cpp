@@ -34,4 +34,25 @@ TEST(Decision, AHandlerIsToldOfTheEndOfTheDrainBeforeItIsAnsweredFor) {
     EXPECT_EQ(decided(true, true), action::answer);
 }
 
+action lingering(bool sends_on, clock::duration silent_for, bool draining = true) {
+    const server::connection_view one{.state = connection_state::lingering,
+                                      .since = now - silent_for,
+                                      .deadline = now - silent_for + 1s,
+                                      .rests = true,
+                                      .told = false,
+                                      .forced = false,
+                                      .abandoned = false,
+                                      .sends_on = sends_on};
+    return server::decide(one, {.draining = draining, .idle_until = now, .over = now + 5s}, now).what;
+}
+
+TEST(Decision, WhoStillSendsWhatHasBeenRefusedIsReadInADrainAsWhileServing) {
+    for (const bool draining : {false, true}) {
+        EXPECT_EQ(lingering(true, 900ms, draining), action::none);
+        EXPECT_EQ(lingering(true, 1s, draining), action::hang_up) << "not without a byte for a second";
+    }
+    EXPECT_EQ(lingering(false, 31ms), action::hang_up_if_acknowledged) << "nothing more is due from this one";
+    EXPECT_EQ(lingering(false, 30ms), action::none);
+}
+
 }  // namespace

@@ -22,6 +22,7 @@ inline server::options small_limits() {
     limits.max_target_bytes = 60;
     limits.max_body_bytes = 64;
     limits.max_headers = 8;
+    limits.strict_targets = true;  // the tables are what the RFCs say; target_test has the rest
     return limits;
 }
 

@@ -91,6 +91,23 @@ TEST(HttpServer, AnAnswerDoesNotWaitForTheHandlerOfTheRequestBehindIt) {
     EXPECT_EQ(answer_of(client).body, "slow");
 }
 
+TEST(HttpServer, ARefusalOfAStopSaysWhenToComeBackAndAHandlersOwnWordStays) {
+    const auto refuses = [](std::string_view after) {
+        return [after](lifecycle::context, const request&) -> reply {
+            auto refusal = server::problem(http::status::service_unavailable);
+            if (!after.empty()) refusal.set("Retry-After", after);
+            co_return refusal;
+        };
+    };
+    running app(router().get("/", refuses("")).get("/own", refuses("7")).get("/well", says("hello")));
+    EXPECT_EQ(app.ask(get("/")).header("Retry-After"), "");
+    auto plain = app.connect(), own = app.connect(), well = app.connect();
+    app.begin_stop();
+    EXPECT_EQ(ask_on(plain, get("/")).header("Retry-After"), "1");
+    EXPECT_EQ(ask_on(own, get("/own")).header("Retry-After"), "7");
+    EXPECT_EQ(ask_on(well, get("/well")).header("Retry-After"), "");
+}
+
 TEST(HttpServer, AnswersThousandsOfPipelinedRequestsOnOneConnection) {
     const running app(router().get("/", says("hello")));
     auto client = app.connect();

@@ -102,6 +102,7 @@ public:
     bool asked() const { return one_.asked; }
     std::size_t unread() const { return one_.wire.to_server.size(); }
     bool rests() const { return !one_.machine.has_workspace(); }
+    int refused() const { return one_.refused; }
     int calls() const { return one_.calls; }
     server::connection_state state() const { return one_.machine.now_in(); }
     const std::string& seen() const { return one_.wire.to_client; }

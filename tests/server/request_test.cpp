@@ -23,6 +23,13 @@ TEST(Request, AValueOfTheQueryIsDecodedAsAForm) {
     EXPECT_EQ(asking("a=%C3%A4").query_value("a"), text("\xc3\xa4"));
 }
 
+TEST(Request, AValueIsFoundAmongWhatBrowsersLeaveUnescaped) {
+    EXPECT_EQ(asking("a[]=1&b=2").query_value("b"), text("2"));
+    EXPECT_EQ(asking("a[]=1&b=2").query_value("a[]"), text("1"));
+    EXPECT_EQ(asking("a=x|y^z`{\\}%7C").query_value("a"), text("x|y^z`{\\}|"));
+    EXPECT_EQ(asking("a={x:1}").query_value("a"), text("{x:1}"));
+}
+
 TEST(Request, TheFirstOfTwoValuesCounts) { EXPECT_EQ(asking("a=1&a=2").query_value("a"), text("1")); }
 
 TEST(Request, AKeyWithoutValueIsThereAndEmpty) {

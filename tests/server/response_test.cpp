@@ -91,6 +91,19 @@ TEST(Response, SaysCloseOrToHttp10KeepAlive) {
     EXPECT_EQ(written(response(), how, body_coding::plain).find("Connection"), std::string::npos);
 }
 
+TEST(Response, SaysHowLongAnIdleConnectionIsKeptWhereThatIsWanted) {
+    auto how = usual();
+    how.keep_alive = std::chrono::seconds(15);
+    for (const unsigned version : {10U, 11U}) {
+        how.version = version;
+        EXPECT_NE(written(response(), how, body_coding::plain)
+                      .find("\r\nConnection: keep-alive\r\nKeep-Alive: timeout=15\r\n"),
+                  std::string::npos);
+    }
+    how.close = true;
+    EXPECT_EQ(written(response(), how, body_coding::plain).find("Keep-Alive"), std::string::npos);
+}
+
 TEST(Response, AStreamIsSentByLengthChunkedOrUpToTheClose) {
     auto how = usual();
     EXPECT_NE(written(response::stream(nothing(), 7), how, body_coding::length).find("\r\nContent-Length: 7\r\n"),
@@ -120,6 +133,16 @@ TEST(Response, RefusesWhatWouldEndAFieldEarly) {
     for (const std::string_view name : {"", "A B", "A:", "A\r\n", "\xc3\xa4", "A(", "\""})
         EXPECT_THROW(answer.set(name, "x"), std::invalid_argument) << name;
     EXPECT_EQ(answer.fields(), "");
+}
+
+TEST(Response, KnowsAFieldThatWasSetByItsNameWithoutCase) {
+    response answer;
+    EXPECT_FALSE(answer.has("Retry-After"));
+    answer.set("X-Retry-After", "2").set("retry-after", "3").set("Last", "Retry-After: 4");
+    EXPECT_TRUE(answer.has("Retry-After"));
+    EXPECT_TRUE(answer.has("x-retry-after"));
+    EXPECT_TRUE(answer.has("Last"));
+    for (const auto* other : {"Retry", "After", "Retry-After: 3", ""}) EXPECT_FALSE(answer.has(other)) << other;
 }
 
 TEST(Response, AProblemSaysNothingButItsReason) {

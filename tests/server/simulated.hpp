@@ -73,7 +73,7 @@ public:
 /// What connection.cpp does with its machine; handlers return when the test says so.
 class connection {
 public:
-    connection(place& on, clock::time_point now) : on_(on), machine(on.host, now) {}
+    connection(place& on, clock::time_point now) : on_(on), machine(on.host) { machine.begin({.now = now}); }
     connection(const connection&) = delete;
     connection& operator=(const connection&) = delete;
     ~connection() {
@@ -204,7 +204,9 @@ private:
                 case step::write: write(at); break;
                 case step::call: asked = true; ++calls; ++on_.in_flight; break;
                 case step::ask_piece: asked = true; break;
-                case step::note: ++notes; machine.row(at); break;
+                case step::note: note(machine.row(at)); break;
+                case step::note_refusal: note(machine.refusal(at)); break;
+                case step::acknowledge: break;
                 case step::over: break;
                 case step::look: read(at); break;
                 case step::look_then_finish:
@@ -229,13 +231,17 @@ private:
         throw std::logic_error("a machine that never waits");
     }
 
+    void note(const server::answer_row& row) {
+        ++notes;
+        refused += row.refused_by != server::rule::none;
+    }
+
     void add_changes() {
         const auto some = machine.take_changes();
         account_.began += some.began;
         account_.finished += some.finished;
         account_.cut += some.cut;
         account_.gone += some.gone;
-        account_.refused += some.refused;
     }
 
     void close() {
@@ -255,7 +261,7 @@ public:
     bool asked = false;  ///< a handler or a source is, and has not returned
     bool straggled = false;
     bool over = false;
-    int calls = 0, notes = 0;
+    int calls = 0, notes = 0, refused = 0;
 };
 
 }  // namespace simulated

@@ -458,7 +458,7 @@ private:
         seen_.answered += account.finished;
         seen_.cut += account.cut;
         seen_.gone += account.gone;
-        seen_.refused += account.refused;
+        seen_.refused += static_cast<std::uint64_t>(connection.refused);
     }
 
     void after_each_step() {

@@ -11,13 +11,15 @@ using server::is_authority;
 using server::split_target;
 using server::target_parts;
 
-enum class how { usual, connect, options };
+enum class how { usual, connect, options, strict };
 
 /// "authority path?query"; none when it is refused.
 std::optional<std::string> split(std::string_view target, how as = how::usual) {
     std::string storage;
     target_parts parts;
-    if (!split_target(target, as == how::connect, as == how::options, storage, parts)) return std::nullopt;
+    const server::target_rules rules{
+        .connect = as == how::connect, .options = as == how::options, .strict = as == how::strict};
+    if (!split_target(target, rules, storage, parts)) return std::nullopt;
     std::string text(parts.authority);
     if (!text.empty()) text += ' ';
     text.append(parts.path);
@@ -77,16 +79,44 @@ TEST(Target, ANulIsRefusedInAPath) {
     EXPECT_EQ(split(std::string_view("/a\0b", 4)), text());
 }
 
-TEST(Target, EveryByteThatNoUriHasIsRefused) {
+TEST(Target, WhenStrictEveryByteThatNoUriHasIsRefused) {
     const std::string_view allowed =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/?";
     for (int byte = 0; byte < 256; ++byte) {
         if (byte == '%') continue;
         const char c = static_cast<char>(byte);
         const bool expected = allowed.find(c) != std::string_view::npos;
-        EXPECT_EQ(split(std::string("/") + c).has_value(), expected) << byte;
-        EXPECT_EQ(split(std::string("/?") + c).has_value(), expected) << byte;
+        EXPECT_EQ(split(std::string("/") + c, how::strict).has_value(), expected) << byte;
+        EXPECT_EQ(split(std::string("/?") + c, how::strict).has_value(), expected) << byte;
     }
+}
+
+TEST(Target, WhatBrowsersLeaveUnescapedIsTakenAndNoOtherByte) {
+    for (int byte = 0; byte < 256; ++byte) {
+        if (byte == '%') continue;
+        const char c = static_cast<char>(byte);
+        const bool visible = byte > ' ' && byte < 0x7f;
+        const bool in_query = visible && std::string_view("\"<>#").find(c) == std::string_view::npos;
+        const bool in_path = in_query && std::string_view("`{}").find(c) == std::string_view::npos;
+        EXPECT_EQ(split(std::string("/a") + c).has_value(), in_path) << byte;
+        EXPECT_EQ(split(std::string("/?a") + c).has_value(), in_query) << byte;
+    }
+}
+
+TEST(Target, WhatBrowsersLeaveUnescapedStaysAsItIs) {
+    EXPECT_EQ(split("/?a[]=1"), text("/?a[]=1"));
+    EXPECT_EQ(split("/?q={x:1}&r=a|b^c`d\\e"), text("/?q={x:1}&r=a|b^c`d\\e"));
+    EXPECT_EQ(split("/a[0]|b^c\\d"), text("/a[0]|b^c\\d"));
+    EXPECT_EQ(split("/a|b/../c|d/%41"), text("/c|d/A"));
+    EXPECT_EQ(split("http://a/b|c?d|e"), text("a /b|c?d|e"));
+    for (const auto* target : {"/?q={\"x\":1}", "/{a}", "/a`b", "http://a|b/", "http://a[b/", "\\a", "/|%", "/?|%zz"})
+        EXPECT_EQ(split(target), text()) << target;
+}
+
+TEST(Target, AQueryBecomesAReferenceThatRfc3986Knows) {
+    EXPECT_EQ(server::query_reference("a=b&c=%20"), "?a=b&c=%20");
+    EXPECT_EQ(server::query_reference("a[]=b|c"), "?a%5B%5D=b%7Cc");
+    EXPECT_EQ(server::query_reference(""), "?");
 }
 
 TEST(Target, AnAbsoluteFormBringsItsAuthority) {
