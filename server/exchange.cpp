@@ -53,7 +53,7 @@ void exchange::begin(request_parser& of, host& on) {
         std::array<char, 16> span;
         request.trace = continue_trace(request, on.ids.make(span));
     }
-    told = abandoned = hurried = false;
+    told = abandoned = hurried = left = false;
     refused_by = rule::none;
 }
 

@@ -108,6 +108,7 @@ struct exchange {
     rule refused_by = rule::none;  ///< `reply` is no handler's
     bool hurried = false;          ///< its deadline is one that the client has set
     bool told = false;             ///< its context has been ended
+    bool left = false;             ///< ... since its client has gone
     bool abandoned = false;     ///< answered in the place of a handler that has not returned
 };
 

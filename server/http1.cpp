@@ -68,6 +68,7 @@ request_parser::progress request_parser::read_head(char* data, std::size_t size)
         head_size_ = head_end;
         const auto result = check_head({data + skipped_, head_size_ - skipped_});
         if (result != progress::refused) return result;
+        head_size_ = 0;
     }
     if (const auto fault = first_fault({data + skipped_, head_end - skipped_})) return refuse(*fault);
     scanned_ = size;
@@ -116,7 +117,7 @@ request_parser::progress request_parser::check_head(std::string_view head) {
 /// Of the fields and the target of a whole head in the bytes at `base`.
 request_parser::progress request_parser::check_meaning(const char* base) {
     base_ = base;
-    knows_line_ = true;
+    knows_line_ = request_.target.size() <= limits_->max_target_bytes;
     if (const auto fault = check_framing()) return refuse(*fault);
     if (const auto fault = check_target()) return refuse(*fault);
     return progress::complete;

@@ -155,7 +155,7 @@ answer_row http1_machine::row(const moment& at) const {
     const auto& current = work_->current;
     const auto in_its_place = flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout;
     const auto status = current.abandoned ? in_its_place : current.reply.status;
-    const bool gone = current.scope.get().why() == cause::client_gone;
+    const bool gone = current.left && current.scope.get().why() == cause::client_gone;
     const bool hurried = status == http::status::gateway_timeout && current.hurried;
     answer_row made{.to = current.to,
                     .of = &request(),
@@ -165,7 +165,7 @@ answer_row http1_machine::row(const moment& at) const {
                     .letters = {at.stopping ? 'D' : '-', '-'},
                     .refused_by = current.refused_by};
     if (hurried) made.digit = 4;
-    if (gone && current.to != nullptr) made.digit = 0;
+    if (gone) made.digit = 0;
     if (flags_.forced)
         made.letters = {'K', 'H'};
     else if (gone || hurried)

@@ -356,8 +356,9 @@ void http1_machine::finished() noexcept {
 }
 
 void http1_machine::client_gone() {
-    if (state_ == state::handling && waits_ == waiting::handler && !work_->current.told && !abandoned())
-        work_->current.scope.cancel(cause::client_gone);
+    if (state_ != state::handling || waits_ != waiting::handler || work_->current.told || abandoned()) return;
+    work_->current.left = true;
+    work_->current.scope.cancel(cause::client_gone);
 }
 
 void http1_machine::cut() {
