@@ -26,19 +26,26 @@ poll_set::poll_set(boost::asio::io_context& on) : set_(on.get_executor(), made_s
 
 void poll_set::watch(int descriptor, watched& owner, interest wanted) {
     if (owner.wants_ == wanted) return;
+    const auto nth = static_cast<std::size_t>(descriptor);
+    if (nth >= places_.size()) places_.resize(2 * nth + 16);
+    auto& place = places_[nth];
+    if (place.owner != &owner) place = {.owner = &owner, .generation = place.generation + 1};
+    owner.descriptor_ = descriptor;
     const int change = owner.wants_ == interest::none ? EPOLL_CTL_ADD
                        : wanted == interest::none     ? EPOLL_CTL_DEL
                                                       : EPOLL_CTL_MOD;
-    epoll_event event{.events = bits_of(wanted), .data = {.ptr = &owner}};
+    const auto name = std::uint64_t{place.generation} << 32 | static_cast<std::uint32_t>(descriptor);
+    epoll_event event{.events = bits_of(wanted), .data = {.u64 = name}};
     if (::epoll_ctl(set_.native_handle(), change, descriptor, &event) != 0)
         throw std::system_error(errno, std::generic_category(), "epoll_ctl");
     owner.wants_ = wanted;
 }
 
 void poll_set::forget(watched& owner) noexcept {
+    if (owner.descriptor_ < 0) return;
+    places_[static_cast<std::size_t>(owner.descriptor_)].owner = nullptr;
+    owner.descriptor_ = -1;
     owner.wants_ = interest::none;
-    for (auto nth = next_; nth < count_; ++nth)
-        if (batch_[nth].data.ptr == &owner) batch_[nth].data.ptr = nullptr;
 }
 
 void poll_set::wait() {
@@ -60,15 +67,18 @@ void poll_set::close() noexcept {
 }
 
 void poll_set::look() noexcept {
-    assert(next_ == count_ && "an owner waits inside its own `ready`");
+    assert(!looks_ && "an owner waits inside its own `ready`");
+    looks_ = true;
     for (int batches = 0; batches < most_batches && set_.is_open(); ++batches) {
         const int count = ::epoll_wait(set_.native_handle(), batch_.data(), static_cast<int>(batch_.size()), 0);
-        count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
-        for (next_ = 0; next_ < count_;)
-            if (auto* const owner = static_cast<watched*>(batch_[next_++].data.ptr)) owner->ready();
-        if (count_ < batch_.size()) break;
+        for (int nth = 0; nth < count; ++nth) {
+            const auto name = batch_[static_cast<std::size_t>(nth)].data.u64;
+            const auto& place = places_[name & 0xffff'ffff];
+            if (place.owner != nullptr && place.generation == name >> 32) place.owner->ready();
+        }
+        if (count < static_cast<int>(batch_.size())) break;
     }
-    next_ = count_ = 0;
+    looks_ = false;
 }
 
 }  // namespace server

@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <cstdint>
+#include <vector>
 
 namespace server {
 
@@ -17,7 +18,7 @@ namespace server {
 /// Only on the loop's thread. It owns no socket.
 ///
 /// What not to do: leave a socket in the set that is ready and that nobody reads or writes, for it fires without end; so
-/// whoever does not want what has come asks for nothing until it does. Close a socket without `forget`. Throw out of
+/// whoever does not want what has come asks for nothing until it does. Close a socket before `forget`. Throw out of
 /// `ready`. An owner may be destroyed in its own `ready` or in that of another: who has been forgotten is not called.
 class poll_set {
 public:
@@ -33,6 +34,7 @@ public:
 
     private:
         friend class poll_set;
+        int descriptor_ = -1;
         interest wants_ = interest::none;
     };
 
@@ -44,7 +46,8 @@ public:
     /// What `owner` is called for from now on. Throws std::system_error when the kernel cannot watch one more; what is
     /// watched already can always be changed.
     void watch(int descriptor, watched& owner, interest wanted);
-    /// `owner` is called no more. Its socket leaves the set when it is closed, which is to come next.
+    /// `owner` is called no more. Its socket is to be closed next, and leaves the set by that; where a process that is
+    /// being started has a copy of it still, it leaves later, and what it says until then is nobody's.
     void forget(watched& owner) noexcept;
 
     /// Lets Asio wait for the set, unless it does. Throws std::bad_alloc: then it is deaf until it is called again.
@@ -56,11 +59,19 @@ private:
     static constexpr std::size_t batch_size = 256;
     static constexpr int most_batches = 16;  ///< before Asio's timers have their turn
 
+    /// What the kernel is told of a socket is its number and how many have had that number here: an owner's address might
+    /// be another's by the time it is said again.
+    struct place {
+        watched* owner = nullptr;
+        std::uint32_t generation = 0;
+    };
+
     void look() noexcept;
 
     boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> set_;
     std::array<epoll_event, batch_size> batch_;
-    std::size_t next_ = 0, count_ = 0;  ///< of the batch that is gone through now
+    std::vector<place> places_;  ///< by descriptor
+    bool looks_ = false;
     bool waits_ = false;
 };
 

@@ -45,7 +45,7 @@ public:
     void wants(poll_set::interest what) { set.watch(socket->descriptor(), *this, what); }
 
     poll_set& set;
-    std::unique_ptr<transport> socket, other;
+    std::unique_ptr<transport> other, socket;
     int called = 0;
 
 private:
@@ -138,6 +138,22 @@ TEST_F(PollSet, WhoComesInsideABatchIsCalledInALaterOne) {
     turn();
     ASSERT_NE(second, nullptr);
     EXPECT_EQ(second->called, 1);
+}
+
+TEST_F(PollSet, WhoHasBeenForgottenIsNotCalledWhenAnotherProcessHasACopyOfTheSocket) {
+    int called = 0;
+    auto one = std::make_unique<owner>(set, [&](owner&) { ++called; });
+    const transport copy(::dup(one->socket->descriptor()));
+    const int number = one->socket->descriptor();
+    const auto other = std::move(one->other);
+    one = nullptr;
+    owner next(set, [](owner&) {});
+    EXPECT_EQ(next.socket->descriptor(), number) << "it has the number of the one that is gone";
+    other->write("x");
+    io.restart();
+    for (int turns = 0; turns < 3; ++turns) io.run_one_for(std::chrono::milliseconds(100));
+    EXPECT_EQ(called, 0);
+    EXPECT_EQ(next.called, 0);
 }
 
 TEST_F(PollSet, AFinAndAResetAreSomethingToRead) {
