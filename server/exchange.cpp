@@ -30,9 +30,10 @@ std::optional<milliseconds> requested_timeout(std::string_view text, millisecond
 
 }  // namespace
 
-request_ids::request_ids() {
-    std::random_device random;
-    fmt::format_to_n(last_.data(), last_.size(), "{:08x}{:08x}", static_cast<std::uint32_t>(random()), 0);
+request_ids::request_ids() : request_ids(static_cast<std::uint32_t>(std::random_device()())) {}
+
+request_ids::request_ids(std::uint32_t first) noexcept {
+    fmt::format_to_n(last_.data(), last_.size(), "{:08x}{:08x}", first, 0);
 }
 
 std::string_view request_ids::make(std::array<char, 16>& into) noexcept {

@@ -19,7 +19,8 @@ namespace server {
 /// Ids that no other request of this loop has: 16 hexadecimal digits, random in the first half, counted in the other.
 class request_ids {
 public:
-    request_ids();
+    request_ids();  ///< at random
+    explicit request_ids(std::uint32_t first) noexcept;
     std::string_view make(std::array<char, 16>& into) noexcept;
 
 private:

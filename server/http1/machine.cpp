@@ -20,11 +20,6 @@ constexpr milliseconds longest_linger{1'000};    // without a byte
 constexpr std::uint64_t least_in_a_stop = 1024;  // bytes in each such time: less is no upload that anybody waits for
 constexpr milliseconds look_at_rate{1'000};
 
-std::uint64_t least_bytes(const options& limits, clock::duration over) {
-    return limits.min_data_rate * static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(over).count()) /
-           1'000;
-}
-
 constexpr unsigned bit(connection_state one) { return 1U << static_cast<unsigned>(one); }
 
 /// Where a connection may go from each of its states, in their order.
@@ -225,59 +220,6 @@ void http1_machine::peer_closed() noexcept {
     go(phase::say_goodbye);
 }
 
-// ── writing ─────────────────────────────────────────────────────────────────────────────────────
-
-void http1_machine::wrote(std::size_t count) {
-    work_->written += count;
-    sent_ += count;
-    assert(work_->written <= work_->out.size());
-    if (!work_->flushed()) return;
-    work_->out.clear();
-    work_->written = 0;
-    if (state_ == state::streaming) return;
-    changes_.finished += unflushed_;
-    unflushed_ = 0;
-}
-
-void http1_machine::blocked(std::size_t unacknowledged, const moment& at) {
-    switch (phase_) {
-        case phase::handle: flags_.stuck = true; return;
-        case phase::abandon:
-        case phase::cut_stream: flags_.broken = true; return;
-        default: break;
-    }
-    assert(phase_ == phase::flush);
-    waits_ = waiting::room;
-    if (std::exchange(flags_.blocked, true) || state_ == state::streaming) return;
-    enter(state::writing, {}, at);
-    watch_reader(unacknowledged, at);
-}
-
-void http1_machine::writable() noexcept {
-    if (waits_ == waiting::room) waits_ = waiting::nothing;
-}
-
-void http1_machine::lost() noexcept {
-    flags_.broken = true;
-    left_over_ = request_end::gone;
-}
-
-/// From here on counts what the client takes of a response: what its kernel has acknowledged, for a socket is writable
-/// again only when a third of its buffer is free.
-void http1_machine::watch_reader(std::size_t unacknowledged, const moment& at) noexcept {
-    deadline_ = at.now + limits().write_timeout;
-    taken_ = sent_ - unacknowledged;
-}
-
-void http1_machine::measured(std::size_t unacknowledged, const moment& at) { watch_reader(unacknowledged, at); }
-
-/// The client has taken enough of the response for another `write_timeout`.
-bool http1_machine::reads_on(std::size_t unacknowledged, const moment& at) noexcept {
-    const auto before = taken_;
-    watch_reader(unacknowledged, at);
-    return taken_ - before >= std::max<std::uint64_t>(1, least_bytes(limits(), limits().write_timeout));
-}
-
 // ── the tick ────────────────────────────────────────────────────────────────────────────────────
 
 connection_view http1_machine::view() const noexcept {
@@ -291,10 +233,15 @@ connection_view http1_machine::view() const noexcept {
             .sends_on = flags_.sends_on};
 }
 
+std::uint64_t http1_machine::least_bytes(clock::duration over) const noexcept {
+    return limits().min_data_rate * static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(over).count()) /
+           1'000;
+}
+
 /// A body within its deadline is not too slow by now; the tick looks again in a second.
 bool http1_machine::brings_enough(clock::time_point now) noexcept {
     const auto end = since_ + limits().body_timeout;
-    if (now >= end || received_ < least_bytes(limits(), now - since_)) return false;
+    if (now >= end || received_ < least_bytes(now - since_)) return false;
     deadline_ = std::min(end, now + look_at_rate);
     return true;
 }

@@ -207,6 +207,7 @@ private:
     step part(const moment& at);
     void watch_reader(std::size_t unacknowledged, const moment& at) noexcept;
     bool reads_on(std::size_t unacknowledged, const moment& at) noexcept;
+    std::uint64_t least_bytes(lifecycle::clock::duration over) const noexcept;
     bool brings_enough(lifecycle::clock::time_point now) noexcept;
 
     host& host_;

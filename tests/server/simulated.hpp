@@ -56,7 +56,7 @@ public:
           host{.routes = routes,
                .limits = limits_,
                .places = server::admission([this](bool) { return in_flight < host.limits->max_in_flight; }, crowded_),
-               .ids = {},
+               .ids = server::request_ids(1),
                .date = "today"} {}
     place(const place&) = delete;
     place& operator=(const place&) = delete;
