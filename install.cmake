@@ -38,8 +38,8 @@ set(headers ${CMAKE_INSTALL_INCLUDEDIR}/curfew)
 target_include_directories(lifecycle INTERFACE $<INSTALL_INTERFACE:${headers}>)
 target_compile_definitions(lifecycle INTERFACE "$<INSTALL_INTERFACE:${compiled_once}>")
 target_compile_features(lifecycle INTERFACE $<INSTALL_INTERFACE:cxx_std_20>)
-foreach(folder lifecycle server tracker)
-    file(GLOB files CONFIGURE_DEPENDS ${folder}/*.hpp)  # not of the folders in it, which are modules
+foreach(folder lifecycle server server/http1 server/net tracker)
+    file(GLOB files CONFIGURE_DEPENDS ${folder}/*.hpp)  # not of the other folders in it, which are modules
     install(FILES ${files} DESTINATION ${headers}/${folder} COMPONENT development)
 endforeach()
 # In a folder of their own, since their names are everybody's.

@@ -2,200 +2,95 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list.hpp>
-#include <memory>
+#include <source_location>
 #include <string>
 #include <string_view>
 
-#include "lifecycle/task_group.hpp"
-#include "server/decision.hpp"
-#include "server/response.hpp"
-#include "server/workspace.hpp"
+#include "server/handlers.hpp"
+#include "server/http1/machine.hpp"
+#include "server/net/poll_set.hpp"
+#include "server/net/transport.hpp"
 
 namespace server {
 
-class loop;
-struct endpoint;
-enum class request_end : std::uint8_t;
-
-using stream_socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, lifecycle::executor>;
+class loop_thread;
 
 struct by_activity;
 using activity_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<by_activity>,
                                                        boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
-/// One client, from accept to close: a coroutine on one loop, and what the loop's tick may do to it.
-/// It lives on that loop for life, so nothing here is locked or atomic. Only on the loop's thread.
+/// One client, from accept to close: carries what its socket, its handlers and the tick say to its machine, and does what
+/// that wants. It decides nothing itself, and it has no coroutine: idle, it is this struct and nothing else.
 ///
-///     fresh ─bytes─▶ head ─▶ body ─▶ handling ─▶ writing / streaming ─▶ idle ─bytes─▶ head …
-///       └────────────────────────────────┴───────────────┴──────────────▶ lingering ─▶ closed
-///
-/// It is active from the first byte of a request, not from the parsed head: what has begun is answered.
-class connection final : public lifecycle::task, public activity_hook {
+/// It belongs to its loop from `begin` to its end, so nothing here is locked or atomic: only on the loop's thread. Every event may be its last; whoever has told it of one must not touch it afterwards.
+class connection final : public poll_set::watched, public asker, public activity_hook {
 public:
     using state = connection_state;
 
-    connection(loop& on, stream_socket socket, boost::asio::ip::tcp::endpoint peer);
+    /// On any thread.
+    connection(loop_thread& on, transport socket, const boost::asio::ip::tcp::endpoint& peer) noexcept;
     ~connection() override;
 
-    /// Its life until the socket is closed, or until it rests; then on to the next rest.
-    lifecycle::awaitable<> run();
+    /// Its loop has taken it. Throws std::system_error when the kernel cannot watch its socket.
+    void begin(const moment& at);
 
-    // What the loop does to it.
+    // Events.
 
-    /// Does what the tick has decided.
-    void obey(decision decided, lifecycle::clock::time_point now);
+    void ready() noexcept override;
+    void returned() noexcept override;
+    void tick(const drain_view& drain, const moment& at) noexcept;
+    /// It has let others go first.
+    void turn_came() noexcept;
     /// Looks once more for bytes, and closes when there are none. `why` goes to the access log.
-    void look_and_close(char why);
-    /// Reads and forgets what a client still sends that has been refused, while its answer waits for it to read.
-    void discard_input();
-    /// Sends what is due before the answer that its handler is working on.
-    void flush_behind_handler();
-    /// The client has gone while a handler works for it.
-    void client_gone();
-    /// Closes, whatever it does.
-    void cut();
-    void cancel() noexcept override { cut(); }
-    bool rests() const noexcept override { return resting_; }
+    void look_and_close(char why) noexcept;
+    /// Its client has gone while a handler works for it.
+    void client_gone() noexcept;
+    /// Closes, whatever it does; a handler is waited for.
+    void cut() noexcept;
+    void stop_begins() noexcept { machine_.stop_begins(); }
 
-    state now_in() const noexcept { return state_; }
-    bool waits_for_request() const noexcept { return state_ <= state::idle; }
-    connection_view view() const noexcept {
-        return {.state = state_,
-                .since = since_,
-                .deadline = deadline_,
-                .rests = work_ == nullptr,
-                .told = told_,
-                .forced = forced_,
-                .abandoned = abandoned_,
-                .sends_on = sends_on_};
-    }
-    bool abandoned() const noexcept { return abandoned_; }
-    bool straggled() const noexcept { return straggled_; }
-    bool forced() const noexcept { return forced_; }
-    bool worked_during_stop() const noexcept { return worked_during_stop_; }
-    void stop_begins() noexcept { worked_during_stop_ = !waits_for_request(); }
-    lifecycle::clock::time_point since() const noexcept { return since_; }
-    int descriptor() { return socket_.native_handle(); }
-    std::string describe() const;  ///< "GET /slow", or its state
+    // What it is.
+
+    const http1_machine& machine() const noexcept { return machine_; }
+    state now_in() const noexcept { return machine_.now_in(); }
+    lifecycle::clock::time_point since() const noexcept { return machine_.since(); }
+    lifecycle::clock::time_point born() const noexcept { return born_; }
+    /// The access log is to have nothing of it: it has asked for nothing but what is left out there.
+    bool unlogged() const noexcept { return machine_.served() > 0 && unlogged_ == machine_.served(); }
+    int descriptor() const noexcept { return socket_.descriptor(); }
+    const boost::asio::ip::tcp::endpoint& peer() const noexcept { return peer_; }
+    std::string describe() const;  ///< "GET /slow", or "connection"
     std::source_location waits_at() const noexcept;
     /// Of the request that it works on; empty when that is part of no trace.
     std::string_view trace_id() const noexcept;
     /// Of the same request, as it was sent; empty when it works on none.
     std::string_view target() const noexcept;
+    /// "request …, trace …", for the lines of the log that are about this request.
     std::string identity() const;
-    const boost::asio::ip::tcp::endpoint& peer() const noexcept { return peer_; }
 
 private:
-    /// Who ended it and when, two letters in the manner of HAProxy's termination state.
-    struct ending_letters {
-        char who = '-';   ///< - as usual, C client, S handler failed, T our time-out, R limit, P protocol, D
-                          ///< drain, K cut by the stop
-        char when = '-';  ///< - done, I idle, R reading the request, H in the handler, D sending the answer
-    };
-    enum class interrupt : std::uint8_t { none, rest, look, expired, cut };
-
-    struct place_in_handler;
-
-    const options& limits() const noexcept;
-    void enter(state next, lifecycle::clock::time_point deadline);
-    void stop_waiting(interrupt why);
-    request_parser::progress parse();
-    void begin_reading();
-    bool wants_bytes();
-    void received(const boost::system::error_code& error, std::size_t count);
-    void handle_interrupt();
-    void rest();
+    template <class Event>
+    void on(const Event& event, moment at) noexcept;
+    bool drive(moment at);
+    void settle();
+    transport::outcome read(const moment& at);
+    void write(const moment& at);
+    bool ask();
+    void take_back(moment& at);
     void fail(const char* why) noexcept;
-    void enter_reading();
-    bool bytes_are_there();
+    void end(bool reset) noexcept;
 
-    lifecycle::awaitable<> step_back();
-    bool begin_answer();
-    void begin_request();
-    bool has_place();
-    bool comes_encoded(const endpoint* to, bool has_body) const;
-    bool decide(const endpoint* to, bool in_time);
-    void refuse_coding();
-    void turn_away();
-    void send_earlier_answers();
-    bool streams() const noexcept;
-    lifecycle::awaitable<> fetch_first_piece();
-    void reply_to_failure();
-    static std::string what_was_thrown();
-    void refuse_late_reply();
-    void handler_returned();
-    void leave_handler() noexcept;
-    bool refuse_early();
-    void acknowledge_now();
-    bool closes_after(const response& reply);
-    bool more_behind();
-    bool still_due(bool first);
-    void refuse(http::status code);
-    framing framing_of(const request& to, bool close) const;
-    void say_when_to_return(response& reply) const;
-    void append_answer();
-    void account(const response& reply);
-    std::size_t class_of(const response& reply) const;
-    bool set_the_deadline(const response& reply) const;
-    void next_request();
-    ending_letters letters(const response& reply) const;
-    void log_end();
-
-    lifecycle::awaitable<> stream();
-    bool flush_now();
-    lifecycle::awaitable<> flush();
-    int unacknowledged();
-    void watch_reader();
-    bool reads_on();
-    bool brings_enough(lifecycle::clock::time_point now);
-    void count_answer() noexcept;
-    void answered() noexcept;
-    void straggles();
-    void end_streaming(body_coding coding, bool whole);
-    void reset_at_close(bool reset);
-    void answer_in_place_of_handler(http::status code);
-    lifecycle::awaitable<> goodbye();
-
-    loop& loop_;
-    stream_socket socket_;
-    std::unique_ptr<workspace> work_;
-    const endpoint* endpoint_ = nullptr;  ///< of the request that is answered now
-    lifecycle::clock::time_point deadline_{};
-    lifecycle::clock::time_point since_{};           ///< when it entered its state
-    lifecycle::clock::time_point now_{};             ///< when it last went on, or its handler returned
-    lifecycle::clock::time_point refused_at_{};      ///< its last request found no place
-    lifecycle::clock::time_point favoured_until_{};  ///< ... and it has waited since
+    loop_thread& loop_;
+    transport socket_;
+    bool driven_ = false;    ///< one of its events is being seen to
+    bool returned_ = false;  ///< ... and meanwhile its handler has returned
+    bool asking_ = false;    ///< a handler or a source has been asked and has not returned
+    bool waits_ = true;      ///< for a request, as its loop knows
+    std::uint32_t listed_ = 0;  ///< requests that had been served when it took its place among those
+    std::uint32_t unlogged_ = 0;  ///< requests that the access log has none of
+    lifecycle::clock::time_point born_{};
     boost::asio::ip::tcp::endpoint peer_;
-    std::uint64_t sent_ = 0;       ///< bytes given to the socket
-    std::uint64_t taken_ = 0;      ///< of them the client had acknowledged when the write deadline was set
-    std::uint64_t received_ = 0;   ///< bytes of this body, about
-    std::size_t due_ = 0;          ///< bytes behind its `max_requests`th request that are answered still
-    std::uint32_t served_ = 0;     ///< requests of this connection
-    std::uint32_t unlogged_ = 0;   ///< of them the access log has none of
-    std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
-    request_end left_over_{};      ///< of those, and of what is not answered, if it ends now
-    state state_ = state::fresh;
-    interrupt interrupt_ = interrupt::none;
-    bool fed_ = false;        ///< what it was reading for has come
-    bool resting_ = false;    ///< waits without a coroutine
-    bool woken_ = false;      ///< something has come while it rested, and has not been read
-    bool counted_ = false;    ///< the account knows of a request that has no answer yet
-    bool ending_ = false;     ///< nothing more is read
-    bool linger_ = false;     ///< the client may still send: read on before the close
-    bool sends_on_ = false;   ///< ... and probably does: it was refused before its request was whole
-    bool broken_ = false;     ///< the socket is of no use any more
-    bool late_ = false;       ///< what is not whole now is refused
-    bool blocked_ = false;    ///< waits until the client has read
-    bool abandoned_ = false;  ///< answered in place of a handler that has not returned
-    bool straggled_ = false;  ///< its handler has been named as one that does not end
-    bool told_ = false;       ///< the handler's context has been ended
-    bool continued_ = false;  ///< 100 Continue has been sent for this request
-    bool forced_ = false;
-    bool flush_asked_ = false;
-    bool worked_during_stop_ = false;
-    ending_letters end_;
+    http1_machine machine_;
 };
-
-std::string_view to_string(connection::state state) noexcept;
 
 }  // namespace server

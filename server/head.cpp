@@ -54,36 +54,36 @@ std::string_view without_blanks(std::string_view value) noexcept {
 
 /// RFC 9110 section 2.5: a higher minor version is the highest that we know; another major is not ours.
 template <class Scan>
-std::optional<http::status> read_version(reader<Scan>& from, request& into) {
+std::optional<rule> read_version(reader<Scan>& from, request& into) {
     if (from.skip(" HTTP/1.1\r\n")) {
         into.version = 11;
         return std::nullopt;
     }
-    if (!from.skip(" HTTP/")) return http::status::bad_request;
+    if (!from.skip(" HTTP/")) return rule::request_line;
     const auto version = from.template take<byte_kind::token>();
     if (version.size() != 3 || !is_digit(version[0]) || version[1] != '.' || !is_digit(version[2]) ||
         !from.skip("\r\n"))
-        return http::status::bad_request;
-    if (version[0] != '1') return http::status::http_version_not_supported;
+        return rule::request_line;
+    if (version[0] != '1') return rule::http_version;
     into.version = version[2] == '0' ? 10 : 11;
     return std::nullopt;
 }
 
 template <class Scan>
-std::optional<http::status> read_head(reader<Scan>& from, std::size_t max_fields, request& into) {
+std::optional<rule> read_head(reader<Scan>& from, std::size_t max_fields, request& into) {
     into.method_name = from.template take<byte_kind::token>();
-    if (into.method_name.empty() || !from.skip(" ")) return http::status::bad_request;
+    if (into.method_name.empty() || !from.skip(" ")) return rule::request_line;
     into.target = from.template take<byte_kind::target>();
-    if (into.target.empty()) return http::status::bad_request;
+    if (into.target.empty()) return rule::request_line;
     if (const auto fault = read_version(from, into)) return fault;
     into.method = http::string_to_verb({into.method_name.data(), into.method_name.size()});
     into.fields.clear();
     while (!from.skip("\r\n")) {
         const auto name = from.template take<byte_kind::token>();
-        if (name.empty() || !from.skip(":")) return http::status::bad_request;
+        if (name.empty() || !from.skip(":")) return rule::field;
         const auto value = without_blanks(from.template take<byte_kind::text>());
-        if (!from.skip("\r\n") || from.at_blank()) return http::status::bad_request;
-        if (into.fields.size() >= max_fields) return http::status::request_header_fields_too_large;
+        if (!from.skip("\r\n") || from.at_blank()) return rule::field;
+        if (into.fields.size() >= max_fields) return rule::max_headers;
         into.fields.push_back({known_field(name), name, value});
     }
     return std::nullopt;
@@ -106,12 +106,12 @@ int hex_digit(char byte) noexcept {
     return -1;
 }
 
-std::optional<http::status> parse_head(std::string_view head, std::size_t max_fields, request& into) {
+std::optional<rule> parse_head(std::string_view head, std::size_t max_fields, request& into) {
     reader<scan::wide> from(head);
     return read_head(from, max_fields, into);
 }
 
-std::optional<http::status> parse_head_bytewise(std::string_view head, std::size_t max_fields, request& into) {
+std::optional<rule> parse_head_bytewise(std::string_view head, std::size_t max_fields, request& into) {
     reader<scan::bytewise> from(head);
     return read_head(from, max_fields, into);
 }

@@ -1,23 +1,23 @@
 #pragma once
 
-#include <boost/beast/http/status.hpp>
 #include <cstddef>
 #include <optional>
 #include <string_view>
 
 #include "server/request.hpp"
+#include "server/rule.hpp"
 
 namespace server {
 
 /// The grammar of a request's head (RFC 9112 sections 3 and 5), in one pass and without a copy. `head` is whole:
 /// from the first byte of the method to the empty line, which is the only one in it.
 ///
-/// Leaves method, target, version and fields as views in `into`. What it refuses: none, or the status to answer
-/// with. What the fields mean is not looked at here. A folded line (section 5.2) is refused.
-std::optional<http::status> parse_head(std::string_view head, std::size_t max_fields, request& into);
+/// Leaves method, target, version and fields as views in `into`. What it refuses: none, or the rule by which. What the
+/// fields mean is not looked at here. A folded line (section 5.2) is refused.
+std::optional<rule> parse_head(std::string_view head, std::size_t max_fields, request& into);
 
 /// The same a byte at a time: what machines without SSE2 do, and what tests hold the other against.
-std::optional<http::status> parse_head_bytewise(std::string_view head, std::size_t max_fields, request& into);
+std::optional<rule> parse_head_bytewise(std::string_view head, std::size_t max_fields, request& into);
 
 /// Looks for a head at the front of `bytes`, whether there is a whole one or not, in the same one pass. The size of the
 /// head that `into` has been given; 0 when the head is not whole or would be refused: nobody knows which, so `into` is

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstring>
 #include <ostream>  // Beast's string view uses and does not include it
+#include <utility>
 
 #include "server/head.hpp"
 #include "server/target.hpp"
@@ -26,11 +27,11 @@ void request_parser::reset() noexcept {
     skipped_ = scanned_ = head_size_ = length_ = consumed_ = 0;
     chunks_.reset();
     request_id_ = request_timeout_ = traceparent_ = nowhere;
-    begun_ = expects_continue_ = keep_alive_ = false;
+    begun_ = expects_continue_ = keep_alive_ = knows_line_ = false;
 }
 
-request_parser::progress request_parser::refuse(http::status code) noexcept {
-    refusal_ = code;
+request_parser::progress request_parser::refuse(rule by) noexcept {
+    refused_by_ = by;
     keep_alive_ = false;
     return progress::refused;
 }
@@ -49,11 +50,11 @@ request_parser::progress request_parser::read_head(char* data, std::size_t size)
         if (data[skipped_] != '\r') {
             begun_ = true;
             scanned_ = skipped_;
-            if (!is_token(data[skipped_])) return refuse(http::status::bad_request);
+            if (!is_token(data[skipped_])) return refuse(rule::request_line);
             break;
         }
         if (size - skipped_ < 2) return progress::need_more;
-        if (data[skipped_ + 1] != '\n' || skipped_ >= 2 * max_empty_lines) return refuse(http::status::bad_request);
+        if (data[skipped_ + 1] != '\n' || skipped_ >= 2 * max_empty_lines) return refuse(rule::line_end);
         skipped_ += 2;
     }
     if (!begun_) return progress::need_more;
@@ -67,6 +68,7 @@ request_parser::progress request_parser::read_head(char* data, std::size_t size)
         head_size_ = head_end;
         const auto result = check_head({data + skipped_, head_size_ - skipped_});
         if (result != progress::refused) return result;
+        head_size_ = 0;
     }
     if (const auto fault = first_fault({data + skipped_, head_end - skipped_})) return refuse(*fault);
     scanned_ = size;
@@ -86,24 +88,24 @@ bool request_parser::read_head_at_once(std::string_view bytes) {
 
 /// What can be said of a head before it is whole: a slow sender is told at once. The fault of the
 /// earliest byte counts, so that the answer does not depend on how the bytes were cut on their way.
-std::optional<http::status> request_parser::first_fault(std::string_view head) const noexcept {
-    std::optional<http::status> fault;
+std::optional<rule> request_parser::first_fault(std::string_view head) const noexcept {
+    std::optional<rule> fault;
     auto at = head.size();
-    const auto note = [&](std::size_t where, http::status code) {
+    const auto note = [&](std::size_t where, rule by) {
         if (where >= at) return;
         at = where;
-        fault = code;
+        fault = by;
     };
     const auto line = head.substr(0, head.find('\r'));
     const auto target = std::min(line.find(' '), line.size()) + 1;
     const auto target_end = std::min(line.find(' ', target), line.size());
     const auto largest = limits_->max_header_bytes;
     if (target_end > target + limits_->max_target_bytes)
-        note(target + limits_->max_target_bytes, http::status::uri_too_long);
+        note(target + limits_->max_target_bytes, rule::max_target_bytes);
     const bool in_target = target <= largest && target_end > largest;
-    note(largest, in_target ? http::status::uri_too_long : http::status::request_header_fields_too_large);
+    note(largest, in_target ? rule::max_target_bytes : rule::max_header_bytes);
     for (auto lf = head.find('\n', scanned_ - skipped_); lf < at; lf = head.find('\n', lf + 1))
-        if (lf == 0 || head[lf - 1] != '\r') note(lf, http::status::bad_request);
+        if (lf == 0 || head[lf - 1] != '\r') note(lf, rule::line_end);
     return fault;
 }
 
@@ -115,22 +117,31 @@ request_parser::progress request_parser::check_head(std::string_view head) {
 /// Of the fields and the target of a whole head in the bytes at `base`.
 request_parser::progress request_parser::check_meaning(const char* base) {
     base_ = base;
+    knows_line_ = request_.target.size() <= limits_->max_target_bytes;
     if (const auto fault = check_framing()) return refuse(*fault);
     if (const auto fault = check_target()) return refuse(*fault);
     return progress::complete;
 }
 
-std::optional<http::status> request_parser::check_target() {
-    if (request_.target.size() > limits_->max_target_bytes) return http::status::uri_too_long;
+/// Whether it is nothing but the strictness that it fails by.
+static rule fault_of_target(std::string_view target, target_rules rules) {
+    std::string storage;
+    target_parts parts;
+    const bool strict = std::exchange(rules.strict, false);
+    return strict && split_target(target, rules, storage, parts) ? rule::strict_targets : rule::target;
+}
+
+std::optional<rule> request_parser::check_target() {
+    if (request_.target.size() > limits_->max_target_bytes) return rule::max_target_bytes;
     target_parts parts;
     const target_rules rules{.connect = request_.method == http::verb::connect,
                              .options = request_.method == http::verb::options,
                              .strict = limits_->strict_targets};
-    if (!split_target(request_.target, rules, path_storage_, parts)) return http::status::bad_request;
+    if (!split_target(request_.target, rules, path_storage_, parts)) return fault_of_target(request_.target, rules);
     request_.path = parts.path;
     request_.query = parts.query;
     if (!parts.authority.empty()) request_.host = parts.authority;  // RFC 9112 section 3.2.2
-    if (request_.method == http::verb::unknown) return http::status::not_implemented;
+    if (request_.method == http::verb::unknown) return rule::method;
     return std::nullopt;
 }
 
@@ -148,12 +159,12 @@ bool request_parser::wants_keep_alive() const {
 
 /// RFC 9112 section 6.3: where chunked is not the last coding nobody knows where the body ends; section
 /// 6.1: other codings are ones that this server does not have.
-static http::status refusal_of_coding(std::string_view coding) {
+static rule refusal_of_coding(std::string_view coding) {
     const auto comma = coding.rfind(',');
-    if (comma == coding.npos) return http::status::bad_request;
+    if (comma == coding.npos) return rule::transfer_encoding;
     const auto first = coding.find_first_not_of(" \t", comma + 1);
-    if (first == coding.npos || !same_name(coding.substr(first), "chunked")) return http::status::bad_request;
-    return http::status::not_implemented;
+    if (first == coding.npos || !same_name(coding.substr(first), "chunked")) return rule::transfer_encoding;
+    return rule::transfer_coding;
 }
 
 /// Fields that Beast's table does not have, and every request is asked for. The first of a name counts.
@@ -169,11 +180,11 @@ void request_parser::note_own(std::size_t nth) noexcept {
 
 /// Where the message ends (RFC 9112 section 6), and the Host field (section 3.2). From the head
 /// alone: trailers can change none of it.
-std::optional<http::status> request_parser::check_framing() {
+std::optional<rule> request_parser::check_framing() {
     unsigned hosts = 0, lengths = 0, codings = 0, connections = 0;
     std::string_view coding;
     request_.host = {};
-    std::optional<http::status> fault;
+    std::optional<rule> fault;
     request_id_ = request_timeout_ = traceparent_ = nowhere;
     for (std::size_t nth = 0; nth < request_.fields.size(); ++nth) {
         const auto& field = request_.fields[nth];
@@ -181,7 +192,7 @@ std::optional<http::status> request_parser::check_framing() {
             case http::field::host:
                 ++hosts;
                 request_.host = field.value;
-                if (!is_authority(field.value)) fault = http::status::bad_request;
+                if (!is_authority(field.value)) fault = rule::host;
                 break;
             case http::field::content_length: {
                 ++lengths;
@@ -189,15 +200,15 @@ std::optional<http::status> request_parser::check_framing() {
                 const auto [at, error] = std::from_chars(field.value.data(), end, length_);
                 // RFC 9110 section 8.6: beyond what 64 bits can count is not malformed, but too much.
                 if (error == std::errc::result_out_of_range && at == end)
-                    fault = http::status::payload_too_large;
+                    fault = rule::max_body_bytes;
                 else if (error != std::errc{} || at != end)
-                    fault = http::status::bad_request;
+                    fault = rule::content_length;
                 break;
             }
             case http::field::connection: ++connections; [[fallthrough]];
             case http::field::proxy_connection:
                 if (!http::validate_list(http::opt_token_list({field.value.data(), field.value.size()})))
-                    fault = http::status::bad_request;
+                    fault = rule::connection;
                 break;
             case http::field::transfer_encoding:
                 ++codings;
@@ -206,21 +217,21 @@ std::optional<http::status> request_parser::check_framing() {
             case http::field::expect:
                 if (request_.version < 11) break;
                 expects_continue_ = same_name(field.value, "100-continue");
-                if (!expects_continue_ && !fault) fault = http::status::expectation_failed;
+                if (!expects_continue_ && !fault) fault = rule::expect;
                 break;
             case http::field::unknown: note_own(nth); break;
             default: break;
         }
     }
-    if (hosts > 1 || (hosts == 0 && request_.version >= 11)) return http::status::bad_request;
-    if (lengths > 1 || codings > 1 || (lengths > 0 && codings > 0)) return http::status::bad_request;
+    if (hosts > 1 || (hosts == 0 && request_.version >= 11)) return rule::host;
+    if (lengths > 1 || codings > 1 || (lengths > 0 && codings > 0)) return rule::framing;
     if (fault) return fault;
     if (codings == 1) {
-        if (request_.version < 11) return http::status::bad_request;
+        if (request_.version < 11) return rule::transfer_encoding;
         if (!same_name(coding, "chunked")) return refusal_of_coding(coding);
         chunks_.emplace(*limits_);
     }
-    if (length_ > limits_->max_body_bytes) return http::status::payload_too_large;
+    if (length_ > limits_->max_body_bytes) return rule::max_body_bytes;
     keep_alive_ = connections > 0 ? wants_keep_alive() : request_.version >= 11;
     return std::nullopt;
 }
@@ -229,8 +240,8 @@ request_parser::progress request_parser::read_body(char* data, std::size_t size)
     if (chunks_) {
         switch (chunks_->decode(data + head_size_, size - head_size_)) {
             case chunked_decoder::progress::need_more: return progress::need_more;
-            case chunked_decoder::progress::malformed: return refuse(http::status::bad_request);
-            case chunked_decoder::progress::too_large: return refuse(http::status::payload_too_large);
+            case chunked_decoder::progress::malformed: return refuse(rule::chunk);
+            case chunked_decoder::progress::too_large: return refuse(rule::max_body_bytes);
             case chunked_decoder::progress::complete: break;
         }
         request_.body = {data + head_size_, chunks_->decoded()};

@@ -11,6 +11,7 @@
 #include "server/options.hpp"
 #include "server/request.hpp"
 #include "server/response.hpp"
+#include "server/rule.hpp"
 
 namespace server {
 
@@ -38,7 +39,10 @@ public:
     progress next(char* data, std::size_t size);
 
     server::request& request() noexcept { return request_; }
-    http::status refusal() const noexcept { return refusal_; }
+    http::status refusal() const noexcept { return status_of(refused_by_); }
+    rule refused_by() const noexcept { return refused_by_; }
+    /// Once it is refused: method and target of `request()` are what was sent, and can be written into a line of a log.
+    bool knows_line() const noexcept { return knows_line_; }
 
     /// Bytes of `data` that a complete request took; what follows belongs to the next one.
     std::size_t consumed() const noexcept { return consumed_; }
@@ -62,16 +66,16 @@ public:
     void reset() noexcept;
 
 private:
-    progress refuse(http::status code) noexcept;
+    progress refuse(rule by) noexcept;
     progress read_head(char* data, std::size_t size);
     bool read_head_at_once(std::string_view bytes);
-    std::optional<http::status> first_fault(std::string_view head) const noexcept;
+    std::optional<rule> first_fault(std::string_view head) const noexcept;
     bool wants_keep_alive() const;
     void note_own(std::size_t nth) noexcept;
     progress check_head(std::string_view head);
     progress check_meaning(const char* base);
-    std::optional<http::status> check_target();
-    std::optional<http::status> check_framing();
+    std::optional<rule> check_target();
+    std::optional<rule> check_framing();
     progress read_body(char* data, std::size_t size);
     void follow(const char* data) noexcept;
 
@@ -91,7 +95,8 @@ private:
     std::size_t consumed_ = 0;
     std::size_t request_id_ = nowhere, request_timeout_ = nowhere, traceparent_ = nowhere;  ///< in the fields
     std::optional<chunked_decoder> chunks_;
-    http::status refusal_ = http::status::bad_request;
+    rule refused_by_ = rule::none;
+    bool knows_line_ = false;
     bool begun_ = false;
     bool expects_continue_ = false;
     bool keep_alive_ = false;

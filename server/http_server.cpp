@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "server/listener.hpp"
-#include "server/loop.hpp"
+#include "server/loop_thread.hpp"
 #include "server/metrics.hpp"
 
 namespace server {
@@ -73,15 +73,17 @@ struct http_server::state {
                                            : fmt::format("{}:{}", text, local.port());
         }());
         const auto threads = given.threads == 0 ? usable_cpus() : given.threads;
-        env.admit = [this](const loop& on, bool to_the_last) { return admit(on, to_the_last); };
+        env.admit = [this](const loop_account& on, std::size_t most, bool to_the_last) {
+            return admit(on, most, to_the_last);
+        };
         env.crowded_until = [this] { return crowded_until(); };
-        env.failed = [this](const loop& one, std::exception_ptr why) { end_of_loop(one, std::move(why)); };
+        env.failed = [this](std::size_t nth, std::exception_ptr why) { end_of_loop(*loops[nth], std::move(why)); };
         for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
         accepting = std::make_unique<listener>(socket, loops);
         if (socket.without_ipv6()) log.info("{}: the kernel has no IPv6: it listens on 0.0.0.0", name);
     }
 
-    bool admit(const loop& on, bool to_the_last) const;
+    bool admit(const loop_account& on, std::size_t most, bool to_the_last) const;
     clock::time_point crowded_until() const;
     void run_loop(loop& one);
     void let_loops_end();
@@ -108,9 +110,8 @@ struct http_server::state {
 
 /// A loop may fill its share without a look at the others; beyond that all are added up. Reading what
 /// other loops write for each request would cost a cache miss.
-bool http_server::state::admit(const loop& on, bool to_the_last) const {
-    const auto most = on.limits()->max_in_flight;
-    if (to_the_last && (on.account().in_flight.get() + 1) * loops.size() <= most) return true;
+bool http_server::state::admit(const loop_account& on, std::size_t most, bool to_the_last) const {
+    if (to_the_last && (on.in_flight.get() + 1) * loops.size() <= most) return true;
     std::uint64_t all = 0;
     for (const auto& one : loops) all += one->account().in_flight.get();
     const auto kept = most < 4 ? 0 : std::max<std::size_t>(1, most / 16);  // in a crowd, for those who have waited
@@ -194,7 +195,7 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
     }
     insist([&] {
         first.begin([&s, &first, &serving] {
-            first.tasks().spawn("listener", "listener", s.accepting->run());
+            first.here().tasks().spawn("listener", "listener", s.accepting->run());
             if (serving) serving();
         });
     });
@@ -273,7 +274,7 @@ http_server::snapshot http_server::now() const {
         all.idle += a.idle.get();
         all.in_flight += a.in_flight.get();
         all.requests += a.requests.get();
-        all.refused += a.refused.get();
+        for (const auto& by_rule : a.refused) all.refused += by_rule.get();
         all.accepted += a.accepted.get();
         for (const auto& endpoint : one->endpoints()) durations += endpoint.duration;
     }
@@ -319,12 +320,15 @@ void http_server::write_metrics(metrics_text& out) const {
     for (std::size_t index = 0; index + 1 < names.size(); ++index)
         out.sample(labels(index),
                    sum([&](const loop& on) -> const counter& { return on.endpoints()[index].in_flight; }));
-    out.family("http_requests_refused_total", "counter", "Requests answered without a handler: overload or protocol.");
-    out.sample(server, static_cast<double>(all.refused));
+    out.family("http_requests_refused_total", "counter", "Answers of 4xx and 5xx that no handler has made, by rule.");
+    for (std::size_t by = 1; by < rules; ++by) {
+        const auto count = sum([&](const loop& on) -> const counter& { return on.account().refused[by]; });
+        if (count > 0) out.sample(server + ',' + label("rule", to_string(static_cast<rule>(by))), count);
+    }
     out.family("http_connections", "gauge", "Open connections; those that have something to do, as of the last tick.");
-    out.sample(server + ',' + label("state", to_string(connection::state::idle)), static_cast<double>(all.idle));
-    for (auto at = static_cast<std::size_t>(connection::state::head); at < connection_states; ++at)
-        out.sample(server + ',' + label("state", to_string(static_cast<connection::state>(at))),
+    out.sample(server + ',' + label("state", to_string(connection_state::idle)), static_cast<double>(all.idle));
+    for (auto at = static_cast<std::size_t>(connection_state::head); at < connection_states; ++at)
+        out.sample(server + ',' + label("state", to_string(static_cast<connection_state>(at))),
                    sum([&](const loop& on) -> const counter& { return on.account().in_state[at]; }));
     out.family("http_connections_accepted_total", "counter", "Connections accepted.");
     out.sample(server, static_cast<double>(all.accepted));
@@ -365,7 +369,7 @@ lifecycle::awaitable<std::vector<http_server::loop_report>> http_server::inspect
     for (const auto& one : state_->loops)
         if (!asked->reports[one->index()].answered)
             asio::post(one->context(), [asked, &on = *one] {
-                auto rows = on.describe();
+                auto rows = on.here().describe();
                 const std::scoped_lock lock(asked->mutex);
                 auto& report = asked->reports[on.index()];
                 report.answered = true;

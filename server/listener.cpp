@@ -19,7 +19,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "server/loop.hpp"
+#include "server/loop_thread.hpp"
 
 namespace server {
 
@@ -149,7 +149,7 @@ struct listener::last_words {
     ~last_words() {
         whose.running_ = false;
         if (whose.acceptor_->is_open())
-            whose.loops_.front()->fail(std::make_exception_ptr(std::runtime_error("its listener has ended")));
+            whose.loops_.front()->here().fail(std::make_exception_ptr(std::runtime_error("its listener has ended")));
     }
 };
 
@@ -232,7 +232,7 @@ listener::result listener::make_room() {
 }
 
 listener::result listener::accept_one(bool in_spite_of_limit) {
-    if (!in_spite_of_limit && open() >= loops_.front()->limits()->max_connections) return make_room();
+    if (!in_spite_of_limit && open() >= loops_.front()->here().serving().limits->max_connections) return make_room();
     tcp::endpoint peer;
     auto size = static_cast<socklen_t>(peer.capacity());
     const int descriptor = ::accept4(socket_.descriptor(), peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -260,7 +260,7 @@ bool listener::deal(int descriptor, tcp::endpoint peer) try {
     (*fewest)->adopt(descriptor, peer);
     return true;
 } catch (const std::exception& e) {
-    loops_.front()->lost_connection(e.what());
+    loops_.front()->here().lost_connection(e.what());
     return false;
 }
 
@@ -273,6 +273,7 @@ void listener::refuse_with_reserve() {
         constexpr std::string_view answer =
             "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: "
             "close\r\n\r\n";
+        loops_.front()->here().account().refused[static_cast<std::size_t>(rule::max_descriptors)].add();
         ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         ::shutdown(descriptor, SHUT_WR);
         char unread[4096];

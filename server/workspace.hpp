@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "lifecycle/context.hpp"
+#include "server/exchange.hpp"
 #include "server/http1.hpp"
 
 namespace server {
@@ -66,14 +66,14 @@ struct workspace {
     void next_request() {
         begin += parser.consumed();
         parser.reset();
-        reply = {};
+        current.reply = {};
         if (begin == end) begin = end = 0;
     }
 
     /// Ready for another connection; memory beyond the usual is given back.
     void renew() {
         parser.reset();
-        reply = {};
+        current.reply = {};
         begin = end = written = 0;
         out.clear();
         if (capacity > usual_input) shrink();
@@ -86,11 +86,11 @@ struct workspace {
     std::size_t written = 0;                ///< of `out`
     std::shared_ptr<const options> limits;  ///< copied only when they have changed: no request counts references
     request_parser parser;
-    lifecycle::cancel_scope scope;
-    std::array<char, 16> id;  ///< a request id made here
-    response reply;
-    body_coding coding = body_coding::none;  ///< of `reply`
-    bool last = false;                       ///< the connection ends with `reply`
+    exchange current;                        ///< the request that is answered now
+    body_coding coding = body_coding::none;  ///< of its answer
+    bool last = false;                       ///< the connection ends with it
+    std::uint64_t left = 0;                  ///< of a stream, before what was promised has been sent
+    lifecycle::clock::duration time_of_reader{};  ///< that the client still has when the source has returned
 
 private:
     void shrink() {

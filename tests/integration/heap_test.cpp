@@ -33,9 +33,9 @@ TEST(HeapProfile, ShowsOpenConnectionsAndThatTheyAreGone) {
     const auto before = blocks_held(service, "server::loop::adopt");
     std::list<client> open;
     for (int times = 0; times < 200; ++times) open.push_back(service.connect());
-    EXPECT_TRUE(eventually([&] { return blocks_held(service, "server::loop::adopt") >= before + 400; }));
+    EXPECT_TRUE(eventually([&] { return blocks_held(service, "server::loop::adopt") >= before + 200; }));
     open.clear();
-    constexpr int pooled = 60;  // of some 600: what each loop keeps for the next connections
+    constexpr int pooled = 60;  // of some 200: what each loop keeps for the next connections
     EXPECT_TRUE(eventually([&] { return blocks_held(service, "server::loop::adopt") < before + pooled; }));
 }
 

@@ -1,0 +1,123 @@
+#include "server/exchange.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <new>
+#include <optional>
+#include <random>
+#include <utility>
+
+namespace server {
+namespace {
+
+using lifecycle::clock;
+using std::chrono::milliseconds;
+
+/// `X-Request-Timeout: 300ms` shortens the deadline; none when the value is malformed.
+std::optional<milliseconds> requested_timeout(std::string_view text, milliseconds longest) {
+    if (text.empty()) return longest;
+    std::int64_t number = 0;
+    const auto* const end = text.data() + text.size();
+    const auto [at, error] = std::from_chars(text.data(), end, number);
+    const std::string_view unit(at, static_cast<std::size_t>(end - at));
+    if (error != std::errc{} || number < 0 || number > 86'400'000) return std::nullopt;
+    if (unit == "ms") return std::min(longest, milliseconds(number));
+    if (unit == "s") return std::min(longest, milliseconds(number * 1'000));
+    if (unit == "m") return std::min(longest, milliseconds(number * 60'000));
+    return std::nullopt;
+}
+
+}  // namespace
+
+request_ids::request_ids() : request_ids(static_cast<std::uint32_t>(std::random_device()())) {}
+
+request_ids::request_ids(std::uint32_t first) noexcept {
+    fmt::format_to_n(last_.data(), last_.size(), "{:08x}{:08x}", first, 0);
+}
+
+std::string_view request_ids::make(std::array<char, 16>& into) noexcept {
+    for (auto digit = last_.rbegin(); digit != last_.rend(); ++digit) {  // counts in hexadecimal digits
+        const bool carry = *digit == 'f';
+        *digit = carry ? '0' : *digit == '9' ? 'a' : static_cast<char>(*digit + 1);
+        if (!carry) break;
+    }
+    into = last_;
+    return {into.data(), into.size()};
+}
+
+void exchange::begin(request_parser& of, host& on) {
+    auto& request = of.request();
+    request.id = of.request_id();
+    if (!is_sound_id(request.id)) request.id = on.ids.make(id);
+    if (of.has_traceparent()) {
+        std::array<char, 16> span;
+        request.trace = continue_trace(request, on.ids.make(span));
+    }
+    told = abandoned = hurried = left = false;
+    refused_by = rule::none;
+}
+
+bool exchange::find(request_parser& of, host& on, milliseconds longest, admission::patience& patience, bool newcomer,
+                    clock::time_point now) {
+    auto& request = of.request();
+    to = on.routes.find(request);
+    const auto timeout = requested_timeout(of.request_timeout(), longest);
+    deadline = now + timeout.value_or(milliseconds(0));
+    hurried = timeout.value_or(longest) < longest;
+    if (to == nullptr) {
+        fall_back(on.routes, request);
+    } else if (!timeout) {
+        refuse(rule::timeout_field, problem(http::status::bad_request));
+    } else if (comes_encoded(*to, request, !request.body.empty())) {
+        refuse_coding();
+    } else if (to->exempt || on.places.has_place(patience, newcomer, now)) {
+        request.route = to->name;
+        scope.renew(deadline);
+        return true;
+    } else {
+        refuse(rule::max_in_flight, admission::refusal());
+    }
+    return false;
+}
+
+void exchange::fall_back(const router& routes, const request& asked) {
+    reply = routes.fallback(asked);
+    if (reply.status == http::status::not_found) refused_by = rule::route;
+    if (reply.status == http::status::method_not_allowed) refused_by = rule::route_method;
+    if (reply.status == http::status::not_implemented) refused_by = rule::method;
+}
+
+/// RFC 9110 section 15.5.16: what would have been taken is said by Accept-Encoding.
+void exchange::refuse_coding() {
+    refuse(rule::content_encoding,
+           std::move(problem(http::status::unsupported_media_type).set("Accept-Encoding", "identity")));
+}
+
+void exchange::fail() noexcept {
+    refused_by = rule::handler;
+    try {
+        reply = problem(http::status::internal_server_error);
+    } catch (const std::bad_alloc&) {  // then without a text
+        reply = {};
+        reply.status = http::status::internal_server_error;
+        reply.close = true;
+    }
+}
+
+void exchange::refuse_if_late(clock::time_point now) {
+    if ((told || now >= deadline) && scope.get().why() == lifecycle::cause::deadline)
+        refuse(rule::request_timeout, problem(http::status::gateway_timeout));
+}
+
+std::string what_was_thrown(const std::exception_ptr& thrown) {
+    try {
+        std::rethrow_exception(thrown);
+    } catch (const std::exception& e) {
+        return e.what();
+    } catch (...) {
+        return "not a std::exception";
+    }
+}
+
+}  // namespace server

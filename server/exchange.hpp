@@ -1,0 +1,119 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "lifecycle/context.hpp"
+#include "server/admission.hpp"
+#include "server/http1.hpp"
+#include "server/options.hpp"
+#include "server/router.hpp"
+#include "server/rule.hpp"
+
+namespace server {
+
+/// Ids that no other request of this loop has: 16 hexadecimal digits, random in the first half, counted in the other.
+class request_ids {
+public:
+    request_ids();  ///< at random
+    explicit request_ids(std::uint32_t first) noexcept;
+    std::string_view make(std::array<char, 16>& into) noexcept;
+
+private:
+    std::array<char, 16> last_;
+};
+
+/// What a protocol machine may use of its loop: values and decisions, no I/O. Only on the loop's thread.
+struct host {
+    const router& routes;
+    std::shared_ptr<const options> limits;  ///< those in force: who begins something takes them, and keeps them
+    admission places;
+    request_ids ids;
+    std::string date;  ///< as the field says it
+};
+
+/// What a machine sees of the world at one event.
+struct moment {
+    lifecycle::clock::time_point now{};
+    bool stopping = false;  ///< answers say `Connection: close` where the protocol has it
+};
+
+/// How a request that has begun ends: with its answer in the socket, by us, or because its client left first.
+enum class request_end : std::uint8_t { finished, cut, gone };
+
+/// Who ended it and when, two letters in the manner of HAProxy's termination state.
+struct ending_letters {
+    char who = '-';   ///< - as usual, C client, S handler failed, T our time-out, R limit, P protocol, D drain, K cut by
+                      ///< the stop
+    char when = '-';  ///< - done, I idle, R reading the request, H in the handler, D sending the answer
+};
+
+/// What metrics and access log say of one answer. Its views are good until the request is over.
+struct answer_row {
+    const endpoint* to = nullptr;  ///< nullptr: no route
+    const request* of = nullptr;   ///< nullptr: what came is none, not even its first line
+    http::status status = http::status::ok;
+    std::size_t digit = 0;  ///< of the status, as metrics have it; 0: the client has gone
+    lifecycle::clock::duration took{};
+    ending_letters letters;
+    rule refused_by = rule::none;
+};
+
+/// One request and its answer: what a stop looks after.
+///
+/// It lies in a workspace together with the request's bytes, and nobody frees or reuses that while a handler that has
+/// been asked has not returned, also when it has been answered in its place: `abandoned` then, and what it still returns
+/// is dropped. Who may touch what: between the call and the return the handler reads the request and its context, and
+/// whoever runs it writes `reply` and `thrown`; the machine reads the request and may end the context, no more.
+/// Only on the loop's thread.
+struct exchange {
+    /// Gives the request what it has beside its bytes.
+    void begin(request_parser& of, host& on);
+    /// Who answers, and until when: in `longest`, or sooner if the client wants that. True: the handler of `to` is to be
+    /// asked. False: `reply` is there.
+    bool find(request_parser& of, host& on, std::chrono::milliseconds longest, admission::patience& patience,
+              bool newcomer, lifecycle::clock::time_point now);
+    /// The server itself answers, not a handler.
+    void refuse(rule by, response with) {
+        refused_by = by;
+        reply = std::move(with);
+    }
+    /// A handler that does not decode it would take the bytes of a compressed body for the body.
+    static bool comes_encoded(const endpoint& to, const request& asked, bool has_body) {
+        return has_body && !to.decodes && !asked.content_coding().empty();
+    }
+    void refuse_coding();
+    void fall_back(const router& routes, const request& asked);
+    /// A response that is streamed, to somebody who wants its body.
+    bool streams(const request& to) const noexcept { return reply.pieces && to.method != http::verb::head; }
+    /// What has been thrown is a 500.
+    void fail() noexcept;
+    /// A deadline that has passed is a 504. As long as nobody has told the context of it, the clock is all there is.
+    void refuse_if_late(lifecycle::clock::time_point now);
+    void tell(lifecycle::cause why) noexcept {
+        told = true;
+        scope.cancel(why);
+    }
+
+    const endpoint* to = nullptr;  ///< nullptr: no route
+    lifecycle::cancel_scope scope;
+    lifecycle::clock::time_point deadline{};
+    response reply;
+    std::exception_ptr thrown;  ///< by the handler, or by the source of its answer
+    std::size_t piece = 0;      ///< bytes of `reply.body` that its source has filled
+    std::array<char, 16> id;    ///< made here
+    rule refused_by = rule::none;  ///< `reply` is no handler's
+    bool hurried = false;          ///< its deadline is one that the client has set
+    bool told = false;             ///< its context has been ended
+    bool left = false;             ///< ... since its client has gone
+    bool abandoned = false;     ///< answered in the place of a handler that has not returned
+};
+
+/// Of what is thrown.
+std::string what_was_thrown(const std::exception_ptr& thrown);
+
+}  // namespace server

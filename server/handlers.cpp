@@ -1,0 +1,168 @@
+#include "server/handlers.hpp"
+
+#include <algorithm>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/deferred.hpp>
+#include <cassert>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+namespace server {
+
+namespace asio = boost::asio;
+
+/// A coroutine that does one job after the other. Between two it waits for `resume`, which is a function call: no turn of
+/// the loop and no memory.
+class handlers::runner final : public lifecycle::task {
+public:
+    explicit runner(handlers& of) : task("handler", "handler"), of_(of) {}
+
+    void cancel() noexcept override {}  // its context is what ends it
+    lifecycle::awaitable<> run();
+
+    /// True: the job is done.
+    bool start(asked what, exchange& of, const request& about, asker& whose) {
+        what_ = what;
+        exchange_ = &of;
+        request_ = &about;
+        asker_ = &whose;
+        starting_ = true;
+        resume();
+        starting_ = false;
+        return asker_ == nullptr;
+    }
+    void end() { resume(); }
+
+    runner* next = nullptr;  ///< of those that are kept
+
+private:
+    /// What waits for the next job, without its type and without memory of its own.
+    class waiting_coroutine {
+    public:
+        virtual void go_on() = 0;
+
+    protected:
+        ~waiting_coroutine() = default;
+    };
+    template <class Handler>
+    class waiting_as final : public waiting_coroutine {
+    public:
+        explicit waiting_as(Handler handler) : handler_(std::move(handler)) {}
+        void go_on() override {
+            auto handler = std::move(handler_);
+            this->~waiting_as();
+            std::move(handler)();
+        }
+
+    private:
+        Handler handler_;
+    };
+
+    void resume() {
+        if (auto* const one = std::exchange(waits_, nullptr)) one->go_on();  // else it looks before it waits
+    }
+    auto next_job() {
+        auto begin = [this]<class Handler>(Handler handler) {
+            static_assert(sizeof(waiting_as<Handler>) <= sizeof place_);
+            waits_ = new (place_) waiting_as<Handler>(std::move(handler));
+        };
+        return asio::async_initiate<const asio::deferred_t, void()>(begin, asio::deferred);
+    }
+    lifecycle::awaitable<> first_piece();
+    bool keep() noexcept;
+
+    handlers& of_;
+    asked what_{};
+    exchange* exchange_ = nullptr;
+    const request* request_ = nullptr;
+    asker* asker_ = nullptr;  ///< nullptr: has no job
+    waiting_coroutine* waits_ = nullptr;
+    bool starting_ = false;
+    alignas(std::max_align_t) std::byte place_[64];
+};
+
+/// While a streamed response may still become another: its first piece. Who fails here is a 500.
+lifecycle::awaitable<> handlers::runner::first_piece() {
+    auto& reply = exchange_->reply;
+    reply.body.resize(std::min<std::uint64_t>(response::window, reply.length.value_or(response::window)));
+    if (reply.body.empty()) co_return;
+    auto asking = reply.pieces(std::span(reply.body));
+    const std::size_t count = co_await std::move(asking);
+    if (count == 0 && reply.length) throw std::runtime_error("the source of its response is empty");
+    reply.body.resize(count);
+}
+
+lifecycle::awaitable<> handlers::runner::run() {
+    for (;;) {
+        if (asker_ == nullptr) {
+            auto waiting = next_job();
+            co_await std::move(waiting);
+        }
+        if (asker_ == nullptr) co_return;  // there will be none
+        auto& done = *exchange_;
+        try {
+            if (what_ == asked::piece) {
+                auto asking = done.reply.pieces(std::span(done.reply.body));
+                done.piece = co_await std::move(asking);
+            } else {
+                if (what_ == asked::handler) {
+                    auto handling = done.to->handle(done.scope.get(), *request_);
+                    done.reply = co_await std::move(handling);
+                }
+                if (done.streams(*request_)) {
+                    auto fetching = first_piece();
+                    co_await std::move(fetching);
+                }
+            }
+        } catch (...) {
+            done.thrown = std::current_exception();
+        }
+        auto& whose = *std::exchange(asker_, nullptr);
+        if (!starting_) whose.returned();
+        if (!keep()) co_return;
+    }
+}
+
+/// It is free again. False: there are enough of those. Not while whoever has started it looks at it.
+bool handlers::runner::keep() noexcept {
+    if (!starting_ && (of_.closed_ || of_.kept_ >= most_kept)) return false;
+    next = std::exchange(of_.free_, this);
+    ++of_.kept_;
+    return true;
+}
+
+handlers::~handlers() { assert(free_ == nullptr && "close() has not been called"); }
+
+handlers::runner& handlers::take() {
+    if (free_ != nullptr) {
+        --kept_;
+        return *std::exchange(free_, free_->next);
+    }
+    auto made = std::make_unique<runner>(*this);
+    auto& one = *made;
+    auto work = one.run();
+    if (!tasks_.spawn(std::move(made), std::move(work))) throw std::runtime_error("the loop has ended");
+    return one;
+}
+
+bool handlers::ask(asked what, exchange& of, const request& about, asker& whose) {
+    try {
+        return take().start(what, of, about, whose);
+    } catch (...) {
+        of.thrown = std::current_exception();
+        return true;
+    }
+}
+
+bool handlers::is_one(const lifecycle::task& task) noexcept { return dynamic_cast<const runner*>(&task) != nullptr; }
+
+void handlers::close() noexcept {
+    closed_ = true;
+    while (free_ != nullptr) {
+        --kept_;
+        std::exchange(free_, free_->next)->end();
+    }
+}
+
+}  // namespace server

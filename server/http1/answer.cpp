@@ -1,0 +1,274 @@
+// How a connection answers: the request, its handler, the response.
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "server/http1/machine.hpp"
+
+namespace server {
+
+using lifecycle::cause;
+using lifecycle::clock;
+
+void http1_machine::begin_request(const moment& at) {
+    work_->current.begin(work_->parser, host_);
+    flags_.worked_during_stop = flags_.worked_during_stop || at.stopping;
+    flags_.continued = flags_.late = flags_.looked = flags_.stuck = false;
+    ++served_;
+}
+
+auto http1_machine::begin_answer(const moment& at) -> step {
+    begin_request(at);
+    auto& current = work_->current;
+    const bool asks =
+        current.find(work_->parser, host_, limits().request_timeout, patience_, served_ <= 1, at.now);
+    enter(state::handling, current.deadline, at);
+    if (asks) {
+        go(phase::handle);
+        return step::call;
+    }
+    return answer(at);
+}
+
+/// What comes next may wait, and earlier answers are not to wait with it.
+auto http1_machine::handle() -> std::optional<step> {
+    if (!flags_.stuck && !flags_.broken && !work_->out.empty()) return step::write;
+    waits_ = waiting::handler;
+    return std::nullopt;
+}
+
+void http1_machine::replied(const moment& at) {
+    assert(phase_ == phase::handle);
+    auto& current = work_->current;
+    waits_ = waiting::nothing;
+    if (current.abandoned) return go(phase::say_goodbye);  // answered in its place: this one comes too late
+    if (current.thrown == nullptr) {
+        current.refuse_if_late(at.now);
+    } else {
+        current.thrown = nullptr;
+        current.fail();
+    }
+    go(phase::answer);
+}
+
+/// Straight to the socket, after what is already due; the handler's own answer will be dropped. The buffer stays pinned
+/// until it has returned.
+void http1_machine::abandon(const moment& at) {
+    assert(phase_ == phase::handle && !abandoned());
+    auto reply = problem(flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout);
+    say_when_to_return(reply, at);
+    append(reply, framing_of(request(), true), work_->out);
+    work_->current.abandoned = true;
+    work_->current.refused_by = flags_.forced ? rule::drain : rule::request_timeout;
+    ask(step::note);
+    flags_.ending = true;
+    end_ = {flags_.forced ? 'K' : 'T', 'H'};
+    count_answer();
+    if (!std::exchange(flags_.straggled, true)) ask(step::straggled);
+    waits_ = waiting::nothing;
+    go(phase::abandon);
+}
+
+// ── the answer ──────────────────────────────────────────────────────────────────────────────────
+
+/// An answer that the end of the drain has brought about is not what the request was after.
+void http1_machine::count_answer() noexcept {
+    if (!std::exchange(flags_.counted, false)) ++changes_.began;  // what was refused was not even the start of one
+    if (flags_.forced)
+        ++changes_.cut;
+    else
+        ++unflushed_;
+}
+
+bool http1_machine::more_behind() const noexcept {
+    return work_->buffered() > work_->parser.consumed() || work_->room() == 0;
+}
+
+/// What is behind the request decides whether its answer is the last one, and nobody has looked.
+bool http1_machine::wants_look(const moment& at) const noexcept {
+    const auto& current = work_->current;
+    if (flags_.looked || more_behind() || !work_->parser.keep_alive() || current.reply.close || current.told)
+        return false;
+    const auto most = limits().max_requests;
+    return most > 0 && served_ >= most ? served_ == most : at.stopping;
+}
+
+/// While the service stops the connection ends with the last response of what has been received: what is pipelined
+/// behind a `Connection: close` would be dropped.
+bool http1_machine::closes_after(const response& reply, const moment& at) {
+    if (!work_->parser.keep_alive() || reply.close || work_->current.told) return true;
+    const auto most = limits().max_requests;
+    if (most > 0 && served_ >= most) return !still_due(served_ == most);
+    return at.stopping && !more_behind();
+}
+
+/// The limit of requests is reached: what has come by then is answered, and nothing that comes later, or a client
+/// that keeps its pipeline full would never be behind its last request.
+bool http1_machine::still_due(bool first) {
+    if (first && more_behind()) due_ = work_->buffered();
+    due_ -= std::min(due_, work_->parser.consumed());
+    return due_ > 0;
+}
+
+framing http1_machine::framing_of(const server::request& to, bool close) const {
+    return {.version = to.version,
+            .head = to.method == http::verb::head,
+            .close = close,
+            .date = host_.date,
+            .request_id = to.id,
+            .keep_alive = limits().keep_alive_hint};
+}
+
+/// Whoever is refused by a stop comes back, here or to another replica: a second later, and never at once.
+void http1_machine::say_when_to_return(response& reply, const moment& at) {
+    if (reply.status != http::status::service_unavailable || !at.stopping) return;
+    if (!reply.has("Retry-After")) reply.set("Retry-After", "1");
+}
+
+auto http1_machine::answer(const moment& at) -> step {
+    if (wants_look(at)) {
+        go(phase::answer);
+        flags_.looked = true;
+        return step::look;
+    }
+    append_answer(at);
+    go(work_->current.reply.pieces && work_->coding != body_coding::none ? phase::begin_stream : phase::finish);
+    return step::note;
+}
+
+void http1_machine::append_answer(const moment& at) {
+    auto& reply = work_->current.reply;
+    say_when_to_return(reply, at);
+    const auto how = framing_of(request(), closes_after(reply, at));
+    work_->coding = append(reply, how, work_->out);
+    work_->last = how.close || work_->coding == body_coding::until_close;
+    count_answer();
+}
+
+/// What the client has brought about itself is no fault of ours: it has gone, or the deadline was the one that it set. Of
+/// a handler that has been answered for, what it makes of its reply is its own affair.
+answer_row http1_machine::row(const moment& at) const {
+    const auto& current = work_->current;
+    const auto in_its_place = flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout;
+    const auto status = current.abandoned ? in_its_place : current.reply.status;
+    const bool gone = current.left && current.scope.get().why() == cause::client_gone;
+    const bool hurried = status == http::status::gateway_timeout && current.hurried;
+    answer_row made{.to = current.to,
+                    .of = &request(),
+                    .status = status,
+                    .digit = std::min<std::size_t>(5, static_cast<unsigned>(status) / 100),
+                    .took = at.now - since_,
+                    .letters = {at.stopping ? 'D' : '-', '-'},
+                    .refused_by = current.refused_by};
+    if (hurried) made.digit = 4;
+    if (gone) made.digit = 0;
+    if (flags_.forced)
+        made.letters = {'K', 'H'};
+    else if (gone || hurried)
+        made.letters = {'C', 'H'};
+    else if (status == http::status::gateway_timeout)
+        made.letters = {'T', 'H'};
+    else if (status == http::status::internal_server_error)
+        made.letters = {'S', 'H'};
+    else if (status == http::status::service_unavailable)
+        made.letters = {'R', 'R'};
+    return made;
+}
+
+answer_row http1_machine::refusal(const moment& at) const {
+    const bool known = work_->parser.knows_line();  // of its bytes only a method and a target that are sound are shown
+    return {.of = known ? &request() : nullptr,
+            .status = work_->current.reply.status,
+            .took = at.now - since_,
+            .letters = end_,
+            .refused_by = work_->current.refused_by};
+}
+
+/// The answer is on its way, and the next request may be looked at.
+auto http1_machine::finish() -> step {
+    if (work_->last && !flags_.looked && !work_->parser.keep_alive() && !more_behind()) {
+        flags_.looked = true;
+        return step::look;
+    }
+    go(phase::go_on);
+    return step::over;
+}
+
+void http1_machine::end_request(const moment& at) {
+    if (work_->last) {
+        flags_.ending = true;
+        // RFC 9112 section 9.6: a client that has said close sends nothing more, and then a close(2) resets nothing.
+        flags_.linger = work_->parser.keep_alive() || more_behind();
+        end_ = {at.stopping ? 'D' : '-', '-'};
+    }
+    work_->current.to = nullptr;
+    work_->next_request();
+    if (flags_.ending || flags_.broken) return go(phase::say_goodbye);
+    // There are requests that find no place: before this connection takes its next one, those who ask get their turn.
+    if (host_.places.crowded() && work_->buffered() > 0) return flush_then(phase::step_back);
+    if (work_->out.size() > workspace::usual_output) return flush_then(phase::parse);
+    go(phase::parse);
+}
+
+/// The first turn is for what the loop has to do, the second for what the kernel has brought meanwhile.
+void http1_machine::turn_came() noexcept {
+    if (waits_ == waiting::turn) waits_ = waiting::nothing;
+}
+
+/// A body that has not come yet and an answer that is known already: the client is not made to send it.
+/// Also where 100 Continue is said, after the decision to read.
+bool http1_machine::refuse_early(const moment& at) {
+    if (!work_ || !work_->parser.head_done() || flags_.continued) return false;
+    flags_.continued = true;
+    auto& request = this->request();
+    auto& current = work_->current;
+    const auto* const to = host_.routes.find(request);
+    const bool expects = work_->parser.expects_continue();
+    // Not whole and not chunked, so a body is due; a chunked one may turn out to be empty.
+    const bool encoded = to != nullptr && exchange::comes_encoded(
+                                              *to, request, request.header(http::field::transfer_encoding).empty());
+    const bool overloaded =
+        !encoded && to != nullptr && !to->exempt && !host_.places.has_place(patience_, served_ <= 1, at.now);
+    if (!overloaded && !encoded && (!expects || to != nullptr)) {
+        // A client that has sent the head alone holds the body back until that is acknowledged (Nagle, RFC 1122 section
+        // 4.2.3.4), and the kernel waits 40 ms for an answer that the acknowledgement could go with.
+        if (expects)
+            work_->out += "HTTP/1.1 100 Continue\r\n\r\n";
+        else
+            ask(step::acknowledge);
+        return false;
+    }
+    begin_request(at);
+    current.to = to;
+    since_ = at.now;
+    if (encoded)
+        current.refuse_coding();
+    else if (overloaded)
+        current.refuse(rule::max_in_flight, admission::refusal());
+    else
+        current.fall_back(host_.routes, request);
+    current.reply.close = true;
+    append_answer(at);
+    flags_.ending = flags_.linger = flags_.sends_on = true;
+    go(phase::say_goodbye);
+    return true;
+}
+
+/// One answer to what is not a request, and the end: where the next message begins is not known.
+void http1_machine::refuse(rule by, ending_letters end) {
+    if (served_ == 0 && !work_->parser.head_done()) {
+        const auto other = looks_like({work_->data(), work_->buffered()});
+        by = other != rule::none ? other : by;
+    }
+    const bool late = end.who != 'P';
+    auto& current = work_->current;
+    current.refuse(by, problem(late ? http::status::request_timeout : status_of(by)));
+    append(current.reply, framing_of({}, true), work_->out);
+    end_ = end;
+    count_answer();
+    ask(step::note_refusal);
+    flags_.ending = flags_.linger = flags_.sends_on = true;
+}
+
+}  // namespace server

@@ -1,0 +1,37 @@
+#include "server/loop_account.hpp"
+
+namespace server {
+
+void loop_account::note_stop(bool begun) noexcept {
+    noted.set(begun ? 1 : 0);
+    for (auto* from_zero : {&accepted_after, &closed_idle, &finished, &forced, &begun_after, &requests_finished,
+                            &requests_cut, &requests_gone})
+        from_zero->set(0);
+    open_at_stop.set(open.get());
+    in_flight_at_stop.set(under_way.get());
+}
+
+void loop_account::connection_began(bool in_stop) noexcept {
+    accepted.add();
+    open.add();
+    if (in_stop) accepted_after.add();
+}
+
+void loop_account::connection_ended(const http1_machine& one, bool in_stop) noexcept {
+    open.subtract();
+    if (!in_stop) return;
+    auto& column = one.forced() ? forced : one.worked_during_stop() ? finished : closed_idle;
+    column.add();
+}
+
+void loop_account::add(const http1_machine::changes& some) noexcept {
+    const auto ended = some.finished + some.cut + some.gone;
+    if (some.began != ended) under_way.set(under_way.get() + some.began - ended);
+    if (noted.get() == 0) return;
+    begun_after.add(some.began);
+    requests_finished.add(some.finished);
+    requests_cut.add(some.cut);
+    requests_gone.add(some.gone);
+}
+
+}  // namespace server

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "server/decision.hpp"
+#include "server/http1/machine.hpp"
+#include "server/metrics.hpp"
+
+namespace server {
+
+/// What a loop has counted: written by its thread alone, read by any.
+struct loop_account {
+    counter open, idle, accepted, in_flight, requests;
+    std::array<counter, rules> refused;  ///< by rule
+    counter under_way;      ///< requests that have begun and not ended: half heads, in handlers, answers not yet sent
+    counter oldest_idle;    ///< steady_clock ticks; 0: none is idle
+    counter crowded_until;  ///< steady_clock ticks
+    counter turns;
+    counter turned_at;  ///< steady_clock ticks of the last turn; 0: does not run
+    histogram lag;
+    std::array<counter, connection_states> in_state;  ///< as of the last tick
+
+    // Since a stop began; see shutdown_report. `noted` is 0 as long as this loop does not know of it.
+    counter noted;
+    counter open_at_stop, accepted_after, closed_idle, finished, forced;
+    counter in_flight_at_stop, begun_after, requests_finished, requests_cut, requests_gone;
+
+    // For its one writer. Each request that begins ends once; they begin with their first byte.
+
+    /// The account of a stop begins with what is there when its loop first knows of it.
+    void note_stop(bool begun) noexcept;
+    void connection_began(bool in_stop) noexcept;
+    void connection_ended(const http1_machine& one, bool in_stop) noexcept;
+    void add(const http1_machine::changes& some) noexcept;
+};
+
+}  // namespace server

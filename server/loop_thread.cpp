@@ -1,0 +1,361 @@
+// How a loop runs and how it fails; what its connections use.
+
+#include "server/loop_thread.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/bind_allocator.hpp>
+#include <boost/asio/post.hpp>
+#include <iterator>
+#include <new>
+#include <utility>
+
+namespace server {
+
+namespace asio = boost::asio;
+using lifecycle::clock;
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr std::size_t scratch_size = 16 * 1024;
+constexpr std::size_t most_timers = 256;
+constexpr milliseconds between_loss_lines{1'000};  // and others that clients bring about
+constexpr std::string_view waits_at = ", waits at ";
+
+using access_line = fmt::basic_memory_buffer<char, 512>;  // on the stack, but for a long target
+
+/// Without inet_ntop(3), which costs more than the rest of an access line.
+fmt::basic_memory_buffer<char, 48> address_text(const asio::ip::address& address) {
+    fmt::basic_memory_buffer<char, 48> text;
+    if (address.is_v4())
+        fmt::format_to(std::back_inserter(text), "{}", fmt::join(address.to_v4().to_bytes(), "."));
+    else
+        text.append(address.to_string());
+    return text;
+}
+
+}  // namespace
+
+/// ", waits at file:line", or nothing when it waits in no awaitable of ours.
+std::string loop_thread::place(const connection& one) {
+    const auto where = one.waits_at();
+    return where.line() == 0 ? std::string() : fmt::format("{}{}:{}", waits_at, where.file_name(), where.line());
+}
+
+task_row loop_thread::row_of(const connection& one, clock::time_point now) {
+    const auto in = one.now_in();
+    const bool rests = in == connection::state::idle && !one.machine().has_workspace();
+    task_row row{.name = one.describe(),
+                 .kind = "connection",
+                 .state = one.machine().abandoned() ? "abandoned" : rests ? "resting" : std::string(to_string(in)),
+                 .where = place(one).erase(0, waits_at.size()),
+                 .age = duration_cast<milliseconds>(now - one.born()),
+                 .client = fmt::format("{}:{}", one.peer().address().to_string(), one.peer().port())};
+    if (in == connection::state::handling) {
+        row.kind = "request";
+        row.age = duration_cast<milliseconds>(now - one.since());
+        row.trace = one.trace_id();
+        row.target = one.target();
+        row.left = duration_cast<milliseconds>(one.machine().view().deadline - now);
+    }
+    return row;
+}
+
+loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_context& io, published& seen)
+    : env_(env),
+      index_(index),
+      io_(io),
+      seen_(seen),
+      host_{.routes = env.routes,
+            .limits = env.limits,
+            .places = admission(
+                [this](bool to_the_last) {
+                    return env_.admit(seen_.account, host_.limits->max_in_flight, to_the_last);
+                },
+                seen.account.crowded_until),
+            .ids = {},
+            .date = {}},
+      timer_(io),
+      sockets_(io),
+      workspaces_(host_.limits),
+      scratch_(scratch_size),
+      tasks_(io.get_executor()),
+      handlers_(tasks_) {
+    update_date();
+}
+
+loop_thread::~loop_thread() = default;
+
+/// However a loop ends, nobody waits for a turn of it.
+struct loop_thread::running {
+    explicit running(loop_thread& one) : whose(one) { whose.kept_back_ = &kept_back; }
+    ~running() {
+        whose.seen_.account.turned_at.set(0);
+        whose.kept_back_ = nullptr;
+    }
+    running(const running&) = delete;
+    running& operator=(const running&) = delete;
+
+    loop_thread& whose;
+    lifecycle::operation_memory kept_back;
+};
+
+void loop_thread::run() {
+    const running here(*this);
+    seen_.thread = static_cast<pid_t>(::syscall(SYS_gettid));
+    seen_.account.turned_at.set(static_cast<std::uint64_t>(clock::now().time_since_epoch().count()));
+    reserve_timers();
+    sockets_.wait();
+    begin_tick();
+    for (bool ended = false; !ended;) {
+        try {
+            io_.run();
+            ended = true;
+        } catch (const std::bad_alloc& e) {  // whatever wanted it has ended, or does not begin
+            lost_connection(e.what());
+        } catch (...) {
+            fail(std::current_exception());
+        }
+    }
+    access_lines_.write(*env_.access);
+}
+
+/// In a turn: a coroutine that is spawned outside of one begins with an operation, and aborts where there is no memory
+/// for it.
+void loop_thread::begin_tick() {
+    asio::post(io_, [this] {
+        try {
+            tasks_.spawn("tick", "timer", tick());
+        } catch (...) {
+            fail(std::current_exception());
+        }
+    });
+}
+
+/// Asio's queue of timers grows when one is started, where a coroutine cannot be told that there is no memory.
+void loop_thread::reserve_timers() {
+    const auto most = std::min(host_.limits->max_in_flight, most_timers);
+    std::vector<lifecycle::loop_timer> timers;
+    timers.reserve(most);
+    for (std::size_t nth = 0; nth < most; ++nth) {
+        timers.emplace_back(io_, clock::now() + std::chrono::hours(1));
+        timers.back().async_wait([](boost::system::error_code) {});
+    }
+}
+
+void loop_thread::fail(std::exception_ptr why) noexcept {
+    if (failed_) return;
+    failed_ = true;
+    if (env_.failed) env_.failed(index_, std::move(why));
+    obey(to_close);
+}
+
+void loop_thread::lost_connection(const char* why) noexcept try {
+    ++lost_;
+    if (clock::now() < next_loss_warning_) return;
+    next_loss_warning_ = clock::now() + between_loss_lines;
+    env_.log.error("{}-{}: a connection is closed, {} so far: {}", env_.name, index_ + 1, lost_, why);
+} catch (...) {}  // not even memory to say so
+
+void loop_thread::take(std::unique_ptr<connection> one) noexcept try {
+    if (closing_ || ended_) return;  // the socket closes itself
+    const auto at = now();           // before it is among those that a stop finds open
+    one->begin(at);
+    idle_.push_back(*one.release());
+    ++idle_count_;
+    seen_.account.connection_began(at.stopping);
+    publish_idle();
+} catch (const std::exception& e) {
+    lost_connection(e.what());
+    make_room();
+}
+
+void loop_thread::make_room() {
+    if (!idle_.empty()) idle_.front().look_and_close('R');
+}
+
+void loop_thread::obey(unsigned given) {
+    if ((given & to_seal) != 0) sealed_ = true;
+    if ((given & to_close) != 0) {
+        draining_ = closing_ = true;
+        for (auto* list : {&idle_, &busy_})
+            for (auto at = list->begin(); at != list->end();) (at++)->cut();
+    }
+    if ((given & to_drain) != 0 && !closing_) {
+        stopping();
+        draining_ = true;
+        drain_began_ = clock::now();
+        idle_until_ = drain_began_ + (env_.stop != nullptr ? env_.stop->options().idle_grace : milliseconds(0));
+        timer_.cancel();
+    }
+    end_if_empty();
+}
+
+// ── for the connections ─────────────────────────────────────────────────────────────────────────
+
+void loop_thread::note_stop(bool begun) {
+    stop_noted_ = begun;
+    seen_.account.note_stop(begun);
+    for (auto* list : {&idle_, &busy_})
+        for (auto& one : *list) one.stop_begins();
+}
+
+void loop_thread::enters(const endpoint& to) noexcept {
+    seen_.entered.store(&to, std::memory_order_relaxed);
+    seen_.account.in_flight.add();
+    seen_.endpoints[to.index].in_flight.add();
+}
+
+void loop_thread::leaves(const connection& one, http::status status, clock::time_point now) {
+    seen_.endpoints[one.machine().current().to->index].in_flight.subtract();
+    seen_.account.in_flight.subtract();
+    if (stalls_.late(now)) stalls_.held_up_by(fmt::format("{} ({})", one.describe(), one.identity()));
+    if (env_.routes.observe) env_.routes.observe(one, status, true);
+}
+
+void loop_thread::log_failure(const connection& one, const std::exception_ptr& thrown) noexcept try {
+    if (one.now_in() == connection::state::streaming)
+        env_.log.error("a response was cut: {} ({})", what_was_thrown(thrown), one.identity());
+    else
+        env_.log.error("{} failed: {} ({})", one.describe(), what_was_thrown(thrown), one.identity());
+} catch (const std::bad_alloc&) {}  // nor for this line
+
+void loop_thread::straggles(const connection& late) {
+    const auto age = duration_cast<milliseconds>(clock::now() - late.since());
+    env_.log.warn("{} has not ended with its context: {} ms old{} ({})", late.describe(), age.count(), place(late),
+                  late.identity());
+    seen_.late.add(&late, {.name = late.describe(),
+                           .kind = "request",
+                           .age = age,
+                           .where = place(late).erase(0, waits_at.size())});
+}
+
+bool loop_thread::logs_access(const connection& of) const {
+    return of.machine().limits().access_log && env_.access->wanted();
+}
+
+bool loop_thread::note(const answer_row& row, const connection& of) {
+    auto& account = seen_.account;
+    account.requests.add();
+    auto& metrics = row.to != nullptr ? seen_.endpoints[row.to->index] : seen_.endpoints.back();
+    metrics.responses[row.digit].add();
+    metrics.duration.observe(row.took);
+    const bool refused = row.refused_by != rule::none;
+    if (refused) account.refused[static_cast<std::size_t>(row.refused_by)].add();
+    if (!logs_access(of)) return true;
+    const auto& excluded = of.machine().limits().access_exclude;
+    if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
+    const auto client = address_text(of.peer().address());
+    access_line line;
+    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us {} {}{}{}{}{}{}",
+                   std::string_view(client.data(), client.size()), row.of->method_name, row.of->target,
+                   static_cast<unsigned>(row.status), duration_cast<std::chrono::microseconds>(row.took).count(),
+                   row.of->id, row.letters.who, row.letters.when, refused ? " rule " : "",
+                   refused ? to_string(row.refused_by) : std::string_view(), row.of->trace ? " trace " : "",
+                   row.of->trace.id());
+    log_access({line.data(), line.size()});
+    return true;
+}
+
+void loop_thread::note_refusal(const answer_row& row, const connection& of) {
+    seen_.account.refused[static_cast<std::size_t>(row.refused_by)].add();
+    const auto by = row.refused_by;
+    if (by == rule::tls || by == rule::proxy_header || by == rule::http2) meets(by, of.peer());
+    if (!logs_access(of)) return;
+    const auto client = address_text(of.peer().address());
+    access_line line;
+    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us - {}{} rule {}",
+                   std::string_view(client.data(), client.size()), row.of != nullptr ? row.of->method_name : "-",
+                   row.of != nullptr ? row.of->target : "-", static_cast<unsigned>(row.status),
+                   duration_cast<std::chrono::microseconds>(row.took).count(), row.letters.who, row.letters.when,
+                   to_string(row.refused_by));
+    log_access({line.data(), line.size()});
+}
+
+/// A client speaks another protocol, by what its first bytes look like.
+void loop_thread::meets(rule other, const asio::ip::tcp::endpoint& client) noexcept try {
+    ++met_;
+    if (clock::now() < next_meeting_line_) return;
+    next_meeting_line_ = clock::now() + between_loss_lines;
+    env_.log.info("{}: what {} sends looks like {}, which is not spoken here; {} such so far", env_.name,
+                  client.address().to_string(), in_words(other), met_);
+} catch (...) {}  // not even memory to say so
+
+void loop_thread::answered(const connection& one, http::status status) {
+    if (env_.routes.observe) env_.routes.observe(one, status, false);
+    seen_.entered.store(nullptr, std::memory_order_relaxed);
+}
+
+/// One line a connection, beside the access log: were these resets ours?
+void loop_thread::log_end(const connection& one) noexcept try {
+    if (!logs_access(one) || one.unlogged()) return;
+    const auto client = address_text(one.peer().address());
+    const auto [who, when] = one.machine().ending();
+    access_line line;
+    fmt::format_to(std::back_inserter(line), "closed {} after {} requests {}{}",
+                   std::string_view(client.data(), client.size()), one.machine().served(), who, when);
+    log_access({line.data(), line.size()});
+} catch (const std::bad_alloc&) {}  // nor for this line
+
+/// A line of the access log. It goes out with the others of this turn, which ends with what it has posted.
+void loop_thread::log_access(std::string_view text) noexcept try {
+    if (access_lines_.add(*env_.access, text)) asio::post(io_, [this] { access_lines_.write(*env_.access); });
+} catch (const std::bad_alloc&) {
+    access_lines_.write(*env_.access);
+}
+
+void loop_thread::moved(connection& one, bool was_waiting, bool waits) {
+    auto& hook = static_cast<activity_hook&>(one);
+    hook.unlink();
+    (waits ? idle_ : busy_).push_back(one);
+    if (waits && !was_waiting) ++idle_count_;
+    if (!waits && was_waiting) --idle_count_;
+    seen_.account.idle.set(idle_count_);
+}
+
+void loop_thread::left(connection& one, bool waited) {
+    const bool in_stop = stopping();  // first: what the stop finds open is counted with this one still among it
+    if (waited) --idle_count_;
+    seen_.account.idle.set(idle_count_);
+    seen_.account.connection_ended(one.machine(), in_stop);
+    static_cast<activity_hook&>(one).unlink();
+    for (auto& some : stepped_back_) std::replace(some.begin(), some.end(), &one, static_cast<connection*>(nullptr));
+    if (one.machine().straggled()) seen_.late.remove(&one);  // its handler has returned after all
+    end_if_empty();
+}
+
+/// The first turn is for what the loop has to do, the second for what the kernel has brought meanwhile.
+void loop_thread::let_others_go_first(connection& one) {
+    stepped_back_.back().push_back(&one);
+    if (stepped_back_.back().size() == 1) post_turn(stepped_back_.size() - 1);
+}
+
+void loop_thread::post_turn(std::size_t left) {
+    const auto turn = [this, left] { give_turn(left); };
+    try {
+        asio::post(io_, asio::bind_allocator(lifecycle::operation_allocator<void>(), turn));
+    } catch (const std::bad_alloc&) {
+        turn();
+    }
+}
+
+void loop_thread::give_turn(std::size_t left) {
+    auto& some = stepped_back_[left];
+    for (std::size_t nth = 0; nth < some.size(); ++nth) {
+        if (some[nth] == nullptr) continue;
+        if (left == 0)
+            some[nth]->turn_came();
+        else
+            stepped_back_[left - 1].push_back(some[nth]);
+    }
+    some.clear();
+    if (left > 0 && !stepped_back_[left - 1].empty()) post_turn(left - 1);
+}
+
+}  // namespace server

@@ -1,0 +1,146 @@
+#pragma once
+
+#include <poll.h>
+
+#include <array>
+#include <atomic>
+#include <boost/intrusive/list.hpp>
+#include <exception>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "lifecycle/operation_memory.hpp"
+#include "lifecycle/task_group.hpp"
+#include "server/connection.hpp"
+#include "server/handlers.hpp"
+#include "server/loop.hpp"
+#include "server/net/poll_set.hpp"
+#include "server/stall_watch.hpp"
+#include "server/workspace.hpp"
+
+namespace server {
+
+/// A loop as its own thread has it: what its connections use, the lists of them, and the coarse tick that enforces every
+/// deadline, so that no connection needs a timer. Everything here is only for that thread, but `orders`.
+class loop_thread {
+public:
+    /// What other threads ask for; the tick sees to it where it could not be posted.
+    enum order : unsigned { to_drain = 1, to_seal = 2, to_close = 4 };
+
+    loop_thread(const environment& env, std::size_t index, boost::asio::io_context& io, published& seen);
+    ~loop_thread();
+
+    void run();
+    void obey(unsigned orders);
+    void apply(std::shared_ptr<const options> fresh) noexcept { host_.limits = std::move(fresh); }
+    void make_room();
+    void take(std::unique_ptr<connection> one) noexcept;
+    /// From now on it serves nobody; see environment::failed. The first reason stays.
+    void fail(std::exception_ptr why) noexcept;
+    lifecycle::task_group& tasks() noexcept { return tasks_; }
+    std::vector<task_row> describe() const;
+
+    // For its connections.
+
+    host& serving() noexcept { return host_; }
+    poll_set& sockets() noexcept { return sockets_; }
+    workspace_pool& workspaces() noexcept { return workspaces_; }
+    server::handlers& handlers() noexcept { return handlers_; }
+    std::span<char> scratch() noexcept { return scratch_; }
+    moment now() { return {.now = lifecycle::clock::now(), .stopping = stopping()}; }
+    /// A handler is entered, and left: `one` has its reply.
+    void enters(const endpoint& to) noexcept;
+    void leaves(const connection& one, http::status status, lifecycle::clock::time_point now);
+    void log_failure(const connection& one, const std::exception_ptr& thrown) noexcept;
+    void straggles(const connection& late);
+    /// An answer stands, and then its request is over. False: the access log leaves it out.
+    bool note(const answer_row& row, const connection& of);
+    void note_refusal(const answer_row& row, const connection& of);
+    void answered(const connection& one, http::status status);
+    loop_account& account() noexcept { return seen_.account; }
+    void account_for(const http1_machine::changes& some) noexcept {
+        if (some.any()) seen_.account.add(some);
+    }
+    /// `one` is told after two turns.
+    void let_others_go_first(connection& one);
+    void moved(connection& one, bool was_waiting, bool waits);
+    void log_end(const connection& one) noexcept;
+    /// It is no more after this.
+    static void remove(connection& one) noexcept { delete &one; }
+    /// `waited`: it was among those that wait for a request.
+    void left(connection& one, bool waited);
+    /// A connection is closed for want of memory, or of something as bad.
+    void lost_connection(const char* why) noexcept;
+
+    std::atomic<unsigned> orders{0};  ///< that could not be posted
+
+private:
+    using connections = boost::intrusive::list<connection, boost::intrusive::base_hook<activity_hook>,
+                                               boost::intrusive::constant_time_size<false>>;
+
+    /// True from the first moment of a stop: responses say `Connection: close`.
+    bool stopping() {
+        const bool now = env_.stop != nullptr && env_.stop->stopping();
+        if (now != stop_noted_) note_stop(now);
+        return now;
+    }
+    struct running;
+
+    void note_stop(bool begun);
+    void reserve_timers();
+    void begin_tick();
+    lifecycle::awaitable<> tick();
+    void attempt_tick(lifecycle::clock::time_point now, lifecycle::clock::duration lag) noexcept;
+    void on_tick(lifecycle::clock::time_point now);
+    drain_view drain_now() const;
+    void look_after(connections& list, const drain_view& drain, const moment& at);
+    void look_for_gone_clients();
+    void post_turn(std::size_t left);
+    void give_turn(std::size_t left);
+    static std::string place(const connection& one);
+    static task_row row_of(const connection& one, lifecycle::clock::time_point now);
+    void warn_of_standstill(lifecycle::clock::duration lag);
+    lifecycle::clock::time_point warn_at(lifecycle::clock::time_point end) const;
+    void warn_of_late();
+    bool logs_access(const connection& of) const;
+    void log_access(std::string_view text) noexcept;
+    void meets(rule other, const boost::asio::ip::tcp::endpoint& client) noexcept;
+    void end_if_empty();
+    void update_date();
+    void publish_idle();
+    void publish_states();
+
+    const environment& env_;
+    const std::size_t index_;
+    boost::asio::io_context& io_;
+    published& seen_;
+    host host_;
+    lifecycle::loop_timer timer_;
+    poll_set sockets_;
+    workspace_pool workspaces_;
+    connections idle_;  ///< fresh and idle, the longest first
+    connections busy_;
+    std::vector<char> scratch_;
+    std::vector<pollfd> watched_;  ///< of look_for_gone_clients, kept for their memory
+    std::vector<connection*> watched_by_;
+    std::array<std::vector<connection*>, 2> stepped_back_;  ///< who waits one more turn, and two
+    access_lines access_lines_;                             ///< of this turn
+    stall_watch stalls_;
+    std::time_t date_second_ = 0;
+    std::size_t idle_count_ = 0;
+    bool stop_noted_ = false, draining_ = false, sealed_ = false, closing_ = false, ended_ = false, warned_ = false,
+         failed_ = false;
+    std::uint64_t lost_ = 0;  ///< connections, for want of memory
+    std::uint64_t met_ = 0;   ///< clients that speak another protocol
+    lifecycle::clock::time_point next_meeting_line_{};
+    lifecycle::clock::time_point next_loss_warning_{};
+    lifecycle::operation_memory* kept_back_ = nullptr;  ///< while it runs
+    lifecycle::clock::time_point drain_began_{};
+    lifecycle::clock::time_point idle_until_{};
+    lifecycle::clock::time_point next_idle_look_{};
+    lifecycle::task_group tasks_;  // it asserts that it is empty
+    server::handlers handlers_;
+};
+
+}  // namespace server

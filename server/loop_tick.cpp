@@ -1,0 +1,187 @@
+// The coarse tick of a loop: deadlines, the drain, and what the loop says of itself.
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <malloc.h>
+#include <poll.h>
+
+#include <stdexcept>
+#include <utility>
+
+#include "server/loop_thread.hpp"
+
+namespace server {
+
+using lifecycle::clock;
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds tick_of_a_stop{10};
+constexpr milliseconds idle_look{250};  // how often idle connections are looked through
+
+/// A loop whose tick has ended before its time looks after nobody.
+struct without_tick {
+    loop_thread& whose;
+    const bool& in_time;
+    /// Made while there is memory: it may be for want of that that the tick ends.
+    std::exception_ptr why = std::make_exception_ptr(std::runtime_error("its tick has ended"));
+    ~without_tick() {
+        if (!in_time) whose.fail(std::move(why));
+    }
+};
+
+}  // namespace
+
+lifecycle::awaitable<> loop_thread::tick() {
+    const without_tick last_words{.whose = *this, .in_time = ended_};
+    auto due = clock::now();
+    while (!ended_) {
+        const auto pause = stopping() ? tick_of_a_stop : loop::usual_tick;
+        due = clock::now() + pause;
+        stalls_.expect(due);
+        timer_.expires_at(due);
+        auto waiting = timer_.async_wait(lifecycle::quietly);
+        const auto [error] = co_await std::move(waiting);
+        const auto now = clock::now();
+        if (!error) seen_.account.lag.observe(now - due);
+        attempt_tick(now, error ? clock::duration{} : now - due);
+    }
+}
+
+/// What it finds no memory for comes 50 ms later.
+void loop_thread::attempt_tick(clock::time_point now, clock::duration lag) noexcept {
+    if (const auto given = orders.exchange(0); given != 0) obey(given);
+    kept_back_->refill();
+    try {
+        if (lag > clock::duration{}) warn_of_standstill(lag);
+        sockets_.wait();
+        on_tick(now);
+    } catch (const std::exception& e) {
+        try {
+            env_.log.error("{}-{}: a tick failed: {}", env_.name, index_ + 1, e.what());
+        } catch (...) {}  // nor for this line
+    }
+}
+
+void loop_thread::on_tick(clock::time_point now) {
+    seen_.account.turns.add();
+    seen_.account.turned_at.set(static_cast<std::uint64_t>(now.time_since_epoch().count()));
+    update_date();
+    const moment at{.now = now, .stopping = stopping()};
+    host_.places.look(now, env_.crowded_until());
+    const auto drain = drain_now();
+    if (!warned_ && now >= warn_at(drain.over) && now < drain.over) warn_of_late();
+    look_after(busy_, drain, at);
+    look_for_gone_clients();
+    if (now >= next_idle_look_ || stop_noted_) {
+        next_idle_look_ = now + idle_look;
+        look_after(idle_, drain, at);
+        if (workspaces_.shrink()) ::malloc_trim(0);  // malloc_trim(3): of all threads' arenas
+    }
+    end_if_empty();
+    publish_idle();
+    publish_states();
+}
+
+drain_view loop_thread::drain_now() const {
+    if (!draining_) return {};
+    return {.draining = true,
+            .idle_until = idle_until_,
+            .over = env_.deadline ? env_.deadline() : clock::time_point::max()};
+}
+
+void loop_thread::look_after(connections& list, const drain_view& drain, const moment& at) {
+    for (auto one = list.begin(); one != list.end();) (one++)->tick(drain, at);
+}
+
+/// A client that has gone is seen by the socket, not by the next write: one poll(2) for all whose
+/// handler waits. POLLRDHUP is set behind unread bytes too, which readability would hide; a reset is seen in any case.
+void loop_thread::look_for_gone_clients() {
+    auto& sockets = watched_;
+    auto& owners = watched_by_;
+    sockets.clear();
+    owners.clear();
+    for (auto& one : busy_) {
+        if (one.now_in() != connection::state::handling || one.machine().abandoned()) continue;
+        const auto events = static_cast<short>(host_.limits->half_close ? 0 : POLLRDHUP);
+        sockets.push_back({.fd = one.descriptor(), .events = events, .revents = 0});
+        owners.push_back(&one);
+    }
+    if (sockets.empty() || ::poll(sockets.data(), sockets.size(), 0) <= 0) return;
+    for (std::size_t nth = 0; nth < sockets.size(); ++nth)
+        if ((sockets[nth].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) owners[nth]->client_gone();
+}
+
+/// 80 % of the drain's share of the budget: late enough to mean something, early enough to help.
+clock::time_point loop_thread::warn_at(clock::time_point end) const {
+    return end == clock::time_point::max() ? end : drain_began_ + (end - drain_began_) * 8 / 10;
+}
+
+void loop_thread::warn_of_late() {
+    constexpr std::size_t most = 10;
+    warned_ = true;
+    std::size_t late = 0;
+    for (const auto& one : busy_) {
+        if (one.now_in() == connection::state::lingering || ++late > most) continue;
+        const auto age = duration_cast<milliseconds>(clock::now() - one.since()).count();
+        env_.log.warn("the drain waits for {}: {} for {} ms{}", one.describe(), to_string(one.now_in()), age,
+                      place(one));
+    }
+    if (late > most) env_.log.warn("the drain waits for {} more", late - most);
+}
+
+void loop_thread::warn_of_standstill(clock::duration lag) {
+    if (const auto found = stalls_.look(lag, clock::now()))
+        env_.log.warn("{}-{} stood still for {} ms, {} ms of CPU time: {}", env_.name, index_ + 1,
+                      found->lasted.count(), found->computed.count(), found->by);
+}
+
+/// The last connection has gone and no new one can come: the loop runs out of work.
+void loop_thread::end_if_empty() {
+    if (!draining_ || !sealed_ || ended_ || seen_.account.open.get() > 0) return;
+    ended_ = true;
+    sockets_.close();
+    handlers_.close();
+    tasks_.close();
+    timer_.cancel();
+}
+
+void loop_thread::update_date() {
+    const auto second = std::time(nullptr);
+    if (second == date_second_) return;
+    date_second_ = second;
+    auto& date = host_.date;
+    date.clear();  // and keeps its memory
+    fmt::format_to(std::back_inserter(date), "{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(second));  // RFC 9110, 5.6.7
+}
+
+void loop_thread::publish_states() {
+    std::array<std::uint64_t, connection_states> now{};
+    for (const auto& one : busy_) ++now[static_cast<std::size_t>(one.now_in())];
+    for (std::size_t at = 0; at < now.size(); ++at) seen_.account.in_state[at].set(now[at]);
+}
+
+void loop_thread::publish_idle() {
+    seen_.account.oldest_idle.set(
+        idle_.empty() ? 0 : static_cast<std::uint64_t>(idle_.front().since().time_since_epoch().count()));
+}
+
+std::vector<task_row> loop_thread::describe() const {
+    std::vector<task_row> rows;
+    const auto now = clock::now();
+    tasks_.for_each([&](const lifecycle::task& one) {
+        if (server::handlers::is_one(one)) return;  // its connection says what it does
+        rows.push_back({.name = one.name,
+                        .kind = one.kind,
+                        .state = "waiting",
+                        .where = {},
+                        .age = duration_cast<milliseconds>(now - one.born)});
+    });
+    for (const auto* list : {&idle_, &busy_})
+        for (const auto& one : *list) rows.push_back(row_of(one, now));
+    return rows;
+}
+
+}  // namespace server

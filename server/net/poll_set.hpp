@@ -1,0 +1,78 @@
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <cstdint>
+#include <vector>
+
+namespace server {
+
+/// All sockets of a loop in one level-triggered epoll set (epoll(7)), which Asio watches as one descriptor: an epoll set
+/// can be polled itself. When it fires, one epoll_wait(2) gives a batch, and each socket's owner is called; after a full
+/// batch it looks again, a bounded number of times, before Asio has its turn.
+///
+/// Lifetime: made with its loop, `wait` and `close` while the loop runs; its owners leave it (`forget`) before it goes.
+/// Only on the loop's thread. It owns no socket.
+///
+/// What not to do: leave a socket in the set that is ready and that nobody reads or writes, for it fires without end; so
+/// whoever does not want what has come asks for nothing until it does. Close a socket before `forget`. Throw out of
+/// `ready`. An owner may be destroyed in its own `ready` or in that of another: who has been forgotten is not called.
+class poll_set {
+public:
+    enum class interest : std::uint8_t { none, read, write };
+
+    /// The owner of a socket.
+    class watched {
+    public:
+        virtual ~watched() = default;
+        /// There is something to read, room to write, or an error: the next call on the socket says which.
+        virtual void ready() noexcept = 0;
+        interest wants() const noexcept { return wants_; }
+
+    private:
+        friend class poll_set;
+        int descriptor_ = -1;
+        interest wants_ = interest::none;
+    };
+
+    /// Throws std::system_error: there is no descriptor for it.
+    explicit poll_set(boost::asio::io_context& on);
+    poll_set(const poll_set&) = delete;
+    poll_set& operator=(const poll_set&) = delete;
+
+    /// What `owner` is called for from now on. Throws std::system_error when the kernel cannot watch one more; what is
+    /// watched already can always be changed.
+    void watch(int descriptor, watched& owner, interest wanted);
+    /// `owner` is called no more. Its socket is to be closed next, and leaves the set by that; where a process that is
+    /// being started has a copy of it still, it leaves later, and what it says until then is nobody's.
+    void forget(watched& owner) noexcept;
+
+    /// Lets Asio wait for the set, unless it does. Throws std::bad_alloc: then it is deaf until it is called again.
+    void wait();
+    /// The loop has nothing to wait for any more.
+    void close() noexcept;
+
+private:
+    static constexpr std::size_t batch_size = 256;
+    static constexpr int most_batches = 16;  ///< before Asio's timers have their turn
+
+    /// What the kernel is told of a socket is its number and how many have had that number here: an owner's address might
+    /// be another's by the time it is said again.
+    struct place {
+        watched* owner = nullptr;
+        std::uint32_t generation = 0;
+    };
+
+    void look() noexcept;
+
+    boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> set_;
+    std::array<epoll_event, batch_size> batch_;
+    std::vector<place> places_;  ///< by descriptor
+    bool looks_ = false;
+    bool waits_ = false;
+};
+
+}  // namespace server

@@ -1,0 +1,64 @@
+#include "server/net/transport.hpp"
+
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace server {
+namespace {
+
+constexpr int most_reads = 64;  // of what is forgotten, at one time
+
+template <class Call>
+transport::result again_when_interrupted(const Call& call) noexcept {
+    ssize_t count = call();
+    while (count < 0 && errno == EINTR) count = call();
+    if (count > 0) return {.how = transport::outcome::done, .count = static_cast<std::size_t>(count)};
+    if (count < 0 && errno == EAGAIN) return {};
+    return {.how = transport::outcome::ended};
+}
+
+}  // namespace
+
+transport::result transport::read(std::span<char> into) noexcept {
+    return again_when_interrupted([&] { return ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT); });
+}
+
+transport::result transport::write(std::string_view bytes) noexcept {
+    return again_when_interrupted(
+        [&] { return ::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL); });
+}
+
+void transport::finish() noexcept { ::shutdown(descriptor_, SHUT_WR); }
+
+void transport::discard(std::span<char> scratch) noexcept {
+    for (int reads = 0; reads < most_reads; ++reads)
+        if (read(scratch).how != outcome::done) break;
+}
+
+void transport::acknowledge() noexcept {
+    const int on = 1;
+    ::setsockopt(descriptor_, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);  // tcp(7); not permanent
+}
+
+std::size_t transport::unacknowledged() noexcept {
+    int waiting = 0;
+    ::ioctl(descriptor_, SIOCOUTQ, &waiting);  // tcp(7)
+    return static_cast<std::size_t>(waiting);
+}
+
+void transport::reset_at_close(bool reset) noexcept {
+    const ::linger how{.l_onoff = reset ? 1 : 0, .l_linger = 0};  // socket(7)
+    ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &how, sizeof how);
+}
+
+void transport::close() noexcept {
+    if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+}
+
+}  // namespace server

@@ -1,0 +1,257 @@
+// The rows of "Each kind of connection" in docs/shutdown.md, in their order: a state, and what lame duck, drain and the
+// end of the app's share make of it. No socket, no clock.
+
+#include <gtest/gtest.h>
+
+#include "tests/server/one_connection.hpp"
+
+namespace {
+
+using namespace one_connection;
+
+// ── fresh ───────────────────────────────────────────────────────────────────────────────────────
+
+TEST(StopOf, AFreshConnectionStaysInTheLameDuckAndIsServed) {
+    scene one;
+    one.stop();
+    one.tick();
+    one.send(ask());
+    EXPECT_EQ(one.answers(), 1U);
+    EXPECT_TRUE(one.says_close());
+}
+
+TEST(StopOf, AFreshConnectionHasTheIdleGraceForARequest) {
+    scene one;
+    one.drain(1s, 10s);
+    one.tick_after(900ms);
+    EXPECT_FALSE(one.over());
+    one.tick_after(100ms);
+    EXPECT_TRUE(one.over());
+    EXPECT_EQ(one.seen(), "");
+}
+
+TEST(StopOf, AFreshConnectionIsLookedAtAndClosedWhenTheAppGivesUp) {
+    scene one;
+    one.drain(10s, 1s);
+    one.tick_after(1s);
+    EXPECT_TRUE(one.over());
+}
+
+TEST(StopOf, WhatCameBeforeTheLookIsServed) {
+    scene one;
+    one.drain(1s, 10s);
+    one.arrives(ask());
+    one.tick_after(1s);
+    EXPECT_EQ(one.answers(), 1U);
+}
+
+// ── idle ────────────────────────────────────────────────────────────────────────────────────────
+
+TEST(StopOf, AnIdleConnectionStaysAndItsNextAnswerSaysClose) {
+    scene one;
+    one.send(ask());
+    EXPECT_FALSE(one.says_close());
+    one.stop();
+    one.tick();
+    EXPECT_FALSE(one.over());
+    one.send(ask());
+    EXPECT_TRUE(one.says_close());
+}
+
+TEST(StopOf, AnIdleConnectionIsClosedAfterTheIdleGrace) {
+    scene one;
+    one.send(ask());
+    one.drain(1s, 10s);
+    one.tick_after(1s);
+    EXPECT_TRUE(one.over());
+    EXPECT_EQ(one.answers(), 1U);
+}
+
+// ── head ────────────────────────────────────────────────────────────────────────────────────────
+
+TEST(StopOf, AHeadIsReadOnAndAnswered) {
+    scene one;
+    one.send("GET / HT");
+    one.drain(0s, 10s);
+    one.tick_after(5s);
+    one.send("TP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(one.status(), 200);
+    EXPECT_TRUE(one.says_close());
+}
+
+TEST(StopOf, AHeadIs408AtItsOwnDeadlineAlsoInADrain) {
+    scene one;
+    one.send("GET / HT");
+    one.drain(0s, 60s);
+    one.tick_after(10s);
+    EXPECT_EQ(one.status(), 408);
+    EXPECT_EQ(one.account().cut, 0U);
+}
+
+TEST(StopOf, AHeadIs408WhenTheAppGivesUp) {
+    scene one;
+    one.send("GET / HT");
+    one.drain(0s, 1s);
+    one.tick_after(1s);
+    EXPECT_EQ(one.status(), 408);
+    EXPECT_EQ(one.account().cut, 1U);
+}
+
+// ── body ────────────────────────────────────────────────────────────────────────────────────────
+
+TEST(StopOf, ABodyIsReadOnAndAnswered) {
+    scene one;
+    one.send(post(5, "he"));
+    one.drain(0s, 60s);
+    one.tick_after(20s);
+    one.send("llo");
+    EXPECT_EQ(one.status(), 200);
+}
+
+TEST(StopOf, ABodyIs408AtItsOwnDeadlineAndWhenTheAppGivesUp) {
+    for (const auto over : {60s, 1s}) {
+        scene one;
+        one.send(post(5, "he"));
+        one.drain(0s, over);
+        one.tick_after(std::min<clock::duration>(over, 30s));
+        EXPECT_EQ(one.status(), 408);
+    }
+}
+
+// ── handling ────────────────────────────────────────────────────────────────────────────────────
+
+TEST(StopOf, AHandlerRunsThroughTheDrainAndItsAnswerSaysClose) {
+    scene one;
+    one.holds_handlers = true;
+    one.send(ask());
+    one.drain(0s, 20s);
+    one.tick_after(10s);
+    one.reply();
+    EXPECT_EQ(one.status(), 200);
+    EXPECT_TRUE(one.says_close());
+}
+
+TEST(StopOf, AHandlerIs504AtItsDeadlineAlsoInADrain) {
+    scene one;
+    one.holds_handlers = true;
+    one.send(ask());
+    one.drain(0s, 60s);
+    one.tick_after(30s);
+    one.reply();
+    EXPECT_EQ(one.status(), 504);
+}
+
+TEST(StopOf, AHandlerIsToldAndThenAnsweredForWhenTheAppGivesUp) {
+    scene one;
+    one.holds_handlers = true;
+    one.send(ask());
+    one.drain(0s, 1s);
+    one.tick_after(1s);
+    EXPECT_TRUE(one.told());
+    EXPECT_EQ(one.seen(), "");
+    one.tick();
+    EXPECT_EQ(one.status(), 503);
+    EXPECT_FALSE(one.over()) << "what its handler reads is kept until it returns";
+    one.reply();
+    EXPECT_TRUE(one.over());
+    EXPECT_EQ(one.answers(), 1U);
+    EXPECT_EQ(one.account().cut, 1U);
+}
+
+// ── writing, streaming ──────────────────────────────────────────────────────────────────────────
+
+TEST(StopOf, AnAnswerGoesOnWhileItsReaderMakesProgress) {
+    scene one(reads(6'000));
+    one.send(ask(), std::string(100'000, 'x'));
+    one.drain(0s, 300s);
+    for (int turns = 0; turns < 6; ++turns) {
+        one.client_reads();
+        one.tick_after(29s);
+    }
+    EXPECT_FALSE(one.over());
+    one.tick_after(31s);
+    EXPECT_TRUE(one.reset()) << "nothing has been read for a whole write timeout";
+}
+
+TEST(StopOf, AnAnswerIsCutByAResetWhenTheAppGivesUp) {
+    scene one(reads(1'000));
+    one.send(ask(), std::string(100'000, 'x'));
+    one.drain(0s, 1s);
+    one.tick_after(1s);
+    EXPECT_TRUE(one.reset());
+    EXPECT_EQ(one.account().cut, 1U);
+}
+
+TEST(StopOf, ASourceThatStandsStillWhenTheAppGivesUpIsNamed) {
+    scene one;
+    one.holds_handlers = true;
+    one.send(ask());
+    one.stream();
+    one.drain(0s, 1s);
+    one.tick_after(1s);
+    EXPECT_FALSE(one.named());
+    one.tick();
+    EXPECT_TRUE(one.named());
+    one.piece(10);
+    EXPECT_TRUE(one.reset());
+    EXPECT_NE(one.seen().find("response cut"), std::string::npos);
+}
+
+// ── lingering ───────────────────────────────────────────────────────────────────────────────────
+
+TEST(StopOf, WhoLingersIsReadToItsEnd) {
+    scene one;
+    one.stop();
+    one.send(ask());
+    EXPECT_TRUE(one.finished());
+    one.send("more");
+    one.client_finishes();
+    EXPECT_TRUE(one.over());
+    EXPECT_FALSE(one.reset());
+}
+
+TEST(StopOf, WhoLingersIsClosedAfterASecondWithoutAByte) {
+    scene one;
+    one.stop();
+    one.send(ask());
+    one.tick_after(990ms);
+    EXPECT_FALSE(one.over());
+    one.tick_after(10ms);
+    EXPECT_TRUE(one.over());
+}
+
+TEST(StopOf, WhoLingersAndHasAcknowledgedAllIsClosedSoonInADrain) {
+    scene one;
+    one.drain(0s, 10s);
+    one.send(ask());
+    one.tick_after(20ms);
+    EXPECT_FALSE(one.over());
+    one.tick_after(20ms);
+    EXPECT_TRUE(one.over());
+}
+
+// ── and with all of them ────────────────────────────────────────────────────────────────────────
+
+TEST(StopOf, APipelineIsAnsweredToItsEndAndOnlyTheLastSaysClose) {
+    scene one;
+    one.stop();
+    one.send(ask() + ask() + ask());
+    EXPECT_EQ(one.answers(), 3U);
+    EXPECT_EQ(one.seen().find("Connection: close"), one.seen().rfind("Connection: close"));
+    EXPECT_GT(one.seen().find("Connection: close"), one.seen().rfind("HTTP/1.1 200"));
+}
+
+TEST(StopOf, WhatHasComeAndIsNotReadYetIsLookedForBeforeCloseIsSaid) {
+    scene one;
+    one.holds_handlers = true;
+    one.send(ask());
+    one.stop();
+    one.arrives(ask());
+    one.reply();
+    EXPECT_FALSE(one.says_close());
+    one.settle();
+    one.reply();
+    EXPECT_TRUE(one.says_close());
+}
+
+}  // namespace

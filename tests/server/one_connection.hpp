@@ -1,0 +1,143 @@
+// One simulated connection with a clock that only moves when it is told to, in the words of the tests that tell what
+// becomes of it.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "tests/server/simulated.hpp"
+
+namespace one_connection {
+
+using namespace std::chrono_literals;
+using lifecycle::clock;
+
+inline std::string ask(std::string_view fields = {}) {
+    return "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
+}
+inline std::string post(std::size_t announced, std::string_view body, std::string_view fields = {}) {
+    return "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(announced) + "\r\n" + std::string(fields) +
+           "\r\n" + std::string(body);
+}
+
+/// A client whose side takes so many bytes until it reads.
+struct reads {
+    explicit reads(std::size_t bytes) : room(bytes) {}
+    std::size_t room;
+};
+
+class scene {
+public:
+    explicit scene(const server::options& limits = {}) : place_(routes(), limits), one_(place_, now_) {}
+    explicit scene(reads slowly, const server::options& limits = {}) : scene(limits) { one_.wire.room = slowly.room; }
+
+    bool holds_handlers = false;  ///< `reply` lets them return; else they do at once
+
+    // What the client does.
+
+    void send(std::string_view bytes, std::string body = "hello") {
+        one_.wire.send(bytes);
+        settle(body);
+    }
+    /// It is in the socket, and nobody has looked.
+    void arrives(std::string_view bytes) { one_.wire.send(bytes); }
+    void settle(const std::string& body = "hello") {
+        one_.settle(at());
+        while (one_.asked && !holds_handlers) {
+            one_.reply(server::response(server::http::status::ok, body), at());
+            one_.settle(at());
+        }
+    }
+    void client_reads() {
+        one_.wire.client_reads();
+        one_.settle(at());
+    }
+    void client_finishes() {
+        one_.wire.client_finished = true;
+        one_.settle(at());
+    }
+    void client_goes() { one_.client_goes(at()); }
+
+    // What its handler does.
+
+    void reply(server::response with = server::response(server::http::status::ok, "hello")) {
+        one_.reply(std::move(with), at());
+    }
+    void stream(std::optional<std::uint64_t> length = std::nullopt) {
+        auto made = server::response::stream([](std::span<char>) -> lifecycle::awaitable<std::size_t> { co_return 0; },
+                                             length);
+        made.body = "first";
+        one_.reply(std::move(made), at());
+    }
+    void piece(std::size_t bytes) { one_.give_piece(bytes, at()); }
+    void throw_out() { one_.throw_out(at()); }
+
+    // Time and the stop.
+
+    void stop() {
+        stopping_ = true;
+        one_.machine.stop_begins();
+    }
+    void drain(clock::duration idle_grace, clock::duration app_gives_up) {
+        stop();
+        drain_ = {.draining = true, .idle_until = now_ + idle_grace, .over = now_ + app_gives_up};
+    }
+    void tick() {
+        one_.tick(drain_, at());
+        settle();
+    }
+    void tick_after(clock::duration passed) {
+        now_ += passed;
+        tick();
+    }
+
+    // What is seen of it.
+
+    bool over() const { return one_.over; }
+    bool reset() const { return one_.over && one_.wire.resets; }
+    bool finished() const { return one_.wire.finished; }
+    bool named() const { return one_.straggled; }
+    bool told() const { return one_.machine.has_workspace() && one_.machine.current().told; }
+    bool asked() const { return one_.asked; }
+    std::size_t unread() const { return one_.wire.to_server.size(); }
+    bool rests() const { return !one_.machine.has_workspace(); }
+    int refused() const { return one_.refused; }
+    int calls() const { return one_.calls; }
+    server::connection_state state() const { return one_.machine.now_in(); }
+    const std::string& seen() const { return one_.wire.to_client; }
+    std::size_t answers() const {
+        std::size_t count = 0;
+        for (auto found = seen().find("HTTP/1.1 "); found != std::string::npos; found = seen().find("HTTP/1.1 ", found + 1))
+            ++count;
+        return count;
+    }
+    /// Of the last answer; 0 when there is none.
+    int status() const {
+        const auto found = seen().rfind("HTTP/1.1 ");
+        return found == std::string::npos ? 0 : std::stoi(seen().substr(found + 9, 3));
+    }
+    bool says_close() const { return seen().find("Connection: close") != std::string::npos; }
+    server::http1_machine::changes account() const { return one_.account(); }
+    simulated::place& place() { return place_; }
+
+private:
+    static const server::router& routes() {
+        static const auto made = [] {
+            const auto nothing = [](const lifecycle::context&, const server::request&) { return server::response(); };
+            server::router all;
+            all.get("/", nothing).post("/", nothing).probe("/probe", nothing);
+            return all;
+        }();
+        return made;
+    }
+    server::moment at() const { return {.now = now_, .stopping = stopping_}; }
+
+    clock::time_point now_{1h};
+    bool stopping_ = false;
+    server::drain_view drain_;
+    simulated::place place_;
+    simulated::connection one_;
+};
+
+}  // namespace one_connection

@@ -1,0 +1,171 @@
+// Sockets in one set, watched by one io_context, with real socket pairs.
+
+#include "server/net/poll_set.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "server/net/transport.hpp"
+
+namespace {
+
+using server::poll_set;
+using server::transport;
+
+/// One end is watched, the other is ours.
+class owner final : public poll_set::watched {
+public:
+    explicit owner(poll_set& in, std::function<void(owner&)> does) : set(in), does_(std::move(does)) {
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) throw std::bad_alloc();
+        socket = std::make_unique<transport>(ends[0]);
+        other = std::make_unique<transport>(ends[1]);
+        set.watch(socket->descriptor(), *this, poll_set::interest::read);
+    }
+    ~owner() override { leave(); }
+    void leave() {
+        if (socket == nullptr) return;
+        set.forget(*this);
+        socket = nullptr;
+    }
+    void ready() noexcept override {
+        ++called;
+        does_(*this);
+    }
+    void read() {
+        char bytes[256];
+        socket->read(bytes);
+    }
+    void wants(poll_set::interest what) { set.watch(socket->descriptor(), *this, what); }
+
+    poll_set& set;
+    std::unique_ptr<transport> other, socket;
+    int called = 0;
+
+private:
+    std::function<void(owner&)> does_;
+};
+
+class PollSet : public testing::Test {
+protected:
+    PollSet() { set.wait(); }
+    ~PollSet() override {
+        set.close();
+        io.run();
+    }
+    /// All that is ready now.
+    void turn() {
+        io.restart();
+        io.poll();
+    }
+
+    boost::asio::io_context io{1};
+    poll_set set{io};
+};
+
+TEST_F(PollSet, CallsTheOwnersOfSocketsThatAreReadyAndNobodyElse) {
+    owner ready(set, [](owner& one) { one.read(); }), quiet(set, [](owner&) {});
+    ready.other->write("x");
+    turn();
+    EXPECT_EQ(ready.called, 1);
+    EXPECT_EQ(quiet.called, 0);
+    turn();
+    EXPECT_EQ(ready.called, 1) << "what has been read is not said twice";
+}
+
+TEST_F(PollSet, SaysAgainWhatHasNotBeenReadAndStopsWhenNobodyWantsIt) {
+    owner one(set, [](owner&) {});
+    one.other->write("x");
+    for (int turns = 0; turns < 3; ++turns) io.run_one();
+    EXPECT_GE(one.called, 2);
+    one.wants(poll_set::interest::none);
+    turn();
+    const auto before = one.called;
+    turn();
+    EXPECT_EQ(one.called, before);
+    one.wants(poll_set::interest::read);
+    io.run_one();
+    EXPECT_GT(one.called, before);
+    one.read();
+}
+
+TEST_F(PollSet, SaysWhenThereIsRoomToWrite) {
+    owner one(set, [](owner& self) { self.wants(poll_set::interest::read); });
+    one.wants(poll_set::interest::write);
+    turn();
+    EXPECT_EQ(one.called, 1);
+}
+
+TEST_F(PollSet, LooksAgainAfterAFullBatch) {
+    std::vector<std::unique_ptr<owner>> many;
+    for (int nth = 0; nth < 400; ++nth) {
+        many.push_back(std::make_unique<owner>(set, [](owner& one) { one.read(); }));
+        many.back()->other->write("x");
+    }
+    io.restart();
+    io.run_one();
+    for (const auto& one : many) EXPECT_EQ(one->called, 1);
+}
+
+TEST_F(PollSet, AnOwnerMayEndItselfAndOthersInsideABatch) {
+    std::vector<std::unique_ptr<owner>> all;
+    int called = 0;
+    for (int nth = 0; nth < 10; ++nth) {
+        all.push_back(std::make_unique<owner>(set, [&](owner&) {
+            ++called;
+            for (auto& one : all) one->leave();
+        }));
+        all.back()->other->write("x");
+    }
+    turn();
+    EXPECT_EQ(called, 1);
+}
+
+TEST_F(PollSet, WhoComesInsideABatchIsCalledInALaterOne) {
+    std::unique_ptr<owner> second;
+    owner first(set, [&](owner& one) {
+        one.read();
+        second = std::make_unique<owner>(set, [](owner& late) { late.read(); });
+        second->other->write("x");
+    });
+    first.other->write("x");
+    turn();
+    ASSERT_NE(second, nullptr);
+    EXPECT_EQ(second->called, 1);
+}
+
+TEST_F(PollSet, WhoHasBeenForgottenIsNotCalledWhenAnotherProcessHasACopyOfTheSocket) {
+    int called = 0;
+    auto one = std::make_unique<owner>(set, [&](owner&) { ++called; });
+    const transport copy(::dup(one->socket->descriptor()));
+    const int number = one->socket->descriptor();
+    const auto other = std::move(one->other);
+    one = nullptr;
+    owner next(set, [](owner&) {});
+    EXPECT_EQ(next.socket->descriptor(), number) << "it has the number of the one that is gone";
+    other->write("x");
+    io.restart();
+    for (int turns = 0; turns < 3; ++turns) io.run_one_for(std::chrono::milliseconds(100));
+    EXPECT_EQ(called, 0);
+    EXPECT_EQ(next.called, 0);
+}
+
+TEST_F(PollSet, AFinAndAResetAreSomethingToRead) {
+    transport::outcome how{};
+    owner one(set, [&](owner& self) {
+        char bytes[8];
+        how = self.socket->read(bytes).how;
+        self.leave();
+    });
+    one.other = nullptr;
+    turn();
+    EXPECT_EQ(how, transport::outcome::ended);
+}
+
+}  // namespace
