@@ -46,6 +46,7 @@ void make_traffic(const service& service) {
     service.ask(post("metrics-1"));
     service.ask(request("POST", "/echo", {}, "hello"));
     service.ask(request("DELETE", "/echo"));
+    service.ask(request("BREW", "/"));  // no method of HTTP: a class of status and a rule of its own
 }
 
 TEST(Metrics, PromtoolHasNothingToSay) {
