@@ -83,13 +83,13 @@ struct exchange {
         reply = std::move(with);
     }
     /// A handler that does not decode it would take the bytes of a compressed body for the body.
-    static bool comes_encoded(const endpoint& to, const request& asked, bool has_body) {
-        return has_body && !to.decodes && !asked.content_coding().empty();
+    static bool comes_encoded(const endpoint& by, const request& asked, bool has_body) {
+        return has_body && !by.decodes && !asked.content_coding().empty();
     }
     void refuse_coding();
     void fall_back(const router& routes, const request& asked);
     /// A response that is streamed, to somebody who wants its body.
-    bool streams(const request& to) const noexcept { return reply.pieces && to.method != http::verb::head; }
+    bool streams(const request& asked) const noexcept { return reply.pieces && asked.method != http::verb::head; }
     /// What has been thrown is a 500.
     void fail() noexcept;
     /// A deadline that has passed is a 504. As long as nobody has told the context of it, the clock is all there is.
