@@ -9,7 +9,7 @@ using lifecycle::clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds retry_after{1'000};
-constexpr milliseconds favour{2'000};        // so long whoever has waited may use the last places
+constexpr milliseconds favour{2'000};       // so long whoever has waited may use the last places
 constexpr milliseconds crowd_lasts{2'000};  // twice the Retry-After of a refusal
 
 }  // namespace
@@ -24,8 +24,6 @@ bool admission::has_place(patience& of, bool newcomer, clock::time_point now) {
     return false;
 }
 
-response admission::refusal() {
-    return std::move(problem(http::status::service_unavailable).set("Retry-After", "1"));
-}
+response admission::refusal() { return std::move(problem(http::status::service_unavailable).set("Retry-After", "1")); }
 
 }  // namespace server

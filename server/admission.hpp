@@ -27,8 +27,8 @@ public:
         lifecycle::clock::time_point favoured_until{};  ///< ... and it has waited since
     };
 
-    /// A place goes to whoever asks at the moment when it becomes free, so a client that waits after a 503 as long as it
-    /// was told would never meet one.
+    /// A place goes to whoever asks at the moment when it becomes free, so a client that waits after a 503 as long as
+    /// it was told would never meet one.
     bool has_place(patience& of, bool newcomer, lifecycle::clock::time_point now);
     /// The answer to whoever has found none.
     static response refusal();

@@ -124,8 +124,8 @@ bool connection::drive(moment at) {
     }
 }
 
-/// It waits. For bytes and for room by its socket; else by what has been asked of others, and what the socket has to say
-/// is looked at when it says it.
+/// It waits. For bytes and for room by its socket; else by what has been asked of others, and what the socket has to
+/// say is looked at when it says it.
 void connection::settle() {
     const auto waits_for = machine_.waits_for();
     const bool waits = machine_.waits_for_request();

@@ -19,10 +19,11 @@ struct by_activity;
 using activity_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<by_activity>,
                                                        boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
-/// One client, from accept to close: carries what its socket, its handlers and the tick say to its machine, and does what
-/// that wants. It decides nothing itself, and it has no coroutine: idle, it is this struct and nothing else.
+/// One client, from accept to close: carries what its socket, its handlers and the tick say to its machine, and does
+/// what that wants. It decides nothing itself, and it has no coroutine: idle, it is this struct and nothing else.
 ///
-/// It belongs to its loop from `begin` to its end, so nothing here is locked or atomic: only on the loop's thread. Every event may be its last; whoever has told it of one must not touch it afterwards.
+/// It belongs to its loop from `begin` to its end, so nothing here is locked or atomic: only on the loop's thread.
+/// Every event may be its last; whoever has told it of one must not touch it afterwards.
 class connection final : public poll_set::watched, public asker, public activity_hook {
 public:
     using state = connection_state;
@@ -82,11 +83,11 @@ private:
 
     loop_thread& loop_;
     transport socket_;
-    bool driven_ = false;    ///< one of its events is being seen to
-    bool returned_ = false;  ///< ... and meanwhile its handler has returned
-    bool asking_ = false;    ///< a handler or a source has been asked and has not returned
-    bool waits_ = true;      ///< for a request, as its loop knows
-    std::uint32_t listed_ = 0;  ///< requests that had been served when it took its place among those
+    bool driven_ = false;         ///< one of its events is being seen to
+    bool returned_ = false;       ///< ... and meanwhile its handler has returned
+    bool asking_ = false;         ///< a handler or a source has been asked and has not returned
+    bool waits_ = true;           ///< for a request, as its loop knows
+    std::uint32_t listed_ = 0;    ///< requests that had been served when it took its place among those
     std::uint32_t unlogged_ = 0;  ///< requests that the access log has none of
     lifecycle::clock::time_point born_{};
     boost::asio::ip::tcp::endpoint peer_;

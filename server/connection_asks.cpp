@@ -13,7 +13,8 @@ using waiting = http1_machine::waiting;
 bool connection::ask() {
     auto& current = machine_.current();
     asking_ = true;
-    if (machine_.waits_for() == waiting::piece) return loop_.handlers().ask(asked::piece, current, machine_.request(), *this);
+    if (machine_.waits_for() == waiting::piece)
+        return loop_.handlers().ask(asked::piece, current, machine_.request(), *this);
     machine_.request().peer = peer_;
     loop_.enters(*current.to);
     const auto* const plain = current.to->handle.as_plain();

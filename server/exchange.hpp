@@ -47,8 +47,8 @@ enum class request_end : std::uint8_t { finished, cut, gone };
 
 /// Who ended it and when, two letters in the manner of HAProxy's termination state.
 struct ending_letters {
-    char who = '-';   ///< - as usual, C client, S handler failed, T our time-out, R limit, P protocol, D drain, K cut by
-                      ///< the stop
+    char who = '-';  ///< - as usual, C client, S handler failed, T our time-out, R limit, P protocol, D drain, K cut by
+                     ///< the stop
     char when = '-';  ///< - done, I idle, R reading the request, H in the handler, D sending the answer
 };
 
@@ -66,15 +66,15 @@ struct answer_row {
 /// One request and its answer: what a stop looks after.
 ///
 /// It lies in a workspace together with the request's bytes, and nobody frees or reuses that while a handler that has
-/// been asked has not returned, also when it has been answered in its place: `abandoned` then, and what it still returns
-/// is dropped. Who may touch what: between the call and the return the handler reads the request and its context, and
-/// whoever runs it writes `reply` and `thrown`; the machine reads the request and may end the context, no more.
-/// Only on the loop's thread.
+/// been asked has not returned, also when it has been answered in its place: `abandoned` then, and what it still
+/// returns is dropped. Who may touch what: between the call and the return the handler reads the request and its
+/// context, and whoever runs it writes `reply` and `thrown`; the machine reads the request and may end the context, no
+/// more. Only on the loop's thread.
 struct exchange {
     /// Gives the request what it has beside its bytes.
     void begin(request_parser& of, host& on);
-    /// Who answers, and until when: in `longest`, or sooner if the client wants that. True: the handler of `to` is to be
-    /// asked. False: `reply` is there.
+    /// Who answers, and until when: in `longest`, or sooner if the client wants that. True: the handler of `to` is to
+    /// be asked. False: `reply` is there.
     bool find(request_parser& of, host& on, std::chrono::milliseconds longest, admission::patience& patience,
               bool newcomer, lifecycle::clock::time_point now);
     /// The server itself answers, not a handler.
@@ -83,13 +83,13 @@ struct exchange {
         reply = std::move(with);
     }
     /// A handler that does not decode it would take the bytes of a compressed body for the body.
-    static bool comes_encoded(const endpoint& to, const request& asked, bool has_body) {
-        return has_body && !to.decodes && !asked.content_coding().empty();
+    static bool comes_encoded(const endpoint& by, const request& asked, bool has_body) {
+        return has_body && !by.decodes && !asked.content_coding().empty();
     }
     void refuse_coding();
     void fall_back(const router& routes, const request& asked);
     /// A response that is streamed, to somebody who wants its body.
-    bool streams(const request& to) const noexcept { return reply.pieces && to.method != http::verb::head; }
+    bool streams(const request& asked) const noexcept { return reply.pieces && asked.method != http::verb::head; }
     /// What has been thrown is a 500.
     void fail() noexcept;
     /// A deadline that has passed is a 504. As long as nobody has told the context of it, the clock is all there is.
@@ -103,14 +103,14 @@ struct exchange {
     lifecycle::cancel_scope scope;
     lifecycle::clock::time_point deadline{};
     response reply;
-    std::exception_ptr thrown;  ///< by the handler, or by the source of its answer
-    std::size_t piece = 0;      ///< bytes of `reply.body` that its source has filled
-    std::array<char, 16> id;    ///< made here
+    std::exception_ptr thrown;     ///< by the handler, or by the source of its answer
+    std::size_t piece = 0;         ///< bytes of `reply.body` that its source has filled
+    std::array<char, 16> id;       ///< made here
     rule refused_by = rule::none;  ///< `reply` is no handler's
     bool hurried = false;          ///< its deadline is one that the client has set
     bool told = false;             ///< its context has been ended
     bool left = false;             ///< ... since its client has gone
-    bool abandoned = false;     ///< answered in the place of a handler that has not returned
+    bool abandoned = false;        ///< answered in the place of a handler that has not returned
 };
 
 /// Of what is thrown.

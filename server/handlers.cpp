@@ -12,8 +12,8 @@ namespace server {
 
 namespace asio = boost::asio;
 
-/// A coroutine that does one job after the other. Between two it waits for `resume`, which is a function call: no turn of
-/// the loop and no memory.
+/// A coroutine that does one job after the other. Between two it waits for `resume`, which is a function call: no turn
+/// of the loop and no memory.
 class handlers::runner final : public lifecycle::task {
 public:
     explicit runner(handlers& of) : task("handler", "handler"), of_(of) {}

@@ -11,8 +11,8 @@ namespace server {
 class asker {
 public:
     virtual ~asker() = default;
-    /// The exchange has its reply, its piece, or what was thrown. Called inside the coroutine that has run it; the asker
-    /// may be destroyed in it.
+    /// The exchange has its reply, its piece, or what was thrown. Called inside the coroutine that has run it; the
+    /// asker may be destroyed in it.
     virtual void returned() noexcept = 0;
 };
 
@@ -34,8 +34,8 @@ public:
     handlers(const handlers&) = delete;
     handlers& operator=(const handlers&) = delete;
 
-    /// Runs it until it waits for the first time. True: it did not, and has returned. False: `whose` is told when it has.
-    /// What it throws, and std::bad_alloc of the coroutine itself, is left in `of.thrown`.
+    /// Runs it until it waits for the first time. True: it did not, and has returned. False: `whose` is told when it
+    /// has. What it throws, and std::bad_alloc of the coroutine itself, is left in `of.thrown`.
     bool ask(asked what, exchange& of, const request& about, asker& whose);
     /// Nobody asks any more: those that are kept end.
     void close() noexcept;

@@ -124,20 +124,20 @@ request_parser::progress request_parser::check_meaning(const char* base) {
 }
 
 /// Whether it is nothing but the strictness that it fails by.
-static rule fault_of_target(std::string_view target, target_rules rules) {
+static rule fault_of_target(std::string_view target, target_rules how) {
     std::string storage;
     target_parts parts;
-    const bool strict = std::exchange(rules.strict, false);
-    return strict && split_target(target, rules, storage, parts) ? rule::strict_targets : rule::target;
+    const bool strict = std::exchange(how.strict, false);
+    return strict && split_target(target, how, storage, parts) ? rule::strict_targets : rule::target;
 }
 
 std::optional<rule> request_parser::check_target() {
     if (request_.target.size() > limits_->max_target_bytes) return rule::max_target_bytes;
     target_parts parts;
-    const target_rules rules{.connect = request_.method == http::verb::connect,
-                             .options = request_.method == http::verb::options,
-                             .strict = limits_->strict_targets};
-    if (!split_target(request_.target, rules, path_storage_, parts)) return fault_of_target(request_.target, rules);
+    const target_rules how{.connect = request_.method == http::verb::connect,
+                           .options = request_.method == http::verb::options,
+                           .strict = limits_->strict_targets};
+    if (!split_target(request_.target, how, path_storage_, parts)) return fault_of_target(request_.target, how);
     request_.path = parts.path;
     request_.query = parts.query;
     if (!parts.authority.empty()) request_.host = parts.authority;  // RFC 9112 section 3.2.2

@@ -38,7 +38,7 @@ struct environment {
     std::string name;  ///< "app", "debug"
     /// May another request of that loop go to a handler, be it in one of the last places? `most`: its max_in_flight.
     std::function<bool(const loop_account& on, std::size_t most, bool to_the_last)> admit;
-    std::function<lifecycle::clock::time_point()> crowded_until;  ///< on any loop; see admission
+    std::function<lifecycle::clock::time_point()> crowded_until;       ///< on any loop; see admission
     std::function<void(std::size_t loop, std::exception_ptr)> failed;  ///< it serves nobody any more
 };
 
@@ -61,13 +61,13 @@ struct published {
     late_handlers late;
 };
 
-/// One thread, one `io_context(1)`, and the connections that live on it, as any thread may see it; what only that thread
-/// may do is `loop_thread`, and whoever is on it gets there by `here`.
+/// One thread, one `io_context(1)`, and the connections that live on it, as any thread may see it; what only that
+/// thread may do is `loop_thread`, and whoever is on it gets there by `here`.
 ///
-/// Owned by its server, which runs `run` on a thread and joins it. `run` returns when the loop has been asked to drain or
-/// close and its last task is home. Memory that is not to be had costs the connection that wanted it. A loop that cannot
-/// go on says so at once (environment::failed), closes what it has, and turns until then.
-/// Safe from any thread; `last_entered` in a signal handler too.
+/// Owned by its server, which runs `run` on a thread and joins it. `run` returns when the loop has been asked to drain
+/// or close and its last task is home. Memory that is not to be had costs the connection that wanted it. A loop that
+/// cannot go on says so at once (environment::failed), closes what it has, and turns until then. Safe from any thread;
+/// `last_entered` in a signal handler too.
 class loop {
 public:
     static constexpr std::chrono::milliseconds usual_tick{50};

@@ -53,7 +53,9 @@ task_row loop_thread::row_of(const connection& one, clock::time_point now) {
     const bool rests = in == connection::state::idle && !one.machine().has_workspace();
     task_row row{.name = one.describe(),
                  .kind = "connection",
-                 .state = one.machine().abandoned() ? "abandoned" : rests ? "resting" : std::string(to_string(in)),
+                 .state = one.machine().abandoned() ? "abandoned"
+                          : rests                   ? "resting"
+                                                    : std::string(to_string(in)),
                  .where = place(one).erase(0, waits_at.size()),
                  .age = duration_cast<milliseconds>(now - one.born()),
                  .client = fmt::format("{}:{}", one.peer().address().to_string(), one.peer().port())};
@@ -72,15 +74,14 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
       index_(index),
       io_(io),
       seen_(seen),
-      host_{.routes = env.routes,
-            .limits = env.limits,
-            .places = admission(
-                [this](bool to_the_last) {
-                    return env_.admit(seen_.account, host_.limits->max_in_flight, to_the_last);
-                },
-                seen.account.crowded_until),
-            .ids = {},
-            .date = {}},
+      host_{
+          .routes = env.routes,
+          .limits = env.limits,
+          .places = admission(
+              [this](bool to_the_last) { return env_.admit(seen_.account, host_.limits->max_in_flight, to_the_last); },
+              seen.account.crowded_until),
+          .ids = {},
+          .date = {}},
       timer_(io),
       sockets_(io),
       workspaces_(host_.limits),
@@ -230,10 +231,9 @@ void loop_thread::straggles(const connection& late) {
     const auto age = duration_cast<milliseconds>(clock::now() - late.since());
     env_.log.warn("{} has not ended with its context: {} ms old{} ({})", late.describe(), age.count(), place(late),
                   late.identity());
-    seen_.late.add(&late, {.name = late.describe(),
-                           .kind = "request",
-                           .age = age,
-                           .where = place(late).erase(0, waits_at.size())});
+    seen_.late.add(
+        &late,
+        {.name = late.describe(), .kind = "request", .age = age, .where = place(late).erase(0, waits_at.size())});
 }
 
 bool loop_thread::logs_access(const connection& of) const {

@@ -21,8 +21,8 @@
 
 namespace server {
 
-/// A loop as its own thread has it: what its connections use, the lists of them, and the coarse tick that enforces every
-/// deadline, so that no connection needs a timer. Everything here is only for that thread, but `orders`.
+/// A loop as its own thread has it: what its connections use, the lists of them, and the coarse tick that enforces
+/// every deadline, so that no connection needs a timer. Everything here is only for that thread, but `orders`.
 class loop_thread {
 public:
     /// What other threads ask for; the tick sees to it where it could not be posted.

@@ -27,9 +27,8 @@ std::optional<stall_watch::finding> stall_watch::look(clock::duration lag, clock
     const auto used = computed - std::exchange(computed_, computed);
     if (by.empty() || lag < standstill || now < next_finding_) return std::nullopt;
     next_finding_ = now + between_findings;
-    return finding{.lasted = duration_cast<milliseconds>(lag),
-                   .computed = duration_cast<milliseconds>(used),
-                   .by = std::move(by)};
+    return finding{
+        .lasted = duration_cast<milliseconds>(lag), .computed = duration_cast<milliseconds>(used), .by = std::move(by)};
 }
 
 }  // namespace server

@@ -8,8 +8,8 @@
 
 namespace server {
 
-/// All clients of a loop wait while one of its handlers computes, or blocks. This finds out which it was: a tick that has
-/// not come in time is a loop that stands still, and whose handler returns first after that has held it up.
+/// All clients of a loop wait while one of its handlers computes, or blocks. This finds out which it was: a tick that
+/// has not come in time is a loop that stands still, and whose handler returns first after that has held it up.
 ///
 /// Only on the loop's thread.
 class stall_watch {

@@ -86,10 +86,10 @@ struct workspace {
     std::size_t written = 0;                ///< of `out`
     std::shared_ptr<const options> limits;  ///< copied only when they have changed: no request counts references
     request_parser parser;
-    exchange current;                        ///< the request that is answered now
-    body_coding coding = body_coding::none;  ///< of its answer
-    bool last = false;                       ///< the connection ends with it
-    std::uint64_t left = 0;                  ///< of a stream, before what was promised has been sent
+    exchange current;                             ///< the request that is answered now
+    body_coding coding = body_coding::none;       ///< of its answer
+    bool last = false;                            ///< the connection ends with it
+    std::uint64_t left = 0;                       ///< of a stream, before what was promised has been sent
     lifecycle::clock::duration time_of_reader{};  ///< that the client still has when the source has returned
 
 private:

@@ -21,8 +21,7 @@ void http1_machine::begin_request(const moment& at) {
 auto http1_machine::begin_answer(const moment& at) -> step {
     begin_request(at);
     auto& current = work_->current;
-    const bool asks =
-        current.find(work_->parser, host_, limits().request_timeout, patience_, served_ <= 1, at.now);
+    const bool asks = current.find(work_->parser, host_, limits().request_timeout, patience_, served_ <= 1, at.now);
     enter(state::handling, current.deadline, at);
     if (asks) {
         go(phase::handle);
@@ -146,8 +145,8 @@ void http1_machine::append_answer(const moment& at) {
     count_answer();
 }
 
-/// What the client has brought about itself is no fault of ours: it has gone, or the deadline was the one that it set. Of
-/// a handler that has been answered for, what it makes of its reply is its own affair.
+/// What the client has brought about itself is no fault of ours: it has gone, or the deadline was the one that it set.
+/// Of a handler that has been answered for, what it makes of its reply is its own affair.
 answer_row http1_machine::row(const moment& at) const {
     const auto& current = work_->current;
     const auto in_its_place = flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout;
@@ -226,8 +225,8 @@ bool http1_machine::refuse_early(const moment& at) {
     const auto* const to = host_.routes.find(request);
     const bool expects = work_->parser.expects_continue();
     // Not whole and not chunked, so a body is due; a chunked one may turn out to be empty.
-    const bool encoded = to != nullptr && exchange::comes_encoded(
-                                              *to, request, request.header(http::field::transfer_encoding).empty());
+    const bool encoded =
+        to != nullptr && exchange::comes_encoded(*to, request, request.header(http::field::transfer_encoding).empty());
     const bool overloaded =
         !encoded && to != nullptr && !to->exempt && !host_.places.has_place(patience_, served_ <= 1, at.now);
     if (!overloaded && !encoded && (!expects || to != nullptr)) {

@@ -26,14 +26,14 @@ constexpr unsigned bit(connection_state one) { return 1U << static_cast<unsigned
 constexpr std::array<unsigned, connection_states> after = [] {
     using enum connection_state;
     const auto begun = bit(head) | bit(body) | bit(handling) | bit(writing) | bit(lingering);
-    return std::array{begun,                                     // fresh
-                      begun,                                     // idle
-                      begun | bit(idle),                         // head: what came was an empty line
-                      begun & ~bit(head) & ~bit(body),           // body
-                      begun | bit(idle) | bit(streaming),        // handling
-                      begun | bit(idle),                         // writing
-                      bit(writing),                              // streaming
-                      0U};                                       // lingering
+    return std::array{begun,                               // fresh
+                      begun,                               // idle
+                      begun | bit(idle),                   // head: what came was an empty line
+                      begun & ~bit(head) & ~bit(body),     // body
+                      begun | bit(idle) | bit(streaming),  // handling
+                      begun | bit(idle),                   // writing
+                      bit(writing),                        // streaming
+                      0U};                                 // lingering
 }();
 
 }  // namespace
@@ -322,7 +322,7 @@ void http1_machine::cut() {
         if (waits_ != waiting::turn) waits_ = waiting::nothing;
     }
     if (state_ != state::streaming) return;
-    ask(step::arm_reset);                         // also where its source does not return and the process ends
+    ask(step::arm_reset);                          // also where its source does not return and the process ends
     work_->current.scope.cancel(cause::shutdown);  // its source may wait by it
 }
 

@@ -75,9 +75,7 @@ public:
     /// It sends no more, or is gone.
     void peer_closed() noexcept;
     void finished() noexcept;
-    std::string_view to_write() const noexcept {
-        return std::string_view(work_->out).substr(work_->written);
-    }
+    std::string_view to_write() const noexcept { return std::string_view(work_->out).substr(work_->written); }
     void wrote(std::size_t count);
     /// The socket is full. `unacknowledged`: see `measured`.
     void blocked(std::size_t unacknowledged, const moment& at);
@@ -212,8 +210,8 @@ private:
 
     host& host_;
     std::unique_ptr<workspace> work_;
-    lifecycle::clock::time_point since_{};       ///< when it entered its state
-    lifecycle::clock::time_point deadline_{};    ///< of that state
+    lifecycle::clock::time_point since_{};         ///< when it entered its state
+    lifecycle::clock::time_point deadline_{};      ///< of that state
     lifecycle::clock::time_point linger_end_{};    ///< however much still comes
     lifecycle::clock::time_point counted_from_{};  ///< `received_`, of what comes while it lingers
     admission::patience patience_;

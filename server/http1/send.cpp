@@ -117,8 +117,7 @@ void http1_machine::piece_came(const moment& at) {
 void http1_machine::close_stream() {
     const bool too_short = work_->coding == body_coding::length && work_->left > 0;  // than was promised
     const bool whole = !flags_.failed && !too_short && !flags_.broken && !flags_.cut;
-    if (work_->coding == body_coding::chunked && !flags_.broken)
-        work_->out += whole ? "0\r\n\r\n" : "response cut\r\n";
+    if (work_->coding == body_coding::chunked && !flags_.broken) work_->out += whole ? "0\r\n\r\n" : "response cut\r\n";
     go(whole ? phase::end_stream : phase::cut_stream);
 }
 

@@ -10,15 +10,15 @@
 
 namespace server {
 
-/// All sockets of a loop in one level-triggered epoll set (epoll(7)), which Asio watches as one descriptor: an epoll set
-/// can be polled itself. When it fires, one epoll_wait(2) gives a batch, and each socket's owner is called; after a full
-/// batch it looks again, a bounded number of times, before Asio has its turn.
+/// All sockets of a loop in one level-triggered epoll set (epoll(7)), which Asio watches as one descriptor: an epoll
+/// set can be polled itself. When it fires, one epoll_wait(2) gives a batch, and each socket's owner is called; after a
+/// full batch it looks again, a bounded number of times, before Asio has its turn.
 ///
 /// Lifetime: made with its loop, `wait` and `close` while the loop runs; its owners leave it (`forget`) before it goes.
 /// Only on the loop's thread. It owns no socket.
 ///
-/// What not to do: leave a socket in the set that is ready and that nobody reads or writes, for it fires without end; so
-/// whoever does not want what has come asks for nothing until it does. Close a socket before `forget`. Throw out of
+/// What not to do: leave a socket in the set that is ready and that nobody reads or writes, for it fires without end;
+/// so whoever does not want what has come asks for nothing until it does. Close a socket before `forget`. Throw out of
 /// `ready`. An owner may be destroyed in its own `ready` or in that of another: who has been forgotten is not called.
 class poll_set {
 public:
@@ -59,8 +59,8 @@ private:
     static constexpr std::size_t batch_size = 256;
     static constexpr int most_batches = 16;  ///< before Asio's timers have their turn
 
-    /// What the kernel is told of a socket is its number and how many have had that number here: an owner's address might
-    /// be another's by the time it is said again.
+    /// What the kernel is told of a socket is its number and how many have had that number here: an owner's address
+    /// might be another's by the time it is said again.
     struct place {
         watched* owner = nullptr;
         std::uint32_t generation = 0;

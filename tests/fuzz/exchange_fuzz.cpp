@@ -1,6 +1,7 @@
-// A whole connection without its socket: arbitrary bytes in arbitrary pieces, the machine that serves them, handlers that
-// say everything again, and a client that closes. However they were cut, the answers are the same bytes; no more is answered than has been asked; and
-// nothing that a client sent ends an answer early or begins another. The first byte chooses the cuts.
+// A whole connection without its socket: arbitrary bytes in arbitrary pieces, the machine that serves them, handlers
+// that say everything again, and a client that closes. However they were cut, the answers are the same bytes; no more
+// is answered than has been asked; and nothing that a client sent ends an answer early or begins another. The first
+// byte chooses the cuts.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -81,7 +82,8 @@ outcome exchange(const server::options& limits, std::string_view bytes, Length l
 /// Fields by which a client asks to be told before its body has come: then it matters what had come.
 bool asks_early(std::string_view bytes) {
     std::string lower(bytes);
-    std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(lower, lower.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     return lower.find("expect") != lower.npos || lower.find("content-encoding") != lower.npos;
 }
 

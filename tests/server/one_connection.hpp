@@ -65,8 +65,8 @@ public:
         one_.reply(std::move(with), at());
     }
     void stream(std::optional<std::uint64_t> length = std::nullopt) {
-        auto made = server::response::stream([](std::span<char>) -> lifecycle::awaitable<std::size_t> { co_return 0; },
-                                             length);
+        auto made =
+            server::response::stream([](std::span<char>) -> lifecycle::awaitable<std::size_t> { co_return 0; }, length);
         made.body = "first";
         one_.reply(std::move(made), at());
     }
@@ -108,7 +108,8 @@ public:
     const std::string& seen() const { return one_.wire.to_client; }
     std::size_t answers() const {
         std::size_t count = 0;
-        for (auto found = seen().find("HTTP/1.1 "); found != std::string::npos; found = seen().find("HTTP/1.1 ", found + 1))
+        for (auto found = seen().find("HTTP/1.1 "); found != std::string::npos;
+             found = seen().find("HTTP/1.1 ", found + 1))
             ++count;
         return count;
     }

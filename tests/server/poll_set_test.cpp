@@ -70,7 +70,7 @@ protected:
 };
 
 TEST_F(PollSet, CallsTheOwnersOfSocketsThatAreReadyAndNobodyElse) {
-    owner ready(set, [](owner& one) { one.read(); }), quiet(set, [](owner&) {});
+    owner ready(set, [](owner&one) { one.read(); }), quiet(set, [](owner&) {});
     ready.other->write("x");
     turn();
     EXPECT_EQ(ready.called, 1);

@@ -24,14 +24,14 @@ using waiting = http1_machine::waiting;
 
 /// The kernel's part of a connection, and what the client sees of it.
 struct wire {
-    std::string to_server;                ///< sent, and not read yet
-    std::string to_client;                ///< all that has been written
-    std::size_t unread = 0;               ///< of it, by the client
-    std::size_t room = std::string::npos; ///< how much may be unread
+    std::string to_server;                  ///< sent, and not read yet
+    std::string to_client;                  ///< all that has been written
+    std::size_t unread = 0;                 ///< of it, by the client
+    std::size_t room = std::string::npos;   ///< how much may be unread
     std::size_t piece = std::string::npos;  ///< what one read or write moves at most
-    bool client_finished = false;         ///< the client sends no more
-    bool client_gone = false;             ///< ... and reads no more: a reset
-    bool finished = false;                ///< the server sends no more
+    bool client_finished = false;           ///< the client sends no more
+    bool client_gone = false;               ///< ... and reads no more: a reset
+    bool finished = false;                  ///< the server sends no more
     bool closed = false;
     bool resets = false;  ///< the close is a reset
 
@@ -202,7 +202,11 @@ private:
             switch (machine.next(at)) {
                 case step::wait: return add_changes();
                 case step::write: write(at); break;
-                case step::call: asked = true; ++calls; ++on_.in_flight; break;
+                case step::call:
+                    asked = true;
+                    ++calls;
+                    ++on_.in_flight;
+                    break;
                 case step::ask_piece: asked = true; break;
                 case step::note: note(machine.row(at)); break;
                 case step::note_refusal: note(machine.refusal(at)); break;

@@ -1,8 +1,9 @@
 // Random orders of everything that can happen to a process that stops: signals, connections, clients that trickle,
-// pipeline, close a half, reset and go at any byte, handlers that obey and others, sources that stand still, a sink that
-// fails, time. What runs is the real thing on a hand-moved clock: lifecycle/stop_sequence, server/decision, the machine
-// of server/http1, tracker/queue. Only what carries them is modelled: the socket and connection.cpp in simulated.hpp, the
-// lists of a loop and main's thread here. A failure prints the seed of its schedule; EXPLORE_SEED=n runs that one alone.
+// pipeline, close a half, reset and go at any byte, handlers that obey and others, sources that stand still, a sink
+// that fails, time. What runs is the real thing on a hand-moved clock: lifecycle/stop_sequence, server/decision, the
+// machine of server/http1, tracker/queue. Only what carries them is modelled: the socket and connection.cpp in
+// simulated.hpp, the lists of a loop and main's thread here. A failure prints the seed of its schedule; EXPLORE_SEED=n
+// runs that one alone.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -258,9 +259,7 @@ private:
             case 6: return "HEAD /probe HTTP/1.1\r\nHost: a\r\n" + id + "\r\n";
             case 7: return "\r\nGET /nowhere HTTP/1.1\r\nHost: a\r\n" + id + "\r\n";
             case 8: return "GET / HTTP/1.1\r\nHost: a\r\n" + id + "X-Request-Timeout: 50ms\r\n\r\n";
-            case 9:
-                one.confused = true;
-                return "GET  / HTTP/1.1\r\n\r\n";
+            case 9: one.confused = true; return "GET  / HTTP/1.1\r\n\r\n";
             default: return "GET / HTTP/1.1\r\nHost: a\r\n" + id + "\r\n";
         }
     }
@@ -332,9 +331,8 @@ private:
         ++turns_;
         drain_view drain;
         if (draining_)
-            drain = {.draining = true,
-                     .idle_until = drain_began_ + options_.idle_grace,
-                     .over = sequence_.deadline(app)};
+            drain = {
+                .draining = true, .idle_until = drain_began_ + options_.idle_grace, .over = sequence_.deadline(app)};
         for (auto& one : clients_) tick(one, drain);
         clients_.remove_if([this](const client& one) { return one.connection.over && (settle(one), true); });
         if (draining_ && clients_.empty()) app_home_ = true;
@@ -429,7 +427,8 @@ private:
         const auto answers = answers_in(connection.wire.to_client);
         expect(ended <= account.began, "no request ends twice");
         expect(answers <= account.began, "nobody is answered who has not asked");
-        expect(!connection.asked || connection.machine.has_workspace(), "what a handler reads is there until it returns");
+        expect(!connection.asked || connection.machine.has_workspace(),
+               "what a handler reads is there until it returns");
         if (draining_ && now_ < sequence_.deadline(app)) expect(account.cut == 0, "nobody is cut early");
         std::string_view last;
         const std::string_view bytes = connection.wire.to_client;
@@ -453,7 +452,8 @@ private:
         expect(!one.spoiled || wire.resets || wire.client_gone, "what was cut does not look whole", one);
         if (one.patient) {
             expect(account.gone == 0, "who stays is not gone");
-            expect(answers_in(wire.to_client) + account.cut >= account.began, "whoever has begun and stays is answered", one);
+            expect(answers_in(wire.to_client) + account.cut >= account.began, "whoever has begun and stays is answered",
+                   one);
         }
         seen_.answered += account.finished;
         seen_.cut += account.cut;
@@ -469,8 +469,7 @@ private:
         expect(listening_ || sequence_.phase() >= stop_phase::stopping, "through the lame duck everybody is let in");
         if (!fair_ || !draining_ || now_ < drain_began_ + options_.idle_grace + 20ms) return;
         for (const auto& one : clients_)
-            expect(!one.connection.machine.waits_for_request() || one.connection.over ||
-                       one.connection.wire.readable(),
+            expect(!one.connection.machine.waits_for_request() || one.connection.over || one.connection.wire.readable(),
                    "who is idle does not hold the drain beyond the idle grace");
     }
 
@@ -530,8 +529,8 @@ TEST(Stop, KeepsItsPromisesInEveryOrderExplored) {
     }
     if (first == last) return;
     // An exploration that does not get anywhere proves nothing.
-    for (const auto seen : {all.answered, all.in_its_place, all.timed_out, all.cut, all.gone, all.refused, all.streamed,
-                            over, withdrawn})
+    for (const auto seen :
+         {all.answered, all.in_its_place, all.timed_out, all.cut, all.gone, all.refused, all.streamed, over, withdrawn})
         EXPECT_GT(seen, schedules / 100);
     EXPECT_GT(dropped, schedules / 1'000);
 }
