@@ -321,7 +321,7 @@ void http_server::write_metrics(metrics_text& out) const {
         out.sample(labels(index),
                    sum([&](const loop& on) -> const counter& { return on.endpoints()[index].in_flight; }));
     out.family("http_requests_refused_total", "counter", "Answers of 4xx and 5xx that no handler has made, by rule.");
-    for (std::size_t by = 1; by < rules; ++by) {
+    for (std::size_t by = 1; by < rule_count; ++by) {
         const auto count = sum([&](const loop& on) -> const counter& { return on.account().refused[by]; });
         if (count > 0) out.sample(server + ',' + label("rule", to_string(static_cast<rule>(by))), count);
     }

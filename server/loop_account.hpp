@@ -12,7 +12,7 @@ namespace server {
 /// What a loop has counted: written by its thread alone, read by any.
 struct loop_account {
     counter open, idle, accepted, in_flight, requests;
-    std::array<counter, rules> refused;  ///< by rule
+    std::array<counter, rule_count> refused;  ///< by rule
     counter under_way;      ///< requests that have begun and not ended: half heads, in handlers, answers not yet sent
     counter oldest_idle;    ///< steady_clock ticks; 0: none is idle
     counter crowded_until;  ///< steady_clock ticks

@@ -53,7 +53,7 @@ enum class rule : std::uint8_t {
     drain,
 };
 
-constexpr std::size_t rules = static_cast<std::size_t>(rule::drain) + 1;
+constexpr std::size_t rule_count = static_cast<std::size_t>(rule::drain) + 1;
 
 /// "max_body_bytes"; lives for ever.
 std::string_view to_string(rule one) noexcept;

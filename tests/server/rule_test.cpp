@@ -13,7 +13,7 @@ using server::rule;
 
 TEST(Rule, HasANameThatIsALabelAndNobodyElses) {
     std::set<std::string_view> names;
-    for (std::size_t nth = 0; nth < server::rules; ++nth) {
+    for (std::size_t nth = 0; nth < server::rule_count; ++nth) {
         const auto name = to_string(static_cast<rule>(nth));
         EXPECT_TRUE(names.insert(name).second) << name;
         EXPECT_EQ(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_"), name.npos) << name;
