@@ -39,18 +39,20 @@ void connection::on(const Event& event, moment at) noexcept {
     }
 }
 
-void connection::ready() noexcept {
+poll_set::rest connection::ready() noexcept {
     const auto at = loop_.now();
+    auto left = poll_set::rest::unknown;
     const auto see = [&] {
         switch (machine_.waits_for()) {
             case waiting::room: machine_.writable(); break;
             case waiting::bytes:
-                if (read(at) == transport::outcome::ended) machine_.peer_closed();
+                if (read(at, left) == transport::outcome::ended) machine_.peer_closed();
                 break;
             default: loop_.sockets().watch(descriptor(), *this, poll_set::interest::none);  // not before its turn
         }
     };
     on(see, at);
+    return left;
 }
 
 void connection::returned() noexcept {
@@ -140,10 +142,17 @@ void connection::settle() {
 }
 
 transport::outcome connection::read(const moment& at) {
+    auto ignored = poll_set::rest::unknown;
+    return read(at, ignored);
+}
+
+transport::outcome connection::read(const moment& at, poll_set::rest& left) {
     const bool lingers = now_in() == state::lingering;
     if (!lingers && !machine_.has_workspace()) machine_.lend(loop_.workspaces().lend());
-    const auto [how, count] = socket_.read(lingers ? loop_.scratch() : machine_.room());
+    const auto into = lingers ? loop_.scratch() : machine_.room();
+    const auto [how, count] = socket_.read(into);
     if (how == transport::outcome::done) machine_.received(count, at);
+    if (count < into.size() && how != transport::outcome::ended) left = poll_set::rest::taken;
     return how;
 }
 

@@ -37,7 +37,7 @@ public:
 
     // Events.
 
-    void ready() noexcept override;
+    poll_set::rest ready() noexcept override;
     void returned() noexcept override;
     void tick(const drain_view& drain, const moment& at) noexcept;
     /// It has let others go first.
@@ -75,6 +75,7 @@ private:
     bool drive(moment at);
     void settle();
     transport::outcome read(const moment& at);
+    transport::outcome read(const moment& at, poll_set::rest& left);
     void write(const moment& at);
     bool ask();
     void take_back(moment& at);

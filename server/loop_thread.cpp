@@ -83,7 +83,7 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
           .ids = {},
           .date = {}},
       timer_(io),
-      sockets_(io),
+      sockets_(io, [this] { access_lines_.write(*env_.access); }),
       workspaces_(host_.limits),
       scratch_(scratch_size),
       tasks_(io.get_executor()),
@@ -112,7 +112,6 @@ void loop_thread::run() {
     seen_.thread = static_cast<pid_t>(::syscall(SYS_gettid));
     seen_.account.turned_at.set(static_cast<std::uint64_t>(clock::now().time_since_epoch().count()));
     reserve_timers();
-    sockets_.wait();
     begin_tick();
     for (bool ended = false; !ended;) {
         try {
@@ -303,9 +302,11 @@ void loop_thread::log_end(const connection& one) noexcept try {
     log_access({line.data(), line.size()});
 } catch (const std::bad_alloc&) {}  // nor for this line
 
-/// A line of the access log. It goes out with the others of this turn, which ends with what it has posted.
+/// A line of the access log. It goes out with the others of this turn, which ends when all sockets that are ready have
+/// been seen to, or else with what it has posted.
 void loop_thread::log_access(std::string_view text) noexcept try {
-    if (access_lines_.add(*env_.access, text)) asio::post(io_, [this] { access_lines_.write(*env_.access); });
+    if (access_lines_.add(*env_.access, text) && !sockets_.looks())
+        asio::post(io_, [this] { access_lines_.write(*env_.access); });
 } catch (const std::bad_alloc&) {
     access_lines_.write(*env_.access);
 }

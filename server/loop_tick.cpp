@@ -56,7 +56,7 @@ void loop_thread::attempt_tick(clock::time_point now, clock::duration lag) noexc
     kept_back_->refill();
     try {
         if (lag > clock::duration{}) warn_of_standstill(lag);
-        sockets_.wait();
+        sockets_.look();  // what it was to say later, and found no memory for
         on_tick(now);
     } catch (const std::exception& e) {
         try {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 #include "server/head.hpp"
 #include "server/request.hpp"
@@ -30,6 +31,20 @@ constexpr byte_set visible_but(std::string_view escaped) {
 constexpr auto browser_query = visible_but("\"<>#");
 constexpr auto browser_path = visible_but("\"<>#?`{}");
 
+/// What a byte of a path is, in one look: where it may stand, and what makes more looks necessary.
+enum : std::uint8_t { strict_path = 1, any_path = 2, path_ends = 4, to_be_decoded = 8 };
+constexpr auto path_bytes = [] {
+    std::array<std::uint8_t, 256> kinds{};
+    for (std::size_t c = 0; c < kinds.size(); ++c) {
+        if (uri_bytes[c]) kinds[c] |= strict_path;
+        if (browser_path[c]) kinds[c] |= any_path;
+    }
+    kinds['?'] = path_ends;
+    kinds['%'] |= to_be_decoded;
+    kinds['.'] |= to_be_decoded;
+    return kinds;
+}();
+
 /// RFC 3986 section 3.2.2: what may stand in a host that is a name, escapes included.
 constexpr auto host_bytes = [] {
     byte_set allowed = uri_bytes;
@@ -39,6 +54,7 @@ constexpr auto host_bytes = [] {
 
 // Lambdas, which algorithms inline.
 constexpr auto is_host_byte = [](char c) noexcept { return host_bytes[static_cast<unsigned char>(c)]; };
+constexpr auto kind_in_path = [](char c) noexcept { return path_bytes[static_cast<unsigned char>(c)]; };
 constexpr auto is_digit = [](char c) noexcept { return c >= '0' && c <= '9'; };
 
 bool only(const byte_set& allowed, std::string_view text) noexcept {
@@ -120,8 +136,10 @@ bool is_authority(std::string_view text) noexcept {
         if (text.substr(1, end - 1).find_first_not_of("0123456789abcdefABCDEF:.vV") != text.npos) return false;
         return is_port(text.substr(end + 1));
     }
-    const auto end = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_host_byte) - text.begin());
-    return end > 0 && is_port(text.substr(end)) && valid_escapes(text.substr(0, end));
+    std::size_t end = 0;
+    bool escaped = false;
+    for (; end < text.size() && is_host_byte(text[end]); ++end) escaped = escaped || text[end] == '%';
+    return end > 0 && is_port(text.substr(end)) && (!escaped || valid_escapes(text.substr(0, end)));
 }
 
 bool split_target(std::string_view target, const target_rules& rules, std::string& storage, target_parts& parts) {
@@ -139,19 +157,25 @@ bool split_target(std::string_view target, const target_rules& rules, std::strin
     auto rest = target;
     if (target.front() != '/' && !cut_absolute(rest, parts.authority)) return false;
 
-    const auto mark = rest.find('?');
-    if (mark != rest.npos) {
-        parts.query = rest.substr(mark + 1);
-        rest = rest.substr(0, mark);
+    std::size_t end = 0;
+    unsigned all = strict_path | any_path, some = 0;
+    for (; end < rest.size() && kind_in_path(rest[end]) != path_ends; ++end) {
+        all &= kind_in_path(rest[end]);
+        some |= kind_in_path(rest[end]);
+    }
+    const bool asks = end < rest.size();
+    if (asks) {
+        parts.query = rest.substr(end + 1);
+        rest = rest.substr(0, end);
         if (!only(rules.strict ? uri_bytes : browser_query, parts.query) || !valid_escapes(parts.query)) return false;
     }
-    if (!only(rules.strict ? uri_bytes : browser_path, rest)) return false;
+    if ((all & (rules.strict ? strict_path : any_path)) == 0) return false;
     if (rest.empty()) {  // RFC 9112 section 3.2.2: an empty path is "/"; OPTIONS of a whole server is "*"
-        parts.path = rules.options && mark == std::string_view::npos ? "*" : "/";
+        parts.path = rules.options && !asks ? "*" : "/";
         return true;
     }
     parts.path = rest;
-    if (rest.find('%') == rest.npos && rest.find("/.") == rest.npos) return true;
+    if ((some & to_be_decoded) == 0 || (rest.find('%') == rest.npos && rest.find("/.") == rest.npos)) return true;
     if (!percent_decode(rest, storage)) return false;
     remove_dot_segments(storage);
     parts.path = storage;

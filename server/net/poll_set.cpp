@@ -1,8 +1,14 @@
 #include "server/net/poll_set.hpp"
 
+#include <unistd.h>
+
 #include <boost/asio/bind_allocator.hpp>
+#include <boost/asio/detail/reactor.hpp>
+#include <boost/asio/detail/reactor_op.hpp>
+#include <boost/asio/post.hpp>
 #include <cassert>
 #include <cerrno>
+#include <new>
 #include <system_error>
 
 #include "lifecycle/operation_memory.hpp"
@@ -17,12 +23,51 @@ int made_set() {
 }
 
 std::uint32_t bits_of(poll_set::interest wanted) noexcept {
-    return wanted == poll_set::interest::write ? EPOLLOUT : EPOLLIN;
+    return wanted == poll_set::interest::write ? EPOLLOUT : EPOLLIN | EPOLLRDHUP;
 }
 
 }  // namespace
 
-poll_set::poll_set(boost::asio::io_context& on) : set_(on.get_executor(), made_set()) {}
+/// An operation that never ends: Asio performs it whenever the set becomes readable, and keeps it. The part of Asio that
+/// its own signal_set is made with; an `async_wait` for each wake-up is armed again by an epoll_ctl(2), and costs more
+/// instructions than what a request is read with.
+class poll_set::in_reactor final : boost::asio::detail::reactor_op {
+    using epoll_reactor = boost::asio::detail::reactor;
+
+public:
+    in_reactor(poll_set& whose, boost::asio::io_context& on)
+        : reactor_op({}, perform_look, [](void*, boost::asio::detail::operation*, const boost::system::error_code&, std::size_t) {}),
+          whose_(whose),
+          by_(boost::asio::use_service<epoll_reactor>(on)) {
+        by_.init_task();
+        const int error = by_.register_internal_descriptor(epoll_reactor::read_op, whose.set_, data_, this);
+        if (error != 0) throw std::system_error(error, std::generic_category(), "epoll_ctl");
+    }
+    ~in_reactor() {
+        by_.deregister_internal_descriptor(whose_.set_, data_);
+        by_.cleanup_descriptor_data(data_);
+    }
+
+private:
+    static status perform_look(reactor_op* self) {
+        static_cast<in_reactor*>(self)->whose_.look();
+        return not_done;
+    }
+
+    poll_set& whose_;
+    epoll_reactor& by_;
+    epoll_reactor::per_descriptor_data data_{};
+};
+
+poll_set::poll_set(boost::asio::io_context& on, std::function<void()> after)
+    : on_(on), keeps_running_(on.get_executor()), after_(std::move(after)), set_(made_set()) {
+    reactor_ = std::make_unique<in_reactor>(*this, on);
+}
+
+poll_set::~poll_set() {
+    reactor_ = nullptr;
+    ::close(set_);
+}
 
 void poll_set::watch(int descriptor, watched& owner, interest wanted) {
     if (owner.wants_ == wanted) return;
@@ -36,7 +81,7 @@ void poll_set::watch(int descriptor, watched& owner, interest wanted) {
                                                       : EPOLL_CTL_MOD;
     const auto name = std::uint64_t{place.generation} << 32 | static_cast<std::uint32_t>(descriptor);
     epoll_event event{.events = bits_of(wanted), .data = {.u64 = name}};
-    if (::epoll_ctl(set_.native_handle(), change, descriptor, &event) != 0)
+    if (::epoll_ctl(set_, change, descriptor, &event) != 0)
         throw std::system_error(errno, std::generic_category(), "epoll_ctl");
     owner.wants_ = wanted;
 }
@@ -48,37 +93,40 @@ void poll_set::forget(watched& owner) noexcept {
     owner.wants_ = interest::none;
 }
 
-void poll_set::wait() {
-    if (waits_ || !set_.is_open()) return;
-    auto fired = [this](boost::system::error_code error) {
-        waits_ = false;
-        if (error) return;
-        look();
-        wait();
-    };
-    set_.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                    boost::asio::bind_allocator(lifecycle::operation_allocator<void>(), fired));
-    waits_ = true;
-}
-
-void poll_set::close() noexcept {
-    boost::system::error_code ignored;
-    set_.close(ignored);
-}
-
 void poll_set::look() noexcept {
-    assert(!looks_ && "an owner waits inside its own `ready`");
+    assert(!looks_ && "an owner looks inside its own `ready`");
     looks_ = true;
-    for (int batches = 0; batches < most_batches && set_.is_open(); ++batches) {
-        const int count = ::epoll_wait(set_.native_handle(), batch_.data(), static_cast<int>(batch_.size()), 0);
-        for (int nth = 0; nth < count; ++nth) {
-            const auto name = batch_[static_cast<std::size_t>(nth)].data.u64;
-            const auto& place = places_[name & 0xffff'ffff];
-            if (place.owner != nullptr && place.generation == name >> 32) place.owner->ready();
-        }
-        if (count < static_cast<int>(batch_.size())) break;
-    }
+    int batches = 0;
+    while (batches < most_batches && look_once()) ++batches;
     looks_ = false;
+    after_();
+    if (batches == most_batches) look_later();
+}
+
+/// One batch. True: there may be more.
+bool poll_set::look_once() noexcept {
+    const int count = ::epoll_wait(set_, batch_.data(), static_cast<int>(batch_.size()), 0);
+    bool more = count == static_cast<int>(batch_.size());
+    for (int nth = 0; nth < count; ++nth) {
+        const auto& event = batch_[static_cast<std::size_t>(nth)];
+        const auto& place = places_[event.data.u64 & 0xffff'ffff];
+        if (place.owner == nullptr || place.generation != event.data.u64 >> 32) continue;
+        // Bytes may have been followed by a FIN, which is not said again.
+        if (place.owner->ready() == rest::unknown || event.events != EPOLLIN) more = true;
+    }
+    return more;
+}
+
+/// When Asio has had its turn. Where there is no memory for that, whoever looks now and then finds it.
+void poll_set::look_later() noexcept {
+    if (looks_later_) return;
+    try {
+        boost::asio::post(on_, boost::asio::bind_allocator(lifecycle::operation_allocator<void>(), [this] {
+                              looks_later_ = false;
+                              look();
+                          }));
+        looks_later_ = true;
+    } catch (const std::bad_alloc&) {}
 }
 
 }  // namespace server

@@ -3,19 +3,25 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <vector>
 
 namespace server {
 
 /// All sockets of a loop in one level-triggered epoll set (epoll(7)), which Asio watches as one descriptor: an epoll
-/// set can be polled itself. When it fires, one epoll_wait(2) gives a batch, and each socket's owner is called; after a
-/// full batch it looks again, a bounded number of times, before Asio has its turn.
+/// set can be polled itself. When it fires, one epoll_wait(2) gives a batch, and each socket's owner is called. It
+/// looks again after a full batch, and when an owner has left something, a bounded number of times, before Asio has its
+/// turn.
 ///
-/// Lifetime: made with its loop, `wait` and `close` while the loop runs; its owners leave it (`forget`) before it goes.
-/// Only on the loop's thread. It owns no socket.
+/// Asio watches it for good, edge-triggered: nothing is armed again after a wake-up, and nothing allocated. So what has
+/// been seen and left is not said by Asio a second time; whoever has left something makes the set look again.
+///
+/// Lifetime: made with its loop, which it keeps running until `close`; its owners leave it (`forget`) before it goes, and
+/// the io_context outlives it. Only on the loop's thread. It owns no socket.
 ///
 /// What not to do: leave a socket in the set that is ready and that nobody reads or writes, for it fires without end;
 /// so whoever does not want what has come asks for nothing until it does. Close a socket before `forget`. Throw out of
@@ -23,13 +29,17 @@ namespace server {
 class poll_set {
 public:
     enum class interest : std::uint8_t { none, read, write };
+    enum class rest : std::uint8_t {
+        unknown,  ///< there may be more, or it has not looked
+        taken     ///< it has taken all that there was: a read has come back with less than it had room for
+    };
 
     /// The owner of a socket.
     class watched {
     public:
         virtual ~watched() = default;
         /// There is something to read, room to write, or an error: the next call on the socket says which.
-        virtual void ready() noexcept = 0;
+        virtual rest ready() noexcept = 0;
         interest wants() const noexcept { return wants_; }
 
     private:
@@ -38,8 +48,9 @@ public:
         interest wants_ = interest::none;
     };
 
-    /// Throws std::system_error: there is no descriptor for it.
-    explicit poll_set(boost::asio::io_context& on);
+    /// `after` is called behind what a wake-up has brought. Throws std::system_error: there is no descriptor for it.
+    explicit poll_set(boost::asio::io_context& on, std::function<void()> after = [] {});
+    ~poll_set();
     poll_set(const poll_set&) = delete;
     poll_set& operator=(const poll_set&) = delete;
 
@@ -50,10 +61,13 @@ public:
     /// being started has a copy of it still, it leaves later, and what it says until then is nobody's.
     void forget(watched& owner) noexcept;
 
-    /// Lets Asio wait for the set, unless it does. Throws std::bad_alloc: then it is deaf until it is called again.
-    void wait();
+    /// Calls the owners of what is ready now. Asio does so when something becomes ready; a loop now and then, so that
+    /// what could not be said for want of memory is not lost.
+    void look() noexcept;
+    /// Owners are being called.
+    bool looks() const noexcept { return looks_; }
     /// The loop has nothing to wait for any more.
-    void close() noexcept;
+    void close() noexcept { keeps_running_.reset(); }
 
 private:
     static constexpr std::size_t batch_size = 256;
@@ -65,14 +79,20 @@ private:
         watched* owner = nullptr;
         std::uint32_t generation = 0;
     };
+    class in_reactor;
 
-    void look() noexcept;
+    bool look_once() noexcept;
+    void look_later() noexcept;
 
-    boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> set_;
+    boost::asio::io_context& on_;
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> keeps_running_;
+    const std::function<void()> after_;
+    const int set_;
     std::array<epoll_event, batch_size> batch_;
     std::vector<place> places_;  ///< by descriptor
     bool looks_ = false;
-    bool waits_ = false;
+    bool looks_later_ = false;
+    std::unique_ptr<in_reactor> reactor_;  // last: Asio looks no more when the rest goes
 };
 
 }  // namespace server

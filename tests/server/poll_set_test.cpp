@@ -34,9 +34,10 @@ public:
         set.forget(*this);
         socket = nullptr;
     }
-    void ready() noexcept override {
+    poll_set::rest ready() noexcept override {
         ++called;
         does_(*this);
+        return takes;
     }
     void read() {
         char bytes[256];
@@ -46,6 +47,7 @@ public:
 
     poll_set& set;
     std::unique_ptr<transport> other, socket;
+    poll_set::rest takes = poll_set::rest::unknown;
     int called = 0;
 
 private:
@@ -54,7 +56,6 @@ private:
 
 class PollSet : public testing::Test {
 protected:
-    PollSet() { set.wait(); }
     ~PollSet() override {
         set.close();
         io.run();
