@@ -5,6 +5,7 @@
 #include "lifecycle/context.hpp"
 #include "server/metrics.hpp"
 #include "server/response.hpp"
+#include "server/rule.hpp"
 
 namespace server {
 
@@ -23,14 +24,17 @@ public:
 
     /// What a connection keeps of its refusals.
     struct patience {
+        rule without = rule::none;                      ///< accepted above this limit: a probe is answered, no more
         lifecycle::clock::time_point refused_at{};      ///< its last request found no place
         lifecycle::clock::time_point favoured_until{};  ///< ... and it has waited since
+
+        bool refuses(bool exempt) const noexcept { return without != rule::none && !exempt; }
     };
 
     /// A place goes to whoever asks at the moment when it becomes free, so a client that waits after a 503 as long as
     /// it was told would never meet one.
     bool has_place(patience& of, bool newcomer, lifecycle::clock::time_point now);
-    /// The answer to whoever has found none.
+    /// The answer to a request that has found none.
     static response refusal();
 
     /// Others were refused lately, here or, since `look`, elsewhere.

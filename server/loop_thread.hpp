@@ -44,6 +44,8 @@ public:
     // For its connections.
 
     host& serving() noexcept { return host_; }
+    /// When the app gives up; empty: not at all.
+    const lifecycle::stop_channel::deadline_function& deadline() const noexcept { return env_.deadline; }
     poll_set& sockets() noexcept { return sockets_; }
     workspace_pool& workspaces() noexcept { return workspaces_; }
     server::handlers& handlers() noexcept { return handlers_; }
@@ -95,6 +97,7 @@ private:
     void on_tick(lifecycle::clock::time_point now);
     drain_view drain_now() const;
     void look_after(connections& list, const drain_view& drain, const moment& at);
+    void look_after_late(const drain_view& drain, const moment& at);
     void look_for_gone_clients();
     void post_turn(std::size_t left);
     void give_turn(std::size_t left);

@@ -19,6 +19,7 @@ namespace {
 constexpr milliseconds longest_linger{1'000};    // without a byte
 constexpr std::uint64_t least_in_a_stop = 1024;  // bytes in each such time: less is no upload that anybody waits for
 constexpr milliseconds look_at_rate{1'000};
+constexpr milliseconds patience_above_a_limit{1'000};  // such places are few, and probes wait for them
 
 constexpr unsigned bit(connection_state one) { return 1U << static_cast<unsigned>(one); }
 
@@ -46,7 +47,8 @@ std::string_view to_string(connection_state state) noexcept {
 
 void http1_machine::begin(const moment& at) noexcept {
     since_ = at.now;
-    deadline_ = at.now + limits().header_timeout;
+    const auto longest = limits().header_timeout;
+    deadline_ = at.now + (patience_.without == rule::none ? longest : std::min(longest, patience_above_a_limit));
 }
 
 void http1_machine::enter(state next, clock::time_point deadline, const moment& at) {

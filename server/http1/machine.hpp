@@ -56,8 +56,9 @@ public:
         bool any() const noexcept { return (began | finished | cut | gone) != 0; }
     };
 
-    /// `on` must outlive it, and is not looked at before `begin`.
-    explicit http1_machine(host& on) noexcept : host_(on) {}
+    /// `on` must outlive it, and is not looked at before `begin`. `without`: the limit that its client was accepted
+    /// above, for one request that may be a probe.
+    explicit http1_machine(host& on, rule without = rule::none) noexcept : host_(on) { patience_.without = without; }
 
     /// A client is there.
     void begin(const moment& at) noexcept;
