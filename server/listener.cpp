@@ -305,20 +305,23 @@ listener::result listener::find_place(rule& without) {
     if (::poll(&waiting, 1, 0) <= 0) return result::empty;
     const auto now = clock::now();
     if (full_since_ == clock::time_point{}) full_since_ = now;
-    if (make_room() || now - full_since_ < wait_for_place || all >= most + places_above) return result::no_room;
+    if (make_room()) return open() < most ? result::accepted : result::no_room;  // else look again in a moment
+    if (now - full_since_ < wait_for_place || all >= most + places_above) return result::no_room;
     without = rule::max_connections;
     return result::accepted;
 }
 
-/// False: all are busy.
+/// False: all are busy. On the listener's own loop there is room when it returns.
 bool listener::make_room() {
     loop* owner = nullptr;
     for (const auto& one : loops_) {
         const auto since = one->account().oldest_idle.get();
         if (since != 0 && (owner == nullptr || since < owner->account().oldest_idle.get())) owner = one.get();
     }
+    if (owner == loops_.front().get() || (owner == nullptr && loops_.front()->here().ends_slow_heads()))
+        return loops_.front()->here().make_room();
     if (owner != nullptr) owner->make_room();
-    return owner != nullptr;  // look again in a moment
+    return owner != nullptr;
 }
 
 listener::result listener::accept_one(bool in_spite_of_limit) {

@@ -34,7 +34,11 @@ public:
     void run();
     void obey(unsigned orders);
     void apply(std::shared_ptr<const options> fresh) noexcept { host_.limits = std::move(fresh); }
-    void make_room();
+    /// Of the connections the one that has been idle longest goes, or the one that has been sending its head for
+    /// longest where the server `ends_slow_heads`. False: nobody has gone.
+    bool make_room();
+    /// On a server that drains, a request that has begun is answered.
+    bool ends_slow_heads() const noexcept { return env_.stop == nullptr; }
     void take(std::unique_ptr<connection> one) noexcept;
     /// From now on it serves nobody; see environment::failed. The first reason stays.
     void fail(std::exception_ptr why) noexcept;

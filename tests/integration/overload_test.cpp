@@ -1,9 +1,11 @@
 // More than the service may take.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <filesystem>
 
 #include "tests/integration/service.hpp"
 
@@ -54,6 +56,19 @@ TEST(Overload, TheDebugPortAndTheProbeAnswerThroughAllOfIt) {
     const auto answer = waits.receive();
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->status, 200);
+}
+
+TEST(Overload, SlowHeadsOnTheDebugPortKeepNobodyFromBeingAnswered) {
+    service service;
+    std::vector<client> slow;
+    for (int i = 0; i < 300; ++i) {
+        slow.emplace_back(service.debug());
+        slow.back().send("G");
+    }
+    EXPECT_EQ(run_to_end({"--probe", "livez", "--debug.port=" + std::to_string(service.debug().port)}).code, 0);
+    EXPECT_EQ(service.ask_debug(get("/readyz")).status, 200);
+    const std::filesystem::directory_iterator open(fmt::format("/proc/{}/fd", service.process().pid()));
+    EXPECT_LE(std::distance(open, {}), 120) << "a share of them is its own";
 }
 
 TEST(Overload, TheConnectionIdleLongestMakesRoom) {
