@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Linux: a TCP socket that listens can be bound, without a privilege, to an interface that does not exist
+# (SO_BINDTOIFINDEX, socket(7) has only the form by name). From then on it is not found for a new SYN, and the kernel
+# refuses that at once; who is in its queue stays there and can be accepted. A socket filter that drops the SYN instead
+# lets the client wait for a second, until it sends it again.
+# Seen with Linux 6.18; needs python3. Fails when that changes.
+set -euo pipefail
+echo "Linux $(uname -r)"
+python3 - <<'PYTHON'
+import ctypes, encodings.idna, os, socket, struct, time
+
+SO_BINDTOIFINDEX, SO_ATTACH_FILTER, NOWHERE = 62, 26, 2**31 - 1
+if os.geteuid() == 0:
+    os.setresuid(65534, 65534, 65534)  # nobody
+
+
+def listening():
+    one = socket.socket()
+    one.bind(("127.0.0.1", 0))
+    one.listen(16)
+    return one
+
+
+def attempt(address):
+    began = time.monotonic()
+    with socket.socket() as client:
+        client.settimeout(0.5)
+        try:
+            client.connect(address)
+            how = "connected"
+        except ConnectionRefusedError:
+            how = "refused"
+        except TimeoutError:
+            how = "nothing for 500 ms"
+    return how, time.monotonic() - began
+
+
+bound = listening()
+early = socket.create_connection(bound.getsockname())
+bound.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, NOWHERE)
+how, took = attempt(bound.getsockname())
+print(f"bound to interface {NOWHERE}: a new client is {how} after {took * 1000:.1f} ms")
+assert how == "refused" and took < 0.2, how
+accepted, _ = bound.accept()
+early.sendall(b"x")
+assert accepted.recv(1) == b"x"
+print("who was in the queue is accepted, and its bytes arrive")
+
+filtered = listening()
+code = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF_RET 0: drop
+filtered.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HxxxxxxP", 1, ctypes.addressof(code)))
+how, took = attempt(filtered.getsockname())
+print(f"with a filter that drops: {how}")
+assert how == "nothing for 500 ms", how
+PYTHON
