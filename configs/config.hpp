@@ -26,6 +26,7 @@ struct config {
     server::options debug{.address = "127.0.0.1",
                           .port = 8001,
                           .threads = 1,
+                          .max_connections = 32,  // of the descriptors that are not for the app's
                           .request_timeout = std::chrono::minutes(6),
                           .allowed_hosts = {}};
     lifecycle::shutdown_options shutdown;

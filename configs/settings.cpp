@@ -37,6 +37,8 @@ std::vector<setting> make_table() {
                256),
         number("app.max_connections", "at the limit the connection idle longest makes room", LIVE(app.max_connections),
                1, million),
+        number("app.max_connections_per_client", "of one IPv4 address or IPv6 /64; 0: any number",
+               LIVE(app.max_connections_per_client), 0, million),
         number("app.max_in_flight", "requests in handlers at one time; above: 503", LIVE(app.max_in_flight), 1,
                million),
         duration("app.header_timeout", "for a whole head, the first one from accept", LIVE(app.header_timeout), 1ms),

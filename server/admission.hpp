@@ -5,6 +5,7 @@
 #include "lifecycle/context.hpp"
 #include "server/metrics.hpp"
 #include "server/response.hpp"
+#include "server/rule.hpp"
 
 namespace server {
 
@@ -23,8 +24,11 @@ public:
 
     /// What a connection keeps of its refusals.
     struct patience {
+        rule without = rule::none;                      ///< accepted above this limit: a probe is answered, no more
         lifecycle::clock::time_point refused_at{};      ///< its last request found no place
         lifecycle::clock::time_point favoured_until{};  ///< ... and it has waited since
+
+        bool refuses(bool exempt) const noexcept { return without != rule::none && !exempt; }
     };
 
     /// A place goes to whoever asks at the moment when it becomes free, so a client that waits after a 503 as long as
@@ -34,7 +38,7 @@ public:
         if (!was_refused && !crowded_ && has_room_(true)) return true;
         return finds_place(of, newcomer, now);
     }
-    /// The answer to whoever has found none.
+    /// The answer to a request that has found none.
     static response refusal();
 
     /// Others were refused lately, here or, since `look`, elsewhere.

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "server/client_table.hpp"
 #include "server/handlers.hpp"
 #include "server/http1/machine.hpp"
 #include "server/net/poll_set.hpp"
@@ -19,6 +20,13 @@ struct by_activity;
 using activity_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<by_activity>,
                                                        boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
+/// A client that has been accepted.
+struct arrival {
+    boost::asio::ip::tcp::endpoint peer;
+    rule without = rule::none;  ///< the limit that it is above; see admission::patience
+    client_table::share share;  ///< of the connections that one client may have
+};
+
 /// One client, from accept to close: carries what its socket, its handlers and the tick say to its machine, and does
 /// what that wants. It decides nothing itself, and it has no coroutine: idle, it is this struct and nothing else.
 ///
@@ -29,7 +37,7 @@ public:
     using state = connection_state;
 
     /// On any thread.
-    connection(loop_thread& on, transport socket, const boost::asio::ip::tcp::endpoint& peer) noexcept;
+    connection(loop_thread& on, transport socket, arrival client) noexcept;
     ~connection() override;
 
     /// Its loop has taken it. Throws std::system_error when the kernel cannot watch its socket.
@@ -95,6 +103,7 @@ private:
     std::uint32_t unlogged_ = 0;  ///< requests that the access log has none of
     lifecycle::clock::time_point born_{};
     boost::asio::ip::tcp::endpoint peer_;
+    client_table::share share_;
     http1_machine machine_;
 };
 

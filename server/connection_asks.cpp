@@ -10,8 +10,12 @@ namespace server {
 
 using waiting = http1_machine::waiting;
 
-connection::connection(loop_thread& on, transport socket, const boost::asio::ip::tcp::endpoint& peer) noexcept
-    : loop_(on), socket_(std::move(socket)), peer_(peer), machine_(on.serving()) {}
+connection::connection(loop_thread& on, transport socket, arrival client) noexcept
+    : loop_(on),
+      socket_(std::move(socket)),
+      peer_(client.peer),
+      share_(std::move(client.share)),
+      machine_(on.serving(), client.without) {}
 
 void connection::begin(const moment& at) {
     loop_.sockets().watch(descriptor(), *this, poll_set::interest::read);

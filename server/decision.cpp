@@ -1,13 +1,27 @@
 #include "server/decision.hpp"
 
+#include <algorithm>
+
 namespace server {
 namespace {
 
+using lifecycle::clock;
 using std::chrono::milliseconds;
 using action = decision::action;
 
 constexpr milliseconds rest_after{1'000};  // an idle connection gives its buffer back
-constexpr milliseconds quiet_linger{30};   // in a drain: acknowledged and silent for that long is over
+constexpr milliseconds longest_spread{5'000};
+constexpr int share_of_spread = 16;       // of the time that a connection may be idle
+constexpr milliseconds quiet_linger{30};  // in a drain: acknowledged and silent for that long is over
+
+/// How much longer than its time an idle connection is kept. Connections that became idle together would end together,
+/// and whoever has many to choose from (a proxy's pool) would lose most of them at one moment. The time at which it
+/// became idle, in nanoseconds, is as good as chance.
+clock::duration spread(const connection_view& one) noexcept {
+    const auto longest = std::min<clock::duration>((one.deadline - one.since) / share_of_spread, longest_spread);
+    const auto hash = static_cast<std::uint64_t>(one.since.time_since_epoch().count()) * 0x9e3779b97f4a7c15U;  // Knuth
+    return longest / 256 * static_cast<int>(hash >> 56);
+}
 
 }  // namespace
 
@@ -18,7 +32,8 @@ decision decide(const connection_view& one, const drain_view& drain, lifecycle::
         case connection_state::fresh:
         case connection_state::idle:
             if (over || (drain.draining && now >= drain.idle_until)) return {action::look_and_close, true};
-            if (late) return {action::look_and_close};
+            if (late && (one.state == connection_state::fresh || now >= one.deadline + spread(one)))
+                return {action::look_and_close};
             return {!one.rests && now - one.since > rest_after ? action::rest : action::none};
         case connection_state::head:
         case connection_state::body: return {over || late ? action::time_out : action::none, over};

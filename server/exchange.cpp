@@ -65,7 +65,9 @@ bool exchange::find(request_parser& of, host& on, milliseconds longest, admissio
     const auto timeout = requested_timeout(of.request_timeout(), longest);
     deadline = now + timeout.value_or(milliseconds(0));
     hurried = timeout.value_or(longest) < longest;
-    if (to == nullptr) {
+    if (patience.refuses(to != nullptr && to->exempt)) {
+        refuse(patience.without, admission::refusal());
+    } else if (to == nullptr) {
         fall_back(on.routes, request);
     } else if (!timeout) {
         refuse(rule::timeout_field, problem(http::status::bad_request));

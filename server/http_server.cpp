@@ -66,7 +66,8 @@ struct http_server::state {
               .admit = {},
               .crowded_until = {},
               .failed = {}},
-          socket(given) {
+          socket(given),
+          clients(env.limits->max_connections) {
         address = fmt::format("{}", [this] {
             const auto local = socket.local();
             const auto text = local.address().to_string();
@@ -79,7 +80,7 @@ struct http_server::state {
         env.crowded_until = [this] { return crowded_until(); };
         env.failed = [this](std::size_t nth, std::exception_ptr why) { end_of_loop(*loops[nth], std::move(why)); };
         for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
-        accepting = std::make_unique<listener>(socket, loops);
+        accepting = std::make_unique<listener>(socket, loops, clients);
         if (socket.without_ipv6()) log.info("{}: the kernel has no IPv6: it listens on 0.0.0.0", name);
     }
 
@@ -98,6 +99,7 @@ struct http_server::state {
     environment env;
     listening_socket socket;
     std::string address;
+    client_table clients;
     std::vector<std::unique_ptr<loop>> loops;
     std::unique_ptr<listener> accepting;
 
@@ -175,7 +177,7 @@ std::string http_server::address() const { return state_->address; }
 int http_server::listening() const { return state_->socket.descriptor(); }
 
 void http_server::hand_over() {
-    state_->accepting->close_last(true, [] {});
+    state_->accepting->close_last(milliseconds(0), [] {});
 }
 
 void http_server::run(std::stop_token token, const std::function<void()>& serving) {
@@ -202,7 +204,8 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
         std::unique_lock lock(s.mutex);
         s.changed.wait(lock, token, [&s] { return s.failed; });
     }
-    insist([&s] { s.accepting->close_last(s.how == at_stop::close, [&s] { s.let_loops_end(); }); });
+    const auto patience = s.env.stop != nullptr ? s.env.stop->options().idle_grace : milliseconds(0);
+    insist([&s, patience] { s.accepting->close_last(patience, [&s] { s.let_loops_end(); }); });
     {
         std::unique_lock lock(s.mutex);
         s.changed.wait_for(lock, listener_patience, [&s] { return s.listener_closed; });

@@ -1,9 +1,6 @@
 #include "server/listener.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
-#include <linux/filter.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <spdlog/logger.h>
@@ -13,7 +10,6 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
-#include <cstring>
 #include <exception>
 #include <new>
 #include <stdexcept>
@@ -31,8 +27,11 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr int accepts_a_turn = 64;
-constexpr milliseconds handshake{5};  // for those whose SYN was answered before the filter
-constexpr milliseconds room_poll{5};  // how often a full server looks whether somebody has left
+constexpr milliseconds room_poll{5};           // how often a full server looks whether somebody has left
+constexpr milliseconds last_looks{1};          // how often one that closes looks who has come
+constexpr milliseconds wait_for_place{600};    // then some are let in above the limit: kubelet gives a probe 1 s
+constexpr std::size_t places_above = 16;       // ... for probes
+constexpr std::uint32_t refused_politely = 8;  // connections of one client above its limit; others only hear 503
 
 /// A client that speaks IPv4 to a socket of both is who it is: 192.0.2.1, not ::ffff:192.0.2.1 (RFC 4291
 /// section 2.5.5.2).
@@ -41,92 +40,12 @@ tcp::endpoint by_its_own_name(const tcp::endpoint& peer) {
     return {asio::ip::make_address_v4(asio::ip::v4_mapped, peer.address().to_v6()), peer.port()};
 }
 
-std::runtime_error cannot_listen(const options& options, const char* call, int error) {
-    const char* const advice = error == EADDRINUSE ? ": another process listens there; stop it or choose another port"
-                               : error == EADDRNOTAVAIL ? ": this machine does not have that address"
-                               : error == EACCES        ? ": ports below 1024 need a privilege; choose another port"
-                                                        : "";
-    return std::runtime_error(fmt::format("cannot listen on {} port {} ({}: {}){}", options.address, options.port, call,
-                                          std::strerror(error), advice));
-}
-
 }  // namespace
 
-listening_socket::listening_socket(const options& options)
-    : descriptor_(options.inherited), backlog_(SOMAXCONN), shared_(options.inherited >= 0) {
-    const int on = 1, off = 0;
-    if (shared_) {
-        ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        return;
-    }
-    boost::system::error_code bad_address;
-    const auto address = asio::ip::make_address(options.address, bad_address);
-    if (bad_address) throw cannot_listen(options, "address", EADDRNOTAVAIL);
-    tcp::endpoint endpoint(address, options.port);
-    open(endpoint);
-    if (descriptor_ < 0) throw cannot_listen(options, "socket", errno);
-    // For a port that is still in TIME_WAIT. Not for port 0: the kernel might pick one that another socket has
-    // bound and not yet listens on, and listen would fail.
-    if (options.port != 0) ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (options.reuse_port) ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    if (endpoint.address().is_v6()) ::setsockopt(descriptor_, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    // Inherited by accepted sockets: without it pipelined responses stall at 40 ms.
-    ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (const int size = static_cast<int>(options.send_buffer_bytes); size > 0)
-        ::setsockopt(descriptor_, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);  // inherited too
-    const char* failed = nullptr;
-    if (::bind(descriptor_, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0)
-        failed = "bind";
-    else if (::listen(descriptor_, backlog_) != 0)
-        failed = "listen";
-    if (failed == nullptr) return;
-    const int error = errno;
-    close();
-    throw cannot_listen(options, failed, error);
-}
-
-/// All addresses of a machine are those of IPv4 where the kernel was built or started (ipv6.disable=1) without IPv6.
-void listening_socket::open(tcp::endpoint& endpoint) {
-    const auto made = [](const tcp::endpoint& of) {
-        return ::socket(of.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    };
-    descriptor_ = made(endpoint);
-    if (descriptor_ >= 0 || errno != EAFNOSUPPORT || !endpoint.address().is_v6() ||
-        !endpoint.address().is_unspecified())
-        return;
-    without_ipv6_ = true;
-    endpoint.address(asio::ip::address_v4::any());
-    descriptor_ = made(endpoint);
-}
-
-listening_socket::~listening_socket() { close(); }
-
-tcp::endpoint listening_socket::local() const {
-    tcp::endpoint endpoint;
-    auto size = static_cast<socklen_t>(endpoint.capacity());
-    if (::getsockname(descriptor_, endpoint.data(), &size) == 0) endpoint.resize(size);
-    return endpoint;
-}
-
-void listening_socket::close() noexcept {
-    if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
-}
-
-void listening_socket::turn_away_newcomers() noexcept {
-    // On a listening socket a filter sees the TCP header first (tcp_filter in the kernel). Byte 13 are
-    // the flags: SYN without ACK is dropped, the last ACK of a handshake under way is not.
-    sock_filter program[] = {
-        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 13},    {BPF_ALU | BPF_AND | BPF_K, 0, 0, 0x12},
-        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0x02}, {BPF_RET | BPF_K, 0, 0, 0},
-        {BPF_RET | BPF_K, 0, 0, 0xffffffff},
-    };
-    const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
-    ::setsockopt(descriptor_, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
-}
-
-listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops)
+listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops, client_table& clients)
     : socket_(socket),
       loops_(loops),
+      clients_(clients),
       pause_(loops.front()->context()),
       reserve_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
     using acceptor = asio::basic_socket_acceptor<tcp, lifecycle::executor>;
@@ -158,7 +77,9 @@ lifecycle::awaitable<> listener::run() {
     while (!closing_) {
         auto waiting = acceptor_->async_wait(tcp::acceptor::wait_read, lifecycle::quietly);
         const auto [error] = co_await std::move(waiting);
-        bool full = error && error != asio::error::operation_aborted;  // then it is asked again, like who has no room
+        bool full =
+            error && error != asio::error::operation_aborted;  // then it is asked again, as when there is no room
+        measured_ = false;
         for (int nth = 0; nth < accepts_a_turn && !closing_; ++nth) {
             const auto what = accept_quietly();
             full = full || what == result::no_room;
@@ -170,8 +91,8 @@ lifecycle::awaitable<> listener::run() {
         co_await std::move(pausing);
     }
     // Without a coroutine of its own, for which there may be no memory.
-    if (turn_away_newcomers()) {
-        pause_.expires_after(handshake);
+    while (still_closing()) {
+        pause_.expires_after(last_looks);
         auto pausing = pause_.async_wait(lifecycle::quietly);
         co_await std::move(pausing);
     }
@@ -182,11 +103,11 @@ listener::result listener::accept_quietly() noexcept try { return accept_one(fal
     return result::no_room;
 }
 
-void listener::close_last(bool at_once, std::function<void()> closed) {
-    asio::post(loops_.front()->context(), [this, at_once, closed = std::move(closed)]() mutable {
+void listener::close_last(milliseconds patience, std::function<void()> closed) {
+    asio::post(loops_.front()->context(), [this, patience, closed = std::move(closed)]() mutable {
         if (!acceptor_->is_open()) return closed();  // handed over before
         closed_.push_back(std::move(closed));
-        at_once_ = at_once_ || at_once;
+        patience_ = closing_ ? std::min(patience, patience_) : patience;
         closing_ = true;
         if (!running_) return let_in_the_last();  // it could not begin, or has failed
         boost::system::error_code ignored;
@@ -195,15 +116,33 @@ void listener::close_last(bool at_once, std::function<void()> closed) {
     });
 }
 
-/// True: they may have been about to come.
-bool listener::turn_away_newcomers() {
-    const bool busy = clock::now() - last_accepted_ < std::chrono::seconds(1);
-    if (!busy || at_once_ || socket_.shared()) return false;
-    socket_.turn_away_newcomers();
+/// False: nobody is about to come any more.
+bool listener::still_closing() {
+    using step = closing_listener::step;
+    const auto now = clock::now();
+    if (patience_ == milliseconds(0) || socket_.shared() || !round_trips_.any(now) || given_up()) return false;
+    if (!closing_by_) closing_by_.emplace(round_trips_.slowest(now), patience_, socket_.has_others(), now);
+    for (int nth = 0; nth < accepts_a_turn; ++nth) {
+        if (accept_one(true) != result::accepted) break;
+        somebody_came_ = true;
+    }
+    switch (closing_by_->next(std::exchange(somebody_came_, false), now)) {
+        case step::wait: break;
+        case step::turn_away: socket_.turn_away_newcomers(); break;
+        case step::turn_away_again: socket_.turn_away_newcomers(1); break;
+        case step::over: return false;
+    }
     return true;
 }
 
+/// The stop has been forced, or its time is over.
+bool listener::given_up() const {
+    const auto& deadline = loops_.front()->here().deadline();
+    return deadline && clock::now() >= deadline();
+}
+
 void listener::let_in_the_last() {
+    socket_.leave_others();
     for (int nth = 0; nth < socket_.backlog(); ++nth)
         if (accept_one(true) != result::accepted) break;
     acceptor_->release();
@@ -217,29 +156,50 @@ std::size_t listener::open() const {
     return all;
 }
 
-/// At the limit the connection that has been idle longest goes, if somebody really waits for its place; when
-/// all are busy new ones wait.
-listener::result listener::make_room() {
+/// At the limit the connection that has been idle longest goes, if somebody really waits for its place. When all are
+/// busy new ones wait for a moment; if that brings no place, some are accepted above the limit: one of them may be a
+/// probe, and all others are told.
+listener::result listener::find_place(rule& without) {
+    const auto all = open(), most = loops_.front()->here().serving().limits->max_connections;
+    if (all < most) return result::accepted;
     pollfd waiting{socket_.descriptor(), POLLIN, 0};
     if (::poll(&waiting, 1, 0) <= 0) return result::empty;
+    const auto now = clock::now();
+    if (full_since_ == clock::time_point{}) full_since_ = now;
+    if (make_room()) return open() < most ? result::accepted : result::no_room;  // else look again in a moment
+    if (now - full_since_ < wait_for_place || all >= most + places_above) return result::no_room;
+    without = rule::max_connections;
+    return result::accepted;
+}
+
+/// False: all are busy. On the listener's own loop there is room when it returns.
+bool listener::make_room() {
     loop* owner = nullptr;
     for (const auto& one : loops_) {
         const auto since = one->account().oldest_idle.get();
         if (since != 0 && (owner == nullptr || since < owner->account().oldest_idle.get())) owner = one.get();
     }
+    if (owner == loops_.front().get() || (owner == nullptr && loops_.front()->here().ends_slow_heads()))
+        return loops_.front()->here().make_room();
     if (owner != nullptr) owner->make_room();
-    return result::no_room;  // look again in a moment
+    return owner != nullptr;
 }
 
 listener::result listener::accept_one(bool in_spite_of_limit) {
-    if (!in_spite_of_limit && open() >= loops_.front()->here().serving().limits->max_connections) return make_room();
+    auto without = rule::none;
+    if (!in_spite_of_limit)
+        if (const auto found = find_place(without); found != result::accepted) {
+            if (found == result::empty) full_since_ = {};
+            return found;
+        }
     tcp::endpoint peer;
     auto size = static_cast<socklen_t>(peer.capacity());
     const int descriptor = ::accept4(socket_.descriptor(), peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (descriptor >= 0) {
         peer.resize(size);
-        last_accepted_ = clock::now();
-        return deal(descriptor, by_its_own_name(peer)) || in_spite_of_limit ? result::accepted : result::no_room;
+        if (!std::exchange(measured_, true)) measure(descriptor);
+        const bool dealt = deal(descriptor, by_its_own_name(peer), without);
+        return dealt || in_spite_of_limit ? result::accepted : result::no_room;
     }
     switch (errno) {
         case EINTR:
@@ -248,16 +208,41 @@ listener::result listener::accept_one(bool in_spite_of_limit) {
         case ENFILE:
         case ENOBUFS:
         case ENOMEM: refuse_with_reserve(); return in_spite_of_limit ? result::accepted : result::no_room;
-        default: return result::empty;
+        default: full_since_ = {}; return result::empty;
     }
 }
 
+/// How long the way to the client is: one of each turn of the loop, for it is a system call (tcp(7), TCP_INFO).
+void listener::measure(int descriptor) {
+    tcp_info its = {};
+    socklen_t size = sizeof its;
+    if (::getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &its, &size) != 0) return;
+    round_trips_.add(std::chrono::microseconds(its.tcpi_rtt), clock::now());
+}
+
+/// False: it has too many connections by far, and is refused at once.
+bool listener::count(arrival& client, const options& limits) {
+    if (limits.max_connections_per_client == 0) return true;
+    auto taken = clients_.take(client.peer.address());
+    client.share = std::move(taken.one);
+    if (taken.nth <= limits.max_connections_per_client) return true;
+    client.without = rule::max_connections_per_client;
+    return taken.nth <= limits.max_connections_per_client + refused_politely;
+}
+
 /// False: it could not be served, and has been closed.
-bool listener::deal(int descriptor, tcp::endpoint peer) try {
+bool listener::deal(int descriptor, const tcp::endpoint& peer, rule without) try {
+    auto& here = loops_.front()->here();
+    arrival client{.peer = peer, .without = without, .share = {}};
+    if (!count(client, *here.serving().limits)) {
+        here.account().refused[static_cast<std::size_t>(client.without)].add();
+        refuse(descriptor);
+        return true;
+    }
     const auto fewest = std::min_element(loops_.begin(), loops_.end(), [](const auto& a, const auto& b) {
         return a->account().open.get() < b->account().open.get();
     });
-    (*fewest)->adopt(descriptor, peer);
+    (*fewest)->adopt(descriptor, std::move(client));
     return true;
 } catch (const std::exception& e) {
     loops_.front()->here().lost_connection(e.what());
@@ -270,18 +255,23 @@ void listener::refuse_with_reserve() {
     ::close(std::exchange(reserve_, -1));
     const int descriptor = ::accept4(socket_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (descriptor >= 0) {
-        constexpr std::string_view answer =
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: "
-            "close\r\n\r\n";
         loops_.front()->here().account().refused[static_cast<std::size_t>(rule::max_descriptors)].add();
-        ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-        ::shutdown(descriptor, SHUT_WR);
-        char unread[4096];
-        for (int reads = 0; reads < 16; ++reads)
-            if (::recv(descriptor, unread, sizeof unread, MSG_DONTWAIT) <= 0) break;
-        ::close(descriptor);
+        refuse(descriptor);
     }
     reserve_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/// Says 503 and closes.
+void listener::refuse(int descriptor) {
+    constexpr std::string_view answer =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: "
+        "close\r\n\r\n";
+    ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ::shutdown(descriptor, SHUT_WR);
+    char unread[4096];
+    for (int reads = 0; reads < 16; ++reads)
+        if (::recv(descriptor, unread, sizeof unread, MSG_DONTWAIT) <= 0) break;
+    ::close(descriptor);
 }
 
 }  // namespace server

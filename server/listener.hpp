@@ -1,48 +1,23 @@
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "lifecycle/task_group.hpp"
+#include "server/client_table.hpp"
+#include "server/closing_listener.hpp"
+#include "server/listening_socket.hpp"
 #include "server/options.hpp"
+#include "server/rule.hpp"
 
 namespace server {
 
 class loop;
-
-/// A listening socket, from bind to close. Owns the descriptor; binds in its constructor,
-/// so that a busy port is known before anything starts, or takes the one that was inherited.
-class listening_socket {
-public:
-    /// Throws std::runtime_error with one line that names the address and what to do.
-    explicit listening_socket(const options& options);
-    ~listening_socket();
-    listening_socket(const listening_socket&) = delete;
-    listening_socket& operator=(const listening_socket&) = delete;
-
-    int descriptor() const noexcept { return descriptor_; }
-    boost::asio::ip::tcp::endpoint local() const;
-    int backlog() const noexcept { return backlog_; }
-    /// Somebody else listens on it too, or will: who is still in the queue when it is closed is not lost.
-    bool shared() const noexcept { return shared_; }
-    /// "::" was asked for, and the kernel has no IPv6: it listens on 0.0.0.0.
-    bool without_ipv6() const noexcept { return without_ipv6_; }
-
-    /// From now on the kernel drops new SYNs: nobody enters the queue any more. Only for a socket that
-    /// this process alone owns: the filter deafens whoever shares it.
-    void turn_away_newcomers() noexcept;
-    void close() noexcept;
-
-private:
-    void open(boost::asio::ip::tcp::endpoint& endpoint);
-
-    int descriptor_ = -1;
-    int backlog_ = 0;
-    bool shared_ = false;
-    bool without_ipv6_ = false;
-};
+struct arrival;
 
 /// Accepts connections and deals them to the loops, the one with the fewest first.
 ///
@@ -50,40 +25,50 @@ private:
 /// unless it says otherwise. What finds no memory is tried again after a pause; see also loop::fail.
 class listener {
 public:
-    listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops);
+    listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops, client_table& clients);
     ~listener();
 
     lifecycle::awaitable<> run();
 
-    /// Closes without losing who stands in the queue: closing a listening socket resets its whole
-    /// accept queue, so newcomers are turned away first, then everybody is let in. `closed` is called
-    /// when that is done, or has been before. `at_once` turns nobody away: others listen on the socket, or nobody
+    /// Closes without losing who is about to come: closing a listening socket resets its whole accept queue and who is
+    /// in a handshake, so both are let in first; see closing_listener. `closed` is called when that is done, or has
+    /// been before. It takes `patience` at most; 0: nobody is waited for, since others listen on the socket, or nobody
     /// minds. Safe from any thread. Throws std::bad_alloc: nothing has been asked for.
-    void close_last(bool at_once, std::function<void()> closed);
+    void close_last(std::chrono::milliseconds patience, std::function<void()> closed);
 
 private:
     enum class result { accepted, empty, no_room };
     struct last_words;
 
-    bool turn_away_newcomers();
+    bool still_closing();
+    bool given_up() const;
     void let_in_the_last();
     result accept_quietly() noexcept;
     result accept_one(bool in_spite_of_limit);
-    result make_room();
-    bool deal(int descriptor, boost::asio::ip::tcp::endpoint peer);
+    result find_place(rule& without);
+    bool make_room();
+    bool deal(int descriptor, const boost::asio::ip::tcp::endpoint& peer, rule without);
+    bool count(arrival& client, const options& limits);
+    void measure(int descriptor);
+    static void refuse(int descriptor);
     void refuse_with_reserve();
     std::size_t open() const;
 
     listening_socket& socket_;
     std::vector<std::unique_ptr<loop>>& loops_;
+    client_table& clients_;
     lifecycle::loop_timer pause_;
     std::unique_ptr<boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, lifecycle::executor>> acceptor_;
     std::vector<std::function<void()>> closed_;  ///< who hands over and who stops may come at one time
     bool running_ = false;
     bool closing_ = false;
-    bool at_once_ = false;
     int reserve_ = -1;  ///< given up to answer 503 when there are no descriptors left
-    lifecycle::clock::time_point last_accepted_{};
+    round_trips round_trips_;
+    bool measured_ = false;  ///< somebody in this turn
+    std::chrono::milliseconds patience_{0};
+    std::optional<closing_listener> closing_by_;
+    bool somebody_came_ = false;                 ///< since that was asked last
+    lifecycle::clock::time_point full_since_{};  ///< somebody stands in the queue, and there is no place
 };
 
 }  // namespace server

@@ -36,9 +36,9 @@ void loop::run() {
     for (const auto& [name, error] : here_->tasks().errors()) std::rethrow_exception(error);
 }
 
-void loop::adopt(int descriptor, const asio::ip::tcp::endpoint& peer) {
+void loop::adopt(int descriptor, arrival client) {
     transport socket(descriptor);
-    auto one = std::make_unique<connection>(*here_, std::move(socket), peer);
+    auto one = std::make_unique<connection>(*here_, std::move(socket), std::move(client));
     asio::dispatch(io_, [this, one = std::move(one)]() mutable { here_->take(std::move(one)); });
 }
 

@@ -26,6 +26,7 @@
 namespace server {
 
 class loop_thread;
+struct arrival;
 
 /// What the loops of one server share. Nothing in it changes while they run.
 struct environment {
@@ -83,7 +84,7 @@ public:
     loop_thread& here() const noexcept { return *here_; }
 
     /// Takes over a connection, and owns the descriptor from here on. Throws std::bad_alloc: it has been closed.
-    void adopt(int descriptor, const boost::asio::ip::tcp::endpoint& peer);
+    void adopt(int descriptor, arrival client);
     /// Begins the drain: no listener feeds this loop any more, or one that is late.
     void drain();
     /// Nothing more is adopted, so that a loop which drains may end.

@@ -167,8 +167,17 @@ void loop_thread::take(std::unique_ptr<connection> one) noexcept try {
     make_room();
 }
 
-void loop_thread::make_room() {
-    if (!idle_.empty()) idle_.front().look_and_close('R');
+bool loop_thread::make_room() {
+    const auto before = seen_.account.open.get();
+    for (auto left = idle_count_; left > 0 && !idle_.empty(); --left) {  // one that has sent something stays
+        idle_.front().look_and_close('R');
+        if (seen_.account.open.get() < before) return true;
+    }
+    if (!ends_slow_heads()) return false;
+    const auto slow = std::ranges::find(busy_, connection::state::head, &connection::now_in);
+    if (slow == busy_.end()) return false;
+    slow->cut();
+    return true;
 }
 
 void loop_thread::obey(unsigned given) {

@@ -34,7 +34,11 @@ public:
     void run();
     void obey(unsigned orders);
     void apply(std::shared_ptr<const options> fresh) noexcept { host_.limits = std::move(fresh); }
-    void make_room();
+    /// Of the connections the one that has been idle longest goes, or the one that has been sending its head for
+    /// longest where the server `ends_slow_heads`. False: nobody has gone.
+    bool make_room();
+    /// On a server that drains, a request that has begun is answered.
+    bool ends_slow_heads() const noexcept { return env_.stop == nullptr; }
     void take(std::unique_ptr<connection> one) noexcept;
     /// From now on it serves nobody; see environment::failed. The first reason stays.
     void fail(std::exception_ptr why) noexcept;
@@ -44,6 +48,8 @@ public:
     // For its connections.
 
     host& serving() noexcept { return host_; }
+    /// When the app gives up; empty: not at all.
+    const lifecycle::stop_channel::deadline_function& deadline() const noexcept { return env_.deadline; }
     poll_set& sockets() noexcept { return sockets_; }
     workspace_pool& workspaces() noexcept { return workspaces_; }
     server::handlers& handlers() noexcept { return handlers_; }
@@ -96,6 +102,7 @@ private:
     void on_tick(lifecycle::clock::time_point now);
     drain_view drain_now() const;
     void look_after(connections& list, const drain_view& drain, const moment& at);
+    void look_after_late(const drain_view& drain, const moment& at);
     void look_for_gone_clients();
     void post_turn(std::size_t left);
     void give_turn(std::size_t left);

@@ -79,6 +79,8 @@ void loop_thread::on_tick(clock::time_point now) {
         next_idle_look_ = now + idle_look;
         look_after(idle_, drain, at);
         if (workspaces_.shrink()) ::malloc_trim(0);  // malloc_trim(3): of all threads' arenas
+    } else {
+        look_after_late(drain, at);
     }
     end_if_empty();
     publish_idle();
@@ -94,6 +96,12 @@ drain_view loop_thread::drain_now() const {
 
 void loop_thread::look_after(connections& list, const drain_view& drain, const moment& at) {
     for (auto one = list.begin(); one != list.end();) (one++)->tick(drain, at);
+}
+
+/// Those whose time is over are closed at the tick when it is, not all of a quarter of a second at once.
+void loop_thread::look_after_late(const drain_view& drain, const moment& at) {
+    const auto late = at.now - host_.limits->idle_timeout;
+    for (auto one = idle_.begin(); one != idle_.end() && one->since() <= late;) (one++)->tick(drain, at);
 }
 
 /// A client that has gone is seen by the socket, not by the next write: one poll(2) for all whose

@@ -23,6 +23,9 @@ struct options {
     /// At the limit the connection idle longest makes room.
     std::size_t max_connections = 10'000;
 
+    /// Of one client: an IPv4 address, or a /64 of IPv6. 0: any number.
+    std::size_t max_connections_per_client = 0;
+
     /// Requests in handlers at one time; above: 503 with Retry-After. See docs/adr/0029-last-places.md.
     std::size_t max_in_flight = 1'000;
 

@@ -45,6 +45,8 @@ constexpr entry of(rule one) noexcept {
         case rule::content_encoding: return {"content_encoding", status::unsupported_media_type};
         case rule::timeout_field: return {"timeout_field"};
         case rule::max_in_flight: return {"max_in_flight", status::service_unavailable};
+        case rule::max_connections: return {"max_connections", status::service_unavailable};
+        case rule::max_connections_per_client: return {"max_connections_per_client", status::service_unavailable};
         case rule::max_descriptors: return {"max_descriptors", status::service_unavailable};
         case rule::request_timeout: return {"request_timeout", status::gateway_timeout};
         case rule::handler: return {"handler", status::internal_server_error};

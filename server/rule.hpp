@@ -46,6 +46,8 @@ enum class rule : std::uint8_t {
     content_encoding,
     timeout_field,
     max_in_flight,
+    max_connections,
+    max_connections_per_client,
     max_descriptors,
     // In the place of a handler.
     request_timeout,

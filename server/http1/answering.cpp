@@ -91,6 +91,7 @@ bool http1_answering::wants_look(const moment& at) const noexcept {
 /// behind a `Connection: close` would be dropped.
 bool http1_answering::closes_after(const response& reply, const moment& at) {
     if (!work_->parser.keep_alive() || reply.close || work_->current.told) return true;
+    if (patience_.without != rule::none) return true;
     const auto most = limits().max_requests;
     if (most > 0 && served_ >= most) return !still_due(served_ == most);
     return at.stopping && !more_behind();
@@ -234,9 +235,10 @@ bool http1_answering::refuse_early(const moment& at) {
     // Not whole and not chunked, so a body is due; a chunked one may turn out to be empty.
     const bool encoded =
         to != nullptr && exchange::comes_encoded(*to, request, request.header(http::field::transfer_encoding).empty());
+    const bool excess = patience_.refuses(to != nullptr && to->exempt);
     const bool overloaded =
-        !encoded && to != nullptr && !to->exempt && !host_.places.has_place(patience_, served_ <= 1, at.now);
-    if (!overloaded && !encoded && (!expects || to != nullptr)) {
+        !excess && !encoded && to != nullptr && !to->exempt && !host_.places.has_place(patience_, served_ <= 1, at.now);
+    if (!excess && !overloaded && !encoded && (!expects || to != nullptr)) {
         // A client that has sent the head alone holds the body back until that is acknowledged (Nagle, RFC 1122 section
         // 4.2.3.4), and the kernel waits 40 ms for an answer that the acknowledgement could go with.
         if (expects)
@@ -248,7 +250,9 @@ bool http1_answering::refuse_early(const moment& at) {
     begin_request(at);
     current.to = to;
     since_ = at.now;
-    if (encoded)
+    if (excess)
+        current.refuse(patience_.without, admission::refusal());
+    else if (encoded)
         current.refuse_coding();
     else if (overloaded)
         current.refuse(rule::max_in_flight, admission::refusal());

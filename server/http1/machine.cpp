@@ -2,6 +2,7 @@
 
 #include "server/http1/machine.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <utility>
@@ -10,10 +11,18 @@ namespace server {
 
 using lifecycle::cause;
 using lifecycle::clock;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds patience_above_a_limit{1'000};  // such places are few, and probes wait for them
+
+}  // namespace
 
 void http1_machine::begin(const moment& at) noexcept {
     since_ = at.now;
-    deadline_ = at.now + limits().header_timeout;
+    const auto longest = limits().header_timeout;
+    deadline_ = at.now + (patience_.without == rule::none ? longest : std::min(longest, patience_above_a_limit));
 }
 
 auto http1_machine::next(const moment& at) -> step {

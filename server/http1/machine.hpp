@@ -19,8 +19,11 @@ namespace server {
 /// Only on one thread. A step that cannot be done (std::bad_alloc) is the end: `fail`.
 class http1_machine final : public http1_reading {
 public:
-    /// `on` must outlive it, and is not looked at before `begin`.
-    explicit http1_machine(host& on) noexcept : http1_reading(on) {}
+    /// `on` must outlive it, and is not looked at before `begin`. `without`: the limit that its client was accepted
+    /// above, for one request that may be a probe.
+    explicit http1_machine(host& on, rule without = rule::none) noexcept : http1_reading(on) {
+        patience_.without = without;
+    }
 
     /// A client is there.
     void begin(const moment& at) noexcept;

@@ -1,9 +1,11 @@
 // More than the service may take.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <filesystem>
 
 #include "tests/integration/service.hpp"
 
@@ -56,6 +58,19 @@ TEST(Overload, TheDebugPortAndTheProbeAnswerThroughAllOfIt) {
     EXPECT_EQ(answer->status, 200);
 }
 
+TEST(Overload, SlowHeadsOnTheDebugPortKeepNobodyFromBeingAnswered) {
+    service service;
+    std::vector<client> slow;
+    for (int i = 0; i < 300; ++i) {
+        slow.emplace_back(service.debug());
+        slow.back().send("G");
+    }
+    EXPECT_EQ(run_to_end({"--probe", "livez", "--debug.port=" + std::to_string(service.debug().port)}).code, 0);
+    EXPECT_EQ(service.ask_debug(get("/readyz")).status, 200);
+    const std::filesystem::directory_iterator open(fmt::format("/proc/{}/fd", service.process().pid()));
+    EXPECT_LE(std::distance(open, {}), 120) << "a share of them is its own";
+}
+
 TEST(Overload, TheConnectionIdleLongestMakesRoom) {
     const service service({"--app.max_connections=2", "--app.threads=1"});
     auto oldest = service.connect();
@@ -78,6 +93,57 @@ TEST(Overload, ANewConnectionWaitsWhenAllAreBusy) {
     const auto answer = busy.receive();
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->status, 200);
+}
+
+TEST(Overload, ProbesFindAPlaceWhereAllConnectionsAreBusyAndEverybodyElseIsTold) {
+    service service({"--app.max_connections=8", "--log.access=true", "--log.access_exclude="});
+    std::vector<client> busy, more;
+    for (int i = 0; i < 8; ++i) {
+        busy.push_back(service.connect());
+        busy.back().send(get("/slow?ms=3000"));
+    }
+    ASSERT_TRUE(eventually([&] {
+        const auto vars = boost::json::parse(service.ask_debug(get("/debug/vars")).body).as_object();
+        return number(vars, "connections", "open") == 8;
+    }));
+    for (int i = 0; i < 4; ++i) {
+        more.push_back(service.connect());
+        more.back().send(get("/slow?ms=3000"));
+    }
+    for (const auto* path : {"/readyz", "/livez", "/readyz"}) EXPECT_EQ(service.ask(get(path)).status, 200) << path;
+    for (auto& one : more) {
+        const auto answer = one.receive();
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->status, 503);
+        EXPECT_TRUE(answer->has("Retry-After"));
+        EXPECT_TRUE(one.closes_silently(milliseconds(5'000)));
+    }
+    EXPECT_TRUE(service.logs(" rule max_connections"));
+    service.process().signal(SIGTERM);
+    for (auto& one : busy) {
+        const auto answer = one.receive();
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->status, 200);
+    }
+    EXPECT_EQ(service.exit_code(), 0);
+    EXPECT_EQ(faults(service.report()), "");
+}
+
+TEST(Overload, OneClientCannotTakeAllPlaces) {
+    service service({"--app.max_connections_per_client=3", "--app.address=127.0.0.1"});
+    std::vector<client> held;
+    for (int i = 0; i < 3; ++i) {
+        held.push_back(service.connect());
+        EXPECT_EQ(held.back().exchange(get("/"))->status, 200);
+    }
+    EXPECT_EQ(service.ask(get("/")).status, 503);
+    EXPECT_EQ(service.ask(get("/livez")).status, 200);
+    std::vector<client> many;
+    for (int i = 0; i < 30; ++i) many.push_back(service.connect());
+    EXPECT_TRUE(many.back().receive()) << "told without having asked";
+    held.pop_back();
+    many.clear();
+    EXPECT_TRUE(eventually([&] { return service.ask(get("/")).status == 200; })) << "a place is free";
 }
 
 TEST(Overload, ManyMoreClientsThanConnectionsAreAllServed) {

@@ -17,8 +17,8 @@ std::unique_ptr<service> generation(std::uint16_t port) {
                                                               "--app.reuse_port=true", "--shutdown.idle_grace=300ms"});
 }
 
-// The kernel deals a SYN to one of the sockets. One that is dealt to the socket that closes is dropped by its filter,
-// and sent again by the client a second later, when only the successor is left.
+// The kernel deals a SYN to one of the sockets; the one that closes sends newcomers to the other. At real distances:
+// tests/all/handshakes.
 TEST(ReusePort, OverlappingGenerationsUnderLoadRefuseAndLoseNobody) {
     auto current = generation(0);
     traffic clients(current->app());

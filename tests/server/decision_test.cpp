@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -53,6 +55,37 @@ TEST(Decision, WhoStillSendsWhatHasBeenRefusedIsReadInADrainAsWhileServing) {
     }
     EXPECT_EQ(lingering(false, 31ms), action::hang_up_if_acknowledged) << "nothing more is due from this one";
     EXPECT_EQ(lingering(false, 30ms), action::none);
+}
+
+server::connection_view waiting(connection_state state, clock::time_point since) {
+    return {.state = state,
+            .since = since,
+            .deadline = since + 120s,
+            .rests = true,
+            .told = false,
+            .forced = false,
+            .abandoned = false};
+}
+
+TEST(Decision, ConnectionsThatBecameIdleTogetherAreClosedOneAfterTheOther) {
+    constexpr int connections = 1'000, ticks = 100;  // of 50 ms, in the five seconds after their time
+    int closed = 0, most = 0;
+    for (int tick = 0; tick <= ticks; ++tick) {
+        int by_now = 0;
+        for (int nth = 0; nth < connections; ++nth)
+            by_now +=
+                server::decide(waiting(connection_state::idle, now + nth * 1us), {}, now + 120s + tick * 50ms).what ==
+                action::look_and_close;
+        EXPECT_TRUE(tick > 0 || by_now < 20) << "not before its time";
+        most = std::max(most, by_now - closed);
+        closed = by_now;
+    }
+    EXPECT_EQ(closed, connections);
+    EXPECT_LE(most, 30) << "at one tick";
+}
+
+TEST(Decision, OneThatHasSentNothingIsClosedAtItsTime) {
+    EXPECT_EQ(server::decide(waiting(connection_state::fresh, now), {}, now + 120s).what, action::look_and_close);
 }
 
 }  // namespace

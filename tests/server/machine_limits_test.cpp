@@ -100,12 +100,12 @@ TEST(LimitOf, WhoIsSilentAfterARefusalIsClosedAfterASecond) {
     EXPECT_FALSE(one.reset());
 }
 
-TEST(LimitOf, AnIdleConnectionIsASilentClose) {
+TEST(LimitOf, AnIdleConnectionIsASilentCloseWithinFiveSecondsOfItsTime) {
     scene one;
     one.send(ask());
     one.tick_after(119'990ms);
     EXPECT_FALSE(one.over());
-    one.tick_after(10ms);
+    one.tick_after(5'010ms);
     EXPECT_TRUE(one.over());
     EXPECT_EQ(one.answers(), 1U);
 }
@@ -224,6 +224,39 @@ TEST(LimitOf, AStreamIsAskedForItsNextPieceWhenTheLastIsInTheSocket) {
     one.piece(0);
     EXPECT_EQ(one.seen().substr(one.seen().size() - 5), "0\r\n\r\n");
     EXPECT_EQ(one.state(), connection_state::idle);
+}
+
+// ── connections above a limit ───────────────────────────────────────────────────────────────────
+
+TEST(LimitOf, ConnectionsIsNotForAProbeWhichIsAnsweredAndThenClosed) {
+    scene one(server::rule::max_connections);
+    one.send("GET /probe HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(one.status(), 200);
+    EXPECT_TRUE(one.says_close());
+}
+
+TEST(LimitOf, ConnectionsIs503ForEverythingElseAndCloses) {
+    for (const auto& asks : {ask(), post(5, ""), post(5, "hello"), std::string("GET /none HTTP/1.1\r\nHost: a\r\n\r\n"),
+                             post(5, "", "Expect: 100-continue\r\n")}) {
+        scene one(server::rule::max_connections_per_client);
+        one.send(asks);
+        EXPECT_EQ(one.status(), 503) << asks;
+        EXPECT_EQ(one.answers(), 1U) << asks;
+        EXPECT_TRUE(one.says_close()) << asks;
+        EXPECT_NE(one.seen().find("Retry-After: 1"), std::string::npos) << asks;
+    }
+}
+
+TEST(LimitOf, ConnectionsGivesAHeadASecond) {
+    scene begun(server::rule::max_connections), silent(server::rule::max_connections);
+    begun.send("G");
+    begun.tick_after(990ms);
+    silent.tick_after(990ms);
+    EXPECT_FALSE(begun.over() || silent.over());
+    begun.tick_after(10ms);
+    silent.tick_after(10ms);
+    EXPECT_EQ(begun.status(), 408);
+    EXPECT_TRUE(silent.over());
 }
 
 }  // namespace

@@ -30,6 +30,8 @@ struct reads {
 class scene {
 public:
     explicit scene(const server::options& limits = {}) : place_(routes(), limits), one_(place_, now_) {}
+    /// It was accepted above that limit.
+    explicit scene(server::rule without) : place_(routes(), {}), one_(place_, now_, without) {}
     explicit scene(reads slowly, const server::options& limits = {}) : scene(limits) { one_.wire.room = slowly.room; }
 
     bool holds_handlers = false;  ///< `reply` lets them return; else they do at once

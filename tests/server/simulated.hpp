@@ -73,7 +73,10 @@ public:
 /// What connection.cpp does with its machine; handlers return when the test says so.
 class connection {
 public:
-    connection(place& on, clock::time_point now) : on_(on), machine(on.host) { machine.begin({.now = now}); }
+    connection(place& on, clock::time_point now, server::rule without = server::rule::none)
+        : on_(on), machine(on.host, without) {
+        machine.begin({.now = now});
+    }
     connection(const connection&) = delete;
     connection& operator=(const connection&) = delete;
     ~connection() {
