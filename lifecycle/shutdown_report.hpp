@@ -24,6 +24,10 @@ struct shutdown_report {
         std::uint64_t in_flight_at_stop = 0, begun_after = 0, finished = 0, cut = 0;
         std::uint64_t gone = 0;  ///< their clients left before the answer
     };
+    /// Of requests: streams that were told of the drain. What is in none of the others had its client leave.
+    struct streams_account {
+        std::uint64_t told = 0, ended = 0, ended_by_us = 0, cut = 0;
+    };
     struct events_account {
         std::uint64_t accepted = 0, recovered = 0, delivered = 0, spooled = 0;
         std::map<std::string, std::uint64_t> dropped;
@@ -44,6 +48,7 @@ struct shutdown_report {
     std::vector<stop_sequence::phase_record> phases;
     connections_account connections;
     requests_account requests;
+    streams_account streams;
     events_account events;
     std::vector<straggler> stragglers;
     std::uint64_t workers_left = 0;

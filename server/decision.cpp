@@ -11,16 +11,27 @@ using action = decision::action;
 
 constexpr milliseconds rest_after{1'000};  // an idle connection gives its buffer back
 constexpr milliseconds longest_spread{5'000};
+constexpr milliseconds longest_spread_of_ends{500};
 constexpr int share_of_spread = 16;       // of the time that a connection may be idle
 constexpr milliseconds quiet_linger{30};  // in a drain: acknowledged and silent for that long is over
 
+/// From 0 to 255. The time at which it entered its state, in nanoseconds, is as good as chance (Knuth, TAOCP 6.4).
+int chance(const connection_view& one) noexcept {
+    return static_cast<int>((static_cast<std::uint64_t>(one.since.time_since_epoch().count()) * 0x9e3779b97f4a7c15U) >>
+                            56);
+}
+
 /// How much longer than its time an idle connection is kept. Connections that became idle together would end together,
-/// and whoever has many to choose from (a proxy's pool) would lose most of them at one moment. The time at which it
-/// became idle, in nanoseconds, is as good as chance.
+/// and whoever has many to choose from (a proxy's pool) would lose most of them at one moment.
 clock::duration spread(const connection_view& one) noexcept {
     const auto longest = std::min<clock::duration>((one.deadline - one.since) / share_of_spread, longest_spread);
-    const auto hash = static_cast<std::uint64_t>(one.since.time_since_epoch().count()) * 0x9e3779b97f4a7c15U;  // Knuth
-    return longest / 256 * static_cast<int>(hash >> 56);
+    return longest / 256 * chance(one);
+}
+
+/// Streams that are told at one moment come back at one moment.
+clock::duration spread(const connection_view& one, const drain_view& drain) noexcept {
+    const auto longest = std::min<clock::duration>((drain.idle_until - drain.began) / 2, longest_spread_of_ends);
+    return longest / 256 * chance(one);
 }
 
 }  // namespace
@@ -39,10 +50,16 @@ decision decide(const connection_view& one, const drain_view& drain, lifecycle::
         case connection_state::body: return {over || late ? action::time_out : action::none, over};
         case connection_state::handling:
             if (one.abandoned) return {};
+            if (drain.draining && one.to_be_told) return {action::notify, true, drain.over};
             if (over) return {one.forced && one.told ? action::answer : action::tell_handler, true};
             return {!late ? action::none : one.told ? action::answer : action::tell_handler};
-        case connection_state::writing:
-        case connection_state::streaming: return {over || late ? action::cut : action::none, over};
+        case connection_state::streaming:
+            if (over || late) return {action::cut, over};
+            if (drain.draining && one.to_be_told && now >= drain.began + spread(one, drain))
+                return {action::notify, true, drain.over};
+            if (one.was_told && now >= drain.idle_until) return {action::end_stream, true};
+            return {};
+        case connection_state::writing: return {over || late ? action::cut : action::none, over};
         case connection_state::lingering:
             if (over || late) return {action::hang_up};
             // Who still sends what has been refused pauses for longer than this, and would not read the refusal.

@@ -23,11 +23,14 @@ struct connection_view {
     bool forced;                            ///< ... by the end of the drain
     bool abandoned;                         ///< answered in the place of a handler that has not returned
     bool sends_on = false;                  ///< refused before its request was whole: it may still be sending
+    bool to_be_told = false;                ///< its route is told of the drain, and has not been
+    bool was_told = false;                  ///< ... and has
 };
 
 /// What the tick sees of the stop. max(): not known yet.
 struct drain_view {
     bool draining = false;
+    lifecycle::clock::time_point began{};
     lifecycle::clock::time_point idle_until = lifecycle::clock::time_point::max();  ///< end of the idle grace
     lifecycle::clock::time_point over = lifecycle::clock::time_point::max();        ///< when the app gives up
 };
@@ -39,6 +42,8 @@ struct decision {
         rest,            ///< gives its buffer back
         look_and_close,  ///< closes, unless bytes have arrived
         time_out,        ///< 408, unless bytes have arrived
+        notify,          ///< tells its handler, or the source of its answer, that the drain has begun
+        end_stream,      ///< whole, by us: it has been told, and does not end by itself
         tell_handler,    ///< ends its context
         answer,          ///< 504 in the place of the handler; 503 when the drain wants it
         cut,
@@ -47,6 +52,7 @@ struct decision {
     };
     action what = action::none;
     bool by_drain = false;  ///< the stop wants it, not a deadline of the connection's own
+    lifecycle::clock::time_point app_gives_up = lifecycle::clock::time_point::max();  ///< for `notify`
 };
 
 /// After its context has ended a handler has this long before it is answered for.

@@ -8,6 +8,8 @@
 #include <random>
 #include <utility>
 
+#include "server/event_stream.hpp"
+
 namespace server {
 namespace {
 
@@ -54,6 +56,7 @@ void exchange::begin(request_parser& of, host& on) {
         std::array<char, 16> span;
         request.trace = continue_trace(request, on.ids.make(span));
     }
+    if (serving) end_serving();
     told = abandoned = hurried = left = false;
     refused_by = rule::none;
 }
@@ -66,21 +69,45 @@ bool exchange::find(request_parser& of, host& on, milliseconds longest, admissio
     deadline = now + timeout.value_or(milliseconds(0));
     hurried = timeout.value_or(longest) < longest;
     if (patience.refuses(to != nullptr && to->exempt)) {
-        refuse(patience.without, admission::refusal());
+        refuse(patience.without, refusal());
     } else if (to == nullptr) {
         fall_back(on.routes, request);
     } else if (!timeout) {
         refuse(rule::timeout_field, problem(http::status::bad_request));
     } else if (comes_encoded(*to, request, !request.body.empty())) {
         refuse_coding();
+    } else if (to->events && on.draining) {
+        refuse(rule::drain, empty_event_stream());
     } else if (to->exempt || on.places.has_place(patience, newcomer, now)) {
         request.route = to->name;
-        scope.renew(deadline);
+        if (to->at_stop == at_drain::finish)
+            scope.renew(deadline);
+        else
+            begin_serving();
         return true;
     } else {
-        refuse(rule::max_in_flight, admission::refusal());
+        refuse(rule::max_in_flight, refusal());
     }
     return false;
+}
+
+/// A stream of events has no deadline.
+void exchange::begin_serving() {
+    scope.renew(to->events ? clock::time_point::max() : deadline);
+    serving = std::make_unique<lifecycle::cancel_scope>(scope.get());
+    app_gives_up = clock::time_point::max();
+    given = scope.get().with(drain_notice{.until = serving->get(), .app_gives_up = &app_gives_up});
+}
+
+void exchange::end_serving() noexcept {
+    given = {};
+    serving.reset();
+}
+
+response exchange::refusal() const { return to != nullptr && to->events ? empty_event_stream() : admission::refusal(); }
+
+response exchange::instead(http::status code) const {
+    return to != nullptr && to->events ? empty_event_stream() : problem(code);
 }
 
 void exchange::fall_back(const router& routes, const request& asked) {
@@ -99,7 +126,7 @@ void exchange::refuse_coding() {
 void exchange::fail() noexcept {
     refused_by = rule::handler;
     try {
-        reply = problem(http::status::internal_server_error);
+        reply = instead(http::status::internal_server_error);
     } catch (const std::bad_alloc&) {  // then without a text
         reply = {};
         reply.status = http::status::internal_server_error;
@@ -109,7 +136,7 @@ void exchange::fail() noexcept {
 
 void exchange::refuse_if_late(clock::time_point now) {
     if ((told || now >= deadline) && scope.get().why() == lifecycle::cause::deadline)
-        refuse(rule::request_timeout, problem(http::status::gateway_timeout));
+        refuse(rule::request_timeout, instead(http::status::gateway_timeout));
 }
 
 std::string what_was_thrown(const std::exception_ptr& thrown) {

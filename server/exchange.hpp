@@ -34,7 +34,8 @@ struct host {
     std::shared_ptr<const options> limits;  ///< those in force: who begins something takes them, and keeps them
     admission places;
     request_ids ids;
-    std::string date;  ///< as the field says it
+    std::string date;       ///< as the field says it
+    bool draining = false;  ///< the listener has closed, and the loop is to end
 };
 
 /// What a machine sees of the world at one event.
@@ -101,7 +102,7 @@ struct exchange {
     void refuse_coding();
     void fall_back(const router& routes, const request& asked);
     /// A response that is streamed, to somebody who wants its body.
-    bool streams(const request& asked) const noexcept { return reply.pieces && asked.method != http::verb::head; }
+    bool streams(const request& asked) const noexcept { return reply.streamed() && asked.method != http::verb::head; }
     /// What has been thrown is a 500.
     void fail() noexcept;
     /// A deadline that has passed is a 504. As long as nobody has told the context of it, the clock is all there is.
@@ -111,8 +112,27 @@ struct exchange {
         scope.cancel(why);
     }
 
+    /// What its handler is given.
+    const lifecycle::context& context() const noexcept { return serving ? given : scope.get(); }
+    bool to_be_told() const noexcept { return serving && app_gives_up == lifecycle::clock::time_point::max(); }
+    bool was_told() const noexcept { return serving && !to_be_told(); }
+    /// The drain has begun, and its route is told.
+    void notify(lifecycle::clock::time_point over) noexcept {
+        app_gives_up = over;
+        serving->cancel(lifecycle::cause::shutdown);
+    }
+    /// An answer in the place of the handler's, and to a request that finds no place. Never another status than 200
+    /// where events are expected.
+    response instead(http::status code) const;
+    response refusal() const;
+    void begin_serving();
+    void end_serving() noexcept;
+
     const endpoint* to = nullptr;  ///< nullptr: no route
     lifecycle::cancel_scope scope;
+    std::unique_ptr<lifecycle::cancel_scope> serving;  ///< of a route that is told of the drain, until then
+    lifecycle::context given;                          ///< ... with which its handler may wait for that
+    lifecycle::clock::time_point app_gives_up = lifecycle::clock::time_point::max();
     lifecycle::clock::time_point deadline{};
     response reply;
     std::exception_ptr thrown;     ///< by the handler, or by the source of its answer

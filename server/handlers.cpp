@@ -85,6 +85,11 @@ private:
 /// While a streamed response may still become another: its first piece. Who fails here is a 500.
 lifecycle::awaitable<> handlers::runner::first_piece() {
     auto& reply = exchange_->reply;
+    if (reply.texts) {
+        auto asking = reply.texts();
+        reply.body = co_await std::move(asking);
+        co_return;
+    }
     reply.body.resize(std::min<std::uint64_t>(response::window, reply.length.value_or(response::window)));
     if (reply.body.empty()) co_return;
     auto asking = reply.pieces(std::span(reply.body));
@@ -102,12 +107,16 @@ lifecycle::awaitable<> handlers::runner::run() {
         if (asker_ == nullptr) co_return;  // there will be none
         auto& done = *exchange_;
         try {
-            if (what_ == asked::piece) {
+            if (what_ == asked::piece && done.reply.texts) {
+                auto asking = done.reply.texts();
+                done.reply.body = co_await std::move(asking);
+                done.piece = done.reply.body.size();
+            } else if (what_ == asked::piece) {
                 auto asking = done.reply.pieces(std::span(done.reply.body));
                 done.piece = co_await std::move(asking);
             } else {
                 if (what_ == asked::handler) {
-                    auto handling = done.to->handle(done.scope.get(), *request_);
+                    auto handling = done.to->handle(done.context(), *request_);
                     done.reply = co_await std::move(handling);
                 }
                 if (done.streams(*request_)) {

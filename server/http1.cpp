@@ -332,7 +332,7 @@ void put_keep_alive(writer& out, std::chrono::milliseconds timeout) {
 body_coding coding_of(const response& response, const framing& framing) {
     const auto code = static_cast<unsigned>(response.status);
     if (code < 200 || code == 204 || code == 304) return body_coding::none;
-    if (!response.pieces) return body_coding::plain;
+    if (!response.streamed()) return body_coding::plain;
     if (response.length) return body_coding::length;
     return framing.version >= 11 ? body_coding::chunked : body_coding::until_close;
 }
@@ -342,8 +342,8 @@ body_coding coding_of(const response& response, const framing& framing) {
 body_coding append(const response& response, const framing& framing, std::string& out) {
     constexpr std::size_t names_and_numbers = 256;  // of the fields below, with room to spare
     const auto coding = coding_of(response, framing);
-    const auto reason = response.status == http::status::ok ? boost::beast::string_view("OK")
-                                                           : http::obsolete_reason(response.status);
+    const auto reason =
+        response.status == http::status::ok ? boost::beast::string_view("OK") : http::obsolete_reason(response.status);
     const std::string_view body = framing.head || coding != body_coding::plain ? std::string_view() : response.body;
     writer to(out, names_and_numbers + reason.size() + framing.date.size() + response.content_type.size() +
                        framing.request_id.size() + response.fields().size() + body.size());
@@ -356,7 +356,7 @@ body_coding append(const response& response, const framing& framing, std::string
     }
     if (coding == body_coding::plain || coding == body_coding::length) {
         to.put("\r\nContent-Length: ");
-        to.put(response.pieces ? *response.length : response.body.size());
+        to.put(response.streamed() ? *response.length : response.body.size());
     }
     if (coding == body_coding::chunked) to.put("\r\nTransfer-Encoding: chunked");
     if (!framing.request_id.empty()) {

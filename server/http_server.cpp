@@ -253,6 +253,10 @@ void http_server::account(lifecycle::shutdown_report& report) const {
         c.closed_idle += a.closed_idle.get();
         c.finished += a.finished.get();
         c.forced += a.forced.get() + (all > ended ? all - ended : 0);  // whoever is still open is cut by the exit
+        report.streams.told += a.streams_told.get();
+        report.streams.ended += a.streams_ended.get();
+        report.streams.ended_by_us += a.streams_ended_by_us.get();
+        report.streams.cut += a.streams_cut.get();
         const auto finished = a.requests_finished.get();
         const auto gone = a.requests_gone.get();
         const auto cut = a.requests_cut.get();  // before what began: of a loop that still turns it is a little older

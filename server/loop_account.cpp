@@ -4,8 +4,9 @@ namespace server {
 
 void loop_account::note_stop(bool begun) noexcept {
     noted.set(begun ? 1 : 0);
-    for (auto* from_zero : {&accepted_after, &closed_idle, &finished, &forced, &begun_after, &requests_finished,
-                            &requests_cut, &requests_gone})
+    for (auto* from_zero :
+         {&accepted_after, &closed_idle, &finished, &forced, &begun_after, &requests_finished, &requests_cut,
+          &requests_gone, &streams_told, &streams_ended, &streams_ended_by_us, &streams_cut})
         from_zero->set(0);
     open_at_stop.set(open.get());
     in_flight_at_stop.set(under_way.get());
@@ -32,6 +33,12 @@ void loop_account::add(const http1_machine::changes& some) noexcept {
     requests_finished.add(some.finished);
     requests_cut.add(some.cut);
     requests_gone.add(some.gone);
+    if (some.told > 0) streams_told.add(some.told);
+    if (const auto how = some.ended + some.ended_by_us + some.cut_stream; how > 0) {
+        streams_ended.add(some.ended);
+        streams_ended_by_us.add(some.ended_by_us);
+        streams_cut.add(some.cut_stream);
+    }
 }
 
 }  // namespace server

@@ -25,6 +25,7 @@ struct loop_account {
     counter noted;
     counter open_at_stop, accepted_after, closed_idle, finished, forced;
     counter in_flight_at_stop, begun_after, requests_finished, requests_cut, requests_gone;
+    counter streams_told, streams_ended, streams_ended_by_us, streams_cut;
 
     // For its one writer. Each request that begins ends once; they begin with their first byte.
 

@@ -65,14 +65,11 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
       index_(index),
       io_(io),
       seen_(seen),
-      host_{
-          .routes = env.routes,
-          .limits = env.limits,
-          .places = admission(
-              [this](bool to_the_last) { return has_room(to_the_last); },
-              seen.account.crowded_until),
-          .ids = {},
-          .date = {}},
+      host_{.routes = env.routes,
+            .limits = env.limits,
+            .places = admission([this](bool to_the_last) { return has_room(to_the_last); }, seen.account.crowded_until),
+            .ids = {},
+            .date = {}},
       timer_(io),
       sockets_(io, [this] { access_lines_.write(*env_.access); }),
       workspaces_(host_.limits),
@@ -189,7 +186,7 @@ void loop_thread::obey(unsigned given) {
     }
     if ((given & to_drain) != 0 && !closing_) {
         stopping();
-        draining_ = true;
+        draining_ = host_.draining = true;
         drain_began_ = clock::now();
         idle_until_ = drain_began_ + (env_.stop != nullptr ? env_.stop->options().idle_grace : milliseconds(0));
         timer_.cancel();

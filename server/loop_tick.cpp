@@ -90,6 +90,7 @@ void loop_thread::on_tick(clock::time_point now) {
 drain_view loop_thread::drain_now() const {
     if (!draining_) return {};
     return {.draining = true,
+            .began = drain_began_,
             .idle_until = idle_until_,
             .over = env_.deadline ? env_.deadline() : clock::time_point::max()};
 }
@@ -112,7 +113,7 @@ void loop_thread::look_for_gone_clients() {
     sockets.clear();
     owners.clear();
     for (auto& one : busy_) {
-        if (one.now_in() != connection::state::handling || one.machine().abandoned()) continue;
+        if (!one.machine().awaits_word()) continue;
         const auto events = static_cast<short>(host_.limits->half_close ? 0 : POLLRDHUP);
         sockets.push_back({.fd = one.descriptor(), .events = events, .revents = 0});
         owners.push_back(&one);

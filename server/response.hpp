@@ -23,6 +23,10 @@ public:
     /// response visibly: the connection is closed before its promised end.
     using source = std::function<lifecycle::awaitable<std::size_t>(std::span<char>)>;
 
+    /// Returns the text that is sent next, as one write; none is the end. For what is said now and then: it may take
+    /// its time, and nobody holds a buffer for it meanwhile.
+    using text_source = std::function<lifecycle::awaitable<std::string>()>;
+
     static constexpr std::size_t window = 64 * 1024;  ///< the largest piece that a source is asked for
 
     response() = default;
@@ -42,10 +46,12 @@ public:
     std::string body;               ///< of a streamed response: the piece that is sent next
     std::string_view content_type;  ///< must outlive the response: a literal, or use `set`
     source pieces;                  ///< set: the response is streamed
+    text_source texts;              ///< the same, where it comes now and then
     std::optional<std::uint64_t> length;
     bool close = false;  ///< the connection ends with this response
 
     std::string_view fields() const noexcept { return fields_; }
+    bool streamed() const noexcept { return pieces || texts; }
 
     /// As one that has just been made, without the memory of the last one.
     void renew() noexcept {
@@ -56,6 +62,7 @@ public:
         forget(body);
         forget(fields_);
         if (pieces) pieces = nullptr;
+        if (texts) texts = nullptr;
         status = http::status::ok;
         content_type = {};
         length.reset();

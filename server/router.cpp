@@ -102,9 +102,24 @@ router& router::add(http::verb method, std::string_view pattern, handler handle,
     return *this;
 }
 
-router& router::decodes() {
+endpoint& router::last() {
     if (endpoints_ == 0) throw std::invalid_argument("no route has been added");
-    resources_[last_].methods.back().second.decodes = true;
+    return resources_[last_].methods.back().second;
+}
+
+router& router::decodes() {
+    last().decodes = true;
+    return *this;
+}
+
+router& router::at_stop(at_drain manner) {
+    last().at_stop = manner;
+    return *this;
+}
+
+router& router::events(std::string_view pattern, handler handle) {
+    get(pattern, std::move(handle)).at_stop(at_drain::notify);
+    last().events = true;
     return *this;
 }
 

@@ -14,6 +14,7 @@
 
 #include "lifecycle/context.hpp"
 #include "lifecycle/task_group.hpp"
+#include "server/draining.hpp"
 #include "server/request.hpp"
 #include "server/response.hpp"
 
@@ -73,7 +74,9 @@ using middleware = std::function<handler(handler)>;
 struct endpoint {
     std::string name;  ///< "GET /slow", for metrics, tasks and logs
     handler handle;
-    bool exempt = false;   ///< answered above `max_in_flight` too
+    bool exempt = false;  ///< answered above `max_in_flight` too
+    at_drain at_stop = at_drain::finish;
+    bool events = false;   ///< answered by streams of events, and by no other status than 200
     bool decodes = false;  ///< its handler takes a body with Content-Encoding; of others it is 415
     std::size_t index = 0;
 };
@@ -129,6 +132,11 @@ public:
         return add(http::verb::get, pattern, std::move(handle), true);
     }
 
+    /// For an `event_stream`, which is told when the drain begins.
+    router& events(std::string_view pattern, handler handle);
+
+    /// The route added last: what becomes of its requests when the drain begins.
+    router& at_stop(at_drain manner);
     /// The route added last: its handler decodes the Content-Encoding of a body by itself.
     router& decodes();
 
@@ -154,6 +162,7 @@ private:
     };
     const resource* find_resource(std::string_view path,
                                   std::vector<std::pair<std::string_view, std::string_view>>* parameters) const;
+    endpoint& last();
     resource& resource_for(std::string_view pattern);
 
     std::vector<resource> resources_;

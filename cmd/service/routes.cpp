@@ -2,13 +2,16 @@
 
 // [examples]
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 
+#include "server/event_stream.hpp"
 #include "tracker/known_keys.hpp"
 // [/examples]
 
@@ -49,6 +52,35 @@ response big(const context&, const request& request) {
     };
     const std::uint64_t length = *bytes;
     return response::stream(piece, length);
+}
+
+/// What a client has seen last; what is no number of ours starts anew.
+std::uint64_t last_seen(std::string_view id) {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);
+    return error == std::errc() && end == id.data() + id.size() ? number : 0;
+}
+
+/// GET /ticks?ms=N: a stream of events, one every N ms, that goes on where its client has stopped.
+response ticks(const context& context, const request& request) {
+    const auto ms = request.query_number<std::int64_t>("ms", std::nullopt, 10, 60'000);
+    if (!ms) return response(http::status::bad_request, "ms: a whole number from 10 to 60000\n");
+    const std::chrono::milliseconds pause(*ms);
+    auto next = [pause, number = last_seen(request.header("Last-Event-ID")), due = lifecycle::clock::now() + pause](
+                    lifecycle::context wait, server::event_writer& out) mutable -> lifecycle::awaitable<bool> {
+        auto sleeping = lifecycle::sleep_until(wait, due);
+        if (co_await std::move(sleeping)) {
+            const auto text = std::to_string(++number);
+            out.event(text, text);
+            due += pause;
+        } else if (wait.why() == lifecycle::cause::shutdown) {
+            out.retry(server::time_to_return());
+            out.event("this instance stops", {}, "bye");
+            co_return false;
+        }
+        co_return true;
+    };
+    return server::event_stream(context, std::move(next));
 }
 
 response echo(const context&, const request& request) {
@@ -107,6 +139,7 @@ server::router app_routes(tracker::event_tracker& events, const lifecycle::stop_
     routes.get("/", hello);
     routes.get("/slow", slow);
     routes.get("/big", big);
+    routes.events("/ticks", ticks);
     routes.post("/echo", echo);
     const auto keys = std::make_shared<tracker::known_keys>();
     routes.post("/events", [&events, keys](context context, const request& request) {

@@ -53,7 +53,8 @@ void http1_answering::replied(const moment& at) {
 /// until it has returned.
 void http1_answering::abandon(const moment& at) {
     assert(phase_ == phase::handle && !abandoned());
-    auto reply = problem(flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout);
+    auto reply =
+        work_->current.instead(flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout);
     say_when_to_return(reply, at);
     append(reply, framing_of(request(), true), work_->out);
     work_->current.abandoned = true;
@@ -127,7 +128,7 @@ auto http1_answering::answer(const moment& at) -> step {
         return step::look;
     }
     append_answer(at);
-    if (work_->current.reply.pieces && work_->coding != body_coding::none) {
+    if (work_->current.reply.streamed() && work_->coding != body_coding::none) {
         go(phase::begin_stream);
     } else if (looks_behind()) {
         go(phase::finish);
@@ -251,11 +252,11 @@ bool http1_answering::refuse_early(const moment& at) {
     current.to = to;
     since_ = at.now;
     if (excess)
-        current.refuse(patience_.without, admission::refusal());
+        current.refuse(patience_.without, current.refusal());
     else if (encoded)
         current.refuse_coding();
     else if (overloaded)
-        current.refuse(rule::max_in_flight, admission::refusal());
+        current.refuse(rule::max_in_flight, current.refusal());
     else
         current.fall_back(host_.routes, request);
     current.reply.close = true;

@@ -99,6 +99,15 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
             ask(step::look);
             go(phase::parse);
             break;
+        case decision::action::notify:
+            work_->current.notify(decided.app_gives_up);
+            if (work_->current.to->at_stop == at_drain::end) work_->current.scope.cancel(cause::shutdown);
+            if (state_ == state::streaming) ++changes_.told;
+            break;
+        case decision::action::end_stream:
+            flags_.ended = true;
+            work_->current.scope.cancel(cause::shutdown);
+            break;
         case decision::action::tell_handler:
             flags_.forced = flags_.forced || drain;
             deadline_ = drain ? clock::time_point::max() : at.now + grace_after_deadline;  // a drain ticks on
@@ -139,7 +148,12 @@ void http1_machine::finished() noexcept {
 }
 
 void http1_machine::client_gone() {
-    if (state_ != state::handling || waits_ != waiting::handler || work_->current.told || abandoned()) return;
+    if (state_ == state::streaming && waits_ == waiting::piece) {
+        flags_.broken = true;
+        left_over_ = request_end::gone;
+    } else if (state_ != state::handling || waits_ != waiting::handler || work_->current.told || abandoned()) {
+        return;
+    }
     work_->current.left = true;
     work_->current.scope.cancel(cause::client_gone);
 }

@@ -69,7 +69,7 @@ void http1_sending::begin_stream(const moment& at) {
     enter(state::streaming, at.now + limits().write_timeout, at);
     ask(step::measure);
     if (work_->coding == body_coding::until_close) ask(step::arm_reset);  // also when the process ends in the middle
-    flags_.failed = flags_.cut = false;
+    flags_.failed = flags_.cut = flags_.ended = false;
     work_->left = work_->current.reply.length.value_or(0);
     work_->current.piece = work_->current.reply.body.size();
     go(phase::add_piece);
@@ -87,15 +87,20 @@ void http1_sending::add_piece() {
 
 auto http1_sending::ask_piece(const moment& at) -> std::optional<step> {
     const bool has_length = work_->coding == body_coding::length;
-    if (flags_.broken || (has_length && work_->left == 0)) {
+    if (flags_.broken || flags_.ended || (has_length && work_->left == 0)) {
         close_stream();
         return std::nullopt;
     }
+    work_->time_of_reader = deadline_ - at.now;
+    waits_ = waiting::piece;
+    deadline_ = at.now + limits().write_timeout;  // a source may stand still as long
+    if (work_->current.reply.texts) {
+        deadline_ = clock::time_point::max();  // and this one for ever
+        work_->current.reply.body = std::string();
+        return step::ask_piece;
+    }
     const auto room = has_length ? std::min<std::uint64_t>(work_->left, response::window) : response::window;
     work_->current.reply.body.resize(room);
-    work_->time_of_reader = deadline_ - at.now;
-    deadline_ = at.now + limits().write_timeout;  // a source may stand still as long
-    waits_ = waiting::piece;
     return step::ask_piece;
 }
 
@@ -106,7 +111,7 @@ void http1_sending::piece_came(const moment& at) {
     deadline_ = at.now + work_->time_of_reader;
     flags_.failed = std::exchange(current.thrown, nullptr) != nullptr;
     if (flags_.failed || flags_.cut) return close_stream();
-    go(phase::add_piece);
+    go(phase::add_piece);  // also what it has said at the end
 }
 
 /// What was cut must not look whole. Clients take a body without a length for whole when a FIN ends it, and so do some
@@ -115,11 +120,19 @@ void http1_sending::piece_came(const moment& at) {
 void http1_sending::close_stream() {
     const bool too_short = work_->coding == body_coding::length && work_->left > 0;  // than was promised
     const bool whole = !flags_.failed && !too_short && !flags_.broken && !flags_.cut;
+    count_told(whole);
     if (work_->coding == body_coding::chunked && !flags_.broken) work_->out += whole ? "0\r\n\r\n" : "response cut\r\n";
     go(whole ? phase::end_stream : phase::cut_stream);
 }
 
+/// How a stream has ended that was told of the drain; one whose client has left is among the requests that are `gone`.
+void http1_sending::count_told(bool whole) noexcept {
+    if (!work_->current.was_told() || work_->current.left) return;
+    ++(!whole ? changes_.cut_stream : flags_.ended ? changes_.ended_by_us : changes_.ended);
+}
+
 void http1_sending::end_stream(const moment& at) {
+    if (work_->current.serving && at.stopping) work_->last = true;  // else clients come back by it, to who has gone
     if (flags_.broken)
         ask(step::arm_reset);
     else if (work_->coding == body_coding::until_close)

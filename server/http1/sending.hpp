@@ -29,6 +29,7 @@ protected:
 
 private:
     void close_stream();
+    void count_told(bool whole) noexcept;
     void watch_reader(std::size_t unacknowledged, const moment& at) noexcept;
 };
 

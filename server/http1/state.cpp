@@ -55,7 +55,9 @@ connection_view http1_state::view() const noexcept {
             .told = work_ && work_->current.told,
             .forced = flags_.forced,
             .abandoned = abandoned(),
-            .sends_on = flags_.sends_on};
+            .sends_on = flags_.sends_on,
+            .to_be_told = work_ && work_->current.to_be_told(),
+            .was_told = work_ && work_->current.was_told()};
 }
 
 std::uint64_t http1_state::least_bytes(clock::duration over) const noexcept {

@@ -12,7 +12,8 @@
 namespace server {
 
 /// What an http1_machine is made of and can say of itself; what it does is in the layers above: http1_sending,
-/// http1_answering, http1_reading, http1_machine. A layer calls those below it, and what is above it asks for by a phase.
+/// http1_answering, http1_reading, http1_machine. A layer calls those below it, and what is above it asks for by a
+/// phase.
 class http1_state {
 public:
     using state = connection_state;
@@ -44,7 +45,11 @@ public:
     /// What has happened since it was asked last, for the account of requests; see request_end.
     struct changes {
         std::uint32_t began = 0, finished = 0, cut = 0, gone = 0;
-        bool any() const noexcept { return (began | finished | cut | gone) != 0; }
+        std::uint32_t told = 0;                                    ///< of the drain, while they were streams
+        std::uint32_t ended = 0, ended_by_us = 0, cut_stream = 0;  ///< ... and how those ended, if not by the client
+        bool any() const noexcept {
+            return (began | finished | cut | gone | told | ended | ended_by_us | cut_stream) != 0;
+        }
     };
 
     explicit http1_state(host& on) noexcept : host_(on) {}
@@ -65,6 +70,10 @@ public:
     bool abandoned() const noexcept { return work_ && work_->current.abandoned; }
     bool forced() const noexcept { return flags_.forced; }
     bool straggled() const noexcept { return flags_.straggled; }
+    /// Its handler works, or is to say more of a stream now and then: what its client does is to be looked at.
+    bool awaits_word() const noexcept {
+        return state_ == state::handling ? !abandoned() : waits_ == waiting::piece && work_->current.serving;
+    }
     bool worked_during_stop() const noexcept { return flags_.worked_during_stop; }
     std::uint32_t served() const noexcept { return served_; }
     ending_letters ending() const noexcept { return end_; }
@@ -106,6 +115,7 @@ protected:
         bool blocked = false;    ///< waits until the client has read
         bool stuck = false;      ///< what may be sent while a handler runs does not fit
         bool cut = false;        ///< its stream is
+        bool ended = false;      ///< its stream is, by us
         bool failed = false;     ///< the source of its stream has
         bool looked = false;     ///< for what is behind the request that is answered
         bool counted = false;    ///< the account knows of a request that has no answer yet

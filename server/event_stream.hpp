@@ -1,0 +1,57 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "lifecycle/context.hpp"
+#include "lifecycle/task_group.hpp"
+#include "server/response.hpp"
+
+namespace server {
+
+/// Writes events of a stream (HTML Living Standard, section 9.2 "Server-sent events") as clients that were measured
+/// need them: `id` after `data`, since two of fourteen remember the id of half an event.
+class event_writer {
+public:
+    /// A whole event: two clients drop a stream whose event is larger, and ask for the same one again.
+    static constexpr std::size_t largest = 60'000;
+
+    /// Data may have line ends of any kind. Throws std::length_error for an event that is too large, and
+    /// std::invalid_argument for an id or type with CR, LF or NUL.
+    void event(std::string_view data, std::string_view id = {}, std::string_view type = {});
+    /// How long the client waits before it comes back when the stream has ended; goes with the next event.
+    void retry(std::chrono::milliseconds after) noexcept { retry_ = after; }
+
+    std::string take() noexcept { return std::exchange(text_, {}); }
+    bool empty() const noexcept { return text_.empty(); }
+
+private:
+    std::string text_;
+    std::chrono::milliseconds retry_{0};
+};
+
+/// From 1 to 3 s, at random: clients wait exactly as long as they are told, and those of one stop would come at once.
+std::chrono::milliseconds time_to_return();
+
+/// Writes what there is to say, and returns whether more is to come. It should return when `wait` ends: after the
+/// heart-beat (cause::deadline), when the drain begins (cause::shutdown: time for a last event, then `false`), or with
+/// the client; with nothing written the stream shows that it lives. On the request's loop. What it throws cuts the
+/// stream by a reset.
+using event_source = std::function<lifecycle::awaitable<bool>(lifecycle::context wait, event_writer& out)>;
+
+constexpr std::chrono::milliseconds heart_beat{4'000};  ///< below the 5 s after which three clients give up
+
+/// A response that is a stream of events until `next` says that it is over, for a route that was added by
+/// `router::events`. `of` is the context of the request. Head and a first comment go out at once, and the first event
+/// says when to come back (`time_to_return`).
+response event_stream(const lifecycle::context& of, event_source next);
+
+/// 200 and a stream that holds nothing but when to come back: for a request that finds no place or comes too late. Any
+/// other status ends six of fourteen clients for good.
+response empty_event_stream();
+
+}  // namespace server
