@@ -259,4 +259,57 @@ TEST(LimitOf, ConnectionsGivesAHeadASecond) {
     EXPECT_TRUE(silent.over());
 }
 
+// ── streams of events ───────────────────────────────────────────────────────────────────────────
+
+TEST(LimitOf, AStreamOfEventsIsNoDeadlineOfARequestOrOfAWrite) {
+    scene one;
+    one.holds_handlers = true;
+    one.send(ask_for("/ticks"));
+    one.stream_events();
+    one.tick_after(24h);
+    EXPECT_FALSE(one.over());
+    EXPECT_FALSE(one.context().done());
+    one.say("data: 1\n\n");
+    EXPECT_TRUE(one.seen().ends_with("data: 1\n\n\r\n"));
+}
+
+TEST(LimitOf, AStreamOfEventsWhoseReaderTakesNothingIsCut) {
+    scene one(reads(500));
+    one.holds_handlers = true;
+    one.send(ask_for("/ticks"));
+    one.stream_events();
+    one.say("data: " + std::string(1'000, 'x') + "\n\n");
+    one.tick_after(30s);
+    EXPECT_TRUE(one.reset());
+    EXPECT_EQ(one.account().gone, 1U);
+}
+
+TEST(LimitOf, AStreamOfEventsEndsWithItsClientWhileItIsSilent) {
+    scene one;
+    one.holds_handlers = true;
+    one.send(ask_for("/ticks"));
+    one.stream_events();
+    one.client_goes();
+    EXPECT_EQ(one.context().why(), lifecycle::cause::client_gone);
+    one.say("");
+    EXPECT_TRUE(one.over());
+    EXPECT_EQ(one.account().gone, 1U);
+}
+
+TEST(LimitOf, ARequestForAStreamOfEventsIsNeverMetByAnotherStatusThan200) {
+    scene above(server::rule::max_connections), crowded, thrown;
+    above.send(ask_for("/ticks"));
+    crowded.place().in_flight = 1'000;
+    crowded.send(ask_for("/ticks"));
+    thrown.holds_handlers = true;
+    thrown.send(ask_for("/ticks"));
+    thrown.throw_out();
+    for (auto* one : {&above, &crowded, &thrown}) {
+        EXPECT_EQ(one->status(), 200);
+        EXPECT_NE(one->seen().find("\r\n\r\nretry: "), std::string::npos) << one->seen();
+        EXPECT_TRUE(one->says_close());
+    }
+    crowded.place().in_flight = 0;
+}
+
 }  // namespace

@@ -254,4 +254,118 @@ TEST(StopOf, WhatHasComeAndIsNotReadYetIsLookedForBeforeCloseIsSaid) {
     EXPECT_TRUE(one.says_close());
 }
 
+// ── streams of events, and others that are told ─────────────────────────────────────────────────
+
+/// Told at some moment of the first half of the grace.
+struct told_stream : scene {
+    explicit told_stream(std::string_view version = "1.1") {
+        holds_handlers = true;
+        send(ask_for("/ticks", version));
+        stream_events();
+        drain(1s, 10s);
+        tick_after(500ms);
+        EXPECT_TRUE(told_of_drain());
+    }
+};
+
+TEST(StopOf, AStreamOfEventsIsServedThroughTheLameDuck) {
+    scene one;
+    one.holds_handlers = true;
+    one.stop();
+    one.send(ask_for("/ticks"));
+    one.stream_events();
+    one.tick_after(5s);
+    EXPECT_FALSE(one.told_of_drain());
+    one.say("data: 1\n\n");
+    EXPECT_NE(one.seen().find("data: 1\n\n"), std::string::npos);
+    EXPECT_FALSE(one.over());
+}
+
+TEST(StopOf, AStreamOfEventsSaysItsLastWordEndsWholeAndItsConnectionCloses) {
+    told_stream one;
+    one.say("event: bye\ndata: 1\n\n");
+    one.say("");
+    EXPECT_TRUE(one.seen().ends_with("event: bye\ndata: 1\n\n\r\n0\r\n\r\n")) << one.seen();
+    EXPECT_TRUE(one.finished());
+    EXPECT_FALSE(one.reset());
+    EXPECT_EQ(one.account().told, 1U);
+    EXPECT_EQ(one.account().ended, 1U);
+    EXPECT_EQ(one.account().finished, 1U);
+}
+
+TEST(StopOf, AStreamOfEventsForHttp10EndsByAFinWhenItIsWhole) {
+    told_stream one("1.0");
+    one.say("");
+    EXPECT_TRUE(one.finished());
+    EXPECT_FALSE(one.reset());
+}
+
+TEST(StopOf, AStreamThatDoesNotEndIsEndedWholeAfterTheIdleGrace) {
+    told_stream one;
+    one.say("data: 1\n\n");
+    one.tick_after(490ms);
+    EXPECT_FALSE(one.finished());
+    one.tick_after(10ms);
+    EXPECT_TRUE(one.context().done()) << "its source is told once more";
+    one.say("data: 2\n\n");
+    EXPECT_TRUE(one.seen().ends_with("data: 2\n\n\r\n0\r\n\r\n")) << one.seen();
+    EXPECT_EQ(one.account().ended_by_us, 1U);
+    EXPECT_FALSE(one.reset());
+}
+
+TEST(StopOf, AStreamWhoseSourceDoesNotReturnIsCutWhenTheAppGivesUp) {
+    told_stream one;
+    one.tick_after(9'500ms);
+    EXPECT_FALSE(one.over());
+    one.say("");
+    EXPECT_TRUE(one.reset());
+    EXPECT_EQ(one.account().cut_stream, 1U);
+    EXPECT_EQ(one.account().cut, 1U);
+}
+
+TEST(StopOf, ARequestForAStreamInTheDrainIs200WithAStreamThatHoldsNothingAndCloses) {
+    scene one;
+    one.drain(1s, 10s);
+    one.send(ask_for("/ticks"));
+    EXPECT_EQ(one.status(), 200);
+    EXPECT_NE(one.seen().find("\r\n\r\nretry: "), std::string::npos) << one.seen();
+    EXPECT_TRUE(one.says_close());
+    EXPECT_EQ(one.calls(), 0);
+}
+
+TEST(StopOf, ALongPollIsToldAtOnceAndItsAnswerIsServed) {
+    scene one;
+    one.holds_handlers = true;
+    one.send(ask_for("/poll"));
+    one.drain(1s, 10s);
+    one.tick_after(10ms);
+    EXPECT_TRUE(one.told_of_drain());
+    EXPECT_FALSE(one.context().done()) << "it may still look for what it says";
+    EXPECT_NE(server::left_to_say(one.context()), clock::duration::max());
+    one.reply();
+    EXPECT_EQ(one.status(), 200);
+    EXPECT_EQ(one.account().finished, 1U);
+}
+
+TEST(StopOf, ARouteThatEndsHasItsContextEndedInTheDrain) {
+    scene one;
+    one.holds_handlers = true;
+    one.send(ask_for("/feed"));
+    one.drain(1s, 10s);
+    one.tick_after(10ms);
+    EXPECT_EQ(one.context().why(), lifecycle::cause::shutdown);
+    one.reply();
+    EXPECT_EQ(one.status(), 200) << "what it still answers is served";
+}
+
+TEST(StopOf, ARequestThatFinishesIsNotTold) {
+    scene one;
+    one.holds_handlers = true;
+    one.send(ask());
+    one.drain(1s, 10s);
+    one.tick_after(900ms);
+    EXPECT_FALSE(one.told_of_drain());
+    one.reply();
+}
+
 }  // namespace

@@ -16,6 +16,9 @@ using lifecycle::clock;
 inline std::string ask(std::string_view fields = {}) {
     return "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
 }
+inline std::string ask_for(std::string_view path, std::string_view version = "1.1") {
+    return "GET " + std::string(path) + " HTTP/" + std::string(version) + "\r\nHost: a\r\n\r\n";
+}
 inline std::string post(std::size_t announced, std::string_view body, std::string_view fields = {}) {
     return "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(announced) + "\r\n" + std::string(fields) +
            "\r\n" + std::string(body);
@@ -72,6 +75,17 @@ public:
         made.body = "first";
         one_.reply(std::move(made), at());
     }
+    /// A stream of events; `say` is its next text, none the end.
+    void stream_events() {
+        server::response made(server::http::status::ok, ":\n", "text/event-stream");
+        made.texts = []() -> lifecycle::awaitable<std::string> { co_return std::string(); };
+        one_.reply(std::move(made), at());
+        settle();
+    }
+    void say(std::string text) {
+        one_.say(std::move(text), at());
+        settle();
+    }
     void piece(std::size_t bytes) { one_.give_piece(bytes, at()); }
     void throw_out() { one_.throw_out(at()); }
 
@@ -83,7 +97,8 @@ public:
     }
     void drain(clock::duration idle_grace, clock::duration app_gives_up) {
         stop();
-        drain_ = {.draining = true, .idle_until = now_ + idle_grace, .over = now_ + app_gives_up};
+        place_.host.draining = true;
+        drain_ = {.draining = true, .began = now_, .idle_until = now_ + idle_grace, .over = now_ + app_gives_up};
     }
     void tick() {
         one_.tick(drain_, at());
@@ -102,6 +117,11 @@ public:
     bool named() const { return one_.straggled; }
     bool told() const { return one_.machine.has_workspace() && one_.machine.current().told; }
     bool asked() const { return one_.asked; }
+    /// Whoever waits by it has been told that the drain has begun.
+    bool told_of_drain() const {
+        return server::until_drain(one_.machine.current().context()).why() == lifecycle::cause::shutdown;
+    }
+    lifecycle::context context() const { return one_.machine.current().context(); }
     std::size_t unread() const { return one_.wire.to_server.size(); }
     bool rests() const { return !one_.machine.has_workspace(); }
     int refused() const { return one_.refused; }
@@ -129,14 +149,16 @@ private:
         static const auto made = [] {
             const auto nothing = [](const lifecycle::context&, const server::request&) { return server::response(); };
             server::router all;
-            all.get("/", nothing).post("/", nothing).probe("/probe", nothing);
+            all.get("/", nothing).post("/", nothing).probe("/probe", nothing).events("/ticks", nothing);
+            all.get("/poll", nothing).at_stop(server::at_drain::notify);
+            all.get("/feed", nothing).at_stop(server::at_drain::end);
             return all;
         }();
         return made;
     }
     server::moment at() const { return {.now = now_, .stopping = stopping_}; }
 
-    clock::time_point now_{1h};
+    clock::time_point now_{1'000'000h};  // no deadline of it has passed by the clock of this machine
     bool stopping_ = false;
     server::drain_view drain_;
     simulated::place place_;

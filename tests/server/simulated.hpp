@@ -132,13 +132,20 @@ public:
         std::fill_n(current.reply.body.begin(), current.piece, 'x');
         came_back(at);
     }
+    /// ... or its source of texts.
+    void say(std::string text, const moment& at) {
+        auto& current = machine.current();
+        current.reply.body = std::move(text);
+        current.piece = current.reply.body.size();
+        came_back(at);
+    }
     void throw_out(const moment& at) {
         machine.current().thrown = std::make_exception_ptr(std::runtime_error("thrown"));
         came_back(at);
     }
     void client_goes(const moment& at) {
         wire.client_gone = true;
-        if (!over && machine.now_in() == http1_machine::state::handling) {
+        if (!over && machine.awaits_word()) {
             machine.client_gone();
             drive(at);
         }
@@ -249,6 +256,10 @@ private:
         account_.finished += some.finished;
         account_.cut += some.cut;
         account_.gone += some.gone;
+        account_.told += some.told;
+        account_.ended += some.ended;
+        account_.ended_by_us += some.ended_by_us;
+        account_.cut_stream += some.cut_stream;
     }
 
     void close() {

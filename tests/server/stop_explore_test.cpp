@@ -331,8 +331,10 @@ private:
         ++turns_;
         drain_view drain;
         if (draining_)
-            drain = {
-                .draining = true, .idle_until = drain_began_ + options_.idle_grace, .over = sequence_.deadline(app)};
+            drain = {.draining = true,
+                     .began = drain_began_,
+                     .idle_until = drain_began_ + options_.idle_grace,
+                     .over = sequence_.deadline(app)};
         for (auto& one : clients_) tick(one, drain);
         clients_.remove_if([this](const client& one) { return one.connection.over && (settle(one), true); });
         if (draining_ && clients_.empty()) app_home_ = true;

@@ -1,0 +1,99 @@
+// GET /ticks on the real binary: streams of events, and what a stop makes of them.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <string>
+#include <vector>
+
+#include "tests/integration/service.hpp"
+
+namespace integration {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+std::string ticks(std::string_view query, std::string_view fields = {}, std::string_view version = "1.1") {
+    return "GET /ticks?" + std::string(query) + " HTTP/" + std::string(version) + "\r\nHost: x\r\n" +
+           std::string(fields) + "\r\n";
+}
+
+/// Reads on until that is there.
+bool says(client& one, std::string_view text) {
+    while (one.rest().find(text) == std::string::npos) {
+        const auto before = one.rest().size();
+        one.receive_some(before + 1);
+        if (one.rest().size() == before) return false;
+    }
+    return true;
+}
+
+TEST(EventStream, TicksFromOneOrGoesOnWhereItsClientHasStopped) {
+    const service service;
+    for (const auto& [fields, first] : {std::pair{"", "1"},
+                                        {"Last-Event-ID: 41\r\n", "42"},
+                                        {"Last-Event-ID: \xff\xfe none of ours\r\n", "1"},
+                                        {"Last-Event-ID: 99999999999999999999999\r\n", "1"}}) {
+        auto one = service.connect();
+        one.send(ticks("ms=10", fields));
+        EXPECT_TRUE(says(one, std::string("data: ") + first + "\nid: " + first + "\n\n")) << one.rest();
+        EXPECT_THAT(one.rest(), HasSubstr("Content-Type: text/event-stream"));
+        EXPECT_THAT(one.rest(), HasSubstr("retry: "));
+    }
+}
+
+TEST(EventStream, RefusesANumberThatIsNone) {
+    const service service;
+    for (const char* query : {"", "ms=", "ms=9", "ms=60001", "ms=-1", "ms=x"})
+        EXPECT_EQ(service.ask(ticks(query)).status, 400) << query;
+}
+
+TEST(EventStream, SaysHeadAndACommentAtOnce) {
+    const service service;
+    auto one = service.connect();
+    one.send(ticks("ms=60000"));
+    EXPECT_TRUE(says(one, "\r\n\r\n2\r\n:\n\r\n")) << one.rest();
+}
+
+TEST(EventStream, IsToldOfTheDrainEndsWholeAndHoldsNoStop) {
+    service service({"--shutdown.idle_grace=300ms"});
+    std::vector<client> clients;
+    for (int nth = 0; nth < 20; ++nth) {
+        clients.push_back(service.connect());
+        clients.back().send(ticks(nth % 2 == 0 ? "ms=10" : "ms=60000", {}, nth % 4 == 3 ? "1.0" : "1.1"));
+        ASSERT_TRUE(says(clients.back(), ":\n"));
+    }
+    service.process().signal(SIGTERM);
+    for (std::size_t nth = 0; nth < clients.size(); ++nth) {
+        const auto seen = clients[nth].receive_to_end();
+        const std::string bye = "event: bye\nretry: ";
+        EXPECT_THAT(seen, HasSubstr(bye));
+        EXPECT_THAT(seen, EndsWith(nth % 4 == 3 ? "\n\n" : "\n\n\r\n0\r\n\r\n"));
+        EXPECT_EQ(clients[nth].ended(), client::ending::closed) << nth;
+    }
+    EXPECT_EQ(service.exit_code(), 0);
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "streams", "told"), 20);
+    EXPECT_EQ(number(service.report(), "streams", "ended"), 20);
+    EXPECT_EQ(number(service.report(), "requests", "cut"), 0);
+    EXPECT_LT(service.report().at("duration_ms").as_int64(), 5'000) << "of 25 s";
+}
+
+TEST(EventStream, AClientThatHasGoneIsNotedBeforeTheNextEvent) {
+    const service service;
+    {
+        auto one = service.connect();
+        one.send(ticks("ms=60000"));
+        ASSERT_TRUE(says(one, ":\n"));
+    }
+    EXPECT_TRUE(eventually([&] {
+        const auto vars = boost::json::parse(service.ask_debug(get("/debug/vars")).body).as_object();
+        return number(vars, "connections", "open") == 0;
+    }));
+}
+
+}  // namespace
+}  // namespace integration

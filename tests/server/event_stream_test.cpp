@@ -1,0 +1,154 @@
+// What a stream of events says, and when.
+
+#include "server/event_stream.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "server/draining.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using lifecycle::cause;
+using lifecycle::clock;
+using lifecycle::context;
+using server::event_writer;
+
+std::string written(std::string_view data, std::string_view id = {}, std::string_view type = {}) {
+    event_writer out;
+    out.event(data, id, type);
+    return out.take();
+}
+
+TEST(EventWriter, PutsTheIdBehindTheData) {
+    EXPECT_EQ(written("1", "7", "tick"), "event: tick\ndata: 1\nid: 7\n\n");
+    EXPECT_EQ(written(""), "data: \n\n");
+}
+
+TEST(EventWriter, TakesLineEndsOfAnyKind) {
+    EXPECT_EQ(written("a\nb\r\nc\rd\n"), "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n");
+}
+
+TEST(EventWriter, SaysWhenToComeBackWithTheNextEventAndOnce) {
+    event_writer out;
+    out.retry(1500ms);
+    EXPECT_TRUE(out.empty()) << "in a block of its own it is an empty message to five clients";
+    out.event("1");
+    out.event("2");
+    EXPECT_EQ(out.take(), "retry: 1500\ndata: 1\n\ndata: 2\n\n");
+    EXPECT_TRUE(out.empty());
+}
+
+TEST(EventWriter, RefusesWhatClientsWouldReadAsSomethingElse) {
+    for (const std::string_view wrong : {"a\nb", "a\rb"}) {
+        EXPECT_THROW(written("1", wrong), std::invalid_argument);
+        EXPECT_THROW(written("1", {}, wrong), std::invalid_argument);
+    }
+    EXPECT_THROW(written("1", std::string_view("a\0b", 3)), std::invalid_argument);
+    EXPECT_THROW(written(std::string(60'000, 'x')), std::length_error);
+    EXPECT_THROW(written(std::string(20'000, '\n')), std::length_error) << "each line costs more than its bytes";
+    EXPECT_NO_THROW(written(std::string(59'900, 'x')));
+}
+
+TEST(EventStream, IsToComeBackToAfterOneToThreeSeconds) {
+    bool differ = false;
+    const auto first = server::time_to_return();
+    for (int times = 0; times < 100; ++times) {
+        const auto one = server::time_to_return();
+        EXPECT_TRUE(one >= 1s && one <= 3s);
+        differ = differ || one != first;
+    }
+    EXPECT_TRUE(differ);
+}
+
+/// The texts of a stream in a context of its own, until its end.
+class reader {
+public:
+    explicit reader(server::event_source next)
+        : given_(request_.get().with(server::drain_notice{.until = serving_.get(), .app_gives_up = &over_})),
+          answer_(server::event_stream(given_, std::move(next))) {}
+
+    std::string text() {
+        boost::asio::io_context loop(1);
+        std::string made;
+        boost::asio::co_spawn(loop.get_executor(), answer_.texts(), [&](std::exception_ptr thrown, std::string text) {
+            failed = thrown != nullptr;
+            made = std::move(text);
+        });
+        loop.run();
+        return made;
+    }
+    const server::response& answer() const { return answer_; }
+    void drain() { serving_.cancel(cause::shutdown); }
+
+    bool failed = false;
+
+private:
+    lifecycle::cancel_scope request_;
+    lifecycle::cancel_scope serving_{request_.get()};
+    clock::time_point over_ = clock::time_point::max();
+    context given_;
+    server::response answer_;
+};
+
+TEST(EventStream, BeginsWithACommentAtOnceAndSaysWhenToComeBackWithItsFirstEvent) {
+    reader one([](context, event_writer& out) -> lifecycle::awaitable<bool> {
+        out.event("1", "1");
+        co_return true;
+    });
+    EXPECT_EQ(one.answer().content_type, "text/event-stream");
+    EXPECT_NE(one.answer().fields().find("Cache-Control: no-cache, no-transform\r\n"), std::string_view::npos);
+    EXPECT_NE(one.answer().fields().find("X-Accel-Buffering: no\r\n"), std::string_view::npos);
+    EXPECT_EQ(one.text(), ":\n");
+    EXPECT_TRUE(one.text().starts_with("retry: "));
+    EXPECT_EQ(one.text(), "data: 1\nid: 1\n\n");
+}
+
+TEST(EventStream, ShowsThatItLivesWhenThereIsNothingToSay) {
+    clock::time_point until{};
+    reader one([&until](context wait, event_writer&) -> lifecycle::awaitable<bool> {
+        until = wait.deadline();
+        co_return true;
+    });
+    one.text();
+    const auto before = clock::now();
+    EXPECT_EQ(one.text(), ":\n") << "one line feed: an empty line is an empty message to three clients";
+    EXPECT_GE(until, before + server::heart_beat);
+}
+
+TEST(EventStream, IsToldOfTheDrainAndEndsAfterItsLastWord) {
+    reader one([](context wait, event_writer& out) -> lifecycle::awaitable<bool> {
+        if (wait.why() == cause::shutdown) out.event("bye");
+        co_return wait.why() == cause::none;
+    });
+    one.text();
+    EXPECT_EQ(one.text(), ":\n");
+    one.drain();
+    EXPECT_TRUE(one.text().ends_with("data: bye\n\n"));
+    EXPECT_EQ(one.text(), "") << "the end";
+}
+
+TEST(EventStream, ThatHasNothingToSayInTheDrainEnds) {
+    reader one([](context, event_writer&) -> lifecycle::awaitable<bool> { co_return true; });
+    one.text();
+    one.drain();
+    EXPECT_EQ(one.text(), "");
+}
+
+TEST(EventStream, WhatItsSourceThrowsIsThrown) {
+    reader one([](context, event_writer& out) -> lifecycle::awaitable<bool> {
+        out.event(std::string(70'000, 'x'));
+        co_return true;
+    });
+    one.text();
+    one.text();
+    EXPECT_TRUE(one.failed);
+}
+
+}  // namespace
