@@ -70,6 +70,7 @@ void http1_sending::begin_stream(const moment& at) {
     ask(step::measure);
     if (work_->coding == body_coding::until_close) ask(step::arm_reset);  // also when the process ends in the middle
     flags_.failed = flags_.cut = flags_.ended = false;
+    if (work_->current.was_told()) ++changes_.told;  // before it was a stream
     work_->left = work_->current.reply.length.value_or(0);
     work_->current.piece = work_->current.reply.body.size();
     go(phase::add_piece);

@@ -6,6 +6,7 @@
 
 #include <atomic>
 
+#include "server/event_stream.hpp"
 #include "server/metrics.hpp"
 #include "tests/server/serving.hpp"
 
@@ -52,6 +53,23 @@ answer greet_later(context context, const request& request) {
 }
 // [/waiting handler]
 
+// [events]
+/// GET /count-down/{from}: an event every 10 ms, and a last word when the drain begins.
+response count_down(const context& context, const request& request) {
+    auto next = [left = std::string(request.parameter("from")).size()](  // one for each letter
+                    lifecycle::context wait, server::event_writer& out) mutable -> lifecycle::awaitable<bool> {
+        auto sleeping = lifecycle::sleep_until(wait, lifecycle::clock::now() + std::chrono::milliseconds(10));
+        const bool slept = co_await std::move(sleeping);
+        const auto id = std::to_string(left);
+        if (slept) out.event(fmt::format("{} left", --left), id);
+        const bool drains = wait.why() == lifecycle::cause::shutdown;
+        if (drains) out.event("come again", {}, "bye");
+        co_return left > 0 && !drains;
+    };
+    return server::event_stream(context, std::move(next));
+}
+// [/events]
+
 // [middleware]
 /// Each answer says how long its handler took (Server-Timing, W3C).
 server::middleware timed() {
@@ -86,6 +104,9 @@ server::router own_routes(greetings& greeted) {
     routes.get("/greet/{name}", [&greeted](const context&, const request& request) { return greet(greeted, request); });
     routes.get("/greet-later/{name}", greet_later);
     // [/routes]
+    // [events route]
+    routes.events("/count-down/{from}", count_down);
+    // [/events route]
     return routes;
 }
 
@@ -104,6 +125,14 @@ TEST(MakeItYours, AHandlerThatWaitsIsACoroutine) {
     const auto answer = service.ask(support::get("/greet-later/Ada"));
     EXPECT_EQ(answer.body, "Hello, Ada\n");
     EXPECT_THAT(std::string(answer.header("Server-Timing")), testing::StartsWith("handler;dur="));
+}
+
+TEST(MakeItYours, AStreamOfEventsEndsByItself) {
+    greetings greeted;
+    const serving::running service(own_routes(greeted));
+    EXPECT_THAT(std::string(service.ask(support::get("/count-down/abc")).body),
+                testing::MatchesRegex(
+                    ":\nretry: [0-9]+\ndata: 2 left\nid: 3\n\ndata: 1 left\nid: 2\n\ndata: 0 left\nid: 1\n\n"));
 }
 
 TEST(MakeItYours, AMiddlewareWrapsTheRoutesThatFollowIt) {

@@ -36,13 +36,15 @@ response never(const lifecycle::context&, const request&) { return {}; }  // wha
 const router& routes() {
     static const auto made = [] {
         router all;
-        all.get("/", never).post("/", never).probe("/probe", never);
+        all.get("/", never).post("/", never).probe("/probe", never).events("/ticks", never);
+        all.get("/poll", never).at_stop(at_drain::notify);
         return all;
     }();
     return made;
 }
 
 lifecycle::awaitable<std::size_t> no_pieces(std::span<char>) { co_return 0; }  // nor is this called
+lifecycle::awaitable<std::string> no_texts() { co_return std::string(); }      // nor this
 
 std::size_t count_of(std::string_view what, std::string_view in) {
     std::size_t count = 0;
@@ -71,6 +73,7 @@ struct client {
 /// What was seen to happen, for an exploration that gets nowhere proves nothing.
 struct sights {
     std::uint64_t answered = 0, in_its_place = 0, timed_out = 0, cut = 0, gone = 0, refused = 0, streamed = 0;
+    std::uint64_t told = 0, ended = 0, ended_by_us = 0, cut_streams = 0;
 };
 
 class schedule {
@@ -247,7 +250,7 @@ private:
         const auto id = "X-Request-Id: c" + std::to_string(100 + ++one.asked) + "\r\n";
         const auto body = std::string(upto(200), 'y');
         const auto sized = "Content-Length: " + std::to_string(body.size()) + "\r\n";
-        switch (upto(11)) {
+        switch (upto(13)) {
             case 0: return "POST / HTTP/1.1\r\nHost: a\r\n" + id + sized + "\r\n" + body;
             case 1: return "POST / HTTP/1.1\r\nHost: a\r\n" + id + sized + "Expect: 100-continue\r\n\r\n" + body;
             case 2:
@@ -260,6 +263,8 @@ private:
             case 7: return "\r\nGET /nowhere HTTP/1.1\r\nHost: a\r\n" + id + "\r\n";
             case 8: return "GET / HTTP/1.1\r\nHost: a\r\n" + id + "X-Request-Timeout: 50ms\r\n\r\n";
             case 9: one.confused = true; return "GET  / HTTP/1.1\r\n\r\n";
+            case 10: return "GET /ticks HTTP/1." + std::string(one_in(4) ? "0" : "1") + "\r\nHost: a\r\n" + id + "\r\n";
+            case 11: return "GET /poll HTTP/1.1\r\nHost: a\r\n" + id + "\r\n";
             default: return "GET / HTTP/1.1\r\nHost: a\r\n" + id + "\r\n";
         }
     }
@@ -302,9 +307,14 @@ private:
             one.spoiled = one.spoiled || piece;
             return connection.throw_out(at());
         }
+        const auto& current = connection.machine.current();
+        if (piece && current.reply.texts) return connection.say(one_in(4) ? "" : "data: xxx\n\n", at());
         if (piece) return connection.give_piece(one_in(4) ? 0 : 1 + upto(5'000), at());
         auto reply = response(http::status::ok, std::string(one_in(5) ? 30'000 : upto(20), 'x'));
-        if (one_in(4)) {
+        if (current.to->events) {
+            reply.texts = no_texts;
+            reply.body = ":\n";
+        } else if (one_in(4)) {
             reply.pieces = no_pieces;
             reply.body = "first";
             if (one_in(2)) reply.length = 5 + upto(9'000);
@@ -364,13 +374,19 @@ private:
             case action::cut:
                 if (one.obedient && one.connection.asked) handler_returns(one);
                 break;
+            case action::notify:
+            case action::end_stream:
+                expect(draining_, "nobody is told of a drain that has not begun");
+                expect(decided.what == action::notify || now_ >= drain.idle_until, "who is told has the idle grace");
+                if (one.obedient && one.connection.asked) handler_returns(one);
+                return;
             default: break;
         }
         expect(!decided.by_drain || over, "a request is ended for the stop only when the app gives up");
     }
 
     void drain() {
-        draining_ = true;
+        draining_ = place_.host.draining = true;
         drain_began_ = now_;
         listening_ = false;
     }
@@ -457,6 +473,14 @@ private:
             expect(answers_in(wire.to_client) + account.cut >= account.began, "whoever has begun and stays is answered",
                    one);
         }
+        const auto ended = account.ended + account.ended_by_us + account.cut_stream;
+        expect(ended <= account.told, "a stream that was told ends once");
+        expect(ended == account.told || account.gone > 0 || !one.patient,
+               "each stream that was told ends in one column");
+        seen_.told += account.told;
+        seen_.ended += account.ended;
+        seen_.ended_by_us += account.ended_by_us;
+        seen_.cut_streams += account.cut_stream;
         seen_.answered += account.finished;
         seen_.cut += account.cut;
         seen_.gone += account.gone;
@@ -469,10 +493,14 @@ private:
         expect(account.accepted == promised_, "every event that was promised is in the account");
         for (const auto& one : clients_) look_at(one);
         expect(listening_ || sequence_.phase() >= stop_phase::stopping, "through the lame duck everybody is let in");
-        if (!fair_ || !draining_ || now_ < drain_began_ + options_.idle_grace + 20ms) return;
-        for (const auto& one : clients_)
-            expect(!one.connection.machine.waits_for_request() || one.connection.over || one.connection.wire.readable(),
+        if (!fair_ || !draining_) return;
+        const auto grace = drain_began_ + options_.idle_grace;
+        for (const auto& one : clients_) {  // an empty line behind the last request leaves one idle after the grace
+            const auto& machine = one.connection.machine;
+            expect(!machine.waits_for_request() || one.connection.over || one.connection.wire.readable() ||
+                       now_ < std::max(grace, machine.since()) + 20ms,
                    "who is idle does not hold the drain beyond the idle grace");
+        }
     }
 
     void at_the_end() {
@@ -525,14 +553,18 @@ TEST(Stop, KeepsItsPromisesInEveryOrderExplored) {
         all.gone += seen.gone > 0;
         all.refused += seen.refused > 0;
         all.streamed += seen.streamed > 0;
+        all.told += seen.told > 0;
+        all.ended += seen.ended > 0;
+        all.ended_by_us += seen.ended_by_us > 0;
+        all.cut_streams += seen.cut_streams > 0;
         over += one.was_over();
         withdrawn += one.was_withdrawn();
         dropped += one.dropped();
     }
     if (first == last) return;
     // An exploration that does not get anywhere proves nothing.
-    for (const auto seen :
-         {all.answered, all.in_its_place, all.timed_out, all.cut, all.gone, all.refused, all.streamed, over, withdrawn})
+    for (const auto seen : {all.answered, all.in_its_place, all.timed_out, all.cut, all.gone, all.refused, all.streamed,
+                            all.told, all.ended, all.ended_by_us, all.cut_streams, over, withdrawn})
         EXPECT_GT(seen, schedules / 100);
     EXPECT_GT(dropped, schedules / 1'000);
 }
