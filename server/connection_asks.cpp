@@ -16,6 +16,7 @@ bool connection::ask() {
     if (machine_.waits_for() == waiting::piece)
         return loop_.handlers().ask(asked::piece, current, machine_.request(), *this);
     machine_.request().peer = peer_;
+    machine_.request().client_subject = subject();
     loop_.enters(*current.to);
     const auto* const plain = current.to->handle.as_plain();
     if (plain == nullptr) return loop_.handlers().ask(asked::handler, current, machine_.request(), *this);

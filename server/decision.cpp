@@ -1,5 +1,7 @@
 #include "server/decision.hpp"
 
+#include <algorithm>
+
 namespace server {
 namespace {
 
@@ -17,7 +19,9 @@ decision decide(const connection_view& one, const drain_view& drain, lifecycle::
     switch (one.state) {
         case connection_state::fresh:
         case connection_state::idle:
-            if (over || (drain.draining && now >= drain.idle_until)) return {action::look_and_close, true};
+            if (one.stirs) return {over || late ? action::hang_up : action::none, over};
+            if (over || (drain.draining && now >= std::max(drain.idle_until, one.awaited)))
+                return {action::look_and_close, true};
             if (late) return {action::look_and_close};
             return {!one.rests && now - one.since > rest_after ? action::rest : action::none};
         case connection_state::head:

@@ -23,6 +23,8 @@ struct connection_view {
     bool forced;                            ///< ... by the end of the drain
     bool abandoned;                         ///< answered in the place of a handler that has not returned
     bool sends_on = false;                  ///< refused before its request was whole: it may still be sending
+    bool stirs = false;  ///< of what is to be a request something has come that cannot be read yet: part of TLS
+    lifecycle::clock::time_point awaited{};  ///< until then the first request of a client that has just shaken hands
 };
 
 /// What the tick sees of the stop. max(): not known yet.

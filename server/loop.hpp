@@ -19,6 +19,7 @@
 #include "server/late_handlers.hpp"
 #include "server/loop_account.hpp"
 #include "server/metrics.hpp"
+#include "server/net/layer.hpp"
 #include "server/options.hpp"
 #include "server/router.hpp"
 #include "server/stall_watch.hpp"
@@ -35,7 +36,8 @@ struct environment {
     std::shared_ptr<access_log> access;
     const lifecycle::stop_channel* stop;  ///< nullptr: a server that does not drain (debug)
     lifecycle::stop_channel::deadline_function deadline;
-    std::string name;  ///< "app", "debug"
+    std::string name;                      ///< "app", "debug"
+    std::shared_ptr<layer_source> secure;  ///< what connections speak through; nullptr: they speak in clear
     /// May another request of that loop go to a handler, be it in one of the last places? `most`: its max_in_flight.
     std::function<bool(const loop_account& on, std::size_t most, bool to_the_last)> admit;
     std::function<lifecycle::clock::time_point()> crowded_until;       ///< on any loop; see admission

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "cmd/service/secure_port.hpp"
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/stop_channel.hpp"
@@ -34,14 +35,16 @@ public:
         const lifecycle::stop_channel& stop;
         lifecycle::workers& workers;
         spdlog::logger& log;
+        secure_port& secure;
     };
     settings_in_force(configs::loaded start, const configs::command& line, const targets& to);
 
     /// A snapshot: whoever holds it keeps it.
     std::shared_ptr<const configs::loaded> now() const;
 
-    /// Opens event files again, reads the settings and applies them; the answer to a POST says what has come of it:
-    /// 200, 409 in a stop, 422 with the faults. Blocks on files, and while another reload lasts: on a worker.
+    /// Opens event files again, reads certificates again, reads the settings and applies them; the answer to a POST
+    /// says what has come of it: 200, 409 in a stop, 422 with the faults. Blocks on files, and while another reload
+    /// lasts: on a worker.
     server::response reload();
 
     /// POST: the same on a worker of its own, at most one at a time (409). Holds no thread of the debug server.

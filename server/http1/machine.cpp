@@ -19,6 +19,7 @@ namespace {
 constexpr milliseconds longest_linger{1'000};    // without a byte
 constexpr std::uint64_t least_in_a_stop = 1024;  // bytes in each such time: less is no upload that anybody waits for
 constexpr milliseconds look_at_rate{1'000};
+constexpr milliseconds first_request{1'000};  // comes with the end of a handshake, or a round trip later
 
 constexpr unsigned bit(connection_state one) { return 1U << static_cast<unsigned>(one); }
 
@@ -47,6 +48,39 @@ std::string_view to_string(connection_state state) noexcept {
 void http1_machine::begin(const moment& at) noexcept {
     since_ = at.now;
     deadline_ = at.now + limits().header_timeout;
+    flags_.newcomer = at.stopping;
+}
+
+/// The deadline stays the one that it was accepted with.
+void http1_machine::opened(const moment& at) noexcept {
+    assert(state_ == state::fresh);
+    flags_.shook_hands = true;
+    flags_.stirs = false;
+    since_ = at.now;
+}
+
+/// From the first byte of a record to its end it has as long as for a head.
+void http1_machine::stirred(const moment& at) noexcept {
+    if (!waits_for_request() || std::exchange(flags_.stirs, true)) return;
+    deadline_ = std::min(deadline_, at.now + limits().header_timeout);
+}
+
+void http1_machine::turned_away() noexcept {
+    waits_ = waiting::nothing;
+    flags_.ending = flags_.linger = true;
+    end_ = {'P', 'R'};
+    go(phase::say_goodbye);
+}
+
+void http1_machine::refuse_clear() {
+    waits_ = waiting::nothing;
+    refuse(rule::clear_text, {'P', 'R'});
+    go(phase::say_goodbye);
+}
+
+void http1_machine::said_farewell() noexcept {
+    flags_.blocked = false;
+    go(phase::part);
 }
 
 void http1_machine::enter(state next, clock::time_point deadline, const moment& at) {
@@ -54,6 +88,7 @@ void http1_machine::enter(state next, clock::time_point deadline, const moment& 
     state_ = next;
     since_ = at.now;
     deadline_ = deadline;
+    flags_.stirs = false;
 }
 
 auto http1_machine::next(const moment& at) -> step {
@@ -102,7 +137,11 @@ auto http1_machine::advance(const moment& at) -> std::optional<step> {
             waits_ = waiting::turn;
             go(phase::parse);
             return step::step_back;
-        case phase::say_goodbye: flush_then(phase::part); return std::nullopt;
+        case phase::say_goodbye: flush_then(flags_.shook_hands ? phase::farewell : phase::part); return std::nullopt;
+        case phase::farewell:
+            if (!flags_.broken) return step::farewell;
+            go(phase::part);
+            return std::nullopt;
         case phase::part: return part(at);
         case phase::linger: waits_ = waiting::bytes; return std::nullopt;
         case phase::end: break;
@@ -186,6 +225,7 @@ std::span<char> http1_machine::room() {
 void http1_machine::received(std::size_t count, const moment& at) {
     if (phase_ == phase::linger) return linger_on(count, at);
     assert(count <= work_->room());
+    flags_.stirs = false;
     work_->end += count;
     received_ += count;
     if (waits_ != waiting::bytes) return;  // it has only looked
@@ -230,7 +270,9 @@ connection_view http1_machine::view() const noexcept {
             .told = work_ && work_->current.told,
             .forced = flags_.forced,
             .abandoned = abandoned(),
-            .sends_on = flags_.sends_on};
+            .sends_on = flags_.sends_on,
+            .stirs = flags_.stirs,
+            .awaited = flags_.shook_hands && state_ == state::fresh ? since_ + first_request : clock::time_point{}};
 }
 
 std::uint64_t http1_machine::least_bytes(clock::duration over) const noexcept {

@@ -36,6 +36,7 @@ public:
         acknowledge,       ///< what has come, at once: the client waits for that with the rest
         note_refusal,      ///< an answer to what is no request stands: `refusal()`
         note,              ///< an answer stands: `row()`
+        farewell,          ///< the good-bye of what lies between it and the socket: `said_farewell`, `blocked`, `lost`
         half_close,        ///< FIN
         discard,           ///< read and forget what has come
         rest,              ///< `take_back` the workspace
@@ -72,6 +73,21 @@ public:
     /// Where the next bytes go. Makes room; not while a handler runs.
     std::span<char> room();
     void received(std::size_t count, const moment& at);
+
+    // What comes of a layer between it and the socket.
+
+    /// The client has shaken hands, and its first request comes next.
+    void opened(const moment& at) noexcept;
+    /// Something has come of which no byte can be read yet.
+    void stirred(const moment& at) noexcept;
+    /// It has been told why there will be no handshake; it may still be sending.
+    void turned_away() noexcept;
+    /// It speaks HTTP in clear where that is not spoken, and is answered in clear. Wants a workspace.
+    void refuse_clear();
+    void said_farewell() noexcept;
+    /// The good-bye comes behind what is written now.
+    bool writes_last() const noexcept { return phase_ == phase::flush && then_ == phase::farewell; }
+
     /// It sends no more, or is gone.
     void peer_closed() noexcept;
     void finished() noexcept;
@@ -97,7 +113,10 @@ public:
     /// Ends, whatever it does; a handler is waited for.
     void cut();
     void fail() noexcept;
-    void stop_begins() noexcept { flags_.worked_during_stop = !waits_for_request(); }
+    void stop_begins() noexcept {
+        flags_.worked_during_stop = !waits_for_request();
+        flags_.newcomer = false;
+    }
 
     // What it is.
 
@@ -144,6 +163,7 @@ private:
         go_on,
         step_back,
         say_goodbye,
+        farewell,
         part,
         linger,
         end
@@ -164,6 +184,9 @@ private:
         bool straggled = false;  ///< its handler has been named as one that does not end
         bool forced = false;
         bool worked_during_stop = false;
+        bool shook_hands = false;  ///< there is a layer between it and the socket
+        bool newcomer = false;     ///< it came when the stop had begun
+        bool stirs = false;
     };
 
     void enter(state next, lifecycle::clock::time_point deadline, const moment& at);
@@ -184,6 +207,7 @@ private:
     step answer(const moment& at);
     void append_answer(const moment& at);
     bool more_behind() const noexcept;
+    bool says_close(const moment& at) const noexcept;
     bool wants_look(const moment& at) const noexcept;
     bool closes_after(const response& reply, const moment& at);
     bool still_due(bool first);

@@ -69,6 +69,7 @@ void poll_set::close() noexcept {
 void poll_set::look() noexcept {
     assert(!looks_ && "an owner waits inside its own `ready`");
     looks_ = true;
+    ++turn_;
     for (int batches = 0; batches < most_batches && set_.is_open(); ++batches) {
         const int count = ::epoll_wait(set_.native_handle(), batch_.data(), static_cast<int>(batch_.size()), 0);
         for (int nth = 0; nth < count; ++nth) {

@@ -50,6 +50,9 @@ public:
     /// being started has a copy of it still, it leaves later, and what it says until then is nobody's.
     void forget(watched& owner) noexcept;
 
+    /// How many times it has looked.
+    std::uint64_t turn() const noexcept { return turn_; }
+
     /// Lets Asio wait for the set, unless it does. Throws std::bad_alloc: then it is deaf until it is called again.
     void wait();
     /// The loop has nothing to wait for any more.
@@ -71,6 +74,7 @@ private:
     boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> set_;
     std::array<epoll_event, batch_size> batch_;
     std::vector<place> places_;  ///< by descriptor
+    std::uint64_t turn_ = 0;
     bool looks_ = false;
     bool waits_ = false;
 };
