@@ -60,7 +60,8 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     app.speak_through(secure.layers());
     run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
     settings_in_force in_force(settings, line,
-                               {app, events, stop, workers, logger, secure});  // SIGHUP, POST; else: as now
+                               {app, events, stop, workers, logger, [&] { secure.reload(); },
+                                [&](auto& out) { secure.write_metrics(out); }});  // SIGHUP, POST; else: as now
     const auto debug_view = inspection({app, events, stop, workers, log, in_force, marker.previous_kind()});
     http_server debug("debug", outside.inherit("debug", config.debug),
                       trace.around(debug_routes_of_modules(debug_view), debug_view), http_server::at_stop::close, stop,

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <boost/json/fwd.hpp>
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -12,7 +13,6 @@
 #include <thread>
 #include <vector>
 
-#include "cmd/service/secure_port.hpp"
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/stop_channel.hpp"
@@ -35,7 +35,8 @@ public:
         const lifecycle::stop_channel& stop;
         lifecycle::workers& workers;
         spdlog::logger& log;
-        secure_port& secure;
+        std::function<void()> certificates;  ///< reads those again
+        std::function<void(server::metrics_text&)> certificate_metrics;
     };
     settings_in_force(configs::loaded start, const configs::command& line, const targets& to);
 
