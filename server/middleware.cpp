@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <memory>
+#include <string>
 
 namespace server {
 namespace {
@@ -49,6 +50,27 @@ middleware same_site_only(std::vector<std::string> allowed_hosts) {
             if (!allows(request)) co_return problem(http::status::forbidden);
             auto answering = next(std::move(context), request);
             co_return co_await std::move(answering);
+        };
+    };
+}
+
+middleware strict_transport(std::chrono::seconds lasts) {
+    const auto says = [value = "max-age=" + std::to_string(lasts.count())](response& answer) {
+        answer.set("Strict-Transport-Security", value);
+    };
+    return [says](handler next) -> handler {
+        if (const auto* const plain = next.as_plain())
+            return [says, plain = *plain](const lifecycle::context& context, const request& request) {
+                auto answer = plain(context, request);
+                says(answer);
+                return answer;
+            };
+        return [says, next = std::move(next)](lifecycle::context context,
+                                              const request& request) -> lifecycle::awaitable<response> {
+            auto answering = next(std::move(context), request);
+            auto answer = co_await std::move(answering);
+            says(answer);
+            co_return answer;
         };
     };
 }

@@ -232,6 +232,7 @@ private:
         if (!listening_ || clients_.size() >= 5) return;
         note("accept");
         auto& one = clients_.emplace_back(place_, now_);
+        if (one_in(3)) one.connection.shake_hands(at());
         if (sequence_.stopping()) one.connection.machine.stop_begins();
         auto& wire = one.connection.wire;
         wire.piece = one_in(3) ? 1 + upto(30) : std::string::npos;
