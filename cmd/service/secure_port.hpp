@@ -53,9 +53,15 @@ private:
 struct secure_port {
     secure_port(const configs::loaded& settings, const auto&) { check(settings); }
     static void check(const configs::loaded& settings) {
-        if (!settings.values.app.tls.certificate.empty())
-            throw std::runtime_error(shown_setting(settings, "tls_certificate") +
-                                     ": this program is built without TLS: allowed is an empty list");
+        const auto& tls = settings.values.app.tls;
+        const auto wants = [&](std::string_view key, bool set) {
+            if (set)
+                throw std::runtime_error(shown_setting(settings, key) +
+                                         ": this program is built without TLS: allowed is none");
+        };
+        wants("tls_certificate", !tls.certificate.empty());
+        wants("tls_client_ca", !tls.client_ca.empty());
+        wants("tls_ticket_key", !tls.ticket_key.empty());
     }
     std::shared_ptr<server::layer_source> layers() const { return nullptr; }
     void reload() const {}
