@@ -6,6 +6,9 @@ FROM debian:bookworm-slim AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends g++ cmake ninja-build libboost1.81-dev \
         libboost-json1.81-dev libboost-url1.81-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev \
+# [module tls http_sink]
+        libssl-dev \
+# [/module tls http_sink]
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .

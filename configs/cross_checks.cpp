@@ -95,6 +95,13 @@ public:
                   show("shutdown.lame_duck"), format_duration(hint + 500ms));
     }
 
+    void certificates_have_keys() {
+        const auto& tls = values_.app.tls;
+        if (tls.certificate.size() == tls.key.size() || !known({"app.tls_certificate", "app.tls_key"})) return;
+        fault("{} does not fit {}: allowed are as many keys as certificates, in the same order", show("app.tls_key"),
+              show("app.tls_certificate"));
+    }
+
     void servers_do_not_collide() {
         const auto& [app, debug] = std::tie(values_.app, values_.debug);
         if (app.port == 0 || app.port != debug.port ||
@@ -153,6 +160,7 @@ std::vector<std::string> cross_faults(const config& values, const places& origin
     check.budget_fits(variables);
     check.target_fits_head();
     check.hint_is_kept();
+    check.certificates_have_keys();
     check.servers_do_not_collide();
     check.retry_grows();
     check.several_sinks_have_a_spool();

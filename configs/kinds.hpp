@@ -134,6 +134,18 @@ setting paths(std::string_view key, std::string_view help, Field field) {
                 [](const std::vector<std::string>& all) { return fmt::format("{}", fmt::join(all, ",")); });
 }
 
+/// Of files.
+template <class Field>
+setting files(std::string_view key, std::string_view help, Field field) {
+    const auto parse = [](std::string_view given) {
+        auto all = split_list(given);
+        const auto right = [](const std::string& one) { return !one.empty() && is_text(one); };
+        return std::ranges::all_of(all, right) ? std::optional(std::move(all)) : std::nullopt;
+    };
+    return make(key, help, "paths, separated by commas, or empty for none", form::list, field, parse,
+                [](const std::vector<std::string>& all) { return fmt::format("{}", fmt::join(all, ",")); });
+}
+
 /// The names that a field's values go by; only what is listed can be chosen.
 template <class T>
 using choices = std::vector<std::pair<std::string, T>>;

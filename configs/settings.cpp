@@ -75,6 +75,16 @@ std::vector<setting> make_table() {
         size("app.send_buffer_bytes", "what the kernel keeps for a client that does not read; 0: what it likes",
              FIELD(app.send_buffer_bytes), 0, kibi * mebi),
 
+        files("app.tls_certificate", "chains, the server's own certificate first; set: the app port speaks TLS",
+              FIELD(app.tls.certificate)),
+        files("app.tls_key", "of each of them, in the same order", FIELD(app.tls.key)),
+        file("app.tls_client_ca", "set: clients must show a certificate of it", FIELD(app.tls.client_ca)),
+        word("app.tls_min_version", "the least version of TLS that is spoken", FIELD(app.tls.min_version),
+             {"1.2", "1.3"}),
+        file("app.tls_ticket_key",
+             "80 bytes, shared by generations and replicas, so that sessions resume across a restart",
+             FIELD(app.tls.ticket_key)),
+
         address("debug.address", "where the debug server listens", FIELD(debug.address)),
         number("debug.port", "port of the debug server; 0: any free one", FIELD(debug.port), 0, 65'535),
         host_names("debug.allowed_hosts", "Host values that may change something, besides IP addresses and localhost",

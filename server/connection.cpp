@@ -28,6 +28,7 @@ poll_set::rest connection::ready() noexcept {
         switch (machine_.waits_for()) {
             case waiting::room: machine_.writable(); break;
             case waiting::bytes: {
+                if (!may_read()) break;
                 const auto seen = read(at);
                 left = seen.left;
                 if (seen.how == transport::outcome::ended) machine_.peer_closed();
@@ -74,7 +75,10 @@ bool connection::drive(moment at) {
     for (;;) {
         if (std::exchange(returned_, false)) take_back(at);
         switch (machine_.next(at)) {
-            case step::wait: settle(); return true;
+            case step::wait:
+                if (read_held(at)) break;
+                settle();
+                return true;
             case step::write: write(at); break;
             case step::call:
             case step::ask_piece:
@@ -89,12 +93,13 @@ bool connection::drive(moment at) {
             case step::look_then_finish:
                 // What arrives before the look is served, what arrives after it finds a closed connection. One turn of
                 // the loop in between lost requests.
-                if (read(at).how == transport::outcome::done) break;
+                if (look_finds_life(at)) break;
                 socket_.finish();
                 machine_.finished();
                 break;
             case step::note_refusal: loop_.note_refusal(machine_.refusal(at), *this); break;
             case step::acknowledge: socket_.acknowledge(); break;
+            case step::farewell: say_farewell(at); break;
             case step::half_close: socket_.finish(); break;
             case step::discard: socket_.discard(loop_.scratch()); break;
             case step::measure: machine_.measured(socket_.unacknowledged(), at); break;
@@ -116,8 +121,11 @@ bool connection::drive(moment at) {
 void connection::settle() {
     const auto waits_for = machine_.waits_for();
     const bool waits = machine_.waits_for_request();
-    if (waits_for == waiting::bytes) loop_.sockets().watch(descriptor(), *this, poll_set::interest::read);
-    if (waits_for == waiting::room) loop_.sockets().watch(descriptor(), *this, poll_set::interest::write);
+    const auto* const between = socket_.between();
+    const bool wants_room = waits_for == waiting::room || (between != nullptr && between->wants_room());
+    if (waits_for == waiting::bytes && !wants_room)
+        loop_.sockets().watch(descriptor(), *this, poll_set::interest::read);
+    if (wants_room) loop_.sockets().watch(descriptor(), *this, poll_set::interest::write);
     loop_.account_for(machine_.take_changes());
     if (waits != waits_ || (waits && machine_.served() != listed_)) loop_.moved(*this, waits_, waits);
     waits_ = waits;
@@ -126,18 +134,76 @@ void connection::settle() {
         loop_.workspaces().give_back(machine_.take_back());
 }
 
-connection::looked connection::read(const moment& at) {
+connection::looked connection::read(const moment& at, bool held) {
     const bool lingers = now_in() == state::lingering;
+    const auto* const between = socket_.between();
+    if (between != nullptr && between->shakes()) {
+        if (const auto how = shake(at); how != transport::outcome::done)
+            return {.how = how, .left = poll_set::rest::unknown};
+        held = true;  // what has come with the end of the handshake; for the rest the socket calls
+    }
     if (!lingers && !machine_.has_workspace()) machine_.lend(loop_.workspaces().lend());
     const auto into = lingers ? loop_.scratch() : machine_.room();
-    const auto [how, count] = socket_.read(into);
+    const auto [how, count] = held ? socket_.read_held(into) : socket_.read(into);
     if (how == transport::outcome::done) machine_.received(count, at);
-    const bool all = count < into.size() && how != transport::outcome::ended;
+    if (stirs()) machine_.stirred(at);
+    const bool all = !held && socket_.between() == nullptr && count < into.size() && how != transport::outcome::ended;
     return {.how = how, .left = all ? poll_set::rest::taken : poll_set::rest::unknown};
 }
 
+/// What its layer has taken from the socket is not in there any more, and nobody would be called for it.
+bool connection::read_held(const moment& at) {
+    const auto* const between = socket_.between();
+    if (between == nullptr || !between->holds() || machine_.waits_for() != waiting::bytes) return false;
+    const auto how = read(at, true).how;
+    if (how == transport::outcome::ended) machine_.peer_closed();
+    return how != transport::outcome::would_block;
+}
+
+/// A request, part of one, or the end of a handshake, which the first request comes with.
+bool connection::look_finds_life(const moment& at) {
+    const auto* const between = socket_.between();
+    const bool shook = between != nullptr && between->shakes();
+    read(at);
+    return machine_.waits_for() != waiting::bytes || stirs() || (shook && !between->shakes());
+}
+
+/// A crowd of handshakes is dealt with by and by, between the requests of others: the socket is still ready.
+bool connection::may_read() noexcept {
+    const auto* const between = socket_.between();
+    return between == nullptr || between->now_in() != layer::stage::quiet || loop_.may_shake_hands();
+}
+
+transport::outcome connection::shake(const moment& at) {
+    const auto how = socket_.shake();
+    const auto& between = *socket_.between();
+    switch (between.now_in()) {
+        case layer::stage::open: machine_.opened(at); return transport::outcome::done;
+        case layer::stage::failed:
+            loop_.refuses_to_shake_hands(between.why(), peer_);
+            machine_.turned_away();
+            return transport::outcome::would_block;
+        case layer::stage::clear:
+            socket_.put(nullptr);
+            if (!machine_.has_workspace()) machine_.lend(loop_.workspaces().lend());
+            machine_.refuse_clear();
+            return transport::outcome::would_block;
+        default:
+            if (between.stirs()) machine_.stirred(at);
+            return how;
+    }
+}
+
+void connection::say_farewell(const moment& at) {
+    switch (socket_.farewell()) {
+        case transport::outcome::done: machine_.said_farewell(); break;
+        case transport::outcome::would_block: machine_.blocked(socket_.unacknowledged(), at); break;
+        case transport::outcome::ended: machine_.lost(); break;
+    }
+}
+
 void connection::write(const moment& at) {
-    const auto [how, count] = socket_.write(machine_.to_write());
+    const auto [how, count] = socket_.write(machine_.to_write(), machine_.writes_last());
     switch (how) {
         case transport::outcome::done: machine_.wrote(count); break;
         case transport::outcome::would_block: machine_.blocked(socket_.unacknowledged(), at); break;

@@ -2,6 +2,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list.hpp>
+#include <memory>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -40,8 +41,9 @@ public:
     connection(loop_thread& on, transport socket, arrival client) noexcept;
     ~connection() override;
 
-    /// Its loop has taken it. Throws std::system_error when the kernel cannot watch its socket.
-    void begin(const moment& at);
+    /// Its loop has taken it, and its bytes go through `between`, if there is one. Throws std::system_error when the
+    /// kernel cannot watch its socket.
+    void begin(const moment& at, std::unique_ptr<layer> between);
 
     // Events.
 
@@ -76,6 +78,11 @@ public:
     std::string_view target() const noexcept;
     /// "request …, trace …", for the lines of the log that are about this request.
     std::string identity() const;
+    /// Whom its client's certificate names; empty when it has shown none.
+    std::string_view subject() const noexcept {
+        const auto* const between = socket_.between();
+        return between == nullptr ? std::string_view() : between->subject();
+    }
 
 private:
     template <class Event>
@@ -86,7 +93,13 @@ private:
         transport::outcome how;
         poll_set::rest left;
     };
-    looked read(const moment& at);
+    looked read(const moment& at, bool held = false);
+    bool read_held(const moment& at);
+    transport::outcome shake(const moment& at);
+    bool may_read() noexcept;
+    bool look_finds_life(const moment& at);
+    bool stirs() const noexcept { return socket_.between() != nullptr && socket_.between()->stirs(); }
+    void say_farewell(const moment& at);
     void write(const moment& at);
     bool ask();
     void take_back(moment& at);

@@ -17,7 +17,8 @@ connection::connection(loop_thread& on, transport socket, arrival client) noexce
       share_(std::move(client.share)),
       machine_(on.serving(), client.without) {}
 
-void connection::begin(const moment& at) {
+void connection::begin(const moment& at, std::unique_ptr<layer> between) {
+    socket_.put(std::move(between));
     loop_.sockets().watch(descriptor(), *this, poll_set::interest::read);
     born_ = at.now;
     machine_.begin(at);
@@ -39,6 +40,7 @@ bool connection::ask() {
     if (machine_.waits_for() == waiting::piece)
         return loop_.handlers().ask(asked::piece, current, machine_.request(), *this);
     machine_.request().peer = peer_;
+    machine_.request().client_subject = subject();
     loop_.enters(*current.to);
     const auto* const plain = current.to->handle.as_plain();
     if (plain == nullptr) return loop_.handlers().ask(asked::handler, current, machine_.request(), *this);

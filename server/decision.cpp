@@ -42,7 +42,9 @@ decision decide(const connection_view& one, const drain_view& drain, lifecycle::
     switch (one.state) {
         case connection_state::fresh:
         case connection_state::idle:
-            if (over || (drain.draining && now >= drain.idle_until)) return {action::look_and_close, true};
+            if (one.stirs) return {over || late ? action::hang_up : action::none, over};
+            if (over || (drain.draining && now >= std::max(drain.idle_until, one.awaited)))
+                return {action::look_and_close, true};
             if (late && (one.state == connection_state::fresh || now >= one.deadline + spread(one)))
                 return {action::look_and_close};
             return {!one.rests && now - one.since > rest_after ? action::rest : action::none};

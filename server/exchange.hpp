@@ -42,6 +42,7 @@ struct host {
 struct moment {
     lifecycle::clock::time_point now{};
     bool stopping = false;  ///< answers say `Connection: close` where the protocol has it
+    bool parting = true;    ///< ... also to who has come since then and shaken hands
 };
 
 /// How a request that has begun ends: with its answer in the socket, by us, or because its client left first.

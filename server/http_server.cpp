@@ -62,6 +62,7 @@ struct http_server::state {
               .stop = stops == at_stop::drain ? &channel : nullptr,
               .deadline = channel.deadline_of(name),
               .name = name,
+              .secure = nullptr,
               .loops = 0,
               .admit = {},
               .crowded_until = {},
@@ -169,6 +170,8 @@ http_server::http_server(std::string name, const options& options, router routes
     : state_(std::make_unique<state>(std::move(name), options, std::move(routes), at_stop, stop, workers, log)) {}
 
 void http_server::log_access_to(std::shared_ptr<access_log> to) { state_->env.access = std::move(to); }
+
+void http_server::speak_through(std::shared_ptr<layer_source> secure) { state_->env.secure = std::move(secure); }
 
 http_server::~http_server() = default;
 

@@ -18,6 +18,7 @@
 namespace server {
 
 class access_log;
+class layer_source;
 class metrics_text;
 struct task_row;
 class loop;
@@ -40,6 +41,9 @@ public:
 
     /// Where the lines of `options::access_log` go: to `log`, if nothing else is said. Only before `run`.
     void log_access_to(std::shared_ptr<access_log> to);
+
+    /// Connections speak through what it makes, and not in clear. Only before `run`.
+    void speak_through(std::shared_ptr<layer_source> secure);
 
     /// Blocks until asked to stop and every connection is home, or a loop has failed: lifecycle::workers is told at
     /// once (see on_death), the others drain; throws why when nobody was there to be told. `serving` is called once

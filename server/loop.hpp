@@ -19,6 +19,7 @@
 #include "server/late_handlers.hpp"
 #include "server/loop_account.hpp"
 #include "server/metrics.hpp"
+#include "server/net/layer.hpp"
 #include "server/options.hpp"
 #include "server/router.hpp"
 #include "server/stall_watch.hpp"
@@ -36,7 +37,8 @@ struct environment {
     std::shared_ptr<access_log> access;
     const lifecycle::stop_channel* stop;  ///< nullptr: a server that does not drain (debug)
     lifecycle::stop_channel::deadline_function deadline;
-    std::string name;  ///< "app", "debug"
+    std::string name;                      ///< "app", "debug"
+    std::shared_ptr<layer_source> secure;  ///< what connections speak through; nullptr: they speak in clear
     std::size_t loops = 0;  ///< how many share this
     /// Of all of them together: may another request go to a handler, be it in one of the last places? `most`: the
     /// max_in_flight of the loop that asks.

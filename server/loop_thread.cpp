@@ -25,6 +25,7 @@ namespace {
 constexpr std::size_t scratch_size = 16 * 1024;
 constexpr std::size_t most_timers = 256;
 constexpr milliseconds between_loss_lines{1'000};  // and others that clients bring about
+constexpr int handshakes_a_turn = 8;               // some 3 ms
 constexpr std::string_view waits_at = ", waits at ";
 
 std::uint64_t in_microseconds(clock::duration time) {
@@ -154,7 +155,7 @@ void loop_thread::lost_connection(const char* why) noexcept try {
 void loop_thread::take(std::unique_ptr<connection> one) noexcept try {
     if (closing_ || ended_) return;  // the socket closes itself
     const auto at = now();           // before it is among those that a stop finds open
-    one->begin(at);
+    one->begin(at, env_.secure ? env_.secure->make() : nullptr);
     idle_.push_back(*one.release());
     ++idle_count_;
     seen_.account.connection_began(at.stopping);
@@ -187,7 +188,7 @@ void loop_thread::obey(unsigned given) {
     if ((given & to_drain) != 0 && !closing_) {
         stopping();
         draining_ = host_.draining = true;
-        drain_began_ = clock::now();
+        drain_began_ = parting_ = clock::now();
         idle_until_ = drain_began_ + (env_.stop != nullptr ? env_.stop->options().idle_grace : milliseconds(0));
         timer_.cancel();
     }
@@ -199,6 +200,8 @@ void loop_thread::obey(unsigned given) {
 void loop_thread::note_stop(bool begun) {
     stop_noted_ = begun;
     seen_.account.note_stop(begun);
+    // Of the lame duck they are told in the last tenth.
+    if (begun) parting_ = env_.stop->now().began + env_.stop->options().lame_duck * 9 / 10;
     for (auto* list : {&idle_, &busy_})
         for (auto& one : *list) one.stop_begins();
 }
@@ -260,6 +263,7 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
          << row.letters.who << row.letters.when;
     if (refused) line << " rule " << to_string(row.refused_by);
     if (row.of->trace) line << " trace " << row.of->trace.id();
+    if (const auto subject = of.subject(); !subject.empty()) line << " subject " << subject;
     log_access(line.view());
     return true;
 }
@@ -267,7 +271,8 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
 void loop_thread::note_refusal(const answer_row& row, const connection& of) {
     seen_.account.refused[static_cast<std::size_t>(row.refused_by)].add();
     const auto by = row.refused_by;
-    if (by == rule::tls || by == rule::proxy_header || by == rule::http2) meets(by, of.peer());
+    if (by == rule::tls || by == rule::proxy_header || by == rule::http2 || by == rule::clear_text)
+        meets(by, of.peer());
     if (!logs_access(of)) return;
     line_text line;
     line << "access " << of.peer().address() << ' ' << (row.of != nullptr ? row.of->method_name : "-") << ' '
@@ -284,6 +289,19 @@ void loop_thread::meets(rule other, const asio::ip::tcp::endpoint& client) noexc
     next_meeting_line_ = clock::now() + between_loss_lines;
     env_.log.info("{}: what {} sends looks like {}, which is not spoken here; {} such so far", env_.name,
                   client.address().to_string(), in_words(other), met_);
+} catch (...) {}  // not even memory to say so
+
+bool loop_thread::may_shake_hands() noexcept {
+    if (std::exchange(shaking_turn_, sockets_.turn()) != sockets_.turn()) shaken_ = 0;
+    return shaken_++ < handshakes_a_turn;
+}
+
+void loop_thread::refuses_to_shake_hands(std::string_view why, const asio::ip::tcp::endpoint& client) noexcept try {
+    ++failed_handshakes_;
+    if (clock::now() < next_handshake_line_) return;
+    next_handshake_line_ = clock::now() + between_loss_lines;
+    env_.log.info("{}: no TLS handshake with {}: {}; {} such so far", env_.name, client.address().to_string(), why,
+                  failed_handshakes_);
 } catch (...) {}  // not even memory to say so
 
 void loop_thread::answered(const connection& one, http::status status) {

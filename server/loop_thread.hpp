@@ -54,7 +54,10 @@ public:
     workspace_pool& workspaces() noexcept { return workspaces_; }
     server::handlers& handlers() noexcept { return handlers_; }
     std::span<char> scratch() noexcept { return scratch_; }
-    moment now() { return {.now = lifecycle::clock::now(), .stopping = stopping()}; }
+    moment now() { return at(lifecycle::clock::now()); }
+    /// Whether one more client that has said hello is seen to in this turn.
+    bool may_shake_hands() noexcept;
+    void refuses_to_shake_hands(std::string_view why, const boost::asio::ip::tcp::endpoint& client) noexcept;
     /// A handler is entered, and left: `one` has its reply.
     void enters(const endpoint& to) noexcept;
     void leaves(const connection& one, http::status status, lifecycle::clock::time_point now);
@@ -94,6 +97,10 @@ private:
     struct running;
     bool has_room(bool to_the_last) const;
 
+    moment at(lifecycle::clock::time_point now) {
+        const bool stops = stopping();
+        return {.now = now, .stopping = stops, .parting = stops && now >= parting_};
+    }
     void note_stop(bool begun);
     void reserve_timers();
     void begin_tick();
@@ -144,6 +151,11 @@ private:
     lifecycle::clock::time_point next_meeting_line_{};
     lifecycle::clock::time_point next_loss_warning_{};
     lifecycle::operation_memory* kept_back_ = nullptr;  ///< while it runs
+    std::uint64_t failed_handshakes_ = 0;
+    std::uint64_t shaking_turn_ = 0;  ///< of `sockets_`
+    int shaken_ = 0;                  ///< hands, in that turn
+    lifecycle::clock::time_point next_handshake_line_{};
+    lifecycle::clock::time_point parting_{};  ///< from then on newcomers of a stop are told too
     lifecycle::clock::time_point drain_began_{};
     lifecycle::clock::time_point idle_until_{};
     lifecycle::clock::time_point next_idle_look_{};

@@ -69,7 +69,7 @@ void loop_thread::on_tick(clock::time_point now) {
     seen_.account.turns.add();
     seen_.account.turned_at.set(static_cast<std::uint64_t>(now.time_since_epoch().count()));
     update_date();
-    const moment at{.now = now, .stopping = stopping()};
+    const auto at = this->at(now);
     host_.places.look(now, env_.crowded_until());
     const auto drain = drain_now();
     if (!warned_ && now >= warn_at(drain.over) && now < drain.over) warn_of_late();

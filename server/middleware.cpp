@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <memory>
+#include <string>
 
 namespace server {
 namespace {
@@ -53,9 +54,31 @@ middleware same_site_only(std::vector<std::string> allowed_hosts) {
     };
 }
 
+middleware strict_transport(std::chrono::seconds lasts) {
+    const auto says = [value = "max-age=" + std::to_string(lasts.count())](response& answer) {
+        answer.set("Strict-Transport-Security", value);
+    };
+    return [says](handler next) -> handler {
+        if (const auto* const plain = next.as_plain())
+            return [says, plain = *plain](const lifecycle::context& context, const request& request) {
+                auto answer = plain(context, request);
+                says(answer);
+                return answer;
+            };
+        return [says, next = std::move(next)](lifecycle::context context,
+                                              const request& request) -> lifecycle::awaitable<response> {
+            auto answering = next(std::move(context), request);
+            auto answer = co_await std::move(answering);
+            says(answer);
+            co_return answer;
+        };
+    };
+}
+
 handler with_request_values(handler next) {
     const auto with_values = [](const lifecycle::context& context, const request& of) {
-        return context.with(request_values{std::string(of.id), std::string(of.route), of.trace, of.peer});
+        return context.with(request_values{std::string(of.id), std::string(of.route), of.trace, of.peer,
+                                           std::string(of.client_subject)});
     };
     if (const auto* const plain = next.as_plain())
         return [with_values, plain = *plain](const lifecycle::context& context, const request& of) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,10 @@ namespace server {
 /// Host must be an IP literal, `localhost` or in `allowed_hosts` (DNS rebinding), and an Origin must be
 /// the same host and port (CSRF); else 403. GET and HEAD pass.
 middleware same_site_only(std::vector<std::string> allowed_hosts);
+
+/// Answers say that for so long this host is to be asked by https alone (HSTS, RFC 6797): for routes of a port that
+/// speaks TLS, and of no other (section 7.2). Browsers hold to it, so try it with minutes first.
+middleware strict_transport(std::chrono::seconds lasts);
 
 /// The handler's context carries the `request_values`: for routes whose handlers call what needs them, since it costs a
 /// request an allocation or two. `routes.use(with_request_values)`, or around one handler.

@@ -8,6 +8,17 @@
 
 namespace server {
 
+/// Of the module tls. Files are PEM.
+struct tls_options {
+    std::vector<std::string>
+        certificate;                  ///< chains, the server's own first; the first one is the default; empty: none
+    std::vector<std::string> key;     ///< of each of them
+    std::string client_ca;            ///< clients must show a certificate of it; empty: they need not
+    std::string min_version = "1.2";  ///< or "1.3"
+    std::string
+        ticket_key;  ///< 80 bytes, or several times that, of which the first are for new tickets; empty: at random
+};
+
 /// Where a server listens and what a client may ask of it. Every number is a limit.
 struct options {
     std::string address = "::";  ///< an IP literal; "::" is dual stack, and "0.0.0.0" where the kernel has no IPv6
@@ -66,6 +77,8 @@ struct options {
 
     /// `Host` names that may change something on the debug port, beside IP literals and localhost.
     std::vector<std::string> allowed_hosts;
+
+    tls_options tls = {};
 
     bool access_log = false;                                       ///< one line a request
     std::vector<std::string> access_exclude{"/livez", "/readyz"};  ///< paths of which it has none

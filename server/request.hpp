@@ -43,6 +43,7 @@ struct request {
     trace_context trace;                  ///< when the client has sent one
     std::string_view route;               ///< "GET /users/{id}", as in metrics; lives as long as the router
     boost::asio::ip::tcp::endpoint peer;  ///< who has sent it, or a proxy has
+    std::string_view client_subject;      ///< whom its certificate names (RFC 4514), verified; empty without one
     std::vector<std::pair<std::string_view, std::string_view>> parameters;  ///< `{name}` of the route
 
     /// The first field of that name; when there is none, an empty view whose data() is nullptr.
@@ -70,6 +71,7 @@ struct request_values {
     std::string id, route;
     trace_context trace;
     boost::asio::ip::tcp::endpoint peer;
+    std::string client_subject = {};
 };
 
 template <class T>

@@ -38,6 +38,7 @@ constexpr entry of(rule one) noexcept {
         case rule::tls: return {"tls"};
         case rule::proxy_header: return {"proxy_header"};
         case rule::http2: return {"http2", status::http_version_not_supported};
+        case rule::clear_text: return {"clear_text"};
         case rule::header_timeout: return {"header_timeout", status::request_timeout};
         case rule::body_timeout: return {"body_timeout", status::request_timeout};
         case rule::route: return {"route", status::not_found};
@@ -81,6 +82,7 @@ std::string_view in_words(rule one) noexcept {
         case rule::tls: return "a TLS hello";
         case rule::proxy_header: return "a header of the PROXY protocol";
         case rule::http2: return "the preface of HTTP/2";
+        case rule::clear_text: return "HTTP in clear";
         default: return "no HTTP";
     }
 }

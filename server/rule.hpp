@@ -37,6 +37,7 @@ enum class rule : std::uint8_t {
     tls,
     proxy_header,
     http2,
+    clear_text,
     // It did not come in time.
     header_timeout,
     body_timeout,

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <boost/json/fwd.hpp>
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -34,14 +35,17 @@ public:
         const lifecycle::stop_channel& stop;
         lifecycle::workers& workers;
         spdlog::logger& log;
+        std::function<void()> certificates;  ///< reads those again
+        std::function<void(server::metrics_text&)> certificate_metrics;
     };
     settings_in_force(configs::loaded start, const configs::command& line, const targets& to);
 
     /// A snapshot: whoever holds it keeps it.
     std::shared_ptr<const configs::loaded> now() const;
 
-    /// Opens event files again, reads the settings and applies them; the answer to a POST says what has come of it:
-    /// 200, 409 in a stop, 422 with the faults. Blocks on files, and while another reload lasts: on a worker.
+    /// Opens event files again, reads certificates again, reads the settings and applies them; the answer to a POST
+    /// says what has come of it: 200, 409 in a stop, 422 with the faults. Blocks on files, and while another reload
+    /// lasts: on a worker.
     server::response reload();
 
     /// POST: the same on a worker of its own, at most one at a time (409). Holds no thread of the debug server.

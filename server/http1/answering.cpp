@@ -9,6 +9,12 @@ namespace server {
 using lifecycle::cause;
 using lifecycle::clock;
 
+namespace {
+
+constexpr std::string_view only_tls = "This port speaks TLS: ask for https, not http.\n";
+
+}  // namespace
+
 void http1_answering::begin_request(const moment& at) {
     work_->current.begin(work_->parser, host_);
     flags_.worked_during_stop = flags_.worked_during_stop || at.stopping;
@@ -79,13 +85,19 @@ void http1_answering::count_answer() noexcept {
         ++unflushed_;
 }
 
+/// Over TLS each answer that says it makes the client shake hands once more, so who has come after the stop began hears
+/// it only when the time to serve is nearly over.
+bool http1_answering::says_close(const moment& at) const noexcept {
+    return at.stopping && (at.parting || !flags_.shook_hands || !flags_.newcomer);
+}
+
 /// What is behind the request decides whether its answer is the last one, and nobody has looked.
 bool http1_answering::wants_look(const moment& at) const noexcept {
     const auto& current = work_->current;
     if (flags_.looked || more_behind() || !work_->parser.keep_alive() || current.reply.close || current.told)
         return false;
     const auto most = limits().max_requests;
-    return most > 0 && served_ >= most ? served_ == most : at.stopping;
+    return most > 0 && served_ >= most ? served_ == most : says_close(at);
 }
 
 /// While the service stops the connection ends with the last response of what has been received: what is pipelined
@@ -95,7 +107,7 @@ bool http1_answering::closes_after(const response& reply, const moment& at) {
     if (patience_.without != rule::none) return true;
     const auto most = limits().max_requests;
     if (most > 0 && served_ >= most) return !still_due(served_ == most);
-    return at.stopping && !more_behind();
+    return says_close(at) && !more_behind();
 }
 
 /// The limit of requests is reached: what has come by then is answered, and nothing that comes later, or a client
@@ -274,7 +286,8 @@ void http1_answering::refuse(rule by, ending_letters end) {
     }
     const bool late = end.who != 'P';
     auto& current = work_->current;
-    current.refuse(by, problem(late ? http::status::request_timeout : status_of(by)));
+    current.refuse(by, by == rule::clear_text ? response(status_of(by), std::string(only_tls))
+                                              : problem(late ? http::status::request_timeout : status_of(by)));
     append(current.reply, framing_of({}, true), work_->out);
     end_ = end;
     count_answer();

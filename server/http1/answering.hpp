@@ -29,6 +29,7 @@ protected:
 private:
     void begin_request(const moment& at);
     void append_answer(const moment& at);
+    bool says_close(const moment& at) const noexcept;
     bool wants_look(const moment& at) const noexcept;
     bool closes_after(const response& reply, const moment& at);
     bool still_due(bool first);

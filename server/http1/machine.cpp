@@ -21,6 +21,7 @@ constexpr milliseconds patience_above_a_limit{1'000};  // such places are few, a
 
 void http1_machine::begin(const moment& at) noexcept {
     since_ = at.now;
+    flags_.newcomer = at.stopping;
     const auto longest = limits().header_timeout;
     deadline_ = at.now + (patience_.without == rule::none ? longest : std::min(longest, patience_above_a_limit));
 }
@@ -71,7 +72,11 @@ auto http1_machine::advance(const moment& at) -> std::optional<step> {
             waits_ = waiting::turn;
             go(phase::parse);
             return step::step_back;
-        case phase::say_goodbye: flush_then(phase::part); return std::nullopt;
+        case phase::say_goodbye: flush_then(flags_.shook_hands ? phase::farewell : phase::part); return std::nullopt;
+        case phase::farewell:
+            if (!flags_.broken) return step::farewell;
+            go(phase::part);
+            return std::nullopt;
         case phase::part: return part(at);
         case phase::linger: waits_ = waiting::bytes; return std::nullopt;
         case phase::end: break;

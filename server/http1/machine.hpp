@@ -30,6 +30,20 @@ public:
 
     step next(const moment& at);
 
+    // What comes of a layer between it and the socket.
+
+    /// The client has shaken hands, and its first request comes next.
+    void opened(const moment& at) noexcept;
+    /// Something has come of which no byte can be read yet.
+    void stirred(const moment& at) noexcept;
+    /// It has been told why there will be no handshake; it may still be sending.
+    void turned_away() noexcept;
+    /// It speaks HTTP in clear where that is not spoken, and is answered in clear. Wants a workspace.
+    void refuse_clear();
+    void said_farewell() noexcept;
+    /// The good-bye comes behind what is written now.
+    bool writes_last() const noexcept { return phase_ == phase::flush && then_ == phase::farewell; }
+
     // What comes by itself; what comes of a step is with the layer that asks for it.
 
     void finished() noexcept;
@@ -45,7 +59,10 @@ public:
     /// Ends, whatever it does; a handler is waited for.
     void cut();
     void fail() noexcept;
-    void stop_begins() noexcept { flags_.worked_during_stop = !waits_for_request(); }
+    void stop_begins() noexcept {
+        flags_.worked_during_stop = !waits_for_request();
+        flags_.newcomer = false;
+    }
     /// What is under way ends with it: the last of the changes.
     void end() noexcept;
 

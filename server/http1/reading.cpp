@@ -84,6 +84,7 @@ std::span<char> http1_reading::room() {
 void http1_reading::received(std::size_t count, const moment& at) {
     if (phase_ == phase::linger) return linger_on(count, at);
     assert(count <= work_->room());
+    flags_.stirs = false;
     work_->end += count;
     received_ += count;
     if (waits_ != waiting::bytes) return;  // it has only looked

@@ -30,7 +30,7 @@ void http1_sending::blocked(std::size_t unacknowledged, const moment& at) {
         case phase::cut_stream: flags_.broken = true; return;
         default: break;
     }
-    assert(phase_ == phase::flush);
+    assert(phase_ == phase::flush || phase_ == phase::farewell);
     waits_ = waiting::room;
     if (std::exchange(flags_.blocked, true) || state_ == state::streaming) return;
     enter(state::writing, {}, at);
@@ -50,7 +50,7 @@ void http1_sending::lost() noexcept {
 /// again only when a third of its buffer is free.
 void http1_sending::watch_reader(std::size_t unacknowledged, const moment& at) noexcept {
     deadline_ = at.now + limits().write_timeout;
-    taken_ = sent_ - unacknowledged;
+    taken_ = sent_ - std::min<std::uint64_t>(sent_, unacknowledged);  // of a layer there is more in the socket
 }
 
 void http1_sending::measured(std::size_t unacknowledged, const moment& at) { watch_reader(unacknowledged, at); }

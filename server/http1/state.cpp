@@ -11,6 +11,8 @@ using std::chrono::milliseconds;
 
 namespace {
 
+constexpr milliseconds first_request{1'000};  // comes with the end of a handshake, or a round trip later
+
 constexpr unsigned bit(connection_state one) { return 1U << static_cast<unsigned>(one); }
 
 /// Where a connection may go from each of its states, in their order.
@@ -40,6 +42,7 @@ void http1_state::enter(state next, clock::time_point deadline, const moment& at
     state_ = next;
     since_ = at.now;
     deadline_ = deadline;
+    flags_.stirs = false;
 }
 
 void http1_state::flush_then(phase next) noexcept {
@@ -57,7 +60,9 @@ connection_view http1_state::view() const noexcept {
             .abandoned = abandoned(),
             .sends_on = flags_.sends_on,
             .to_be_told = work_ && work_->current.to_be_told(),
-            .was_told = work_ && work_->current.was_told()};
+            .was_told = work_ && work_->current.was_told(),
+            .stirs = flags_.stirs,
+            .awaited = flags_.shook_hands && state_ == state::fresh ? since_ + first_request : clock::time_point{}};
 }
 
 std::uint64_t http1_state::least_bytes(clock::duration over) const noexcept {

@@ -28,6 +28,7 @@ public:
         acknowledge,       ///< what has come, at once: the client waits for that with the rest
         note_refusal,      ///< an answer to what is no request stands: `refusal()`
         note,              ///< an answer stands: `row()`
+        farewell,          ///< the good-bye of what lies between it and the socket: `said_farewell`, `blocked`, `lost`
         half_close,        ///< FIN
         discard,           ///< read and forget what has come
         rest,              ///< `take_back` the workspace
@@ -102,6 +103,7 @@ protected:
         go_on,
         step_back,
         say_goodbye,
+        farewell,
         part,
         linger,
         end
@@ -123,6 +125,9 @@ protected:
         bool straggled = false;  ///< its handler has been named as one that does not end
         bool forced = false;
         bool worked_during_stop = false;
+        bool shook_hands = false;  ///< there is a layer between it and the socket
+        bool newcomer = false;     ///< it came when the stop had begun
+        bool stirs = false;
     };
 
     void enter(state next, lifecycle::clock::time_point deadline, const moment& at);

@@ -96,6 +96,7 @@ void poll_set::forget(watched& owner) noexcept {
 void poll_set::look() noexcept {
     assert(!looks_ && "an owner looks inside its own `ready`");
     looks_ = true;
+    ++turn_;
     int batches = 0;
     while (batches < most_batches && look_once()) ++batches;
     looks_ = false;

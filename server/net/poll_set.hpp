@@ -66,6 +66,8 @@ public:
     void look() noexcept;
     /// Owners are being called.
     bool looks() const noexcept { return looks_; }
+    /// How many times it has looked.
+    std::uint64_t turn() const noexcept { return turn_; }
     /// The loop has nothing to wait for any more.
     void close() noexcept { keeps_running_.reset(); }
 
@@ -90,6 +92,7 @@ private:
     const int set_;
     std::array<epoll_event, batch_size> batch_;
     std::vector<place> places_;  ///< by descriptor
+    std::uint64_t turn_ = 0;
     bool looks_ = false;
     bool looks_later_ = false;
     std::unique_ptr<in_reactor> reactor_;  // last: Asio looks no more when the rest goes

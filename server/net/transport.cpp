@@ -26,15 +26,22 @@ transport::result again_when_interrupted(const Call& call) noexcept {
 }  // namespace
 
 transport::result transport::read(std::span<char> into) noexcept {
+    if (layer_) [[unlikely]]
+        return layer_->read(descriptor_, into, true);
     return again_when_interrupted([&] { return ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT); });
 }
 
-transport::result transport::write(std::string_view bytes) noexcept {
+transport::result transport::write(std::string_view bytes, bool last) noexcept {
+    if (layer_) [[unlikely]]
+        return layer_->write(descriptor_, bytes, last);
     return again_when_interrupted(
         [&] { return ::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL); });
 }
 
-void transport::finish() noexcept { ::shutdown(descriptor_, SHUT_WR); }
+void transport::finish() noexcept {
+    farewell();
+    ::shutdown(descriptor_, SHUT_WR);
+}
 
 void transport::discard(std::span<char> scratch) noexcept {
     for (int reads = 0; reads < most_reads; ++reads)
@@ -53,12 +60,15 @@ std::size_t transport::unacknowledged() noexcept {
 }
 
 void transport::reset_at_close(bool reset) noexcept {
+    resets_ = reset;
     const ::linger how{.l_onoff = reset ? 1 : 0, .l_linger = 0};  // socket(7)
     ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &how, sizeof how);
 }
 
 void transport::close() noexcept {
-    if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+    if (descriptor_ < 0) return;
+    if (!resets_) farewell();  // what is cut must not look whole
+    ::close(std::exchange(descriptor_, -1));
 }
 
 }  // namespace server

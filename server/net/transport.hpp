@@ -1,41 +1,50 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <utility>
+
+#include "server/net/layer.hpp"
 
 namespace server {
 
 /// The bytes of one connected TCP socket, which it owns. The one place of a connection that receives, sends, shuts down
 /// and closes. Never waits: whoever wants to is told by its poll_set. Knows nothing of what the bytes mean.
 ///
+/// They go as they are, or through a layer (TLS). Without one that costs a look at a pointer.
+///
 /// Only on the thread of its loop.
 class transport {
 public:
-    enum class outcome : std::uint8_t {
-        done,         ///< `count` bytes have been read or written, at least one
-        would_block,  ///< not now
-        ended         ///< reading: the peer has said that it sends no more, or is gone; writing: it is gone
-    };
-    struct result {
-        outcome how = outcome::would_block;
-        std::size_t count = 0;
-    };
+    using outcome = transfer_end;
+    using result = transfer;
 
     explicit transport(int descriptor) noexcept : descriptor_(descriptor) {}
-    transport(transport&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+    transport(transport&& other) noexcept
+        : descriptor_(std::exchange(other.descriptor_, -1)), layer_(std::move(other.layer_)) {}
     transport& operator=(transport&&) = delete;
     ~transport() { close(); }
 
     int descriptor() const noexcept { return descriptor_; }
 
+    /// From here on bytes go through `between`, or, with none, as they are.
+    void put(std::unique_ptr<layer> between) noexcept { layer_ = std::move(between); }
+    /// nullptr: they go as they are.
+    const layer* between() const noexcept { return layer_.get(); }
+    /// The handshake of its layer.
+    outcome shake() noexcept { return layer_->shake(descriptor_); }
+
     /// `into` is not empty.
     result read(std::span<char> into) noexcept;
-    /// As much as the socket takes; `bytes` is not empty.
-    result write(std::string_view bytes) noexcept;
-    /// Nothing more is sent: FIN behind what has been written.
+    /// Of what its layer holds, without a look at the socket.
+    result read_held(std::span<char> into) noexcept { return layer_->read(descriptor_, into, false); }
+    /// As much as the socket takes; `bytes` is not empty. `last`: `farewell` comes next, if its layer has one.
+    result write(std::string_view bytes, bool last = false) noexcept;
+    /// Its layer says that nothing more is sent.
+    outcome farewell() noexcept { return layer_ ? layer_->farewell(descriptor_) : outcome::done; }
+    /// Nothing more is sent: FIN behind what has been written, and behind the layer's good-bye.
     void finish() noexcept;
     /// Reads and forgets what has come, some of it at least.
     void discard(std::span<char> scratch) noexcept;
@@ -49,6 +58,8 @@ public:
 
 private:
     int descriptor_;
+    bool resets_ = false;
+    std::unique_ptr<layer> layer_;
 };
 
 }  // namespace server

@@ -50,4 +50,13 @@ TEST(SameSiteOnly, AnOriginMustBeTheSameHostAndPort) {
         EXPECT_EQ(passes(http::verb::post, "127.0.0.1:8001", origin), http::status::forbidden) << origin;
 }
 
+TEST(StrictTransport, EachAnswerSaysForHowLongHttpsAloneIsToBeAsked) {
+    const auto wrapped = server::strict_transport(std::chrono::hours(1));
+    const server::handler waits =
+        wrapped([](lifecycle::context, const request&) -> lifecycle::awaitable<response> { co_return response(); });
+    const server::handler plain = wrapped([](const lifecycle::context&, const request&) { return response(); });
+    EXPECT_NE(plain.as_plain(), nullptr) << "a plain handler stays one";
+    for (const auto& one : {waits, plain}) EXPECT_TRUE(run_handler(one, request()).has("Strict-Transport-Security"));
+}
+
 }  // namespace

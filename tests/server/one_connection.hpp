@@ -30,11 +30,15 @@ struct reads {
     std::size_t room;
 };
 
+struct in_a_stop {};
+
 class scene {
 public:
     explicit scene(const server::options& limits = {}) : place_(routes(), limits), one_(place_, now_) {}
     /// It was accepted above that limit.
     explicit scene(server::rule without) : place_(routes(), {}), one_(place_, now_, without) {}
+    /// Of a client that comes when the stop has begun.
+    explicit scene(in_a_stop) : stopping_(true), place_(routes(), {}), one_(place_, now_, server::rule::none, true) {}
     explicit scene(reads slowly, const server::options& limits = {}) : scene(limits) { one_.wire.room = slowly.room; }
 
     bool holds_handlers = false;  ///< `reply` lets them return; else they do at once
@@ -62,6 +66,8 @@ public:
         one_.wire.client_finished = true;
         one_.settle(at());
     }
+    void shakes_hands() { one_.shake_hands(at()); }
+    void stirs() { one_.stir(at()); }
     void client_goes() { one_.client_goes(at()); }
 
     // What its handler does.
@@ -97,9 +103,12 @@ public:
     }
     void drain(clock::duration idle_grace, clock::duration app_gives_up) {
         stop();
+        part();
         place_.host.draining = true;
         drain_ = {.draining = true, .began = now_, .idle_until = now_ + idle_grace, .over = now_ + app_gives_up};
     }
+    /// From here on who has come in the stop and shaken hands is told too.
+    void part() { parting_ = true; }
     void tick() {
         one_.tick(drain_, at());
         settle();
@@ -114,6 +123,7 @@ public:
     bool over() const { return one_.over; }
     bool reset() const { return one_.over && one_.wire.resets; }
     bool finished() const { return one_.wire.finished; }
+    bool said_farewell() const { return one_.wire.said_farewell; }
     bool named() const { return one_.straggled; }
     bool told() const { return one_.machine.has_workspace() && one_.machine.current().told; }
     bool asked() const { return one_.asked; }
@@ -156,10 +166,10 @@ private:
         }();
         return made;
     }
-    server::moment at() const { return {.now = now_, .stopping = stopping_}; }
+    server::moment at() const { return {.now = now_, .stopping = stopping_, .parting = parting_}; }
 
     clock::time_point now_{1'000'000h};  // no deadline of it has passed by the clock of this machine
-    bool stopping_ = false;
+    bool stopping_ = false, parting_ = false;
     server::drain_view drain_;
     simulated::place place_;
     simulated::connection one_;

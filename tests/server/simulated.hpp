@@ -33,7 +33,8 @@ struct wire {
     bool client_gone = false;               ///< ... and reads no more: a reset
     bool finished = false;                  ///< the server sends no more
     bool closed = false;
-    bool resets = false;  ///< the close is a reset
+    bool resets = false;         ///< the close is a reset
+    bool said_farewell = false;  ///< by the layer between the server and its socket, where there is one
 
     void send(std::string_view bytes) { to_server += bytes; }
     bool readable() const { return !to_server.empty() || client_finished || client_gone; }
@@ -73,9 +74,9 @@ public:
 /// What connection.cpp does with its machine; handlers return when the test says so.
 class connection {
 public:
-    connection(place& on, clock::time_point now, server::rule without = server::rule::none)
+    connection(place& on, clock::time_point now, server::rule without = server::rule::none, bool stopping = false)
         : on_(on), machine(on.host, without) {
-        machine.begin({.now = now});
+        machine.begin({.now = now, .stopping = stopping});
     }
     connection(const connection&) = delete;
     connection& operator=(const connection&) = delete;
@@ -98,6 +99,14 @@ public:
             drive(at);
         }
     }
+    /// There is a layer between it and its socket, and the client has shaken hands.
+    void shake_hands(const moment& at) {
+        layered_ = true;
+        machine.opened(at);
+    }
+    /// Of what its layer reads something has come, and not a byte of a request.
+    void stir(const moment& at) { machine.stirred(at); }
+
     /// Sends and lets it be read, until nothing comes of it any more.
     void send(std::string_view bytes, const moment& at) {
         wire.send(bytes);
@@ -225,10 +234,11 @@ private:
                 case step::look: read(at); break;
                 case step::look_then_finish:
                     if (read(at) == done) break;
-                    wire.finished = true;
+                    finish();
                     machine.finished();
                     break;
-                case step::half_close: wire.finished = true; break;
+                case step::farewell: say_farewell(at); break;
+                case step::half_close: finish(); break;
                 case step::discard: wire.to_server.clear(); break;
                 case step::measure: machine.measured(wire.unread, at); break;
                 case step::arm_reset: wire.resets = true; break;
@@ -248,6 +258,18 @@ private:
     void note(const server::answer_row& row) {
         ++notes;
         refused += row.refused_by != server::rule::none;
+    }
+
+    void say_farewell(const moment& at) {
+        if (wire.client_gone) return machine.lost();
+        if (!wire.writable()) return machine.blocked(wire.unread, at);
+        wire.said_farewell = true;
+        machine.said_farewell();
+    }
+    /// As the transport does: a good-bye goes before a FIN, unless there has been one.
+    void finish() {
+        wire.said_farewell = wire.said_farewell || layered_;
+        wire.finished = true;
     }
 
     void add_changes() {
@@ -271,6 +293,7 @@ private:
     }
 
     place& on_;
+    bool layered_ = false;
     http1_machine::changes account_;
 
 public:

@@ -235,6 +235,7 @@ private:
         if (!listening_ || clients_.size() >= 5) return;
         note("accept");
         auto& one = clients_.emplace_back(place_, now_);
+        if (one_in(3)) one.connection.shake_hands(at());
         if (sequence_.stopping()) one.connection.machine.stop_begins();
         auto& wire = one.connection.wire;
         wire.piece = one_in(3) ? 1 + upto(30) : std::string::npos;
@@ -495,10 +496,12 @@ private:
         expect(listening_ || sequence_.phase() >= stop_phase::stopping, "through the lame duck everybody is let in");
         if (!fair_ || !draining_) return;
         const auto grace = drain_began_ + options_.idle_grace;
-        for (const auto& one : clients_) {  // an empty line behind the last request leaves one idle after the grace
+        for (const auto& one : clients_) {
+            // Who has just shaken hands has a second for the first request; and who has become idle by an empty line
+            // behind the last one is seen by the next tick.
             const auto& machine = one.connection.machine;
             expect(!machine.waits_for_request() || one.connection.over || one.connection.wire.readable() ||
-                       now_ < std::max(grace, machine.since()) + 20ms,
+                       now_ < std::max({grace, machine.view().awaited, machine.since()}) + 20ms,
                    "who is idle does not hold the drain beyond the idle grace");
         }
     }

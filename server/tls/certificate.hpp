@@ -1,0 +1,42 @@
+#pragma once
+
+#include <ctime>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/tls/openssl.hpp"
+
+namespace server::tls {
+
+/// A certificate, its key and what leads from it to a root. Immutable once read; safe from any thread.
+struct certificate {
+    std::string file;
+    certificate_pointer leaf;
+    key_pointer key;
+    std::vector<certificate_pointer> chain;  ///< who has issued the leaf, who has issued that, and so on
+    std::string subject;                     ///< RFC 4514: "CN=example.org"
+    std::vector<std::string> names;          ///< of the servers that it is for, in lower case; "*.example.org"
+    std::time_t not_after = 0;
+    bool key_is_open = false;  ///< everybody may read its file
+    std::string bytes;         ///< of both files
+};
+
+/// Reads and checks a pair of PEM files: that they hold what they should, that the chain is in its order, that the key
+/// is that of the first certificate, and that this is in force now. Asks nobody for a password. Blocks on files; throws
+/// `fault`.
+certificate read_certificate(const std::string& certificate_file, const std::string& key_file);
+
+/// All certificates of a file, at least one. `key` is the setting that names it. Throws `fault`.
+std::vector<certificate_pointer> certificates_of(std::string_view key, const std::string& file, std::string_view pem);
+
+/// The bytes of a regular file of at most 1 MiB. Throws `fault`.
+std::string bytes_of(std::string_view key, const std::string& file);
+
+/// Whom a certificate names (RFC 4514), in UTF-8.
+std::string subject_of(const X509& one);
+
+/// "2026-11-29T08:00:00Z"
+std::string in_words(std::time_t time);
+
+}  // namespace server::tls

@@ -1,0 +1,171 @@
+#include "server/tls/port.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <stdexcept>
+#include <vector>
+
+#include "server/tls/fault.hpp"
+#include "server/tls/generation.hpp"
+#include "server/tls/session.hpp"
+
+namespace server::tls {
+namespace {
+
+constexpr std::time_t day = 24 * 60 * 60;
+constexpr std::time_t early = 14 * day;  // of the first warning; the second comes a day before the end
+
+std::string line_of(const fault& one, const port::show& shown) {
+    return fmt::format("{}: {}: allowed is {}", shown(one.key), one.what(), one.allowed);
+}
+
+}  // namespace
+
+struct port::state final : layer_source {
+    state(std::string listener, const tls_options& given, const show& how, spdlog::logger& to, const pace& when)
+        : name(std::move(listener)), by(given), shown(how), log(to), looks(when), own_key(make_ticket_key()) {}
+
+    std::unique_ptr<layer> make() override { return std::make_unique<session>(now(), counts); }
+
+    std::shared_ptr<const generation> now() const {
+        const std::scoped_lock lock(mutex);
+        return in_force;
+    }
+    std::shared_ptr<const generation> read() const { return std::make_shared<const generation>(by, name, own_key); }
+    void put(std::shared_ptr<const generation> fresh);
+    bool look(bool asked);
+    void warn_of_end();
+
+    const std::string name;
+    const tls_options by;
+    const show shown;
+    spdlog::logger& log;
+    const pace looks;
+    const ticket_key own_key;
+    const std::shared_ptr<tally> counts = std::make_shared<tally>();
+    mutable std::mutex mutex;
+    std::shared_ptr<const generation> in_force;
+    std::mutex looking;      ///< one at a time; it guards the two below
+    std::string last_fault;  ///< said, and still so
+    std::time_t warned = 0;  ///< how long before its end a certificate was the last time that somebody was told
+    std::atomic<std::uint64_t> applied{0}, refused{0};
+};
+
+void port::state::put(std::shared_ptr<const generation> fresh) {
+    for (const auto& one : fresh->warnings()) log.warn("{}: {}", name, one);
+    for (const auto& one : fresh->certificates())
+        log.info("{}: the certificate of {} in {} is in force, valid until {}", name, one.subject, one.file,
+                 in_words(one.not_after));
+    const std::scoped_lock lock(mutex);
+    in_force.swap(fresh);
+}
+
+/// False: there is a fault.
+bool port::state::look(bool asked) {
+    const std::scoped_lock one_at_a_time(looking);
+    try {
+        auto fresh = read();
+        if (fresh->digest() == now()->digest()) {
+            if (asked) log.info("{}: the certificates have not changed", name);
+        } else {
+            put(std::move(fresh));
+            ++applied;
+            warned = 0;
+        }
+        last_fault.clear();
+    } catch (const std::exception& e) {
+        const auto* const known = dynamic_cast<const fault*>(&e);
+        const auto text = known != nullptr ? line_of(*known, shown) : std::string(e.what());
+        if (asked || text != last_fault) {
+            ++refused;
+            log.error("{}: the certificates stay as they are: {}", name, text);
+        }
+        last_fault = text;
+        return false;
+    }
+    warn_of_end();
+    return true;
+}
+
+/// Two weeks before the end of the first that ends, and a day before it.
+void port::state::warn_of_end() {
+    const auto serving = now();
+    const auto& all = serving->certificates();
+    const auto first = std::ranges::min_element(all, {}, &generation::shown::not_after);
+    const auto left = first->not_after - std::time(nullptr);
+    const auto due = left <= day ? day : left <= early ? early : 0;
+    if (due == 0 || (warned != 0 && due >= warned)) return;
+    warned = due;
+    log.warn("{}: the certificate of {} in {} expires at {}", name, first->subject, first->file,
+             in_words(first->not_after));
+}
+
+port::port(std::string name, const tls_options& by, const show& shown, spdlog::logger& log, const pace& when) {
+    if (by.certificate.empty() && by.key.empty() && by.client_ca.empty() && by.ticket_key.empty()) return;
+    try {
+        auto made = std::make_shared<state>(std::move(name), by, shown, log, when);
+        made->put(made->read());
+        made->warn_of_end();
+        state_ = std::move(made);
+    } catch (const fault& wrong) {
+        throw std::runtime_error(line_of(wrong, shown));
+    }
+}
+
+port::~port() = default;
+
+void port::check(std::string_view name, const tls_options& by, const show& shown) try {
+    if (!by.certificate.empty() || !by.key.empty() || !by.client_ca.empty() || !by.ticket_key.empty())
+        generation(by, name, make_ticket_key());
+} catch (const fault& wrong) {
+    throw std::runtime_error(line_of(wrong, shown));
+}
+
+std::shared_ptr<layer_source> port::layers() const { return state_; }
+
+void port::reload() {
+    if (state_) state_->look(true);
+}
+
+std::jthread port::watch(lifecycle::workers& workers) const {
+    if (!state_) return {};
+    return workers.start("tls-files", "worker", [one = state_](const std::stop_token& token) {
+        auto files = one->by.certificate;
+        files.insert(files.end(), one->by.key.begin(), one->by.key.end());
+        for (const auto* const file : {&one->by.client_ca, &one->by.ticket_key})
+            if (!file->empty()) files.push_back(*file);
+        try {
+            watch_files(
+                files, one->looks, [&one] { return one->look(false); }, token);
+        } catch (const std::exception& e) {
+            one->log.error("{}: files are not watched, certificates change by SIGHUP alone: {}", one->name, e.what());
+        }
+    });
+}
+
+void port::write_metrics(metrics_text& out) const {
+    if (!state_) return;
+    const auto number = [](const auto& n) { return static_cast<double>(n); };
+    const auto server = label("server", state_->name);
+    out.family("tls_handshakes_total", "counter", "Handshakes, by version of TLS and whether a session was resumed.");
+    for (std::size_t version = 0; version < 2; ++version)
+        for (std::size_t resumed = 0; resumed < 2; ++resumed)
+            out.sample(server + ',' + label("version", version == 1 ? "1.3" : "1.2") + ',' +
+                           label("resumed", resumed == 1 ? "true" : "false"),
+                       number(state_->counts->done[version][resumed].load()));
+    out.family("tls_handshake_failures_total", "counter", "Connections that have not come to a handshake, by reason.");
+    for (std::size_t why = 0; why < refusals; ++why)
+        out.sample(server + ',' + label("reason", to_string(static_cast<refusal>(why))),
+                   number(state_->counts->refused[why].load()));
+    out.family("tls_certificate_not_after_seconds", "gauge", "When a certificate expires, in seconds since 1970.");
+    for (const auto& one : state_->now()->certificates())
+        out.sample(server + ',' + label("name", one.subject), number(one.not_after));
+    out.family("tls_reloads_total", "counter", "Looks at changed files of certificates, by what came of them.");
+    out.sample(server + ',' + label("result", "applied"), number(state_->applied.load()));
+    out.sample(server + ',' + label("result", "refused"), number(state_->refused.load()));
+}
+
+}  // namespace server::tls

@@ -1,0 +1,193 @@
+// How certificates are replaced while a port serves: by order, and by itself.
+
+#include "server/tls/port.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "tests/support/eventually.hpp"
+#include "tests/support/process.hpp"
+#include "tests/tls/authority.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using server::tls::pace;
+using server::tls::port;
+using support::eventually;
+using testing::HasSubstr;
+using testing::Not;
+using testing::ThrowsMessage;
+using tls_tests::authority;
+namespace fs = std::filesystem;
+
+struct TlsPort : testing::Test {
+    support::temporary_directory folder;
+    authority ours;
+    lifecycle::workers workers;
+    std::ostringstream written;
+    spdlog::logger log{"test", std::make_shared<spdlog::sinks::ostream_sink_mt>(written)};
+    server::tls_options by;
+    const pace quick{.quiet = 20ms, .at_most = 200ms, .poll = 10s, .again = {50ms, 100ms}};
+
+    TlsPort() {
+        by.certificate = {path("a.crt")};
+        by.key = {path("a.key")};
+        write("first");
+    }
+
+    std::string path(const std::string& name) const { return (folder.path() / name).string(); }
+    void write(const std::string& subject) { write(subject, authority::wish()); }
+    void write(const std::string& subject, authority::wish wanted) {
+        wanted.subject = subject;
+        authority::write(folder.path(), "a", ours.issue(wanted));
+    }
+    static std::string shown(std::string_view key) { return "app." + std::string(key) + " = … (--here)"; }
+    std::unique_ptr<port> made() { return std::make_unique<port>("app", by, shown, log, quick); }
+    /// By the metric, which any thread may ask for.
+    static bool serves(const port& one, const std::string& subject) {
+        return metrics(one).find("name=\"CN=" + subject + "\"") != std::string::npos;
+    }
+    static std::string metrics(const port& one) {
+        server::metrics_text out;
+        one.write_metrics(out);
+        return out.take();
+    }
+};
+
+TEST_F(TlsPort, WithoutCertificatesThereIsNoLayer) {
+    by = {};
+    EXPECT_EQ(made()->layers(), nullptr);
+}
+
+TEST_F(TlsPort, AFaultIsOneLineWithTheSettingItsPlaceAndWhatIsAllowed) {
+    by.key = {path("none.key")};
+    EXPECT_THAT([&] { made(); },
+                ThrowsMessage<std::runtime_error>("app.tls_key = … (--here): " + path("none.key") +
+                                                  " cannot be read: No such file or directory: allowed is a PEM file "
+                                                  "of at most 1 MiB"));
+}
+
+TEST_F(TlsPort, AReloadPutsWhatIsWellInForce) {
+    const auto one = made();
+    EXPECT_TRUE(serves(*one, "first"));
+    write("second");
+    one->reload();
+    EXPECT_TRUE(serves(*one, "second"));
+    EXPECT_THAT(metrics(*one), HasSubstr("tls_reloads_total{server=\"app\",result=\"applied\"} 1"));
+}
+
+TEST_F(TlsPort, AFaultLeavesWhatIsInForceAndIsSaid) {
+    const auto one = made();
+    support::write_file(path("a.key"), authority().issue().key);
+    one->reload();
+    EXPECT_TRUE(serves(*one, "first"));
+    EXPECT_THAT(written.str(),
+                HasSubstr("app: the certificates stay as they are: app.tls_key = … (--here): the key in " +
+                          path("a.key") + " does not fit the certificate of CN=first in "));
+    EXPECT_THAT(metrics(*one), HasSubstr("result=\"refused\"} 1"));
+}
+
+TEST_F(TlsPort, OneThatHasExpiredDoesNotTakeThePlaceOfOneThatIsInForce) {
+    const auto one = made();
+    write("late", {.from = -48h, .until = -24h});
+    one->reload();
+    EXPECT_TRUE(serves(*one, "first"));
+    EXPECT_THAT(written.str(), HasSubstr("has expired"));
+}
+
+TEST_F(TlsPort, WarnsTwoWeeksBeforeTheEnd) {
+    write("short", {.until = 24h * 13});
+    made();
+    EXPECT_THAT(written.str(), HasSubstr("the certificate of CN=short in " + path("a.crt") + " expires at "));
+}
+
+TEST_F(TlsPort, DoesNotWarnBefore) {
+    write("long", {.until = 24h * 15});
+    made();
+    EXPECT_THAT(written.str(), Not(HasSubstr("expires at")));
+}
+
+TEST_F(TlsPort, AKeyThatEverybodyMayReadIsAWarning) {
+    fs::permissions(path("a.key"), fs::perms::others_read, fs::perm_options::add);
+    made();
+    EXPECT_THAT(written.str(), HasSubstr("everybody may read the key of the certificate in " + path("a.crt")));
+}
+
+TEST_F(TlsPort, SeesFilesThatAreWrittenAnew) {
+    const auto one = made();
+    const auto watching = one->watch(workers);
+    write("second");
+    EXPECT_TRUE(eventually([&] { return serves(*one, "second"); }));
+}
+
+/// What the kubelet does with the volume of a Secret: a new folder, and a link that is moved.
+TEST_F(TlsPort, SeesTheSwapOfAKubelet) {
+    const auto swap = [&](const std::string& version, const std::string& subject) {
+        const auto place = folder.path() / version;
+        fs::create_directory(place);
+        authority::write(place, "tls", ours.issue({.subject = subject}));
+        fs::create_directory_symlink(version, folder.path() / "..data_tmp");
+        fs::rename(folder.path() / "..data_tmp", folder.path() / "..data");
+    };
+    swap("..1", "one");
+    fs::create_symlink("..data/tls.crt", folder.path() / "tls.crt");
+    fs::create_symlink("..data/tls.key", folder.path() / "tls.key");
+    by.certificate = {path("tls.crt")};
+    by.key = {path("tls.key")};
+    const auto one = made();
+    const auto watching = one->watch(workers);
+    for (int nth = 2; nth < 20; ++nth) {
+        swap(".." + std::to_string(nth), "number " + std::to_string(nth));
+        fs::remove_all(folder.path() / (".." + std::to_string(nth - 1)));
+    }
+    EXPECT_TRUE(eventually([&] { return serves(*one, "number 19"); })) << metrics(*one);
+}
+
+/// What certbot does in its folder live/NAME: links are removed and made, one by one.
+TEST_F(TlsPort, SeesTheLinksOfCertbot) {
+    const auto archive = folder.path() / "archive";
+    fs::create_directory(archive);
+    authority::write(archive, "one", ours.issue({.subject = "one"}));
+    authority::write(archive, "two", ours.issue({.subject = "two"}));
+    fs::create_directory(folder.path() / "live");
+    const auto certificate = folder.path() / "live/fullchain.pem", key = folder.path() / "live/privkey.pem";
+    fs::create_symlink("../archive/one.crt", certificate);
+    fs::create_symlink("../archive/one.key", key);
+    by.certificate = {certificate.string()};
+    by.key = {key.string()};
+    const auto one = made();
+    const auto watching = one->watch(workers);
+    fs::remove(key);
+    fs::create_symlink("../archive/two.key", key);
+    fs::remove(certificate);
+    fs::create_symlink("../archive/two.crt", certificate);
+    EXPECT_TRUE(eventually([&] { return serves(*one, "two"); })) << metrics(*one);
+}
+
+TEST_F(TlsPort, TriesAgainWhatDoesNotFitYetAndSaysItOnce) {
+    const auto one = made();
+    const auto next = ours.issue({.subject = "second"});
+    const auto watching = one->watch(workers);
+    const auto replace = [&](const std::string& name, const std::string& text) {  // in one step
+        support::write_file(path("new"), text);
+        fs::rename(path("new"), path(name));
+    };
+    replace("a.key", next.key);
+    EXPECT_TRUE(eventually([&] { return metrics(*one).find("result=\"refused\"} 1") != std::string::npos; }));
+    replace("a.crt", next.certificate);
+    EXPECT_TRUE(eventually([&] { return serves(*one, "second"); }));
+    EXPECT_THAT(metrics(*one), HasSubstr("result=\"refused\"} 1"));
+}
+
+TEST_F(TlsPort, AThreadThatWatchesEndsWhenItIsToldTo) {
+    const auto one = made();
+    { const auto watching = one->watch(workers); }
+    EXPECT_EQ(workers.live(), 0U);
+}
+
+}  // namespace

@@ -1,0 +1,233 @@
+// What a client of the app port has with a certificate, and what a start says of a bad one.
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "tests/tls_service/serving.hpp"
+
+namespace tls_service {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+TEST_F(TlsService, AnswersOverTlsOnKeptConnections) {
+    const service one(how());
+    const auto client = connect(one);
+    for (int nth = 0; nth < 3; ++nth) {
+        const auto answer = client->exchange(get("/"));
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->status, 200);
+        EXPECT_FALSE(answer->closes());
+    }
+    EXPECT_EQ(metric(one, "tls_handshakes_total{server=\"app\",version=\"1.3\",resumed=\"false\"}"), 1);
+}
+
+TEST_F(TlsService, PipelinedRequestsInOneRecordAndInManyAreAllAnswered) {
+    const service one(how());
+    const auto client = connect(one);
+    std::string many;
+    for (int nth = 0; nth < 300; ++nth) many += get("/");  // more than a record and than the room of a connection
+    ASSERT_TRUE(client->send_all(many));
+    for (int nth = 0; nth < 300; ++nth) {
+        const auto answer = client->receive();
+        ASSERT_TRUE(answer) << "the answer to request " << nth;
+        EXPECT_EQ(answer->status, 200);
+    }
+}
+
+TEST_F(TlsService, LargeBodiesGoBothWays) {
+    const service one(how());
+    const auto client = connect(one);
+    const std::string body(1'000'000, 'b');
+    const auto echoed = client->exchange(support::request("POST", "/echo", "", body));
+    ASSERT_TRUE(echoed);
+    EXPECT_EQ(echoed->body, body);
+    const auto big = client->exchange(get("/big?bytes=5000000"));
+    ASSERT_TRUE(big);
+    EXPECT_EQ(big->body.size(), 5'000'000U);
+}
+
+TEST_F(TlsService, ABodyWithoutALengthEndsWithCloseNotify) {
+    const service one(how());
+    const auto client = connect(one);
+    ASSERT_TRUE(client->send_all("GET /big?bytes=3000000 HTTP/1.0\r\n\r\n"));
+    const auto all = client->receive_to_end();
+    EXPECT_GT(all.size(), 3'000'000U);
+    EXPECT_TRUE(client->told_of_end());
+}
+
+TEST_F(TlsService, AnAnswerThatSaysCloseEndsWithCloseNotify) {
+    const service one(how());
+    const auto client = connect(one);
+    ASSERT_TRUE(client->exchange(get("/", "Connection: close\r\n")));
+    client->receive_to_end();
+    EXPECT_TRUE(client->told_of_end());
+}
+
+TEST_F(TlsService, ARequestThatTricklesInPiecesOfARecordIsAnswered) {
+    const service one(how());
+    const auto client = connect(one);
+    int both[2] = {-1, -1};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, both), 0);
+    SSL_set_wfd(client->ssl(), both[0]);
+    const auto asked = get("/");
+    ASSERT_GT(SSL_write(client->ssl(), asked.data(), static_cast<int>(asked.size())), 0);
+    char record[512];
+    const auto size = ::recv(both[1], record, sizeof record, 0);
+    for (ssize_t at = 0; at < size; ++at) ASSERT_EQ(::send(client->socket(), record + at, 1, MSG_NOSIGNAL), 1);
+    const auto answer = client->receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 200);
+}
+
+TEST_F(TlsService, HttpInClearIsAnsweredInClear) {
+    const service one(how());
+    const auto answer = one.ask(get("/"));
+    EXPECT_EQ(answer.status, 400);
+    EXPECT_EQ(answer.body, "This port speaks TLS: ask for https, not http.\n");
+    EXPECT_TRUE(answer.closes());
+    EXPECT_TRUE(one.logs("sends looks like HTTP in clear, which is not spoken here"));
+    EXPECT_EQ(metric(one, "tls_handshake_failures_total{server=\"app\",reason=\"clear_text\"}"), 1);
+}
+
+TEST_F(TlsService, AHandshakeThatLastsTooLongIsCut) {
+    const service one(how({"--app.header_timeout=200ms"}));
+    const auto silent = dial(one);
+    const auto half = dial(one);
+    half->shake();  // its hello, and no more
+    EXPECT_TRUE(
+        eventually([&] { return metric(one, "tls_handshake_failures_total{server=\"app\",reason=\"cut\"}") == 1; }));
+    EXPECT_TRUE(silent->readable(5s)) << "and so is who says nothing";
+}
+
+TEST_F(TlsService, ACrowdOfHandshakesIsServed) {
+    const service one(how({"--app.threads=1"}));
+    std::vector<std::unique_ptr<tls_tests::client>> crowd;
+    for (int nth = 0; nth < 100; ++nth) {
+        crowd.push_back(dial(one));
+        crowd.back()->shake();
+    }
+    for (auto& client : crowd) {
+        ASSERT_TRUE(client->connect()) << client->why();
+        const auto answer = client->exchange(get("/"));
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->status, 200);
+    }
+}
+
+TEST_F(TlsService, TheClientsCertificateIsInTheAccessLog) {
+    support::write_file(path("ca.pem"), ours.certificate());
+    const service one(how({"--app.tls_client_ca=" + path("ca.pem"), "--log.access=true"}));
+    const auto shown = ours.issue({.subject = "some client", .names = {}});
+    auto wish = trusting();
+    wish.certificate = shown.certificate;
+    wish.key = shown.key;
+    const auto client = dial(one, wish);
+    ASSERT_TRUE(client->connect());
+    ASSERT_TRUE(client->exchange(get("/")));
+    EXPECT_TRUE(one.logs(" subject CN=some client")) << one.err();
+    const auto stranger = dial(one);
+    stranger->connect();
+    EXPECT_FALSE(stranger->exchange(get("/")));
+    EXPECT_TRUE(one.logs("no TLS handshake with 127.0.0.1: the client has shown no certificate")) << one.err();
+}
+
+TEST_F(TlsService, SessionsAreResumedAcrossARestartWithATicketKey) {
+    support::write_file(path("ticket"), std::string(80, 't'));
+    const std::vector<std::string> flags = {"--app.tls_ticket_key=" + path("ticket")};
+    std::unique_ptr<tls_tests::client> first;
+    {
+        const service before(how(flags));
+        first = connect(before);
+        ASSERT_TRUE(first->exchange(get("/")));
+        ASSERT_EQ(first->tickets(), 1);
+    }
+    const service after(how(flags));
+    auto wish = trusting();
+    wish.session = first->ticket();
+    const auto second = dial(after, wish);
+    ASSERT_TRUE(second->connect());
+    EXPECT_TRUE(second->resumed());
+}
+
+// ── bad settings ────────────────────────────────────────────────────────────────────────────────
+
+struct TlsSettings : TlsService {
+    void SetUp() override {
+        authority::write(folder.path(), "b", ours.issue());
+        authority::write(folder.path(), "old", ours.issue({.from = -48h, .until = -24h}));
+    }
+    /// Of a start, and of --check-config.
+    static void expect_fault(const std::vector<std::string>& flags, const std::string& line) {
+        for (const bool check : {false, true}) {
+            auto all = flags;
+            if (check) all.emplace_back("--check-config");
+            const auto run = integration::run_to_end(all);
+            EXPECT_EQ(run.code, 1) << run.err;
+            EXPECT_THAT(run.err, HasSubstr(line));
+            EXPECT_EQ(run.err_lines, 1U) << run.err;
+        }
+    }
+};
+
+TEST_F(TlsSettings, AKeyThatDoesNotFitEndsTheStart) {
+    expect_fault({"--app.tls_certificate=" + path("a.crt"), "--app.tls_key=" + path("b.key")},
+                 fmt::format("app.tls_key = [\"{}\"] (--app.tls_key): the key in {} does not fit the certificate of "
+                             "CN=localhost in {}",
+                             path("b.key"), path("b.key"), path("a.crt")));
+}
+
+TEST_F(TlsSettings, ListsOfUnequalLengthEndTheStart) {
+    expect_fault({"--app.tls_certificate=" + path("a.crt") + "," + path("b.crt"), "--app.tls_key=" + path("a.key")},
+                 "does not fit app.tls_certificate = ");
+}
+
+TEST_F(TlsSettings, AnExpiredCertificateEndsTheStart) {
+    expect_fault({"--app.tls_certificate=" + path("old.crt"), "--app.tls_key=" + path("old.key")},
+                 fmt::format("app.tls_certificate = [\"{}\"] (--app.tls_certificate): the certificate of CN=localhost "
+                             "in {} has expired, at ",
+                             path("old.crt"), path("old.crt")));
+}
+
+TEST_F(TlsSettings, WhatIsNoPemEndsTheStart) {
+    support::write_file(path("a.crt"), "\x30\x82");
+    expect_fault({"--app.tls_certificate=" + path("a.crt"), "--app.tls_key=" + path("a.key")},
+                 "a.crt holds no certificate: allowed is a PEM file of certificates");
+}
+
+TEST_F(TlsSettings, AMissingFileEndsTheStart) {
+    expect_fault({"--app.tls_certificate=" + path("a.crt"), "--app.tls_key=" + path("a.key"),
+                  "--app.tls_client_ca=" + path("none.pem")},
+                 "app.tls_client_ca = \"" + path("none.pem") + "\" (--app.tls_client_ca): " + path("none.pem") +
+                     " cannot be read: No such file or directory: allowed is ");
+}
+
+TEST_F(TlsSettings, AnotherVersionEndsTheStart) { expect_fault({"--app.tls_min_version=1.1"}, "one of 1.2, 1.3"); }
+
+// ── new certificates ────────────────────────────────────────────────────────────────────────────
+
+TEST_F(TlsService, SighupPutsANewCertificateInForceAndOldConnectionsStay) {
+    service one(how());
+    const auto old = connect(one);
+    write("renewed");
+    one.process().signal(SIGHUP);
+    EXPECT_TRUE(eventually([&] { return connect(one)->subject() == "renewed"; }));
+    EXPECT_TRUE(old->exchange(get("/")));
+    support::write_file(path("a.key"), "nothing");
+    one.process().signal(SIGHUP);
+    EXPECT_TRUE(one.logs("app: the certificates stay as they are: app.tls_key = ")) << one.err();
+    EXPECT_EQ(connect(one)->subject(), "renewed");
+}
+
+TEST_F(TlsService, AChangeOfTheFilesIsSeenWithoutASignal) {
+    const service one(how());
+    write("renewed");
+    EXPECT_TRUE(eventually([&] { return connect(one)->subject() == "renewed"; }));
+}
+
+}  // namespace
+}  // namespace tls_service
