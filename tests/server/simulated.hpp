@@ -35,6 +35,7 @@ struct wire {
     bool closed = false;
     bool resets = false;         ///< the close is a reset
     bool said_farewell = false;  ///< by the layer between the server and its socket, where there is one
+    std::size_t unlooked = 0;    ///< bytes that had come when the server ended a wait for a request, and did not read
 
     void send(std::string_view bytes) { to_server += bytes; }
     bool readable() const { return !to_server.empty() || client_finished || client_gone; }
@@ -286,6 +287,7 @@ private:
 
     void close() {
         assert(!asked);
+        if (machine.waits_for_request() && !wire.client_gone) wire.unlooked = wire.to_server.size();
         over = wire.finished = wire.closed = true;
         machine.end();
         add_changes();
