@@ -14,7 +14,7 @@ constexpr milliseconds crowd_lasts{2'000};  // twice the Retry-After of a refusa
 
 }  // namespace
 
-bool admission::has_place(patience& of, bool newcomer, clock::time_point now) {
+bool admission::finds_place(patience& of, bool newcomer, clock::time_point now) {
     const auto refused_at = std::exchange(of.refused_at, {});
     if (refused_at != clock::time_point{} && now - refused_at >= retry_after) of.favoured_until = now + favour;
     if (has_room_(!crowded_ || newcomer || now < of.favoured_until)) return true;

@@ -29,7 +29,11 @@ public:
 
     /// A place goes to whoever asks at the moment when it becomes free, so a client that waits after a 503 as long as
     /// it was told would never meet one.
-    bool has_place(patience& of, bool newcomer, lifecycle::clock::time_point now);
+    bool has_place(patience& of, bool newcomer, lifecycle::clock::time_point now) {
+        const bool was_refused = of.refused_at != lifecycle::clock::time_point{};
+        if (!was_refused && !crowded_ && has_room_(true)) return true;
+        return finds_place(of, newcomer, now);
+    }
     /// The answer to whoever has found none.
     static response refusal();
 
@@ -40,6 +44,8 @@ public:
     }
 
 private:
+    bool finds_place(patience& of, bool newcomer, lifecycle::clock::time_point now);
+
     place_function has_room_;
     counter& crowded_until_;
     bool crowded_ = false;

@@ -20,7 +20,7 @@ bool connection::ask() {
     const auto* const plain = current.to->handle.as_plain();
     if (plain == nullptr) return loop_.handlers().ask(asked::handler, current, machine_.request(), *this);
     try {
-        current.reply = (*plain)(current.scope.get(), machine_.request());
+        current.reply_by([&] { return (*plain)(current.scope.get(), machine_.request()); });
     } catch (...) {
         current.thrown = std::current_exception();
         return true;

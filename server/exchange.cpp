@@ -49,7 +49,7 @@ std::string_view request_ids::make(std::array<char, 16>& into) noexcept {
 void exchange::begin(request_parser& of, host& on) {
     auto& request = of.request();
     request.id = of.request_id();
-    if (!is_sound_id(request.id)) request.id = on.ids.make(id);
+    if (request.id.empty() || !is_sound_id(request.id)) request.id = on.ids.make(id);
     if (of.has_traceparent()) {
         std::array<char, 16> span;
         request.trace = continue_trace(request, on.ids.make(span));

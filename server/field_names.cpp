@@ -8,6 +8,10 @@
 #include <stdexcept>
 #include <type_traits>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace server {
 namespace {
 
@@ -119,6 +123,29 @@ constexpr perfect_table table = [] {
     throw std::logic_error("two names share a slot by every factor");
 }();
 
+#if defined(__SSE2__)
+
+constexpr std::size_t width = 16;
+
+/// Each name where 16 bytes can be read from its beginning, and up to its end.
+constexpr std::size_t longest = 2 * width;
+constexpr auto padded_names = [] {
+    std::array<std::array<char, longest>, usual_names.size()> made{};
+    for (std::size_t nth = 0; nth < usual_names.size(); ++nth)
+        for (std::size_t at = 0; at < usual_names[nth].name.size(); ++at) made[nth][at] = usual_names[nth].name[at];
+    return made;
+}();
+
+/// A bit for each of 16 bytes that differs by more than its case; see `four_lower`.
+unsigned differ(const char* name, const char* usual) noexcept {
+    const auto bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(name));
+    const auto expected = _mm_loadu_si128(reinterpret_cast<const __m128i*>(usual));
+    const auto same = _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(' ')), expected);
+    return static_cast<unsigned>(_mm_movemask_epi8(same)) ^ 0xffffU;
+}
+
+#endif
+
 /// The same but for the case, four bytes at a time, the last four once more where they overlap.
 bool same_as_usual(std::string_view name, std::string_view usual) noexcept {
     if (name.size() != usual.size()) return false;
@@ -129,6 +156,23 @@ bool same_as_usual(std::string_view name, std::string_view usual) noexcept {
 }
 
 }  // namespace
+
+field known_field(std::string_view name, [[maybe_unused]] const char* end) noexcept {
+#if defined(__SSE2__)
+    const auto size = name.size();
+    if (size >= shortest && end - name.data() >= static_cast<std::ptrdiff_t>(width)) {
+        const auto nth = table.nth[slot_of(name, table.factor)];
+        if (nth != 0 && size == usual_names[nth - 1U].name.size()) {
+            const char* const usual = padded_names[nth - 1U].data();
+            const auto first = differ(name.data(), usual);
+            const bool same = size <= width ? (first & ((1U << size) - 1)) == 0
+                                            : (first | differ(name.data() + size - width, usual + size - width)) == 0;
+            if (same) return usual_names[nth - 1U].known;
+        }
+    }
+#endif
+    return known_field(name);
+}
 
 field known_field(std::string_view name) noexcept {
     if (name.size() >= shortest) {

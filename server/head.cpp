@@ -18,7 +18,7 @@ public:
 
     /// As many bytes of that kind as there are.
     template <byte_kind Kind>
-    std::string_view take() noexcept {
+    [[gnu::always_inline]] std::string_view take() noexcept {
         const char* const first = at_;
         at_ = Scan::template end_of<Kind>(begin_, at_, end_);
         return {first, at_};
@@ -32,6 +32,11 @@ public:
         return true;
     }
     bool at_blank() const noexcept { return at_ != end_ && (*at_ == ' ' || *at_ == '\t'); }
+    void skip_blanks() noexcept {
+        while (at_blank()) ++at_;
+    }
+    const char* at() const noexcept { return at_; }
+    const char* end() const noexcept { return end_; }
     std::size_t taken() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
 
 private:
@@ -46,10 +51,8 @@ bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-std::string_view without_blanks(std::string_view value) noexcept {
-    while (!value.empty() && is_blank(value.front())) value.remove_prefix(1);
+void drop_blanks_behind(std::string_view& value) noexcept {
     while (!value.empty() && is_blank(value.back())) value.remove_suffix(1);
-    return value;
 }
 
 /// RFC 9110 section 2.5: a higher minor version is the highest that we know; another major is not ours.
@@ -69,22 +72,37 @@ std::optional<rule> read_version(reader<Scan>& from, request& into) {
     return std::nullopt;
 }
 
+/// Most methods are one of two, and then there is nothing to be looked for.
+template <class Scan>
+bool read_method(reader<Scan>& from, request& into) {
+    const char* const first = from.at();
+    const bool get = from.skip("GET ");
+    if (get || from.skip("POST ")) {
+        into.method_name = {first, get ? std::size_t{3} : std::size_t{4}};
+        into.method = get ? http::verb::get : http::verb::post;
+        return true;
+    }
+    into.method_name = from.template take<byte_kind::token>();
+    into.method = http::string_to_verb({into.method_name.data(), into.method_name.size()});
+    return !into.method_name.empty() && from.skip(" ");
+}
+
 template <class Scan>
 std::optional<rule> read_head(reader<Scan>& from, std::size_t max_fields, request& into) {
-    into.method_name = from.template take<byte_kind::token>();
-    if (into.method_name.empty() || !from.skip(" ")) return rule::request_line;
+    if (!read_method(from, into)) return rule::request_line;
     into.target = from.template take<byte_kind::target>();
     if (into.target.empty()) return rule::request_line;
     if (const auto fault = read_version(from, into)) return fault;
-    into.method = http::string_to_verb({into.method_name.data(), into.method_name.size()});
     into.fields.clear();
     while (!from.skip("\r\n")) {
         const auto name = from.template take<byte_kind::token>();
         if (name.empty() || !from.skip(":")) return rule::field;
-        const auto value = without_blanks(from.template take<byte_kind::text>());
+        from.skip_blanks();
+        auto value = from.template take<byte_kind::text>();
+        drop_blanks_behind(value);
         if (!from.skip("\r\n") || from.at_blank()) return rule::field;
         if (into.fields.size() >= max_fields) return rule::max_headers;
-        into.fields.push_back({known_field(name), name, value});
+        into.fields.push_back({known_field(name, from.end()), name, value});
     }
     return std::nullopt;
 }

@@ -62,6 +62,7 @@ struct http_server::state {
               .stop = stops == at_stop::drain ? &channel : nullptr,
               .deadline = channel.deadline_of(name),
               .name = name,
+              .loops = 0,
               .admit = {},
               .crowded_until = {},
               .failed = {}},
@@ -73,9 +74,8 @@ struct http_server::state {
                                            : fmt::format("{}:{}", text, local.port());
         }());
         const auto threads = given.threads == 0 ? usable_cpus() : given.threads;
-        env.admit = [this](const loop_account& on, std::size_t most, bool to_the_last) {
-            return admit(on, most, to_the_last);
-        };
+        env.loops = threads;
+        env.admit = [this](std::size_t most, bool to_the_last) { return admit(most, to_the_last); };
         env.crowded_until = [this] { return crowded_until(); };
         env.failed = [this](std::size_t nth, std::exception_ptr why) { end_of_loop(*loops[nth], std::move(why)); };
         for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
@@ -83,7 +83,7 @@ struct http_server::state {
         if (socket.without_ipv6()) log.info("{}: the kernel has no IPv6: it listens on 0.0.0.0", name);
     }
 
-    bool admit(const loop_account& on, std::size_t most, bool to_the_last) const;
+    bool admit(std::size_t most, bool to_the_last) const;
     clock::time_point crowded_until() const;
     void run_loop(loop& one);
     void let_loops_end();
@@ -108,10 +108,9 @@ struct http_server::state {
     std::exception_ptr failure;  ///< ... and nobody has been told
 };
 
-/// A loop may fill its share without a look at the others; beyond that all are added up. Reading what
-/// other loops write for each request would cost a cache miss.
-bool http_server::state::admit(const loop_account& on, std::size_t most, bool to_the_last) const {
-    if (to_the_last && (on.in_flight.get() + 1) * loops.size() <= most) return true;
+/// All are added up. A loop fills its share without that: reading what other loops write for each request would cost a
+/// cache miss.
+bool http_server::state::admit(std::size_t most, bool to_the_last) const {
     std::uint64_t all = 0;
     for (const auto& one : loops) all += one->account().in_flight.get();
     const auto kept = most < 4 ? 0 : std::max<std::size_t>(1, most / 16);  // in a crowd, for those who have waited

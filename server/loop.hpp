@@ -36,8 +36,10 @@ struct environment {
     const lifecycle::stop_channel* stop;  ///< nullptr: a server that does not drain (debug)
     lifecycle::stop_channel::deadline_function deadline;
     std::string name;  ///< "app", "debug"
-    /// May another request of that loop go to a handler, be it in one of the last places? `most`: its max_in_flight.
-    std::function<bool(const loop_account& on, std::size_t most, bool to_the_last)> admit;
+    std::size_t loops = 0;  ///< how many share this
+    /// Of all of them together: may another request go to a handler, be it in one of the last places? `most`: the
+    /// max_in_flight of the loop that asks.
+    std::function<bool(std::size_t most, bool to_the_last)> admit;
     std::function<lifecycle::clock::time_point()> crowded_until;       ///< on any loop; see admission
     std::function<void(std::size_t loop, std::exception_ptr)> failed;  ///< it serves nobody any more
 };

@@ -78,7 +78,7 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
           .routes = env.routes,
           .limits = env.limits,
           .places = admission(
-              [this](bool to_the_last) { return env_.admit(seen_.account, host_.limits->max_in_flight, to_the_last); },
+              [this](bool to_the_last) { return has_room(to_the_last); },
               seen.account.crowded_until),
           .ids = {},
           .date = {}},
@@ -204,6 +204,13 @@ void loop_thread::note_stop(bool begun) {
     seen_.account.note_stop(begun);
     for (auto* list : {&idle_, &busy_})
         for (auto& one : *list) one.stop_begins();
+}
+
+/// A loop that has no more than its share need not ask what the others have.
+bool loop_thread::has_room(bool to_the_last) const {
+    const auto most = host_.limits->max_in_flight;
+    if (to_the_last && (seen_.account.in_flight.get() + 1) * env_.loops <= most) return true;
+    return env_.admit(most, to_the_last);
 }
 
 void loop_thread::enters(const endpoint& to) noexcept {

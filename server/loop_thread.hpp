@@ -86,6 +86,7 @@ private:
         return now;
     }
     struct running;
+    bool has_room(bool to_the_last) const;
 
     void note_stop(bool begun);
     void reserve_timers();

@@ -47,6 +47,21 @@ public:
 
     std::string_view fields() const noexcept { return fields_; }
 
+    /// As one that has just been made, without the memory of the last one.
+    void renew() noexcept {
+        const auto forget = [](std::string& text) {
+            text.clear();
+            if (text.capacity() > std::string().capacity()) text = std::string();
+        };
+        forget(body);
+        forget(fields_);
+        if (pieces) pieces = nullptr;
+        status = http::status::ok;
+        content_type = {};
+        length.reset();
+        close = false;
+    }
+
 private:
     std::string fields_;  // "Name: value\r\n" …
 };

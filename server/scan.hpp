@@ -55,7 +55,7 @@ struct bytewise {
 /// before `at`, and nothing beyond either.
 struct wide {
     template <byte_kind Kind>
-    static const char* end_of(const char* begin, const char* at, const char* end) noexcept {
+    [[gnu::always_inline]] static const char* end_of(const char* begin, const char* at, const char* end) noexcept {
         const char* found = first_stop<Kind>(begin, at, end);
         if constexpr (Kind == byte_kind::token)  // `stops` knows the usual ones alone
             while (found != end && is<Kind>(*found)) found = first_stop<Kind>(begin, found + 1, end);
@@ -90,7 +90,7 @@ private:
     }
 
     template <byte_kind Kind>
-    static const char* first_stop(const char* begin, const char* at, const char* end) noexcept {
+    [[gnu::always_inline]] static const char* first_stop(const char* begin, const char* at, const char* end) noexcept {
         for (; end - at >= width; at += width)
             if (const auto found = stops<Kind>(load(at)); found != 0) return at + std::countr_zero(found);
         if (end - begin < width) return bytewise::end_of<Kind>(begin, at, end);

@@ -66,14 +66,14 @@ struct workspace {
     void next_request() {
         begin += parser.consumed();
         parser.reset();
-        current.reply = {};
+        current.reply.renew();
         if (begin == end) begin = end = 0;
     }
 
     /// Ready for another connection; memory beyond the usual is given back.
     void renew() {
         parser.reset();
-        current.reply = {};
+        current.reply.renew();
         begin = end = written = 0;
         out.clear();
         if (capacity > usual_input) shrink();

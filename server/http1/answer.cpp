@@ -132,7 +132,14 @@ auto http1_machine::answer(const moment& at) -> step {
         return step::look;
     }
     append_answer(at);
-    go(work_->current.reply.pieces && work_->coding != body_coding::none ? phase::begin_stream : phase::finish);
+    if (work_->current.reply.pieces && work_->coding != body_coding::none) {
+        go(phase::begin_stream);
+    } else if (looks_behind()) {
+        go(phase::finish);
+    } else {
+        ask(step::over);  // after the note
+        go(phase::go_on);
+    }
     return step::note;
 }
 
@@ -184,9 +191,14 @@ answer_row http1_machine::refusal(const moment& at) const {
             .refused_by = work_->current.refused_by};
 }
 
+/// Whether its client, who has said close, has sent something behind it all the same decides how it ends.
+bool http1_machine::looks_behind() const noexcept {
+    return work_->last && !flags_.looked && !work_->parser.keep_alive() && !more_behind();
+}
+
 /// The answer is on its way, and the next request may be looked at.
 auto http1_machine::finish() -> step {
-    if (work_->last && !flags_.looked && !work_->parser.keep_alive() && !more_behind()) {
+    if (looks_behind()) {
         flags_.looked = true;
         return step::look;
     }
@@ -206,6 +218,7 @@ void http1_machine::end_request(const moment& at) {
     if (flags_.ending || flags_.broken) return go(phase::say_goodbye);
     // There are requests that find no place: before this connection takes its next one, those who ask get their turn.
     if (host_.places.crowded() && work_->buffered() > 0) return flush_then(phase::step_back);
+    if (work_->buffered() == 0) return flush_then(phase::read);
     if (work_->out.size() > workspace::usual_output) return flush_then(phase::parse);
     go(phase::parse);
 }

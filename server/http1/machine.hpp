@@ -190,6 +190,7 @@ private:
     framing framing_of(const server::request& to, bool close) const;
     void count_answer() noexcept;
     static void say_when_to_return(response& reply, const moment& at);
+    bool looks_behind() const noexcept;
     step finish();
     void end_request(const moment& at);
     std::optional<step> handle();
