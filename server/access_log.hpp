@@ -1,7 +1,12 @@
 #pragma once
 
+#include <fmt/format.h>
 #include <spdlog/logger.h>
 
+#include <array>
+#include <boost/asio/ip/address.hpp>
+#include <charconv>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -33,6 +38,31 @@ public:
 
 private:
     spdlog::logger& log_;
+};
+
+/// What one line says, put together piece by piece: a format string would cost more than the request. On the stack, but
+/// for a long target.
+class line_text {
+public:
+    line_text& operator<<(std::string_view text) {
+        text_.append(text.data(), text.data() + text.size());
+        return *this;
+    }
+    line_text& operator<<(char one) {
+        text_.push_back(one);
+        return *this;
+    }
+    line_text& operator<<(std::uint64_t number) {
+        std::array<char, 20> digits;
+        const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+        return *this << std::string_view(digits.data(), end);
+    }
+    line_text& operator<<(const boost::asio::ip::address& client);
+
+    std::string_view view() const noexcept { return {text_.data(), text_.size()}; }
+
+private:
+    fmt::basic_memory_buffer<char, 512> text_;
 };
 
 /// The lines of a turn of a loop, which go out in one write. Only on the loop's thread.

@@ -3,7 +3,6 @@
 #include "server/loop_thread.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,16 +27,8 @@ constexpr std::size_t most_timers = 256;
 constexpr milliseconds between_loss_lines{1'000};  // and others that clients bring about
 constexpr std::string_view waits_at = ", waits at ";
 
-using access_line = fmt::basic_memory_buffer<char, 512>;  // on the stack, but for a long target
-
-/// Without inet_ntop(3), which costs more than the rest of an access line.
-fmt::basic_memory_buffer<char, 48> address_text(const asio::ip::address& address) {
-    fmt::basic_memory_buffer<char, 48> text;
-    if (address.is_v4())
-        fmt::format_to(std::back_inserter(text), "{}", fmt::join(address.to_v4().to_bytes(), "."));
-    else
-        text.append(address.to_string());
-    return text;
+std::uint64_t in_microseconds(clock::duration time) {
+    return static_cast<std::uint64_t>(duration_cast<std::chrono::microseconds>(time).count());
 }
 
 }  // namespace
@@ -257,15 +248,13 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
     if (!logs_access(of)) return true;
     const auto& excluded = of.machine().limits().access_exclude;
     if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
-    const auto client = address_text(of.peer().address());
-    access_line line;
-    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us {} {}{}{}{}{}{}",
-                   std::string_view(client.data(), client.size()), row.of->method_name, row.of->target,
-                   static_cast<unsigned>(row.status), duration_cast<std::chrono::microseconds>(row.took).count(),
-                   row.of->id, row.letters.who, row.letters.when, refused ? " rule " : "",
-                   refused ? to_string(row.refused_by) : std::string_view(), row.of->trace ? " trace " : "",
-                   row.of->trace.id());
-    log_access({line.data(), line.size()});
+    line_text line;
+    line << "access " << of.peer().address() << ' ' << row.of->method_name << ' ' << row.of->target << ' '
+         << static_cast<std::uint64_t>(row.status) << ' ' << in_microseconds(row.took) << "us " << row.of->id << ' '
+         << row.letters.who << row.letters.when;
+    if (refused) line << " rule " << to_string(row.refused_by);
+    if (row.of->trace) line << " trace " << row.of->trace.id();
+    log_access(line.view());
     return true;
 }
 
@@ -274,14 +263,12 @@ void loop_thread::note_refusal(const answer_row& row, const connection& of) {
     const auto by = row.refused_by;
     if (by == rule::tls || by == rule::proxy_header || by == rule::http2) meets(by, of.peer());
     if (!logs_access(of)) return;
-    const auto client = address_text(of.peer().address());
-    access_line line;
-    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us - {}{} rule {}",
-                   std::string_view(client.data(), client.size()), row.of != nullptr ? row.of->method_name : "-",
-                   row.of != nullptr ? row.of->target : "-", static_cast<unsigned>(row.status),
-                   duration_cast<std::chrono::microseconds>(row.took).count(), row.letters.who, row.letters.when,
-                   to_string(row.refused_by));
-    log_access({line.data(), line.size()});
+    line_text line;
+    line << "access " << of.peer().address() << ' ' << (row.of != nullptr ? row.of->method_name : "-") << ' '
+         << (row.of != nullptr ? row.of->target : "-") << ' ' << static_cast<std::uint64_t>(row.status) << ' '
+         << in_microseconds(row.took) << "us - " << row.letters.who << row.letters.when << " rule "
+         << to_string(row.refused_by);
+    log_access(line.view());
 }
 
 /// A client speaks another protocol, by what its first bytes look like.
@@ -301,12 +288,11 @@ void loop_thread::answered(const connection& one, http::status status) {
 /// One line a connection, beside the access log: were these resets ours?
 void loop_thread::log_end(const connection& one) noexcept try {
     if (!logs_access(one) || one.unlogged()) return;
-    const auto client = address_text(one.peer().address());
     const auto [who, when] = one.machine().ending();
-    access_line line;
-    fmt::format_to(std::back_inserter(line), "closed {} after {} requests {}{}",
-                   std::string_view(client.data(), client.size()), one.machine().served(), who, when);
-    log_access({line.data(), line.size()});
+    line_text line;
+    line << "closed " << one.peer().address() << " after " << std::uint64_t{one.machine().served()} << " requests "
+         << who << when;
+    log_access(line.view());
 } catch (const std::bad_alloc&) {}  // nor for this line
 
 /// A line of the access log. It goes out with the others of this turn, which ends when all sockets that are ready have

@@ -1,6 +1,7 @@
 #include "server/router.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <boost/algorithm/string/classification.hpp>
 #include <boost/algorithm/string/split.hpp>
 #include <stdexcept>
@@ -50,6 +51,16 @@ lifecycle::awaitable<response> handler::operator()(lifecycle::context context, c
     return std::get<coroutine>(does_)(std::move(context), request);
 }
 
+void path_table::add(std::string_view path, std::size_t number) {
+    paths_.emplace_back(path, number);
+    slots_.assign(std::bit_ceil(4 * paths_.size()), none);
+    for (std::size_t nth = 0; nth < paths_.size(); ++nth) {
+        auto slot = hash(paths_[nth].first) & (slots_.size() - 1);
+        while (slots_[slot] != none) slot = (slot + 1) & (slots_.size() - 1);
+        slots_[slot] = nth;
+    }
+}
+
 router& router::use(middleware wrap) {
     wraps_.push_back(std::move(wrap));
     return *this;
@@ -67,7 +78,7 @@ router::resource& router::resource_for(std::string_view pattern) {
     if (std::any_of(made.segments.begin(), made.segments.end(), is_parameter))
         patterns_.push_back(resources_.size());
     else
-        exact_.emplace(made.pattern, resources_.size());
+        exact_.add(made.pattern, resources_.size());
     resources_.push_back(std::move(made));
     return resources_.back();
 }
@@ -96,7 +107,7 @@ router& router::decodes() {
 
 const router::resource* router::find_resource(
     std::string_view path, std::vector<std::pair<std::string_view, std::string_view>>* parameters) const {
-    if (const auto found = exact_.find(path); found != exact_.end()) return &resources_[found->second];
+    if (const auto* const found = exact_.find(path)) return &resources_[*found];
     for (const auto index : patterns_)
         if (matches(resources_[index].segments, path, parameters)) return &resources_[index];
     return nullptr;

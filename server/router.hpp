@@ -1,13 +1,13 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -78,6 +78,34 @@ struct endpoint {
     std::size_t index = 0;
 };
 
+/// Paths and a number for each: few, added once, looked for by each request.
+class path_table {
+public:
+    void add(std::string_view path, std::size_t number);
+    /// nullptr: it has not been added.
+    const std::size_t* find(std::string_view path) const noexcept {
+        for (auto slot = hash(path) & (slots_.size() - 1); slots_[slot] != none; slot = (slot + 1) & (slots_.size() - 1))
+            if (paths_[slots_[slot]].first == path) return &paths_[slots_[slot]].second;
+        return nullptr;
+    }
+
+private:
+    static constexpr std::size_t none = SIZE_MAX;
+
+    /// By the size and the last bytes, in which paths differ; whoever sends one cannot add one.
+    static std::size_t hash(std::string_view path) noexcept {
+        std::uint64_t last = path.size();
+        if (path.size() >= sizeof last)
+            std::memcpy(&last, path.data() + path.size() - sizeof last, sizeof last);
+        else
+            for (const char byte : path) last = last << 8 | static_cast<unsigned char>(byte);
+        return last * 0x9e37'79b9'7f4a'7c15U >> 32;
+    }
+
+    std::vector<std::pair<std::string, std::size_t>> paths_;
+    std::vector<std::size_t> slots_ = std::vector<std::size_t>(4, none);  ///< a power of two, three in four are empty
+};
+
 /// Finds who answers. Built once, before the server starts; after that read by every loop without a lock.
 ///
 /// A pattern is a path whose segments may be `{name}`, which matches one segment that is not empty. An
@@ -117,26 +145,12 @@ private:
         std::vector<std::pair<http::verb, endpoint>> methods;
         std::string allow;
     };
-    /// Of a path by its size and its last bytes, in which paths differ: nobody but the program adds one.
-    struct hash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view path) const noexcept {
-            std::uint64_t last = 0;
-            const auto size = path.size();
-            if (size >= sizeof last)
-                std::memcpy(&last, path.data() + size - sizeof last, sizeof last);
-            else
-                for (const char byte : path) last = last << 8 | static_cast<unsigned char>(byte);
-            return (last ^ size) * 0x9e37'79b9'7f4a'7c15U >> 32;
-        }
-    };
-
     const resource* find_resource(std::string_view path,
                                   std::vector<std::pair<std::string_view, std::string_view>>* parameters) const;
     resource& resource_for(std::string_view pattern);
 
     std::vector<resource> resources_;
-    std::unordered_map<std::string, std::size_t, hash, std::equal_to<>> exact_;
+    path_table exact_;  ///< of `resources_`, those without parameters
     std::vector<std::size_t> patterns_;
     std::vector<middleware> wraps_;
     std::size_t endpoints_ = 0;

@@ -16,7 +16,8 @@ namespace server {
 enum class byte_kind : std::uint8_t {
     token = 1,   ///< of a method or the name of a field: RFC 9110 section 5.6.2
     target = 2,  ///< what can be looked at as a target: neither a control nor a space; see target.hpp
-    text = 4     ///< of a field's value: anything but controls; a tab is none
+    text = 4,    ///< of a field's value: anything but controls; a tab is none
+    plain = 8    ///< ASCII that a line of a log, or of JSON, shows as it is
 };
 
 namespace scan {
@@ -27,6 +28,8 @@ inline constexpr auto kinds = [] {
         const bool control = byte < ' ' || byte == 127;
         if (!control && byte != ' ') table[byte] |= static_cast<std::uint8_t>(byte_kind::target);
         if (!control || byte == '\t') table[byte] |= static_cast<std::uint8_t>(byte_kind::text);
+        if (!control && byte < 127 && byte != '"' && byte != '\\')
+            table[byte] |= static_cast<std::uint8_t>(byte_kind::plain);
     }
     for (const char c :
          std::string_view("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
@@ -79,6 +82,10 @@ private:
             const auto letter = at_most(_mm_sub_epi8(lower, each('a')), 'z' - 'a');
             const auto usual = _mm_or_si128(letter, _mm_cmpeq_epi8(bytes, each('-')));
             return static_cast<unsigned>(_mm_movemask_epi8(usual)) ^ 0xffffU;
+        } else if constexpr (Kind == byte_kind::plain) {
+            const auto shown = at_most(_mm_sub_epi8(bytes, each(' ')), '~' - ' ');
+            const auto quoted = _mm_or_si128(_mm_cmpeq_epi8(bytes, each('"')), _mm_cmpeq_epi8(bytes, each('\\')));
+            return static_cast<unsigned>(_mm_movemask_epi8(_mm_andnot_si128(quoted, shown))) ^ 0xffffU;
         } else {
             const auto del = _mm_cmpeq_epi8(bytes, each(127));
             if constexpr (Kind == byte_kind::target)

@@ -46,14 +46,16 @@ constexpr auto path_bytes = [] {
 }();
 
 /// RFC 3986 section 3.2.2: what may stand in a host that is a name, escapes included.
+enum : std::uint8_t { host_byte = 1, escape = 2 };
 constexpr auto host_bytes = [] {
-    byte_set allowed = uri_bytes;
-    for (const char c : std::string_view(":/?@")) allowed[static_cast<unsigned char>(c)] = false;
-    return allowed;
+    std::array<std::uint8_t, 256> kinds{};
+    for (std::size_t c = 0; c < kinds.size(); ++c) kinds[c] = uri_bytes[c] ? host_byte : 0;
+    for (const char c : std::string_view(":/?@")) kinds[static_cast<unsigned char>(c)] = 0;
+    kinds['%'] |= escape;
+    return kinds;
 }();
 
 // Lambdas, which algorithms inline.
-constexpr auto is_host_byte = [](char c) noexcept { return host_bytes[static_cast<unsigned char>(c)]; };
 constexpr auto kind_in_path = [](char c) noexcept { return path_bytes[static_cast<unsigned char>(c)]; };
 constexpr auto is_digit = [](char c) noexcept { return c >= '0' && c <= '9'; };
 
@@ -125,7 +127,11 @@ bool cut_absolute(std::string_view& rest, std::string_view& authority) {
 /// Nothing, or a colon and at most five digits.
 static bool is_port(std::string_view text) noexcept {
     if (text.empty()) return true;
-    return text.front() == ':' && text.size() <= 6 && std::all_of(text.begin() + 1, text.end(), is_digit);
+    if (text.front() != ':' || text.size() > 6) return false;
+    text.remove_prefix(1);
+    for (const char one : text)
+        if (!is_digit(one)) return false;
+    return true;
 }
 
 bool is_authority(std::string_view text) noexcept {
@@ -136,10 +142,15 @@ bool is_authority(std::string_view text) noexcept {
         if (text.substr(1, end - 1).find_first_not_of("0123456789abcdefABCDEF:.vV") != text.npos) return false;
         return is_port(text.substr(end + 1));
     }
+    unsigned some = 0;
     std::size_t end = 0;
-    bool escaped = false;
-    for (; end < text.size() && is_host_byte(text[end]); ++end) escaped = escaped || text[end] == '%';
-    return end > 0 && is_port(text.substr(end)) && (!escaped || valid_escapes(text.substr(0, end)));
+    for (const char one : text) {
+        const auto kind = host_bytes[static_cast<unsigned char>(one)];
+        if (kind == 0) break;
+        some |= kind;
+        ++end;
+    }
+    return end > 0 && is_port(text.substr(end)) && ((some & escape) == 0 || valid_escapes(text.substr(0, end)));
 }
 
 bool split_target(std::string_view target, const target_rules& rules, std::string& storage, target_parts& parts) {

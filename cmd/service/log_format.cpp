@@ -6,13 +6,18 @@
 #include <array>
 #include <iterator>
 
+#include "server/scan.hpp"
 #include "tracker/utf8.hpp"
 
 namespace {
 
 constexpr std::string_view digits = "0123456789abcdef";
 
-bool is_plain(char one) { return one >= 0x20 && one < 0x7f && one != '"' && one != '\\'; }
+bool is_plain(std::string_view text) {
+    using server::scan::wide;
+    const char* const end = text.data() + text.size();
+    return wide::end_of<server::byte_kind::plain>(text.data(), text.data(), end) == end;
+}
 
 void append_hex(std::string& out, char byte, bool json) {
     const auto value = static_cast<unsigned char>(byte);
@@ -41,17 +46,16 @@ void append_escaped(std::string& out, std::string_view text, bool json) {
 }
 
 void append_printable(std::string& out, std::string_view text, bool json) {
-    std::all_of(text.begin(), text.end(), is_plain) ? static_cast<void>(out += text) : append_escaped(out, text, json);
+    is_plain(text) ? static_cast<void>(out += text) : append_escaped(out, text, json);
 }
 
-/// "2026-11-28T09:05:07.250Z". By hand: fmt's chrono costs more than the rest of an access line.
-void append_time(std::string& out, std::chrono::system_clock::time_point time) {
-    const auto millis = std::chrono::floor<std::chrono::milliseconds>(time);
-    const auto day = std::chrono::floor<std::chrono::days>(millis);
+/// "2026-11-28T09:05:07." By hand: fmt's chrono costs more than the rest of an access line.
+std::array<char, 20> text_of(std::chrono::sys_seconds second) {
+    const auto day = std::chrono::floor<std::chrono::days>(second);
     const std::chrono::year_month_day date(day);
-    const std::chrono::hh_mm_ss clock(millis - day);
-    std::array<char, 24> stamp;
-    auto* at = stamp.data();
+    const std::chrono::hh_mm_ss clock(second - day);
+    std::array<char, 20> text;
+    auto* at = text.data();
     const auto put = [&at](unsigned value, int width, char end) {
         for (int place = width - 1; place >= 0; --place, value /= 10) at[place] = digits[value % 10];
         at[width] = end;
@@ -63,8 +67,22 @@ void append_time(std::string& out, std::chrono::system_clock::time_point time) {
     put(static_cast<unsigned>(clock.hours().count()), 2, ':');
     put(static_cast<unsigned>(clock.minutes().count()), 2, ':');
     put(static_cast<unsigned>(clock.seconds().count()), 2, '.');
-    put(static_cast<unsigned>(clock.subseconds().count()), 3, 'Z');
-    out.append(stamp.data(), stamp.size());
+    return text;
+}
+
+/// "2026-11-28T09:05:07.250Z". A thread keeps what it has made of the last second.
+void append_time(std::string& out, std::chrono::system_clock::time_point time) {
+    thread_local std::chrono::sys_seconds known{};
+    thread_local auto text = text_of(known);
+    const auto millis = std::chrono::floor<std::chrono::milliseconds>(time);
+    const auto second = std::chrono::floor<std::chrono::seconds>(millis);
+    if (second != known) {
+        known = second;
+        text = text_of(second);
+    }
+    const auto fraction = static_cast<unsigned>((millis - second).count());
+    const std::array end{digits[fraction / 100], digits[fraction / 10 % 10], digits[fraction % 10], 'Z'};
+    out.append(text.data(), text.size()).append(end.data(), end.size());
 }
 
 }  // namespace

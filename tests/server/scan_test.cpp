@@ -71,6 +71,8 @@ TEST(Scan, FindsTheEndOfATargetWhereTheBytewiseOneDoes) { expect_the_same_everyw
 
 TEST(Scan, FindsTheEndOfATextWhereTheBytewiseOneDoes) { expect_the_same_everywhere<byte_kind::text>(); }
 
+TEST(Scan, FindsTheEndOfWhatALogShowsAsItIsWhereTheBytewiseOneDoes) { expect_the_same_everywhere<byte_kind::plain>(); }
+
 TEST(Scan, KnowsEachPairOfNeighboursAsTheBytewiseOneDoes) {
     std::array<char, 32> bytes{};
     const char* const begin = bytes.data();
@@ -86,6 +88,7 @@ TEST(Scan, KnowsEachPairOfNeighboursAsTheBytewiseOneDoes) {
             ASSERT_TRUE(same.operator()<byte_kind::token>()) << first << ' ' << second;
             ASSERT_TRUE(same.operator()<byte_kind::target>()) << first << ' ' << second;
             ASSERT_TRUE(same.operator()<byte_kind::text>()) << first << ' ' << second;
+            ASSERT_TRUE(same.operator()<byte_kind::plain>()) << first << ' ' << second;
         }
 }
 
