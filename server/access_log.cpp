@@ -1,8 +1,19 @@
 #include "server/access_log.hpp"
 
 #include <new>
+#include <utility>
 
 namespace server {
+
+void line_text::grow(std::size_t by) {
+    const auto used = static_cast<std::size_t>(at_ - begin_);
+    std::string twice(2 * (used + by), '\0');
+    std::copy(begin_, at_, twice.begin());
+    larger_ = std::move(twice);
+    begin_ = larger_.data();
+    at_ = begin_ + used;
+    end_ = begin_ + larger_.size();
+}
 
 /// Without inet_ntop(3), which costs more than the rest of a line.
 line_text& line_text::operator<<(const boost::asio::ip::address& client) {

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <fmt/format.h>
 #include <spdlog/logger.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/ip/address.hpp>
 #include <charconv>
@@ -44,25 +44,37 @@ private:
 /// for a long target.
 class line_text {
 public:
+    line_text() = default;
+    line_text(const line_text&) = delete;
+    line_text& operator=(const line_text&) = delete;
+
     line_text& operator<<(std::string_view text) {
-        text_.append(text.data(), text.data() + text.size());
+        if (text.size() > static_cast<std::size_t>(end_ - at_)) grow(text.size());
+        at_ = std::copy(text.begin(), text.end(), at_);
         return *this;
     }
     line_text& operator<<(char one) {
-        text_.push_back(one);
+        if (at_ == end_) grow(1);
+        *at_++ = one;
         return *this;
     }
     line_text& operator<<(std::uint64_t number) {
         std::array<char, 20> digits;
-        const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+        const auto* const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
         return *this << std::string_view(digits.data(), end);
     }
     line_text& operator<<(const boost::asio::ip::address& client);
 
-    std::string_view view() const noexcept { return {text_.data(), text_.size()}; }
+    std::string_view view() const noexcept { return {begin_, at_}; }
 
 private:
-    fmt::basic_memory_buffer<char, 512> text_;
+    void grow(std::size_t by);
+
+    std::array<char, 512> usual_;
+    std::string larger_;
+    char* begin_ = usual_.data();
+    char* at_ = begin_;
+    char* end_ = begin_ + usual_.size();
 };
 
 /// The lines of a turn of a loop, which go out in one write. Only on the loop's thread.

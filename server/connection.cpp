@@ -9,24 +9,6 @@ namespace server {
 using step = http1_machine::step;
 using waiting = http1_machine::waiting;
 
-connection::connection(loop_thread& on, transport socket, const boost::asio::ip::tcp::endpoint& peer) noexcept
-    : loop_(on), socket_(std::move(socket)), peer_(peer), machine_(on.serving()) {}
-
-void connection::begin(const moment& at) {
-    loop_.sockets().watch(descriptor(), *this, poll_set::interest::read);
-    born_ = at.now;
-    machine_.begin(at);
-}
-
-connection::~connection() {
-    if (born_ == lifecycle::clock::time_point{}) return;  // its loop has not taken it
-    machine_.end();
-    loop_.account_for(machine_.take_changes());
-    if (machine_.has_workspace()) loop_.workspaces().give_back(machine_.take_back());
-    loop_.sockets().forget(*this);
-    loop_.left(*this, waits_);
-}
-
 template <class Event>
 void connection::on(const Event& event, moment at) noexcept {
     const bool inside = std::exchange(driven_, true);  // of another event, which goes on with what comes of this one
@@ -45,9 +27,12 @@ poll_set::rest connection::ready() noexcept {
     const auto see = [&] {
         switch (machine_.waits_for()) {
             case waiting::room: machine_.writable(); break;
-            case waiting::bytes:
-                if (read(at, left) == transport::outcome::ended) machine_.peer_closed();
+            case waiting::bytes: {
+                const auto seen = read(at);
+                left = seen.left;
+                if (seen.how == transport::outcome::ended) machine_.peer_closed();
                 break;
+            }
             default: loop_.sockets().watch(descriptor(), *this, poll_set::interest::none);  // not before its turn
         }
     };
@@ -104,7 +89,7 @@ bool connection::drive(moment at) {
             case step::look_then_finish:
                 // What arrives before the look is served, what arrives after it finds a closed connection. One turn of
                 // the loop in between lost requests.
-                if (read(at) == transport::outcome::done) break;
+                if (read(at).how == transport::outcome::done) break;
                 socket_.finish();
                 machine_.finished();
                 break;
@@ -141,19 +126,14 @@ void connection::settle() {
         loop_.workspaces().give_back(machine_.take_back());
 }
 
-transport::outcome connection::read(const moment& at) {
-    auto ignored = poll_set::rest::unknown;
-    return read(at, ignored);
-}
-
-transport::outcome connection::read(const moment& at, poll_set::rest& left) {
+connection::looked connection::read(const moment& at) {
     const bool lingers = now_in() == state::lingering;
     if (!lingers && !machine_.has_workspace()) machine_.lend(loop_.workspaces().lend());
     const auto into = lingers ? loop_.scratch() : machine_.room();
     const auto [how, count] = socket_.read(into);
     if (how == transport::outcome::done) machine_.received(count, at);
-    if (count < into.size() && how != transport::outcome::ended) left = poll_set::rest::taken;
-    return how;
+    const bool all = count < into.size() && how != transport::outcome::ended;
+    return {.how = how, .left = all ? poll_set::rest::taken : poll_set::rest::unknown};
 }
 
 void connection::write(const moment& at) {

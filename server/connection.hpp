@@ -74,8 +74,11 @@ private:
     void on(const Event& event, moment at) noexcept;
     bool drive(moment at);
     void settle();
-    transport::outcome read(const moment& at);
-    transport::outcome read(const moment& at, poll_set::rest& left);
+    struct looked {
+        transport::outcome how;
+        poll_set::rest left;
+    };
+    looked read(const moment& at);
     void write(const moment& at);
     bool ask();
     void take_back(moment& at);

@@ -1,6 +1,7 @@
-// How a connection asks the handlers and sources of its requests, and how it ends.
+// How a connection begins, asks the handlers and sources of its requests, and ends.
 
 #include <exception>
+#include <utility>
 
 #include "server/connection.hpp"
 #include "server/loop_thread.hpp"
@@ -8,6 +9,24 @@
 namespace server {
 
 using waiting = http1_machine::waiting;
+
+connection::connection(loop_thread& on, transport socket, const boost::asio::ip::tcp::endpoint& peer) noexcept
+    : loop_(on), socket_(std::move(socket)), peer_(peer), machine_(on.serving()) {}
+
+void connection::begin(const moment& at) {
+    loop_.sockets().watch(descriptor(), *this, poll_set::interest::read);
+    born_ = at.now;
+    machine_.begin(at);
+}
+
+connection::~connection() {
+    if (born_ == lifecycle::clock::time_point{}) return;  // its loop has not taken it
+    machine_.end();
+    loop_.account_for(machine_.take_changes());
+    if (machine_.has_workspace()) loop_.workspaces().give_back(machine_.take_back());
+    loop_.sockets().forget(*this);
+    loop_.left(*this, waits_);
+}
 
 /// True: what has been asked has returned; else it says so (`returned`).
 bool connection::ask() {

@@ -52,13 +52,16 @@ lifecycle::awaitable<response> handler::operator()(lifecycle::context context, c
 }
 
 void path_table::add(std::string_view path, std::size_t number) {
-    paths_.emplace_back(path, number);
-    slots_.assign(std::bit_ceil(4 * paths_.size()), none);
-    for (std::size_t nth = 0; nth < paths_.size(); ++nth) {
-        auto slot = hash(paths_[nth].first) & (slots_.size() - 1);
-        while (slots_[slot] != none) slot = (slot + 1) & (slots_.size() - 1);
-        slots_[slot] = nth;
-    }
+    std::vector<slot> all(std::bit_ceil(4 * ++used_));
+    const auto put = [&all](slot one) {
+        auto nth = hash(one.path) & (all.size() - 1);
+        while (all[nth].number != none) nth = (nth + 1) & (all.size() - 1);
+        all[nth] = std::move(one);
+    };
+    for (auto& one : slots_)
+        if (one.number != none) put(std::move(one));
+    put({.path = std::string(path), .number = number});
+    slots_ = std::move(all);
 }
 
 router& router::use(middleware wrap) {

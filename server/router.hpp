@@ -84,8 +84,10 @@ public:
     void add(std::string_view path, std::size_t number);
     /// nullptr: it has not been added.
     const std::size_t* find(std::string_view path) const noexcept {
-        for (auto slot = hash(path) & (slots_.size() - 1); slots_[slot] != none; slot = (slot + 1) & (slots_.size() - 1))
-            if (paths_[slots_[slot]].first == path) return &paths_[slots_[slot]].second;
+        const auto* const slots = slots_.data();
+        const auto last = slots_.size() - 1;
+        for (auto nth = hash(path) & last; slots[nth].number != none; nth = (nth + 1) & last)
+            if (slots[nth].path == path) return &slots[nth].number;
         return nullptr;
     }
 
@@ -102,8 +104,13 @@ private:
         return last * 0x9e37'79b9'7f4a'7c15U >> 32;
     }
 
-    std::vector<std::pair<std::string, std::size_t>> paths_;
-    std::vector<std::size_t> slots_ = std::vector<std::size_t>(4, none);  ///< a power of two, three in four are empty
+    struct slot {
+        std::string path;
+        std::size_t number = none;
+    };
+
+    std::vector<slot> slots_ = std::vector<slot>(4);  ///< a power of two; at least three in four are empty
+    std::size_t used_ = 0;
 };
 
 /// Finds who answers. Built once, before the server starts; after that read by every loop without a lock.

@@ -1,9 +1,7 @@
-// How a connection reads, what the tick may do to it, and how it ends.
+// What a connection does next, what the tick may do to it, and how it ends.
 
 #include "server/http1/machine.hpp"
 
-#include <algorithm>
-#include <array>
 #include <bit>
 #include <cassert>
 #include <utility>
@@ -12,48 +10,10 @@ namespace server {
 
 using lifecycle::cause;
 using lifecycle::clock;
-using std::chrono::milliseconds;
-
-namespace {
-
-constexpr milliseconds longest_linger{1'000};    // without a byte
-constexpr std::uint64_t least_in_a_stop = 1024;  // bytes in each such time: less is no upload that anybody waits for
-constexpr milliseconds look_at_rate{1'000};
-
-constexpr unsigned bit(connection_state one) { return 1U << static_cast<unsigned>(one); }
-
-/// Where a connection may go from each of its states, in their order.
-constexpr std::array<unsigned, connection_states> after = [] {
-    using enum connection_state;
-    const auto begun = bit(head) | bit(body) | bit(handling) | bit(writing) | bit(lingering);
-    return std::array{begun,                               // fresh
-                      begun,                               // idle
-                      begun | bit(idle),                   // head: what came was an empty line
-                      begun & ~bit(head) & ~bit(body),     // body
-                      begun | bit(idle) | bit(streaming),  // handling
-                      begun | bit(idle),                   // writing
-                      bit(writing),                        // streaming
-                      0U};                                 // lingering
-}();
-
-}  // namespace
-
-std::string_view to_string(connection_state state) noexcept {
-    constexpr std::array<std::string_view, connection_states> names{
-        "fresh", "idle", "reading head", "reading body", "handling", "writing", "streaming", "lingering"};
-    return names[static_cast<std::size_t>(state)];
-}
 
 void http1_machine::begin(const moment& at) noexcept {
     since_ = at.now;
     deadline_ = at.now + limits().header_timeout;
-}
-
-void http1_machine::enter(state next, clock::time_point deadline, const moment& at) {
-    assert((after[static_cast<std::size_t>(state_)] & bit(next)) != 0 && "no way leads from that state to this one");
-    state_ = next;
-    since_ = at.now;
-    deadline_ = deadline;
 }
 
 auto http1_machine::next(const moment& at) -> step {
@@ -111,140 +71,7 @@ auto http1_machine::advance(const moment& at) -> std::optional<step> {
     return step::wait;
 }
 
-void http1_machine::flush_then(phase next) noexcept {
-    then_ = next;
-    go(work_ && !work_->out.empty() ? phase::flush : next);
-}
-
-// ── reading ─────────────────────────────────────────────────────────────────────────────────────
-
-auto http1_machine::parse(const moment& at) -> std::optional<step> {
-    using progress = request_parser::progress;
-    if (flags_.ending || flags_.broken) {
-        go(phase::say_goodbye);
-        return std::nullopt;
-    }
-    auto found = progress::need_more;
-    if (work_ && work_->buffered() > 0) {
-        auto& parser = work_->parser;
-        if (!parser.begun()) work_->go_by(host_.limits);
-        found = parser.next(work_->data(), work_->buffered());
-        if (!flags_.counted && parser.begun()) {
-            flags_.counted = true;
-            ++changes_.began;
-        }
-    }
-    switch (found) {
-        case progress::complete: return begin_answer(at);
-        case progress::refused:
-            refuse(work_->parser.refused_by(), {'P', 'R'});
-            go(phase::say_goodbye);
-            return std::nullopt;
-        case progress::need_more: break;
-    }
-    if (refuse_early(at)) return step::note;
-    flush_then(phase::read);
-    return std::nullopt;
-}
-
-void http1_machine::read(const moment& at) {
-    if (flags_.broken) return go(phase::say_goodbye);
-    enter_reading(at);
-    if (flags_.late) {  // the last look has not made it whole
-        flags_.late = false;
-        const auto by = work_->parser.head_done() ? rule::body_timeout : rule::header_timeout;
-        refuse(flags_.forced ? rule::drain : by, {flags_.forced ? 'K' : 'T', 'R'});
-        return go(phase::say_goodbye);
-    }
-    waits_ = waiting::bytes;
-    go(phase::parse);
-}
-
-/// The deadline of a head or a body is for the whole of it: set once, not moved by a byte that trickles in.
-void http1_machine::enter_reading(const moment& at) {
-    const auto& limits = this->limits();
-    if (!work_ || !work_->parser.begun()) {
-        if (served_ > 0 && state_ != state::idle) enter(state::idle, at.now + limits.idle_timeout, at);
-        return;
-    }
-    flags_.worked_during_stop = flags_.worked_during_stop || at.stopping;
-    if (work_->parser.head_done()) {
-        if (state_ == state::body) return;
-        const auto first_look = limits.min_data_rate > 0 ? limits.data_rate_grace : limits.body_timeout;
-        enter(state::body, at.now + std::min(first_look, limits.body_timeout), at);
-        received_ = work_->buffered();
-    } else if (state_ != state::head) {
-        enter(state::head, served_ == 0 ? deadline_ : at.now + limits.header_timeout, at);
-    }
-}
-
-std::span<char> http1_machine::room() {
-    if (work_->room() == 0) work_->make_room();
-    return {work_->input + work_->end, work_->welcome()};
-}
-
-void http1_machine::received(std::size_t count, const moment& at) {
-    if (phase_ == phase::linger) return linger_on(count, at);
-    assert(count <= work_->room());
-    work_->end += count;
-    received_ += count;
-    if (waits_ != waiting::bytes) return;  // it has only looked
-    waits_ = waiting::nothing;
-    go(phase::parse);
-}
-
-/// Who is still sending a body may do so for as long as a body may take, in a stop too, but not drop by drop then.
-void http1_machine::linger_on(std::size_t count, const moment& at) noexcept {
-    since_ = at.now;
-    received_ += count;
-    deadline_ = std::min(linger_end_, since_ + longest_linger);
-    if (since_ - counted_from_ < longest_linger) return;
-    const auto brought = std::exchange(received_, 0);
-    counted_from_ = since_;
-    if (!at.stopping || brought >= least_in_a_stop) return;
-    waits_ = waiting::nothing;
-    flags_.linger = false;
-    go(phase::part);
-}
-
-void http1_machine::peer_closed() noexcept {
-    assert(waits_ == waiting::bytes);
-    waits_ = waiting::nothing;
-    if (phase_ == phase::linger) {
-        flags_.linger = false;
-        return go(phase::part);
-    }
-    end_ = {'C', work_ && work_->parser.begun() ? 'R' : 'I'};
-    left_over_ = request_end::gone;
-    flags_.ending = true;
-    go(phase::say_goodbye);
-}
-
 // ── the tick ────────────────────────────────────────────────────────────────────────────────────
-
-connection_view http1_machine::view() const noexcept {
-    return {.state = state_,
-            .since = since_,
-            .deadline = deadline_,
-            .rests = work_ == nullptr,
-            .told = work_ && work_->current.told,
-            .forced = flags_.forced,
-            .abandoned = abandoned(),
-            .sends_on = flags_.sends_on};
-}
-
-std::uint64_t http1_machine::least_bytes(clock::duration over) const noexcept {
-    return limits().min_data_rate * static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(over).count()) /
-           1'000;
-}
-
-/// A body within its deadline is not too slow by now; the tick looks again in a second.
-bool http1_machine::brings_enough(clock::time_point now) noexcept {
-    const auto end = since_ + limits().body_timeout;
-    if (now >= end || received_ < least_bytes(now - since_)) return false;
-    deadline_ = std::min(end, now + look_at_rate);
-    return true;
-}
 
 void http1_machine::obey(decision decided, std::size_t unacknowledged, const moment& at) {
     const bool drain = decided.by_drain;

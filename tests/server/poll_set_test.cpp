@@ -96,6 +96,43 @@ TEST_F(PollSet, SaysAgainWhatHasNotBeenReadAndStopsWhenNobodyWantsIt) {
     one.read();
 }
 
+TEST_F(PollSet, SaysWhatHasBeenLeftThoughNothingNewComes) {
+    int bytes = 0;
+    owner one(set, [&](owner& self) {
+        char byte;
+        if (self.socket->read({&byte, 1}).how == transport::outcome::done) ++bytes;
+    });
+    one.other->write("twenty bytes and more");
+    for (int turns = 0; turns < 3; ++turns) turn();
+    EXPECT_EQ(bytes, 21);
+}
+
+TEST_F(PollSet, SaysAFinBehindBytesOfWhichAllHaveBeenTaken) {
+    bool ended = false;
+    owner one(set, [&](owner& self) {
+        char bytes[64];
+        ended = self.socket->read(bytes).how == transport::outcome::ended;
+        if (ended) self.leave();
+    });
+    one.takes = poll_set::rest::taken;
+    one.other->write("x");
+    one.other->finish();
+    turn();
+    EXPECT_TRUE(ended);
+}
+
+TEST_F(PollSet, DoesWhatIsToBeDoneBehindABatchOnceForAllOfIt) {
+    int times = 0;
+    poll_set other(io, [&] { ++times; });
+    owner first(other, [](owner& self) { self.read(); }), second(other, [](owner& self) { self.read(); });
+    first.takes = second.takes = poll_set::rest::taken;
+    first.other->write("x");
+    second.other->write("x");
+    turn();
+    EXPECT_EQ(first.called + second.called, 2);
+    EXPECT_EQ(times, 1);
+}
+
 TEST_F(PollSet, SaysWhenThereIsRoomToWrite) {
     owner one(set, [](owner& self) { self.wants(poll_set::interest::read); });
     one.wants(poll_set::interest::write);

@@ -1,24 +1,22 @@
-// How a connection answers: the request, its handler, the response.
+#include "server/http1/answering.hpp"
 
 #include <algorithm>
 #include <cassert>
 #include <utility>
-
-#include "server/http1/machine.hpp"
 
 namespace server {
 
 using lifecycle::cause;
 using lifecycle::clock;
 
-void http1_machine::begin_request(const moment& at) {
+void http1_answering::begin_request(const moment& at) {
     work_->current.begin(work_->parser, host_);
     flags_.worked_during_stop = flags_.worked_during_stop || at.stopping;
     flags_.continued = flags_.late = flags_.looked = flags_.stuck = false;
     ++served_;
 }
 
-auto http1_machine::begin_answer(const moment& at) -> step {
+auto http1_answering::begin_answer(const moment& at) -> step {
     begin_request(at);
     auto& current = work_->current;
     const bool asks = current.find(work_->parser, host_, limits().request_timeout, patience_, served_ <= 1, at.now);
@@ -31,13 +29,13 @@ auto http1_machine::begin_answer(const moment& at) -> step {
 }
 
 /// What comes next may wait, and earlier answers are not to wait with it.
-auto http1_machine::handle() -> std::optional<step> {
+auto http1_answering::handle() -> std::optional<step> {
     if (!flags_.stuck && !flags_.broken && !work_->out.empty()) return step::write;
     waits_ = waiting::handler;
     return std::nullopt;
 }
 
-void http1_machine::replied(const moment& at) {
+void http1_answering::replied(const moment& at) {
     assert(phase_ == phase::handle);
     auto& current = work_->current;
     waits_ = waiting::nothing;
@@ -53,7 +51,7 @@ void http1_machine::replied(const moment& at) {
 
 /// Straight to the socket, after what is already due; the handler's own answer will be dropped. The buffer stays pinned
 /// until it has returned.
-void http1_machine::abandon(const moment& at) {
+void http1_answering::abandon(const moment& at) {
     assert(phase_ == phase::handle && !abandoned());
     auto reply = problem(flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout);
     say_when_to_return(reply, at);
@@ -72,7 +70,7 @@ void http1_machine::abandon(const moment& at) {
 // ── the answer ──────────────────────────────────────────────────────────────────────────────────
 
 /// An answer that the end of the drain has brought about is not what the request was after.
-void http1_machine::count_answer() noexcept {
+void http1_answering::count_answer() noexcept {
     if (!std::exchange(flags_.counted, false)) ++changes_.began;  // what was refused was not even the start of one
     if (flags_.forced)
         ++changes_.cut;
@@ -80,12 +78,8 @@ void http1_machine::count_answer() noexcept {
         ++unflushed_;
 }
 
-bool http1_machine::more_behind() const noexcept {
-    return work_->buffered() > work_->parser.consumed() || work_->room() == 0;
-}
-
 /// What is behind the request decides whether its answer is the last one, and nobody has looked.
-bool http1_machine::wants_look(const moment& at) const noexcept {
+bool http1_answering::wants_look(const moment& at) const noexcept {
     const auto& current = work_->current;
     if (flags_.looked || more_behind() || !work_->parser.keep_alive() || current.reply.close || current.told)
         return false;
@@ -95,7 +89,7 @@ bool http1_machine::wants_look(const moment& at) const noexcept {
 
 /// While the service stops the connection ends with the last response of what has been received: what is pipelined
 /// behind a `Connection: close` would be dropped.
-bool http1_machine::closes_after(const response& reply, const moment& at) {
+bool http1_answering::closes_after(const response& reply, const moment& at) {
     if (!work_->parser.keep_alive() || reply.close || work_->current.told) return true;
     const auto most = limits().max_requests;
     if (most > 0 && served_ >= most) return !still_due(served_ == most);
@@ -104,13 +98,13 @@ bool http1_machine::closes_after(const response& reply, const moment& at) {
 
 /// The limit of requests is reached: what has come by then is answered, and nothing that comes later, or a client
 /// that keeps its pipeline full would never be behind its last request.
-bool http1_machine::still_due(bool first) {
+bool http1_answering::still_due(bool first) {
     if (first && more_behind()) due_ = work_->buffered();
     due_ -= std::min(due_, work_->parser.consumed());
     return due_ > 0;
 }
 
-framing http1_machine::framing_of(const server::request& to, bool close) const {
+framing http1_answering::framing_of(const server::request& to, bool close) const {
     return {.version = to.version,
             .head = to.method == http::verb::head,
             .close = close,
@@ -120,12 +114,12 @@ framing http1_machine::framing_of(const server::request& to, bool close) const {
 }
 
 /// Whoever is refused by a stop comes back, here or to another replica: a second later, and never at once.
-void http1_machine::say_when_to_return(response& reply, const moment& at) {
+void http1_answering::say_when_to_return(response& reply, const moment& at) {
     if (reply.status != http::status::service_unavailable || !at.stopping) return;
     if (!reply.has("Retry-After")) reply.set("Retry-After", "1");
 }
 
-auto http1_machine::answer(const moment& at) -> step {
+auto http1_answering::answer(const moment& at) -> step {
     if (wants_look(at)) {
         go(phase::answer);
         flags_.looked = true;
@@ -143,7 +137,7 @@ auto http1_machine::answer(const moment& at) -> step {
     return step::note;
 }
 
-void http1_machine::append_answer(const moment& at) {
+void http1_answering::append_answer(const moment& at) {
     auto& reply = work_->current.reply;
     say_when_to_return(reply, at);
     const auto how = framing_of(request(), closes_after(reply, at));
@@ -154,7 +148,7 @@ void http1_machine::append_answer(const moment& at) {
 
 /// What the client has brought about itself is no fault of ours: it has gone, or the deadline was the one that it set.
 /// Of a handler that has been answered for, what it makes of its reply is its own affair.
-answer_row http1_machine::row(const moment& at) const {
+answer_row http1_answering::row(const moment& at) const {
     const auto& current = work_->current;
     const auto in_its_place = flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout;
     const auto status = current.abandoned ? in_its_place : current.reply.status;
@@ -182,7 +176,7 @@ answer_row http1_machine::row(const moment& at) const {
     return made;
 }
 
-answer_row http1_machine::refusal(const moment& at) const {
+answer_row http1_answering::refusal(const moment& at) const {
     const bool known = work_->parser.knows_line();  // of its bytes only a method and a target that are sound are shown
     return {.of = known ? &request() : nullptr,
             .status = work_->current.reply.status,
@@ -192,12 +186,12 @@ answer_row http1_machine::refusal(const moment& at) const {
 }
 
 /// Whether its client, who has said close, has sent something behind it all the same decides how it ends.
-bool http1_machine::looks_behind() const noexcept {
+bool http1_answering::looks_behind() const noexcept {
     return work_->last && !flags_.looked && !work_->parser.keep_alive() && !more_behind();
 }
 
 /// The answer is on its way, and the next request may be looked at.
-auto http1_machine::finish() -> step {
+auto http1_answering::finish() -> step {
     if (looks_behind()) {
         flags_.looked = true;
         return step::look;
@@ -206,7 +200,7 @@ auto http1_machine::finish() -> step {
     return step::over;
 }
 
-void http1_machine::end_request(const moment& at) {
+void http1_answering::end_request(const moment& at) {
     if (work_->last) {
         flags_.ending = true;
         // RFC 9112 section 9.6: a client that has said close sends nothing more, and then a close(2) resets nothing.
@@ -224,13 +218,13 @@ void http1_machine::end_request(const moment& at) {
 }
 
 /// The first turn is for what the loop has to do, the second for what the kernel has brought meanwhile.
-void http1_machine::turn_came() noexcept {
+void http1_answering::turn_came() noexcept {
     if (waits_ == waiting::turn) waits_ = waiting::nothing;
 }
 
 /// A body that has not come yet and an answer that is known already: the client is not made to send it.
 /// Also where 100 Continue is said, after the decision to read.
-bool http1_machine::refuse_early(const moment& at) {
+bool http1_answering::refuse_early(const moment& at) {
     if (!work_ || !work_->parser.head_done() || flags_.continued) return false;
     flags_.continued = true;
     auto& request = this->request();
@@ -268,7 +262,7 @@ bool http1_machine::refuse_early(const moment& at) {
 }
 
 /// One answer to what is not a request, and the end: where the next message begins is not known.
-void http1_machine::refuse(rule by, ending_letters end) {
+void http1_answering::refuse(rule by, ending_letters end) {
     if (served_ == 0 && !work_->parser.head_done()) {
         const auto other = looks_like({work_->data(), work_->buffered()});
         by = other != rule::none ? other : by;

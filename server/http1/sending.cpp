@@ -1,4 +1,4 @@
-// What a connection sends: how far it has got with that, how fast its client takes it, and the body of a stream.
+#include "server/http1/sending.hpp"
 
 #include <fmt/format.h>
 
@@ -7,13 +7,11 @@
 #include <iterator>
 #include <utility>
 
-#include "server/http1/machine.hpp"
-
 namespace server {
 
 using lifecycle::clock;
 
-void http1_machine::wrote(std::size_t count) {
+void http1_sending::wrote(std::size_t count) {
     work_->written += count;
     sent_ += count;
     assert(work_->written <= work_->out.size());
@@ -25,7 +23,7 @@ void http1_machine::wrote(std::size_t count) {
     unflushed_ = 0;
 }
 
-void http1_machine::blocked(std::size_t unacknowledged, const moment& at) {
+void http1_sending::blocked(std::size_t unacknowledged, const moment& at) {
     switch (phase_) {
         case phase::handle: flags_.stuck = true; return;
         case phase::abandon:
@@ -39,26 +37,26 @@ void http1_machine::blocked(std::size_t unacknowledged, const moment& at) {
     watch_reader(unacknowledged, at);
 }
 
-void http1_machine::writable() noexcept {
+void http1_sending::writable() noexcept {
     if (waits_ == waiting::room) waits_ = waiting::nothing;
 }
 
-void http1_machine::lost() noexcept {
+void http1_sending::lost() noexcept {
     flags_.broken = true;
     left_over_ = request_end::gone;
 }
 
 /// From here on counts what the client takes of a response: what its kernel has acknowledged, for a socket is writable
 /// again only when a third of its buffer is free.
-void http1_machine::watch_reader(std::size_t unacknowledged, const moment& at) noexcept {
+void http1_sending::watch_reader(std::size_t unacknowledged, const moment& at) noexcept {
     deadline_ = at.now + limits().write_timeout;
     taken_ = sent_ - unacknowledged;
 }
 
-void http1_machine::measured(std::size_t unacknowledged, const moment& at) { watch_reader(unacknowledged, at); }
+void http1_sending::measured(std::size_t unacknowledged, const moment& at) { watch_reader(unacknowledged, at); }
 
 /// The client has taken enough of the response for another `write_timeout`.
-bool http1_machine::reads_on(std::size_t unacknowledged, const moment& at) noexcept {
+bool http1_sending::reads_on(std::size_t unacknowledged, const moment& at) noexcept {
     const auto before = taken_;
     watch_reader(unacknowledged, at);
     return taken_ - before >= std::max<std::uint64_t>(1, least_bytes(limits().write_timeout));
@@ -67,7 +65,7 @@ bool http1_machine::reads_on(std::size_t unacknowledged, const moment& at) noexc
 // ── the body of a stream ────────────────────────────────────────────────────────────────────────
 
 /// Asks for the next piece when the last one is in the socket: memory is bounded by one window.
-void http1_machine::begin_stream(const moment& at) {
+void http1_sending::begin_stream(const moment& at) {
     enter(state::streaming, at.now + limits().write_timeout, at);
     ask(step::measure);
     if (work_->coding == body_coding::until_close) ask(step::arm_reset);  // also when the process ends in the middle
@@ -77,7 +75,7 @@ void http1_machine::begin_stream(const moment& at) {
     go(phase::add_piece);
 }
 
-void http1_machine::add_piece() {
+void http1_sending::add_piece() {
     const auto count = work_->current.piece;
     if (count == 0 || flags_.broken) return close_stream();
     if (work_->coding == body_coding::length) work_->left -= count;
@@ -87,7 +85,7 @@ void http1_machine::add_piece() {
     flush_then(phase::ask_piece);
 }
 
-auto http1_machine::ask_piece(const moment& at) -> std::optional<step> {
+auto http1_sending::ask_piece(const moment& at) -> std::optional<step> {
     const bool has_length = work_->coding == body_coding::length;
     if (flags_.broken || (has_length && work_->left == 0)) {
         close_stream();
@@ -101,7 +99,7 @@ auto http1_machine::ask_piece(const moment& at) -> std::optional<step> {
     return step::ask_piece;
 }
 
-void http1_machine::piece_came(const moment& at) {
+void http1_sending::piece_came(const moment& at) {
     assert(waits_ == waiting::piece);
     auto& current = work_->current;
     waits_ = waiting::nothing;
@@ -114,14 +112,14 @@ void http1_machine::piece_came(const moment& at) {
 /// What was cut must not look whole. Clients take a body without a length for whole when a FIN ends it, and so do some
 /// when it has one or comes in chunks: a reset is what all of them understand. In front of it a line that is no chunk
 /// size, for proxies that pass on what they have read before they see the reset.
-void http1_machine::close_stream() {
+void http1_sending::close_stream() {
     const bool too_short = work_->coding == body_coding::length && work_->left > 0;  // than was promised
     const bool whole = !flags_.failed && !too_short && !flags_.broken && !flags_.cut;
     if (work_->coding == body_coding::chunked && !flags_.broken) work_->out += whole ? "0\r\n\r\n" : "response cut\r\n";
     go(whole ? phase::end_stream : phase::cut_stream);
 }
 
-void http1_machine::end_stream(const moment& at) {
+void http1_sending::end_stream(const moment& at) {
     if (flags_.broken)
         ask(step::arm_reset);
     else if (work_->coding == body_coding::until_close)

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+
+#include "server/http1/sending.hpp"
+
+namespace server {
+
+/// How a connection answers: the request, its handler, the response.
+class http1_answering : public http1_sending {
+public:
+    using http1_sending::http1_sending;
+
+    void replied(const moment& at);
+    void turn_came() noexcept;
+    answer_row row(const moment& at) const;
+    answer_row refusal(const moment& at) const;
+
+protected:
+    step begin_answer(const moment& at);
+    std::optional<step> handle();
+    void abandon(const moment& at);
+    step answer(const moment& at);
+    step finish();
+    void end_request(const moment& at);
+    bool refuse_early(const moment& at);
+    void refuse(rule by, ending_letters end);
+
+private:
+    void begin_request(const moment& at);
+    void append_answer(const moment& at);
+    bool wants_look(const moment& at) const noexcept;
+    bool closes_after(const response& reply, const moment& at);
+    bool still_due(bool first);
+    framing framing_of(const server::request& to, bool close) const;
+    void count_answer() noexcept;
+    bool looks_behind() const noexcept;
+    static void say_when_to_return(response& reply, const moment& at);
+};
+
+}  // namespace server

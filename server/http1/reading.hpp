@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+
+#include "server/http1/answering.hpp"
+
+namespace server {
+
+/// What a connection reads: heads and bodies, by when they have to be whole, and what comes behind its end.
+class http1_reading : public http1_answering {
+public:
+    using http1_answering::http1_answering;
+
+    /// Where the next bytes go. Makes room; not while a handler runs.
+    std::span<char> room();
+    void received(std::size_t count, const moment& at);
+    /// It sends no more, or is gone.
+    void peer_closed() noexcept;
+
+protected:
+    std::optional<step> parse(const moment& at);
+    void read(const moment& at);
+    bool brings_enough(lifecycle::clock::time_point now) noexcept;
+
+    static constexpr std::chrono::milliseconds longest_linger{1'000};  ///< without a byte
+
+private:
+    void enter_reading(const moment& at);
+    void linger_on(std::size_t count, const moment& at) noexcept;
+};
+
+}  // namespace server

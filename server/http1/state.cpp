@@ -1,0 +1,70 @@
+#include "server/http1/state.hpp"
+
+#include <array>
+#include <cassert>
+#include <chrono>
+
+namespace server {
+
+using lifecycle::clock;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr unsigned bit(connection_state one) { return 1U << static_cast<unsigned>(one); }
+
+/// Where a connection may go from each of its states, in their order.
+constexpr std::array<unsigned, connection_states> after = [] {
+    using enum connection_state;
+    const auto begun = bit(head) | bit(body) | bit(handling) | bit(writing) | bit(lingering);
+    return std::array{begun,                               // fresh
+                      begun,                               // idle
+                      begun | bit(idle),                   // head: what came was an empty line
+                      begun & ~bit(head) & ~bit(body),     // body
+                      begun | bit(idle) | bit(streaming),  // handling
+                      begun | bit(idle),                   // writing
+                      bit(writing),                        // streaming
+                      0U};                                 // lingering
+}();
+
+}  // namespace
+
+std::string_view to_string(connection_state state) noexcept {
+    constexpr std::array<std::string_view, connection_states> names{
+        "fresh", "idle", "reading head", "reading body", "handling", "writing", "streaming", "lingering"};
+    return names[static_cast<std::size_t>(state)];
+}
+
+void http1_state::enter(state next, clock::time_point deadline, const moment& at) {
+    assert((after[static_cast<std::size_t>(state_)] & bit(next)) != 0 && "no way leads from that state to this one");
+    state_ = next;
+    since_ = at.now;
+    deadline_ = deadline;
+}
+
+void http1_state::flush_then(phase next) noexcept {
+    then_ = next;
+    go(work_ && !work_->out.empty() ? phase::flush : next);
+}
+
+connection_view http1_state::view() const noexcept {
+    return {.state = state_,
+            .since = since_,
+            .deadline = deadline_,
+            .rests = work_ == nullptr,
+            .told = work_ && work_->current.told,
+            .forced = flags_.forced,
+            .abandoned = abandoned(),
+            .sends_on = flags_.sends_on};
+}
+
+std::uint64_t http1_state::least_bytes(clock::duration over) const noexcept {
+    return limits().min_data_rate * static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(over).count()) /
+           1'000;
+}
+
+bool http1_state::more_behind() const noexcept {
+    return work_->buffered() > work_->parser.consumed() || work_->room() == 0;
+}
+
+}  // namespace server
