@@ -33,7 +33,8 @@ struct wire {
     bool client_gone = false;               ///< ... and reads no more: a reset
     bool finished = false;                  ///< the server sends no more
     bool closed = false;
-    bool resets = false;  ///< the close is a reset
+    bool resets = false;       ///< the close is a reset
+    std::size_t unlooked = 0;  ///< bytes that had come when the server ended a wait for a request, and did not read
 
     void send(std::string_view bytes) { to_server += bytes; }
     bool readable() const { return !to_server.empty() || client_finished || client_gone; }
@@ -250,6 +251,7 @@ private:
 
     void close() {
         assert(!asked);
+        if (machine.waits_for_request() && !wire.client_gone) wire.unlooked = wire.to_server.size();
         over = wire.finished = wire.closed = true;
         machine.end();
         add_changes();

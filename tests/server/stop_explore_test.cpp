@@ -320,7 +320,11 @@ private:
         for (auto& one : clients_) {
             auto& connection = one.connection;
             const auto calls = connection.calls;
+            const auto sent = connection.wire.to_client.size();
+            const bool reads = connection.machine.waits_for() == simulated::waiting::room && connection.wire.writable();
             connection.ready(at());
+            expect(!reads || connection.over || connection.wire.client_gone || connection.wire.to_client.size() > sent,
+                   "whoever has read is sent more");
             if (connection.calls != calls) one.obedient = !one_in(3);
             if (connection.asked && one_in(6)) handler_returns(one);  // a plain one, or one that does not wait
         }
@@ -429,6 +433,9 @@ private:
         expect(answers <= account.began, "nobody is answered who has not asked");
         expect(!connection.asked || connection.machine.has_workspace(),
                "what a handler reads is there until it returns");
+        if (one.patient && !one.confused && one.to_send.empty() && connection.wire.to_server.empty() &&
+            !connection.over && connection.machine.now_in() == connection_state::idle)
+            expect(answers == static_cast<std::size_t>(one.asked), "whoever is idle has all its answers", one);
         if (draining_ && now_ < sequence_.deadline(app)) expect(account.cut == 0, "nobody is cut early");
         std::string_view last;
         const std::string_view bytes = connection.wire.to_client;
@@ -449,6 +456,7 @@ private:
         expect(account.began == account.finished + account.cut + account.gone, "each request ends in one column");
         expect(!connection.asked, "nobody's handler is left behind");
         expect(!connection.machine.has_workspace(), "nothing is left of what was lent");
+        expect(wire.unlooked == 0, "what has come before a FIN is looked at", one);
         expect(!one.spoiled || wire.resets || wire.client_gone, "what was cut does not look whole", one);
         if (one.patient) {
             expect(account.gone == 0, "who stays is not gone");
