@@ -342,8 +342,8 @@ body_coding coding_of(const response& response, const framing& framing) {
 body_coding append(const response& response, const framing& framing, std::string& out) {
     constexpr std::size_t names_and_numbers = 256;  // of the fields below, with room to spare
     const auto coding = coding_of(response, framing);
-    const auto reason = response.status == http::status::ok ? boost::beast::string_view("OK")
-                                                           : http::obsolete_reason(response.status);
+    const auto reason =
+        response.status == http::status::ok ? boost::beast::string_view("OK") : http::obsolete_reason(response.status);
     const std::string_view body = framing.head || coding != body_coding::plain ? std::string_view() : response.body;
     writer to(out, names_and_numbers + reason.size() + framing.date.size() + response.content_type.size() +
                        framing.request_id.size() + response.fields().size() + body.size());

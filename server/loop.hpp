@@ -35,7 +35,7 @@ struct environment {
     std::shared_ptr<access_log> access;
     const lifecycle::stop_channel* stop;  ///< nullptr: a server that does not drain (debug)
     lifecycle::stop_channel::deadline_function deadline;
-    std::string name;  ///< "app", "debug"
+    std::string name;       ///< "app", "debug"
     std::size_t loops = 0;  ///< how many share this
     /// Of all of them together: may another request go to a handler, be it in one of the last places? `most`: the
     /// max_in_flight of the loop that asks.

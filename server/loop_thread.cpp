@@ -27,6 +27,36 @@ constexpr std::size_t most_timers = 256;
 constexpr milliseconds between_loss_lines{1'000};  // and others that clients bring about
 constexpr std::string_view waits_at = ", waits at ";
 
+/// A line with `{}` for each value, taken apart by the compiler.
+template <std::size_t Size>
+struct pattern {
+    consteval pattern(const char (&from)[Size]) { std::copy_n(from, Size, text.data()); }  // not explicit: a literal
+    constexpr std::string_view view() const { return {text.data(), Size - 1}; }
+    std::array<char, Size> text{};
+};
+
+template <pattern Pattern, class... Values>
+void put(line_text& line, const Values&... values) {
+    static constexpr auto pieces = [] {
+        std::array<std::string_view, sizeof...(values) + 1> found;
+        auto left = Pattern.view();
+        for (std::size_t nth = 0; nth < sizeof...(values); ++nth) {
+            const auto hole = left.find("{}");
+            found[nth] = left.substr(0, hole);
+            left.remove_prefix(hole + 2);
+        }
+        found.back() = left;
+        return found;
+    }();
+    std::size_t nth = 0;
+    const auto put_one = [&](const auto& value) {
+        if (const auto piece = pieces[nth++]; !piece.empty()) line << piece;
+        line << value;
+    };
+    (put_one(values), ...);
+    line << pieces.back();
+}
+
 std::uint64_t in_microseconds(clock::duration time) {
     return static_cast<std::uint64_t>(duration_cast<std::chrono::microseconds>(time).count());
 }
@@ -65,14 +95,11 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
       index_(index),
       io_(io),
       seen_(seen),
-      host_{
-          .routes = env.routes,
-          .limits = env.limits,
-          .places = admission(
-              [this](bool to_the_last) { return has_room(to_the_last); },
-              seen.account.crowded_until),
-          .ids = {},
-          .date = {}},
+      host_{.routes = env.routes,
+            .limits = env.limits,
+            .places = admission([this](bool to_the_last) { return has_room(to_the_last); }, seen.account.crowded_until),
+            .ids = {},
+            .date = {}},
       timer_(io),
       sockets_(io, [this] { access_lines_.write(*env_.access); }),
       workspaces_(host_.limits),
@@ -249,11 +276,11 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
     const auto& excluded = of.machine().limits().access_exclude;
     if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
     line_text line;
-    line << "access " << of.peer().address() << ' ' << row.of->method_name << ' ' << row.of->target << ' '
-         << static_cast<std::uint64_t>(row.status) << ' ' << in_microseconds(row.took) << "us " << row.of->id << ' '
-         << row.letters.who << row.letters.when;
-    if (refused) line << " rule " << to_string(row.refused_by);
-    if (row.of->trace) line << " trace " << row.of->trace.id();
+    put<"access {} {} {} {} {}us {} {}{}{}{}{}{}">(
+        line, of.peer().address(), row.of->method_name, row.of->target, static_cast<std::uint64_t>(row.status),
+        in_microseconds(row.took), row.of->id, row.letters.who, row.letters.when,
+        std::string_view(refused ? " rule " : ""), refused ? to_string(row.refused_by) : std::string_view(),
+        std::string_view(row.of->trace ? " trace " : ""), row.of->trace.id());
     log_access(line.view());
     return true;
 }
@@ -264,10 +291,10 @@ void loop_thread::note_refusal(const answer_row& row, const connection& of) {
     if (by == rule::tls || by == rule::proxy_header || by == rule::http2) meets(by, of.peer());
     if (!logs_access(of)) return;
     line_text line;
-    line << "access " << of.peer().address() << ' ' << (row.of != nullptr ? row.of->method_name : "-") << ' '
-         << (row.of != nullptr ? row.of->target : "-") << ' ' << static_cast<std::uint64_t>(row.status) << ' '
-         << in_microseconds(row.took) << "us - " << row.letters.who << row.letters.when << " rule "
-         << to_string(row.refused_by);
+    put<"access {} {} {} {} {}us - {}{} rule {}">(
+        line, of.peer().address(), row.of != nullptr ? row.of->method_name : "-",
+        row.of != nullptr ? row.of->target : "-", static_cast<std::uint64_t>(row.status), in_microseconds(row.took),
+        row.letters.who, row.letters.when, to_string(row.refused_by));
     log_access(line.view());
 }
 
@@ -290,8 +317,8 @@ void loop_thread::log_end(const connection& one) noexcept try {
     if (!logs_access(one) || one.unlogged()) return;
     const auto [who, when] = one.machine().ending();
     line_text line;
-    line << "closed " << one.peer().address() << " after " << std::uint64_t{one.machine().served()} << " requests "
-         << who << when;
+    put<"closed {} after {} requests {}{}">(line, one.peer().address(), std::uint64_t{one.machine().served()}, who,
+                                            when);
     log_access(line.view());
 } catch (const std::bad_alloc&) {}  // nor for this line
 

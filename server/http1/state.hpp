@@ -12,7 +12,8 @@
 namespace server {
 
 /// What an http1_machine is made of and can say of itself; what it does is in the layers above: http1_sending,
-/// http1_answering, http1_reading, http1_machine. A layer calls those below it, and what is above it asks for by a phase.
+/// http1_answering, http1_reading, http1_machine. A layer calls those below it, and what is above it asks for by a
+/// phase.
 class http1_state {
 public:
     using state = connection_state;

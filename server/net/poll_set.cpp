@@ -28,15 +28,16 @@ std::uint32_t bits_of(poll_set::interest wanted) noexcept {
 
 }  // namespace
 
-/// An operation that never ends: Asio performs it whenever the set becomes readable, and keeps it. The part of Asio that
-/// its own signal_set is made with; an `async_wait` for each wake-up is armed again by an epoll_ctl(2), and costs more
-/// instructions than what a request is read with.
+/// An operation that never ends: Asio performs it whenever the set becomes readable, and keeps it. The part of Asio
+/// that its own signal_set is made with; an `async_wait` for each wake-up is armed again by an epoll_ctl(2), and costs
+/// more instructions than what a request is read with.
 class poll_set::in_reactor final : boost::asio::detail::reactor_op {
     using epoll_reactor = boost::asio::detail::reactor;
 
 public:
     in_reactor(poll_set& whose, boost::asio::io_context& on)
-        : reactor_op({}, perform_look, [](void*, boost::asio::detail::operation*, const boost::system::error_code&, std::size_t) {}),
+        : reactor_op({}, perform_look,
+                     [](void*, boost::asio::detail::operation*, const boost::system::error_code&, std::size_t) {}),
           whose_(whose),
           by_(boost::asio::use_service<epoll_reactor>(on)) {
         by_.init_task();

@@ -20,8 +20,8 @@ namespace server {
 /// Asio watches it for good, edge-triggered: nothing is armed again after a wake-up, and nothing allocated. So what has
 /// been seen and left is not said by Asio a second time; whoever has left something makes the set look again.
 ///
-/// Lifetime: made with its loop, which it keeps running until `close`; its owners leave it (`forget`) before it goes, and
-/// the io_context outlives it. Only on the loop's thread. It owns no socket.
+/// Lifetime: made with its loop, which it keeps running until `close`; its owners leave it (`forget`) before it goes,
+/// and the io_context outlives it. Only on the loop's thread. It owns no socket.
 ///
 /// What not to do: leave a socket in the set that is ready and that nobody reads or writes, for it fires without end;
 /// so whoever does not want what has come asks for nothing until it does. Close a socket before `forget`. Throw out of
@@ -49,7 +49,8 @@ public:
     };
 
     /// `after` is called behind what a wake-up has brought. Throws std::system_error: there is no descriptor for it.
-    explicit poll_set(boost::asio::io_context& on, std::function<void()> after = [] {});
+    explicit poll_set(
+        boost::asio::io_context& on, std::function<void()> after = [] {});
     ~poll_set();
     poll_set(const poll_set&) = delete;
     poll_set& operator=(const poll_set&) = delete;

@@ -124,7 +124,7 @@ TEST_F(PollSet, SaysAFinBehindBytesOfWhichAllHaveBeenTaken) {
 TEST_F(PollSet, DoesWhatIsToBeDoneBehindABatchOnceForAllOfIt) {
     int times = 0;
     poll_set other(io, [&] { ++times; });
-    owner first(other, [](owner& self) { self.read(); }), second(other, [](owner& self) { self.read(); });
+    owner first(other, [](owner&self) { self.read(); }), second(other, [](owner&self) { self.read(); });
     first.takes = second.takes = poll_set::rest::taken;
     first.other->write("x");
     second.other->write("x");
