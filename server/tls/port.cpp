@@ -161,7 +161,8 @@ void port::write_metrics(metrics_text& out) const {
         out.sample(server + ',' + label("reason", to_string(static_cast<refusal>(why))),
                    number(state_->counts->refused[why].load()));
     out.family("tls_certificate_not_after_seconds", "gauge", "When a certificate expires, in seconds since 1970.");
-    for (const auto& one : state_->now()->certificates())
+    const auto serving = state_->now();  // or another thread would let go of it
+    for (const auto& one : serving->certificates())
         out.sample(server + ',' + label("name", one.subject), number(one.not_after));
     out.family("tls_reloads_total", "counter", "Looks at changed files of certificates, by what came of them.");
     out.sample(server + ',' + label("result", "applied"), number(state_->applied.load()));
