@@ -9,10 +9,14 @@ namespace server {
 using step = http1_machine::step;
 using waiting = http1_machine::waiting;
 
-connection::connection(loop_thread& on, transport socket, const boost::asio::ip::tcp::endpoint& peer) noexcept
+connection::connection(loop_thread& on, transport socket, const socket_address& peer) noexcept
     : loop_(on), socket_(std::move(socket)), peer_(peer), machine_(on.serving()) {}
 
 void connection::begin(const moment& at) {
+    if (loop_.serving().limits->proxy_protocol)
+        proxied_ = std::make_unique<proxied>(proxied{.header = {}, .caller = peer_});
+    else
+        trust();
     loop_.sockets().watch(descriptor(), *this, poll_set::interest::read);
     born_ = at.now;
     machine_.begin(at);
@@ -103,6 +107,7 @@ bool connection::drive(moment at) {
                 // What arrives before the look is served, what arrives after it finds a closed connection. One turn of
                 // the loop in between lost requests.
                 if (read(at) == transport::outcome::done) break;
+                if (awaits_header() && machine_.ending().who == 'T') refuse_header(rule::proxy_header_timeout, at);
                 socket_.finish();
                 machine_.finished();
                 break;
@@ -140,6 +145,10 @@ void connection::settle() {
 }
 
 transport::outcome connection::read(const moment& at) {
+    if (proxied_) [[unlikely]] {
+        const auto how = read_proxy_header(at);
+        if (how != transport::outcome::done) return how;
+    }
     const bool lingers = now_in() == state::lingering;
     if (!lingers && !machine_.has_workspace()) machine_.lend(loop_.workspaces().lend());
     const auto [how, count] = socket_.read(lingers ? loop_.scratch() : machine_.room());

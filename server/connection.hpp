@@ -1,7 +1,7 @@
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list.hpp>
+#include <memory>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -9,6 +9,8 @@
 #include "server/handlers.hpp"
 #include "server/http1/machine.hpp"
 #include "server/net/poll_set.hpp"
+#include "server/net/proxy_header.hpp"
+#include "server/net/socket_address.hpp"
 #include "server/net/transport.hpp"
 
 namespace server {
@@ -29,7 +31,7 @@ public:
     using state = connection_state;
 
     /// On any thread.
-    connection(loop_thread& on, transport socket, const boost::asio::ip::tcp::endpoint& peer) noexcept;
+    connection(loop_thread& on, transport socket, const socket_address& peer) noexcept;
     ~connection() override;
 
     /// Its loop has taken it. Throws std::system_error when the kernel cannot watch its socket.
@@ -59,7 +61,9 @@ public:
     /// The access log is to have nothing of it: it has asked for nothing but what is left out there.
     bool unlogged() const noexcept { return machine_.served() > 0 && unlogged_ == machine_.served(); }
     int descriptor() const noexcept { return socket_.descriptor(); }
-    const boost::asio::ip::tcp::endpoint& peer() const noexcept { return peer_; }
+    const socket_address& peer() const noexcept { return peer_; }
+    /// Whom it works for, as far as a header in front of it and its request say; else the peer.
+    const socket_address& client() const noexcept;
     std::string describe() const;  ///< "GET /slow", or "connection"
     std::source_location waits_at() const noexcept;
     /// Of the request that it works on; empty when that is part of no trace.
@@ -79,7 +83,21 @@ private:
     bool ask();
     void take_back(moment& at);
     void fail(const char* why) noexcept;
+    void trust();
+    void name_client() noexcept;
+    const socket_address& caller() const noexcept { return proxied_ ? proxied_->caller : peer_; }
+    bool awaits_header() const noexcept { return proxied_ && proxied_->how == proxy_header::progress::need_more; }
+    transport::outcome read_proxy_header(const moment& at);
+    void skip_another_header();
+    void refuse_header(rule by, const moment& at);
     void end(bool reset) noexcept;
+
+    /// Of a connection that begins with a header of the PROXY protocol.
+    struct proxied {
+        proxy_header header;
+        proxy_header::progress how = proxy_header::progress::need_more;
+        socket_address caller;  ///< whom it names; else the peer
+    };
 
     loop_thread& loop_;
     transport socket_;
@@ -90,7 +108,8 @@ private:
     std::uint32_t listed_ = 0;    ///< requests that had been served when it took its place among those
     std::uint32_t unlogged_ = 0;  ///< requests that the access log has none of
     lifecycle::clock::time_point born_{};
-    boost::asio::ip::tcp::endpoint peer_;
+    socket_address peer_;
+    std::unique_ptr<proxied> proxied_;
     http1_machine machine_;
 };
 

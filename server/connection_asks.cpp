@@ -15,7 +15,12 @@ bool connection::ask() {
     asking_ = true;
     if (machine_.waits_for() == waiting::piece)
         return loop_.handlers().ask(asked::piece, current, machine_.request(), *this);
-    machine_.request().peer = peer_;
+    auto& request = machine_.request();
+    request.peer = peer_;
+    request.named_client = nullptr;
+    request.scheme = "http";
+    if (proxied_ || current.is_forwarded) [[unlikely]]
+        name_client();
     loop_.enters(*current.to);
     const auto* const plain = current.to->handle.as_plain();
     if (plain == nullptr) return loop_.handlers().ask(asked::handler, current, machine_.request(), *this);

@@ -66,12 +66,7 @@ struct http_server::state {
               .crowded_until = {},
               .failed = {}},
           socket(given) {
-        address = fmt::format("{}", [this] {
-            const auto local = socket.local();
-            const auto text = local.address().to_string();
-            return local.address().is_v6() ? fmt::format("[{}]:{}", text, local.port())
-                                           : fmt::format("{}:{}", text, local.port());
-        }());
+        address = socket.local();
         const auto threads = given.threads == 0 ? usable_cpus() : given.threads;
         env.admit = [this](const loop_account& on, std::size_t most, bool to_the_last) {
             return admit(on, most, to_the_last);
@@ -175,7 +170,14 @@ std::string http_server::address() const { return state_->address; }
 
 int http_server::listening() const { return state_->socket.descriptor(); }
 
+bool http_server::owns_path() const { return state_->socket.owns_path(); }
+
+void http_server::take_path() noexcept try {
+    asio::post(state_->loops.front()->context(), [this] { state_->socket.take_path(); });
+} catch (const std::bad_alloc&) {}  // it stays behind, and the next start replaces it
+
 void http_server::hand_over() {
+    asio::post(state_->loops.front()->context(), [this] { state_->socket.leave_path(); });
     state_->accepting->close_last(true, [] {});
 }
 

@@ -34,11 +34,10 @@ constexpr int accepts_a_turn = 64;
 constexpr milliseconds handshake{5};  // for those whose SYN was answered before the filter
 constexpr milliseconds room_poll{5};  // how often a full server looks whether somebody has left
 
-/// A client that speaks IPv4 to a socket of both is who it is: 192.0.2.1, not ::ffff:192.0.2.1 (RFC 4291
-/// section 2.5.5.2).
-tcp::endpoint by_its_own_name(const tcp::endpoint& peer) {
-    if (!peer.address().is_v6() || !peer.address().to_v6().is_v4_mapped()) return peer;
-    return {asio::ip::make_address_v4(asio::ip::v4_mapped, peer.address().to_v6()), peer.port()};
+bool is_of_unix(int descriptor) {
+    int family = AF_UNSPEC;
+    socklen_t size = sizeof family;
+    return ::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family == AF_UNIX;
 }
 
 std::runtime_error cannot_listen(const options& options, const char* call, int error) {
@@ -54,11 +53,21 @@ std::runtime_error cannot_listen(const options& options, const char* call, int e
 
 listening_socket::listening_socket(const options& options)
     : descriptor_(options.inherited), backlog_(SOMAXCONN), shared_(options.inherited >= 0) {
-    const int on = 1, off = 0;
     if (shared_) {
-        ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        return;
+        const int on = 1;
+        unix_ = is_of_unix(descriptor_);
+        if (!unix_) ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    } else if (const std::string path(unix_path_of(options.address)); !path.empty()) {
+        unix_ = true;
+        descriptor_ = listen_on_path(path, options.unix_mode, backlog_);
+        file_ = socket_file(path);
+    } else {
+        listen_on_tcp(options);
     }
+}
+
+void listening_socket::listen_on_tcp(const options& options) {
+    const int on = 1, off = 0;
     boost::system::error_code bad_address;
     const auto address = asio::ip::make_address(options.address, bad_address);
     if (bad_address) throw cannot_listen(options, "address", EADDRNOTAVAIL);
@@ -101,18 +110,36 @@ void listening_socket::open(tcp::endpoint& endpoint) {
 
 listening_socket::~listening_socket() { close(); }
 
-tcp::endpoint listening_socket::local() const {
+std::string listening_socket::local() const {
+    if (unix_) return "unix:" + bound_path(descriptor_);
     tcp::endpoint endpoint;
     auto size = static_cast<socklen_t>(endpoint.capacity());
     if (::getsockname(descriptor_, endpoint.data(), &size) == 0) endpoint.resize(size);
-    return endpoint;
+    const auto host = endpoint.address().to_string();
+    return endpoint.address().is_v6() ? fmt::format("[{}]:{}", host, endpoint.port())
+                                      : fmt::format("{}:{}", host, endpoint.port());
+}
+
+void listening_socket::take_path() noexcept {
+    if (!unix_) return;
+    try {
+        file_ = socket_file(bound_path(descriptor_));
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it stays behind, and the next start replaces it
+    }
+    shared_ = shared_ && !file_.is_ours();
 }
 
 void listening_socket::close() noexcept {
+    file_.remove();
     if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
 }
 
 void listening_socket::turn_away_newcomers() noexcept {
+    if (unix_) {
+        file_.remove();                    // who comes later than that finds the path free
+        ::shutdown(descriptor_, SHUT_RD);  // connect(2) is refused from here on; accept(2) still lets in the queue
+        return;
+    }
     // On a listening socket a filter sees the TCP header first (tcp_filter in the kernel). Byte 13 are
     // the flags: SYN without ACK is dropped, the last ACK of a handshake under way is not.
     sock_filter program[] = {
@@ -129,13 +156,12 @@ listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>&
       loops_(loops),
       pause_(loops.front()->context()),
       reserve_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
-    using acceptor = asio::basic_socket_acceptor<tcp, lifecycle::executor>;
     closed_.reserve(4);  // no memory is asked for at the end
-    acceptor_ = std::make_unique<acceptor>(loops.front()->context(), socket.local().protocol(), socket.descriptor());
+    watched_ = std::make_unique<watched>(loops.front()->context(), socket.descriptor());
 }
 
 listener::~listener() {
-    if (acceptor_->is_open()) acceptor_->release();
+    if (watched_->is_open()) watched_->release();
     if (reserve_ >= 0) ::close(reserve_);
 }
 
@@ -148,7 +174,7 @@ struct listener::last_words {
     listener& whose;
     ~last_words() {
         whose.running_ = false;
-        if (whose.acceptor_->is_open())
+        if (whose.watched_->is_open())
             whose.loops_.front()->here().fail(std::make_exception_ptr(std::runtime_error("its listener has ended")));
     }
 };
@@ -156,7 +182,7 @@ struct listener::last_words {
 lifecycle::awaitable<> listener::run() {
     const last_words in_case(*this);
     while (!closing_) {
-        auto waiting = acceptor_->async_wait(tcp::acceptor::wait_read, lifecycle::quietly);
+        auto waiting = watched_->async_wait(watched::wait_read, lifecycle::quietly);
         const auto [error] = co_await std::move(waiting);
         bool full = error && error != asio::error::operation_aborted;  // then it is asked again, like who has no room
         for (int nth = 0; nth < accepts_a_turn && !closing_; ++nth) {
@@ -184,13 +210,13 @@ listener::result listener::accept_quietly() noexcept try { return accept_one(fal
 
 void listener::close_last(bool at_once, std::function<void()> closed) {
     asio::post(loops_.front()->context(), [this, at_once, closed = std::move(closed)]() mutable {
-        if (!acceptor_->is_open()) return closed();  // handed over before
+        if (!watched_->is_open()) return closed();  // handed over before
         closed_.push_back(std::move(closed));
         at_once_ = at_once_ || at_once;
         closing_ = true;
         if (!running_) return let_in_the_last();  // it could not begin, or has failed
         boost::system::error_code ignored;
-        acceptor_->cancel(ignored);
+        watched_->cancel(ignored);
         pause_.cancel();
     });
 }
@@ -198,15 +224,15 @@ void listener::close_last(bool at_once, std::function<void()> closed) {
 /// True: they may have been about to come.
 bool listener::turn_away_newcomers() {
     const bool busy = clock::now() - last_accepted_ < std::chrono::seconds(1);
-    if (!busy || at_once_ || socket_.shared()) return false;
+    if (at_once_ || socket_.shared() || !(busy || socket_.is_unix())) return false;
     socket_.turn_away_newcomers();
-    return true;
+    return !socket_.is_unix();  // it has no handshakes under way
 }
 
 void listener::let_in_the_last() {
     for (int nth = 0; nth < socket_.backlog(); ++nth)
         if (accept_one(true) != result::accepted) break;
-    acceptor_->release();
+    watched_->release();
     socket_.close();
     for (const auto& one : closed_) one();
 }
@@ -235,11 +261,17 @@ listener::result listener::accept_one(bool in_spite_of_limit) {
     if (!in_spite_of_limit && open() >= loops_.front()->here().serving().limits->max_connections) return make_room();
     tcp::endpoint peer;
     auto size = static_cast<socklen_t>(peer.capacity());
-    const int descriptor = ::accept4(socket_.descriptor(), peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    auto* const name = socket_.is_unix() ? nullptr : peer.data();
+    const int descriptor =
+        ::accept4(socket_.descriptor(), name, name == nullptr ? nullptr : &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (descriptor >= 0) {
-        peer.resize(size);
         last_accepted_ = clock::now();
-        return deal(descriptor, by_its_own_name(peer)) || in_spite_of_limit ? result::accepted : result::no_room;
+        socket_address from;
+        if (name != nullptr) {
+            peer.resize(size);
+            from = peer;
+        }
+        return deal(descriptor, from) || in_spite_of_limit ? result::accepted : result::no_room;
     }
     switch (errno) {
         case EINTR:
@@ -253,7 +285,7 @@ listener::result listener::accept_one(bool in_spite_of_limit) {
 }
 
 /// False: it could not be served, and has been closed.
-bool listener::deal(int descriptor, tcp::endpoint peer) try {
+bool listener::deal(int descriptor, const socket_address& peer) try {
     const auto fewest = std::min_element(loops_.begin(), loops_.end(), [](const auto& a, const auto& b) {
         return a->account().open.get() < b->account().open.get();
     });

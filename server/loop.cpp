@@ -36,7 +36,7 @@ void loop::run() {
     for (const auto& [name, error] : here_->tasks().errors()) std::rethrow_exception(error);
 }
 
-void loop::adopt(int descriptor, const asio::ip::tcp::endpoint& peer) {
+void loop::adopt(int descriptor, const socket_address& peer) {
     transport socket(descriptor);
     auto one = std::make_unique<connection>(*here_, std::move(socket), peer);
     asio::dispatch(io_, [this, one = std::move(one)]() mutable { here_->take(std::move(one)); });

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -19,6 +18,7 @@
 #include "server/late_handlers.hpp"
 #include "server/loop_account.hpp"
 #include "server/metrics.hpp"
+#include "server/net/socket_address.hpp"
 #include "server/options.hpp"
 #include "server/router.hpp"
 #include "server/stall_watch.hpp"
@@ -49,6 +49,7 @@ struct task_row {
     std::string trace = {};            ///< the id
     std::string target = {};           ///< of a request, "/slow?ms=500"
     std::string client = {};           ///< "127.0.0.1:54321"; empty when it is none
+    std::string peer = {};             ///< at the other end of its connection, as the client is written
     std::chrono::milliseconds left{};  ///< of a request, until its deadline
 };
 
@@ -81,7 +82,7 @@ public:
     loop_thread& here() const noexcept { return *here_; }
 
     /// Takes over a connection, and owns the descriptor from here on. Throws std::bad_alloc: it has been closed.
-    void adopt(int descriptor, const boost::asio::ip::tcp::endpoint& peer);
+    void adopt(int descriptor, const socket_address& peer);
     /// Begins the drain: no listener feeds this loop any more, or one that is late.
     void drain();
     /// Nothing more is adopted, so that a loop which drains may end.

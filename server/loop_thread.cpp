@@ -30,15 +30,28 @@ constexpr std::string_view waits_at = ", waits at ";
 
 using access_line = fmt::basic_memory_buffer<char, 512>;  // on the stack, but for a long target
 
+using address_text = fmt::basic_memory_buffer<char, 48>;
+
 /// Without inet_ntop(3), which costs more than the rest of an access line.
-fmt::basic_memory_buffer<char, 48> address_text(const asio::ip::address& address) {
-    fmt::basic_memory_buffer<char, 48> text;
-    if (address.is_v4())
-        fmt::format_to(std::back_inserter(text), "{}", fmt::join(address.to_v4().to_bytes(), "."));
+address_text host_of(const socket_address& one) {
+    address_text text;
+    if (!one.is_unix() && one.address().is_v4())
+        fmt::format_to(std::back_inserter(text), "{}", fmt::join(one.address().to_v4().to_bytes(), "."));
     else
-        text.append(address.to_string());
+        text.append(one.host());
     return text;
 }
+
+/// " peer 127.0.0.1", where that is not who asks.
+address_text peer_of(const connection& one) {
+    address_text text;
+    if (one.client() == one.peer()) return text;
+    text.append(std::string_view(" peer "));
+    text.append(host_of(one.peer()));
+    return text;
+}
+
+std::string_view view(const address_text& of) { return {of.data(), of.size()}; }
 
 }  // namespace
 
@@ -58,7 +71,8 @@ task_row loop_thread::row_of(const connection& one, clock::time_point now) {
                                                     : std::string(to_string(in)),
                  .where = place(one).erase(0, waits_at.size()),
                  .age = duration_cast<milliseconds>(now - one.born()),
-                 .client = fmt::format("{}:{}", one.peer().address().to_string(), one.peer().port())};
+                 .client = one.client().text(),
+                 .peer = one.peer().text()};
     if (in == connection::state::handling) {
         row.kind = "request";
         row.age = duration_cast<milliseconds>(now - one.since());
@@ -251,14 +265,13 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
     if (!logs_access(of)) return true;
     const auto& excluded = of.machine().limits().access_exclude;
     if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
-    const auto client = address_text(of.peer().address());
+    const auto client = host_of(of.client()), peer = peer_of(of);
     access_line line;
-    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us {} {}{}{}{}{}{}",
-                   std::string_view(client.data(), client.size()), row.of->method_name, row.of->target,
-                   static_cast<unsigned>(row.status), duration_cast<std::chrono::microseconds>(row.took).count(),
-                   row.of->id, row.letters.who, row.letters.when, refused ? " rule " : "",
-                   refused ? to_string(row.refused_by) : std::string_view(), row.of->trace ? " trace " : "",
-                   row.of->trace.id());
+    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us {} {}{}{}{}{}{}{}", view(client),
+                   row.of->method_name, row.of->target, static_cast<unsigned>(row.status),
+                   duration_cast<std::chrono::microseconds>(row.took).count(), row.of->id, row.letters.who,
+                   row.letters.when, refused ? " rule " : "", refused ? to_string(row.refused_by) : std::string_view(),
+                   row.of->trace ? " trace " : "", row.of->trace.id(), view(peer));
     log_access({line.data(), line.size()});
     return true;
 }
@@ -266,25 +279,23 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
 void loop_thread::note_refusal(const answer_row& row, const connection& of) {
     seen_.account.refused[static_cast<std::size_t>(row.refused_by)].add();
     const auto by = row.refused_by;
-    if (by == rule::tls || by == rule::proxy_header || by == rule::http2) meets(by, of.peer());
+    if (!in_words(by).empty()) meets(by, of.peer());
     if (!logs_access(of)) return;
-    const auto client = address_text(of.peer().address());
+    const auto client = host_of(of.client()), peer = peer_of(of);
     access_line line;
-    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us - {}{} rule {}",
-                   std::string_view(client.data(), client.size()), row.of != nullptr ? row.of->method_name : "-",
-                   row.of != nullptr ? row.of->target : "-", static_cast<unsigned>(row.status),
-                   duration_cast<std::chrono::microseconds>(row.took).count(), row.letters.who, row.letters.when,
-                   to_string(row.refused_by));
+    fmt::format_to(std::back_inserter(line), "access {} {} {} {} {}us - {}{} rule {}{}", view(client),
+                   row.of != nullptr ? row.of->method_name : "-", row.of != nullptr ? row.of->target : "-",
+                   static_cast<unsigned>(row.status), duration_cast<std::chrono::microseconds>(row.took).count(),
+                   row.letters.who, row.letters.when, to_string(row.refused_by), view(peer));
     log_access({line.data(), line.size()});
 }
 
-/// A client speaks another protocol, by what its first bytes look like.
-void loop_thread::meets(rule other, const asio::ip::tcp::endpoint& client) noexcept try {
-    ++met_;
+/// A peer speaks another protocol, by what its first bytes look like, or the PROXY protocol badly.
+void loop_thread::meets(rule other, const socket_address& peer) noexcept try {
     if (clock::now() < next_meeting_line_) return;
     next_meeting_line_ = clock::now() + between_loss_lines;
-    env_.log.info("{}: what {} sends looks like {}, which is not spoken here; {} such so far", env_.name,
-                  client.address().to_string(), in_words(other), met_);
+    env_.log.info("{}: what {} sends {}; {} such so far", env_.name, peer.host(), in_words(other),
+                  seen_.account.refused[static_cast<std::size_t>(other)].get());
 } catch (...) {}  // not even memory to say so
 
 void loop_thread::answered(const connection& one, http::status status) {
@@ -295,11 +306,11 @@ void loop_thread::answered(const connection& one, http::status status) {
 /// One line a connection, beside the access log: were these resets ours?
 void loop_thread::log_end(const connection& one) noexcept try {
     if (!logs_access(one) || one.unlogged()) return;
-    const auto client = address_text(one.peer().address());
+    const auto client = host_of(one.client()), peer = peer_of(one);
     const auto [who, when] = one.machine().ending();
     access_line line;
-    fmt::format_to(std::back_inserter(line), "closed {} after {} requests {}{}",
-                   std::string_view(client.data(), client.size()), one.machine().served(), who, when);
+    fmt::format_to(std::back_inserter(line), "closed {} after {} requests {}{}{}", view(client), one.machine().served(),
+                   who, when, view(peer));
     log_access({line.data(), line.size()});
 } catch (const std::bad_alloc&) {}  // nor for this line
 

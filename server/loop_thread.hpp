@@ -105,7 +105,7 @@ private:
     void warn_of_late();
     bool logs_access(const connection& of) const;
     void log_access(std::string_view text) noexcept;
-    void meets(rule other, const boost::asio::ip::tcp::endpoint& client) noexcept;
+    void meets(rule other, const socket_address& peer) noexcept;
     void end_if_empty();
     void update_date();
     void publish_idle();
@@ -132,7 +132,6 @@ private:
     bool stop_noted_ = false, draining_ = false, sealed_ = false, closing_ = false, ended_ = false, warned_ = false,
          failed_ = false;
     std::uint64_t lost_ = 0;  ///< connections, for want of memory
-    std::uint64_t met_ = 0;   ///< clients that speak another protocol
     lifecycle::clock::time_point next_meeting_line_{};
     lifecycle::clock::time_point next_loss_warning_{};
     lifecycle::operation_memory* kept_back_ = nullptr;  ///< while it runs

@@ -55,7 +55,7 @@ middleware same_site_only(std::vector<std::string> allowed_hosts) {
 
 handler with_request_values(handler next) {
     const auto with_values = [](const lifecycle::context& context, const request& of) {
-        return context.with(request_values{std::string(of.id), std::string(of.route), of.trace, of.peer});
+        return context.with(request_values{std::string(of.id), std::string(of.route), of.trace, of.peer, of.client()});
     };
     if (const auto* const plain = next.as_plain())
         return [with_values, plain = *plain](const lifecycle::context& context, const request& of) {

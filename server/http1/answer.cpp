@@ -12,7 +12,7 @@ using lifecycle::cause;
 using lifecycle::clock;
 
 void http1_machine::begin_request(const moment& at) {
-    work_->current.begin(work_->parser, host_);
+    work_->current.begin(work_->parser, host_, flags_.trusts_peer);
     flags_.worked_during_stop = flags_.worked_during_stop || at.stopping;
     flags_.continued = flags_.late = flags_.looked = flags_.stuck = false;
     ++served_;

@@ -302,6 +302,11 @@ void http1_machine::finished() noexcept {
     go(phase::part);
 }
 
+void http1_machine::turn_away(ending_letters why) noexcept {
+    end_ = why;
+    finished();
+}
+
 void http1_machine::client_gone() {
     if (state_ != state::handling || waits_ != waiting::handler || work_->current.told || abandoned()) return;
     work_->current.left = true;

@@ -61,6 +61,8 @@ public:
 
     /// A client is there.
     void begin(const moment& at) noexcept;
+    /// Whether its peer is believed what it says of the clients of its requests.
+    void trust_peer(bool yes) noexcept { flags_.trusts_peer = yes; }
 
     step next(const moment& at);
 
@@ -92,6 +94,8 @@ public:
     }
     /// It is to make room, unless bytes have come. `why` is for its last line in the access log.
     void make_room(char why) noexcept;
+    /// What came is not to be answered: it ends without a word.
+    void turn_away(ending_letters why) noexcept;
     /// The client has gone while a handler works for it.
     void client_gone();
     /// Ends, whatever it does; a handler is waited for.
@@ -164,6 +168,7 @@ private:
         bool straggled = false;  ///< its handler has been named as one that does not end
         bool forced = false;
         bool worked_during_stop = false;
+        bool trusts_peer = false;  ///< it may name the clients of its requests
     };
 
     void enter(state next, lifecycle::clock::time_point deadline, const moment& at);

@@ -52,7 +52,7 @@ void http1_machine::lost() noexcept {
 /// again only when a third of its buffer is free.
 void http1_machine::watch_reader(std::size_t unacknowledged, const moment& at) noexcept {
     deadline_ = at.now + limits().write_timeout;
-    taken_ = sent_ - unacknowledged;
+    taken_ = sent_ - std::min<std::uint64_t>(sent_, unacknowledged);  // a UNIX socket counts what its memory takes
 }
 
 void http1_machine::measured(std::size_t unacknowledged, const moment& at) { watch_reader(unacknowledged, at); }

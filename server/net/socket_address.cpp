@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -18,19 +17,27 @@ ip::tcp::endpoint by_its_own_name(const ip::tcp::endpoint& one) {
     return {ip::make_address_v4(ip::v4_mapped, one.address().to_v6()), one.port()};
 }
 
+bool holds(const network& of, const ip::address& one) noexcept {
+    if (of.v6 != one.is_v6()) return false;
+    std::array<std::uint8_t, 16> bits{};
+    if (one.is_v6())
+        bits = one.to_v6().to_bytes();
+    else
+        std::ranges::copy(one.to_v4().to_bytes(), bits.begin());
+    const std::size_t whole = of.length / 8, rest = of.length % 8;
+    if (!std::equal(bits.begin(), bits.begin() + static_cast<std::ptrdiff_t>(whole), of.bits.begin())) return false;
+    return rest == 0 || ((bits[whole] ^ of.bits[whole]) >> (8 - rest)) == 0;
+}
+
 }  // namespace
 
-socket_address::socket_address(const ip::tcp::endpoint& ip) noexcept : ip_(by_its_own_name(ip)), unix_(false) {}
-
-socket_address socket_address::of_peer(int descriptor) noexcept {
-    ip::tcp::endpoint peer;
-    auto size = static_cast<socklen_t>(peer.capacity());
-    if (::getpeername(descriptor, peer.data(), &size) != 0) return {};
-    const auto family = peer.data()->sa_family;
-    if (family != AF_INET && family != AF_INET6) return {};
-    peer.resize(size);
-    return peer;
+bool is_among(const socket_address& one, const trusted_peers& peers) noexcept {
+    if (one.is_unix()) return peers.unix_sockets;
+    const auto address = one.address();
+    return std::ranges::any_of(peers.networks, [&](const network& of) { return holds(of, address); });
 }
+
+socket_address::socket_address(const ip::tcp::endpoint& ip) noexcept : ip_(by_its_own_name(ip)), unix_(false) {}
 
 std::string socket_address::text() const {
     if (unix_) return "unix";

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "server/options.hpp"
+
 namespace server {
 
 /// One end of a connection: an IP address with a port, or a UNIX socket, which says nothing of who is there (unix(7)).
@@ -14,8 +16,6 @@ class socket_address {
 public:
     socket_address() noexcept = default;  ///< a UNIX socket
     socket_address(const boost::asio::ip::tcp::endpoint& ip) noexcept;
-    /// The peer of a connected socket, as accept(2) or getpeername(2) gives it; a UNIX socket when it is none of IP.
-    static socket_address of_peer(int descriptor) noexcept;
 
     bool is_unix() const noexcept { return unix_; }
     /// Unspecified of a UNIX socket, and 0.
@@ -34,6 +34,9 @@ private:
     boost::asio::ip::tcp::endpoint ip_;
     bool unix_ = true;
 };
+
+/// An IPv6 prefix holds no IPv4 address, not even ::/0.
+bool is_among(const socket_address& one, const trusted_peers& peers) noexcept;
 
 /// An IPv4 or IPv6 literal as inet_pton(3) takes it, so without brackets, port or zone. Never throws or allocates.
 std::optional<boost::asio::ip::address> read_ip(std::string_view text) noexcept;

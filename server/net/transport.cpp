@@ -29,6 +29,15 @@ transport::result transport::read(std::span<char> into) noexcept {
     return again_when_interrupted([&] { return ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT); });
 }
 
+transport::result transport::peek(std::span<char> into) noexcept {
+    return again_when_interrupted(
+        [&] { return ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT | MSG_PEEK); });
+}
+
+void transport::skip(std::span<char> into) noexcept {
+    again_when_interrupted([&] { return ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT); });
+}
+
 transport::result transport::write(std::string_view bytes) noexcept {
     return again_when_interrupted(
         [&] { return ::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL); });

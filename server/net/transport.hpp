@@ -8,8 +8,9 @@
 
 namespace server {
 
-/// The bytes of one connected TCP socket, which it owns. The one place of a connection that receives, sends, shuts down
-/// and closes. Never waits: whoever wants to is told by its poll_set. Knows nothing of what the bytes mean.
+/// The bytes of one connected stream socket, TCP or UNIX, which it owns. The one place of a connection that receives,
+/// sends, shuts down and closes. Never waits: whoever wants to is told by its poll_set. Knows nothing of what the bytes
+/// mean.
 ///
 /// Only on the thread of its loop.
 class transport {
@@ -33,6 +34,10 @@ public:
 
     /// `into` is not empty.
     result read(std::span<char> into) noexcept;
+    /// What is in front of all that `read` gives, on the socket itself: a look at it, which leaves it there …
+    result peek(std::span<char> into) noexcept;
+    /// … and `into.size()` bytes of it that have been seen.
+    void skip(std::span<char> into) noexcept;
     /// As much as the socket takes; `bytes` is not empty.
     result write(std::string_view bytes) noexcept;
     /// Nothing more is sent: FIN behind what has been written.
@@ -43,7 +48,7 @@ public:
     void acknowledge() noexcept;
     /// Bytes that have been written and the peer's kernel has not acknowledged.
     std::size_t unacknowledged() noexcept;
-    /// Whether the close is a reset, also the one that the end of the process is.
+    /// Whether the close is a reset, also the one that the end of the process is. A UNIX socket has none.
     void reset_at_close(bool reset) noexcept;
     void close() noexcept;
 

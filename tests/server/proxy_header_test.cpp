@@ -120,13 +120,13 @@ TEST(ProxyHeader, AChecksumThatIsThereMustBeRight) {
 
 TEST(ProxyHeader, WhatBeginsWithoutOneIsSeenAtTheFirstByteThatDiffers) {
     for (const auto& [bytes, taken] : std::vector<std::pair<std::string, std::size_t>>{{"GET / HTTP/1.1\r\n", 1},
-                                                                                        {"POST / HTTP/1.1\r\n", 2},
-                                                                                        {"PROPFIND / HTTP/1.1\r\n", 4},
-                                                                                        {"PROXY\r\n", 6},
-                                                                                        {"proxy TCP4", 1},
-                                                                                        {"\x16\x03\x01", 1},
-                                                                                        {"\r\nGET", 3},
-                                                                                        {"\r\n\r\n\1\r\nQUIT\n", 5}})
+                                                                                       {"POST / HTTP/1.1\r\n", 2},
+                                                                                       {"PROPFIND / HTTP/1.1\r\n", 4},
+                                                                                       {"PROXY\r\n", 6},
+                                                                                       {"proxy TCP4", 1},
+                                                                                       {"\x16\x03\x01", 1},
+                                                                                       {"\r\nGET", 3},
+                                                                                       {"\r\n\r\n\1\r\nQUIT\n", 5}})
         EXPECT_EQ(read(bytes), (outcome{.how = progress::missing, .taken = taken, .client = {}})) << bytes;
 }
 
@@ -135,9 +135,10 @@ TEST(ProxyHeader, WhatIsNoLineOfVersion1IsMalformed) {
          {"PROXY \r\n", "PROXY TCP4\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1\r\n", "PROXY TCP4  1.2.3.4 1.2.3.4 1 2\r\n",
           "PROXY TCP4 1.2.3.4 1.2.3.4 1 2 \r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1 2 3\r\n",
           "PROXY TCP4 1.2.3.4 1.2.3.4 1 65536\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 01 2\r\n",
-          "PROXY TCP4 1.2.3.4 1.2.3.4 -1 2\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\rX",
-          "PROXY TCP4 1.2.3 1.2.3.4 1 2\r\n", "PROXY TCP4 ::1 ::1 1 2\r\n", "PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n",
-          "PROXY TCP6 ::1%lo ::1 1 2\r\n", "PROXY UDP4 1.2.3.4 1.2.3.4 1 2\r\n", "PROXY unknown\r\n"})
+          "PROXY TCP4 1.2.3.4 1.2.3.4 -1 2\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\n",
+          "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\rX", "PROXY TCP4 1.2.3 1.2.3.4 1 2\r\n", "PROXY TCP4 ::1 ::1 1 2\r\n",
+          "PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n", "PROXY TCP6 ::1%lo ::1 1 2\r\n", "PROXY UDP4 1.2.3.4 1.2.3.4 1 2\r\n",
+          "PROXY unknown\r\n"})
         EXPECT_EQ(read(line).how, progress::malformed) << line;
 }
 
@@ -173,11 +174,16 @@ TEST(ProxyHeader, ATornOneIsNeverWhole) {
 /// Whole ones, broken by a byte here and there, with something behind them.
 std::string some_header(std::mt19937& random) {
     const auto below = [&](std::size_t most) { return random() % most; };
-    const std::vector<std::string> sound{
-        "PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n", "PROXY TCP6 2001:db8::1 ::1 1 2\r\n", "PROXY UNKNOWN\r\n",
-        v2(local, unspecified, {}),                        v2(proxy, tcp4, addresses4),          checked(),
-        checked(tlv(4, std::string(below(200), 'p'))),     v2(proxy, tcp6, addresses6),
-        v2(proxy, unix_stream, std::string(216, 'u')),     "PROXY " + std::string(below(120), 'x') + "\r\n"};
+    const std::vector<std::string> sound{"PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n",
+                                         "PROXY TCP6 2001:db8::1 ::1 1 2\r\n",
+                                         "PROXY UNKNOWN\r\n",
+                                         v2(local, unspecified, {}),
+                                         v2(proxy, tcp4, addresses4),
+                                         checked(),
+                                         checked(tlv(4, std::string(below(200), 'p'))),
+                                         v2(proxy, tcp6, addresses6),
+                                         v2(proxy, unix_stream, std::string(216, 'u')),
+                                         "PROXY " + std::string(below(120), 'x') + "\r\n"};
     auto bytes = sound[below(sound.size())] + "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     for (auto faults = below(3); faults > 0; --faults) bytes[below(bytes.size())] = static_cast<char>(random());
     return bytes.substr(0, 1 + below(bytes.size()));
