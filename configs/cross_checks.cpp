@@ -24,6 +24,8 @@ in6_addr mapped(const std::string& literal) {
     return address;
 }
 
+bool is_path(const std::string& address) { return address.starts_with("unix:"); }
+
 /// Whether a socket bound to one keeps the other from the same port. `::` is dual stack.
 bool overlap(const std::string& left, const std::string& right) {
     const auto any4 = mapped("0.0.0.0");
@@ -104,11 +106,24 @@ public:
 
     void servers_do_not_collide() {
         const auto& [app, debug] = std::tie(values_.app, values_.debug);
-        if (app.port == 0 || app.port != debug.port ||
-            !known({"app.port", "debug.port", "app.address", "debug.address"}) || !overlap(app.address, debug.address))
+        if (!known({"app.port", "debug.port", "app.address", "debug.address"})) return;
+        if (is_path(app.address) || is_path(debug.address)) {
+            if (app.address == debug.address)
+                fault("{} and {} are the same: allowed are different paths", show("app.address"),
+                      show("debug.address"));
             return;
+        }
+        if (app.port == 0 || app.port != debug.port || !overlap(app.address, debug.address)) return;
         fault("{} and {} are the same on {} and {}: allowed are different ports, or 0 for any free one",
               show("app.port"), show("debug.port"), show("app.address"), show("debug.address"));
+    }
+
+    /// A path belongs to one socket.
+    void a_path_is_not_reused() {
+        if (!values_.app.reuse_port || !known({"app.address", "app.reuse_port"}) || !is_path(values_.app.address))
+            return;
+        fault("{} and {} do not go together: allowed is an IP address, or false", show("app.address"),
+              show("app.reuse_port"));
     }
 
     void retry_grows() {
@@ -162,6 +177,7 @@ std::vector<std::string> cross_faults(const config& values, const places& origin
     check.hint_is_kept();
     check.certificates_have_keys();
     check.servers_do_not_collide();
+    check.a_path_is_not_reused();
     check.retry_grows();
     check.several_sinks_have_a_spool();
     return check.faults();

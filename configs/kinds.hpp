@@ -104,7 +104,21 @@ setting text(std::string_view key, std::string_view help, std::string_view allow
 
 template <class Field>
 setting address(std::string_view key, std::string_view help, Field field) {
-    return text(key, help, "an IP address, not a name", field, is_address);
+    const auto allowed =
+        fmt::format("an IP address, not a name, or unix:PATH with at most {} bytes of path that does not begin with @",
+                    longest_socket_path);
+    return text(key, help, allowed, field, is_listen_address);
+}
+
+template <class Field>
+setting mode(std::string_view key, std::string_view help, Field field) {
+    return make(key, help, "octal permissions from 0000 to 0777", form::text, field, parse_mode, format_mode);
+}
+
+template <class Field>
+setting trusted(std::string_view key, std::string_view help, Field field) {
+    return make(key, help, "IP addresses, prefixes such as 10.0.0.0/8 or fd00::/8, and unix, separated by commas",
+                form::list, field, parse_trusted, format_trusted);
 }
 
 template <class Field>

@@ -61,6 +61,25 @@ std::size_t edit_distance(std::string_view from, std::string_view to) {
     return row.back();
 }
 
+constexpr std::string_view unix_word = "unix";
+
+/// Bits behind the prefix are let go: `127.0.0.1/8` is what `ip address` shows.
+std::optional<server::network> parse_network(std::string_view text) {
+    const auto slash = text.find('/');
+    const std::string literal(text.substr(0, slash));
+    server::network made;
+    if (!is_address(literal)) return std::nullopt;
+    made.v6 = ::inet_pton(AF_INET6, literal.c_str(), made.bits.data()) == 1;
+    if (!made.v6 && ::inet_pton(AF_INET, literal.c_str(), made.bits.data()) != 1) return std::nullopt;
+    const unsigned most = made.v6 ? 128 : 32;
+    const auto length = slash == text.npos ? most : parse_number(text.substr(slash + 1));
+    if (!length || *length > most) return std::nullopt;
+    made.length = static_cast<std::uint8_t>(*length);
+    for (unsigned bit = made.length; bit < 8 * made.bits.size(); ++bit)
+        made.bits[bit / 8] = static_cast<std::uint8_t>(made.bits[bit / 8] & ~(0x80U >> bit % 8));
+    return made;
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
@@ -103,6 +122,49 @@ bool is_address(std::string_view text) {
     return ::inet_pton(AF_INET, literal.c_str(), &address) == 1 ||
            ::inet_pton(AF_INET6, literal.c_str(), &address) == 1;
 }
+
+bool is_listen_address(std::string_view text) {
+    constexpr std::string_view scheme = "unix:";
+    if (!text.starts_with(scheme)) return is_address(text);
+    const auto path = text.substr(scheme.size());
+    return !path.empty() && path.size() <= longest_socket_path && !path.starts_with('@') && is_text(path);
+}
+
+std::optional<server::trusted_peers> parse_trusted(std::string_view text) {
+    server::trusted_peers made;
+    for (const auto& one : split_list(text)) {
+        if (one == unix_word) {
+            made.unix_sockets = true;
+            continue;
+        }
+        const auto network = parse_network(one);
+        if (!network) return std::nullopt;
+        made.networks.push_back(*network);
+    }
+    return made;
+}
+
+std::string format_trusted(const server::trusted_peers& peers) {
+    std::string text(peers.unix_sockets ? unix_word : "");
+    for (const auto& one : peers.networks) {
+        std::array<char, INET6_ADDRSTRLEN> literal{};
+        ::inet_ntop(one.v6 ? AF_INET6 : AF_INET, one.bits.data(), literal.data(), literal.size());
+        const bool alone = one.length == (one.v6 ? 128 : 32);
+        text += fmt::format("{}{}{}", text.empty() ? "" : ",", literal.data(),
+                            alone ? std::string() : fmt::format("/{}", one.length));
+    }
+    return text;
+}
+
+std::optional<unsigned> parse_mode(std::string_view text) {
+    if (text.size() == 4 && text[0] == '0') text.remove_prefix(1);
+    if (text.size() != 3 || text.find_first_not_of("01234567") != text.npos) return std::nullopt;
+    unsigned mode = 0;
+    for (const char digit : text) mode = mode * 8 + static_cast<unsigned>(digit - '0');
+    return mode;
+}
+
+std::string format_mode(unsigned mode) { return fmt::format("{:04o}", mode); }
 
 bool is_host_name(std::string_view text) {
     constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";

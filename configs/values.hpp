@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "server/options.hpp"
+
 namespace configs {
 
 // How values are written, the same in every place that can carry one. What cannot be read gives
@@ -30,6 +32,19 @@ bool is_text(std::string_view text);
 
 /// An IPv4 or IPv6 literal without brackets or zone, as inet_pton(3) takes it.
 bool is_address(std::string_view text);
+
+/// The same, or `unix:PATH` where PATH fits sockaddr_un (unix(7)): 107 bytes. A name of the abstract namespace,
+/// `@name`, is none: no mode would protect it.
+inline constexpr std::size_t longest_socket_path = 107;
+bool is_listen_address(std::string_view text);
+
+/// `10.0.0.0/8`, `2001:db8::/32`, an address alone, and the word `unix`, separated by commas.
+std::optional<server::trusted_peers> parse_trusted(std::string_view text);
+std::string format_trusted(const server::trusted_peers& peers);
+
+/// Permissions as chmod(1) takes them: three octal digits, or four of which the first is 0.
+std::optional<unsigned> parse_mode(std::string_view text);
+std::string format_mode(unsigned mode);
 
 /// A name as it can stand in `Host`, without port.
 bool is_host_name(std::string_view text);

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "server/net/socket_address.hpp"
+
 namespace server {
 
 /// Where a server's access log goes. Each loop collects the lines of a turn and hands them over at once.
@@ -64,6 +66,12 @@ public:
         return *this << std::string_view(digits.data(), end);
     }
     line_text& operator<<(const boost::asio::ip::address& client);
+    /// Without the port.
+    line_text& operator<<(const socket_address& one) {
+        return one.is_unix() ? *this << std::string_view("unix") : *this << one.address();
+    }
+    /// Nothing, of none.
+    line_text& operator<<(const socket_address* one) { return one == nullptr ? *this : *this << *one; }
 
     std::string_view view() const noexcept { return {begin_, at_}; }
 

@@ -94,6 +94,7 @@ bool connection::drive(moment at) {
                 // What arrives before the look is served, what arrives after it finds a closed connection. One turn of
                 // the loop in between lost requests.
                 if (look_finds_life(at)) break;
+                if (awaits_header() && machine_.ending().who == 'T') refuse_header(rule::proxy_header_timeout, at);
                 socket_.finish();
                 machine_.finished();
                 break;
@@ -135,6 +136,10 @@ void connection::settle() {
 }
 
 connection::looked connection::read(const moment& at, bool held) {
+    if (proxied_ && !held) [[unlikely]] {
+        const auto how = read_proxy_header(at);
+        if (how != transport::outcome::done) return {.how = how, .left = poll_set::rest::unknown};
+    }
     const bool lingers = now_in() == state::lingering;
     const auto* const between = socket_.between();
     if (between != nullptr && between->shakes()) {

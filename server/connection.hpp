@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list.hpp>
 #include <memory>
 #include <source_location>
@@ -11,6 +10,8 @@
 #include "server/handlers.hpp"
 #include "server/http1/machine.hpp"
 #include "server/net/poll_set.hpp"
+#include "server/net/proxy_header.hpp"
+#include "server/net/socket_address.hpp"
 #include "server/net/transport.hpp"
 
 namespace server {
@@ -23,7 +24,7 @@ using activity_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<by_
 
 /// A client that has been accepted.
 struct arrival {
-    boost::asio::ip::tcp::endpoint peer;
+    socket_address peer;
     rule without = rule::none;  ///< the limit that it is above; see admission::patience
     client_table::share share;  ///< of the connections that one client may have
 };
@@ -69,7 +70,9 @@ public:
     /// The access log is to have nothing of it: it has asked for nothing but what is left out there.
     bool unlogged() const noexcept { return machine_.served() > 0 && unlogged_ == machine_.served(); }
     int descriptor() const noexcept { return socket_.descriptor(); }
-    const boost::asio::ip::tcp::endpoint& peer() const noexcept { return peer_; }
+    const socket_address& peer() const noexcept { return peer_; }
+    /// Whom it works for, as far as a header in front of it and its request say; else the peer.
+    const socket_address& client() const noexcept;
     std::string describe() const;  ///< "GET /slow", or "connection"
     std::source_location waits_at() const noexcept;
     /// Of the request that it works on; empty when that is part of no trace.
@@ -104,7 +107,21 @@ private:
     bool ask();
     void take_back(moment& at);
     void fail(const char* why) noexcept;
+    void trust();
+    void name_client() noexcept;
+    const socket_address& caller() const noexcept { return proxied_ ? proxied_->caller : peer_; }
+    bool awaits_header() const noexcept { return proxied_ && proxied_->how == proxy_header::progress::need_more; }
+    transport::outcome read_proxy_header(const moment& at);
+    void skip_another_header();
+    void refuse_header(rule by, const moment& at);
     void end(bool reset) noexcept;
+
+    /// Of a connection that begins with a header of the PROXY protocol.
+    struct proxied {
+        proxy_header header;
+        proxy_header::progress how = proxy_header::progress::need_more;
+        socket_address caller;  ///< whom it names; else the peer
+    };
 
     loop_thread& loop_;
     transport socket_;
@@ -115,7 +132,8 @@ private:
     std::uint32_t listed_ = 0;    ///< requests that had been served when it took its place among those
     std::uint32_t unlogged_ = 0;  ///< requests that the access log has none of
     lifecycle::clock::time_point born_{};
-    boost::asio::ip::tcp::endpoint peer_;
+    socket_address peer_;
+    std::unique_ptr<proxied> proxied_;
     client_table::share share_;
     http1_machine machine_;
 };

@@ -19,6 +19,10 @@ connection::connection(loop_thread& on, transport socket, arrival client) noexce
 
 void connection::begin(const moment& at, std::unique_ptr<layer> between) {
     socket_.put(std::move(between));
+    if (loop_.serving().limits->proxy_protocol)
+        proxied_ = std::make_unique<proxied>(proxied{.header = {}, .caller = peer_});
+    else
+        trust();
     loop_.sockets().watch(descriptor(), *this, poll_set::interest::read);
     born_ = at.now;
     machine_.begin(at);
@@ -39,8 +43,13 @@ bool connection::ask() {
     asking_ = true;
     if (machine_.waits_for() == waiting::piece)
         return loop_.handlers().ask(asked::piece, current, machine_.request(), *this);
-    machine_.request().peer = peer_;
-    machine_.request().client_subject = subject();
+    auto& request = machine_.request();
+    request.peer = peer_;
+    request.named_client = nullptr;
+    request.scheme = socket_.between() != nullptr ? "https" : "http";
+    request.client_subject = subject();
+    if (proxied_ || current.is_forwarded) [[unlikely]]
+        name_client();
     loop_.enters(*current.to);
     const auto* const plain = current.to->handle.as_plain();
     if (plain == nullptr) return loop_.handlers().ask(asked::handler, current, machine_.request(), *this);

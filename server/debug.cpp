@@ -97,6 +97,7 @@ json::object to_json(const task_row& row) {
     if (!row.where.empty()) one["where"] = row.where;
     if (!row.trace.empty()) one["trace_id"] = row.trace;
     if (!row.client.empty()) one["client"] = row.client;
+    if (!row.peer.empty()) one["peer"] = row.peer;
     if (!row.target.empty()) {
         one["target"] = row.target;
         one["deadline_ms"] = row.left.count();

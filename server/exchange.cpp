@@ -48,7 +48,7 @@ std::string_view request_ids::make(std::array<char, 16>& into) noexcept {
     return {into.data(), into.size()};
 }
 
-void exchange::begin(request_parser& of, host& on) {
+void exchange::begin(request_parser& of, host& on, bool trusted) {
     auto& request = of.request();
     request.id = of.request_id();
     if (request.id.empty() || !is_sound_id(request.id)) request.id = on.ids.make(id);
@@ -59,6 +59,10 @@ void exchange::begin(request_parser& of, host& on) {
     if (serving) end_serving();
     told = abandoned = hurried = left = false;
     refused_by = rule::none;
+    if (!trusted) [[likely]]
+        return;
+    from = read_forwarded(request, on.limits->trusted_proxies, on.limits->forwarded_header);
+    is_forwarded = true;
 }
 
 bool exchange::find(request_parser& of, host& on, milliseconds longest, admission::patience& patience, bool newcomer,

@@ -10,6 +10,7 @@
 
 #include "lifecycle/context.hpp"
 #include "server/admission.hpp"
+#include "server/forwarded.hpp"
 #include "server/http1.hpp"
 #include "server/options.hpp"
 #include "server/router.hpp"
@@ -74,8 +75,8 @@ struct answer_row {
 /// context, and whoever runs it writes `reply` and `thrown`; the machine reads the request and may end the context, no
 /// more. Only on the loop's thread.
 struct exchange {
-    /// Gives the request what it has beside its bytes.
-    void begin(request_parser& of, host& on);
+    /// Gives the request what it has beside its bytes. `trusted`: its peer may name its client.
+    void begin(request_parser& of, host& on, bool trusted);
     /// Who answers, and until when: in `longest`, or sooner if the client wants that. True: the handler of `to` is to
     /// be asked. False: `reply` is there.
     bool find(request_parser& of, host& on, std::chrono::milliseconds longest, admission::patience& patience,
@@ -139,7 +140,9 @@ struct exchange {
     std::exception_ptr thrown;     ///< by the handler, or by the source of its answer
     std::size_t piece = 0;         ///< bytes of `reply.body` that its source has filled
     std::array<char, 16> id;       ///< made here
+    forwarded from;                ///< only when it `is_forwarded`
     rule refused_by = rule::none;  ///< `reply` is no handler's
+    bool is_forwarded = false;     ///< ... by a trusted peer
     bool hurried = false;          ///< its deadline is one that the client has set
     bool told = false;             ///< its context has been ended
     bool left = false;             ///< ... since its client has gone

@@ -64,17 +64,14 @@ struct http_server::state {
               .name = name,
               .secure = nullptr,
               .loops = 0,
+              .clients = nullptr,
               .admit = {},
               .crowded_until = {},
               .failed = {}},
           socket(given),
           clients(env.limits->max_connections) {
-        address = fmt::format("{}", [this] {
-            const auto local = socket.local();
-            const auto text = local.address().to_string();
-            return local.address().is_v6() ? fmt::format("[{}]:{}", text, local.port())
-                                           : fmt::format("{}:{}", text, local.port());
-        }());
+        address = socket.local();
+        env.clients = &clients;
         const auto threads = given.threads == 0 ? usable_cpus() : given.threads;
         env.loops = threads;
         env.admit = [this](std::size_t most, bool to_the_last) { return admit(most, to_the_last); };
@@ -179,7 +176,14 @@ std::string http_server::address() const { return state_->address; }
 
 int http_server::listening() const { return state_->socket.descriptor(); }
 
+bool http_server::owns_path() const { return state_->socket.owns_path(); }
+
+void http_server::take_path() noexcept try {
+    asio::post(state_->loops.front()->context(), [this] { state_->socket.take_path(); });
+} catch (const std::bad_alloc&) {}  // it stays behind, and the next start replaces it
+
 void http_server::hand_over() {
+    asio::post(state_->loops.front()->context(), [this] { state_->socket.leave_path(); });
     state_->accepting->close_last(milliseconds(0), [] {});
 }
 

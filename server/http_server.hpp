@@ -54,10 +54,14 @@ public:
     /// begun keep theirs. What a loop or the socket is made with (`threads`, `port` …) is not looked at.
     void apply(const options& fresh);
 
-    std::string address() const;  ///< "127.0.0.1:8080", with the port that was bound
+    std::string address() const;  ///< "127.0.0.1:8080", with the port that was bound, or "unix:PATH"
 
     /// The listening socket, for a process that is to listen on it too. Only before `run`.
     int listening() const;
+    /// It is this process that has inherited the socket from another, and now it alone has it: the path of a UNIX
+    /// socket is removed at the end. Safe from any thread, while `run` has not returned.
+    void take_path() noexcept;
+    bool owns_path() const;  ///< of a UNIX socket; only before `run`
     /// That process does: lets in who is in the queue and closes the socket here, which deafens nobody. Connections
     /// stay. Safe from any thread, while `run` has not returned.
     void hand_over();

@@ -33,11 +33,10 @@ constexpr milliseconds wait_for_place{600};    // then some are let in above the
 constexpr std::size_t places_above = 16;       // ... for probes
 constexpr std::uint32_t refused_politely = 8;  // connections of one client above its limit; others only hear 503
 
-/// A client that speaks IPv4 to a socket of both is who it is: 192.0.2.1, not ::ffff:192.0.2.1 (RFC 4291
-/// section 2.5.5.2).
-tcp::endpoint by_its_own_name(const tcp::endpoint& peer) {
-    if (!peer.address().is_v6() || !peer.address().to_v6().is_v4_mapped()) return peer;
-    return {asio::ip::make_address_v4(asio::ip::v4_mapped, peer.address().to_v6()), peer.port()};
+bool is_of_unix(int descriptor) {
+    int family = AF_UNSPEC;
+    socklen_t size = sizeof family;
+    return ::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family == AF_UNIX;
 }
 
 }  // namespace
@@ -48,13 +47,12 @@ listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>&
       clients_(clients),
       pause_(loops.front()->context()),
       reserve_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
-    using acceptor = asio::basic_socket_acceptor<tcp, lifecycle::executor>;
     closed_.reserve(4);  // no memory is asked for at the end
-    acceptor_ = std::make_unique<acceptor>(loops.front()->context(), socket.local().protocol(), socket.descriptor());
+    watched_ = std::make_unique<watched>(loops.front()->context(), socket.descriptor());
 }
 
 listener::~listener() {
-    if (acceptor_->is_open()) acceptor_->release();
+    if (watched_->is_open()) watched_->release();
     if (reserve_ >= 0) ::close(reserve_);
 }
 
@@ -67,7 +65,7 @@ struct listener::last_words {
     listener& whose;
     ~last_words() {
         whose.running_ = false;
-        if (whose.acceptor_->is_open())
+        if (whose.watched_->is_open())
             whose.loops_.front()->here().fail(std::make_exception_ptr(std::runtime_error("its listener has ended")));
     }
 };
@@ -75,7 +73,7 @@ struct listener::last_words {
 lifecycle::awaitable<> listener::run() {
     const last_words in_case(*this);
     while (!closing_) {
-        auto waiting = acceptor_->async_wait(tcp::acceptor::wait_read, lifecycle::quietly);
+        auto waiting = watched_->async_wait(watched::wait_read, lifecycle::quietly);
         const auto [error] = co_await std::move(waiting);
         bool full =
             error && error != asio::error::operation_aborted;  // then it is asked again, as when there is no room
@@ -105,13 +103,13 @@ listener::result listener::accept_quietly() noexcept try { return accept_one(fal
 
 void listener::close_last(milliseconds patience, std::function<void()> closed) {
     asio::post(loops_.front()->context(), [this, patience, closed = std::move(closed)]() mutable {
-        if (!acceptor_->is_open()) return closed();  // handed over before
+        if (!watched_->is_open()) return closed();  // handed over before
         closed_.push_back(std::move(closed));
         patience_ = closing_ ? std::min(patience, patience_) : patience;
         closing_ = true;
         if (!running_) return let_in_the_last();  // it could not begin, or has failed
         boost::system::error_code ignored;
-        acceptor_->cancel(ignored);
+        watched_->cancel(ignored);
         pause_.cancel();
     });
 }
@@ -120,7 +118,9 @@ void listener::close_last(milliseconds patience, std::function<void()> closed) {
 bool listener::still_closing() {
     using step = closing_listener::step;
     const auto now = clock::now();
-    if (patience_ == milliseconds(0) || socket_.shared() || !round_trips_.any(now) || given_up()) return false;
+    if (patience_ == milliseconds(0) || socket_.shared() || given_up()) return false;
+    if (socket_.is_unix()) socket_.turn_away_newcomers();  // it has no handshakes under way
+    if (socket_.is_unix() || !round_trips_.any(now)) return false;
     if (!closing_by_) closing_by_.emplace(round_trips_.slowest(now), patience_, socket_.has_others(), now);
     for (int nth = 0; nth < accepts_a_turn; ++nth) {
         if (accept_one(true) != result::accepted) break;
@@ -145,7 +145,7 @@ void listener::let_in_the_last() {
     socket_.leave_others();
     for (int nth = 0; nth < socket_.backlog(); ++nth)
         if (accept_one(true) != result::accepted) break;
-    acceptor_->release();
+    watched_->release();
     socket_.close();
     for (const auto& one : closed_) one();
 }
@@ -194,11 +194,17 @@ listener::result listener::accept_one(bool in_spite_of_limit) {
         }
     tcp::endpoint peer;
     auto size = static_cast<socklen_t>(peer.capacity());
-    const int descriptor = ::accept4(socket_.descriptor(), peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    auto* const name = socket_.is_unix() ? nullptr : peer.data();
+    const int descriptor =
+        ::accept4(socket_.descriptor(), name, name == nullptr ? nullptr : &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (descriptor >= 0) {
-        peer.resize(size);
-        if (!std::exchange(measured_, true)) measure(descriptor);
-        const bool dealt = deal(descriptor, by_its_own_name(peer), without);
+        if (!std::exchange(measured_, true) && name != nullptr) measure(descriptor);
+        socket_address from;
+        if (name != nullptr) {
+            peer.resize(size);
+            from = peer;
+        }
+        const bool dealt = deal(descriptor, from, without);
         return dealt || in_spite_of_limit ? result::accepted : result::no_room;
     }
     switch (errno) {
@@ -222,7 +228,10 @@ void listener::measure(int descriptor) {
 
 /// False: it has too many connections by far, and is refused at once.
 bool listener::count(arrival& client, const options& limits) {
-    if (limits.max_connections_per_client == 0) return true;
+    const bool named_later = limits.proxy_protocol;  // by the header in front of its first byte
+    if (limits.max_connections_per_client == 0 || named_later || client.peer.is_unix() ||
+        is_among(client.peer, limits.trusted_proxies))
+        return true;
     auto taken = clients_.take(client.peer.address());
     client.share = std::move(taken.one);
     if (taken.nth <= limits.max_connections_per_client) return true;
@@ -231,7 +240,7 @@ bool listener::count(arrival& client, const options& limits) {
 }
 
 /// False: it could not be served, and has been closed.
-bool listener::deal(int descriptor, const tcp::endpoint& peer, rule without) try {
+bool listener::deal(int descriptor, const socket_address& peer, rule without) try {
     auto& here = loops_.front()->here();
     arrival client{.peer = peer, .without = without, .share = {}};
     if (!count(client, *here.serving().limits)) {

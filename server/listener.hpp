@@ -1,6 +1,6 @@
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -11,6 +11,7 @@
 #include "server/client_table.hpp"
 #include "server/closing_listener.hpp"
 #include "server/listening_socket.hpp"
+#include "server/net/socket_address.hpp"
 #include "server/options.hpp"
 #include "server/rule.hpp"
 
@@ -47,7 +48,7 @@ private:
     result accept_one(bool in_spite_of_limit);
     result find_place(rule& without);
     bool make_room();
-    bool deal(int descriptor, const boost::asio::ip::tcp::endpoint& peer, rule without);
+    bool deal(int descriptor, const socket_address& peer, rule without);
     bool count(arrival& client, const options& limits);
     void measure(int descriptor);
     static void refuse(int descriptor);
@@ -58,7 +59,9 @@ private:
     std::vector<std::unique_ptr<loop>>& loops_;
     client_table& clients_;
     lifecycle::loop_timer pause_;
-    std::unique_ptr<boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, lifecycle::executor>> acceptor_;
+    using watched = boost::asio::posix::basic_stream_descriptor<lifecycle::executor>;  // a socket of either family
+
+    std::unique_ptr<watched> watched_;
     std::vector<std::function<void()>> closed_;  ///< who hands over and who stops may come at one time
     bool running_ = false;
     bool closing_ = false;

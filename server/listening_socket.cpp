@@ -26,6 +26,12 @@ using asio::ip::tcp;
 
 namespace {
 
+bool is_of_unix(int descriptor) {
+    int family = AF_UNSPEC;
+    socklen_t size = sizeof family;
+    return ::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family == AF_UNIX;
+}
+
 std::runtime_error cannot_listen(const options& options, const char* call, int error) {
     const char* const advice = error == EADDRINUSE ? ": another process listens there; stop it or choose another port"
                                : error == EADDRNOTAVAIL ? ": this machine does not have that address"
@@ -39,11 +45,21 @@ std::runtime_error cannot_listen(const options& options, const char* call, int e
 
 listening_socket::listening_socket(const options& options)
     : descriptor_(options.inherited), backlog_(SOMAXCONN), shared_(options.inherited >= 0) {
-    const int on = 1, off = 0;
     if (shared_) {
-        ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        return;
+        const int on = 1;
+        unix_ = is_of_unix(descriptor_);
+        if (!unix_) ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    } else if (const std::string path(unix_path_of(options.address)); !path.empty()) {
+        unix_ = true;
+        descriptor_ = listen_on_path(path, options.unix_mode, backlog_);
+        file_ = socket_file(path);
+    } else {
+        listen_on_tcp(options);
     }
+}
+
+void listening_socket::listen_on_tcp(const options& options) {
+    const int on = 1, off = 0;
     boost::system::error_code bad_address;
     const auto address = asio::ip::make_address(options.address, bad_address);
     if (bad_address) throw cannot_listen(options, "address", EADDRNOTAVAIL);
@@ -87,7 +103,24 @@ void listening_socket::open(tcp::endpoint& endpoint) {
 
 listening_socket::~listening_socket() { close(); }
 
-tcp::endpoint listening_socket::local() const {
+std::string listening_socket::local() const {
+    if (unix_) return "unix:" + bound_path(descriptor_);
+    const auto endpoint = bound();
+    const auto host = endpoint.address().to_string();
+    return endpoint.address().is_v6() ? fmt::format("[{}]:{}", host, endpoint.port())
+                                      : fmt::format("{}:{}", host, endpoint.port());
+}
+
+void listening_socket::take_path() noexcept {
+    if (!unix_) return;
+    try {
+        file_ = socket_file(bound_path(descriptor_));
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it stays behind, and the next start replaces it
+    }
+    shared_ = shared_ && !file_.is_ours();
+}
+
+tcp::endpoint listening_socket::bound() const {
     tcp::endpoint endpoint;
     auto size = static_cast<socklen_t>(endpoint.capacity());
     if (::getsockname(descriptor_, endpoint.data(), &size) == 0) endpoint.resize(size);
@@ -95,6 +128,7 @@ tcp::endpoint listening_socket::local() const {
 }
 
 void listening_socket::close() noexcept {
+    file_.remove();
     if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
 }
 
@@ -102,7 +136,7 @@ void listening_socket::close() noexcept {
 unsigned listening_socket::listeners() const {
     struct stat its = {};
     if (::fstat(descriptor_, &its) != 0) return 0;
-    std::ifstream table(local().address().is_v6() ? "/proc/net/tcp6" : "/proc/net/tcp");  // proc(5)
+    std::ifstream table(bound().address().is_v6() ? "/proc/net/tcp6" : "/proc/net/tcp");  // proc(5)
     std::map<std::string, unsigned> by_address;
     std::string line, address, ours, state, skipped;
     std::getline(table, line);
@@ -121,6 +155,11 @@ unsigned listening_socket::listeners() const {
 bool listening_socket::has_others() const { return reuses_port_ && listeners() > 1; }
 
 void listening_socket::turn_away_newcomers(unsigned nth) noexcept try {
+    if (unix_) {
+        file_.remove();                    // who comes later than that finds the path free
+        ::shutdown(descriptor_, SHUT_RD);  // connect(2) is refused from here on; accept(2) still lets in the queue
+        return;
+    }
     // SO_ATTACH_REUSEPORT_CBPF, socket(7): the number of the socket that a new SYN goes to.
     if (const auto all = reuses_port_ ? listeners() : 1; all > 1) {
         sock_filter one[] = {{BPF_RET | BPF_K, 0, 0, all - 1 - nth % all}};

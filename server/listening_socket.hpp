@@ -2,12 +2,16 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include <string>
+
+#include "server/net/unix_socket.hpp"
 #include "server/options.hpp"
 
 namespace server {
 
-/// A listening socket, from bind to close. Owns the descriptor; binds in its constructor,
-/// so that a busy port is known before anything starts, or takes the one that was inherited.
+/// A listening socket, TCP or UNIX, from bind to close. Owns the descriptor; binds in its constructor,
+/// so that a busy port is known before anything starts, or takes the one that was inherited. Of a UNIX socket that it
+/// has bound it owns the path too.
 class listening_socket {
 public:
     /// Throws std::runtime_error with one line that names the address and what to do.
@@ -17,7 +21,10 @@ public:
     listening_socket& operator=(const listening_socket&) = delete;
 
     int descriptor() const noexcept { return descriptor_; }
-    boost::asio::ip::tcp::endpoint local() const;
+    /// "192.0.2.1:80", "[::1]:80", "unix:PATH": as it is bound.
+    std::string local() const;
+    bool is_unix() const noexcept { return unix_; }
+    bool owns_path() const noexcept { return file_.is_ours(); }
     int backlog() const noexcept { return backlog_; }
     /// Somebody else listens on it too, or will: who is still in the queue when it is closed is not lost.
     bool shared() const noexcept { return shared_; }
@@ -32,9 +39,15 @@ public:
     bool has_others() const;
     /// Those take all. To be called once nobody is in a handshake any more; then comes `close`.
     void leave_others() noexcept;
+    /// The path is this process's from here on, with the socket: whoever had it has handed it over. Else nothing.
+    void take_path() noexcept;
+    /// ... and another's.
+    void leave_path() noexcept { file_.leave(); }
     void close() noexcept;
 
 private:
+    boost::asio::ip::tcp::endpoint bound() const;
+    void listen_on_tcp(const options& options);
     void open(boost::asio::ip::tcp::endpoint& endpoint);
     unsigned listeners() const;
     void drop_newcomers() noexcept;
@@ -44,6 +57,8 @@ private:
     bool shared_ = false;
     bool without_ipv6_ = false;
     bool reuses_port_ = false;
+    bool unix_ = false;
+    socket_file file_;      ///< of a UNIX socket that is ours alone
     bool directs_ = false;  ///< where newcomers go, of all the sockets on its port
 };
 

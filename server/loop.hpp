@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -20,12 +19,14 @@
 #include "server/loop_account.hpp"
 #include "server/metrics.hpp"
 #include "server/net/layer.hpp"
+#include "server/net/socket_address.hpp"
 #include "server/options.hpp"
 #include "server/router.hpp"
 #include "server/stall_watch.hpp"
 
 namespace server {
 
+class client_table;
 class loop_thread;
 struct arrival;
 
@@ -39,7 +40,8 @@ struct environment {
     lifecycle::stop_channel::deadline_function deadline;
     std::string name;                      ///< "app", "debug"
     std::shared_ptr<layer_source> secure;  ///< what connections speak through; nullptr: they speak in clear
-    std::size_t loops = 0;  ///< how many share this
+    std::size_t loops = 0;                 ///< how many share this
+    client_table* clients = nullptr;       ///< of all of them
     /// Of all of them together: may another request go to a handler, be it in one of the last places? `most`: the
     /// max_in_flight of the loop that asks.
     std::function<bool(std::size_t most, bool to_the_last)> admit;
@@ -54,6 +56,7 @@ struct task_row {
     std::string trace = {};            ///< the id
     std::string target = {};           ///< of a request, "/slow?ms=500"
     std::string client = {};           ///< "127.0.0.1:54321"; empty when it is none
+    std::string peer = {};             ///< at the other end of its connection, as the client is written
     std::chrono::milliseconds left{};  ///< of a request, until its deadline
 };
 

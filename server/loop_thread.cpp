@@ -58,6 +58,11 @@ void put(line_text& line, const Values&... values) {
     line << pieces.back();
 }
 
+/// nullptr: the peer is who asks.
+const socket_address* peer_beside_client(const connection& one) {
+    return one.client() == one.peer() ? nullptr : &one.peer();
+}
+
 std::uint64_t in_microseconds(clock::duration time) {
     return static_cast<std::uint64_t>(duration_cast<std::chrono::microseconds>(time).count());
 }
@@ -80,7 +85,8 @@ task_row loop_thread::row_of(const connection& one, clock::time_point now) {
                                                     : std::string(to_string(in)),
                  .where = place(one).erase(0, waits_at.size()),
                  .age = duration_cast<milliseconds>(now - one.born()),
-                 .client = fmt::format("{}:{}", one.peer().address().to_string(), one.peer().port())};
+                 .client = one.client().text(),
+                 .peer = one.peer().text()};
     if (in == connection::state::handling) {
         row.kind = "request";
         row.age = duration_cast<milliseconds>(now - one.since());
@@ -289,12 +295,14 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
     if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
     line_text line;
     const auto subject = of.subject();
-    put<"access {} {} {} {} {}us {} {}{}{}{}{}{}{}{}">(
-        line, of.peer().address(), row.of->method_name, row.of->target, static_cast<std::uint64_t>(row.status),
+    const auto* const peer = peer_beside_client(of);
+    put<"access {} {} {} {} {}us {} {}{}{}{}{}{}{}{}{}{}">(
+        line, of.client(), row.of->method_name, row.of->target, static_cast<std::uint64_t>(row.status),
         in_microseconds(row.took), row.of->id, row.letters.who, row.letters.when,
         std::string_view(refused ? " rule " : ""), refused ? to_string(row.refused_by) : std::string_view(),
         std::string_view(row.of->trace ? " trace " : ""), row.of->trace.id(),
-        std::string_view(subject.empty() ? "" : " subject "), subject);
+        std::string_view(subject.empty() ? "" : " subject "), subject,
+        std::string_view(peer == nullptr ? "" : " peer "), peer);
     log_access(line.view());
     return true;
 }
@@ -302,36 +310,46 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
 void loop_thread::note_refusal(const answer_row& row, const connection& of) {
     seen_.account.refused[static_cast<std::size_t>(row.refused_by)].add();
     const auto by = row.refused_by;
-    if (by == rule::tls || by == rule::proxy_header || by == rule::http2 || by == rule::clear_text)
-        meets(by, of.peer());
+    if (!in_words(by).empty()) meets(by, of.peer());
     if (!logs_access(of)) return;
     line_text line;
-    put<"access {} {} {} {} {}us - {}{} rule {}">(
-        line, of.peer().address(), row.of != nullptr ? row.of->method_name : "-",
-        row.of != nullptr ? row.of->target : "-", static_cast<std::uint64_t>(row.status), in_microseconds(row.took),
-        row.letters.who, row.letters.when, to_string(row.refused_by));
+    const auto* const peer = peer_beside_client(of);
+    put<"access {} {} {} {} {}us - {}{} rule {}{}{}">(
+        line, of.client(), row.of != nullptr ? row.of->method_name : "-", row.of != nullptr ? row.of->target : "-",
+        static_cast<std::uint64_t>(row.status), in_microseconds(row.took), row.letters.who, row.letters.when,
+        to_string(row.refused_by), std::string_view(peer == nullptr ? "" : " peer "), peer);
     log_access(line.view());
 }
 
-/// A client speaks another protocol, by what its first bytes look like.
-void loop_thread::meets(rule other, const asio::ip::tcp::endpoint& client) noexcept try {
-    ++met_;
+/// A peer speaks another protocol, by what its first bytes look like, or the PROXY protocol badly.
+void loop_thread::meets(rule other, const socket_address& peer) noexcept try {
     if (clock::now() < next_meeting_line_) return;
     next_meeting_line_ = clock::now() + between_loss_lines;
-    env_.log.info("{}: what {} sends looks like {}, which is not spoken here; {} such so far", env_.name,
-                  client.address().to_string(), in_words(other), met_);
+    env_.log.info("{}: what {} sends {}; {} such so far", env_.name, peer.host(), in_words(other),
+                  seen_.account.refused[static_cast<std::size_t>(other)].get());
 } catch (...) {}  // not even memory to say so
+
+bool loop_thread::has_place_for(const socket_address& client, client_table::share& share) noexcept try {
+    const auto& limits = *host_.limits;
+    const auto most = limits.max_connections_per_client;
+    if (most == 0 || client.is_unix() || is_among(client, limits.trusted_proxies)) return true;
+    auto taken = env_.clients->take(client.address());
+    share = std::move(taken.one);
+    return taken.nth <= most;
+} catch (const std::bad_alloc&) {
+    return false;
+}
 
 bool loop_thread::may_shake_hands() noexcept {
     if (std::exchange(shaking_turn_, sockets_.turn()) != sockets_.turn()) shaken_ = 0;
     return shaken_++ < handshakes_a_turn;
 }
 
-void loop_thread::refuses_to_shake_hands(std::string_view why, const asio::ip::tcp::endpoint& client) noexcept try {
+void loop_thread::refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept try {
     ++failed_handshakes_;
     if (clock::now() < next_handshake_line_) return;
     next_handshake_line_ = clock::now() + between_loss_lines;
-    env_.log.info("{}: no TLS handshake with {}: {}; {} such so far", env_.name, client.address().to_string(), why,
+    env_.log.info("{}: no TLS handshake with {}: {}; {} such so far", env_.name, client.host(), why,
                   failed_handshakes_);
 } catch (...) {}  // not even memory to say so
 
@@ -345,8 +363,9 @@ void loop_thread::log_end(const connection& one) noexcept try {
     if (!logs_access(one) || one.unlogged()) return;
     const auto [who, when] = one.machine().ending();
     line_text line;
-    put<"closed {} after {} requests {}{}">(line, one.peer().address(), std::uint64_t{one.machine().served()}, who,
-                                            when);
+    const auto* const peer = peer_beside_client(one);
+    put<"closed {} after {} requests {}{}{}{}">(line, one.client(), std::uint64_t{one.machine().served()}, who, when,
+                                                std::string_view(peer == nullptr ? "" : " peer "), peer);
     log_access(line.view());
 } catch (const std::bad_alloc&) {}  // nor for this line
 

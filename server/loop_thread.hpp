@@ -54,10 +54,13 @@ public:
     workspace_pool& workspaces() noexcept { return workspaces_; }
     server::handlers& handlers() noexcept { return handlers_; }
     std::span<char> scratch() noexcept { return scratch_; }
+    /// Whether that client may have one more connection, which is counted as long as `share` lives. False where there
+    /// is no memory to count it.
+    bool has_place_for(const socket_address& client, client_table::share& share) noexcept;
     moment now() { return at(lifecycle::clock::now()); }
     /// Whether one more client that has said hello is seen to in this turn.
     bool may_shake_hands() noexcept;
-    void refuses_to_shake_hands(std::string_view why, const boost::asio::ip::tcp::endpoint& client) noexcept;
+    void refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept;
     /// A handler is entered, and left: `one` has its reply.
     void enters(const endpoint& to) noexcept;
     void leaves(const connection& one, http::status status, lifecycle::clock::time_point now);
@@ -120,7 +123,7 @@ private:
     void warn_of_late();
     bool logs_access(const connection& of) const;
     void log_access(std::string_view text) noexcept;
-    void meets(rule other, const boost::asio::ip::tcp::endpoint& client) noexcept;
+    void meets(rule other, const socket_address& peer) noexcept;
     void end_if_empty();
     void update_date();
     void publish_idle();
@@ -147,7 +150,6 @@ private:
     bool stop_noted_ = false, draining_ = false, sealed_ = false, closing_ = false, ended_ = false, warned_ = false,
          failed_ = false;
     std::uint64_t lost_ = 0;  ///< connections, for want of memory
-    std::uint64_t met_ = 0;   ///< clients that speak another protocol
     lifecycle::clock::time_point next_meeting_line_{};
     lifecycle::clock::time_point next_loss_warning_{};
     lifecycle::operation_memory* kept_back_ = nullptr;  ///< while it runs

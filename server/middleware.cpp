@@ -77,7 +77,7 @@ middleware strict_transport(std::chrono::seconds lasts) {
 
 handler with_request_values(handler next) {
     const auto with_values = [](const lifecycle::context& context, const request& of) {
-        return context.with(request_values{std::string(of.id), std::string(of.route), of.trace, of.peer,
+        return context.with(request_values{std::string(of.id), std::string(of.route), of.trace, of.peer, of.client(),
                                            std::string(of.client_subject)});
     };
     if (const auto* const plain = next.as_plain())

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -7,6 +8,27 @@
 #include <vector>
 
 namespace server {
+
+/// The IP addresses whose first `length` bits are these.
+struct network {
+    std::array<std::uint8_t, 16> bits{};  ///< of IPv4 the first four; the others, and those behind `length`, are 0
+    std::uint8_t length = 0;
+    bool v6 = false;
+
+    bool operator==(const network&) const = default;
+};
+
+/// Peers that are believed what they say of their clients.
+struct trusted_peers {
+    std::vector<network> networks;
+    bool unix_sockets = false;  ///< whoever may connect to one is
+
+    bool empty() const noexcept { return networks.empty() && !unix_sockets; }
+    bool operator==(const trusted_peers&) const = default;
+};
+
+/// The field of a request in which a trusted peer names its client.
+enum class forwarded_field : std::uint8_t { x_forwarded_for, forwarded, x_real_ip };
 
 /// Of the module tls. Files are PEM.
 struct tls_options {
@@ -21,12 +43,19 @@ struct tls_options {
 
 /// Where a server listens and what a client may ask of it. Every number is a limit.
 struct options {
-    std::string address = "::";  ///< an IP literal; "::" is dual stack, and "0.0.0.0" where the kernel has no IPv6
-    std::uint16_t port = 8080;   ///< 0: any free port
-    bool reuse_port = false;     ///< SO_REUSEPORT, for overlapping generations
+    /// An IP literal, or "unix:PATH". "::" is dual stack, and "0.0.0.0" where the kernel has no IPv6.
+    std::string address = "::";
+    std::uint16_t port = 8080;  ///< 0: any free port; of a UNIX socket not looked at
+    bool reuse_port = false;    ///< SO_REUSEPORT, for overlapping generations
+    unsigned unix_mode = 0660;  ///< permissions of a UNIX socket: who may write to it may connect (unix(7))
 
-    /// A listening TCP socket that somebody else has bound and shares: then the three above are not used. -1: none.
+    /// A listening stream socket that somebody else has bound and shares: then those above are not used. -1: none.
     int inherited = -1;
+
+    /// Each connection begins with a header of the PROXY protocol; only from trusted peers where some are named.
+    bool proxy_protocol = false;
+    trusted_peers trusted_proxies{};
+    forwarded_field forwarded_header = forwarded_field::x_forwarded_for;
 
     /// Event loops, each a thread; 0: the smaller of CPU affinity and cgroup quota.
     std::size_t threads = 0;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/http/field.hpp>
 #include <boost/beast/http/verb.hpp>
 #include <charconv>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/net/socket_address.hpp"
 #include "server/traceparent.hpp"
 
 namespace server {
@@ -39,12 +39,18 @@ struct request {
     unsigned version = 11;    ///< 10 or 11
     std::vector<field> fields;
     std::string_view body;
-    std::string_view id;                  ///< X-Request-Id: the client's when it is sound, else made here
-    trace_context trace;                  ///< when the client has sent one
-    std::string_view route;               ///< "GET /users/{id}", as in metrics; lives as long as the router
-    boost::asio::ip::tcp::endpoint peer;  ///< who has sent it, or a proxy has
-    std::string_view client_subject;      ///< whom its certificate names (RFC 4514), verified; empty without one
+    std::string_view id;     ///< X-Request-Id: the client's when it is sound, else made here
+    trace_context trace;     ///< when the client has sent one
+    std::string_view route;  ///< "GET /users/{id}", as in metrics; lives as long as the router
+    socket_address peer;     ///< at the other end of the connection: a proxy, where there is one
+    /// Who asks, where a trusted proxy or a header in front of the connection says so; nullptr: the peer.
+    const socket_address* named_client = nullptr;
+    std::string_view scheme = "http";  ///< "https" where a trusted proxy says so; lives for ever
+    std::string_view client_subject;   ///< whom its certificate names (RFC 4514), verified; empty without one
     std::vector<std::pair<std::string_view, std::string_view>> parameters;  ///< `{name}` of the route
+
+    /// Who asks, as far as is known. Its port may be 0, and it may be a UNIX socket.
+    const socket_address& client() const noexcept { return named_client != nullptr ? *named_client : peer; }
 
     /// The first field of that name; when there is none, an empty view whose data() is nullptr.
     std::string_view header(http::field name) const noexcept;
@@ -70,7 +76,7 @@ struct request {
 struct request_values {
     std::string id, route;
     trace_context trace;
-    boost::asio::ip::tcp::endpoint peer;
+    socket_address peer, client;
     std::string client_subject = {};
 };
 

@@ -39,6 +39,10 @@ constexpr entry of(rule one) noexcept {
         case rule::proxy_header: return {"proxy_header"};
         case rule::http2: return {"http2", status::http_version_not_supported};
         case rule::clear_text: return {"clear_text"};
+        case rule::proxy_header_missing: return {"proxy_header_missing"};
+        case rule::proxy_header_malformed: return {"proxy_header_malformed"};
+        case rule::proxy_header_timeout: return {"proxy_header_timeout", status::request_timeout};
+        case rule::proxy_header_untrusted: return {"proxy_header_untrusted", status::forbidden};
         case rule::header_timeout: return {"header_timeout", status::request_timeout};
         case rule::body_timeout: return {"body_timeout", status::request_timeout};
         case rule::route: return {"route", status::not_found};
@@ -79,11 +83,15 @@ rule looks_like(std::string_view first_bytes) noexcept {
 
 std::string_view in_words(rule one) noexcept {
     switch (one) {
-        case rule::tls: return "a TLS hello";
-        case rule::proxy_header: return "a header of the PROXY protocol";
-        case rule::http2: return "the preface of HTTP/2";
-        case rule::clear_text: return "HTTP in clear";
-        default: return "no HTTP";
+        case rule::tls: return "looks like a TLS hello, which is not spoken here";
+        case rule::proxy_header: return "looks like a header of the PROXY protocol, which is not spoken here";
+        case rule::http2: return "looks like the preface of HTTP/2, which is not spoken here";
+        case rule::proxy_header_missing: return "begins without a header of the PROXY protocol";
+        case rule::proxy_header_malformed: return "is no whole header of the PROXY protocol";
+        case rule::proxy_header_timeout: return "is no whole header of the PROXY protocol within header_timeout";
+        case rule::proxy_header_untrusted: return "is not taken for a header, since trusted_proxies does not name it";
+        case rule::clear_text: return "looks like HTTP in clear, which is not spoken here";
+        default: return {};
     }
 }
 

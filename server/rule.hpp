@@ -38,6 +38,11 @@ enum class rule : std::uint8_t {
     proxy_header,
     http2,
     clear_text,
+    // In front of it there should have been a header of the PROXY protocol.
+    proxy_header_missing,
+    proxy_header_malformed,
+    proxy_header_timeout,
+    proxy_header_untrusted,
     // It did not come in time.
     header_timeout,
     body_timeout,
@@ -68,7 +73,8 @@ http::status status_of(rule one) noexcept;
 /// preface) or none.
 rule looks_like(std::string_view first_bytes) noexcept;
 
-/// "a TLS hello": what `looks_like` has found, in words; lives for ever.
+/// What a line says of a peer that speaks another protocol, or the PROXY protocol badly: "looks like a TLS hello,
+/// which is not spoken here"; empty of any other rule; lives for ever.
 std::string_view in_words(rule one) noexcept;
 
 }  // namespace server

@@ -67,6 +67,7 @@ struct workspace {
         begin += parser.consumed();
         parser.reset();
         current.reply.renew();
+        current.is_forwarded = false;
         if (begin == end) begin = end = 0;
     }
 
@@ -74,6 +75,7 @@ struct workspace {
     void renew() {
         parser.reset();
         current.reply.renew();
+        current.is_forwarded = false;
         begin = end = written = 0;
         out.clear();
         if (capacity > usual_input) shrink();

@@ -16,7 +16,7 @@ constexpr std::string_view only_tls = "This port speaks TLS: ask for https, not 
 }  // namespace
 
 void http1_answering::begin_request(const moment& at) {
-    work_->current.begin(work_->parser, host_);
+    work_->current.begin(work_->parser, host_, flags_.trusts_peer);
     flags_.worked_during_stop = flags_.worked_during_stop || at.stopping;
     flags_.continued = flags_.late = flags_.looked = flags_.stuck = false;
     ++served_;

@@ -152,6 +152,11 @@ void http1_machine::finished() noexcept {
     go(phase::part);
 }
 
+void http1_machine::turn_away(ending_letters why) noexcept {
+    end_ = why;
+    finished();
+}
+
 void http1_machine::client_gone() {
     if (state_ == state::streaming && waits_ == waiting::piece) {
         flags_.broken = true;

@@ -27,6 +27,10 @@ public:
 
     /// A client is there.
     void begin(const moment& at) noexcept;
+    /// Its client has more connections than it may: see the constructor.
+    void stand_above(rule limit) noexcept { patience_.without = limit; }
+    /// Whether its peer is believed what it says of the clients of its requests.
+    void trust_peer(bool yes) noexcept { flags_.trusts_peer = yes; }
 
     step next(const moment& at);
 
@@ -54,6 +58,8 @@ public:
     }
     /// It is to make room, unless bytes have come. `why` is for its last line in the access log.
     void make_room(char why) noexcept;
+    /// What came is not to be answered: it ends without a word.
+    void turn_away(ending_letters why) noexcept;
     /// The client has gone while a handler works for it.
     void client_gone();
     /// Ends, whatever it does; a handler is waited for.

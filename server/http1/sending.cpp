@@ -50,7 +50,8 @@ void http1_sending::lost() noexcept {
 /// again only when a third of its buffer is free.
 void http1_sending::watch_reader(std::size_t unacknowledged, const moment& at) noexcept {
     deadline_ = at.now + limits().write_timeout;
-    taken_ = sent_ - std::min<std::uint64_t>(sent_, unacknowledged);  // of a layer there is more in the socket
+    // Of a layer there is more in the socket, and a UNIX socket counts what its memory takes.
+    taken_ = sent_ - std::min<std::uint64_t>(sent_, unacknowledged);
 }
 
 void http1_sending::measured(std::size_t unacknowledged, const moment& at) { watch_reader(unacknowledged, at); }

@@ -125,6 +125,7 @@ protected:
         bool straggled = false;  ///< its handler has been named as one that does not end
         bool forced = false;
         bool worked_during_stop = false;
+        bool trusts_peer = false;  ///< it may name the clients of its requests
         bool shook_hands = false;  ///< there is a layer between it and the socket
         bool newcomer = false;     ///< it came when the stop had begun
         bool stirs = false;

@@ -31,6 +31,15 @@ transport::result transport::read(std::span<char> into) noexcept {
     return again_when_interrupted([&] { return ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT); });
 }
 
+transport::result transport::peek(std::span<char> into) noexcept {
+    return again_when_interrupted(
+        [&] { return ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT | MSG_PEEK); });
+}
+
+void transport::skip(std::span<char> into) noexcept {
+    again_when_interrupted([&] { return ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT); });
+}
+
 transport::result transport::write(std::string_view bytes, bool last) noexcept {
     if (layer_) [[unlikely]]
         return layer_->write(descriptor_, bytes, last);

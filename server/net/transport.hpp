@@ -10,8 +10,9 @@
 
 namespace server {
 
-/// The bytes of one connected TCP socket, which it owns. The one place of a connection that receives, sends, shuts down
-/// and closes. Never waits: whoever wants to is told by its poll_set. Knows nothing of what the bytes mean.
+/// The bytes of one connected stream socket, TCP or UNIX, which it owns. The one place of a connection that receives,
+/// sends, shuts down and closes. Never waits: whoever wants to is told by its poll_set. Knows nothing of what the bytes
+/// mean.
 ///
 /// They go as they are, or through a layer (TLS). Without one that costs a look at a pointer.
 ///
@@ -38,6 +39,10 @@ public:
 
     /// `into` is not empty.
     result read(std::span<char> into) noexcept;
+    /// What is in front of all that `read` gives, on the socket itself: a look at it, which leaves it there …
+    result peek(std::span<char> into) noexcept;
+    /// … and `into.size()` bytes of it that have been seen.
+    void skip(std::span<char> into) noexcept;
     /// Of what its layer holds, without a look at the socket.
     result read_held(std::span<char> into) noexcept { return layer_->read(descriptor_, into, false); }
     /// As much as the socket takes; `bytes` is not empty. `last`: `farewell` comes next, if its layer has one.
@@ -52,7 +57,7 @@ public:
     void acknowledge() noexcept;
     /// Bytes that have been written and the peer's kernel has not acknowledged.
     std::size_t unacknowledged() noexcept;
-    /// Whether the close is a reset, also the one that the end of the process is.
+    /// Whether the close is a reset, also the one that the end of the process is. A UNIX socket has none.
     void reset_at_close(bool reset) noexcept;
     void close() noexcept;
 

@@ -102,6 +102,7 @@ json::object requests(const debug_sources& from, const loop_reports& loops) {
                             {"age_ms", row.age.count()},
                             {"deadline_ms", left ? json::value(left->count()) : json::value()},
                             {"client", row.client},
+                            {"peer", row.peer},
                             {"trace_id", row.trace},
                             {"loop", owners.front()},
                             {"where", row.where}});
@@ -114,8 +115,11 @@ json::object connections(const debug_sources& from, const loop_reports& loops) {
     for (const auto& [owners, row, left, wedged] : tasks_of(from, loops)) {
         if (row.client.empty()) continue;
         ++states[row.state];
-        rows.push_back(
-            {{"client", row.client}, {"state", row.state}, {"age_ms", row.age.count()}, {"loop", owners.front()}});
+        rows.push_back({{"client", row.client},
+                        {"peer", row.peer},
+                        {"state", row.state},
+                        {"age_ms", row.age.count()},
+                        {"loop", owners.front()}});
     }
     const auto which = from.app.loops();
     for (std::size_t at = 0; at < loops.size(); ++at)

@@ -279,6 +279,21 @@ TEST_F(Load, TheTwoServersNeedDifferentPortsOnOverlappingAddresses) {
     }
 }
 
+TEST_F(Load, APathBelongsToOneSocket) {
+    EXPECT_THAT(from({"--app.address=unix:a", "--debug.address=unix:b"}).faults, IsEmpty());
+    EXPECT_THAT(from({"--app.address=unix:a", "--debug.port=8080"}).faults, IsEmpty()) << "it has no port";
+    EXPECT_THAT(from({"--app.address=unix:a", "--debug.address=unix:a"}).faults,
+                ElementsAre(AllOf(HasSubstr("app.address"), HasSubstr("debug.address"))));
+    EXPECT_THAT(from({"--app.address=unix:a", "--app.reuse_port=true"}).faults,
+                ElementsAre(AllOf(HasSubstr("app.address"), HasSubstr("app.reuse_port"))));
+}
+
+TEST_F(Load, AWrongPrefixNamesKeyPlaceAndWhatIsAllowed) {
+    EXPECT_THAT(from({"--app.trusted_proxies=10.0.0.0/8,10.0.0.0/33"}).faults,
+                ElementsAre(AllOf(HasSubstr("app.trusted_proxies"), HasSubstr("10.0.0.0/33"),
+                                  HasSubstr("--app.trusted_proxies"), HasSubstr("prefixes such as 10.0.0.0/8"))));
+}
+
 TEST_F(Load, TheFirstRetryPauseIsNotLongerThanTheLongest) {
     EXPECT_THAT(from({"--tracker.retry_initial=6s"}).faults, ElementsAre(HasSubstr("tracker.retry_max")));
 }

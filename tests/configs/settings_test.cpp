@@ -59,6 +59,10 @@ TEST(Settings, HaveTheDefaultsOfTheContract) {
     const std::vector<std::pair<std::string, std::string>> expected = {{"app.address", "::"},
                                                                        {"app.port", "8080"},
                                                                        {"app.reuse_port", "false"},
+                                                                       {"app.unix_mode", "0660"},
+                                                                       {"app.proxy_protocol", "false"},
+                                                                       {"app.trusted_proxies", ""},
+                                                                       {"app.forwarded_header", "x-forwarded-for"},
                                                                        {"app.threads", "0"},
                                                                        {"app.max_connections", "10000"},
                                                                        {"app.max_in_flight", "1000"},
@@ -119,8 +123,9 @@ TEST(Settings, AcceptTheirOwnDefaults) {
 }
 
 TEST(Settings, ReachAFieldOfTheirOwn) {
-    const std::vector<std::string> tries = {"true",   "1",      "2",    "300",  "7s",     "::1",   "other",
-                                            "stdout", "reject", "json", "warn", "memory", "64KiB", "/a,/b", "1.3"};
+    const std::vector<std::string> tries = {"true",  "1",      "2",      "300",        "7s",       "::1",
+                                            "other", "stdout", "reject", "json",       "warn",     "memory",
+                                            "64KiB", "/a,/b",  "0600",   "10.0.0.0/8", "forwarded", "1.3"};
     for (const auto& one : settings()) {
         config values;
         for (const auto& text : tries)
@@ -149,7 +154,15 @@ struct trial {
 TEST(Settings, CheckRangesAndChoices) {
     const std::vector<trial> trials = {
         {"app.port", {"0", "65535"}, {"65536", "-1", "", "http", "80.5"}},
-        {"app.address", {"::", "10.0.0.1"}, {"localhost", ""}},
+        {"app.address",
+         {"::", "10.0.0.1", "unix:app.sock", "unix:/run/service/app.sock"},
+         {"localhost", "", "unix:", "unix:@abstract", "unix:a\nb", "/run/app.sock"}},
+        {"app.unix_mode", {"0660", "600", "0000", "0777"}, {"", "0888", "66", "1777", "00660", "rw-"}},
+        {"app.trusted_proxies",
+         {"", "10.0.0.0/8", "127.0.0.1", "::1", "fd00::/8,unix,192.0.2.1", "0.0.0.0/0", "::/0"},
+         {"10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0", "proxy.example", "10.0.0.1,", "10.0.0.0/8/8",
+          "unix:/run/a", "fe80::1%eth0"}},
+        {"app.forwarded_header", {"x-forwarded-for", "forwarded", "x-real-ip"}, {"", "X-Forwarded-For", "via"}},
         {"app.reuse_port", {"true", "false"}, {"yes", "1", "TRUE", ""}},
         {"app.threads", {"0", "256"}, {"257"}},
         {"app.max_connections", {"1", "1000000"}, {"0", "1000001"}},
@@ -172,6 +185,22 @@ TEST(Settings, CheckRangesAndChoices) {
         for (const auto* text : one.bad)
             EXPECT_FALSE(find_setting(one.key)->set(values, text)) << one.key << " " << text;
     }
+}
+
+TEST(Settings, APathOfASocketHasToFitItsAddress) {
+    config values;
+    const auto& address = *find_setting("app.address");
+    EXPECT_TRUE(address.set(values, "unix:" + std::string(107, 'p')));
+    EXPECT_FALSE(address.set(values, "unix:" + std::string(108, 'p')));
+    EXPECT_THAT(address.allowed, HasSubstr("at most 107 bytes"));
+}
+
+TEST(Settings, TrustedProxiesAreShownWithoutTheBitsThatDoNotCount) {
+    config values;
+    const auto& trusted = *find_setting("app.trusted_proxies");
+    ASSERT_TRUE(trusted.set(values, "127.0.0.1/8,unix,2001:db8:ffff::1/33,192.0.2.1/32,::1/128"));
+    EXPECT_EQ(trusted.get(values), "unix,127.0.0.0/8,2001:db8:8000::/33,192.0.2.1,::1");
+    EXPECT_EQ(trusted.toml(values), R"(["unix", "127.0.0.0/8", "2001:db8:8000::/33", "192.0.2.1", "::1"])");
 }
 
 TEST(Settings, SayWhatIsAllowed) {

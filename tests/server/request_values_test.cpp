@@ -19,7 +19,7 @@ constexpr const char* asked_by =
 constexpr const char* trace_of_it = "0af7651916cd43dd8448eb211c80319c";
 
 std::string told(std::string_view id, std::string_view route, std::string_view trace,
-                 const boost::asio::ip::tcp::endpoint& peer) {
+                 const server::socket_address& peer) {
     return std::string(id) + ", " + std::string(route) + ", trace " + std::string(trace) + ", from " +
            peer.address().to_string() + (peer.port() != 0 ? " by a port" : "");
 }

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
@@ -14,6 +16,10 @@
 namespace support {
 
 endpoint::endpoint(std::string_view text) {
+    if (text.starts_with("unix:")) {
+        path = text.substr(5);
+        return;
+    }
     const auto colon = text.rfind(':');
     if (colon == std::string_view::npos) throw std::runtime_error("not an endpoint: " + std::string(text));
     port = static_cast<std::uint16_t>(std::stoul(std::string(text.substr(colon + 1))));
@@ -27,17 +33,33 @@ sockaddr_in endpoint::address() const {
     return result;
 }
 
-std::string endpoint::text() const { return fmt::format("127.0.0.1:{}", port); }
+std::string endpoint::text() const { return path.empty() ? fmt::format("127.0.0.1:{}", port) : "unix:" + path; }
+
+int endpoint::make_socket() const {
+    const int made = ::socket(path.empty() ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (made < 0) throw std::system_error(errno, std::generic_category(), "socket");
+    const int on = 1;
+    if (path.empty()) ::setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return made;
+}
+
+int endpoint::connect(int socket) const {
+    if (path.empty()) {
+        const auto to = address();
+        return ::connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    }
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    if (path.size() >= sizeof to.sun_path) throw std::runtime_error("too long for a socket: " + path);
+    std::ranges::copy(path, to.sun_path);
+    return ::connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+}
 
 client::client(const endpoint& to, milliseconds limit, int receive_buffer) : limit_(limit) {
-    socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (socket_ < 0) throw std::system_error(errno, std::generic_category(), "socket");
-    const int on = 1;
-    ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    socket_ = to.make_socket();
     if (receive_buffer > 0) ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    const auto address = to.address();
     int error = 0;
-    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (to.connect(socket_) != 0) {
         error = errno;
         if (error == EINPROGRESS) {
             pollfd watched = {socket_, POLLOUT, 0};

@@ -13,15 +13,20 @@
 
 namespace support {
 
-/// An address on this machine, from `127.0.0.1:8080`.
+/// An address on this machine, from `127.0.0.1:8080` or `unix:PATH`.
 struct endpoint {
     explicit endpoint(std::string_view text);
-    sockaddr_in address() const;
+    sockaddr_in address() const;  ///< of one with a port
     std::string text() const;
+    /// A stream socket that does not block.
+    int make_socket() const;
+    /// As connect(2).
+    int connect(int socket) const;
     std::uint16_t port = 0;
+    std::string path;
 };
 
-/// A TCP client that does exactly what a test says and nothing by itself. Every wait ends at the
+/// A client that does exactly what a test says and nothing by itself. Every wait ends at the
 /// client's deadline. Only on one thread.
 class client {
 public:

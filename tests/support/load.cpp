@@ -35,17 +35,13 @@ void load::close(connection& one) {
 void load::connect(connection& one) {
     close(one);
     if (finishing_) return;
-    one.socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    const int on = 1;
-    ::setsockopt(one.socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    one.socket = to_.make_socket();
     one.answers = 0;
     one.sent.clear();
     one.written = 0;
     one.reader = {};
     one.now = connection::state::connecting;
-    const auto address = to_.address();
-    if (::connect(one.socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
-        errno != EINPROGRESS) {
+    if (to_.connect(one.socket) != 0 && errno != EINPROGRESS) {
         ++counts_.refused;
         close(one);
     }
@@ -55,7 +51,7 @@ void load::connect(connection& one) {
 void load::send_next(connection& one) {
     if (one.now != connection::state::waiting) {
         if (finishing_) return close(one);
-        one.sent = how_.request(next_++);
+        one.sent = (one.answers == 0 ? how_.greeting : std::string()) + how_.request(next_++);
         one.written = 0;
     }
     const auto count = ::send(one.socket, one.sent.data() + one.written, one.sent.size() - one.written, MSG_NOSIGNAL);

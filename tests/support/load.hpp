@@ -23,6 +23,7 @@ public:
         std::size_t connections = 32;
         std::function<std::string(std::uint64_t)> request;                            ///< the n-th one
         std::function<void(const std::string& sent, const response&)> answered = {};  ///< optional
+        std::string greeting = {};                                                    ///< in front of a connection
     };
 
     /// What a client has seen. The first three are losses: nothing of the kind may happen.

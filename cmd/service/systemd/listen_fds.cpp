@@ -25,10 +25,11 @@ int option(int descriptor, int name) {
     return ::getsockopt(descriptor, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
 }
 
-bool listens_on_tcp(int descriptor) {
+bool listens_to_a_stream(int descriptor) {
     const int family = option(descriptor, SO_DOMAIN);
-    return (family == AF_INET || family == AF_INET6) && option(descriptor, SO_PROTOCOL) == IPPROTO_TCP &&
-           option(descriptor, SO_ACCEPTCONN) == 1;
+    const bool tcp = (family == AF_INET || family == AF_INET6) && option(descriptor, SO_PROTOCOL) == IPPROTO_TCP;
+    const bool unix_stream = family == AF_UNIX && option(descriptor, SO_TYPE) == SOCK_STREAM;
+    return (tcp || unix_stream) && option(descriptor, SO_ACCEPTCONN) == 1;
 }
 
 }  // namespace
@@ -57,9 +58,10 @@ std::map<std::string, int> listen_fds(const configs::environment& variables, con
         if (std::ranges::find(names, name) == names.end())
             throw std::runtime_error(fmt::format("LISTEN_FDNAMES: descriptor {} is named \"{}\": allowed are {}",
                                                  descriptor, name, fmt::join(names, ", ")));
-        if (!listens_on_tcp(descriptor))
+        if (!listens_to_a_stream(descriptor))
             throw std::runtime_error(
-                fmt::format("LISTEN_FDS: descriptor {}, {}, is not a listening TCP socket", descriptor, name));
+                fmt::format("LISTEN_FDS: descriptor {}, {}, is not a listening TCP socket, nor a UNIX one of streams",
+                            descriptor, name));
         if (!sockets.emplace(name, descriptor).second)
             throw std::runtime_error(fmt::format("LISTEN_FDNAMES: {} comes twice: allowed is one socket each", name));
         ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);

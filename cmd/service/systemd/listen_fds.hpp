@@ -13,11 +13,11 @@ namespace systemd {
 std::string text_of(const configs::environment& variables, const char* name);
 std::string text_of(const char* name);
 
-/// The listening TCP sockets that systemd, or somebody who does as it does, has left to this process, by name:
-/// LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES of sd_listen_fds(3). They are closed at exec and do not block.
+/// The listening sockets, TCP or UNIX, that systemd, or somebody who does as it does, has left to this process, by
+/// name: LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES of sd_listen_fds(3). They are closed at exec and do not block.
 ///
 /// Throws std::runtime_error with one line for what this process cannot take: a name that is none of `names`, one
-/// that comes twice, something that is not a listening TCP socket. Once, before anything opens a descriptor.
+/// that comes twice, something that is no such socket. Once, before anything opens a descriptor.
 std::map<std::string, int> listen_fds(const configs::environment& variables, const std::vector<std::string>& names);
 
 }  // namespace systemd

@@ -32,24 +32,26 @@ using descriptors = std::array<int, 3>;
 /// `NAME=value` for exec. LISTEN_PID and WATCHDOG_PID are the number of the process that is to read them, which
 /// nobody knows before it exists: there is room for it.
 struct variables {
-    variables();
+    explicit variables(const std::string& paths);
 
     std::vector<std::string> lines;
     std::vector<char*> pointers;
     std::vector<char*> pid_places;
 };
 
-variables::variables() {
-    const std::string ready = ready_variable;
+variables::variables(const std::string& paths) {
+    const std::string ready = ready_variable, owned = paths_variable;
     bool watched = false;
     for (char** one = environ; *one != nullptr; ++one) {
         const std::string_view line = *one, name = line.substr(0, line.find('='));
         watched = watched || name == "WATCHDOG_PID";
-        if (!name.starts_with("LISTEN_") && name != "WATCHDOG_PID" && name != ready) lines.emplace_back(line);
+        if (!name.starts_with("LISTEN_") && name != "WATCHDOG_PID" && name != ready && name != owned)
+            lines.emplace_back(line);
     }
     lines.push_back("LISTEN_FDS=2");
     lines.push_back("LISTEN_FDNAMES=app:debug");
     lines.push_back(fmt::format("{}={}", ready, first_descriptor + 2));
+    if (!paths.empty()) lines.push_back(fmt::format("{}={}", owned, paths));
     const auto given = lines.size();
     lines.push_back("LISTEN_PID=");
     if (watched) lines.push_back("WATCHDOG_PID=");
@@ -91,12 +93,13 @@ std::string end_of(int status) {
 
 }  // namespace
 
-successor::successor(const std::string& program, std::vector<std::string> arguments, int app, int debug) {
+successor::successor(const std::string& program, std::vector<std::string> arguments, int app, int debug,
+                     const std::string& paths) {
     std::vector<char*> argument_pointers;
     argument_pointers.reserve(arguments.size() + 1);
     for (auto& one : arguments) argument_pointers.push_back(one.data());
     argument_pointers.push_back(nullptr);
-    const variables given;
+    const variables given(paths);
     int pipe[2];
     if (::pipe2(pipe, O_CLOEXEC) != 0) throw std::system_error(errno, std::system_category(), "pipe2");
     // Not posix_spawn, which leaves no place to write LISTEN_PID: docs/adr/0041-upgrade-in-place.md.

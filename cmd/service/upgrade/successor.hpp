@@ -11,6 +11,8 @@ namespace upgrade {
 
 /// The descriptor on which the process that is named by LISTEN_PID says that it is ready: one byte.
 inline constexpr const char* ready_variable = "UPGRADE_READY_FD";
+/// Of its listeners those whose paths it is to remove at its end, "app,debug": the process before it has made them.
+inline constexpr const char* paths_variable = "UPGRADE_PATHS";
 
 /// A process that is to go on with the listeners of this one. Only on the thread that made it.
 ///
@@ -20,7 +22,8 @@ inline constexpr const char* ready_variable = "UPGRADE_READY_FD";
 class successor {
 public:
     /// Throws std::system_error when there is no process or no pipe to be had.
-    successor(const std::string& program, std::vector<std::string> arguments, int app, int debug);
+    successor(const std::string& program, std::vector<std::string> arguments, int app, int debug,
+              const std::string& paths);
     ~successor();
     successor(const successor&) = delete;
     successor& operator=(const successor&) = delete;
