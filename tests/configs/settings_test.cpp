@@ -119,8 +119,8 @@ TEST(Settings, AcceptTheirOwnDefaults) {
 }
 
 TEST(Settings, ReachAFieldOfTheirOwn) {
-    const std::vector<std::string> tries = {"true",   "1",      "2",    "300",  "7s",     "::1",   "other",
-                                            "stdout", "reject", "json", "warn", "memory", "64KiB", "/a,/b", "1.3"};
+    const std::vector<std::string> tries = {"true",   "1",    "2",    "300",    "7s",    "::1",   "other", "stdout",
+                                            "reject", "json", "warn", "memory", "64KiB", "/a,/b", "1.3"};
     for (const auto& one : settings()) {
         config values;
         for (const auto& text : tries)
