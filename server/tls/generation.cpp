@@ -192,7 +192,7 @@ int generation::by_name(SSL* session, int*, void* whose) {
 /// would be the end, and they speak it.
 int generation::by_protocol(SSL*, const unsigned char** chosen, unsigned char* length, const unsigned char* offered,
                             unsigned int size, void*) {
-    for (unsigned int at = 0; at + offered[at] < size; at += offered[at] + 1U) {
+    for (unsigned int at = 0; at < size && at + offered[at] < size; at += offered[at] + 1U) {
         const std::string_view one(reinterpret_cast<const char*>(offered + at + 1), offered[at]);
         if (one != http1) continue;
         *chosen = offered + at + 1;

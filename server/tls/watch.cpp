@@ -72,7 +72,7 @@ void watch_files(const std::vector<std::string>& files, const pace& by, const st
     const auto folders = folders_of(files);
     watch(events.get(), folders);
     std::size_t faults = 0;
-    auto next = clock::now() + by.quiet;  // for what has changed before anybody watched
+    auto next = clock::now() + by.quiet;     // for what has changed before anybody watched
     auto latest = clock::time_point::max();  // of a look for changes that go on and on
     while (!token.stop_requested()) {
         const auto left = std::chrono::ceil<milliseconds>(std::min(next, latest) - clock::now());

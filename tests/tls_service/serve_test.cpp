@@ -95,7 +95,7 @@ TEST_F(TlsService, HttpInClearIsAnsweredInClear) {
 }
 
 TEST_F(TlsService, AHandshakeThatLastsTooLongIsCut) {
-    const service one(how({"--app.header_timeout=200ms"}));
+    const service one(how({"--app.header_timeout=1s"}));
     const auto silent = dial(one);
     const auto half = dial(one);
     half->shake();  // its hello, and no more
