@@ -57,7 +57,7 @@ void http1_machine::abandon(const moment& at) {
     assert(phase_ == phase::handle && !abandoned());
     auto reply = problem(flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout);
     say_when_to_return(reply, at);
-    append(reply, framing_of(request(), true), work_->out);
+    append(reply, framing_of(request(), true, at), work_->out);
     work_->current.abandoned = true;
     work_->current.refused_by = flags_.forced ? rule::drain : rule::request_timeout;
     ask(step::note);
@@ -111,13 +111,14 @@ bool http1_machine::still_due(bool first) {
     return due_ > 0;
 }
 
-framing http1_machine::framing_of(const server::request& to, bool close) const {
+framing http1_machine::framing_of(const server::request& to, bool close, const moment& at) const {
     return {.version = to.version,
             .head = to.method == http::verb::head,
             .close = close,
             .date = host_.date,
             .request_id = to.id,
-            .keep_alive = limits().keep_alive_hint};
+            .keep_alive = limits().keep_alive_hint,
+            .envoy_hint = at.stopping && limits().envoy_hint};
 }
 
 /// Whoever is refused by a stop comes back, here or to another replica: a second later, and never at once.
@@ -140,7 +141,7 @@ auto http1_machine::answer(const moment& at) -> step {
 void http1_machine::append_answer(const moment& at) {
     auto& reply = work_->current.reply;
     say_when_to_return(reply, at);
-    const auto how = framing_of(request(), closes_after(reply, at));
+    const auto how = framing_of(request(), closes_after(reply, at), at);
     work_->coding = append(reply, how, work_->out);
     work_->last = how.close || work_->coding == body_coding::until_close;
     count_answer();
@@ -259,7 +260,7 @@ bool http1_machine::refuse_early(const moment& at) {
 }
 
 /// One answer to what is not a request, and the end: where the next message begins is not known.
-void http1_machine::refuse(rule by, ending_letters end) {
+void http1_machine::refuse(rule by, ending_letters end, const moment& at) {
     if (served_ == 0 && !work_->parser.head_done()) {
         const auto other = looks_like({work_->data(), work_->buffered()});
         by = other != rule::none ? other : by;
@@ -267,7 +268,7 @@ void http1_machine::refuse(rule by, ending_letters end) {
     const bool late = end.who != 'P';
     auto& current = work_->current;
     current.refuse(by, problem(late ? http::status::request_timeout : status_of(by)));
-    append(current.reply, framing_of({}, true), work_->out);
+    append(current.reply, framing_of({}, true, at), work_->out);
     end_ = end;
     count_answer();
     ask(step::note_refusal);

@@ -178,7 +178,7 @@ private:
     void read(const moment& at);
     void enter_reading(const moment& at);
     bool refuse_early(const moment& at);
-    void refuse(rule by, ending_letters end);
+    void refuse(rule by, ending_letters end, const moment& at);
     void begin_request(const moment& at);
     step begin_answer(const moment& at);
 
@@ -188,7 +188,7 @@ private:
     bool wants_look(const moment& at) const noexcept;
     bool closes_after(const response& reply, const moment& at);
     bool still_due(bool first);
-    framing framing_of(const server::request& to, bool close) const;
+    framing framing_of(const server::request& to, bool close, const moment& at) const;
     void count_answer() noexcept;
     static void say_when_to_return(response& reply, const moment& at);
     step finish();
