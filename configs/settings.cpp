@@ -108,6 +108,9 @@ std::vector<setting> make_table() {
         duration("shutdown.idle_grace", "how long an idle connection may still bring a last request",
                  FIELD(shutdown.idle_grace), 0ms),
         duration("shutdown.flush", "the share of the budget that only the tracker may use", FIELD(shutdown.flush), 0ms),
+        boolean("shutdown.envoy_hint",
+                "while /readyz is 503 in a stop each answer tells an Envoy in front to choose another host",
+                LIVE(app.envoy_hint)),
         file("shutdown.report", "gets the shutdown report", FIELD(shutdown.report)),
 
         words("tracker.sink", "where events go, to all at their own pace; http and nats are modules",

@@ -191,7 +191,7 @@ transport::outcome connection::shake(const moment& at) {
         case layer::stage::clear:
             socket_.put(nullptr);
             if (!machine_.has_workspace()) machine_.lend(loop_.workspaces().lend());
-            machine_.refuse_clear();
+            machine_.refuse_clear(at);
             return transport::outcome::would_block;
         default:
             if (between.stirs()) machine_.stirred(at);

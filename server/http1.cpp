@@ -367,6 +367,8 @@ body_coding append(const response& response, const framing& framing, std::string
         to.put("\r\nConnection: close");
     else if (framing.version < 11 || framing.keep_alive.count() > 0)
         put_keep_alive(to, framing.keep_alive);
+    // Envoy's documentation, "Health checking", has it for every answer of a host, not only for those to checks.
+    if (framing.envoy_hint) to.put("\r\nx-envoy-immediate-health-check-fail: true");
     to.put("\r\n");
     to.put(response.fields());
     to.put("\r\n");

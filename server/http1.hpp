@@ -110,6 +110,7 @@ struct framing {
     std::string_view date;
     std::string_view request_id;
     std::chrono::milliseconds keep_alive{0};  ///< `Keep-Alive: timeout=`, unless it is closed; 0: not said
+    bool envoy_hint = false;                  ///< tells an Envoy in front to choose somebody else from now on
 };
 
 /// How the body of a response is sent.

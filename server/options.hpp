@@ -78,6 +78,7 @@ struct options {
 
     /// Above 0: answers that keep the connection say so, and `Keep-Alive: timeout=` these seconds.
     std::chrono::milliseconds keep_alive_hint{0};
+    bool envoy_hint = false;  ///< in a stop each answer says `x-envoy-immediate-health-check-fail: true`
     bool half_close = false;  ///< a client that has shut its sending side down is still waiting for its answer
 
     /// Bytes a second; 0: any. A body that is slower once its grace is over is 408, a response that its

@@ -62,7 +62,7 @@ void http1_answering::abandon(const moment& at) {
     auto reply =
         work_->current.instead(flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout);
     say_when_to_return(reply, at);
-    append(reply, framing_of(request(), true), work_->out);
+    append(reply, framing_of(request(), true, at), work_->out);
     work_->current.abandoned = true;
     work_->current.refused_by = flags_.forced ? rule::drain : rule::request_timeout;
     ask(step::note);
@@ -118,13 +118,14 @@ bool http1_answering::still_due(bool first) {
     return due_ > 0;
 }
 
-framing http1_answering::framing_of(const server::request& to, bool close) const {
+framing http1_answering::framing_of(const server::request& to, bool close, const moment& at) const {
     return {.version = to.version,
             .head = to.method == http::verb::head,
             .close = close,
             .date = host_.date,
             .request_id = to.id,
-            .keep_alive = limits().keep_alive_hint};
+            .keep_alive = limits().keep_alive_hint,
+            .envoy_hint = at.stopping && limits().envoy_hint};
 }
 
 /// Whoever is refused by a stop comes back, here or to another replica: a second later, and never at once.
@@ -154,7 +155,7 @@ auto http1_answering::answer(const moment& at) -> step {
 void http1_answering::append_answer(const moment& at) {
     auto& reply = work_->current.reply;
     say_when_to_return(reply, at);
-    const auto how = framing_of(request(), closes_after(reply, at));
+    const auto how = framing_of(request(), closes_after(reply, at), at);
     work_->coding = append(reply, how, work_->out);
     work_->last = how.close || work_->coding == body_coding::until_close;
     count_answer();
@@ -279,7 +280,7 @@ bool http1_answering::refuse_early(const moment& at) {
 }
 
 /// One answer to what is not a request, and the end: where the next message begins is not known.
-void http1_answering::refuse(rule by, ending_letters end) {
+void http1_answering::refuse(rule by, ending_letters end, const moment& at) {
     if (served_ == 0 && !work_->parser.head_done()) {
         const auto other = looks_like({work_->data(), work_->buffered()});
         by = other != rule::none ? other : by;
@@ -288,7 +289,7 @@ void http1_answering::refuse(rule by, ending_letters end) {
     auto& current = work_->current;
     current.refuse(by, by == rule::clear_text ? response(status_of(by), std::string(only_tls))
                                               : problem(late ? http::status::request_timeout : status_of(by)));
-    append(current.reply, framing_of({}, true), work_->out);
+    append(current.reply, framing_of({}, true, at), work_->out);
     end_ = end;
     count_answer();
     ask(step::note_refusal);

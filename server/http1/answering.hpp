@@ -24,7 +24,7 @@ protected:
     step finish();
     void end_request(const moment& at);
     bool refuse_early(const moment& at);
-    void refuse(rule by, ending_letters end);
+    void refuse(rule by, ending_letters end, const moment& at);
 
 private:
     void begin_request(const moment& at);
@@ -33,7 +33,7 @@ private:
     bool wants_look(const moment& at) const noexcept;
     bool closes_after(const response& reply, const moment& at);
     bool still_due(bool first);
-    framing framing_of(const server::request& to, bool close) const;
+    framing framing_of(const server::request& to, bool close, const moment& at) const;
     void count_answer() noexcept;
     bool looks_behind() const noexcept;
     static void say_when_to_return(response& reply, const moment& at);

@@ -29,9 +29,9 @@ void http1_machine::turned_away() noexcept {
     go(phase::say_goodbye);
 }
 
-void http1_machine::refuse_clear() {
+void http1_machine::refuse_clear(const moment& at) {
     waits_ = waiting::nothing;
-    refuse(rule::clear_text, {'P', 'R'});
+    refuse(rule::clear_text, {'P', 'R'}, at);
     go(phase::say_goodbye);
 }
 

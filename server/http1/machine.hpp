@@ -43,7 +43,7 @@ public:
     /// It has been told why there will be no handshake; it may still be sending.
     void turned_away() noexcept;
     /// It speaks HTTP in clear where that is not spoken, and is answered in clear. Wants a workspace.
-    void refuse_clear();
+    void refuse_clear(const moment& at);
     void said_farewell() noexcept;
     /// The good-bye comes behind what is written now.
     bool writes_last() const noexcept { return phase_ == phase::flush && then_ == phase::farewell; }

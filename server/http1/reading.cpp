@@ -35,7 +35,7 @@ auto http1_reading::parse(const moment& at) -> std::optional<step> {
     switch (found) {
         case progress::complete: return begin_answer(at);
         case progress::refused:
-            refuse(work_->parser.refused_by(), {'P', 'R'});
+            refuse(work_->parser.refused_by(), {'P', 'R'}, at);
             go(phase::say_goodbye);
             return std::nullopt;
         case progress::need_more: break;
@@ -51,7 +51,7 @@ void http1_reading::read(const moment& at) {
     if (flags_.late) {  // the last look has not made it whole
         flags_.late = false;
         const auto by = work_->parser.head_done() ? rule::body_timeout : rule::header_timeout;
-        refuse(flags_.forced ? rule::drain : by, {flags_.forced ? 'K' : 'T', 'R'});
+        refuse(flags_.forced ? rule::drain : by, {flags_.forced ? 'K' : 'T', 'R'}, at);
         return go(phase::say_goodbye);
     }
     waits_ = waiting::bytes;

@@ -83,6 +83,7 @@ TEST(Settings, HaveTheDefaultsOfTheContract) {
                                                                        {"shutdown.budget", "25s"},
                                                                        {"shutdown.lame_duck", "0s"},
                                                                        {"shutdown.idle_grace", "1s"},
+                                                                       {"shutdown.envoy_hint", "false"},
                                                                        {"shutdown.flush", "5s"},
                                                                        {"shutdown.report", ""},
                                                                        {"ready_file", ""},

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "tests/server/one_connection.hpp"
 
 namespace {
@@ -366,6 +370,69 @@ TEST(StopOf, ARequestThatFinishesIsNotTold) {
     one.tick_after(900ms);
     EXPECT_FALSE(one.told_of_drain());
     one.reply();
+}
+
+// ── the hint for an Envoy ───────────────────────────────────────────────────────────────────────
+
+constexpr const char* hint = "\r\nx-envoy-immediate-health-check-fail: true\r\n";
+
+std::size_t hints(const scene& one) {
+    std::size_t count = 0;
+    for (auto at = one.seen().find(hint); at != std::string::npos; at = one.seen().find(hint, at + 1)) ++count;
+    return count;
+}
+
+server::options with_hint() {
+    server::options limits;
+    limits.envoy_hint = true;
+    return limits;
+}
+
+TEST(EnvoyHint, IsSaidFromTheFirstMomentOfAStopByEachAnswer) {
+    const std::vector<std::pair<const char*, std::string>> all = {
+        {"a handler's", ask()},
+        {"a probe's", "GET /probe HTTP/1.1\r\nHost: a\r\n\r\n"},
+        {"no route's", "GET /none HTTP/1.1\r\nHost: a\r\n\r\n"},
+        {"what is no request's", "nonsense\r\n\r\n"},
+        {"a body's that is refused", post(1ULL << 40U, {})}};
+    for (const auto& [whose, bytes] : all) {
+        scene one(with_hint());
+        one.stop();
+        one.send(bytes);
+        EXPECT_EQ(one.answers(), 1U) << whose;
+        EXPECT_EQ(hints(one), 1U) << whose << ": " << one.seen();
+    }
+}
+
+TEST(EnvoyHint, IsSaidOfARequestThatIsCutAtTheEndAndOfAHandlerThatIsAnsweredFor) {
+    scene half(with_hint());
+    half.send("GET / HT");
+    half.drain(0s, 1s);
+    half.tick_after(1s);
+    EXPECT_EQ(half.status(), 408);
+    EXPECT_EQ(hints(half), 1U);
+
+    scene held(with_hint());
+    held.holds_handlers = true;
+    held.send(ask());
+    held.drain(0s, 1s);
+    held.tick_after(1s);
+    held.tick_after(1s);
+    EXPECT_EQ(held.status(), 503);
+    EXPECT_EQ(hints(held), 1U);
+}
+
+TEST(EnvoyHint, IsNotSaidWhileItServesNorUnlessItIsAskedFor) {
+    scene serving(with_hint());
+    serving.send(ask());
+    EXPECT_EQ(serving.answers(), 1U);
+    EXPECT_EQ(hints(serving), 0U);
+
+    scene unasked;
+    unasked.stop();
+    unasked.send(ask());
+    EXPECT_EQ(unasked.answers(), 1U);
+    EXPECT_EQ(hints(unasked), 0U);
 }
 
 }  // namespace
