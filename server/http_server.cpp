@@ -1,7 +1,6 @@
 #include "server/http_server.hpp"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -12,6 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "server/fitting.hpp"
 #include "server/listener.hpp"
 #include "server/loop_thread.hpp"
 #include "server/metrics.hpp"
@@ -24,26 +24,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr std::size_t spare_descriptors = 64;   // for everything that is not a connection
 constexpr milliseconds listener_patience{500};  // a wedged first loop must not keep the others from draining
-
-/// Raises the soft limit of descriptors to the hard one; `limits` with as many connections as then fit.
-std::shared_ptr<const options> fitting(options limits, const std::string& name, spdlog::logger& log) {
-    rlimit files = {};
-    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return std::make_shared<const options>(std::move(limits));
-    if (files.rlim_cur < files.rlim_max) {
-        files.rlim_cur = files.rlim_max;
-        ::setrlimit(RLIMIT_NOFILE, &files);
-        ::getrlimit(RLIMIT_NOFILE, &files);
-    }
-    const std::size_t limit = files.rlim_cur;
-    const auto fit = limit > 2 * spare_descriptors ? limit - spare_descriptors : std::max<std::size_t>(1, limit / 2);
-    if (fit < limits.max_connections)
-        log.warn("{}.max_connections lowered from {} to {}: the limit of open files is {}", name,
-                 limits.max_connections, fit, limit);
-    limits.max_connections = std::min(fit, limits.max_connections);
-    return std::make_shared<const options>(std::move(limits));
-}
 
 }  // namespace
 

@@ -88,6 +88,8 @@ public:
     std::atomic<unsigned> orders{0};  ///< that could not be posted
 
 private:
+    static constexpr std::chrono::milliseconds between_lines{1'000};  ///< that clients bring about
+
     using connections = boost::intrusive::list<connection, boost::intrusive::base_hook<activity_hook>,
                                                boost::intrusive::constant_time_size<false>>;
 

@@ -1,0 +1,146 @@
+// What a loop says of its connections: lines of the access log, and others that clients bring about.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <new>
+#include <utility>
+
+#include "server/loop_thread.hpp"
+
+namespace server {
+
+using lifecycle::clock;
+using std::chrono::duration_cast;
+
+namespace {
+
+/// A line with `{}` for each value, taken apart by the compiler.
+template <std::size_t Size>
+struct pattern {
+    consteval pattern(const char (&from)[Size]) { std::copy_n(from, Size, text.data()); }  // not explicit: a literal
+    constexpr std::string_view view() const { return {text.data(), Size - 1}; }
+    std::array<char, Size> text{};
+};
+
+template <pattern Pattern, class... Values>
+void put(line_text& line, const Values&... values) {
+    static constexpr auto pieces = [] {
+        std::array<std::string_view, sizeof...(values) + 1> found;
+        auto left = Pattern.view();
+        for (std::size_t nth = 0; nth < sizeof...(values); ++nth) {
+            const auto hole = left.find("{}");
+            found[nth] = left.substr(0, hole);
+            left.remove_prefix(hole + 2);
+        }
+        found.back() = left;
+        return found;
+    }();
+    std::size_t nth = 0;
+    const auto put_one = [&](const auto& value) {
+        if (const auto piece = pieces[nth++]; !piece.empty()) line << piece;
+        line << value;
+    };
+    (put_one(values), ...);
+    line << pieces.back();
+}
+
+/// nullptr: the peer is who asks.
+const socket_address* peer_beside_client(const connection& one) {
+    return one.client() == one.peer() ? nullptr : &one.peer();
+}
+
+std::uint64_t in_microseconds(clock::duration time) {
+    return static_cast<std::uint64_t>(duration_cast<std::chrono::microseconds>(time).count());
+}
+
+}  // namespace
+
+bool loop_thread::logs_access(const connection& of) const {
+    return of.machine().limits().access_log && env_.access->wanted();
+}
+
+bool loop_thread::note(const answer_row& row, const connection& of) {
+    auto& account = seen_.account;
+    account.requests.add();
+    auto& metrics = row.to != nullptr ? seen_.endpoints[row.to->index] : seen_.endpoints.back();
+    metrics.responses[row.digit].add();
+    metrics.duration.observe(row.took);
+    const bool refused = row.refused_by != rule::none;
+    if (refused) account.refused[static_cast<std::size_t>(row.refused_by)].add();
+    if (!logs_access(of)) return true;
+    const auto& excluded = of.machine().limits().access_exclude;
+    if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
+    line_text line;
+    const auto subject = of.subject();
+    const auto* const peer = peer_beside_client(of);
+    put<"access {} {} {} {} {}us {} {}{}{}{}{}{}{}{}{}{}">(
+        line, of.client(), row.of->method_name, row.of->target, static_cast<std::uint64_t>(row.status),
+        in_microseconds(row.took), row.of->id, row.letters.who, row.letters.when,
+        std::string_view(refused ? " rule " : ""), refused ? to_string(row.refused_by) : std::string_view(),
+        std::string_view(row.of->trace ? " trace " : ""), row.of->trace.id(),
+        std::string_view(subject.empty() ? "" : " subject "), subject,
+        std::string_view(peer == nullptr ? "" : " peer "), peer);
+    log_access(line.view());
+    return true;
+}
+
+void loop_thread::note_refusal(const answer_row& row, const connection& of) {
+    seen_.account.refused[static_cast<std::size_t>(row.refused_by)].add();
+    const auto by = row.refused_by;
+    if (!in_words(by).empty()) meets(by, of.peer());
+    if (!logs_access(of)) return;
+    line_text line;
+    const auto* const peer = peer_beside_client(of);
+    put<"access {} {} {} {} {}us - {}{} rule {}{}{}">(
+        line, of.client(), row.of != nullptr ? row.of->method_name : "-", row.of != nullptr ? row.of->target : "-",
+        static_cast<std::uint64_t>(row.status), in_microseconds(row.took), row.letters.who, row.letters.when,
+        to_string(row.refused_by), std::string_view(peer == nullptr ? "" : " peer "), peer);
+    log_access(line.view());
+}
+
+/// A peer speaks another protocol, by what its first bytes look like, or the PROXY protocol badly.
+void loop_thread::meets(rule other, const socket_address& peer) noexcept try {
+    if (clock::now() < next_meeting_line_) return;
+    next_meeting_line_ = clock::now() + between_lines;
+    env_.log.info("{}: what {} sends {}; {} such so far", env_.name, peer.host(), in_words(other),
+                  seen_.account.refused[static_cast<std::size_t>(other)].get());
+} catch (...) {}  // not even memory to say so
+
+void loop_thread::refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept try {
+    ++failed_handshakes_;
+    if (clock::now() < next_handshake_line_) return;
+    next_handshake_line_ = clock::now() + between_lines;
+    env_.log.info("{}: no TLS handshake with {}: {}; {} such so far", env_.name, client.host(), why,
+                  failed_handshakes_);
+} catch (...) {}  // not even memory to say so
+
+/// One line a connection, beside the access log: were these resets ours?
+void loop_thread::log_end(const connection& one) noexcept try {
+    if (!logs_access(one) || one.unlogged()) return;
+    const auto [who, when] = one.machine().ending();
+    line_text line;
+    const auto* const peer = peer_beside_client(one);
+    put<"closed {} after {} requests {}{}{}{}">(line, one.client(), std::uint64_t{one.machine().served()}, who, when,
+                                                std::string_view(peer == nullptr ? "" : " peer "), peer);
+    log_access(line.view());
+} catch (const std::bad_alloc&) {}  // nor for this line
+
+/// A line of the access log. It goes out with the others of this turn, which ends when all sockets that are ready have
+/// been seen to, or else with what it has posted.
+void loop_thread::log_access(std::string_view text) noexcept try {
+    if (access_lines_.add(*env_.access, text) && !sockets_.looks())
+        asio::post(io_, [this] { access_lines_.write(*env_.access); });
+} catch (const std::bad_alloc&) {
+    access_lines_.write(*env_.access);
+}
+
+void loop_thread::log_failure(const connection& one, const std::exception_ptr& thrown) noexcept try {
+    if (one.now_in() == connection::state::streaming)
+        env_.log.error("a response was cut: {} ({})", what_was_thrown(thrown), one.identity());
+    else
+        env_.log.error("{} failed: {} ({})", one.describe(), what_was_thrown(thrown), one.identity());
+} catch (const std::bad_alloc&) {}  // nor for this line
+
+}  // namespace server
