@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/post.hpp>
 #include <new>
 #include <utility>
 
@@ -11,6 +12,7 @@
 
 namespace server {
 
+namespace asio = boost::asio;
 using lifecycle::clock;
 using std::chrono::duration_cast;
 

@@ -28,7 +28,7 @@ std::shared_ptr<const configs::loaded> settings_in_force::now() const {
 server::response settings_in_force::reload() {
     const std::scoped_lock one_at_a_time(reloading_);
     to_.events.reopen();
-    to_.certificates();
+    if (to_.certificates) to_.certificates();
     const auto variables = configs::environment_of(environ);
     const auto fresh = configs::load_again(line_, variables);
     if (!fresh.faults.empty()) return refuse(status::unprocessable_entity, fresh.faults);
@@ -99,6 +99,6 @@ void settings_in_force::write_metrics(server::metrics_text& out) const {
     out.family("config_reloads_total", "counter", "Reloads of the settings, by what came of them.");
     out.sample(server::label("result", "applied"), number(applied_));
     out.sample(server::label("result", "refused"), number(refused_));
-    to_.certificate_metrics(out);
+    if (to_.certificate_metrics) to_.certificate_metrics(out);
     out.single("config_generation", "gauge", "Which snapshot of the settings is in force.", number(generation_));
 }

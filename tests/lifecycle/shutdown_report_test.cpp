@@ -18,6 +18,7 @@ shutdown_report full_report() {
     report.phases = {{"lame_duck", 0ms, 1ms}, {"app", 19'900ms, 250ms}};
     report.connections = {1, 2, 3, 4, 5};
     report.requests = {.in_flight_at_stop = 6, .begun_after = 17, .finished = 7, .cut = 8, .gone = 18};
+    report.streams = {.told = 19, .ended = 20, .ended_by_us = 21, .cut = 22};
     report.events.accepted = 9;
     report.events.recovered = 10;
     report.events.delivered = 11;
@@ -39,6 +40,7 @@ TEST(ShutdownReport, IsOneJsonObjectWithTheFieldsOfTheContract) {
                    {"name": "app", "budget_ms": 19900, "used_ms": 250}],
         "connections": {"open_at_stop": 1, "accepted_after": 2, "closed_idle": 3, "finished": 4, "forced": 5},
         "requests": {"in_flight_at_stop": 6, "begun_after": 17, "finished": 7, "cut": 8, "gone": 18},
+        "streams": {"told": 19, "ended": 20, "ended_by_us": 21, "cut": 22},
         "events": {"accepted": 9, "recovered": 10, "delivered": 11, "spooled": 12,
                    "dropped": {"deadline": 13, "overflow": 14}, "stranded": 17},
         "stragglers": [{"name": "app-1", "kind": "loop", "age_ms": 99, "where": "read \"here\""}],
