@@ -95,12 +95,17 @@ TEST_F(TlsService, HttpInClearIsAnsweredInClear) {
 }
 
 TEST_F(TlsService, AHandshakeThatLastsTooLongIsCut) {
-    const service one(how({"--app.header_timeout=1s"}));
+    const service one(how({"--app.header_timeout=500ms"}));
     const auto silent = dial(one);
-    const auto half = dial(one);
-    half->shake();  // its hello, and no more
-    EXPECT_TRUE(
-        eventually([&] { return metric(one, "tls_handshake_failures_total{server=\"app\",reason=\"cut\"}") == 1; }));
+    std::vector<std::unique_ptr<tls_tests::client>>
+        halves;  // several: on a machine that stands still a hello may be late
+    EXPECT_TRUE(eventually([&] {
+        if (halves.size() < 50) {
+            halves.push_back(dial(one));
+            halves.back()->shake();  // its hello, and no more
+        }
+        return metric(one, "tls_handshake_failures_total{server=\"app\",reason=\"cut\"}") > 0;
+    }));
     EXPECT_TRUE(silent->readable(5s)) << "and so is who says nothing";
 }
 
