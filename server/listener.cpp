@@ -33,12 +33,6 @@ constexpr milliseconds wait_for_place{600};    // then some are let in above the
 constexpr std::size_t places_above = 16;       // ... for probes
 constexpr std::uint32_t refused_politely = 8;  // connections of one client above its limit; others only hear 503
 
-bool is_of_unix(int descriptor) {
-    int family = AF_UNSPEC;
-    socklen_t size = sizeof family;
-    return ::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family == AF_UNIX;
-}
-
 }  // namespace
 
 listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops, client_table& clients)

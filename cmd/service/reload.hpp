@@ -35,8 +35,8 @@ public:
         const lifecycle::stop_channel& stop;
         lifecycle::workers& workers;
         spdlog::logger& log;
-        std::function<void()> certificates;  ///< reads those again; both empty: there are none
-        std::function<void(server::metrics_text&)> certificate_metrics;
+        std::function<void()> certificates = {};  ///< reads those again; both empty: there are none
+        std::function<void(server::metrics_text&)> certificate_metrics = {};
     };
     settings_in_force(configs::loaded start, const configs::command& line, const targets& to);
 
