@@ -67,6 +67,28 @@ TEST_F(ProxyProtocol, NamesTheClientOfEachRequestOfItsConnection) {
     EXPECT_EQ(app.ask(v2(proxy, unix_stream, std::string(216, '\0')) + get("/")).body, "unix by 127.0.0.1 http");
 }
 
+TEST_F(ProxyProtocol, OneClientThatItNamesCannotTakeAllPlacesAndItsProxyMay) {
+    auto options = behind_proxy();
+    options.max_connections_per_client = 2;
+    const running app(routes(), options);
+    auto first = app.connect(), second = app.connect(), third = app.connect(), other = app.connect();
+    EXPECT_EQ(ask_on(first, v1 + get("/")).status, 200);
+    EXPECT_EQ(ask_on(second, v1 + get("/")).status, 200);
+    EXPECT_EQ(ask_on(third, v1 + get("/")).status, 503);
+    EXPECT_EQ(ask_on(other, "PROXY TCP4 192.0.2.9 198.51.100.2 56324 443\r\n" + get("/")).status, 200);
+    first.reset();
+    EXPECT_TRUE(eventually([&] { return app.ask(v1 + get("/")).status == 200; })) << "a place is free";
+
+    options.proxy_protocol = false;
+    options.trusted_proxies = *configs::parse_trusted("127.0.0.1");
+    const running behind(routes(), options);
+    std::vector<support::client> proxys;
+    for (int nth = 0; nth < 5; ++nth) {
+        proxys.push_back(behind.connect());
+        EXPECT_EQ(ask_on(proxys.back(), get("/")).status, 200);
+    }
+}
+
 TEST_F(ProxyProtocol, AHeaderMayComeByteByByteOrByItself) {
     const running app(routes(), behind_proxy());
     for (const auto& header : {v1, v2(proxy, tcp4, addresses4 + tlv(1, "h2"))}) {
