@@ -71,6 +71,16 @@ loaded load_again(const command& line, const environment& variables) {
     return unfinished;
 }
 
+std::string shown(const loaded& settings, std::string_view key) {
+    return fmt::format("{} = {} ({})", key, find_setting(key)->toml(settings.values),
+                       settings.origin.find(key)->second);
+}
+
+bool is_default(const loaded& settings, std::string_view key) {
+    const auto* const row = find_setting(key);
+    return row->get(settings.values) == row->default_text();
+}
+
 loaded load(const command& line, const environment& variables) {
     loaded result;
     std::set<std::string> wrong;

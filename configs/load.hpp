@@ -23,6 +23,11 @@ struct loaded {
     bool file_names_a_key = false;
 };
 
+/// A setting as faults show it: `app.tls_key = ["k.pem"] (--app.tls_key)`. Of a key in the table.
+std::string shown(const loaded& settings, std::string_view key);
+/// It has the value that it has when nobody says anything.
+bool is_default(const loaded& settings, std::string_view key);
+
 /// Lays default < file < environment < flag over each other and checks every value, also one that a
 /// later place overrides, and then what must fit together. Start and reload call the same function.
 /// Reads the file (blocks); prints nothing, never throws for what a user wrote. Safe from any thread.

@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <mutex>
-#include <optional>
 #include <utility>
 
 namespace lifecycle {
@@ -28,16 +26,6 @@ constexpr milliseconds most_patience{250};
 
 }  // namespace
 
-struct done_collector::part {
-    std::string name;
-    std::mutex mutex;
-    bool ended = false;
-    bool failed = false;
-    bool before_ready = false;
-    bool asked = false;
-    std::jthread thread;  // last: it uses the rest
-};
-
 done_collector::done_collector(stop_channel& stop, signals& signals, workers& workers, spdlog::logger& log)
     : stop_(stop),
       signals_(signals),
@@ -48,7 +36,8 @@ done_collector::done_collector(stop_channel& stop, signals& signals, workers& wo
       stacks_("stacks", workers, log, [&stop] { stop.wake(); }),
       note_ready_("note-ready", workers, log, [&stop] { stop.wake(); }),
       note_progress_("note-progress", workers, log, [&stop] { stop.wake(); }),
-      note_report_("note-report", workers, log, [&stop] { stop.wake(); }) {
+      note_report_("note-report", workers, log, [&stop] { stop.wake(); }),
+      parts_(stop, workers, log) {
     signals_.start_is_over();
     workers_.on_death([this](const std::string& name, const char* why) { on_death(name, why); });
 }
@@ -70,39 +59,6 @@ void done_collector::on_death(const std::string& name, const char* why) const no
     }
 }
 
-void done_collector::start(std::string name, std::function<void(std::stop_token)> run, milliseconds reserved) {
-    const auto index = stop_.add_part(name, reserved);
-    parts_.push_back(std::make_unique<part>());
-    auto& made = *parts_.back();
-    made.name = name;
-    auto body = [this, index, &made, run = std::move(run)](std::stop_token stop) {
-        std::optional<std::string> error;
-        try {
-            run(std::move(stop));
-        } catch (const std::exception& e) {
-            error = e.what();
-        } catch (...) {
-            error = "an exception that is not a std::exception";
-        }
-        if (error) log_.error("{} failed: {}", made.name, *error);
-        {
-            const std::scoped_lock lock(made.mutex);
-            made.ended = true;
-            made.failed = error.has_value();
-            made.before_ready = !stop_.has_been_ready();
-        }
-        stop_.part_ended(index);
-    };
-    try {
-        made.thread = workers_.start(name, "part", std::move(body));
-    } catch (const std::exception& e) {  // no thread to be had: the part has failed, the others roll back
-        made.ended = made.failed = true;
-        made.before_ready = !stop_.has_been_ready();
-        log_.error("{} failed: {}", name, e.what());
-        stop_.part_ended(index);
-    }
-}
-
 /// What a hook throws is a line: wait() must not be left while parts run.
 template <class Hook, class... Arguments>
 void done_collector::call(const char* name, const Hook& hook, Arguments&&... arguments) const {
@@ -116,18 +72,30 @@ void done_collector::call(const char* name, const Hook& hook, Arguments&&... arg
 }
 
 int done_collector::wait(const hooks& hooks) {
+    parts_.require_all();
+    stop_.complete();
     for (;;) {
-        if (!announced_ready_ && stop_.is_ready()) {
-            announced_ready_ = true;
-            call("ready", hooks.ready);
-            announce(true, hooks);
-        }
-        const auto actions = stop_.step();
-        obey(actions, hooks);
-        if (actions.finished || actions.over) return conclude(hooks, actions.over);
+        if (const auto end = step(hooks)) return conclude(hooks, *end);
         poll_once(stop_.next_step());
         on_signal(hooks);
     }
+}
+
+/// Whether the stop has come to its end: with all parts, or with its budget (true).
+std::optional<bool> done_collector::step(const hooks& hooks) {
+    using enum stop_sequence::happening;
+    std::optional<bool> end;
+    bool new_phase = false;
+    const auto& events = stop_.step();
+    for (const auto& event : events) {
+        obey(event, hooks);
+        new_phase =
+            new_phase || event.what == ready || event.what == began || event.what == withdrawn || event.what == entered;
+        if (event.what == finished || event.what == over) end = event.what == over;
+    }
+    if (new_phase && !end && hooks.progress)  // how it ended is told in a moment
+        note_progress_.post([this, status = stop_.now(), &hooks] { call("progress", hooks.progress, status); });
+    return end;
 }
 
 /// Waits for a signal, an event of the stop channel, or `next`, the time when a decision is due.
@@ -180,38 +148,47 @@ void done_collector::on_upgrade(const char* signal, const hooks& hooks) {
         upgrade_.post([this, &hooks] { call("upgrade", hooks.upgrade); });
 }
 
-void done_collector::obey(const stop_sequence::actions& actions, const hooks& hooks) {
-    const auto status = stop_.now();
-    const bool stopping = status.phase >= stop_phase::lame_duck;
-    if (stopping && status.began != announced_stop_) stop_begins(status, hooks);  // or again, the last one withdrawn
-    if (!stopping && announced_stop_ != clock::time_point{}) {
-        announced_stop_ = {};
-        signals_.arm_hard_stop({});
-        log_.info("stop withdrawn: serving again");
-        announce(true, hooks);
-    }
-    tell_of_freeze(status);
-    force(status, hooks);
-    tell(status, hooks);
-    if (actions.warn && !actions.finished) name_stragglers(hooks, "at 80 % of the budget");
-    for (const auto index : actions.stop) {
-        auto& part = *parts_[index];
-        {
-            const std::scoped_lock lock(part.mutex);
-            part.asked = true;
-        }
-        log_.info("stopping {}", part.name);
-        part.thread.request_stop();
+void done_collector::obey(const stop_sequence::event& event, const hooks& hooks) {
+    using enum stop_sequence::happening;
+    switch (event.what) {
+        case ready:
+            call("ready", hooks.ready);
+            announce(true, hooks);
+            break;
+        case not_up:
+            log_.error("{} is not up in time: the service cannot start", parts_.name(event.part));
+            stop_.fail(parts_.name(event.part));
+            break;
+        case began: stop_begins(hooks); break;
+        case withdrawn:
+            signals_.arm_hard_stop({});
+            log_.info("stop withdrawn: serving again");
+            if (stop_.has_been_ready()) announce(true, hooks);
+            break;
+        case frozen: tell_of_freeze(event.gap); break;
+        case forced:
+            signals_.arm_hard_stop(stop_.now().left + report_share);
+            log_.warn("second signal: everything ends within a second");
+            name_stragglers(hooks, "at the second signal");
+            break;
+        case warn: name_stragglers(hooks, "at 80 % of the budget"); break;
+        case ask:
+            log_.info("stopping {}", parts_.name(event.part));
+            parts_.ask(event.part);
+            break;
+        case entered:
+        case finished:
+        case over: break;
     }
 }
 
-void done_collector::stop_begins(const stop_channel::status& status, const hooks& hooks) {
+void done_collector::stop_begins(const hooks& hooks) {
+    const auto status = stop_.now();
     signals_.arm_hard_stop(status.left + report_share);  // first: whatever hangs from here on
-    announced_stop_ = status.began;
     stop_began_ = std::chrono::system_clock::now();
     log_.info("stop begun by {}: budget {} ms, lame duck {} ms", status.cause, stop_.options().budget.count(),
               stop_.options().lame_duck.count());
-    announce(false, hooks);
+    if (stop_.has_been_ready()) announce(false, hooks);
     if (stop_.options().report.empty()) return;
     note_report_.post([this] {  // while there is time to say that it cannot be
         report_fault_ = report_.open(stop_.options().report);
@@ -219,34 +196,16 @@ void done_collector::stop_begins(const stop_channel::status& status, const hooks
     });
 }
 
-void done_collector::tell_of_freeze(const stop_channel::status& status) {
-    if (status.frozen == announced_freeze_) return;
-    const auto gap = status.frozen - std::exchange(announced_freeze_, status.frozen);
-    if (status.frozen.count() == 0) return;  // another stop, and the last one was withdrawn
+void done_collector::tell_of_freeze(std::chrono::milliseconds gap) {
+    const auto status = stop_.now();
     signals_.was_frozen(gap);
     signals_.arm_hard_stop(status.left + report_share);
     log_.warn("frozen for {} ms in this stop, which do not count: {} ms are left", status.frozen.count(),
               status.left.count());
 }
 
-void done_collector::force(const stop_channel::status& status, const hooks& hooks) {
-    if (!status.forced || announced_force_) return;
-    announced_force_ = true;
-    signals_.arm_hard_stop(status.left + report_share);
-    log_.warn("second signal: everything ends within a second");
-    name_stragglers(hooks, "at the second signal");
-}
-
-void done_collector::tell(const stop_channel::status& status, const hooks& hooks) {
-    if (status.phase == stop_phase::stopped) return;  // how it ended is told in a moment
-    if (status.phase == told_phase_ && status.phases.size() == told_records_) return;
-    told_phase_ = status.phase;
-    told_records_ = status.phases.size();
-    if (hooks.progress) note_progress_.post([this, status, &hooks] { call("progress", hooks.progress, status); });
-}
-
 void done_collector::announce(bool answers, const hooks& hooks) {
-    if (!hooks.announce || !announced_ready_) return;
+    if (!hooks.announce) return;
     note_ready_.post([this, answers, &hooks] { call("announce", hooks.announce, answers); });
 }
 
@@ -257,16 +216,10 @@ void done_collector::name_stragglers(const hooks& hooks, const char* when) const
 }
 
 std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& hooks, bool only_asked) const {
-    // A worker is named after its part: "app", "app-1".
-    const auto asked = [this](const std::string& worker) {
-        return std::any_of(parts_.begin(), parts_.end(), [&](const auto& part) {
-            return part->asked && (worker == part->name || worker.starts_with(part->name + '-'));
-        });
-    };
     std::vector<shutdown_report::straggler> late;
     const auto until = clock::now() + stacks_share;
     for (const auto& worker : workers_.list()) {
-        if (only_asked && !asked(worker.name)) continue;
+        if (only_asked && !parts_.asked(worker.name)) continue;
         const auto now = clock::now();
         const bool ask = worker.thread != 0 && hooks.where && now < until;
         const auto limit = std::min(stack_share, duration_cast<milliseconds>(until - now));
@@ -281,9 +234,8 @@ std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& 
 bool done_collector::settled(std::initializer_list<const aside*> all, clock::time_point least, clock::time_point most,
                              const hooks& hooks) {
     while (std::any_of(all.begin(), all.end(), [](const aside* one) { return one->busy(); })) {
-        const auto status = stop_.now();
-        force(status, hooks);
-        const auto now = clock::now(), until = std::max(least, std::min(most, now + status.left));
+        step(hooks);  // a second signal
+        const auto now = clock::now(), until = std::max(least, std::min(most, now + stop_.now().left));
         if (now >= until) return false;
         poll_once(until);
         on_signal(hooks);
@@ -296,15 +248,8 @@ void done_collector::join_idle() {
         if (!one->busy()) one->join();
 }
 
-int done_collector::code_of_parts() const {
-    int code = exit_code::clean;
-    for (const auto& part : parts_) {
-        const std::scoped_lock lock(part->mutex);
-        if (!part->failed && (!part->ended || part->asked)) continue;
-        code = std::max<int>(code, part->before_ready ? could_not_start : part_failed);
-    }
-    if (stop_.failed()) code = std::max<int>(code, stop_.failed_before_ready() ? could_not_start : part_failed);
-    return code;
+ends done_collector::ends_so_far() const {
+    return {.parts = parts_.ends(), .failure = stop_.failed(), .failure_before_ready = stop_.failed_before_ready()};
 }
 
 int done_collector::conclude(const hooks& hooks, bool over) {
@@ -317,8 +262,7 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     bool leave = over || !quick || !written;  // somebody hangs
     join_idle();
     if (!leave) {
-        for (auto& part : parts_)
-            if (part->thread.joinable()) part->thread.join();
+        parts_.join();
         leave = workers_.live() > 0;  // a worker that its part has not waited for
     }
     shutdown_report report;
@@ -333,17 +277,11 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     const int threads = workers_.threads_left(milliseconds(leave ? 0 : 50));
     if (threads >= 0) report.threads_left = threads;
 
-    report.exit_code = code_of_parts();
-    const bool cut = report.requests.cut > 0 || !report.stragglers.empty() || report.workers_left > 0 ||
-                     report.threads_left.value_or(0) > 0 || report.events.lost;
-    if (cut) report.exit_code = std::max<int>(report.exit_code, forced);
-    if (!report.events.balanced) report.exit_code = std::max<int>(report.exit_code, unbalanced);
+    report.exit_code = exit_code_of(ends_so_far(), report);
 
     leave = write_down(report, leave, last_moment, hooks);
-    for (const auto& late : report.stragglers)
-        log_.error("not home: {} {} after {} ms{}{}", late.kind, late.name, late.age.count(),
-                   late.where.empty() ? "" : " in ", late.where);
-    log_.info("shutdown report {}", report.to_json());
+    for (const auto& line : lines_of_stragglers(report)) log_.error(line);
+    log_.info(last_line(report));
     log_.flush();
     if (leave) std::_Exit(report.exit_code);  // destroy nothing under a living thread
     join_idle();

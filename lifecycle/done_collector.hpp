@@ -4,14 +4,16 @@
 
 #include <functional>
 #include <initializer_list>
-#include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "lifecycle/aside.hpp"
+#include "lifecycle/conclusion.hpp"
 #include "lifecycle/note_file.hpp"
+#include "lifecycle/part_threads.hpp"
 #include "lifecycle/shutdown_report.hpp"
 #include "lifecycle/signals.hpp"
 #include "lifecycle/stop_channel.hpp"
@@ -19,17 +21,13 @@
 
 namespace lifecycle {
 
-/// Exit codes; if several apply, the highest.
-enum exit_code : int { clean = 0, could_not_start = 1, part_failed = 2, forced = 3, unbalanced = 4 };
-
 /// From the end of the budget to the kernel's `_exit`: time for the stacks of what hangs and the report.
 inline constexpr std::chrono::milliseconds report_share{90};
 
-/// Runs the parts of a process and collects how they ended.
+/// Main's wait: for signals, the ends of parts and the next time when a decision of the stop is due, until the exit.
 ///
-/// A part is a blocking function on a thread of its own, which returns when its token asks it to.
-/// The first part to end, well or badly, ends the others, in the reverse order of their start. Every
-/// error is kept. A part that is not home when the budget ends is never waited for: the report names
+/// The parts run on threads of their own (part_threads); when they have ended, or the budget has, the exit code is made
+/// of what they leave (conclusion). A part that has not returned by then is never waited for: the report names
 /// it and the process leaves by `_Exit`, so that nothing is destroyed under a living thread.
 ///
 /// Main's thread does nothing here that can block, so that a signal is heard whatever hangs.
@@ -59,26 +57,23 @@ public:
     done_collector(stop_channel& stop, signals& signals, workers& workers, spdlog::logger& log);
     ~done_collector();
 
-    /// Starts a part. `reserved` is the share of the budget that parts which stop earlier cannot use.
-    void start(std::string name, std::function<void(std::stop_token)> run,
-               std::chrono::milliseconds reserved = std::chrono::milliseconds{0});
+    /// Runs a part on a thread of its own, until its token asks it to end. Parts run in the order in which they were
+    /// added. A bug, of which a debug build ends and another one makes exit code 1: to run one twice, or never.
+    void run(const part& part, std::function<void(std::stop_token)> body) { parts_.run(part, std::move(body)); }
 
     /// Blocks until every part has ended, or the budget has: signals, ends of parts, the second
     /// signal and the deadline are all waited for in one place. Writes the report; returns the exit code.
     int wait(const hooks& hooks);
 
 private:
-    struct part;
-
     template <class Hook, class... Arguments>
     void call(const char* name, const Hook& hook, Arguments&&... arguments) const;
     void on_death(const std::string& name, const char* why) const noexcept;
     void on_signal(const hooks& hooks);
-    void obey(const stop_sequence::actions& actions, const hooks& hooks);
-    void stop_begins(const stop_channel::status& status, const hooks& hooks);
-    void tell(const stop_channel::status& status, const hooks& hooks);
-    void force(const stop_channel::status& status, const hooks& hooks);
-    void tell_of_freeze(const stop_channel::status& status);
+    std::optional<bool> step(const hooks& hooks);
+    void obey(const stop_sequence::event& event, const hooks& hooks);
+    void stop_begins(const hooks& hooks);
+    void tell_of_freeze(std::chrono::milliseconds gap);
     void announce(bool answers, const hooks& hooks);
     void name_stragglers(const hooks& hooks, const char* when) const;
     void on_reload(const char* signal, const hooks& hooks);
@@ -90,7 +85,7 @@ private:
     bool write_down(shutdown_report& report, bool leave, clock::time_point least, const hooks& hooks);
     void write_report(const std::string& json, note_file::durability how);
     void join_idle();
-    int code_of_parts() const;
+    ends ends_so_far() const;
     std::vector<shutdown_report::straggler> stragglers(const hooks& hooks, bool only_asked) const;
 
     stop_channel& stop_;
@@ -100,14 +95,8 @@ private:
     note_file report_;          ///< only on the worker of note_report_, and so the next
     std::string report_fault_;  ///< what has been said of it
     std::chrono::system_clock::time_point stop_began_;
-    bool announced_ready_ = false;
-    clock::time_point announced_stop_{};  ///< when it began
-    bool announced_force_ = false;
-    std::chrono::milliseconds announced_freeze_{0};
-    stop_phase told_phase_ = stop_phase::starting;
-    std::size_t told_records_ = 0;
     aside reload_, upgrade_, stacks_, note_ready_, note_progress_, note_report_;
-    std::vector<std::unique_ptr<part>> parts_;
+    part_threads parts_;
 };
 
 }  // namespace lifecycle

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,29 +10,12 @@
 
 namespace lifecycle {
 
-/// What a stop did, for people and for checks: one JSON object.
-///
-/// open_at_stop + accepted_after = closed_idle + finished + forced,
-/// in_flight_at_stop + begun_after = finished + cut + gone, and
-/// accepted + recovered = delivered + spooled + dropped.
+/// What a stop did, for people and for checks: one JSON object. What parts have to say of it are sections, which this
+/// folder knows nothing of; what in them makes the exit code, they say.
 struct shutdown_report {
-    struct connections_account {
-        std::uint64_t open_at_stop = 0, accepted_after = 0, closed_idle = 0, finished = 0, forced = 0;
-    };
-    struct requests_account {
-        std::uint64_t in_flight_at_stop = 0, begun_after = 0, finished = 0, cut = 0;
-        std::uint64_t gone = 0;  ///< their clients left before the answer
-    };
-    /// Of requests: streams that were told of the drain. What is in none of the others had its client leave.
-    struct streams_account {
-        std::uint64_t told = 0, ended = 0, ended_by_us = 0, cut = 0;
-    };
-    struct events_account {
-        std::uint64_t accepted = 0, recovered = 0, delivered = 0, spooled = 0;
-        std::map<std::string, std::uint64_t> dropped;
-        std::uint64_t stranded = 0;  ///< of earlier runs, and not this one's to deliver; in no other number
-        bool balanced = true;
-        bool lost = false;  ///< dropped at the deadline or by a disk: no policy has asked for it
+    struct section {
+        std::string name;
+        std::string json;
     };
     struct straggler {
         std::string name, kind;
@@ -46,10 +28,10 @@ struct shutdown_report {
     std::chrono::system_clock::time_point started;
     std::chrono::milliseconds duration{0};
     std::vector<stop_sequence::phase_record> phases;
-    connections_account connections;
-    requests_account requests;
-    streams_account streams;
-    events_account events;
+    std::vector<section> sections;  ///< in the order in which they are shown
+    bool cut = false;               ///< work that had begun was cut short
+    bool lost = false;              ///< what was accepted, and no policy has asked for it
+    bool balanced = true;           ///< the accounts in the sections do
     std::vector<straggler> stragglers;
     std::uint64_t workers_left = 0;
     std::optional<int> threads_left;  ///< none without /proc

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "lifecycle/misuse.hpp"
+
 namespace lifecycle {
 
 using std::chrono::duration_cast;
@@ -40,10 +42,33 @@ void stop_channel::publish() {
     wake();
 }
 
-void stop_channel::ready() {
+part stop_channel::add_part(std::string name, share own, readiness when) {
+    std::unique_lock lock(mutex_);
+    const auto& kept = names_.emplace_back(std::move(name));
+    if (!complete_) return {*this, sequence_.add_part(kept, own, when), kept, own.serves()};
+    lock.unlock();
+    misuse("a part is added after the parts run");
+    fail(kept);
+    return {*this, no_part, kept, own.serves()};
+}
+
+void stop_channel::complete() {
     const std::scoped_lock lock(mutex_);
-    sequence_.ready();
+    complete_ = true;
+    sequence_.complete(clock::now());
     publish();
+}
+
+void stop_channel::up(std::size_t part) {
+    if (part == no_part) return;
+    const std::scoped_lock lock(mutex_);
+    sequence_.up(part);
+    publish();
+}
+
+std::vector<std::string> stop_channel::part_names() const {
+    const std::scoped_lock lock(mutex_);
+    return {names_.begin(), names_.end()};
 }
 
 void stop_channel::alive() {
@@ -87,28 +112,24 @@ bool stop_channel::withdraw() {
     return left;
 }
 
-std::size_t stop_channel::add_part(std::string name, milliseconds reserved) {
-    const std::scoped_lock lock(mutex_);
-    names_.push_back(name);
-    return sequence_.add_part(std::move(name), reserved);
-}
-
 void stop_channel::part_ended(std::size_t part) {
     const std::scoped_lock lock(mutex_);
-    const bool unasked = !sequence_.asked(part);
-    if (unasked && !failed_.exchange(true)) failed_before_ready_ = !has_been_ready();
-    sequence_.part_ended(part, clock::now());
+    const bool ready = has_been_ready();
+    const bool unasked = sequence_.part_ended(part, clock::now());
+    if (unasked && !failed_.exchange(true)) failed_before_ready_ = !ready;
     publish();
 }
 
-stop_sequence::actions stop_channel::step() {
-    const auto turns = turns_ ? turns_() : std::uint64_t(clock::now().time_since_epoch().count());
+const stop_sequence::events& stop_channel::step() {
+    auto slowest = std::uint64_t(clock::now().time_since_epoch().count());  // without loops time alone counts
+    if (!turns_.empty()) slowest = turns_.front()();
+    for (const auto& turns : turns_) slowest = std::min(slowest, turns());
     const std::scoped_lock lock(mutex_);
     const auto now = clock::now();
     notice_freeze(now);
-    auto result = sequence_.step(now, turns);
+    const auto& events = sequence_.step(now, slowest);
     phase_.store(sequence_.phase(), std::memory_order_release);
-    return result;
+    return events;
 }
 
 clock::time_point stop_channel::next_step() const {
@@ -136,16 +157,17 @@ stop_channel::status stop_channel::now() const {
             .running = sequence_.running()};
 }
 
-stop_channel::deadline_function stop_channel::deadline_of(std::string part) const {
-    return [this, part = std::move(part)] {
-        const std::scoped_lock lock(mutex_);
-        const auto found = std::find(names_.begin(), names_.end(), part);
-        if (found == names_.end()) return clock::time_point::max();
-        notice_freeze(clock::now());
-        return sequence_.deadline(std::size_t(found - names_.begin()));
-    };
+clock::time_point stop_channel::deadline(std::size_t part) const {
+    if (part == no_part) return clock::time_point::max();
+    const std::scoped_lock lock(mutex_);
+    notice_freeze(clock::now());
+    return sequence_.deadline(part);
 }
 
-void stop_channel::count_turns_with(std::function<std::uint64_t()> turns) { turns_ = std::move(turns); }
+clock::time_point part::deadline() const { return stop_->deadline(index_); }
+
+void part::up() const { stop_->up(index_); }
+
+void part::count_turns_with(std::function<std::uint64_t()> turns) const { stop_->turns_.push_back(std::move(turns)); }
 
 }  // namespace lifecycle

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -10,13 +11,49 @@
 
 namespace lifecycle {
 
+class stop_channel;
+
+/// One of the things that a process does side by side, as it takes part in the stop: see stop_channel::add_part. A
+/// handle, for what runs the part and for done_collector; copies are the same part. Safe from any thread, for as long
+/// as the stop channel lives; nothing here waits for anything.
+class part {
+public:
+    const std::string& name() const noexcept { return *name_; }
+    bool serves_clients() const noexcept { return serves_; }
+    const stop_channel& stop() const noexcept { return *stop_; }
+
+    /// When it must begin to give up, so that there is time to say so; max() while nobody stops. Cheap enough for the
+    /// tick of a loop. The part itself can be given where a function is asked for that says so.
+    clock::time_point deadline() const;
+    clock::time_point operator()() const { return deadline(); }
+
+    /// It does what it is for: of a part that serves clients, or was added with `until_up`, readiness waits for this.
+    /// Idempotent.
+    void up() const;
+
+    /// How many turns the slowest of its loops has made: a lame duck is as long as they live. Before the parts run;
+    /// `turns` is called on main's thread until done_collector::wait has returned.
+    void count_turns_with(std::function<std::uint64_t()> turns) const;
+
+private:
+    friend class stop_channel;
+    friend class part_threads;
+    part(stop_channel& stop, std::size_t index, const std::string& name, bool serves)
+        : stop_(&stop), index_(index), name_(&name), serves_(serves) {}
+
+    stop_channel* stop_;
+    std::size_t index_;
+    const std::string* name_;
+    bool serves_;
+};
+
 /// The one object that knows that a stop has begun, why, and how much time is left; it owns the lame
 /// duck, which comes before any part is asked to stop, so that it can be left again.
 ///
 /// main owns it; it outlives all parts. Safe from any thread; nothing here waits for anything.
 class stop_channel {
 public:
-    /// Must be home by then; max() while nobody stops. Cheap enough for a loop's tick.
+    /// When something must begin to give up; max() while nobody stops. A part is one.
     using deadline_function = std::function<clock::time_point()>;
 
     struct status {
@@ -37,8 +74,15 @@ public:
     stop_channel(const stop_channel&) = delete;
     stop_channel& operator=(const stop_channel&) = delete;
 
-    /// The service answers: readiness is 200 from now on, unless a stop has begun.
-    void ready();
+    /// A part of this process. They start in the order in which they are added and stop in the reverse order, in shares
+    /// of one budget: see share.hpp, and stop_sequence. With `until_up` the process is not ready before the part has
+    /// said that it is up; should it end before, or not be up in time, the start has failed (exit code 1).
+    ///
+    /// All are added before done_collector::wait. One that comes later is a bug: a debug build ends here, another one
+    /// stops with a line, and the part is never run.
+    part add_part(std::string name, share own, readiness when = at_once);
+
+    /// Every part that is waited for is up, and no stop has begun.
     bool is_ready() const noexcept { return phase() == stop_phase::serving; }
 
     bool has_been_ready() const noexcept { return has_been_ready_.load(std::memory_order_acquire); }
@@ -59,20 +103,23 @@ public:
     bool withdraw();
 
     status now() const;
-    /// Of a part that has been started; of another always max().
-    deadline_function deadline_of(std::string part) const;
 
-    /// How many turns the slowest loop has made; set before the parts start. Without one, time alone counts.
-    void count_turns_with(std::function<std::uint64_t()> turns);
+    /// Every part has been added and runs: from now on readiness is theirs to say. By done_collector::wait.
+    void complete();
 
     const shutdown_options& options() const noexcept { return options_; }
 
 private:
     friend class done_collector;
-    std::size_t add_part(std::string name, std::chrono::milliseconds reserved);
+    friend class part_threads;
+    friend class part;
+    static constexpr std::size_t no_part = std::size_t(-1);
+    clock::time_point deadline(std::size_t part) const;
+    void up(std::size_t part);
     void part_ended(std::size_t part);
+    std::vector<std::string> part_names() const;
     bool failed_before_ready() const noexcept { return failed_before_ready_.load(std::memory_order_relaxed); }
-    stop_sequence::actions step();
+    const stop_sequence::events& step();
     clock::time_point next_step() const;
     int event() const noexcept { return event_; }  ///< readable: something has happened
     void wake() const noexcept;
@@ -86,8 +133,9 @@ private:
     mutable std::mutex mutex_;
     mutable stop_sequence sequence_;                 ///< whoever looks may be the first to see that there was a freeze
     mutable clock::time_point last_sign_of_life_{};  ///< of any thread, in a stop
-    std::vector<std::string> names_;
-    std::function<std::uint64_t()> turns_;
+    std::deque<std::string> names_;                  ///< which handles point to
+    bool complete_ = false;
+    std::vector<std::function<std::uint64_t()>> turns_;
     std::atomic<stop_phase> phase_{stop_phase::starting};
     std::atomic<bool> has_been_ready_{false};
     std::atomic<bool> failed_{false};

@@ -1,6 +1,7 @@
 #include "lifecycle/stop_sequence.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 namespace lifecycle {
 namespace {
@@ -10,6 +11,12 @@ using std::chrono::milliseconds;
 
 /// A forced stop: everything, the report included, within the second that the contract gives.
 constexpr milliseconds forced_share{800};
+/// More than ever wait for the owner: it looks ten times a second in a stop.
+constexpr std::size_t room_for_events = 64;
+
+milliseconds tick(const shutdown_options& options) {
+    return std::clamp(options.lame_duck / 10, milliseconds(1), milliseconds(50));
+}
 
 }  // namespace
 
@@ -24,21 +31,46 @@ std::string_view to_string(stop_phase phase) noexcept {
     return "unknown";
 }
 
-milliseconds last_share(const shutdown_options& options) { return std::min(milliseconds(100), options.budget / 50); }
-
-std::size_t stop_sequence::add_part(std::string name, duration reserved) {
-    parts_.push_back({std::move(name), reserved});
-    return parts_.size() - 1;
+milliseconds share::of(const shutdown_options& options) const noexcept {
+    return is_last_ ? std::min(milliseconds(100), options.budget / 50) : reserved_;
 }
 
-void stop_sequence::ready() noexcept {
+stop_sequence::stop_sequence(const shutdown_options& options) : options_(options) {
+    waiting_.reserve(room_for_events);
+    told_.reserve(room_for_events);
+}
+
+std::size_t stop_sequence::add_part(std::string name, share own, readiness when) {
+    const auto awaited = own.serves() && !when.most ? until_up.most : when.most;
+    order_.parts.push_back(
+        {.name = std::move(name), .reserved = own.of(options_), .serves = own.serves(), .awaited = awaited});
+    return order_.parts.size() - 1;
+}
+
+void stop_sequence::complete(time_point now) {
+    if (!complete_since_) complete_since_ = now;
+    become_ready_if_up();
+}
+
+void stop_sequence::up(std::size_t part) {
+    order_.parts[part].up = true;
+    become_ready_if_up();
+}
+
+void stop_sequence::become_ready_if_up() {
+    if (!complete_since_ || !order_.all_up()) return;
     // In a lame duck it is kept for the case that the stop is withdrawn.
     auto& phase = phase_ == stop_phase::lame_duck ? before_lame_duck_ : phase_;
-    if (phase == stop_phase::starting) phase = stop_phase::serving;
+    if (phase != stop_phase::starting) return;
+    phase = stop_phase::serving;
+    if (phase_ != stop_phase::serving) return;
+    has_been_ready_ = true;
+    waiting_.push_back({happening::ready});
 }
 
 void stop_sequence::begin(std::string cause, time_point now) {
     if (stopping()) return;
+    waiting_.push_back({happening::began});
     before_lame_duck_ = phase_;
     phase_ = stop_phase::lame_duck;
     withdrawable_ = cause == "debug";
@@ -70,6 +102,7 @@ void stop_sequence::fail(std::string cause, time_point now) {
 
 void stop_sequence::force(time_point now) {
     if (forced_at_ || !stopping()) return;
+    waiting_.push_back({happening::forced});
     forced_at_ = now;
     end_ = std::min(end_, now + forced_share);
 }
@@ -81,33 +114,30 @@ bool stop_sequence::withdraw() {
     records_.clear();
     end_ = time_point::max();
     warned_ = false;
+    waiting_.push_back({happening::withdrawn});
+    if (phase_ == stop_phase::serving && !has_been_ready_) {
+        has_been_ready_ = true;
+        waiting_.push_back({happening::ready});
+    }
     return true;
 }
 
-void stop_sequence::part_ended(std::size_t part, time_point now) {
-    const bool unasked = !parts_[part].asked;
-    parts_[part].ended = true;
-    if (unasked) fail("part:" + parts_[part].name, now);
+bool stop_sequence::part_ended(std::size_t part, time_point now) {
+    auto& one = order_.parts[part];
+    one.ended = true;
+    if (!one.asked) fail("part:" + one.name, now);
+    return !one.asked;
 }
 
 void stop_sequence::frozen(duration gap, time_point now) {
     if (!stopping() || phase_ == stop_phase::stopped || gap.count() <= 0) return;
+    waiting_.push_back({.what = happening::frozen, .gap = gap});
     const auto later = std::min(end_ + gap, std::max(end_, now) + most_after_freeze) - end_;
     end_ += later;
     moved_ += duration_cast<milliseconds>(later);
     if (forced_at_) *forced_at_ += later;
     frozen_ += gap;
     record_began_ += gap;
-}
-
-stop_sequence::time_point stop_sequence::latest_lame_duck() const {
-    auto reserved = options_.idle_grace;
-    for (const auto& part : parts_) reserved += part.reserved;
-    return end_ - reserved;
-}
-
-stop_sequence::duration stop_sequence::tick() const {
-    return std::clamp<duration>(options_.lame_duck / 10, milliseconds(1), milliseconds(50));
 }
 
 bool stop_sequence::lame_duck_over(time_point now, std::uint64_t turns) {
@@ -118,58 +148,79 @@ bool stop_sequence::lame_duck_over(time_point now, std::uint64_t turns) {
         last_turns_ = turns;
         last_tick_ = now;
     }
-    const auto gap = std::min<duration>(duration_cast<milliseconds>(now - last_tick_), 2 * tick());
+    const auto gap = std::min<duration>(duration_cast<milliseconds>(now - last_tick_), 2 * tick(options_));
     if (gap.count() > 0) {
         own_lived_ += gap;
         if (turns != last_turns_) lived_ += gap;
         last_turns_ = turns;
         last_tick_ = now;
     }
-    const bool nobody_left = std::all_of(parts_.begin(), parts_.end(), [](const part& p) { return p.ended; });
-    if (forced_at_ || nobody_left || now >= latest_lame_duck()) return true;
-    if (!parts_.empty() && parts_.back().ended) return true;  // nobody serves any more
+    const auto latest = end_ - options_.idle_grace - order_.reserved();
+    if (forced_at_ || order_.nobody_serves() || now >= latest) return true;
     return lived_ >= options_.lame_duck || own_lived_ >= 2 * options_.lame_duck;
 }
 
-stop_sequence::actions stop_sequence::step(time_point now, std::uint64_t turns) {
-    actions result;
-    if (!stopping() || phase_ == stop_phase::stopped) return result;
-    if (!warned_ && now >= warn_at()) result.warn = warned_ = true;
-
-    if (phase_ == stop_phase::lame_duck) {
-        if (!lame_duck_over(now, turns)) return result;
-        phase_ = stop_phase::stopping;
-        current_ = parts_.size() + 1;
-    }
-    // Who stops now: the next one as soon as the last is home or has used its share.
-    while (current_ > 0) {
-        const bool first = current_ == parts_.size() + 1;
-        if (!first && !parts_[current_ - 1].ended && now < patience(current_ - 1)) break;
-        if (--current_ == 0) break;
-        auto& next = parts_[current_ - 1];
-        enter(next.name, now, patience(current_ - 1));
-        if (!next.ended) {
-            next.asked = true;
-            result.stop.push_back(current_ - 1);
+const stop_sequence::events& stop_sequence::step(time_point now, std::uint64_t turns) {
+    if (phase_ == stop_phase::starting && complete_since_)
+        for (std::size_t index = 0; index < order_.parts.size(); ++index) {
+            auto& part = order_.parts[index];
+            if (!part.awaited || part.up || part.told_not_up || now < *complete_since_ + *part.awaited) continue;
+            part.told_not_up = true;
+            waiting_.push_back({happening::not_up, index});
         }
-        next.asked = true;
+    if (stopping() && phase_ != stop_phase::stopped) {
+        if (!warned_ && now >= warn_at()) {
+            warned_ = true;
+            waiting_.push_back({happening::warn});
+        }
+        if (phase_ == stop_phase::lame_duck && lame_duck_over(now, turns)) {
+            phase_ = stop_phase::stopping;
+            current_ = order_.parts.size() + 1;
+        }
+        if (phase_ == stop_phase::stopping) advance(now);
     }
-    const bool all_home = std::all_of(parts_.begin(), parts_.end(), [](const part& p) { return p.ended; });
-    result.finished = all_home;
-    result.over = !all_home && now >= end_;
-    if (result.finished || result.over) {
-        close_record(now);
-        phase_ = stop_phase::stopped;
+    told_.clear();
+    std::swap(told_, waiting_);
+    return told_;
+}
+
+/// Whose turn it is: the next one's as soon as the last is home or has used its share.
+void stop_sequence::advance(time_point now) {
+    while (current_ > 0) {
+        const bool first = current_ == order_.parts.size() + 1;
+        if (!first && !order_.home(current_ - 1) && now < patience(current_ - 1)) break;
+        if (--current_ == 0) break;
+        const auto turn = current_ - 1;
+        if (!order_.has_a_turn(turn)) continue;  // asked already, with the others that serve clients
+        enter(order_.name_of_turn(turn), now, patience(turn));
+        waiting_.push_back({happening::entered, turn});
+        for (std::size_t one = 0; one < order_.parts.size(); ++one) {
+            if (order_.turn_of(one) != turn) continue;
+            auto& part = order_.parts[one];
+            assert(!part.asked);
+            if (!part.ended) waiting_.push_back({happening::ask, one});
+            part.asked = true;
+        }
     }
-    return result;
+    const bool all_home = order_.all_ended();
+    if (!all_home && now < end_) return;
+    close_record(now);
+    phase_ = stop_phase::stopped;
+    waiting_.push_back({all_home ? happening::finished : happening::over});
 }
 
 stop_sequence::time_point stop_sequence::next_step(time_point now) const {
+    if (phase_ == stop_phase::starting && complete_since_) {
+        auto next = time_point::max();
+        for (const auto& part : order_.parts)
+            if (part.awaited && !part.up && !part.told_not_up) next = std::min(next, *complete_since_ + *part.awaited);
+        return next;
+    }
     if (!stopping() || phase_ == stop_phase::stopped) return time_point::max();
     auto next = end_;
     if (!warned_) next = std::min(next, warn_at());
     if (phase_ == stop_phase::lame_duck)
-        next = std::min(next, now + tick());
+        next = std::min(next, now + tick(options_));
     else if (current_ > 0)
         next = std::min(next, patience(current_ - 1));
     return next;
@@ -179,18 +230,17 @@ stop_sequence::time_point stop_sequence::warn_at() const { return began_ + moved
 
 stop_sequence::time_point stop_sequence::patience(std::size_t part) const {
     if (end_ == time_point::max()) return end_;
-    auto last = began_ + moved_ + options_.budget;
-    for (std::size_t later = 0; later < part; ++later) last -= parts_[later].reserved;
+    const auto last = began_ + moved_ + options_.budget - order_.reserved_after(part);
     if (!forced_at_) return last;
     // Equal steps of what is left, in the order in which they stop; never more than without the force.
-    const auto count = static_cast<long>(parts_.size());
-    return std::min(last, *forced_at_ + (end_ - *forced_at_) * (count - static_cast<long>(part)) / count);
+    const auto turns = static_cast<long>(order_.turns()), after = static_cast<long>(order_.turns_after(part));
+    return std::min(last, *forced_at_ + (end_ - *forced_at_) * (turns - after) / turns);
 }
 
 stop_sequence::time_point stop_sequence::deadline(std::size_t part) const {
     const auto last = patience(part);
     if (last == time_point::max()) return last;
-    if (forced_at_) return part + 1 == parts_.size() ? std::min(last, *forced_at_) : last - milliseconds(50);
+    if (forced_at_) return order_.parts[part].serves ? std::min(last, *forced_at_) : last - milliseconds(50);
     return last - std::min<duration>(milliseconds(250), options_.budget / 20);
 }
 
@@ -210,13 +260,6 @@ std::vector<stop_sequence::phase_record> stop_sequence::phases(time_point now) c
     if (!copy.empty() && phase_ != stop_phase::stopped)
         copy.back().used = duration_cast<milliseconds>(now - record_began_);
     return copy;
-}
-
-std::vector<std::string> stop_sequence::running() const {
-    std::vector<std::string> names;
-    for (const auto& part : parts_)
-        if (!part.ended) names.push_back(part.name);
-    return names;
 }
 
 }  // namespace lifecycle

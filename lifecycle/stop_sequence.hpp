@@ -8,6 +8,8 @@
 
 #include "lifecycle/context.hpp"
 #include "lifecycle/options.hpp"
+#include "lifecycle/share.hpp"
+#include "lifecycle/stop_order.hpp"
 
 namespace lifecycle {
 
@@ -21,17 +23,15 @@ enum class stop_phase : std::uint8_t {
 
 std::string_view to_string(stop_phase phase) noexcept;
 
-/// The share of the last part and of the report: a fiftieth of the budget, 100 ms at most.
-std::chrono::milliseconds last_share(const shutdown_options& options);
-
-/// The decisions of a stop, without clock, thread or I/O: who is asked to end, when, and when it is
-/// over. Every member takes the time; `step` says what to do now.
+/// The decisions of a stop, without clock, thread or I/O: when the process is ready, who is asked to end, when, and
+/// when it is over. Every member takes the time; `step` says what has happened and what to do now.
 ///
-///     starting ─ready─▶ serving ─begin─▶ lame_duck ─lived─▶ stopping ─all ended | budget over─▶ stopped
-///                          ▲────withdraw────┘
+///     starting ─all up─▶ serving ─begin─▶ lame_duck ─lived─▶ stopping ─all ended | budget over─▶ stopped
+///                           ▲────withdraw────┘
 ///
 /// One budget is shared out: a part may use what is left less what is reserved for the parts that
-/// stop after it; what it does not use flows on. Parts stop in the reverse order of their start.
+/// stop after it; what it does not use flows on. Parts stop in the reverse order of their start, except that all those
+/// that serve clients stop together, when it is the turn of the one that was started last.
 class stop_sequence {
 public:
     using time_point = clock::time_point;
@@ -44,20 +44,36 @@ public:
         duration used;
     };
 
-    /// What the owner has to do after a step.
-    struct actions {
-        std::vector<std::size_t> stop;  ///< ask these parts to end
-        bool warn = false;              ///< 80 % of the budget is used: name who is still there
-        bool finished = false;          ///< every part has ended
-        bool over = false;              ///< the budget is used up and someone is still there
+    /// What has happened since the last step, in its order, for the owner to act on. Each is told once.
+    enum class happening : std::uint8_t {
+        ready,      ///< every part is up, and no stop has begun; again only as `withdrawn`
+        not_up,     ///< readiness has waited for this part as long as it was to
+        began,      ///< a stop has
+        withdrawn,  ///< it was taken back
+        frozen,     ///< for `gap`, which does not count
+        forced,     ///< everything ends within a second
+        warn,       ///< 80 % of the budget is used: name who is still there
+        entered,    ///< the phase of this part
+        ask,        ///< this part to end
+        finished,   ///< every part has ended
+        over        ///< the budget is used up and someone is still there
     };
+    struct event {
+        happening what;
+        std::size_t part = 0;  ///< of `not_up`, `entered` and `ask`
+        duration gap{0};       ///< of `frozen`
+    };
+    using events = std::vector<event>;
 
-    explicit stop_sequence(const shutdown_options& options) : options_(options) {}
+    explicit stop_sequence(const shutdown_options& options);
 
-    /// A part that has been started. `reserved` is the share that only it and those before it may use.
-    std::size_t add_part(std::string name, duration reserved);
+    /// A part of the process, in the order of their start. See share.hpp.
+    std::size_t add_part(std::string name, share own, readiness when = at_once);
 
-    void ready() noexcept;
+    /// Every part has been added and runs: from now on the process is ready as soon as all that are waited for are up.
+    void complete(time_point now);
+    /// The part does what it is for. Idempotent; before `complete` too.
+    void up(std::size_t part);
 
     /// Begins the stop; the first cause stays. A signal that comes `one_order` or more after the first one
     /// forces: everything ends within a second. What comes sooner is the same order: a wrapper (timeout(1),
@@ -72,7 +88,8 @@ public:
     /// Back to serving; only from a lame duck that no signal and no ended part has asked for.
     bool withdraw();
 
-    void part_ended(std::size_t part, time_point now);
+    /// True: it was not asked to, which begins the stop.
+    bool part_ended(std::size_t part, time_point now);
 
     /// No thread of the process has run for about so long, until now (SIGSTOP, the cgroup freezer): that time was not
     /// lived, and what is due moves by it; the end to at most `most_after_freeze` beyond itself or, if the freeze has
@@ -80,8 +97,9 @@ public:
     void frozen(duration gap, time_point now);
     static constexpr duration most_after_freeze{2'000};
 
-    /// `turns` is the number of turns that the slowest loop has made; see `lame_duck` in options.
-    actions step(time_point now, std::uint64_t turns);
+    /// `turns` is the number of turns that the slowest loop has made; see `lame_duck` in options. What it returns is
+    /// valid until the next step.
+    const events& step(time_point now, std::uint64_t turns);
 
     /// When `step` wants to be called next, if nothing happens before; max(): not at all.
     time_point next_step(time_point now) const;
@@ -101,31 +119,25 @@ public:
 
     /// The phases so far, the running one with the time it has used.
     std::vector<phase_record> phases(time_point now) const;
-    std::vector<std::string> running() const;
-    bool asked(std::size_t part) const { return parts_[part].asked; }
+    std::vector<std::string> running() const { return order_.running(); }
 
 private:
-    struct part {
-        std::string name;
-        duration reserved{};
-        bool ended = false;
-        bool asked = false;
-    };
-
+    void become_ready_if_up();
+    void advance(time_point now);
     void force(time_point now);
     bool lame_duck_over(time_point now, std::uint64_t turns);
-    time_point latest_lame_duck() const;
     time_point warn_at() const;
-    duration tick() const;
     void enter(std::string phase_name, time_point now, time_point until);
     void close_record(time_point now);
 
     shutdown_options options_;
-    std::vector<part> parts_;
+    stop_order order_;
     stop_phase phase_ = stop_phase::starting;
     stop_phase before_lame_duck_ = stop_phase::starting;
     std::string cause_;
     bool withdrawable_ = false;
+    bool has_been_ready_ = false;
+    std::optional<time_point> complete_since_;
     std::optional<time_point> first_signal_;
     bool warned_ = false;
     time_point began_{};
@@ -134,7 +146,8 @@ private:
     duration moved_{0};  ///< by so much later than the budget says, for the freezes
     std::optional<time_point> forced_at_;
 
-    std::size_t current_ = 0;  ///< parts_[current_ - 1] is the one that stops now
+    std::size_t current_ = 0;  ///< the turn of part current_ - 1 is now
+    events waiting_, told_;    ///< have room from the start, so that a stop begins without memory
 
     time_point last_tick_{};
     std::optional<std::uint64_t> last_turns_;  ///< none before the first step of a lame duck

@@ -29,19 +29,19 @@ constexpr milliseconds listener_patience{500};  // a wedged first loop must not 
 }  // namespace
 
 struct http_server::state {
-    state(std::string part_name, const options& given, router given_routes, at_stop stops,
-          const lifecycle::stop_channel& channel, lifecycle::workers& births, spdlog::logger& logger)
-        : name(std::move(part_name)),
+    state(const options& given, router given_routes, const lifecycle::part& served, lifecycle::workers& births,
+          spdlog::logger& logger)
+        : part(served),
+          name(part.name()),
           routes(std::move(given_routes)),
-          how(stops),
           workers(births),
           log(logger),
           env{.limits = fitting(given, name, log),
               .routes = routes,
               .log = log,
               .access = std::make_shared<access_to_logger>(log),
-              .stop = stops == at_stop::drain ? &channel : nullptr,
-              .deadline = channel.deadline_of(name),
+              .stop = part.serves_clients() ? &part.stop() : nullptr,
+              .deadline = part,
               .name = name,
               .secure = nullptr,
               .loops = 0,
@@ -70,9 +70,9 @@ struct http_server::state {
     void end_of_loop(const loop& one, std::exception_ptr error);
     std::string name_of(const loop& one) const { return fmt::format("{}-{}", name, one.index() + 1); }
 
+    const lifecycle::part part;
     const std::string name;
     const router routes;
-    const at_stop how;
     lifecycle::workers& workers;
     spdlog::logger& log;
     environment env;
@@ -143,9 +143,11 @@ void insist(const F& ask) {
     ask();
 }
 
-http_server::http_server(std::string name, const options& options, router routes, at_stop at_stop,
-                         const lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log)
-    : state_(std::make_unique<state>(std::move(name), options, std::move(routes), at_stop, stop, workers, log)) {}
+http_server::http_server(const options& options, router routes, const lifecycle::part& part,
+                         lifecycle::workers& workers, spdlog::logger& log)
+    : state_(std::make_unique<state>(options, std::move(routes), part, workers, log)) {
+    if (part.serves_clients()) part.count_turns_with([this] { return turns(); });
+}
 
 void http_server::log_access_to(std::shared_ptr<access_log> to) { state_->env.access = std::move(to); }
 
@@ -185,6 +187,7 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
     insist([&] {
         first.begin([&s, &first, &serving] {
             first.here().tasks().spawn("listener", "listener", s.accepting->run());
+            s.part.up();
             if (serving) serving();
         });
     });
@@ -198,7 +201,7 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
         std::unique_lock lock(s.mutex);
         s.changed.wait_for(lock, listener_patience, [&s] { return s.listener_closed; });
     }
-    for (auto& one : s.loops) s.how == at_stop::drain ? one->drain() : one->close();
+    for (auto& one : s.loops) s.part.serves_clients() ? one->drain() : one->close();
     threads.clear();
     if (s.failure) std::rethrow_exception(s.failure);
 }
@@ -220,7 +223,7 @@ milliseconds http_server::longest_stall() const {
     return longest;
 }
 
-void http_server::account(lifecycle::shutdown_report& report) const {
+void http_server::account(stop_account& report) const {
     auto& c = report.connections;
     auto& r = report.requests;
     for (const auto& one : state_->loops) {

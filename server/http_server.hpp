@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "lifecycle/shutdown_report.hpp"
 #include "lifecycle/stop_channel.hpp"
 #include "lifecycle/task_group.hpp"
 #include "lifecycle/workers.hpp"
 #include "server/options.hpp"
 #include "server/router.hpp"
+#include "server/stop_account.hpp"
 
 namespace server {
 
@@ -29,12 +29,10 @@ class loop;
 /// on a thread of its own, destroy after `run` has returned. Everything else is safe from any thread.
 class http_server {
 public:
-    /// Whether a stop drains. The debug server does not: it answers to the very end and closes.
-    enum class at_stop { drain, close };
-
-    /// `stop`, `workers` and `log` must outlive it. `name` is the part's name.
-    http_server(std::string name, const options& options, router routes, at_stop at_stop,
-                const lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log);
+    /// A part that serves clients drains. Another one, as that of the debug port, answers to the very end and closes.
+    /// The part is up when the first loop accepts. What is given must outlive it.
+    http_server(const options& options, router routes, const lifecycle::part& part, lifecycle::workers& workers,
+                spdlog::logger& log);
     ~http_server();
     http_server(const http_server&) = delete;
     http_server& operator=(const http_server&) = delete;
@@ -46,8 +44,8 @@ public:
     void speak_through(std::shared_ptr<layer_source> secure);
 
     /// Blocks until asked to stop and every connection is home, or a loop has failed: lifecycle::workers is told at
-    /// once (see on_death), the others drain; throws why when nobody was there to be told. `serving` is called once
-    /// every loop has its thread and the first one accepts.
+    /// once (see on_death), the others drain; throws why when nobody was there to be told. Once every loop has its
+    /// thread and the first one accepts, the part is up and `serving` is called.
     void run(std::stop_token token, const std::function<void()>& serving = {});
 
     /// New connections and requests are under these limits, once their loop has come to its next turn; those that have
@@ -72,8 +70,8 @@ public:
     /// How long the loop has not turned that has turned last, of those that run; a loop at rest turns at each tick.
     std::chrono::milliseconds longest_stall() const;
 
-    /// Fills in connections, requests and stragglers of the stop so far.
-    void account(lifecycle::shutdown_report& report) const;
+    /// Adds connections, requests and stragglers of the stop so far.
+    void account(stop_account& report) const;
 
     void write_metrics(metrics_text& out) const;
 

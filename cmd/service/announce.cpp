@@ -13,7 +13,10 @@ void log_ready(const configs::config& config, const std::string& app, const std:
              debug, fmt::join(config.tracker.sinks, ", "));
 }
 
-void announcement::clear() const noexcept { lifecycle::note_file::remove_old(config_.ready_file); }
+announcement::announcement(const configs::config& config, spdlog::logger& log, bool keep_what_is_there)
+    : config_(config), log_(log) {
+    if (!keep_what_is_there) lifecycle::note_file::remove_old(config_.ready_file);
+}
 
 void announcement::write(const std::string& app, const std::string& debug) {
     const boost::json::object ready{{"pid", ::getpid()}, {"app", app}, {"debug", debug}};

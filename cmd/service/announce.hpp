@@ -11,11 +11,10 @@
 /// written is an error line, not the end. On one thread at a time; what it is given outlives it.
 class announcement {
 public:
-    announcement(const configs::config& config, spdlog::logger& log) : config_(config), log_(log) {}
+    /// Removes the file of an earlier run, so that nobody who waits for this one finds that; unless the process whose
+    /// file it is still serves. Blocks on the disk, as do the others.
+    announcement(const configs::config& config, spdlog::logger& log, bool keep_what_is_there = false);
 
-    /// Before a start: whoever waits for the file must not find that of another run. Blocks on the disk, as do the
-    /// others.
-    void clear() const noexcept;
     void write(const std::string& app, const std::string& debug);
     void remove() noexcept { file_.remove(); }
 

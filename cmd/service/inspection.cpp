@@ -77,13 +77,12 @@ server::debug_sources inspection(const inspected& parts) {
     const auto began = lifecycle::clock::now();
     const auto& events = parts.events;
     auto metrics = [&events, &settings = parts.settings, dropped = parts.log.dropped,
-                    previous = parts.previous_exit](server::metrics_text& out) {
+                    others = parts.metrics_of_others](server::metrics_text& out) {
         write_tracker_metrics(out, events, settings.now()->values.tracker.queue_capacity);
         settings.write_metrics(out);
         out.single("log_lines_dropped_total", "counter", "Log lines that stderr had no room for.",
                    static_cast<double>(dropped->load()));
-        out.family("previous_exit", "gauge", "How the run before this one ended.");
-        out.sample(label("kind", previous), 1);
+        others(out);
         out.family("build_info", "gauge", "What this is.");
         out.sample(label("version", build_info::version()) + ',' + label("revision", build_info::revision()), 1);
     };
@@ -112,16 +111,19 @@ server::debug_sources inspection(const inspected& parts) {
 }
 
 void fill_in(lifecycle::shutdown_report& report, const server::http_server& app, const tracker::event_tracker& events) {
-    app.account(report);
+    server::stop_account served;
+    app.account(served);
+    served.add_to(report);
     const auto account = events.account();
-    report.events.accepted = account.accepted;
-    report.events.recovered = account.recovered;
-    report.events.delivered = account.delivered;
-    report.events.spooled = account.spooled;
-    report.events.dropped = account.dropped;
-    report.events.stranded = events.stranded();
-    report.events.balanced = account.balanced() && account.queued == 0;
-    report.events.lost = std::ranges::any_of(
+    const json::object of_events{{"accepted", account.accepted},
+                                 {"recovered", account.recovered},
+                                 {"delivered", account.delivered},
+                                 {"spooled", account.spooled},
+                                 {"dropped", json::value_from(account.dropped)},
+                                 {"stranded", events.stranded()}};
+    report.sections.push_back({"events", json::serialize(of_events)});
+    report.balanced = account.balanced() && account.queued == 0;
+    report.lost = std::ranges::any_of(
         account.dropped, [](const auto& one) { return one.first != "overflow" && one.first != "dead_letter"; });
 }
 

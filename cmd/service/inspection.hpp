@@ -3,6 +3,7 @@
 #include <spdlog/logger.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 
 #include "cmd/service/log.hpp"
@@ -14,7 +15,7 @@
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
 
-/// What main has made, as the debug port looks at it. Everything must outlive the debug server.
+/// What main has made, as it is looked at and told things. Everything must outlive the parts.
 struct inspected {
     server::http_server& app;
     const tracker::event_tracker& events;
@@ -22,13 +23,13 @@ struct inspected {
     lifecycle::workers& workers;
     const process_log& log;
     settings_in_force& settings;
-    std::string previous_exit;  ///< see run_marker
+    std::function<void(server::metrics_text&)> metrics_of_others = [](auto&) {};
 };
 
 /// Where the server and the tracker, which know nothing of each other, are shown side by side.
 server::debug_sources inspection(const inspected& parts);
 
-/// The columns of the report that only the parts know. Safe while they still run.
+/// The sections of the report, which only the parts know. Safe while they still run.
 void fill_in(lifecycle::shutdown_report& report, const server::http_server& app, const tracker::event_tracker& events);
 
 /// The stack of a thread in one line, for the log and the report.

@@ -17,8 +17,8 @@ server::response as_json(status code, const json::object& body) {
 
 }  // namespace
 
-settings_in_force::settings_in_force(configs::loaded start, const configs::command& line, const targets& to)
-    : line_(line), to_(to), now_(std::make_shared<const configs::loaded>(std::move(start))) {}
+settings_in_force::settings_in_force(configs::loaded start, const configs::command& line)
+    : line_(line), now_(std::make_shared<const configs::loaded>(std::move(start))) {}
 
 std::shared_ptr<const configs::loaded> settings_in_force::now() const {
     const std::scoped_lock lock(mutex_);
@@ -27,17 +27,17 @@ std::shared_ptr<const configs::loaded> settings_in_force::now() const {
 
 server::response settings_in_force::reload() {
     const std::scoped_lock one_at_a_time(reloading_);
-    to_.events.reopen();
-    if (to_.certificates) to_.certificates();
+    to_->events.reopen();
+    to_->reload_others();
     const auto variables = configs::environment_of(environ);
     const auto fresh = configs::load_again(line_, variables);
     if (!fresh.faults.empty()) return refuse(status::unprocessable_entity, fresh.faults);
     const auto next = configs::reloaded(*now(), fresh, variables);
     if (!next.faults.empty()) return refuse(status::unprocessable_entity, next.faults);
-    if (to_.stop.stopping()) return refuse(status::conflict, {"the service is stopping"});
+    if (to_->stop.stopping()) return refuse(status::conflict, {"the service is stopping"});
     json::array waiting;
     for (const auto& one : configs::changes(next.values, fresh.values)) {
-        to_.log.warn("reload: {} stays {}: {} takes a new start", one.key, one.before, one.after);
+        to_->log.warn("reload: {} stays {}: {} takes a new start", one.key, one.before, one.after);
         waiting.push_back({{"key", one.key}, {"in_force", one.before}, {"asked", one.after}});
     }
     auto told = apply(next);
@@ -47,7 +47,7 @@ server::response settings_in_force::reload() {
 
 server::response settings_in_force::refuse(status code, const std::vector<std::string>& faults) {
     ++refused_;
-    for (const auto& fault : faults) to_.log.error("reload refused, the settings stay as they are: {}", fault);
+    for (const auto& fault : faults) to_->log.error("reload refused, the settings stay as they are: {}", fault);
     return as_json(code, {{"result", "refused"}, {"faults", json::value_from(faults)}});
 }
 
@@ -55,33 +55,33 @@ server::response settings_in_force::refuse(status code, const std::vector<std::s
 json::object settings_in_force::apply(const configs::loaded& next) {
     json::array changed;
     for (const auto& one : configs::changes(now()->values, next.values)) {
-        to_.log.info("reload: {} is {}, was {} ({})", one.key, one.after, one.before, next.origin.at(one.key));
+        to_->log.info("reload: {} is {}, was {} ({})", one.key, one.after, one.before, next.origin.at(one.key));
         changed.push_back({{"key", one.key}, {"before", one.before}, {"after", one.after}});
     }
     if (!changed.empty()) {
-        to_.app.apply(next.values.app);
-        to_.events.apply(next.values.tracker);
+        to_->app.apply(next.values.app);
+        to_->events.apply(next.values.tracker);
         ++generation_;
     }
-    to_.log.set_level(spdlog::level::from_str(next.values.log.level));
+    to_->log.set_level(spdlog::level::from_str(next.values.log.level));
     {
         const std::scoped_lock lock(mutex_);
         now_ = std::make_shared<const configs::loaded>(next);
     }
     ++applied_;
-    to_.log.info("reloaded: {} settings have changed", changed.size());
+    to_->log.info("reloaded: {} settings have changed", changed.size());
     return {{"result", "applied"}, {"generation", generation_.load()}, {"changed", std::move(changed)}};
 }
 
 lifecycle::awaitable<server::response> settings_in_force::post(lifecycle::context context) {
-    const bool stopping = to_.stop.stopping();
+    const bool stopping = to_->stop.stopping();
     if (stopping || (posted_.valid() && posted_.wait_for(0s) != std::future_status::ready)) {
-        to_.log.info("reload refused: {}", stopping ? "the service is stopping" : "another is under way");
+        to_->log.info("reload refused: {}", stopping ? "the service is stopping" : "another is under way");
         co_return as_json(status::conflict, {{"result", "refused"}});
     }
     auto work = std::make_shared<std::packaged_task<server::response()>>([this] { return reload(); });
     const auto done = posted_ = work->get_future();
-    worker_ = to_.workers.start("reload", "worker", [work](std::stop_token) { (*work)(); });
+    worker_ = to_->workers.start("reload", "worker", [work](std::stop_token) { (*work)(); });
     while (done.wait_for(0s) != std::future_status::ready) {
         auto sleeping = lifecycle::sleep_until(context, lifecycle::clock::now() + 2ms);
         const bool slept = co_await std::move(sleeping);
@@ -99,6 +99,5 @@ void settings_in_force::write_metrics(server::metrics_text& out) const {
     out.family("config_reloads_total", "counter", "Reloads of the settings, by what came of them.");
     out.sample(server::label("result", "applied"), number(applied_));
     out.sample(server::label("result", "refused"), number(refused_));
-    if (to_.certificate_metrics) to_.certificate_metrics(out);
     out.single("config_generation", "gauge", "Which snapshot of the settings is in force.", number(generation_));
 }

@@ -9,8 +9,10 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "configs/command_line.hpp"
@@ -26,19 +28,24 @@
 /// of the start. What is reloadable becomes one new immutable snapshot, which new work sees and old work does not;
 /// what is not is named, and waits for a new start; on any fault all stays. See docs/adr/0040-reload.md.
 ///
-/// main owns it; everything that it is given must outlive it. Safe from any thread, except `finish`.
+/// main owns it; it outlives what it is connected to. Safe from any thread, except `connect` and `finish`.
 class settings_in_force {
 public:
+    /// What a reload reaches. `reload_others` is called by one before the settings are read, on its worker.
     struct targets {
         server::http_server& app;
         tracker::event_tracker& events;
         const lifecycle::stop_channel& stop;
         lifecycle::workers& workers;
         spdlog::logger& log;
-        std::function<void()> certificates = {};  ///< reads those again; both empty: there are none
-        std::function<void(server::metrics_text&)> certificate_metrics = {};
+        std::function<void()> reload_others = [] {};
     };
-    settings_in_force(configs::loaded start, const configs::command& line, const targets& to);
+
+    /// As they were at the start; `line` outlives it.
+    settings_in_force(configs::loaded start, const configs::command& line);
+
+    /// Once, before the parts run: without it nothing can be reloaded. What it is given outlives the parts.
+    void connect(targets to) { to_.emplace(std::move(to)); }
 
     /// A snapshot: whoever holds it keeps it.
     std::shared_ptr<const configs::loaded> now() const;
@@ -62,7 +69,7 @@ private:
     boost::json::object apply(const configs::loaded& next);
 
     const configs::command& line_;
-    const targets to_;
+    std::optional<targets> to_;
     mutable std::mutex mutex_;
     std::shared_ptr<const configs::loaded> now_;
     std::mutex reloading_;  ///< one at a time

@@ -163,21 +163,35 @@ private:
     const context::waiting breadcrumb_;
 };
 
-http_client::http_client(const client_options& options, const lifecycle::stop_channel& stop,
-                         lifecycle::workers& workers, spdlog::logger& log)
-    : options_(options),
-      stop_(stop),
-      allowed_(options.allow, {options.max_connections, options.idle_timeout, &stop}),
-      names_({.name = "names", .workers = 2, .capacity = 64}, workers, log, stop.deadline_of("names")) {}
+namespace {
 
-void http_client::start(lifecycle::done_collector& done) {
+std::optional<lifecycle::part> part_for(const allow_list& allowed, lifecycle::stop_channel& stop) {
     const auto is_name = [](const auto& one) {
         error_code no_literal;
         asio::ip::make_address(one->host, no_literal);
         return no_literal.failed();
     };
-    if (std::ranges::none_of(allowed_.upstreams(), is_name)) return;
-    done.start("names", [this](std::stop_token token) { names_.run(std::move(token)); });
+    if (std::ranges::none_of(allowed.upstreams(), is_name)) return std::nullopt;
+    return stop.add_part("names", std::chrono::milliseconds(0));
+}
+
+std::function<lifecycle::clock::time_point()> deadline_of(const std::optional<lifecycle::part>& part) {
+    if (part) return *part;
+    return [] { return lifecycle::clock::time_point::max(); };
+}
+
+}  // namespace
+
+http_client::http_client(const client_options& options, lifecycle::stop_channel& stop, lifecycle::workers& workers,
+                         spdlog::logger& log)
+    : options_(options),
+      stop_(stop),
+      allowed_(options.allow, {options.max_connections, options.idle_timeout, &stop}),
+      looks_up_(part_for(allowed_, stop)),
+      names_({.name = "names", .workers = 2, .capacity = 64}, workers, log, deadline_of(looks_up_)) {}
+
+void http_client::start(lifecycle::done_collector& done) {
+    if (looks_up_) done.run(*looks_up_, [this](std::stop_token token) { names_.run(std::move(token)); });
 }
 
 router http_client::routes(router own) const {

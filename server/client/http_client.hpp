@@ -3,6 +3,7 @@
 #include <boost/system/result.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -52,11 +53,12 @@ struct client_response {
 /// up by workers of its own, a part: see `start`. Everything but `start` is safe from any thread.
 class http_client {
 public:
-    /// Throws std::runtime_error with one line when `client.allow` is no list of origins. Starts nothing.
-    http_client(const client_options& options, const lifecycle::stop_channel& stop, lifecycle::workers& workers,
+    /// Throws std::runtime_error with one line when `client.allow` is no list of origins. Adds its part to `stop`, if
+    /// it has one; starts nothing.
+    http_client(const client_options& options, lifecycle::stop_channel& stop, lifecycle::workers& workers,
                 spdlog::logger& log);
 
-    /// The part "names", which looks up names; none when all upstreams are IP literals. Started before the servers
+    /// Runs the part "names", which looks up names; none when all upstreams are IP literals. Added before the servers
     /// whose handlers make calls, it ends after them. A look-up that nobody waits for any more holds its end for as
     /// long as the C library takes to give it up, which is limited to some seconds.
     void start(lifecycle::done_collector& done);
@@ -82,6 +84,7 @@ private:
     const client_options options_;
     const lifecycle::stop_channel& stop_;
     const allow_list allowed_;
+    const std::optional<lifecycle::part> looks_up_;
     mutable lifecycle::pool names_;
 };
 

@@ -209,12 +209,12 @@ std::string try_start(std::uint64_t nth, std::uint64_t how_many) {
     });
     lifecycle::shutdown_options at_once;
     at_once.idle_grace = 0ms;
-    const lifecycle::stop_channel stop(at_once);
+    lifecycle::stop_channel stop(at_once);
+    const auto app = stop.add_part("app", lifecycle::serves_clients);
     router routes;
     routes.get("/", says("Hello, QCon!\n"));
     failing::arm(nth, how_many);
-    server::http_server server("app", one_loop(), std::move(routes), server::http_server::at_stop::drain, stop, workers,
-                               log);
+    server::http_server server(one_loop(), std::move(routes), app, workers, log);
     std::string outcome;
     {
         const std::jthread part([&](std::stop_token token) {

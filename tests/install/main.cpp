@@ -47,8 +47,9 @@ int main() {
     tracker::options in_memory;
     in_memory.durability = tracker::durability::memory;
     in_memory.sinks = {"printing"};
-    const auto until = stop.deadline_of("tracker");
-    tracker::event_tracker events(in_memory, {std::make_shared<printing>()}, workers, log, until);
+    const auto tracker_part = stop.add_part("tracker", stop.options().flush);
+    const auto app_part = stop.add_part("app", lifecycle::serves_clients);
+    tracker::event_tracker events(in_memory, {std::make_shared<printing>()}, workers, log, tracker_part);
 
     server::router routes;
     routes.get("/greet/{name}", [&events](lifecycle::context context, const server::request& request) {
@@ -57,13 +58,11 @@ int main() {
     server::options where;
     where.address = "127.0.0.1";
     where.port = 0;
-    server::http_server app("app", where, std::move(routes), server::http_server::at_stop::drain, stop, workers, log);
-    stop.count_turns_with([&] { return app.turns(); });
+    server::http_server app(where, std::move(routes), app_part, workers, log);
 
     lifecycle::done_collector done(stop, signals, workers, log);
-    done.start(
-        "tracker", [&](std::stop_token token) { events.run(token); }, stop.options().flush);
-    done.start("app", [&](std::stop_token token) { app.run(token, [&] { stop.ready(); }); });
+    done.run(tracker_part, [&](std::stop_token token) { events.run(token); });
+    done.run(app_part, [&](std::stop_token token) { app.run(token); });
     return done.wait({
         .ready =
             [&] {
@@ -72,12 +71,13 @@ int main() {
             },
         .account =
             [&](lifecycle::shutdown_report& report) {
-                app.account(report);
+                server::stop_account served;
+                app.account(served);
+                served.add_to(report);
                 const auto account = events.account();
-                report.events.accepted = account.accepted;
-                report.events.delivered = account.delivered;
-                report.events.dropped = account.dropped;
-                report.events.balanced = account.balanced();
+                report.sections.push_back({"events", "{\"accepted\":" + std::to_string(account.accepted) +
+                                                         ",\"delivered\":" + std::to_string(account.delivered) + "}"});
+                report.balanced = account.balanced();
             },
     });
 }

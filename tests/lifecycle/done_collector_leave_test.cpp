@@ -30,8 +30,8 @@ TEST(DoneCollector, NeverWaitsForAPartThatIgnoresItsStop) {
     auto options = process::brisk();
     options.budget = 300ms;
     const auto [code, report] = process_that_leaves(options, [](process& process) {
-        process.done.start("tracker", until_asked, 100ms);
-        process.done.start("app", [](const std::stop_token&) { fakes::hang(); });
+        process.run("tracker", until_asked, 100ms);
+        process.run("app", [](const std::stop_token&) { fakes::hang(); });
         process.send(SIGTERM);
         process.done.wait({.where = [](pid_t, auto) { return std::string("fakes::hang"); }});
         return 99;  // not reached: it leaves by _Exit
@@ -53,7 +53,7 @@ TEST(DoneCollector, TheKernelsTimerRunsBeforeAnythingOnMainsThreadCanHang) {
     auto options = process::brisk();
     options.budget = 100ms;
     const auto [code, report] = process_that_leaves(options, [](process& process) {
-        process.done.start("app", until_asked);
+        process.run("app", until_asked);
         process.send(SIGTERM);
         process.lines->on_line = [](std::string_view) { fakes::hang(); };  // at "stop begun", on main's thread
         process.done.wait({});
@@ -68,7 +68,7 @@ TEST(DoneCollector, ANoteThatHangsIsWaitedForUntilTheBudgetEndsAndNamed) {
     for (const bool at_the_end : {false, true}) {
         const auto begun = lifecycle::clock::now();
         const auto [code, report] = process_that_leaves(options, [at_the_end](process& process) {
-            process.done.start("app", until_asked);
+            process.run("app", until_asked);
             process.send(SIGTERM);
             const auto hangs = [](const auto&) { fakes::hang(); };
             if (at_the_end)
@@ -89,7 +89,7 @@ TEST(DoneCollector, ANoteThatHangsIsWaitedForUntilTheBudgetEndsAndNamed) {
 TEST(DoneCollector, TheSecondSignalIsHeardWhileANoteHangs) {
     const auto begun = lifecycle::clock::now();
     const auto [code, report] = process_that_leaves(process::brisk(), [](process& process) {
-        process.done.start("app", until_asked);
+        process.run("app", until_asked);
         process.send(SIGTERM);
         process.done.wait({.ended = [&process](const auto&) {
             process.send_again(SIGTERM);
@@ -107,7 +107,7 @@ TEST(DoneCollector, WritesTheReportThoughNoThreadShowsItsStack) {
     options.budget = 300ms;
     const auto [code, report] = process_that_leaves(options, [](process& process) {
         for (const auto* name : {"a", "b", "c", "d", "e", "f"})
-            process.done.start(name, [](const std::stop_token&) { fakes::hang(); });
+            process.run(name, [](const std::stop_token&) { fakes::hang(); });
         process.send(SIGTERM);
         const auto silent = [](pid_t, std::chrono::milliseconds limit) {
             ::poll(nullptr, 0, static_cast<int>(limit.count()));
@@ -131,8 +131,8 @@ TEST(DoneCollector, AsksTheTrackerThoughTheAppOverranItsShare) {
             until_asked(token);
             [[maybe_unused]] const auto written = ::write(asked[1], "x", 1);
         };
-        process.done.start("tracker", tracker, 4'800ms);
-        process.done.start("app", [&](const std::stop_token&) { fakes::hang(asked[0]); });
+        process.run("tracker", tracker, 4'800ms);
+        process.run("app", [&](const std::stop_token&) { fakes::hang(asked[0]); });
         process.send(SIGTERM);
         return process.done.wait({});
     });
@@ -144,7 +144,7 @@ TEST(DoneCollector, AsksTheTrackerThoughTheAppOverranItsShare) {
 TEST(DoneCollector, LeavesWithinASecondOfTheSecondSignalThoughAPartHangs) {
     const auto begun = lifecycle::clock::now();
     const auto [code, report] = process_that_leaves(process::brisk(), [](process& process) {
-        process.done.start("app", [&process](const std::stop_token&) {
+        process.run("app", [&process](const std::stop_token&) {
             process.send_again(SIGINT);
             fakes::hang();
         });
@@ -162,7 +162,7 @@ TEST(DoneCollector, IsEndedByTheKernelWhenMainsOwnThreadHangs) {
     auto options = process::brisk();
     options.budget = 200ms;
     const auto [code, report] = process_that_leaves(options, [](process& process) {
-        process.done.start("app", until_asked);
+        process.run("app", until_asked);
         process.send(SIGTERM);
         process.done.wait({.account = [](shutdown_report&) { fakes::hang(); }});
         return 99;
@@ -173,7 +173,7 @@ TEST(DoneCollector, IsEndedByTheKernelWhenMainsOwnThreadHangs) {
 
 TEST(DoneCollector, NamesAReloadThatHangsAndDoesNotWaitForIt) {
     const auto [code, report] = process_that_leaves(process::brisk(), [](process& process) {
-        process.done.start("app", until_asked);
+        process.run("app", until_asked);
         process.send(SIGHUP);
         process.done.wait({.reload = [&process] {
             process.send(SIGTERM);
@@ -190,7 +190,7 @@ TEST(DoneCollector, NamesAReloadThatHangsAndDoesNotWaitForIt) {
 TEST(DoneCollector, NamesAWorkerThatItsPartHasNotWaitedForAndDestroysNothingUnderIt) {
     const auto [code, report] = process_that_leaves(process::brisk(), [](process& process) {
         std::jthread aside;
-        process.done.start("debug", [&](const std::stop_token& token) {
+        process.run("debug", [&](const std::stop_token& token) {
             aside = process.workers.start("reads a file", "worker", [](const std::stop_token&) { fakes::hang(); });
             until_asked(token);
         });

@@ -37,9 +37,9 @@ TEST(DoneCollector, StopsPartsInReverseOrderOfStart) {
     process process;
     journal journal;
     for (const char* name : {"debug", "tracker", "app"})
-        process.done.start(name, [&, name](const std::stop_token& token) {
+        process.run(name, [&, name](const std::stop_token& token) {
             if (name == std::string("app")) {
-                process.stop.ready();
+                process.ready();
                 process.send(SIGTERM);
             }
             until_asked(token);
@@ -59,8 +59,8 @@ TEST(DoneCollector, StopsPartsInReverseOrderOfStart) {
 TEST(DoneCollector, EndsWithZeroWhenASignalComesBeforeReadiness) {
     process process;
     process.send(SIGINT);  // before there is anyone to see it
-    process.done.start("debug", until_asked);
-    process.done.start("app", until_asked);
+    process.run("debug", until_asked);
+    process.run("app", until_asked);
     bool ready = false;
     EXPECT_EQ(process.done.wait({.ready = [&] { ready = true; }}), 0);
     EXPECT_TRUE(process.lines->has("stop begun by SIGINT"));
@@ -69,8 +69,8 @@ TEST(DoneCollector, EndsWithZeroWhenASignalComesBeforeReadiness) {
 
 TEST(DoneCollector, StopsOnceThoughAskedTwice) {
     process process;
-    process.done.start("app", [&](const std::stop_token& token) {
-        process.stop.ready();
+    process.run("app", [&](const std::stop_token& token) {
+        process.ready();
         process.stop.request("debug");
         process.stop.request("debug");
         process.send(SIGTERM);  // the same stop, and not the second signal
@@ -86,12 +86,12 @@ TEST(DoneCollector, EndsTheOthersWhenAPartFailsAndKeepsNameAndText) {
     process process;
     journal journal;
     std::binary_semaphore go{0};
-    process.done.start("tracker", [&](const std::stop_token&) {
+    process.run("tracker", [&](const std::stop_token&) {
         go.acquire();
         throw std::runtime_error("the disk is gone");
     });
-    process.done.start("app", [&](const std::stop_token& token) {
-        process.stop.ready();
+    process.run("app", [&](const std::stop_token& token) {
+        process.ready();
         go.release();
         until_asked(token);
         journal.add("app asked");
@@ -104,8 +104,8 @@ TEST(DoneCollector, EndsTheOthersWhenAPartFailsAndKeepsNameAndText) {
 
 TEST(DoneCollector, KeepsAnExceptionOfAnyType) {
     process process;
-    process.done.start("app", [&](const std::stop_token&) {
-        process.stop.ready();
+    process.run("app", [&](const std::stop_token&) {
+        process.ready();
         throw 42;
     });
     EXPECT_EQ(process.done.wait({}), lifecycle::part_failed);
@@ -114,11 +114,11 @@ TEST(DoneCollector, KeepsAnExceptionOfAnyType) {
 
 TEST(DoneCollector, KeepsEveryErrorOfADoubleFailure) {
     process process;
-    process.done.start("tracker", [&](const std::stop_token&) {
-        process.stop.ready();
+    process.run("tracker", [&](const std::stop_token&) {
+        process.ready();
         throw std::runtime_error("one");
     });
-    process.done.start("app", [&](const std::stop_token&) {
+    process.run("app", [&](const std::stop_token&) {
         fakes::eventually([&] { return process.stop.has_been_ready(); });
         throw std::runtime_error("two");
     });
@@ -129,13 +129,13 @@ TEST(DoneCollector, KeepsEveryErrorOfADoubleFailure) {
 
 TEST(DoneCollector, KeepsAFailureWhileItStops) {
     process process;
-    process.done.start("debug", until_asked);
-    process.done.start("tracker", [&](const std::stop_token& token) {
+    process.run("debug", until_asked);
+    process.run("tracker", [&](const std::stop_token& token) {
         until_asked(token);
         throw std::runtime_error("cannot flush");
     });
-    process.done.start("app", [&](const std::stop_token& token) {
-        process.stop.ready();
+    process.run("app", [&](const std::stop_token& token) {
+        process.ready();
         process.send(SIGTERM);
         until_asked(token);
     });
@@ -148,11 +148,11 @@ TEST(DoneCollector, KeepsAFailureWhileItStops) {
 TEST(DoneCollector, EndsTheOthersWhenAPartEndsWell) {
     process process;
     journal journal;
-    process.done.start("tracker", [&](const std::stop_token& token) {
+    process.run("tracker", [&](const std::stop_token& token) {
         until_asked(token);
         journal.add("tracker asked");
     });
-    process.done.start("app", [&](const std::stop_token&) { process.stop.ready(); });
+    process.run("app", [&](const std::stop_token&) { process.ready(); });
     EXPECT_EQ(process.done.wait({}), lifecycle::part_failed) << "it was not asked to";
     EXPECT_THAT(journal.lines(), ElementsAre("tracker asked"));
     EXPECT_TRUE(process.lines->has("stop begun by part:app"));
@@ -160,8 +160,8 @@ TEST(DoneCollector, EndsTheOthersWhenAPartEndsWell) {
 
 TEST(DoneCollector, CouldNotStartWhenAPartFailsBeforeReadiness) {
     process process;
-    process.done.start("debug", until_asked);
-    process.done.start("app", [](const std::stop_token&) { throw std::runtime_error("port 8080 is taken"); });
+    process.run("debug", until_asked);
+    process.run("app", [](const std::stop_token&) { throw std::runtime_error("port 8080 is taken"); });
     EXPECT_EQ(process.done.wait({}), lifecycle::could_not_start);
     EXPECT_TRUE(process.lines->has("app failed: port 8080 is taken"));
     EXPECT_TRUE(process.lines->has("stopping debug")) << "what has been started is rolled back";
@@ -170,10 +170,10 @@ TEST(DoneCollector, CouldNotStartWhenAPartFailsBeforeReadiness) {
 TEST(DoneCollector, CallsReadyOnceAndOnlyWhenReady) {
     process process;
     int calls = 0;
-    process.done.start("app", [&](const std::stop_token& token) {
+    process.run("app", [&](const std::stop_token& token) {
         process.send(SIGQUIT);  // wakes main before it is ready
-        process.stop.ready();
-        process.stop.ready();
+        process.ready();
+        process.ready();
         until_asked(token);
     });
     const auto ready = [&] {
@@ -188,7 +188,7 @@ TEST(DoneCollector, CallsStacksOnQuitAsideOfMainAndGoesOn) {
     process process;
     const auto main = std::this_thread::get_id();
     std::thread::id there = main;
-    process.done.start("app", [&](const std::stop_token& token) {
+    process.run("app", [&](const std::stop_token& token) {
         process.send(SIGQUIT);
         until_asked(token);
     });
@@ -204,7 +204,7 @@ TEST(DoneCollector, CallsStacksOnQuitAsideOfMainAndGoesOn) {
 TEST(DoneCollector, ReloadsOnAWorkerOfItsOwn) {
     process process;
     std::string worker;
-    process.done.start("app", [&](const std::stop_token& token) {
+    process.run("app", [&](const std::stop_token& token) {
         process.send(SIGHUP);
         until_asked(token);
     });
@@ -221,7 +221,7 @@ TEST(DoneCollector, ReloadsOnAWorkerOfItsOwn) {
 
 TEST(DoneCollector, OutlivesAReloadThatThrows) {
     process process;
-    process.done.start("app", [&](const std::stop_token& token) {
+    process.run("app", [&](const std::stop_token& token) {
         process.send(SIGHUP);
         EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("reload: no such file"); }));
         process.send(SIGTERM);
@@ -232,8 +232,8 @@ TEST(DoneCollector, OutlivesAReloadThatThrows) {
 
 TEST(DoneCollector, EndsInOrderThoughEveryHookThrows) {
     process process;
-    process.done.start("app", [&](const std::stop_token& token) {
-        process.stop.ready();
+    process.run("app", [&](const std::stop_token& token) {
+        process.ready();
         EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("ready: no such file"); }));
         process.send(SIGTERM);
         until_asked(token);
@@ -248,7 +248,7 @@ TEST(DoneCollector, ReloadsOnceMoreForAllThatCameDuringAReload) {
     process process;
     std::binary_semaphore first{0};
     std::atomic<int> reloads{0}, at_one_time{0};
-    process.done.start("app", [&](const std::stop_token& token) {
+    process.run("app", [&](const std::stop_token& token) {
         process.send(SIGHUP);
         EXPECT_TRUE(fakes::eventually([&] { return reloads == 1; }));
         for (int told = 1; told <= 3; ++told) {
@@ -274,7 +274,7 @@ TEST(DoneCollector, DoesNotReloadAgainOnceAStopHasBegun) {
     process process;
     std::binary_semaphore stopping{0};
     std::atomic<int> reloads{0};
-    process.done.start("app", [&](const std::stop_token& token) {
+    process.run("app", [&](const std::stop_token& token) {
         process.send(SIGHUP);
         EXPECT_TRUE(fakes::eventually([&] { return reloads == 1; }));
         process.send(SIGHUP);
@@ -295,7 +295,7 @@ TEST(DoneCollector, DoesNotReloadAgainOnceAStopHasBegun) {
 TEST(DoneCollector, IgnoresAReloadDuringAStopWithALine) {
     process process;
     bool reloaded = false;
-    process.done.start("app", [&](const std::stop_token& token) {
+    process.run("app", [&](const std::stop_token& token) {
         process.send(SIGTERM);
         until_asked(token);
         process.send(SIGHUP);
@@ -308,7 +308,7 @@ TEST(DoneCollector, IgnoresAReloadDuringAStopWithALine) {
 TEST(DoneCollector, WaitsForAReloadThatIsUnderWay) {
     process process;
     std::binary_semaphore stopping{0};
-    process.done.start("app", [&](const std::stop_token& token) {
+    process.run("app", [&](const std::stop_token& token) {
         process.send(SIGHUP);
         until_asked(token);
         stopping.release();  // and is home at once, while the reload still reads
@@ -326,14 +326,15 @@ TEST(DoneCollector, ForcesWhenTheSecondSignalComes) {
     options.lame_duck = 10s;
     process process(options);
     const auto begun = lifecycle::clock::now();
-    process.done.start("debug", until_asked);
-    process.done.start("app", [&](const std::stop_token& token) {
-        process.stop.ready();
+    process.run("debug", until_asked);
+    const auto app = process.stop.add_part("app", lifecycle::serves_clients);
+    process.done.run(app, [&](const std::stop_token& token) {
+        app.up();
         process.send(SIGTERM);
         process.send_again(SIGTERM);
         until_asked(token);
         EXPECT_TRUE(process.stop.now().forced);
-        EXPECT_LE(process.stop.deadline_of("app")(), lifecycle::clock::now()) << "it is to give up now";
+        EXPECT_LE(app.deadline(), lifecycle::clock::now()) << "it is to give up now";
     });
     EXPECT_EQ(process.done.wait({}), 0) << "nothing was cut";
     EXPECT_LT(lifecycle::clock::now() - begun, 5s) << "the lame duck was left";
@@ -344,8 +345,8 @@ TEST(DoneCollector, ServesOnAfterAWithdrawal) {
     auto options = process::brisk();
     options.lame_duck = 10s;
     process process(options);
-    process.done.start("app", [&](const std::stop_token& token) {
-        process.stop.ready();
+    process.run("app", [&](const std::stop_token& token) {
+        process.ready();
         process.stop.request("debug");
         EXPECT_TRUE(fakes::eventually([&] { return process.lines->has("stop begun by debug"); }));
         EXPECT_TRUE(process.stop.withdraw());
@@ -362,8 +363,8 @@ TEST(DoneCollector, AStopThatFollowsAWithdrawnOneBeforeMainLooksHasATimeOfItsOwn
     auto options = process::brisk();
     options.lame_duck = 10s;
     process process(options);
-    process.done.start("app", [&](const std::stop_token&) {
-        process.stop.ready();
+    process.run("app", [&](const std::stop_token&) {
+        process.ready();
         process.stop.request("debug");
         EXPECT_TRUE(fakes::eventually([&] { return process.lines->count("stop begun by debug") == 2; }));
         throw std::runtime_error("enough");
@@ -379,18 +380,17 @@ TEST(DoneCollector, AStopThatFollowsAWithdrawnOneBeforeMainLooksHasATimeOfItsOwn
 TEST(DoneCollector, AnswersThreeForWhatWasCutAndFourForAnAccountThatDoesNotBalance) {
     const auto ends_with = [](const auto& account) {
         process process;
-        process.done.start("app", until_asked);
+        process.run("app", until_asked);
         process.send(SIGTERM);
         return process.done.wait({.account = account});
     };
     EXPECT_EQ(ends_with([](shutdown_report&) {}), 0);
-    EXPECT_EQ(ends_with([](shutdown_report& report) { report.requests.cut = 1; }), lifecycle::forced);
-    EXPECT_EQ(ends_with([](shutdown_report& report) { report.events.lost = true; }), lifecycle::forced);
+    EXPECT_EQ(ends_with([](shutdown_report& report) { report.cut = true; }), lifecycle::forced);
+    EXPECT_EQ(ends_with([](shutdown_report& report) { report.lost = true; }), lifecycle::forced);
     EXPECT_EQ(ends_with([](shutdown_report& report) { report.workers_left = 1; }), lifecycle::forced);
-    EXPECT_EQ(ends_with([](shutdown_report& report) { report.events.dropped["overflow"] = 9; }), 0);
     const auto all = [](shutdown_report& report) {
-        report.requests.cut = 1;
-        report.events.balanced = false;
+        report.cut = true;
+        report.balanced = false;
     };
     EXPECT_EQ(ends_with(all), lifecycle::unbalanced) << "the highest";
 }
@@ -400,8 +400,8 @@ TEST(DoneCollector, WritesTheReportAsItsLastLineAndToItsFile) {
     auto options = process::brisk();
     options.report = folder.file("report.json");
     process process(options);
-    process.done.start("tracker", until_asked);
-    process.done.start("app", until_asked);
+    process.run("tracker", until_asked);
+    process.run("app", until_asked);
     process.send(SIGTERM);
     ASSERT_EQ(process.done.wait({}), 0);
     EXPECT_THAT(folder.names(), ElementsAre("report.json")) << "no temporary file is left";
@@ -421,11 +421,11 @@ TEST(DoneCollector, AnnouncesThatItAnswersAndThatAStopHasBegunAndAWithdrawal) {
     options.lame_duck = 10s;
     process process(options);
     journal journal;
-    process.done.start("app", [&](const std::stop_token& token) {
+    process.run("app", [&](const std::stop_token& token) {
         const auto told = [&](std::size_t count) {
             EXPECT_TRUE(fakes::eventually([&] { return journal.lines().size() == count; }));
         };
-        process.stop.ready();
+        process.ready();
         told(1);
         process.stop.request("debug");
         told(2);
@@ -444,7 +444,7 @@ TEST(DoneCollector, AnnouncesThatItAnswersAndThatAStopHasBegunAndAWithdrawal) {
 TEST(DoneCollector, AnnouncesNothingWhenItWasNeverReady) {
     process process;
     bool told = false;
-    process.done.start("app", until_asked);
+    process.run("app", until_asked);
     process.send(SIGTERM);
     EXPECT_EQ(process.done.wait({.announce = [&](bool) { told = true; }}), 0);
     EXPECT_FALSE(told);
@@ -454,9 +454,9 @@ TEST(DoneCollector, TellsTheNewestAndTheEndLast) {
     process process;
     journal journal;
     std::binary_semaphore serving{0};
-    process.done.start("tracker", until_asked);
-    process.done.start("app", [&](const std::stop_token& token) {
-        process.stop.ready();
+    process.run("tracker", until_asked);
+    process.run("app", [&](const std::stop_token& token) {
+        process.ready();
         EXPECT_TRUE(fakes::eventually([&] { return !journal.lines().empty(); }));
         process.send(SIGTERM);
         until_asked(token);
@@ -479,7 +479,7 @@ TEST(DoneCollector, SaysWhyThereIsNoReportFileAndStopsAllTheSame) {
     auto options = process::brisk();
     options.report = "/dev/null/report.json";
     process process(options);
-    process.done.start("app", until_asked);
+    process.run("app", until_asked);
     process.send(SIGTERM);
     EXPECT_EQ(process.done.wait({}), 0);
     EXPECT_TRUE(process.lines->has("shutdown.report: cannot open /dev/null/report.json"));

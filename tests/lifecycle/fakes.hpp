@@ -161,6 +161,28 @@ public:
     }
 
     lifecycle::signals& signals() { return signals_.signals; }
+
+    /// Adds a part and runs it. "app" serves clients, the others have a share of their own.
+    lifecycle::part run(const std::string& name, std::function<void(std::stop_token)> body,
+                        std::chrono::milliseconds reserved = {}) {
+        const auto added = stop.add_part(name, name == "app" ? lifecycle::serves_clients : lifecycle::share(reserved));
+        {
+            const std::scoped_lock lock(mutex_);
+            parts_.push_back(added);
+            if (up_) added.up();
+        }
+        done.run(added, std::move(body));
+        return added;
+    }
+    /// Every part is up; blocks until the process is ready by that, or a stop has begun.
+    void ready() {
+        {
+            const std::scoped_lock lock(mutex_);
+            up_ = true;
+            for (const auto& one : parts_) one.up();
+        }
+        EXPECT_TRUE(eventually([&] { return stop.has_been_ready() || stop.stopping(); }));
+    }
     void send(int signal) { ::kill(::getpid(), signal); }
     /// Sends it once main has seen an earlier one and it is an order of its own. Not on main's thread.
     void send_again(int signal) {
@@ -170,6 +192,9 @@ public:
     }
 
 private:
+    std::mutex mutex_;
+    std::vector<lifecycle::part> parts_;
+    bool up_ = false;
     signals_without_terminal signals_;  // first, as in main: the threads inherit the mask
 
 public:

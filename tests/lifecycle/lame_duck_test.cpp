@@ -132,9 +132,10 @@ TEST(LameDuck, IsNotLeftWhenItHasAnotherCause) {
 
 TEST(LameDuck, IsReadyAfterAWithdrawalIfItBecameSoInTheLameDuck) {
     stop_sequence sequence(settings(25s, 5s));
-    sequence.add_part("app", 0ms);
+    sequence.add_part("app", lifecycle::serves_clients);
+    sequence.complete(time_point{1h});
     sequence.begin("debug", time_point{1h});
-    sequence.ready();
+    sequence.up(0);
     EXPECT_EQ(sequence.phase(), stop_phase::lame_duck) << "a stop has begun: not ready now";
     ASSERT_TRUE(sequence.withdraw());
     EXPECT_EQ(sequence.phase(), stop_phase::serving);

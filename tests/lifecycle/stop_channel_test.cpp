@@ -23,15 +23,17 @@ lifecycle::shutdown_options settings(std::chrono::milliseconds lame_duck = 0ms) 
 
 TEST(StopChannel, IsReadyFromReadyOnUntilAStopBegins) {
     stop_channel stop(settings());
-    EXPECT_FALSE(stop.is_ready());
+    const auto app = stop.add_part("app", lifecycle::serves_clients);
+    app.up();
+    EXPECT_FALSE(stop.is_ready()) << "there may be more parts to come";
     EXPECT_FALSE(stop.has_been_ready());
-    stop.ready();
+    stop.complete();
     EXPECT_TRUE(stop.is_ready());
     stop.request("debug");
     EXPECT_FALSE(stop.is_ready()) << "from the first moment";
     EXPECT_TRUE(stop.stopping());
     EXPECT_TRUE(stop.has_been_ready());
-    stop.ready();
+    app.up();
     EXPECT_FALSE(stop.is_ready());
 }
 
@@ -63,8 +65,7 @@ TEST(StopChannel, IsForcedByASignalOnlyWhenItComes250MillisecondsAfterTheFirst) 
 
 TEST(StopChannel, MovesItsDeadlinesWhenNobodyHasLookedForSoLongThatItWasFrozen) {
     fakes::process process;
-    process.done.start("app", fakes::until_asked);
-    const auto app = process.stop.deadline_of("app");
+    const auto app = process.run("app", fakes::until_asked);
     std::optional<fakes::test_clock> stands_still(std::in_place);
     auto& time = *stands_still;
     process.stop.request("debug");
@@ -101,7 +102,7 @@ TEST(StopChannel, TellsWhatIsLeftOfTheBudget) {
 TEST(StopChannel, LeavesALameDuckThatARequestBegan) {
     stop_channel stop(settings(5s));
     EXPECT_FALSE(stop.withdraw()) << "there is none";
-    stop.ready();
+    stop.complete();
     stop.request("debug");
     EXPECT_TRUE(stop.withdraw());
     EXPECT_TRUE(stop.is_ready());
@@ -112,26 +113,19 @@ TEST(StopChannel, LeavesALameDuckThatARequestBegan) {
 
 TEST(StopChannel, HasBeenReadyIfThatCameInALameDuckThatWasLeft) {
     stop_channel stop(settings(5s));
+    const auto app = stop.add_part("app", lifecycle::serves_clients);
+    stop.complete();
     stop.request("debug");
-    stop.ready();
+    app.up();
     EXPECT_FALSE(stop.has_been_ready()) << "readiness has not been 200 yet";
     EXPECT_TRUE(stop.withdraw());
     EXPECT_TRUE(stop.is_ready());
     EXPECT_TRUE(stop.has_been_ready());
 }
 
-TEST(StopChannel, KnowsNoDeadlineOfAStranger) {
-    stop_channel stop(settings());
-    const auto deadline = stop.deadline_of("nobody");
-    stop.signal("SIGTERM");
-    EXPECT_EQ(deadline(), clock::time_point::max());
-}
-
 TEST(StopChannel, GivesEachPartItsDeadlineOnceAStopHasBegun) {
     fakes::process process;
-    const auto app = process.stop.deadline_of("app"), tracker = process.stop.deadline_of("tracker");
-    process.done.start("tracker", fakes::until_asked, 5s);
-    process.done.start("app", fakes::until_asked);
+    const auto tracker = process.run("tracker", fakes::until_asked, 5s), app = process.run("app", fakes::until_asked);
     EXPECT_EQ(app(), clock::time_point::max());
     const auto before = clock::now();
     process.stop.request("debug");
@@ -145,8 +139,8 @@ TEST(StopChannel, GivesEachPartItsDeadlineOnceAStopHasBegun) {
 TEST(StopChannel, CountsTheTurnsOfTheLoopsForTheLameDuck) {
     fakes::process process(settings(100ms));
     std::atomic<std::uint64_t> asked{0};
-    process.stop.count_turns_with([&] { return ++asked, std::uint64_t{7}; });  // loops that never turn
-    process.done.start("app", fakes::until_asked);
+    const auto app = process.run("app", fakes::until_asked);
+    app.count_turns_with([&] { return ++asked, std::uint64_t{7}; });  // loops that never turn
     process.send(SIGTERM);
     lifecycle::shutdown_report seen;
     EXPECT_EQ(process.done.wait({.account = [&](auto& report) { seen = report; }}), 0);
@@ -157,7 +151,7 @@ TEST(StopChannel, CountsTheTurnsOfTheLoopsForTheLameDuck) {
 
 TEST(StopChannel, ServesTheWholeLameDuck) {
     fakes::process process(settings(100ms));
-    process.done.start("app", fakes::until_asked);
+    process.run("app", fakes::until_asked);
     process.send(SIGTERM);
     lifecycle::shutdown_report seen;
     EXPECT_EQ(process.done.wait({.account = [&](auto& report) { seen = report; }}), 0);
@@ -168,16 +162,17 @@ TEST(StopChannel, ServesTheWholeLameDuck) {
 TEST(StopChannel, IsOneStopWhoeverAsksAtTheSameTime) {
     for (int round = 0; round < 20; ++round) {
         stop_channel stop(settings());
-        stop.ready();
+        const auto app = stop.add_part("app", lifecycle::serves_clients);
+        stop.complete();
+        app.up();
         {
             std::vector<std::jthread> threads;
             for (const char* cause : {"one", "two", "three"})
-                threads.emplace_back([&stop, cause](std::stop_token) {
-                    const auto deadline = stop.deadline_of("app");
+                threads.emplace_back([&stop, &app, cause](std::stop_token) {
                     stop.request(cause);
                     EXPECT_TRUE(stop.stopping());
                     EXPECT_FALSE(stop.is_ready());
-                    EXPECT_EQ(deadline(), clock::time_point::max());
+                    EXPECT_LE(app.deadline(), clock::now() + 20s);
                     EXPECT_FALSE(stop.now().forced);
                 });
         }

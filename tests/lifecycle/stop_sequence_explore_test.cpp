@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "lifecycle/stop_sequence.hpp"
+#include "tests/lifecycle/stopping.hpp"
 #include "tests/support/slow_build.hpp"
 
 namespace {
@@ -28,11 +29,14 @@ class schedule {
 public:
     schedule(std::uint64_t seed, bool told)
         : told_(told), random_(seed), options_(random_options()), sequence_(options_) {
-        const auto count = 1 + upto(3);
+        const auto count = 1 + upto(4);
         for (std::uint64_t part = 0; part < count; ++part) {
-            reserved_.push_back(milliseconds(one_in(2) ? 0 : upto(3'000)));
-            sequence_.add_part("p" + std::to_string(part), reserved_.back());
+            serves_.push_back(one_in(2));
+            reserved_.push_back(milliseconds(serves_.back() || one_in(2) ? 0 : upto(3'000)));
+            const lifecycle::share own(reserved_.back());
+            sequence_.add_part("p" + std::to_string(part), serves_.back() ? lifecycle::serves_clients : own);
         }
+        up_.resize(count);
         ended_.resize(count);
         asked_.resize(count);
         patience_.resize(count, time_point::max());
@@ -106,7 +110,7 @@ private:
                 break;
             case 4:
             case 5: withdraw(); break;
-            case 6: sequence_.ready(); break;
+            case 6: come_up(); break;
             case 7:
             case 8:
             case 9:
@@ -118,6 +122,35 @@ private:
             default: break;
         }
         if (!was_stopping && sequence_.stopping()) began();
+    }
+
+    void come_up() {
+        const auto part = upto(ended_.size());
+        if (part == ended_.size()) {
+            complete_ = true;
+            sequence_.complete(now_);
+        } else {
+            up_[part] = true;
+            sequence_.up(part);
+        }
+        bool all = complete_;
+        for (std::size_t one = 0; one < up_.size(); ++one) all = all && (up_[one] || !serves_[one]);
+        expect(sequence_.phase() != stop_phase::serving || all, "it serves only when all that serve are up");
+        expect(sequence_.phase() != stop_phase::starting || !all, "it serves as soon as all that serve are up");
+    }
+
+    /// The part with which this one stops.
+    std::size_t turn_of(std::size_t part) const {
+        if (!serves_[part]) return part;
+        for (auto last = serves_.size(); last-- > 0;)
+            if (serves_[last]) return last;
+        return part;
+    }
+
+    bool nobody_serves() const {
+        for (std::size_t part = 0; part < ended_.size(); ++part)
+            if (serves_[part] && !ended_[part]) return false;
+        return true;
     }
 
     void began() {
@@ -180,7 +213,7 @@ private:
 
     void turn() {
         const auto before = sequence_.phase();
-        const auto actions = sequence_.step(now_, turns_);
+        const auto actions = fakes::actions_of(sequence_.step(now_, turns_));
         const auto phase = sequence_.phase();
         note("step: ", to_string(phase));
         expect(phase >= phase_, "the phase goes forward only");
@@ -218,7 +251,7 @@ private:
         auto reserved = options_.idle_grace;
         for (const auto share : reserved_) reserved += share;
         const bool no_room = now_ >= sequence_.end() - reserved;
-        if (sequence_.forced() || ended_.back() || all_ended() || no_room) return;
+        if (sequence_.forced() || nobody_serves() || no_room) return;
         expect(turned_ >= options_.lame_duck || lived_ >= 2 * options_.lame_duck, "a lame duck is not cut short");
     }
 
@@ -227,10 +260,15 @@ private:
             expect(!asked_[part], "a part is asked once");
             expect(!ended_[part], "who has ended is not asked");
             asked_[part] = true;
-            for (auto later = part + 1; later < ended_.size(); ++later)
-                expect(ended_[later] || (asked_[later] && now_ >= sequence_.patience(later)),
-                       "a part is asked only after those started later have ended or used their share");
+            for (std::size_t later = 0; later < ended_.size(); ++later)
+                if (turn_of(later) > turn_of(part))
+                    expect(ended_[later] || (asked_[later] && now_ >= sequence_.patience(later)),
+                           "a part is asked only after those started later have ended or used their share");
         }
+        for (const auto part : parts)
+            for (std::size_t other = 0; other < ended_.size(); ++other)
+                if (turn_of(other) == turn_of(part))
+                    expect(asked_[other] || ended_[other], "those that serve clients are asked together");
     }
 
     void deadlines() {
@@ -242,8 +280,13 @@ private:
             const auto patience = sequence_.patience(part);
             expect(patience <= end_, "nobody may use more than the budget");
             expect(patience <= patience_[part], "nobody's share grows while it stops");
-            expect(part == 0 || patience <= sequence_.patience(part - 1) - (forced_at_ ? 0ms : reserved_[part - 1]),
-                   "the share reserved for an earlier part is out of reach for the later ones");
+            for (std::size_t other = 0; other < ended_.size(); ++other) {
+                const auto kept = forced_at_ ? 0ms : reserved_[other];
+                expect(turn_of(other) >= turn_of(part) || patience <= sequence_.patience(other) - kept,
+                       "the share reserved for an earlier part is out of reach for the later ones");
+                expect(turn_of(other) != turn_of(part) || sequence_.deadline(other) == sequence_.deadline(part),
+                       "those that serve clients have one deadline");
+            }
             expect(sequence_.deadline(part) <= patience, "a part gives up before its patience ends");
             patience_[part] = patience;
         }
@@ -259,7 +302,8 @@ private:
     shutdown_options options_;
     stop_sequence sequence_;
     std::vector<milliseconds> reserved_;
-    std::vector<bool> ended_, asked_;
+    std::vector<bool> ended_, asked_, serves_, up_;
+    bool complete_ = false;
     std::vector<time_point> patience_;
 
     time_point now_{1h}, began_{}, end_ = time_point::max();

@@ -7,8 +7,8 @@
 namespace {
 
 using namespace std::chrono_literals;
+using fakes::actions_of, fakes::settings, fakes::stop, fakes::lame_duck_lasts, fakes::time_point;
 using fakes::app, fakes::debug, fakes::tracker;
-using fakes::settings, fakes::stop, fakes::lame_duck_lasts, fakes::time_point;
 using lifecycle::stop_phase;
 using lifecycle::stop_sequence;
 using std::chrono::milliseconds;
@@ -210,24 +210,25 @@ TEST(StopSequence, GivesNobodyMoreTimeWhenForcedNearItsEnd) {
 TEST(StopSequence, StopsWhileItStarts) {
     stop_sequence sequence(settings(25s));
     sequence.add_part("debug", 100ms);
-    sequence.add_part("app", 0ms);
-    EXPECT_EQ(sequence.phase(), stop_phase::starting);
+    sequence.add_part("app", lifecycle::serves_clients);
     const time_point now{1h};
+    sequence.complete(now);
+    EXPECT_EQ(sequence.phase(), stop_phase::starting);
     sequence.signal("SIGTERM", now);
-    EXPECT_EQ(sequence.step(now, 0).stop, indices{1});
-    sequence.ready();
+    EXPECT_EQ(actions_of(sequence.step(now, 0)).stop, indices{1});
+    sequence.up(1);
     EXPECT_EQ(sequence.phase(), stop_phase::stopping) << "what becomes ready now stays unready";
     sequence.part_ended(1, now);
-    EXPECT_EQ(sequence.step(now, 0).stop, indices{0});
+    EXPECT_EQ(actions_of(sequence.step(now, 0)).stop, indices{0});
     sequence.part_ended(0, now);
-    EXPECT_TRUE(sequence.step(now, 0).finished);
+    EXPECT_TRUE(actions_of(sequence.step(now, 0)).finished);
 }
 
 TEST(StopSequence, EndsAtOnceWhenThereIsNoPart) {
     stop_sequence sequence(settings(25s, 5s));
     const time_point now{1h};
     sequence.signal("SIGTERM", now);
-    EXPECT_TRUE(sequence.step(now, 0).finished);
+    EXPECT_TRUE(actions_of(sequence.step(now, 0)).finished);
 }
 
 TEST(StopSequence, StopsTheOthersWhenAPartEndsUnasked) {
@@ -368,8 +369,8 @@ TEST(StopSequence, RecordsWhatEachPhaseMayUseAndHasUsed) {
 }
 
 TEST(StopSequence, GivesTheLastPartAFiftiethOfTheBudgetButNoMoreThan100Milliseconds) {
-    EXPECT_EQ(lifecycle::last_share(settings(25s)), 100ms);
-    EXPECT_EQ(lifecycle::last_share(settings(1s)), 20ms);
+    EXPECT_EQ(lifecycle::last_share.of(settings(25s)), 100ms);
+    EXPECT_EQ(lifecycle::last_share.of(settings(1s)), 20ms);
 }
 
 TEST(StopSequence, HasANameForEachPhase) {

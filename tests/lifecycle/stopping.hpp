@@ -22,25 +22,45 @@ inline lifecycle::shutdown_options settings(milliseconds budget, milliseconds la
     return options;
 }
 
+/// What the owner of a sequence has to do after a step.
+struct actions {
+    std::vector<std::size_t> stop;  ///< ask these parts to end
+    bool warn = false, finished = false, over = false;
+};
+
+inline actions actions_of(const stop_sequence::events& events) {
+    using enum stop_sequence::happening;
+    actions all;
+    for (const auto& event : events) {
+        if (event.what == ask) all.stop.push_back(event.part);
+        all.warn = all.warn || event.what == warn;
+        all.finished = all.finished || event.what == finished;
+        all.over = all.over || event.what == over;
+    }
+    return all;
+}
+
 /// A sequence with the three parts of the service, on a clock that the test moves.
 struct stop {
     explicit stop(const shutdown_options& options, milliseconds flush = 5s, milliseconds last = 100ms)
         : sequence(options) {
         EXPECT_EQ(sequence.add_part("debug", last), debug);
         EXPECT_EQ(sequence.add_part("tracker", flush), tracker);
-        EXPECT_EQ(sequence.add_part("app", 0ms), app);
-        sequence.ready();
+        EXPECT_EQ(sequence.add_part("app", lifecycle::serves_clients), app);
+        sequence.complete(now);
+        sequence.up(app);
+        sequence.step(now, turns);
     }
 
     /// Lets `gap` pass, in which every loop turns, and steps.
-    stop_sequence::actions after(milliseconds gap) {
+    actions after(milliseconds gap) {
         ++turns;
         return stuck_for(gap);
     }
     /// The same, but no loop turns in it.
-    stop_sequence::actions stuck_for(milliseconds gap) {
+    actions stuck_for(milliseconds gap) {
         now += gap;
-        return sequence.step(now, turns);
+        return actions_of(sequence.step(now, turns));
     }
     void ended(std::size_t part) { sequence.part_ended(part, now); }
     void signal(const char* cause = "SIGTERM") { sequence.signal(cause, now); }

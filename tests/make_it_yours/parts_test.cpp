@@ -53,11 +53,13 @@ TEST(MakeItYours, ABackgroundWorkerIsAPartAndItsPauseEndsWithTheStop) {
     const auto look_up_rates = [&] {
         if (++looked == 1) process.send(SIGTERM);
     };
+    auto& stop = process.stop;
     // [worker made]
+    const auto rates_part = stop.add_part("rates", 0ms);
     refresher rates(look_up_rates, 1min);
     // [/worker made]
     // [worker run]
-    done.start("rates", [&](const std::stop_token& token) { rates.run(token); });
+    done.run(rates_part, [&](const std::stop_token& token) { rates.run(token); });
     // [/worker run]
     const auto began = lifecycle::clock::now();
     EXPECT_EQ(done.wait({}), lifecycle::clean);
@@ -69,18 +71,16 @@ TEST(MakeItYours, ABackgroundWorkerIsAPartAndItsPauseEndsWithTheStop) {
 /// How often each name was greeted: read at the start, written when nobody is left who greets.
 class guest_book {
 public:
-    explicit guest_book(std::filesystem::path file) : file_(std::move(file)) {}  // waits for nothing
+    guest_book(std::filesystem::path file, lifecycle::part part) : file_(std::move(file)), part_(part) {}
 
-    /// A part. Throws when the file cannot be read or written.
+    /// Readiness waits for it. Throws when the file cannot be read, which is a failed start, or written.
     void run(const std::stop_token& stop) {
         read();
-        open_ = true;
+        part_.up();
         std::unique_lock lock(mutex_);
         asked_.wait(lock, stop, [] { return false; });
         write();
     }
-    /// For /readyz: until then nobody should greet.
-    bool open() const noexcept { return open_; }
     void greeted(const std::string& name) {
         const std::scoped_lock lock(mutex_);
         ++guests_[name];
@@ -103,7 +103,7 @@ private:
     }
 
     const std::filesystem::path file_;
-    std::atomic<bool> open_{false};
+    const lifecycle::part part_;
     std::mutex mutex_;
     std::condition_variable_any asked_;
     std::map<std::string, int> guests_;
@@ -116,21 +116,23 @@ TEST(MakeItYours, ADependencyStartsBeforeWhoNeedsItAndStopsAfterIt) {
     support::write_file(file, "Ada 1\n");
     fakes::process process;
     auto& done = process.done;
+    auto& stop = process.stop;
     // [dependency made]
-    guest_book guests(file);
+    const auto guests_part = stop.add_part("guests", 500ms, lifecycle::until_up);
+    guest_book guests(file, guests_part);
     // [/dependency made]
+    const auto app_part = stop.add_part("app", lifecycle::serves_clients);
     const auto run_app = [&](const std::stop_token& token) {
-        ASSERT_TRUE(fakes::eventually([&] { return guests.open(); }));
+        app_part.up();
+        ASSERT_TRUE(fakes::eventually([&] { return stop.is_ready(); })) << "both are up";
         guests.greeted("Ada");
-        process.stop.ready();
         process.send(SIGTERM);
         fakes::until_asked(token);
         guests.greeted("Grace");  // the last request of all
     };
     // [dependency run]
-    done.start(
-        "guests", [&](const std::stop_token& token) { guests.run(token); }, 500ms);
-    done.start("app", run_app);
+    done.run(guests_part, [&](const std::stop_token& token) { guests.run(token); });
+    done.run(app_part, run_app);
     // [/dependency run]
     EXPECT_EQ(done.wait({}), lifecycle::clean);
     EXPECT_EQ(support::read_file(file), "Ada 2\nGrace 1\n");
@@ -139,9 +141,14 @@ TEST(MakeItYours, ADependencyStartsBeforeWhoNeedsItAndStopsAfterIt) {
 TEST(MakeItYours, ADependencyThatCannotStartIsTheEndOfTheProcess) {
     const support::temporary_directory folder;
     fakes::process process;
-    guest_book guests(folder.path());  // which is no file
-    process.done.start("guests", [&](const std::stop_token& token) { guests.run(token); });
-    process.done.start("app", fakes::until_asked);
+    const auto part = process.stop.add_part("guests", 500ms, lifecycle::until_up);
+    guest_book guests(folder.path(), part);  // which is no file
+    const auto app = process.stop.add_part("app", lifecycle::serves_clients);
+    process.done.run(part, [&](const std::stop_token& token) { guests.run(token); });
+    process.done.run(app, [&](const std::stop_token& token) {
+        app.up();
+        fakes::until_asked(token);
+    });
     EXPECT_EQ(process.done.wait({}), lifecycle::could_not_start) << "readiness was never 200";
     EXPECT_TRUE(process.lines->has("guests failed: " + folder.path().string() + " cannot be read"));
 }

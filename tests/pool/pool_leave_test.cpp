@@ -24,9 +24,10 @@ boost::json::object report_of_a_process_whose_job_hangs() {
     options.report = folder.file("report.json");
     const int code = fakes::exit_code_of([&] {
         process process(options);
-        lifecycle::pool jobs({"jobs", 1, 4}, process.workers, process.log, process.stop.deadline_of("jobs"));
+        const auto part = process.stop.add_part("jobs", std::chrono::milliseconds(0));
+        lifecycle::pool jobs({"jobs", 1, 4}, process.workers, process.log, part);
         jobs.try_submit("read a dead mount", [](std::stop_token) { fakes::hang(); });
-        process.done.start("jobs", [&](std::stop_token token) { jobs.run(std::move(token)); });
+        process.done.run(part, [&](std::stop_token token) { jobs.run(std::move(token)); });
         if (!support::eventually([&] { return jobs.now().running == 1; })) return 98;
         process.send(SIGTERM);
         process.done.wait({.account = [&](shutdown_report& report) {

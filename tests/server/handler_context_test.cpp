@@ -51,11 +51,11 @@ TEST(HandlerContext, IsOverForEverythingDerivedFromItOnceItsClientHasGone) {
 TEST(HandlerContext, EndsWithTheDrainWhoseCauseIsShutdownAndWhatItReturnsIsWritten) {
     gate held;
     fakes::process process;
-    process.done.start("later", fakes::until_asked, 19'300ms);  // of 20 s: what is left is the app's share
-    http_server app("app", one_loop(), router().get("/", waits_at(held)), http_server::at_stop::drain, process.stop,
-                    process.workers, process.log);
+    process.run("later", fakes::until_asked, 19'300ms);  // of 20 s: what is left is the app's share
+    const auto part = process.stop.add_part("app", lifecycle::serves_clients);
+    http_server app(one_loop(), router().get("/", waits_at(held)), part, process.workers, process.log);
     support::client client(support::endpoint(app.address()), 20s);
-    process.done.start("app", [&](std::stop_token token) { app.run(token, [&] { process.stop.ready(); }); });
+    process.done.run(part, [&](std::stop_token token) { app.run(token); });
     client.send(get("/"));
     const std::jthread stopping([&] {
         EXPECT_TRUE(eventually([&] { return held.entered(); }));

@@ -350,7 +350,7 @@ TEST(HttpServerStop, WhatHasBegunIsAnsweredWithConnectionCloseAndAccountedFor) {
     ASSERT_TRUE(last);
     EXPECT_TRUE(last->closes());
     stopping.join();
-    lifecycle::shutdown_report report;
+    server::stop_account report;
     app.server().account(report);
     EXPECT_EQ(report.connections.open_at_stop + report.connections.accepted_after, 3U);
     EXPECT_EQ(report.connections.closed_idle, 1U);

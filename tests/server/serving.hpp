@@ -57,7 +57,7 @@ public:
     explicit running(router routes, const server::options& options = one_loop())
         : log_("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(written_)),
           stop_(at_once()),
-          server_("app", options, std::move(routes), server::http_server::at_stop::drain, stop_, workers_, log_) {
+          server_(options, std::move(routes), stop_.add_part("app", lifecycle::serves_clients), workers_, log_) {
         std::promise<void> serving;
         thread_ = std::jthread([this, &serving](std::stop_token token) {
             try {

@@ -85,10 +85,11 @@ public:
           sequence_(options_),
           queue_(queue_options()),
           place_(routes(), random_limits()) {
-        sequence_.add_part("debug", lifecycle::last_share(options_));
+        sequence_.add_part("debug", lifecycle::last_share);
         sequence_.add_part("tracker", options_.flush);
-        sequence_.add_part("app", 0ms);
-        if (!one_in(20)) sequence_.ready();
+        sequence_.add_part("app", lifecycle::serves_clients);
+        sequence_.complete(now_);
+        if (!one_in(20)) sequence_.up(app);
     }
 
     /// Runs to the end. The first broken promise, or nothing.
@@ -417,20 +418,24 @@ private:
     // ── what done_collector.cpp does ────────────────────────────────────────────────────────────
 
     void main_thread() {
-        const auto actions = sequence_.step(now_, turns_);
-        for (const auto part : actions.stop) {
-            note("asked: ", part);
-            if (part == app) drain();
-            if (part == tracker_part) queue_.close();
-            if (part == debug) debug_home_ = true;
+        using enum stop_sequence::happening;
+        bool all_have_ended = false, budget_over = false;
+        for (const auto& event : sequence_.step(now_, turns_)) {
+            all_have_ended = all_have_ended || event.what == finished;
+            budget_over = budget_over || event.what == over;
+            if (event.what != ask) continue;
+            note("asked: ", event.part);
+            if (event.part == app) drain();
+            if (event.part == tracker_part) queue_.close();
+            if (event.part == debug) debug_home_ = true;
         }
         flush();
         if (app_home_) home(app);
         if (tracker_home_) home(tracker_part);
         if (debug_home_) home(debug);
-        ended_ = ended_ || actions.finished || actions.over;
-        over_ = over_ || actions.over;
-        if (actions.finished) expect(clients_.empty(), "it is not finished while a connection is open");
+        ended_ = ended_ || all_have_ended || budget_over;
+        over_ = over_ || budget_over;
+        if (all_have_ended) expect(clients_.empty(), "it is not finished while a connection is open");
         expect(!ended_ || now_ <= sequence_.end(), "it ends in its budget");
     }
 

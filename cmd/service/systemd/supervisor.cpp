@@ -93,7 +93,7 @@ private:
     void extend(const lifecycle::stop_channel::status& status, clock::time_point now) {
         if (now < extend_at_) return;
         extend_at_ = now + extend_every;
-        lifecycle::shutdown_report so_far;
+        server::stop_account so_far;
         app_.account(so_far);
         const auto ended = so_far.connections.closed_idle + so_far.connections.finished + so_far.requests.finished +
                            settled_of(events_.account()) + status.phases.size();

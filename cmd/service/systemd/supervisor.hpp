@@ -15,7 +15,7 @@
 /// systemd, as the process sees it: who may have bound its ports, and who is told how it does. Where neither
 /// LISTEN_FDS nor NOTIFY_SOCKET is set nobody is there, and nothing happens.
 ///
-/// main owns it. See cmd/service/supervisor.hpp for the one that is there without the module.
+/// cmd/service/modules/systemd.hpp is the module.
 class supervisor {
 public:
     /// Reads the environment. Throws std::runtime_error with one line, see systemd::listen_fds.

@@ -97,7 +97,7 @@ std::string written(const recorder& events, const thread_names& threads, const s
 /// What is not written by then will not be: the debug server ends last, but not after the budget.
 bool nearly_over(const server::debug_sources& from) {
     const auto stop = from.stop.now();
-    return from.stop.stopping() && stop.left < lifecycle::last_share(from.stop.options()) + kept_of_a_budget;
+    return from.stop.stopping() && stop.left < lifecycle::last_share.of(from.stop.options()) + kept_of_a_budget;
 }
 
 answer take(std::shared_ptr<session> takes, std::shared_ptr<const server::debug_sources> from,

@@ -10,6 +10,10 @@
 //   GET /break           throws out of its loop
 //   OBSTINATE=sink       no delivery ever returns
 //   OBSTINATE=part       a part that does not hear its stop; it is asked after the app
+//   OBSTINATE=dependency, dependency-ends, dependency-hangs
+//                        a part that readiness waits for, which cannot open what it needs
+//   OBSTINATE=never-run, run-twice
+//                        mistakes of whoever wires the parts
 
 #include <poll.h>
 #include <spdlog/logger.h>
@@ -24,6 +28,8 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <semaphore>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -32,13 +38,12 @@
 #include <vector>
 
 #include "cmd/service/announce.hpp"
-#include "cmd/service/debug_modules.hpp"
 #include "cmd/service/inspection.hpp"
 #include "cmd/service/log.hpp"
+#include "cmd/service/modules.hpp"
+#include "cmd/service/process_hooks.hpp"
 #include "cmd/service/reload.hpp"
 #include "cmd/service/routes.hpp"
-#include "cmd/service/supervisor.hpp"
-#include "cmd/service/trace.hpp"
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
@@ -47,6 +52,7 @@
 #include "tracker/event_tracker.hpp"
 
 using server::http_server;
+using namespace std::chrono_literals;
 using answer = lifecycle::awaitable<server::response>;
 
 /// Not in a namespace without a name, and never inlined, so that stacks show them.
@@ -147,21 +153,37 @@ struct blocking_sink final : tracker::sink {
     std::string_view name() const noexcept override { return "blocking"; }
 };
 
-int serve(const configs::loaded& settings, const configs::command& line, lifecycle::signals& signals, process_log& log,
-          std::string_view obstinate) {
-    const auto& config = settings.values;
+/// What the service cannot do without, and which is not there.
+void open_dependency(std::string_view obstinate, const std::stop_token& token) {
+    if (obstinate == "dependency") throw std::runtime_error("no database at 192.0.2.1");
+    if (obstinate == "dependency-ends") return;
+    std::binary_semaphore asked{0};  // it never says that it is up
+    const std::stop_callback wake(token, [&asked] { asked.release(); });
+    asked.acquire();
+}
+
+int serve(settings_in_force& settings, lifecycle::signals& signals, process_log& log, std::string_view obstinate) {
+    const auto at_start = settings.now();
+    const auto& config = at_start->values;
     auto& logger = *log.logger;
-    const supervisor outside;
-    const tracing trace;
+    announcement announced(config, logger);
     log.start();
     lifecycle::workers workers;
     lifecycle::stop_channel stop(config.shutdown);
 
-    const auto flush_deadline = stop.deadline_of("tracker");
-    auto sinks =
-        tracker::make_sinks(config.tracker, logger, flush_deadline, trace.around(tracker::own_sinks(log.output)));
+    const auto debug_part = stop.add_part("debug", lifecycle::last_share, lifecycle::until_up);
+    const auto tracker_part = stop.add_part("tracker", config.shutdown.flush);
+    modules extras({*at_start, stop, workers, log});
+    std::optional<lifecycle::part> odd_one;
+    const bool depends = obstinate.starts_with("dependency");
+    if (obstinate == "part") odd_one = stop.add_part("deaf", 0ms);
+    if (depends) odd_one = stop.add_part("database", 0ms, lifecycle::until_up.within(200ms));
+    if (obstinate == "never-run") odd_one = stop.add_part("forgotten", 0ms);
+    const auto app_part = stop.add_part("app", lifecycle::serves_clients);
+
+    auto sinks = extras.sinks(tracker_part);
     if (obstinate == "sink") sinks = {std::make_shared<blocking_sink>()};
-    tracker::event_tracker events(config.tracker, std::move(sinks), workers, logger, flush_deadline);
+    tracker::event_tracker events(config.tracker, std::move(sinks), workers, logger, tracker_part);
     auto routes = app_routes(events, stop);
     routes.get("/stubborn", stubborn);
     routes.get("/spin", spin);
@@ -171,38 +193,28 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     routes.get("/leak", leak);
     routes.get("/break", break_the_loop);
     routes.post("/throw", fail);
-    http_server app("app", config.app, trace.around(std::move(routes)), http_server::at_stop::drain, stop, workers,
-                    logger);
-    settings_in_force in_force(settings, line, {app, events, stop, workers, logger});
-    const auto debug_view = inspection({app, events, stop, workers, log, in_force, "none"});
-    http_server debug("debug", config.debug, trace.around(debug_routes_of_modules(debug_view), debug_view),
-                      http_server::at_stop::close, stop, workers, logger);
-    stop.count_turns_with([&] { return app.turns(); });
+    http_server app(config.app, extras.around(std::move(routes)), app_part, workers, logger);
+    const inspected parts{app, events, stop, workers, log, settings, [&](auto& out) { extras.write_metrics(out); }};
+    http_server debug(config.debug, extras.debug_routes(inspection(parts)), debug_part, workers, logger);
+    settings.connect({app, events, stop, workers, logger});
+    extras.made({app, debug, events});
 
-    announcement announced(config, logger);
     lifecycle::done_collector done(stop, signals, workers, logger);
-    const auto run_debug = [&](std::stop_token token) {
-        [[maybe_unused]] const auto watch = outside.watch(app, debug, events, stop, workers, logger);
-        debug.run(token);
-        in_force.finish();
-    };
-    const auto run_events = [&](std::stop_token token) { events.run(token); };
-    const auto run_app = [&](std::stop_token token) { app.run(token, [&] { stop.ready(); }); };
-    done.start("debug", run_debug, lifecycle::last_share(config.shutdown));
-    done.start("tracker", run_events, config.shutdown.flush);
-    if (obstinate == "part") done.start("deaf", [](std::stop_token) { block_in_the_kernel(); });
-    done.start("app", run_app);
-    return done.wait({
-        .ready = [&] { log_ready(config, app.address(), debug.address(), logger); },
-        .account = [&](lifecycle::shutdown_report& report) { fill_in(report, app, events); },
-        .reload = {},
-        .stacks = [&] { log_stacks(workers, logger); },
-        .where = stack_line,
-        .announce =
-            [&](bool answers) { answers ? announced.write(app.address(), debug.address()) : announced.remove(); },
-        .progress = {},
-        .ended = {},
+    done.run(debug_part, [&](std::stop_token token) {
+        const auto watching = extras.watch();
+        debug.run(std::move(token));
+        settings.finish();
     });
+    done.run(tracker_part, [&](std::stop_token token) { events.run(std::move(token)); });
+    if (obstinate == "run-twice") done.run(tracker_part, [](std::stop_token) {});
+    if (obstinate == "part") done.run(*odd_one, [](std::stop_token) { block_in_the_kernel(); });
+    if (depends) done.run(*odd_one, [&](std::stop_token token) { open_dependency(obstinate, token); });
+    done.run(app_part, [&](std::stop_token token) { app.run(std::move(token)); });
+    auto hooks = process_hooks(parts, debug, extras, announced);
+    hooks.reload = {};
+    hooks.progress = {};
+    hooks.ended = {};
+    return done.wait(hooks);
 }
 
 }  // namespace
@@ -215,5 +227,6 @@ int main(int count, char** arguments) {
     if (!settings.faults.empty()) return lifecycle::could_not_start;
     auto log = make_log(settings.values);
     const char* const obstinate = std::getenv("OBSTINATE");
-    return serve(settings, line, signals, log, obstinate == nullptr ? "" : obstinate);
+    settings_in_force in_force(settings, line);
+    return serve(in_force, signals, log, obstinate == nullptr ? "" : obstinate);
 }

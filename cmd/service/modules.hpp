@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cmd/service/module.hpp"
+
+/// The modules that this program is built with, in the order of the list in modules.cpp: main calls each hook once,
+/// here, for all of them. See module.hpp.
+class modules {
+public:
+    explicit modules(const module_start& start);
+    ~modules();
+
+    /// Throws what a start with these settings would: sinks that are not there or cannot be made, settings of modules
+    /// that this program is built without.
+    static void check(const configs::loaded& settings, spdlog::logger& log);
+    /// Another process serves until this one is ready.
+    static bool follows_another();
+
+    tracker::sinks sinks(const lifecycle::part& tracker);
+    server::options inherit(std::string_view server, server::options own);
+    server::router around(server::router app);
+    server::router debug_routes(server::debug_sources from);
+    void equip(server::http_server& app);
+    void made(const service_parts& parts);
+    void run_parts(lifecycle::done_collector& done);
+
+    std::vector<std::shared_ptr<void>> watch();
+    std::vector<std::shared_ptr<void>> reloading();
+    void write_metrics(server::metrics_text& out) const;
+    std::string previous_exit() const;
+    void reload();
+    void upgrade();
+    void ready();
+    void progress(const lifecycle::stop_channel::status& status);
+    void ended(const lifecycle::shutdown_report& report);
+
+private:
+    const module_start start_;
+    std::vector<std::unique_ptr<service_module>> all_;
+};

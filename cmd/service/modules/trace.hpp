@@ -1,0 +1,19 @@
+#pragma once
+
+#include "cmd/service/module.hpp"
+#include "cmd/service/trace/tracing.hpp"
+
+/// What happens when, while somebody asks /debug/trace for it.
+class trace_module final : public service_module {
+public:
+    explicit trace_module(const module_start&) {}
+
+    void wrap_sinks(tracker::sink_makers& makers) override { makers = trace_.around(std::move(makers)); }
+    void add_routes(server::router& app) override { app = trace_.around(std::move(app)); }
+    void add_debug_routes(server::router& routes, const server::debug_sources& from) override {
+        routes = trace_.around(std::move(routes), from);
+    }
+
+private:
+    const tracing trace_;
+};

@@ -1,0 +1,46 @@
+#include "cmd/service/process.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "cmd/service/show.hpp"
+#include "configs/command_line.hpp"
+#include "configs/load.hpp"
+#include "lifecycle/done_collector.hpp"
+#include "lifecycle/standard_descriptors.hpp"
+
+namespace {
+
+/// Until parts run a stop is a hard one should something hang: all of the budget, and as much more as it has then.
+void guard_start(lifecycle::signals& signals, const configs::config& config) {
+    signals.guard_start(config.shutdown.budget + lifecycle::report_share);
+}
+
+}  // namespace
+
+int run_process(int count, char** arguments,
+                const std::function<int(settings_in_force&, lifecycle::signals&, process_log&)>& serve) try {
+    lifecycle::hold_standard_descriptors();  // first: what is opened must not become stderr
+    lifecycle::signals signals;              // every thread inherits the blocked mask
+    const auto line = configs::read_command_line({arguments + 1, arguments + count});
+    if (line.what == configs::command::action::run) guard_start(signals, configs::config());  // a file may hang
+    auto settings = configs::load(line, configs::environment_of(environ));
+    for (const auto& fault : settings.faults) std::fprintf(stderr, "%s\n", fault.c_str());
+    if (!settings.faults.empty()) return lifecycle::could_not_start;
+    auto log = make_log(settings.values);
+    for (const auto& warning : settings.warnings) log.logger->warn(warning);
+    try {
+        if (line.what != configs::command::action::run) return show(line, settings, *log.logger);
+        guard_start(signals, settings.values);
+        settings_in_force in_force(std::move(settings), line);
+        return serve(in_force, signals, log);
+    } catch (const std::exception& e) {
+        log.logger->error("cannot start: {}", e.what());
+        return lifecycle::could_not_start;
+    }
+} catch (const std::exception& e) {  // there is not even a log
+    std::fprintf(stderr, "cannot start: %s\n", e.what());
+    return lifecycle::could_not_start;
+}

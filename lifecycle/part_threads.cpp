@@ -1,0 +1,117 @@
+#include "lifecycle/part_threads.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "lifecycle/misuse.hpp"
+
+namespace lifecycle {
+
+struct part_threads::running {
+    std::size_t index;
+    mutable std::mutex mutex;
+    part_end end;         ///< guarded by the mutex, but for the name
+    std::jthread thread;  // last: it uses the rest
+};
+
+part_threads::part_threads(stop_channel& stop, workers& workers, spdlog::logger& log)
+    : stop_(stop), workers_(workers), log_(log) {}
+
+part_threads::~part_threads() = default;
+
+/// The process is not ready yet, or this is a part that it has never had: it ends, and says why.
+void part_threads::misused(const std::string& name, const char* what) {
+    log_.error("{} {}: the service cannot start", name, what);
+    misuse(what);
+    stop_.fail(name);
+}
+
+void part_threads::run(const part& part, std::function<void(std::stop_token)> body) {
+    if (part.index_ == stop_channel::no_part) return misused(part.name(), "was added after the parts run");
+    if (parts_.size() <= part.index_) parts_.resize(part.index_ + 1);
+    auto& one = parts_[part.index_];
+    if (one) return misused(part.name(), "is run twice");
+    one.reset(new running{.index = part.index_, .mutex = {}, .end = {.name = part.name()}, .thread = {}});
+    auto whole = [this, &made = *one, body = std::move(body)](std::stop_token stop) {
+        body_of(made, body, std::move(stop));
+    };
+    try {
+        one->thread = workers_.start(part.name(), "part", std::move(whole));
+    } catch (const std::exception& e) {  // no thread to be had: the part has failed, the others roll back
+        one->end.ended = one->end.failed = true;
+        one->end.before_ready = !stop_.has_been_ready();
+        log_.error("{} failed: {}", part.name(), e.what());
+        stop_.part_ended(part.index_);
+    }
+}
+
+void part_threads::body_of(running& one, const std::function<void(std::stop_token)>& body, std::stop_token stop) {
+    std::optional<std::string> error;
+    try {
+        body(std::move(stop));
+    } catch (const std::exception& e) {
+        error = e.what();
+    } catch (...) {
+        error = "an exception that is not a std::exception";
+    }
+    if (error) log_.error("{} failed: {}", one.end.name, *error);
+    const bool before_ready = !stop_.has_been_ready();
+    {
+        const std::scoped_lock lock(one.mutex);
+        one.end.ended = true;
+        one.end.failed = error.has_value();
+        one.end.before_ready = before_ready;
+        if (!error && !one.end.asked && before_ready)
+            log_.error("{} has ended before the service was ready", one.end.name);
+    }
+    stop_.part_ended(one.index);
+}
+
+void part_threads::require_all() {
+    const auto names = stop_.part_names();
+    parts_.resize(std::max(parts_.size(), names.size()));
+    for (std::size_t index = 0; index < names.size(); ++index) {
+        if (parts_[index]) continue;
+        misused(names[index], "is never run");
+        stop_.part_ended(index);  // nobody is to wait for it
+    }
+}
+
+void part_threads::ask(std::size_t part) {
+    auto& one = *parts_[part];
+    {
+        const std::scoped_lock lock(one.mutex);
+        one.end.asked = true;
+    }
+    one.thread.request_stop();
+}
+
+const std::string& part_threads::name(std::size_t part) const { return parts_[part]->end.name; }
+
+bool part_threads::asked(std::string_view worker) const {
+    return std::any_of(parts_.begin(), parts_.end(), [worker](const auto& part) {
+        if (!part || !part->end.asked) return false;  // written on this thread only
+        const std::string_view name = part->end.name;
+        return worker == name || (worker.starts_with(name) && worker.substr(name.size()).starts_with('-'));
+    });
+}
+
+std::vector<part_end> part_threads::ends() const {
+    std::vector<part_end> all;
+    for (const auto& part : parts_) {
+        if (!part) continue;
+        const std::scoped_lock lock(part->mutex);
+        all.push_back(part->end);
+    }
+    return all;
+}
+
+void part_threads::join() {
+    for (auto& part : parts_)
+        if (part && part->thread.joinable()) part->thread.join();
+}
+
+}  // namespace lifecycle
