@@ -29,6 +29,8 @@ struct port::state final : layer_source {
         : name(std::move(listener)), by(given), shown(how), log(to), looks(when), own_key(make_ticket_key()) {}
 
     std::unique_ptr<layer> make() override { return std::make_unique<session>(now(), counts); }
+    /// A fatal alert, internal_error (RFC 8446, section 6), in a record that every version reads.
+    std::string_view refusal() const noexcept override { return {"\x15\x03\x03\x00\x02\x02\x50", 7}; }
 
     std::shared_ptr<const generation> now() const {
         const std::scoped_lock lock(mutex);

@@ -1,10 +1,12 @@
 // What a client of the app port has with a certificate, and what a start says of a bad one.
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include "tests/tls_service/serving.hpp"
 
@@ -107,6 +109,29 @@ TEST_F(TlsService, AHandshakeThatLastsTooLongIsCut) {
         return metric(one, "tls_handshake_failures_total{server=\"app\",reason=\"cut\"}") > 0;
     }));
     EXPECT_TRUE(silent->readable(5s)) << "and so is who says nothing";
+}
+
+TEST_F(TlsService, WithoutDescriptorsClientsAreToldInTermsOfTls) {
+    const service one(how());
+    std::size_t open = 0;
+    for ([[maybe_unused]] const auto& each :
+         std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", one.process().pid())))
+        ++open;
+    const rlimit few = {open + 8, open + 8};
+    ASSERT_EQ(::prlimit(one.process().pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+    int served = 0, refused = 0;
+    std::vector<std::unique_ptr<tls_tests::client>> crowd;
+    for (int nth = 0; nth < 20; ++nth) {
+        crowd.push_back(dial(one));
+        if (crowd.back()->connect()) {
+            ++served;
+        } else {
+            ++refused;
+            EXPECT_THAT(crowd.back()->why(), HasSubstr("alert internal error"));
+        }
+    }
+    EXPECT_GT(served, 0);
+    EXPECT_GT(refused, 0);
 }
 
 TEST_F(TlsService, ACrowdOfHandshakesIsServed) {
