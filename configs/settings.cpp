@@ -171,10 +171,14 @@ std::vector<setting> make_table() {
                  FIELD(tracker.retry_initial), 1ms, 1h),
         duration("tracker.retry_max", "the longest such pause", FIELD(tracker.retry_max), 1ms, 1h),
 
-        text("client.allow", "may be called: http://host:port, with commas", "a text", FIELD(client.allow), is_text),
+        text("client.allow", "may be called: http:// or https://host:port, with commas", "a text", FIELD(client.allow),
+             is_text),
         number("client.max_connections", "to one upstream, on each loop", FIELD(client.max_connections), 1, million),
         size("client.max_body_bytes", "of an answer; above: an error", FIELD(client.max_body_bytes), 0, kibi * mebi),
         duration("client.idle_timeout", "of a kept connection to an upstream", FIELD(client.idle_timeout), 1ms),
+        file("client.tls_ca", "who signs upstreams, PEM; empty: whom the system trusts", FIELD(client.tls_ca)),
+        file("client.tls_certificate", "ours, for upstreams that ask for one, PEM", FIELD(client.tls_certificate)),
+        file("client.tls_key", "of it, PEM", FIELD(client.tls_key)),
 
         word("log.level", "the least that is logged, on stderr", LIVE(log.level),
              {"trace", "debug", "info", "warn", "error", "critical", "off"}),

@@ -13,6 +13,7 @@ struct http_client {
     explicit http_client(const auto&...) {}
     router routes(router own) const { return own; }
     void start(const auto&) const {}
+    void reload() const {}
 };
 
 }  // namespace server
