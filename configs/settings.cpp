@@ -102,6 +102,16 @@ std::vector<setting> make_table() {
         host_names("debug.allowed_hosts", "Host values that may change something, besides IP addresses and localhost",
                    FIELD(debug.allowed_hosts)),
 
+        files("debug.tls_certificate", "chains, the server's own certificate first; set: the debug port speaks TLS",
+              FIELD(debug.tls.certificate)),
+        files("debug.tls_key", "of each of them, in the same order", FIELD(debug.tls.key)),
+        file("debug.tls_client_ca", "set: clients must show a certificate of it", FIELD(debug.tls.client_ca)),
+        word("debug.tls_min_version", "the least version of TLS that is spoken", FIELD(debug.tls.min_version),
+             {"1.2", "1.3"}),
+        file("debug.tls_ticket_key",
+             "80 bytes, shared by generations and replicas, so that sessions resume across a restart",
+             FIELD(debug.tls.ticket_key)),
+
         duration("shutdown.budget", "the whole stop, from the signal to the exit", FIELD(shutdown.budget), 1ms),
         duration("shutdown.lame_duck", "readiness is 503 and everything still served, for at least this long",
                  FIELD(shutdown.lame_duck), 0ms),

@@ -18,7 +18,7 @@
 #include "cmd/service/probe.hpp"
 #include "cmd/service/reload.hpp"
 #include "cmd/service/routes.hpp"
-#include "cmd/service/secure_port.hpp"
+#include "cmd/service/secure_ports.hpp"
 #include "cmd/service/sinks.hpp"
 #include "cmd/service/supervisor.hpp"
 #include "cmd/service/trace.hpp"
@@ -56,16 +56,21 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
     http_server app("app", outside.inherit("app", config.app), trace.around(upstreams.routes(app_routes(events, stop))),
                     http_server::at_stop::drain, stop, workers, logger);
     app.log_access_to(log.access);
-    secure_port secure(settings, logger);  // TLS, where there are certificates and that module is built
-    app.speak_through(secure.layers());
+    secure_ports secure(settings, logger);  // TLS, where there are certificates and that module is built
+    app.speak_through(secure.app());
     run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
     settings_in_force in_force(settings, line,
-                               {app, events, stop, workers, logger, [&] { secure.reload(); },
+                               {app, events, stop, workers, logger,
+                                [&] {
+                                    secure.reload();
+                                    upstreams.reload();
+                                },
                                 [&](auto& out) { secure.write_metrics(out); }});  // SIGHUP, POST; else: as now
     const auto debug_view = inspection({app, events, stop, workers, log, in_force, marker.previous_kind()});
     http_server debug("debug", outside.inherit("debug", config.debug),
                       trace.around(debug_routes_of_modules(debug_view), debug_view), http_server::at_stop::close, stop,
                       workers, logger);
+    debug.speak_through(secure.debug());
     in_place_upgrade upgrade(app, debug, stop, config.upgrade_timeout, logger);  // SIGUSR2, where that module is built
     stop.count_turns_with([&] { return app.turns(); });
 
@@ -127,10 +132,11 @@ int show(const configs::command& line, const configs::loaded& settings, spdlog::
             break;
         case configs::command::action::check:
             check_sinks(settings.values.tracker, log);  // as the start does
-            secure_port::check(settings);
+            secure_ports::check(settings);
             std::fputs(configs::to_toml(settings).c_str(), stdout);
             break;
-        case configs::command::action::probe: return probe(settings.values.debug, line.argument) ? 0 : 1;
+        case configs::command::action::probe:
+            return probe(settings.values.debug, line.argument, secure_ports::asking(settings.values)) ? 0 : 1;
         case configs::command::action::spool_dump:
             as_other_programs();
             return tracker::dump_spool(line.argument, stdout, stderr) ? lifecycle::clean : lifecycle::could_not_start;

@@ -259,5 +259,35 @@ TEST_F(TlsService, AChangeOfTheFilesIsSeenWithoutASignal) {
     EXPECT_TRUE(eventually([&] { return connect(one)->subject() == "renewed"; }));
 }
 
+TEST_F(TlsService, TheDebugPortSpeaksTlsWithSettingsOfItsOwn) {
+    const std::vector<std::string> secured = {"--debug.tls_certificate=" + path("a.crt"),
+                                              "--debug.tls_key=" + path("a.key")};
+    const service one({.flags = secured});
+    tls_tests::client who(connected(one.debug()), trusting());
+    ASSERT_TRUE(who.connect()) << who.why();
+    const auto metrics = who.exchange(get("/metrics"));
+    ASSERT_TRUE(metrics);
+    EXPECT_THAT(metrics->body, HasSubstr("tls_certificate_not_after_seconds{server=\"debug\",name=\"CN=localhost\"}"));
+    EXPECT_THAT(metrics->body, Not(HasSubstr("server=\"app\",version")));
+    EXPECT_EQ(one.ask(get("/")).status, 200) << "the app port stays in clear";
+    auto probing = secured;
+    probing.insert(probing.end(), {"--debug.port=" + std::to_string(one.debug().port), "--probe", "readyz"});
+    EXPECT_EQ(integration::run_to_end(probing).code, 0);
+    EXPECT_EQ(integration::run_to_end({probing[2], "--probe", "readyz"}).code, 1) << "in clear";
+}
+
+TEST_F(TlsService, WhoAsksTheDebugPortMustShowACertificateWhereOneIsAskedFor) {
+    std::ofstream(path("ca.crt")) << ours.certificate();
+    const std::vector<std::string> secured = {"--debug.tls_certificate=" + path("a.crt"),
+                                              "--debug.tls_key=" + path("a.key"),
+                                              "--debug.tls_client_ca=" + path("ca.crt")};
+    const service one({.flags = secured});
+    tls_tests::client stranger(connected(one.debug()), trusting());
+    EXPECT_FALSE(stranger.connect() && stranger.exchange(get("/readyz")));
+    auto probing = secured;
+    probing.insert(probing.end(), {"--debug.port=" + std::to_string(one.debug().port), "--probe", "readyz"});
+    EXPECT_EQ(integration::run_to_end(probing).code, 0);
+}
+
 }  // namespace
 }  // namespace tls_service
