@@ -112,7 +112,7 @@ TEST_F(TlsService, AHandshakeThatLastsTooLongIsCut) {
 }
 
 TEST_F(TlsService, WithoutDescriptorsClientsAreToldInTermsOfTls) {
-    const service one(how());
+    service one(how());
     std::size_t open = 0;
     for ([[maybe_unused]] const auto& each :
          std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", one.process().pid())))
@@ -262,7 +262,7 @@ TEST_F(TlsService, AChangeOfTheFilesIsSeenWithoutASignal) {
 TEST_F(TlsService, TheDebugPortSpeaksTlsWithSettingsOfItsOwn) {
     const std::vector<std::string> secured = {"--debug.tls_certificate=" + path("a.crt"),
                                               "--debug.tls_key=" + path("a.key")};
-    const service one({.flags = secured});
+    const service one(service::options{.flags = secured});
     tls_tests::client who(connected(one.debug()), trusting());
     ASSERT_TRUE(who.connect()) << who.why();
     const auto metrics = who.exchange(get("/metrics"));
@@ -281,7 +281,7 @@ TEST_F(TlsService, WhoAsksTheDebugPortMustShowACertificateWhereOneIsAskedFor) {
     const std::vector<std::string> secured = {"--debug.tls_certificate=" + path("a.crt"),
                                               "--debug.tls_key=" + path("a.key"),
                                               "--debug.tls_client_ca=" + path("ca.crt")};
-    const service one({.flags = secured});
+    const service one(service::options{.flags = secured});
     tls_tests::client stranger(connected(one.debug()), trusting());
     EXPECT_FALSE(stranger.connect() && stranger.exchange(get("/readyz")));
     auto probing = secured;
