@@ -98,10 +98,13 @@ public:
     }
 
     void certificates_have_keys() {
-        const auto& tls = values_.app.tls;
-        if (tls.certificate.size() == tls.key.size() || !known({"app.tls_certificate", "app.tls_key"})) return;
-        fault("{} does not fit {}: allowed are as many keys as certificates, in the same order", show("app.tls_key"),
-              show("app.tls_certificate"));
+        const auto check = [&](const server::tls_options& tls, const char* certificates, const char* keys) {
+            if (tls.certificate.size() == tls.key.size() || !known({certificates, keys})) return;
+            fault("{} does not fit {}: allowed are as many keys as certificates, in the same order", show(keys),
+                  show(certificates));
+        };
+        check(values_.app.tls, "app.tls_certificate", "app.tls_key");
+        check(values_.debug.tls, "debug.tls_certificate", "debug.tls_key");
     }
 
     void servers_do_not_collide() {

@@ -102,6 +102,16 @@ std::vector<setting> make_table() {
         host_names("debug.allowed_hosts", "Host values that may change something, besides IP addresses and localhost",
                    FIELD(debug.allowed_hosts)),
 
+        files("debug.tls_certificate", "chains, the server's own certificate first; set: the debug port speaks TLS",
+              FIELD(debug.tls.certificate)),
+        files("debug.tls_key", "of each of them, in the same order", FIELD(debug.tls.key)),
+        file("debug.tls_client_ca", "set: clients must show a certificate of it", FIELD(debug.tls.client_ca)),
+        word("debug.tls_min_version", "the least version of TLS that is spoken", FIELD(debug.tls.min_version),
+             {"1.2", "1.3"}),
+        file("debug.tls_ticket_key",
+             "80 bytes, shared by generations and replicas, so that sessions resume across a restart",
+             FIELD(debug.tls.ticket_key)),
+
         duration("shutdown.budget", "the whole stop, from the signal to the exit", FIELD(shutdown.budget), 1ms),
         duration("shutdown.lame_duck", "readiness is 503 and everything still served, for at least this long",
                  FIELD(shutdown.lame_duck), 0ms),
@@ -171,10 +181,14 @@ std::vector<setting> make_table() {
                  FIELD(tracker.retry_initial), 1ms, 1h),
         duration("tracker.retry_max", "the longest such pause", FIELD(tracker.retry_max), 1ms, 1h),
 
-        text("client.allow", "may be called: http://host:port, with commas", "a text", FIELD(client.allow), is_text),
+        text("client.allow", "may be called: http:// or https://host:port, with commas", "a text", FIELD(client.allow),
+             is_text),
         number("client.max_connections", "to one upstream, on each loop", FIELD(client.max_connections), 1, million),
         size("client.max_body_bytes", "of an answer; above: an error", FIELD(client.max_body_bytes), 0, kibi * mebi),
         duration("client.idle_timeout", "of a kept connection to an upstream", FIELD(client.idle_timeout), 1ms),
+        file("client.tls_ca", "who signs upstreams, PEM; empty: whom the system trusts", FIELD(client.tls_ca)),
+        file("client.tls_certificate", "ours, for upstreams that ask for one, PEM", FIELD(client.tls_certificate)),
+        file("client.tls_key", "of it, PEM", FIELD(client.tls_key)),
 
         word("log.level", "the least that is logged, on stderr", LIVE(log.level),
              {"trace", "debug", "info", "warn", "error", "critical", "off"}),

@@ -264,11 +264,13 @@ void listener::refuse_with_reserve() {
     reserve_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/// Says 503 and closes.
+/// Says 503, or, where clients would not understand it, what a layer says in its place, and closes.
 void listener::refuse(int descriptor) {
-    constexpr std::string_view answer =
+    constexpr std::string_view unavailable =
         "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: "
         "close\r\n\r\n";
+    const auto* const through = loops_.front()->here().layers();
+    const auto answer = through == nullptr ? unavailable : through->refusal();
     ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     ::shutdown(descriptor, SHUT_WR);
     char unread[4096];

@@ -51,7 +51,7 @@ private:
     bool deal(int descriptor, const socket_address& peer, rule without);
     bool count(arrival& client, const options& limits);
     void measure(int descriptor);
-    static void refuse(int descriptor);
+    void refuse(int descriptor);
     void refuse_with_reserve();
     std::size_t open() const;
 

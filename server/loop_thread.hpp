@@ -50,6 +50,8 @@ public:
     host& serving() noexcept { return host_; }
     /// When the app gives up; empty: not at all.
     const lifecycle::stop_channel::deadline_function& deadline() const noexcept { return env_.deadline; }
+    /// What connections speak through; nullptr: in clear.
+    const layer_source* layers() const noexcept { return env_.secure.get(); }
     poll_set& sockets() noexcept { return sockets_; }
     workspace_pool& workspaces() noexcept { return workspaces_; }
     server::handlers& handlers() noexcept { return handlers_; }

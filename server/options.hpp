@@ -116,9 +116,11 @@ struct options {
 
 /// Of the module http_client.
 struct client_options {
-    std::string allow;  ///< "http://host:port", several with commas: who may be called; empty: nobody
+    std::string allow;  ///< "https://host:port", several with commas: who may be called; empty: nobody
     std::size_t max_connections = 16, max_body_bytes = 1024 * 1024;  ///< to one upstream, on each loop; of an answer
     std::chrono::milliseconds idle_timeout{30'000};  ///< shorter than upstreams have it: they should not be the first
+    std::string tls_ca;                              ///< PEM: who is trusted; empty: whom the system trusts
+    std::string tls_certificate, tls_key;            ///< PEM: ours, for upstreams that ask for one
 };
 
 }  // namespace server

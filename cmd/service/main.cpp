@@ -34,10 +34,11 @@ int serve(settings_in_force& settings, lifecycle::signals& signals, process_log&
     http_server app(extras.inherit("app", config.app), extras.around(app_routes(events, stop)), app_part, workers,
                     logger);
     app.log_access_to(log.access);
-    extras.equip(app);
+    extras.equip("app", app);
     const inspected parts{app, events, stop, workers, log, settings, [&](auto& out) { extras.write_metrics(out); }};
     http_server debug(extras.inherit("debug", config.debug), extras.debug_routes(inspection(parts)), debug_part,
                       workers, logger);
+    extras.equip("debug", debug);
     settings.connect({app, events, stop, workers, logger, [&] { extras.reload(); }});  // SIGHUP, POST
     extras.made({app, debug, events});
 

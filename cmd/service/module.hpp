@@ -51,10 +51,10 @@ public:
     virtual void wrap_sinks(tracker::sink_makers&) {}  ///< of all that the program knows
     virtual server::options inherit(std::string_view, server::options own) {
         return own;
-    }                                                ///< listener of "app", "debug"
-    virtual void add_routes(server::router&) {}      ///< to the app's
-    virtual void equip(server::http_server&) {}      ///< the app
-    virtual void look_at(server::debug_sources&) {}  ///< what the debug port shows
+    }                                                              ///< listener of "app", "debug"
+    virtual void add_routes(server::router&) {}                    ///< to the app's
+    virtual void equip(std::string_view, server::http_server&) {}  ///< "app" and "debug", before they run
+    virtual void look_at(server::debug_sources&) {}                ///< what the debug port shows
     virtual void add_debug_routes(server::router&, const server::debug_sources&) {}
     virtual void made(const service_parts&) {}             ///< everything is
     virtual void run_parts(lifecycle::done_collector&) {}  ///< those of its own

@@ -103,9 +103,8 @@ struct unread {
 };
 const std::vector<unread> settings_of_others = {
 #ifndef TLS
-    {"TLS", "app.tls_certificate"},
-    {"TLS", "app.tls_client_ca"},
-    {"TLS", "app.tls_ticket_key"},
+    {"TLS", "app.tls_certificate"},   {"TLS", "app.tls_client_ca"},   {"TLS", "app.tls_ticket_key"},
+    {"TLS", "debug.tls_certificate"}, {"TLS", "debug.tls_client_ca"}, {"TLS", "debug.tls_ticket_key"},
 #endif
 };
 
@@ -133,6 +132,14 @@ void modules::check(const configs::loaded& settings, spdlog::logger& log) {
         if (!own.contains(name)) known.at(name)(options, log, [] { return lifecycle::clock::time_point::max(); });
     require_built(settings);
     for (const auto& row : rows) row.check(settings);
+}
+
+ask_through modules::asking([[maybe_unused]] const configs::config& config) {
+#ifdef TLS
+    return tls_module::asking(config);
+#else
+    return nullptr;
+#endif
 }
 
 bool modules::follows_another() {
@@ -166,8 +173,8 @@ server::router modules::debug_routes(server::debug_sources from) {
     return routes;
 }
 
-void modules::equip(server::http_server& app) {
-    for (const auto& one : all_) one->equip(app);
+void modules::equip(std::string_view name, server::http_server& server) {
+    for (const auto& one : all_) one->equip(name, server);
 }
 
 void modules::made(const service_parts& parts) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cmd/service/module.hpp"
+#include "cmd/service/probe.hpp"
 
 /// The modules that this program is built with, in the order of the list in modules.cpp: main calls each hook once,
 /// here, for all of them. See module.hpp.
@@ -17,6 +18,8 @@ public:
     /// Throws what a start with these settings would: sinks that are not there or cannot be made, settings of modules
     /// that this program is built without.
     static void check(const configs::loaded& settings, spdlog::logger& log);
+    /// How the debug port of such settings is asked; empty: in clear.
+    static ask_through asking(const configs::config& config);
     /// Another process serves until this one is ready.
     static bool follows_another();
 
@@ -24,7 +27,7 @@ public:
     server::options inherit(std::string_view server, server::options own);
     server::router around(server::router app);
     server::router debug_routes(server::debug_sources from);
-    void equip(server::http_server& app);
+    void equip(std::string_view name, server::http_server& server);
     void made(const service_parts& parts);
     void run_parts(lifecycle::done_collector& done);
 

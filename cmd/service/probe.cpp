@@ -28,18 +28,24 @@ protocol::endpoint place_of(const server::options& debug) {
 
 }  // namespace
 
-bool probe(const server::options& debug, std::string_view what) {
+bool probe(const server::options& debug, std::string_view what, const ask_through& through) {
+    const auto until = lifecycle::clock::now() + std::chrono::milliseconds(900);
     const auto request = fmt::format("GET /{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", what);
     std::string answer;
     asio::io_context io(1);
     protocol::socket socket(io);
     socket.async_connect(place_of(debug), [&](auto refused) {
         if (refused) return;
+        if (through) {
+            socket.native_non_blocking(true);
+            answer = through(socket.native_handle(), request, until);
+            return;
+        }
         asio::async_write(socket, asio::buffer(request), [&](auto failed, std::size_t) {
             if (failed) return;
             asio::async_read(socket, asio::dynamic_buffer(answer, 4096), [](auto, std::size_t) {});
         });
     });
-    io.run_for(std::chrono::milliseconds(900));
+    io.run_until(until);
     return answer.starts_with("HTTP/1.1 200 ");
 }

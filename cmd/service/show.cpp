@@ -32,7 +32,8 @@ int show(const configs::command& line, const configs::loaded& settings, spdlog::
             modules::check(settings, log);  // as the start does
             std::fputs(configs::to_toml(settings).c_str(), stdout);
             break;
-        case configs::command::action::probe: return probe(settings.values.debug, line.argument) ? 0 : 1;
+        case configs::command::action::probe:
+            return probe(settings.values.debug, line.argument, modules::asking(settings.values)) ? 0 : 1;
         case configs::command::action::spool_dump:
             as_other_programs();
             return tracker::dump_spool(line.argument, stdout, stderr) ? lifecycle::clean : lifecycle::could_not_start;

@@ -1,8 +1,5 @@
 #include "server/client/connection_pool.hpp"
 
-#include <sys/socket.h>
-
-#include <cerrno>
 #include <utility>
 
 #include "lifecycle/stop_channel.hpp"
@@ -17,13 +14,6 @@ namespace {
 constexpr std::chrono::milliseconds look_interval{50};
 
 bool stopping(const upstream& to) { return to.limits.stop != nullptr && to.limits.stop->stopping(); }
-
-/// A byte that nobody has asked for is as bad as the end: whose answer would it be?
-bool is_quiet(upstream_stream& one) {
-    char byte = 0;
-    return ::recv(one.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-           (errno == EAGAIN || errno == EWOULDBLOCK);
-}
 
 }  // namespace
 
@@ -112,17 +102,17 @@ void connection_pool::look_at_kept() {
         const auto too_old = now - to->limits.idle_timeout;
         const bool none = stopping(*to);
         std::erase_if(one.kept, [&](const kept_stream& kept) {
-            return none || kept.since <= too_old || !is_quiet(*kept.stream);
+            return none || kept.since <= too_old || !kept.stream->is_quiet();
         });
     }
     if (kept() > 0) look_again();
 }
 
 std::unique_ptr<upstream_stream> connection_pool::place::take_kept() {
-    while (!at_.kept.empty()) {
+    while (!at_.kept.empty()) {  // a byte that nobody has asked for is as bad as the end: whose answer would it be?
         auto newest = std::move(at_.kept.back().stream);
         at_.kept.pop_back();
-        if (is_quiet(*newest)) return newest;
+        if (newest->is_quiet()) return newest;
     }
     return nullptr;
 }

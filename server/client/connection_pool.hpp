@@ -1,8 +1,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/basic_stream.hpp>
 #include <deque>
 #include <map>
 #include <memory>
@@ -12,11 +10,9 @@
 #include "lifecycle/context.hpp"
 #include "lifecycle/task_group.hpp"
 #include "server/client/upstream.hpp"
+#include "server/client/upstream_stream.hpp"
 
 namespace server {
-
-/// A connection to an upstream. Beast's stream, for the deadline of each of its operations.
-using upstream_stream = boost::beast::basic_stream<boost::asio::ip::tcp, lifecycle::executor>;
 
 /// The connections of one loop to upstreams: how many at a time, and those that are kept for the next request.
 ///

@@ -60,7 +60,10 @@ wire_request to_wire(client_request&& from) {
     return message;
 }
 
-lifecycle::awaitable<exchanged> exchange(upstream_stream& on, const wire_request& message, std::uint64_t max_body) {
+namespace {
+
+template <class Stream>
+lifecycle::awaitable<exchanged> exchange_over(Stream& on, const wire_request& message, std::uint64_t max_body) {
     exchanged made;
     auto writing = http::async_write(on, message, lifecycle::quietly);
     const auto [unsent, sent] = co_await std::move(writing);
@@ -88,6 +91,13 @@ lifecycle::awaitable<exchanged> exchange(upstream_stream& on, const wire_request
     }
     made.error = http::error::bad_status;
     co_return made;
+}
+
+}  // namespace
+
+lifecycle::awaitable<exchanged> exchange(upstream_stream& on, const wire_request& message, std::uint64_t max_body) {
+    if (auto* const tls = on.tls()) return exchange_over(*tls, message, max_body);
+    return exchange_over(on.tcp(), message, max_body);
 }
 
 }  // namespace server

@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <resolv.h>
+#include <spdlog/logger.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <boost/beast/core/string.hpp>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <optional>
 
 #include "lifecycle/pool/run_on.hpp"
@@ -83,12 +85,12 @@ result<std::unique_ptr<upstream_stream>> open(lifecycle::executor on, const tcp:
     const int descriptor = ::socket(to.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
     if (descriptor < 0) return error_code(errno, boost::system::system_category());
     error_code error;
-    stream->socket().assign(to.protocol(), descriptor, error);
+    stream->tcp().socket().assign(to.protocol(), descriptor, error);
     if (error) {  // epoll has no room for it: it is not the stream's
         ::close(descriptor);
         return error;
     }
-    stream->socket().set_option(tcp::no_delay(true), error);
+    stream->tcp().socket().set_option(tcp::no_delay(true), error);
     return stream;
 }
 
@@ -117,15 +119,19 @@ public:
         for (std::size_t nth = 0; nth < found->size() && !context_.done(); ++nth) {
             auto opened = open(on, (*found)[nth]);
             if (!opened) co_return made(opened.error());
-            auto& stream = **opened;
+            auto& stream = (*opened)->tcp();
             const auto now = clock::now();
             const auto others = static_cast<clock::rep>(found->size() - nth);  // with this one
             stream.expires_at(now + std::min<clock::duration>(longest_connect, (context_.deadline() - now) / others));
             const context::on_cancel cut(context_, [&stream] { stream.close(); });
             auto connecting = stream.async_connect((*found)[nth], lifecycle::quietly);
             const auto [failed] = co_await std::move(connecting);
-            if (!failed) co_return made(std::move(*opened));
             error = failed;
+            if (!error && to.secure) {
+                auto securing = (*opened)->secure(client_.tls_->now(), to.host);
+                error = co_await std::move(securing);
+            }
+            if (!error) co_return made(std::move(*opened));
         }
         co_return made(context_.done() ? why_ended(context_) : error);
     }
@@ -138,8 +144,8 @@ public:
             message.set("X-Request-Timeout", std::to_string(sane.count()) + "ms");
         }
         if (client_.stop_.stopping()) message.set(http::field::connection, "close");
-        stream.expires_at(deadline);
-        const context::on_cancel cut(context_, [&stream] { stream.close(); });
+        stream.tcp().expires_at(deadline);
+        const context::on_cancel cut(context_, [&stream] { stream.tcp().close(); });
         auto working = exchange(stream, message, client_.options_.max_body_bytes);
         auto done = co_await std::move(working);
         co_return done;
@@ -187,11 +193,24 @@ http_client::http_client(const client_options& options, lifecycle::stop_channel&
     : options_(options),
       stop_(stop),
       allowed_(options.allow, {options.max_connections, options.idle_timeout, &stop}),
+      log_(log),
+      tls_(std::ranges::any_of(allowed_.upstreams(), [](const auto& one) { return one->secure; })
+               ? std::make_unique<client_tls>(options)
+               : nullptr),
       looks_up_(part_for(allowed_, stop)),
       names_({.name = "names", .workers = 2, .capacity = 64}, workers, log, deadline_of(looks_up_)) {}
 
 void http_client::start(lifecycle::done_collector& done) {
     if (looks_up_) done.run(*looks_up_, [this](std::stop_token token) { names_.run(std::move(token)); });
+}
+
+void http_client::reload() {
+    if (!tls_) return;
+    try {
+        tls_->reload();
+    } catch (const std::exception& e) {
+        log_.error("calls trust whom they have trusted: {}", e.what());
+    }
 }
 
 router http_client::routes(router own) const {

@@ -14,6 +14,7 @@
 #include "lifecycle/pool/pool.hpp"
 #include "lifecycle/stop_channel.hpp"
 #include "lifecycle/task_group.hpp"
+#include "server/client/client_tls.hpp"
 #include "server/client/upstream.hpp"
 #include "server/options.hpp"
 #include "server/router.hpp"
@@ -41,7 +42,7 @@ struct client_response {
     std::string_view header(std::string_view name) const noexcept;
 };
 
-/// Calls other HTTP/1.1 servers on behalf of handlers, on the loop of whoever calls. Plain http, and only whom
+/// Calls other HTTP/1.1 servers on behalf of handlers, on the loop of the caller. In clear or by TLS, and only whom
 /// `client.allow` names; no redirect is followed.
 ///
 /// Connections are kept, per loop and upstream, and limited; who finds none free waits in order. Each step of a call
@@ -53,8 +54,8 @@ struct client_response {
 /// up by workers of its own, a part: see `start`. Everything but `start` is safe from any thread.
 class http_client {
 public:
-    /// Throws std::runtime_error with one line when `client.allow` is no list of origins. Adds its part to `stop`, if
-    /// it has one; starts nothing.
+    /// Throws std::runtime_error with one line when `client.allow` is no list of origins, or a file of TLS is not what
+    /// it should be. Adds its part to `stop`, if it has one; starts nothing.
     http_client(const client_options& options, lifecycle::stop_channel& stop, lifecycle::workers& workers,
                 spdlog::logger& log);
 
@@ -62,6 +63,9 @@ public:
     /// whose handlers make calls, it ends after them. A look-up that nobody waits for any more holds its end for as
     /// long as the C library takes to give it up, which is limited to some seconds.
     void start(lifecycle::done_collector& done);
+
+    /// Reads the files of TLS again, for connections from here on; a fault is a line of the log, and all stays. Blocks.
+    void reload();
 
     /// `own` and the route of this module, GET /aggregate.
     router routes(router own) const;
@@ -84,6 +88,8 @@ private:
     const client_options options_;
     const lifecycle::stop_channel& stop_;
     const allow_list allowed_;
+    spdlog::logger& log_;
+    const std::unique_ptr<client_tls> tls_;  ///< nullptr: nobody is called by TLS
     const std::optional<lifecycle::part> looks_up_;
     mutable lifecycle::pool names_;
 };

@@ -15,28 +15,29 @@ namespace {
 
 namespace errc = boost::system::errc;
 
-constexpr std::uint16_t http_port = 80;
+bool is_https(const boost::urls::url_view& url) { return same_name(url.scheme(), "https"); }
+bool is_spoken(const boost::urls::url_view& url) { return is_https(url) || same_name(url.scheme(), "http"); }
 
-/// RFC 9110, section 4.2.1: an absent port and an empty one are 80.
+/// RFC 9110, sections 4.2.1 and 4.2.2: an absent port and an empty one are the scheme's.
 std::uint16_t port_of(const boost::urls::url_view& url) {
-    return url.has_port() && !url.port().empty() ? url.port_number() : http_port;
+    if (url.has_port() && !url.port().empty()) return url.port_number();
+    return is_https(url) ? 443 : 80;
 }
 
 std::shared_ptr<const upstream> make_upstream(std::string_view origin, const connection_limits& limits) {
     const auto refuse = [origin](const char* why) {
         throw std::runtime_error(
-            fmt::format("client.allow '{}': {}: allowed is http://host or http://host:port", origin, why));
+            fmt::format("client.allow '{}': {}: allowed is http:// or https://, a host, and a port", origin, why));
     };
     const auto url = boost::urls::parse_uri(origin);
     if (!url || url->host().empty()) refuse("no origin");
-    if (same_name(url->scheme(), "https")) refuse("https is not spoken");
-    if (!same_name(url->scheme(), "http")) refuse("another scheme");
+    if (!is_spoken(*url)) refuse("another scheme");
     if (url->has_userinfo()) refuse("user information");
     if (!url->encoded_path().empty() || url->has_query() || url->has_fragment()) refuse("more than an origin");
     const auto port = port_of(*url);
     if (port == 0) refuse("no port");
     return std::make_shared<const upstream>(
-        upstream{url->host_address(), port, std::string(url->encoded_host_and_port()), limits});
+        upstream{url->host_address(), port, std::string(url->encoded_host_and_port()), is_https(*url), limits});
 }
 
 }  // namespace
@@ -53,11 +54,11 @@ boost::system::result<upstream_target> allow_list::find(std::string_view text) c
     const auto url = boost::urls::parse_uri(text);
     if (!url || url->host().empty() || url->has_userinfo() || url->has_fragment())
         return errc::make_error_code(errc::invalid_argument);
-    if (!same_name(url->scheme(), "http")) return errc::make_error_code(errc::permission_denied);
+    if (!is_spoken(*url)) return errc::make_error_code(errc::permission_denied);
     const auto host = url->host_address();
     const auto port = port_of(*url);
     for (const auto& one : upstreams_) {
-        if (one->port != port || !same_name(one->host, host)) continue;
+        if (one->port != port || one->secure != is_https(*url) || !same_name(one->host, host)) continue;
         std::string path(url->encoded_path().empty() ? "/" : std::string(url->encoded_path()));
         if (url->has_query()) path.append("?").append(std::string(url->encoded_query()));
         return upstream_target(one, std::move(path));

@@ -28,6 +28,7 @@ struct upstream {
     std::string host;  ///< a name or an IP literal, without brackets
     std::uint16_t port = 0;
     std::string authority;  ///< as it goes into `Host`
+    bool secure = false;    ///< https
     connection_limits limits;
 };
 
@@ -53,7 +54,8 @@ private:
 /// are used. So no way of writing a URL leads elsewhere.
 class allow_list {
 public:
-    /// "http://host[:port]", several separated by commas. Throws std::runtime_error with one line when one is not.
+    /// "http://host[:port]" and "https://host[:port]", several separated by commas. Throws std::runtime_error with one
+    /// line when one is not.
     allow_list(std::string_view origins, const connection_limits& limits);
 
     /// Errors: `invalid_argument` for what is no absolute URL, or has user information or a fragment;

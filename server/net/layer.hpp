@@ -72,6 +72,8 @@ public:
     virtual ~layer_source() = default;
     /// Throws std::bad_alloc.
     virtual std::unique_ptr<layer> make() = 0;
+    /// Bytes as they go over the wire to a client for whom not even one can be made; live as long as the process.
+    virtual std::string_view refusal() const noexcept = 0;
 };
 
 }  // namespace server

@@ -29,6 +29,8 @@ struct port::state final : layer_source {
         : name(std::move(listener)), by(given), shown(how), log(to), looks(when), own_key(make_ticket_key()) {}
 
     std::unique_ptr<layer> make() override { return std::make_unique<session>(now(), counts); }
+    /// A fatal alert, internal_error (RFC 8446, section 6), in a record that every version reads.
+    std::string_view refusal() const noexcept override { return {"\x15\x03\x03\x00\x02\x02\x50", 7}; }
 
     std::shared_ptr<const generation> now() const {
         const std::scoped_lock lock(mutex);
@@ -132,7 +134,7 @@ void port::reload() {
 
 std::jthread port::watch(lifecycle::workers& workers) const {
     if (!state_) return {};
-    return workers.start("tls-files", "worker", [one = state_](const std::stop_token& token) {
+    return workers.start(state_->name + "-tls-files", "worker", [one = state_](const std::stop_token& token) {
         auto files = one->by.certificate;
         files.insert(files.end(), one->by.key.begin(), one->by.key.end());
         for (const auto* const file : {&one->by.client_ca, &one->by.ticket_key})
@@ -146,27 +148,36 @@ std::jthread port::watch(lifecycle::workers& workers) const {
     });
 }
 
-void port::write_metrics(metrics_text& out) const {
-    if (!state_) return;
+void port::write_metrics(metrics_text& out, std::initializer_list<const port*> ports) {
+    std::vector<const state*> all;
+    for (const auto* const one : ports)
+        if (one->state_) all.push_back(one->state_.get());
+    if (all.empty()) return;
     const auto number = [](const auto& n) { return static_cast<double>(n); };
-    const auto server = label("server", state_->name);
+    const auto server = [](const state& one) { return label("server", one.name) + ','; };
     out.family("tls_handshakes_total", "counter", "Handshakes, by version of TLS and whether a session was resumed.");
-    for (std::size_t version = 0; version < 2; ++version)
-        for (std::size_t resumed = 0; resumed < 2; ++resumed)
-            out.sample(server + ',' + label("version", version == 1 ? "1.3" : "1.2") + ',' +
-                           label("resumed", resumed == 1 ? "true" : "false"),
-                       number(state_->counts->done[version][resumed].load()));
+    for (const auto* const one : all)
+        for (std::size_t version = 0; version < 2; ++version)
+            for (std::size_t resumed = 0; resumed < 2; ++resumed)
+                out.sample(server(*one) + label("version", version == 1 ? "1.3" : "1.2") + ',' +
+                               label("resumed", resumed == 1 ? "true" : "false"),
+                           number(one->counts->done[version][resumed].load()));
     out.family("tls_handshake_failures_total", "counter", "Connections that have not come to a handshake, by reason.");
-    for (std::size_t why = 0; why < refusals; ++why)
-        out.sample(server + ',' + label("reason", to_string(static_cast<refusal>(why))),
-                   number(state_->counts->refused[why].load()));
+    for (const auto* const one : all)
+        for (std::size_t why = 0; why < refusals; ++why)
+            out.sample(server(*one) + label("reason", to_string(static_cast<refusal>(why))),
+                       number(one->counts->refused[why].load()));
     out.family("tls_certificate_not_after_seconds", "gauge", "When a certificate expires, in seconds since 1970.");
-    const auto serving = state_->now();  // or another thread would let go of it
-    for (const auto& one : serving->certificates())
-        out.sample(server + ',' + label("name", one.subject), number(one.not_after));
+    for (const auto* const one : all) {
+        const auto serving = one->now();  // or another thread would let go of it
+        for (const auto& each : serving->certificates())
+            out.sample(server(*one) + label("name", each.subject), number(each.not_after));
+    }
     out.family("tls_reloads_total", "counter", "Looks at changed files of certificates, by what came of them.");
-    out.sample(server + ',' + label("result", "applied"), number(state_->applied.load()));
-    out.sample(server + ',' + label("result", "refused"), number(state_->refused.load()));
+    for (const auto* const one : all) {
+        out.sample(server(*one) + label("result", "applied"), number(one->applied.load()));
+        out.sample(server(*one) + label("result", "refused"), number(one->refused.load()));
+    }
 }
 
 }  // namespace server::tls

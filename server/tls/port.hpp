@@ -3,6 +3,7 @@
 #include <spdlog/logger.h>
 
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -45,7 +46,8 @@ public:
     /// expire. Without certificates there is none.
     std::jthread watch(lifecycle::workers& workers) const;  // lint: lifecycle::workers start it
 
-    void write_metrics(metrics_text& out) const;
+    /// Of all of them, those in clear left out.
+    static void write_metrics(metrics_text& out, std::initializer_list<const port*> ports);
 
 private:
     struct state;

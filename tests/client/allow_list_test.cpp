@@ -46,7 +46,18 @@ TEST(AllowList, NoWayOfWritingAUrlLeadsElsewhere) {
         EXPECT_EQ(look_up(allowed, url), "no url") << url;
 }
 
-TEST(AllowList, OnlyOriginsOfPlainHttpAreTaken) {
+TEST(AllowList, HttpsIsAnotherOriginThanHttp) {
+    const allow_list allowed("https://shop,http://shop,https://stock:8443,http://stock:443", {});
+    EXPECT_EQ(allowed.find("https://shop/").value().server()->port, 443);
+    EXPECT_EQ(allowed.find("http://shop/").value().server()->port, 80);
+    EXPECT_TRUE(allowed.find("HTTPS://shop:443/").value().server()->secure);
+    EXPECT_FALSE(allowed.find("http://shop/").value().server()->secure);
+    EXPECT_EQ(look_up(allowed, "http://stock:8443/"), "not allowed");
+    EXPECT_EQ(look_up(allowed, "https://stock:443/"), "not allowed");
+    EXPECT_EQ(look_up(allowed, "https://shop:80/"), "not allowed");
+}
+
+TEST(AllowList, OnlyOriginsOfHttpAndHttpsAreTaken) {
     const auto refusal = [](const char* origins) -> std::string {
         try {
             const allow_list taken(origins, {});
@@ -56,9 +67,9 @@ TEST(AllowList, OnlyOriginsOfPlainHttpAreTaken) {
         return "taken";
     };
     EXPECT_EQ(refusal("http://a,http://b:1"), "taken");
-    EXPECT_THAT(refusal("https://a"),
-                HasSubstr("client.allow 'https://a': https is not spoken: allowed is http://host"));
-    EXPECT_THAT(refusal("http://a,ftp://b"), HasSubstr("'ftp://b': another scheme"));
+    EXPECT_EQ(refusal("https://a,https://b:1"), "taken");
+    EXPECT_THAT(refusal("http://a,ftp://b"),
+                HasSubstr("client.allow 'ftp://b': another scheme: allowed is http:// or https://"));
     EXPECT_THAT(refusal("http://me@a"), HasSubstr("user information"));
     for (const char* more : {"http://a/", "http://a/b", "http://a?b", "http://a#b"})
         EXPECT_THAT(refusal(more), HasSubstr("more than an origin")) << more;

@@ -34,6 +34,8 @@ struct Calling : testing::Test {
         }
         return *client_;
     }
+    /// What the options say from here on.
+    void http_client_made_anew() { client_.reset(); }
     server::client_request request(std::string_view path) { return {.to = client().find(up.url(path)).value()}; }
 
     /// A call that goes on while the loop is run.

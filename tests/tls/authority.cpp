@@ -93,7 +93,10 @@ authority::pair authority::issue(const wish& wanted) {
     const std::unique_ptr<X509, freed_by<X509_free>> leaf(made_certificate(wanted, key.get()));
     X509_set_issuer_name(leaf.get(), X509_get_subject_name(certificate_.get()));
     std::string names;
-    for (const auto& name : wanted.names) names += (names.empty() ? "DNS:" : ",DNS:") + name;
+    for (const auto& name : wanted.names) {
+        const bool address = name.find_first_not_of("0123456789.") == name.npos;
+        names += (names.empty() ? "" : ",") + std::string(address ? "IP:" : "DNS:") + name;
+    }
     if (!names.empty()) extend(leaf.get(), certificate_.get(), NID_subject_alt_name, names);
     need(X509_sign(leaf.get(), key_.get(), EVP_sha256()) > 0, "sign");
     return {.certificate = pem_of(leaf.get()) + chain_, .key = pem_of(key.get())};

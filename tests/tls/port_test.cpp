@@ -55,7 +55,7 @@ struct TlsPort : testing::Test {
     }
     static std::string metrics(const port& one) {
         server::metrics_text out;
-        one.write_metrics(out);
+        port::write_metrics(out, {&one});
         return out.take();
     }
 };

@@ -1,10 +1,12 @@
 // What a client of the app port has with a certificate, and what a start says of a bad one.
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include "tests/tls_service/serving.hpp"
 
@@ -107,6 +109,29 @@ TEST_F(TlsService, AHandshakeThatLastsTooLongIsCut) {
         return metric(one, "tls_handshake_failures_total{server=\"app\",reason=\"cut\"}") > 0;
     }));
     EXPECT_TRUE(silent->readable(5s)) << "and so is who says nothing";
+}
+
+TEST_F(TlsService, WithoutDescriptorsClientsAreToldInTermsOfTls) {
+    service one(how());
+    std::size_t open = 0;
+    for ([[maybe_unused]] const auto& each :
+         std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", one.process().pid())))
+        ++open;
+    const rlimit few = {open + 8, open + 8};
+    ASSERT_EQ(::prlimit(one.process().pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+    int served = 0, refused = 0;
+    std::vector<std::unique_ptr<tls_tests::client>> crowd;
+    for (int nth = 0; nth < 20; ++nth) {
+        crowd.push_back(dial(one));
+        if (crowd.back()->connect()) {
+            ++served;
+        } else {
+            ++refused;
+            EXPECT_THAT(crowd.back()->why(), HasSubstr("alert internal error"));
+        }
+    }
+    EXPECT_GT(served, 0);
+    EXPECT_GT(refused, 0);
 }
 
 TEST_F(TlsService, ACrowdOfHandshakesIsServed) {
@@ -232,6 +257,36 @@ TEST_F(TlsService, AChangeOfTheFilesIsSeenWithoutASignal) {
     const service one(how());
     write("renewed");
     EXPECT_TRUE(eventually([&] { return connect(one)->subject() == "renewed"; }));
+}
+
+TEST_F(TlsService, TheDebugPortSpeaksTlsWithSettingsOfItsOwn) {
+    const std::vector<std::string> secured = {"--debug.tls_certificate=" + path("a.crt"),
+                                              "--debug.tls_key=" + path("a.key")};
+    const service one(service::options{.flags = secured});
+    tls_tests::client who(connected(one.debug()), trusting());
+    ASSERT_TRUE(who.connect()) << who.why();
+    const auto metrics = who.exchange(get("/metrics"));
+    ASSERT_TRUE(metrics);
+    EXPECT_THAT(metrics->body, HasSubstr("tls_certificate_not_after_seconds{server=\"debug\",name=\"CN=localhost\"}"));
+    EXPECT_THAT(metrics->body, Not(HasSubstr("server=\"app\",version")));
+    EXPECT_EQ(one.ask(get("/")).status, 200) << "the app port stays in clear";
+    auto probing = secured;
+    probing.insert(probing.end(), {"--debug.port=" + std::to_string(one.debug().port), "--probe", "readyz"});
+    EXPECT_EQ(integration::run_to_end(probing).code, 0);
+    EXPECT_EQ(integration::run_to_end({probing[2], "--probe", "readyz"}).code, 1) << "in clear";
+}
+
+TEST_F(TlsService, WhoAsksTheDebugPortMustShowACertificateWhereOneIsAskedFor) {
+    std::ofstream(path("ca.crt")) << ours.certificate();
+    const std::vector<std::string> secured = {"--debug.tls_certificate=" + path("a.crt"),
+                                              "--debug.tls_key=" + path("a.key"),
+                                              "--debug.tls_client_ca=" + path("ca.crt")};
+    const service one(service::options{.flags = secured});
+    tls_tests::client stranger(connected(one.debug()), trusting());
+    EXPECT_FALSE(stranger.connect() && stranger.exchange(get("/readyz")));
+    auto probing = secured;
+    probing.insert(probing.end(), {"--debug.port=" + std::to_string(one.debug().port), "--probe", "readyz"});
+    EXPECT_EQ(integration::run_to_end(probing).code, 0);
 }
 
 }  // namespace

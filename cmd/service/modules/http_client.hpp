@@ -11,6 +11,7 @@ public:
 
     void add_routes(server::router& app) override { app = client_.routes(std::move(app)); }
     void run_parts(lifecycle::done_collector& done) override { client_.start(done); }
+    void reload() override { client_.reload(); }
 
 private:
     server::http_client client_;

@@ -1,0 +1,49 @@
+#include "server/client/upstream_stream.hpp"
+
+#include <sys/socket.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <cerrno>
+#include <utility>
+
+namespace server {
+
+namespace asio = boost::asio;
+
+upstream_stream::~upstream_stream() {
+    if (!open_ || !tcp_.socket().is_open()) return;
+    error_code ignored;
+    // The socket does not block: what is to be said goes out, and the answer is not waited for.
+    if (tcp_.socket().non_blocking(true, ignored); !ignored) tls_->shutdown(ignored);
+}
+
+lifecycle::awaitable<upstream_stream::error_code> upstream_stream::secure(client_tls::context_pointer by,
+                                                                          std::string host) {
+    by_ = std::move(by);
+    auto& stream = tls_.emplace(tcp_, *by_);
+    stream.set_verify_callback(asio::ssl::host_name_verification(host));
+    error_code no_address;
+    asio::ip::make_address(host, no_address);
+    // RFC 6066, section 3: not for addresses. Others choose their certificate by it.
+    if (no_address) ::SSL_set_tlsext_host_name(stream.native_handle(), host.c_str());
+    auto shaking = stream.async_handshake(asio::ssl::stream_base::client, lifecycle::quietly);
+    const auto [failed] = co_await std::move(shaking);
+    open_ = !failed;
+    co_return failed;
+}
+
+bool upstream_stream::is_quiet() noexcept {
+    char byte = 0;
+    if (!tls_) {
+        const auto seen = ::recv(tcp_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        return seen < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    }
+    error_code error;
+    if (tcp_.socket().non_blocking(true, error); error) return false;
+    tls_->read_some(asio::buffer(&byte, 1), error);
+    return error == asio::error::would_block;
+}
+
+}  // namespace server
