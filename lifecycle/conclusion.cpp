@@ -28,6 +28,6 @@ std::vector<std::string> lines_of_stragglers(const shutdown_report& report) {
     return lines;
 }
 
-std::string last_line(const shutdown_report& report) { return "shutdown report " + report.to_json(); }
+std::string last_line(const shutdown_report& report) { return fmt::format("shutdown report {}", report.to_json()); }
 
 }  // namespace lifecycle

@@ -20,7 +20,7 @@ class part {
 public:
     const std::string& name() const noexcept { return *name_; }
     bool serves_clients() const noexcept { return serves_; }
-    const stop_channel& stop() const noexcept { return *stop_; }
+    const stop_channel& channel() const noexcept { return *stop_; }
 
     /// When it must begin to give up, so that there is time to say so; max() while nobody stops. Cheap enough for the
     /// tick of a loop. The part itself can be given where a function is asked for that says so.

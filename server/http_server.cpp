@@ -40,7 +40,7 @@ struct http_server::state {
               .routes = routes,
               .log = log,
               .access = std::make_shared<access_to_logger>(log),
-              .stop = part.serves_clients() ? &part.stop() : nullptr,
+              .stop = part.serves_clients() ? &part.channel() : nullptr,
               .deadline = part,
               .name = name,
               .secure = nullptr,
