@@ -21,7 +21,7 @@ struct part_end {
 
 /// What the parts, and what has failed without being one, leave behind.
 struct ends {
-    std::vector<part_end> parts;
+    std::vector<part_end> parts = {};
     bool failure = false;               ///< stop_channel::fail: a thread has died, or a part is not up
     bool failure_before_ready = false;  ///< the first of these came so early
 };

@@ -19,7 +19,7 @@ public:
             parts_->app, parts_->debug, parts_->events, start_.stop, start_.workers, *start_.log.logger));
     }
     std::shared_ptr<void> reloading() override {
-        return std::make_shared<supervisor::reload_note>(outside_.reloading());
+        return std::shared_ptr<supervisor::reload_note>(new supervisor::reload_note(outside_.reloading()));
     }
 
 private:
