@@ -16,9 +16,9 @@ public:
 
     struct part {
         std::string name;
-        duration reserved{0};             ///< of the budget, out of reach for the turns before
-        bool serves = false;              ///< clients
-        std::optional<duration> awaited;  ///< readiness waits for it, for so long
+        duration reserved{0};                  ///< of the budget, out of reach for the turns before
+        bool serves = false;                   ///< clients
+        std::optional<duration> awaited = {};  ///< readiness waits for it, for so long
         bool up = false;
         bool told_not_up = false;
         bool ended = false;
