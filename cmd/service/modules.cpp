@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "configs/load.hpp"
+#include "server/metrics.hpp"
 #include "tracker/sink.hpp"
 
 // The only #ifdefs. The build defines the name of each module that the program has, see CMakeLists.txt.
