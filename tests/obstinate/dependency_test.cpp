@@ -9,9 +9,10 @@ namespace {
 using std::chrono::milliseconds;
 
 service started_with(const char* what) {
-    return service({.flags = {"--shutdown.budget=2s", "--app.threads=1"},
-                    .environment = {std::string("OBSTINATE=") + what},
-                    .wait_until_ready = false});
+    return service(
+        {.flags = {"--shutdown.budget=2s", "--shutdown.idle_grace=100ms", "--shutdown.flush=500ms", "--app.threads=1"},
+         .environment = {std::string("OBSTINATE=") + what},
+         .wait_until_ready = false});
 }
 
 void expect_failed_start(service& service) {
