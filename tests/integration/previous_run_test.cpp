@@ -59,6 +59,34 @@ TEST(PreviousRun, KilledInTheMiddleOfADrainSaysWhichPartWasStopping) {
     EXPECT_TRUE(second.logs("previous run: killed while stopping app")) << second.err();
 }
 
+TEST(PreviousRun, EventsThatItTookOverAreCountedToo) {
+    const support::temporary_directory shared;
+    const auto events = shared.path() / "events";
+    const std::vector<std::string> flags{"--tracker.directory=" + events.string()};
+    {
+        service first(flags);
+        std::filesystem::remove(events / "events.jsonl");
+        std::filesystem::create_directory(events / "events.jsonl");  // where the file should be: nothing is delivered
+        for (const char* id : {"a", "b"}) ASSERT_EQ(first.ask(post(id)).status, 201);
+        first.process().signal(SIGKILL);
+        first.exit_code();
+    }
+    std::filesystem::remove(events / "events.jsonl");
+    {
+        service second(flags);
+        ASSERT_TRUE(eventually([&] { return metric(second, "tracker_events_delivered_total") == 2; }));
+        auto connection = second.connect();
+        connection.send(get("/slow?ms=20000"));
+        ASSERT_TRUE(second.handles("/slow"));
+        second.begin_stop(SIGTERM);
+        EXPECT_TRUE(noted(shared, "stopping app"));
+        second.process().signal(SIGKILL);
+        second.exit_code();
+    }
+    const service third(flags);
+    EXPECT_TRUE(third.logs("; 0 events had then been accepted or taken over, and not delivered")) << third.err();
+}
+
 TEST(PreviousRun, IsUnknownWhenItsNoteCannotBeRead) {
     const support::temporary_directory shared;
     std::filesystem::create_directory(shared.path() / "events");

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json.hpp>
 #include <chrono>
@@ -77,10 +78,13 @@ void run_marker::read_previous() {
         return;
     }
     previous_kind_ = "killed";
-    const auto unsettled = number_of(note, "accepted") - number_of(note, "delivered");
+    // What was taken over is delivered too. A note of a time before that was counted has none of it, and may be short.
+    const auto unsettled = std::max<std::int64_t>(
+        number_of(note, "accepted") + number_of(note, "recovered") - number_of(note, "delivered"), 0);
     previous_story_ = fmt::format(
-        "previous run: killed while {} (since {}, pid {}); {} events had then been accepted and not delivered", phase,
-        text_of(note, "time"), number_of(note, "pid"), unsettled);
+        "previous run: killed while {} (since {}, pid {}); {} events had then been accepted or taken over, and not "
+        "delivered",
+        phase, text_of(note, "time"), number_of(note, "pid"), unsettled);
 }
 
 void run_marker::phase(const lifecycle::stop_channel::status& status, const tracker::account& events) noexcept try {
@@ -91,6 +95,7 @@ void run_marker::phase(const lifecycle::stop_channel::status& status, const trac
                                        {"time", now()},
                                        {"pid", ::getpid()},
                                        {"accepted", events.accepted},
+                                       {"recovered", events.recovered},
                                        {"delivered", events.delivered}}),
           status.phase == lifecycle::stop_phase::serving);
 } catch (...) {  // NOLINT(bugprone-empty-catch): a note is not worth a stop
