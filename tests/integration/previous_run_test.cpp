@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "tests/integration/generations.hpp"
 #include "tests/integration/service.hpp"
 
 namespace integration {
@@ -85,6 +86,19 @@ TEST(PreviousRun, EventsThatItTookOverAreCountedToo) {
     }
     const service third(flags);
     EXPECT_TRUE(third.logs("; 0 events had then been accepted or taken over, and not delivered")) << third.err();
+}
+
+TEST(PreviousRun, IsNamedAsKilledAfterAnUpgradeToo) {
+    const support::temporary_directory shared;
+    const std::vector<std::string> flags{"--tracker.directory=" + (shared.path() / "events").string()};
+    {
+        generations all(flags);
+        ASSERT_EQ(all.upgrade().first, 0) << all.first().err();
+        EXPECT_TRUE(noted(shared, "serving")) << "the successor has taken it over";
+    }  // SIGKILL
+    const service next(flags);
+    EXPECT_TRUE(next.logs("previous run: killed while serving")) << next.err();
+    EXPECT_THAT(metric_of(next), HasSubstr("previous_exit{kind=\"killed\"} 1"));
 }
 
 TEST(PreviousRun, IsUnknownWhenItsNoteCannotBeRead) {

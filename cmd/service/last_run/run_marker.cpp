@@ -11,6 +11,7 @@
 #include <array>
 #include <boost/json.hpp>
 #include <chrono>
+#include <condition_variable>
 #include <utility>
 
 namespace {
@@ -44,7 +45,10 @@ run_marker::run_marker(const std::string& directory)
     struct stat found {};
     if (descriptor_ >= 0 && (::fstat(descriptor_, &found) != 0 || !S_ISREG(found.st_mode)))
         ::close(std::exchange(descriptor_, -1));
-    if (lock()) read_previous();
+    if (lock())
+        read_previous();
+    else
+        waits_ = descriptor_ >= 0;
 }
 
 /// False while it is of another process, which is alive: generations overlap, and this one may have it later.
@@ -67,7 +71,9 @@ void run_marker::read_previous() {
         return;
     }
     if (phase == "handed over") {
-        previous_kind_ = "upgraded";  // whoever followed has not written since: how that one ended is not known
+        // Who followed takes the note over as soon as this one has ended, and has not lived to do so.
+        previous_kind_ = "killed";
+        previous_story_ = fmt::format("previous run: killed soon after an upgrade at {}", text_of(note, "time"));
         return;
     }
     if (phase == "ended") {
@@ -113,9 +119,30 @@ void run_marker::ended(const lifecycle::shutdown_report& report) noexcept try {
 } catch (...) {  // NOLINT(bugprone-empty-catch): a note is not worth a stop
 }
 
+void run_marker::take_over(const std::stop_token& token) noexcept try {
+    constexpr std::chrono::milliseconds look_again{100};
+    std::condition_variable_any never;
+    std::unique_lock one_at_a_time(writing_);
+    while (!lock()) {
+        never.wait_for(one_at_a_time, token, look_again, [] { return false; });
+        if (token.stop_requested()) return;
+    }
+    put(last_, true);
+} catch (...) {  // NOLINT(bugprone-empty-catch): a note is not worth a stop
+}
+
+void run_marker::write(const std::string& text, bool synced) {
+    const std::scoped_lock one_at_a_time(writing_);
+    if (!lock()) {
+        last_ = text;
+        return;
+    }
+    put(text, synced);
+}
+
 /// `synced`: a loss of power shows this note, not the one before, once this has returned.
-void run_marker::write(const std::string& text, bool synced) noexcept {
-    if (!lock() || text.size() >= size) return;
+void run_marker::put(const std::string& text, bool synced) noexcept {
+    if (text.empty() || text.size() >= size) return;
     std::array<char, size> bytes;
     bytes.fill(' ');
     text.copy(bytes.data(), text.size());
