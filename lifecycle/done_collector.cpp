@@ -10,6 +10,8 @@
 #include <optional>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
+
 namespace lifecycle {
 
 using std::chrono::duration_cast;
@@ -59,7 +61,7 @@ done_collector::~done_collector() { workers_.on_death({}); }
 /// begun.
 void done_collector::on_death(const std::string& name, const char* why) const noexcept {
     try {
-        log_.error("{} has failed, the service stops: {}", name, why);
+        lines(log_).error("{worker} has failed, the service stops: {error}", name, why);
     } catch (...) {}  // the report names it
     for (int tries = 0; tries < most_tries; ++tries) {
         try {
@@ -84,7 +86,7 @@ void done_collector::start(std::string name, std::function<void(std::stop_token)
         } catch (...) {
             error = "an exception that is not a std::exception";
         }
-        if (error) log_.error("{} failed: {}", made.name, *error);
+        if (error) lines(log_).error("{part} failed: {error}", made.name, *error);
         {
             const std::scoped_lock lock(made.mutex);
             made.ended = true;
@@ -98,7 +100,7 @@ void done_collector::start(std::string name, std::function<void(std::stop_token)
     } catch (const std::exception& e) {  // no thread to be had: the part has failed, the others roll back
         made.ended = made.failed = true;
         made.before_ready = !stop_.has_been_ready();
-        log_.error("{} failed: {}", name, e.what());
+        lines(log_).error("{part} failed: {error}", name, e.what());
         stop_.part_ended(index);
     }
 }
@@ -111,7 +113,7 @@ void done_collector::call(const char* name, const Hook& hook, Arguments&&... arg
             if (hook == nullptr) return;
         hook(std::forward<Arguments>(arguments)...);
     } catch (const std::exception& e) {
-        log_.error("{}: {}", name, e.what());
+        lines(log_).error("{part}: {error}", name, e.what());
     }
 }
 
@@ -161,11 +163,11 @@ void done_collector::on_signal(const hooks& hooks) {
 void done_collector::on_reload(const char* signal, const hooks& hooks) {
     const auto in_time = [this, signal] {
         const bool stopping = stop_.stopping();
-        if (stopping) log_.info("{} ignored: the service is stopping", signal);
+        if (stopping) lines(log_).info("{signal} ignored: the service is stopping", signal);
         return !stopping;
     };
     if (!in_time()) return;
-    if (reload_.busy()) log_.info("{}: a reload is under way, another one follows", signal);
+    if (reload_.busy()) lines(log_).info("{signal}: a reload is under way, another one follows", signal);
     reload_.post([this, in_time, &hooks] {
         if (in_time()) call("reload", hooks.reload);
     });
@@ -173,9 +175,9 @@ void done_collector::on_reload(const char* signal, const hooks& hooks) {
 
 void done_collector::on_upgrade(const char* signal, const hooks& hooks) {
     if (stop_.stopping())
-        log_.info("{} ignored: the service is stopping", signal);
+        lines(log_).info("{signal} ignored: the service is stopping", signal);
     else if (reload_.busy() || upgrade_.busy())
-        log_.info("{} ignored: {} is under way", signal, reload_.busy() ? "reload" : "upgrade");
+        lines(log_).info("{signal} ignored: {part} is under way", signal, reload_.busy() ? "reload" : "upgrade");
     else
         upgrade_.post([this, &hooks] { call("upgrade", hooks.upgrade); });
 }
@@ -200,7 +202,7 @@ void done_collector::obey(const stop_sequence::actions& actions, const hooks& ho
             const std::scoped_lock lock(part.mutex);
             part.asked = true;
         }
-        log_.info("stopping {}", part.name);
+        lines(log_).info("stopping {part}", part.name);
         part.thread.request_stop();
     }
 }
@@ -209,13 +211,13 @@ void done_collector::stop_begins(const stop_channel::status& status, const hooks
     signals_.arm_hard_stop(status.left + report_share);  // first: whatever hangs from here on
     announced_stop_ = status.began;
     stop_began_ = std::chrono::system_clock::now();
-    log_.info("stop begun by {}: budget {} ms, lame duck {} ms", status.cause, stop_.options().budget.count(),
-              stop_.options().lame_duck.count());
+    lines(log_).info("stop begun by {cause}: budget {budget_ms} ms, lame duck {lame_duck_ms} ms", status.cause,
+                     stop_.options().budget.count(), stop_.options().lame_duck.count());
     announce(false, hooks);
     if (stop_.options().report.empty()) return;
     note_report_.post([this] {  // while there is time to say that it cannot be
         report_fault_ = report_.open(stop_.options().report);
-        if (!report_fault_.empty()) log_.error("shutdown.report: {}", report_fault_);
+        if (!report_fault_.empty()) lines(log_).error("shutdown.report: {error}", report_fault_);
     });
 }
 
@@ -225,8 +227,8 @@ void done_collector::tell_of_freeze(const stop_channel::status& status) {
     if (status.frozen.count() == 0) return;  // another stop, and the last one was withdrawn
     signals_.was_frozen(gap);
     signals_.arm_hard_stop(status.left + report_share);
-    log_.warn("frozen for {} ms in this stop, which do not count: {} ms are left", status.frozen.count(),
-              status.left.count());
+    lines(log_).warn("frozen for {frozen_ms} ms in this stop, which do not count: {left_ms} ms are left",
+                     status.frozen.count(), status.left.count());
 }
 
 void done_collector::force(const stop_channel::status& status, const hooks& hooks) {
@@ -252,8 +254,8 @@ void done_collector::announce(bool answers, const hooks& hooks) {
 
 void done_collector::name_stragglers(const hooks& hooks, const char* when) const {
     for (const auto& late : stragglers(hooks, true))
-        log_.warn("still running {}: {} {} for {} ms{}{}", when, late.kind, late.name, late.age.count(),
-                  late.where.empty() ? "" : " in ", late.where);
+        lines(log_).warn("still running {when}: {kind} {worker} for {age_ms} ms{}{where}", when, late.kind, late.name,
+                         late.age.count(), late.where.empty() ? "" : " in ", late.where);
 }
 
 std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& hooks, bool only_asked) const {
@@ -341,9 +343,13 @@ int done_collector::conclude(const hooks& hooks, bool over) {
 
     leave = write_down(report, leave, last_moment, hooks);
     for (const auto& late : report.stragglers)
-        log_.error("not home: {} {} after {} ms{}{}", late.kind, late.name, late.age.count(),
-                   late.where.empty() ? "" : " in ", late.where);
-    log_.info("shutdown report {}", report.to_json());
+        lines(log_).error("not home: {kind} {worker} after {age_ms} ms{}{where}", late.kind, late.name,
+                          late.age.count(), late.where.empty() ? "" : " in ", late.where);
+    lines(log_).info(
+        "stopped in {duration_ms} ms, code {exit_code}: {answered} answered, {cut} cut, {events_left} events left",
+        report.duration.count(), report.exit_code, report.requests.finished, report.requests.cut,
+        report.events.spooled);
+    lines(log_).info("shutdown report {report}", json_value{report.to_json()});
     log_.flush();
     if (leave) std::_Exit(report.exit_code);  // destroy nothing under a living thread
     join_idle();
@@ -382,7 +388,7 @@ bool done_collector::write_down(shutdown_report& report, bool leave, clock::time
 void done_collector::write_report(const std::string& json, note_file::durability how) {
     auto why = report_.open(stop_.options().report);  // again, should it not have been possible
     if (why.empty()) why = report_.write(json, how);
-    if (!why.empty() && why != report_fault_) log_.error("shutdown.report: {}", why);
+    if (!why.empty() && why != report_fault_) lines(log_).error("shutdown.report: {error}", why);
 }
 
 }  // namespace lifecycle

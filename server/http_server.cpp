@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "lifecycle/lines.hpp"
 #include "server/fitting.hpp"
 #include "server/listener.hpp"
 #include "server/loop_thread.hpp"
@@ -60,7 +61,8 @@ struct http_server::state {
         env.failed = [this](std::size_t nth, std::exception_ptr why) { end_of_loop(*loops[nth], std::move(why)); };
         for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
         accepting = std::make_unique<listener>(socket, loops, clients);
-        if (socket.without_ipv6()) log.info("{}: the kernel has no IPv6: it listens on 0.0.0.0", name);
+        if (socket.without_ipv6())
+            lifecycle::lines(log).info("{server}: the kernel has no IPv6: it listens on 0.0.0.0", name);
     }
 
     bool admit(std::size_t most, bool to_the_last) const;

@@ -26,6 +26,7 @@
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
+#include "lifecycle/lines.hpp"
 #include "lifecycle/standard_descriptors.hpp"
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
@@ -156,7 +157,7 @@ int main(int count, char** arguments) try {
         guard_start(signals, settings.values);
         return serve(settings, line, signals, log);
     } catch (const std::exception& e) {
-        log.logger->error("cannot start: {}", e.what());
+        lifecycle::lines(*log.logger).error("cannot start: {error}", e.what());
         return lifecycle::could_not_start;
     }
 } catch (const std::exception& e) {  // there is not even a log

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "lifecycle/lines.hpp"
 #include "tracker/nats/publisher.hpp"
 
 namespace tracker {
@@ -125,10 +126,11 @@ private:
         const auto window =
             std::chrono::duration_cast<milliseconds>(std::chrono::nanoseconds(found->Config->Duplicates));
         if (window < wanted.duplicate_window)
-            sink_.log_.warn(
-                "tracker: the duplicate window of stream {} is {} ms, of tracker.nats_duplicate_window {} ms: "
-                "after a longer outage an event may be in it twice",
-                wanted.stream, window.count(), wanted.duplicate_window.count());
+            lifecycle::lines(sink_.log_)
+                .warn(
+                    "tracker: the duplicate window of stream {stream} is {window_ms} ms, of "
+                    "tracker.nats_duplicate_window {wanted_ms} ms: after a longer outage an event may be in it twice",
+                    wanted.stream, window.count(), wanted.duplicate_window.count());
     }
 
     void create_stream() {
@@ -149,7 +151,8 @@ private:
         const auto status = js_AddStream(&made, stream_.get(), &config, &how, &code);
         const info_ptr info(made);
         check(status, fmt::format("stream {} cannot be made ({})", wanted.stream, static_cast<int>(code)));
-        sink_.log_.info("tracker: made the stream {} with {} replicas", wanted.stream, wanted.replicas);
+        lifecycle::lines(sink_.log_)
+            .info("tracker: made the stream {stream} with {replicas} replicas", wanted.stream, wanted.replicas);
     }
 
     nats_sink& sink_;
