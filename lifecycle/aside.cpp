@@ -3,6 +3,8 @@
 #include <exception>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
+
 namespace lifecycle {
 
 aside::aside(std::string name, workers& workers, spdlog::logger& log, std::function<void()> idle)
@@ -17,7 +19,7 @@ void aside::post(std::function<void()> work) {
     try {
         thread_ = workers_.start(name_, "worker", [this](auto) { run(); });  // the last one has ended, or is about to
     } catch (const std::exception& e) {
-        log_.error("{}: {}", name_, e.what());
+        lines(log_).error("{part}: {error}", name_, e.what());
         const std::scoped_lock lock(mutex_);
         waiting_ = nullptr;
         busy_ = false;
@@ -36,7 +38,7 @@ void aside::run() {
         try {
             work();
         } catch (const std::exception& e) {
-            log_.error("{}: {}", name_, e.what());
+            lines(log_).error("{part}: {error}", name_, e.what());
         }
     }
 }

@@ -1,7 +1,5 @@
 #include "lifecycle/conclusion.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 namespace lifecycle {
@@ -20,14 +18,14 @@ int exit_code_of(const ends& ends, const shutdown_report& report) {
     return code;
 }
 
-std::vector<std::string> lines_of_stragglers(const shutdown_report& report) {
-    std::vector<std::string> lines;
+void write_last_lines(const shutdown_report& report, lines to) {
     for (const auto& late : report.stragglers)
-        lines.push_back(fmt::format("not home: {} {} after {} ms{}{}", late.kind, late.name, late.age.count(),
-                                    late.where.empty() ? "" : " in ", late.where));
-    return lines;
+        to.error("not home: {kind} {worker} after {age_ms} ms{}{where}", late.kind, late.name, late.age.count(),
+                 late.where.empty() ? "" : " in ", late.where);
+    to.info("stopped in {duration_ms} ms, code {exit_code}: {answered} answered, {cut} cut, {events_left} events left",
+            report.duration.count(), report.exit_code, report.requests.finished, report.requests.cut,
+            report.events.spooled);
+    to.info("shutdown report {report}", json_value{report.to_json()});
 }
-
-std::string last_line(const shutdown_report& report) { return fmt::format("shutdown report {}", report.to_json()); }
 
 }  // namespace lifecycle

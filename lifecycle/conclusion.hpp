@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "lifecycle/lines.hpp"
 #include "lifecycle/shutdown_report.hpp"
 
 namespace lifecycle {
@@ -30,8 +31,7 @@ struct ends {
 /// I/O.
 int exit_code_of(const ends& ends, const shutdown_report& report);
 
-/// The last lines of the log: who is still running, as errors, and the report.
-std::vector<std::string> lines_of_stragglers(const shutdown_report& report);
-std::string last_line(const shutdown_report& report);
+/// The last lines of the log: who is still running, as errors, how it went in one sentence, and the report.
+void write_last_lines(const shutdown_report& report, lines to);
 
 }  // namespace lifecycle

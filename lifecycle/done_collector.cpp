@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
+
 namespace lifecycle {
 
 using std::chrono::duration_cast;
@@ -48,7 +50,7 @@ done_collector::~done_collector() { workers_.on_death({}); }
 /// begun.
 void done_collector::on_death(const std::string& name, const char* why) const noexcept {
     try {
-        log_.error("{} has failed, the service stops: {}", name, why);
+        lines(log_).error("{worker} has failed, the service stops: {error}", name, why);
     } catch (...) {}  // the report names it
     for (int tries = 0; tries < most_tries; ++tries) {
         try {
@@ -67,7 +69,7 @@ void done_collector::call(const char* name, const Hook& hook, Arguments&&... arg
             if (hook == nullptr) return;
         hook(std::forward<Arguments>(arguments)...);
     } catch (const std::exception& e) {
-        log_.error("{}: {}", name, e.what());
+        lines(log_).error("{part}: {error}", name, e.what());
     }
 }
 
@@ -129,11 +131,11 @@ void done_collector::on_signal(const hooks& hooks) {
 void done_collector::on_reload(const char* signal, const hooks& hooks) {
     const auto in_time = [this, signal] {
         const bool stopping = stop_.stopping();
-        if (stopping) log_.info("{} ignored: the service is stopping", signal);
+        if (stopping) lines(log_).info("{signal} ignored: the service is stopping", signal);
         return !stopping;
     };
     if (!in_time()) return;
-    if (reload_.busy()) log_.info("{}: a reload is under way, another one follows", signal);
+    if (reload_.busy()) lines(log_).info("{signal}: a reload is under way, another one follows", signal);
     reload_.post([this, in_time, &hooks] {
         if (in_time()) call("reload", hooks.reload);
     });
@@ -141,9 +143,9 @@ void done_collector::on_reload(const char* signal, const hooks& hooks) {
 
 void done_collector::on_upgrade(const char* signal, const hooks& hooks) {
     if (stop_.stopping())
-        log_.info("{} ignored: the service is stopping", signal);
+        lines(log_).info("{signal} ignored: the service is stopping", signal);
     else if (reload_.busy() || upgrade_.busy())
-        log_.info("{} ignored: {} is under way", signal, reload_.busy() ? "reload" : "upgrade");
+        lines(log_).info("{signal} ignored: {part} is under way", signal, reload_.busy() ? "reload" : "upgrade");
     else
         upgrade_.post([this, &hooks] { call("upgrade", hooks.upgrade); });
 }
@@ -156,7 +158,7 @@ void done_collector::obey(const stop_sequence::event& event, const hooks& hooks)
             announce(true, hooks);
             break;
         case not_up:
-            log_.error("{} is not up in time: the service cannot start", parts_.name(event.part));
+            lines(log_).error("{part} is not up in time: the service cannot start", parts_.name(event.part));
             stop_.fail(parts_.name(event.part));
             break;
         case began: stop_begins(hooks); break;
@@ -173,7 +175,7 @@ void done_collector::obey(const stop_sequence::event& event, const hooks& hooks)
             break;
         case warn: name_stragglers(hooks, "at 80 % of the budget"); break;
         case ask:
-            log_.info("stopping {}", parts_.name(event.part));
+            lines(log_).info("stopping {part}", parts_.name(event.part));
             parts_.ask(event.part);
             break;
         case entered:
@@ -186,13 +188,13 @@ void done_collector::stop_begins(const hooks& hooks) {
     const auto status = stop_.now();
     signals_.arm_hard_stop(status.left + report_share);  // first: whatever hangs from here on
     stop_began_ = std::chrono::system_clock::now();
-    log_.info("stop begun by {}: budget {} ms, lame duck {} ms", status.cause, stop_.options().budget.count(),
-              stop_.options().lame_duck.count());
+    lines(log_).info("stop begun by {cause}: budget {budget_ms} ms, lame duck {lame_duck_ms} ms", status.cause,
+                     stop_.options().budget.count(), stop_.options().lame_duck.count());
     if (stop_.has_been_ready()) announce(false, hooks);
     if (stop_.options().report.empty()) return;
     note_report_.post([this] {  // while there is time to say that it cannot be
         report_fault_ = report_.open(stop_.options().report);
-        if (!report_fault_.empty()) log_.error("shutdown.report: {}", report_fault_);
+        if (!report_fault_.empty()) lines(log_).error("shutdown.report: {error}", report_fault_);
     });
 }
 
@@ -200,8 +202,8 @@ void done_collector::tell_of_freeze(std::chrono::milliseconds gap) {
     const auto status = stop_.now();
     signals_.was_frozen(gap);
     signals_.arm_hard_stop(status.left + report_share);
-    log_.warn("frozen for {} ms in this stop, which do not count: {} ms are left", status.frozen.count(),
-              status.left.count());
+    lines(log_).warn("frozen for {frozen_ms} ms in this stop, which do not count: {left_ms} ms are left",
+                     status.frozen.count(), status.left.count());
 }
 
 void done_collector::announce(bool answers, const hooks& hooks) {
@@ -211,8 +213,8 @@ void done_collector::announce(bool answers, const hooks& hooks) {
 
 void done_collector::name_stragglers(const hooks& hooks, const char* when) const {
     for (const auto& late : stragglers(hooks, true))
-        log_.warn("still running {}: {} {} for {} ms{}{}", when, late.kind, late.name, late.age.count(),
-                  late.where.empty() ? "" : " in ", late.where);
+        lines(log_).warn("still running {when}: {kind} {worker} for {age_ms} ms{}{where}", when, late.kind, late.name,
+                         late.age.count(), late.where.empty() ? "" : " in ", late.where);
 }
 
 std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& hooks, bool only_asked) const {
@@ -280,8 +282,7 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     report.exit_code = exit_code_of(ends_so_far(), report);
 
     leave = write_down(report, leave, last_moment, hooks);
-    for (const auto& line : lines_of_stragglers(report)) log_.error(line);
-    log_.info(last_line(report));
+    write_last_lines(report, lines(log_));
     log_.flush();
     if (leave) std::_Exit(report.exit_code);  // destroy nothing under a living thread
     join_idle();
@@ -320,7 +321,7 @@ bool done_collector::write_down(shutdown_report& report, bool leave, clock::time
 void done_collector::write_report(const std::string& json, note_file::durability how) {
     auto why = report_.open(stop_.options().report);  // again, should it not have been possible
     if (why.empty()) why = report_.write(json, how);
-    if (!why.empty() && why != report_fault_) log_.error("shutdown.report: {}", why);
+    if (!why.empty() && why != report_fault_) lines(log_).error("shutdown.report: {error}", why);
 }
 
 }  // namespace lifecycle

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
 #include "lifecycle/misuse.hpp"
 
 namespace lifecycle {
@@ -24,7 +25,7 @@ part_threads::~part_threads() = default;
 
 /// The process is not ready yet, or this is a part that it has never had: it ends, and says why.
 void part_threads::misused(const std::string& name, const char* what) {
-    log_.error("{} {}: the service cannot start", name, what);
+    lines(log_).error("{part} {error}: the service cannot start", name, what);
     misuse(what);
     stop_.fail(name);
 }
@@ -43,7 +44,7 @@ void part_threads::run(const part& part, std::function<void(std::stop_token)> bo
     } catch (const std::exception& e) {  // no thread to be had: the part has failed, the others roll back
         one->end.ended = one->end.failed = true;
         one->end.before_ready = !stop_.has_been_ready();
-        log_.error("{} failed: {}", part.name(), e.what());
+        lines(log_).error("{part} failed: {error}", part.name(), e.what());
         stop_.part_ended(part.index_);
     }
 }
@@ -57,7 +58,7 @@ void part_threads::body_of(running& one, const std::function<void(std::stop_toke
     } catch (...) {
         error = "an exception that is not a std::exception";
     }
-    if (error) log_.error("{} failed: {}", one.end.name, *error);
+    if (error) lines(log_).error("{part} failed: {error}", one.end.name, *error);
     const bool before_ready = !stop_.has_been_ready();
     {
         const std::scoped_lock lock(one.mutex);
@@ -65,7 +66,7 @@ void part_threads::body_of(running& one, const std::function<void(std::stop_toke
         one.end.failed = error.has_value();
         one.end.before_ready = before_ready;
         if (!error && !one.end.asked && before_ready)
-            log_.error("{} has ended before the service was ready", one.end.name);
+            lines(log_).error("{part} has ended before the service was ready", one.end.name);
     }
     stop_.part_ended(one.index);
 }

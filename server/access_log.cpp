@@ -26,10 +26,11 @@ line_text& line_text::operator<<(const boost::asio::ip::address& client) {
     return *this;
 }
 
-bool access_lines::add(const access_log& log, std::string_view text) noexcept {
+bool access_lines::add(const access_log& log, std::string_view text,
+                       std::span<const lifecycle::log_fact> facts) noexcept {
     const auto before = lines_.size();
     try {
-        log.append(lines_, text);
+        log.append(lines_, text, facts);
     } catch (const std::bad_alloc&) {
         lines_.resize(before);
         return false;

@@ -7,9 +7,11 @@
 #include <boost/asio/ip/address.hpp>
 #include <charconv>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
+#include "lifecycle/lines.hpp"
 #include "server/net/socket_address.hpp"
 
 namespace server {
@@ -19,10 +21,12 @@ namespace server {
 class access_log {
 public:
     virtual ~access_log() = default;
-    virtual bool wanted() const = 0;  ///< no line is made otherwise
+    virtual bool wanted() const = 0;                    ///< no line is made otherwise
+    virtual bool wants_facts() const { return false; }  ///< beside a word, and not a sentence that has all of them
 
-    /// Appends to `lines` one that says `text` and that it was now.
-    virtual void append(std::string& lines, std::string_view text) const = 0;
+    /// Appends to `lines` one that says `text`, that it was now and, where they are wanted, the facts.
+    virtual void append(std::string& lines, std::string_view text,
+                        std::span<const lifecycle::log_fact> facts) const = 0;
     /// Takes lines that `append` has made.
     virtual void write(std::string_view lines) = 0;
 };
@@ -32,7 +36,9 @@ class access_to_logger final : public access_log {
 public:
     explicit access_to_logger(spdlog::logger& log) : log_(log) {}
     bool wanted() const override { return log_.should_log(spdlog::level::info); }
-    void append(std::string& lines, std::string_view text) const override { (lines += text) += '\n'; }
+    void append(std::string& lines, std::string_view text, std::span<const lifecycle::log_fact>) const override {
+        (lines += text) += '\n';
+    }
     void write(std::string_view lines) override {
         for (; !lines.empty(); lines.remove_prefix(lines.find('\n') + 1))
             log_.log(spdlog::level::info, spdlog::string_view_t(lines.data(), lines.find('\n')));
@@ -89,7 +95,7 @@ private:
 class access_lines {
 public:
     /// True: it is the first since `write`. A line for which there is no memory is lost.
-    bool add(const access_log& log, std::string_view text) noexcept;
+    bool add(const access_log& log, std::string_view text, std::span<const lifecycle::log_fact> facts = {}) noexcept;
     void write(access_log& log) noexcept;
 
 private:

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "lifecycle/lines.hpp"
 #include "server/client_table.hpp"
 #include "server/handlers.hpp"
 #include "server/http1/machine.hpp"
@@ -81,6 +82,8 @@ public:
     std::string_view target() const noexcept;
     /// "request …, trace …", for the lines of the log that are about this request.
     std::string identity() const;
+    /// Each of them has that request's id and trace as facts too; to be used at once.
+    lifecycle::lines lines_to(spdlog::logger& log) const noexcept;
     /// Whom its client's certificate names; empty when it has shown none.
     std::string_view subject() const noexcept {
         const auto* const between = socket_.between();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "server/connection.hpp"
 
 namespace server {
@@ -27,6 +29,13 @@ std::string_view connection::target() const noexcept {
 std::string connection::identity() const {
     const auto& request = machine_.request();
     return fmt::format("request {}{}{}", request.id, request.trace ? ", trace " : "", request.trace.id());
+}
+
+lifecycle::lines connection::lines_to(spdlog::logger& log) const noexcept {
+    const auto& request = machine_.request();
+    const std::array facts{lifecycle::log_fact("request_id", request.id),
+                           lifecycle::log_fact("trace_id", request.trace.id())};
+    return {&log, facts};
 }
 
 }  // namespace server

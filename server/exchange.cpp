@@ -4,7 +4,6 @@
 
 #include <charconv>
 #include <new>
-#include <optional>
 #include <random>
 #include <utility>
 

@@ -5,6 +5,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -65,6 +66,7 @@ struct answer_row {
     lifecycle::clock::duration took{};
     ending_letters letters;
     rule refused_by = rule::none;
+    std::optional<std::uint64_t> bytes = std::nullopt;  ///< of its body; none of a stream that has promised no length
 };
 
 /// One request and its answer: what a stop looks after.

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
+
 namespace server {
 namespace {
 
@@ -23,8 +25,9 @@ std::shared_ptr<const options> fitting(options limits, const std::string& name, 
     const std::size_t limit = files.rlim_cur;
     const auto fit = limit > 2 * spare_descriptors ? limit - spare_descriptors : std::max<std::size_t>(1, limit / 2);
     if (fit < limits.max_connections)
-        log.warn("{}.max_connections lowered from {} to {}: the limit of open files is {}", name,
-                 limits.max_connections, fit, limit);
+        lifecycle::lines(log).warn(
+            "{server}.max_connections lowered from {before} to {after}: the limit of open files is {limit}", name,
+            limits.max_connections, fit, limit);
     limits.max_connections = std::min(fit, limits.max_connections);
     return std::make_shared<const options>(std::move(limits));
 }

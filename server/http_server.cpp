@@ -11,10 +11,12 @@
 #include <stdexcept>
 #include <thread>
 
+#include "lifecycle/lines.hpp"
 #include "server/fitting.hpp"
 #include "server/listener.hpp"
 #include "server/loop_thread.hpp"
 #include "server/metrics.hpp"
+#include "server/request_metrics.hpp"
 
 namespace server {
 
@@ -60,7 +62,8 @@ struct http_server::state {
         env.failed = [this](std::size_t nth, std::exception_ptr why) { end_of_loop(*loops[nth], std::move(why)); };
         for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
         accepting = std::make_unique<listener>(socket, loops, clients);
-        if (socket.without_ipv6()) log.info("{}: the kernel has no IPv6: it listens on 0.0.0.0", name);
+        if (socket.without_ipv6())
+            lifecycle::lines(log).info("{server}: the kernel has no IPv6: it listens on 0.0.0.0", name);
     }
 
     bool admit(std::size_t most, bool to_the_last) const;
@@ -298,20 +301,9 @@ void http_server::write_metrics(metrics_text& out) const {
         return static_cast<double>(all);
     };
 
-    out.family("http_requests_total", "counter", "Requests answered, by route and class of status, or client_gone.");
-    for (std::size_t index = 0; index < names.size(); ++index)
-        for (std::size_t digit = 0; digit <= 5; ++digit) {
-            const auto count =
-                sum([&](const loop& on) -> const counter& { return on.endpoints()[index].responses[digit]; });
-            const auto code = digit == 0 ? std::string("client_gone") : fmt::format("{}xx", digit);
-            if (count > 0) out.sample(labels(index) + ',' + label("code", code), count);
-        }
-    out.family("http_request_duration_seconds", "histogram", "From the parsed head to the answer.");
-    for (std::size_t index = 0; index < names.size(); ++index) {
-        histogram::values all;
-        for (const auto& one : state_->loops) all += one->endpoints()[index].duration;
-        if (all.count() > 0) out.sample(labels(index), all);
-    }
+    std::vector<std::string> of_routes;
+    for (std::size_t index = 0; index < names.size(); ++index) of_routes.push_back(labels(index));
+    write_request_metrics(out, of_routes, loops());
     const auto all = now();
     out.family("http_requests_in_flight", "gauge", "Requests in handlers, by route.");
     for (std::size_t index = 0; index + 1 < names.size(); ++index)

@@ -8,12 +8,15 @@
 #include <new>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
+
 #include "server/loop_thread.hpp"
 
 namespace server {
 
 namespace asio = boost::asio;
 using lifecycle::clock;
+using lifecycle::log_fact;
 using std::chrono::duration_cast;
 
 namespace {
@@ -68,12 +71,18 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
     account.requests.add();
     auto& metrics = row.to != nullptr ? seen_.endpoints[row.to->index] : seen_.endpoints.back();
     metrics.responses[row.digit].add();
-    metrics.duration.observe(row.took);
+    metrics.statuses.add(static_cast<unsigned>(row.status));
+    const auto bucket = metrics.duration.observe(row.took);
+    if (row.of->trace.sampled()) metrics.exemplars.keep(bucket, row.of->trace.id(), row.took);
     const bool refused = row.refused_by != rule::none;
     if (refused) account.refused[static_cast<std::size_t>(row.refused_by)].add();
     if (!logs_access(of)) return true;
     const auto& excluded = of.machine().limits().access_exclude;
     if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
+    if (env_.access->wants_facts()) {
+        log_facts(row, of);
+        return true;
+    }
     line_text line;
     const auto subject = of.subject();
     const auto* const peer = peer_beside_client(of);
@@ -93,6 +102,7 @@ void loop_thread::note_refusal(const answer_row& row, const connection& of) {
     const auto by = row.refused_by;
     if (!in_words(by).empty()) meets(by, of.peer());
     if (!logs_access(of)) return;
+    if (env_.access->wants_facts()) return log_facts(row, of);
     line_text line;
     const auto* const peer = peer_beside_client(of);
     put<"access {} {} {} {} {}us - {}{} rule {}{}{}">(
@@ -102,28 +112,72 @@ void loop_thread::note_refusal(const answer_row& row, const connection& of) {
     log_access(line.view());
 }
 
+/// The same as the line of text, each value by its name: what is not known has no field.
+void loop_thread::log_facts(const answer_row& row, const connection& of) noexcept try {
+    std::array<log_fact, 16> facts;
+    std::size_t count = 0;
+    const auto put = [&](std::string_view name, std::string_view text) {
+        if (!text.empty()) facts[count++] = {name, text};
+    };
+    line_text client, peer;
+    client << of.client();
+    peer << peer_beside_client(of);
+    put("server", env_.name);
+    put("client", client.view());
+    if (row.of != nullptr) {
+        put("method", row.of->method_name);
+        put("target", row.of->target);
+    }
+    if (row.to != nullptr) put("route", row.to->name);
+    facts[count++] = {"status", static_cast<std::uint64_t>(row.status)};
+    facts[count++] = log_fact::of_microseconds("duration_ms", in_microseconds(row.took));
+    if (row.bytes) facts[count++] = {"bytes", *row.bytes};
+    if (row.of != nullptr) {
+        put("request_id", row.of->id);
+        put("trace_id", row.of->trace.id());
+        put("span_id", row.of->trace.span());
+    }
+    const std::array letters{row.letters.who, row.letters.when};
+    put("ending", {letters.data(), letters.size()});
+    if (row.refused_by != rule::none) put("rule", to_string(row.refused_by));
+    put("subject", of.subject());
+    put("peer", peer.view());
+    log_access("access", {facts.data(), count});
+} catch (const std::bad_alloc&) {}  // nor for this line
+
 /// A peer speaks another protocol, by what its first bytes look like, or the PROXY protocol badly.
 void loop_thread::meets(rule other, const socket_address& peer) noexcept try {
     if (clock::now() < next_meeting_line_) return;
     next_meeting_line_ = clock::now() + between_lines;
-    env_.log.info("{}: what {} sends {}; {} such so far", env_.name, peer.host(), in_words(other),
-                  seen_.account.refused[static_cast<std::size_t>(other)].get());
+    lifecycle::lines(env_.log).info("{server}: what {peer} sends {looks}; {times} such so far", env_.name, peer.host(),
+                                    in_words(other), seen_.account.refused[static_cast<std::size_t>(other)].get());
 } catch (...) {}  // not even memory to say so
 
 void loop_thread::refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept try {
     ++failed_handshakes_;
     if (clock::now() < next_handshake_line_) return;
     next_handshake_line_ = clock::now() + between_lines;
-    env_.log.info("{}: no TLS handshake with {}: {}; {} such so far", env_.name, client.host(), why,
-                  failed_handshakes_);
+    lifecycle::lines(env_.log).info("{server}: no TLS handshake with {peer}: {error}; {times} such so far", env_.name,
+                                    client.host(), why, failed_handshakes_);
 } catch (...) {}  // not even memory to say so
 
 /// One line a connection, beside the access log: were these resets ours?
 void loop_thread::log_end(const connection& one) noexcept try {
     if (!logs_access(one) || one.unlogged()) return;
     const auto [who, when] = one.machine().ending();
-    line_text line;
     const auto* const peer = peer_beside_client(one);
+    if (env_.access->wants_facts()) {
+        line_text client, beside;
+        client << one.client();
+        beside << peer;
+        const std::array letters{who, when};
+        const std::array facts{log_fact("server", env_.name), log_fact("client", client.view()),
+                               log_fact("requests", std::uint64_t{one.machine().served()}),
+                               log_fact("ending", std::string_view(letters.data(), letters.size())),
+                               log_fact("peer", beside.view())};
+        return log_access("closed", facts);
+    }
+    line_text line;
     put<"closed {} after {} requests {}{}{}{}">(line, one.client(), std::uint64_t{one.machine().served()}, who, when,
                                                 std::string_view(peer == nullptr ? "" : " peer "), peer);
     log_access(line.view());
@@ -131,8 +185,8 @@ void loop_thread::log_end(const connection& one) noexcept try {
 
 /// A line of the access log. It goes out with the others of this turn, which ends when all sockets that are ready have
 /// been seen to, or else with what it has posted.
-void loop_thread::log_access(std::string_view text) noexcept try {
-    if (access_lines_.add(*env_.access, text) && !sockets_.looks())
+void loop_thread::log_access(std::string_view text, std::span<const log_fact> facts) noexcept try {
+    if (access_lines_.add(*env_.access, text, facts) && !sockets_.looks())
         asio::post(io_, [this] { access_lines_.write(*env_.access); });
 } catch (const std::bad_alloc&) {
     access_lines_.write(*env_.access);
@@ -140,9 +194,10 @@ void loop_thread::log_access(std::string_view text) noexcept try {
 
 void loop_thread::log_failure(const connection& one, const std::exception_ptr& thrown) noexcept try {
     if (one.now_in() == connection::state::streaming)
-        env_.log.error("a response was cut: {} ({})", what_was_thrown(thrown), one.identity());
+        one.lines_to(env_.log).error("a response was cut: {error} ({})", what_was_thrown(thrown), one.identity());
     else
-        env_.log.error("{} failed: {} ({})", one.describe(), what_was_thrown(thrown), one.identity());
+        one.lines_to(env_.log).error("{route} failed: {error} ({})", one.describe(), what_was_thrown(thrown),
+                                     one.identity());
 } catch (const std::bad_alloc&) {}  // nor for this line
 
 }  // namespace server

@@ -13,6 +13,8 @@
 #include <new>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
+
 namespace server {
 
 namespace asio = boost::asio;
@@ -25,14 +27,13 @@ namespace {
 constexpr std::size_t scratch_size = 16 * 1024;
 constexpr std::size_t most_timers = 256;
 constexpr int handshakes_a_turn = 8;  // some 3 ms
-constexpr std::string_view waits_at = ", waits at ";
 
 }  // namespace
 
-/// ", waits at file:line", or nothing when it waits in no awaitable of ours.
+/// "file:line", or nothing when it waits in no awaitable of ours.
 std::string loop_thread::place(const connection& one) {
     const auto where = one.waits_at();
-    return where.line() == 0 ? std::string() : fmt::format("{}{}:{}", waits_at, where.file_name(), where.line());
+    return where.line() == 0 ? std::string() : fmt::format("{}:{}", where.file_name(), where.line());
 }
 
 task_row loop_thread::row_of(const connection& one, clock::time_point now) {
@@ -43,7 +44,7 @@ task_row loop_thread::row_of(const connection& one, clock::time_point now) {
                  .state = one.machine().abandoned() ? "abandoned"
                           : rests                   ? "resting"
                                                     : std::string(to_string(in)),
-                 .where = place(one).erase(0, waits_at.size()),
+                 .where = place(one),
                  .age = duration_cast<milliseconds>(now - one.born()),
                  .client = one.client().text(),
                  .peer = one.peer().text()};
@@ -145,7 +146,8 @@ void loop_thread::lost_connection(const char* why) noexcept try {
     ++lost_;
     if (clock::now() < next_loss_warning_) return;
     next_loss_warning_ = clock::now() + between_lines;
-    env_.log.error("{}-{}: a connection is closed, {} so far: {}", env_.name, index_ + 1, lost_, why);
+    lifecycle::lines(env_.log).error("{server}-{loop}: a connection is closed, {connections} so far: {error}",
+                                     env_.name, index_ + 1, lost_, why);
 } catch (...) {}  // not even memory to say so
 
 void loop_thread::take(std::unique_ptr<connection> one) noexcept try {
@@ -224,11 +226,10 @@ void loop_thread::leaves(const connection& one, http::status status, clock::time
 
 void loop_thread::straggles(const connection& late) {
     const auto age = duration_cast<milliseconds>(clock::now() - late.since());
-    env_.log.warn("{} has not ended with its context: {} ms old{} ({})", late.describe(), age.count(), place(late),
-                  late.identity());
-    seen_.late.add(
-        &late,
-        {.name = late.describe(), .kind = "request", .age = age, .where = place(late).erase(0, waits_at.size())});
+    const auto where = place(late);
+    late.lines_to(env_.log).warn("{route} has not ended with its context: {age_ms} ms old{}{where} ({})",
+                                 late.describe(), age.count(), waits_at(where), where, late.identity());
+    seen_.late.add(&late, {.name = late.describe(), .kind = "request", .age = age, .where = where});
 }
 
 bool loop_thread::has_place_for(const socket_address& client, client_table::share& share) noexcept try {

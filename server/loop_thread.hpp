@@ -121,12 +121,14 @@ private:
     void post_turn(std::size_t left);
     void give_turn(std::size_t left);
     static std::string place(const connection& one);
+    static std::string_view waits_at(std::string_view where) noexcept { return where.empty() ? "" : ", waits at "; }
     static task_row row_of(const connection& one, lifecycle::clock::time_point now);
     void warn_of_standstill(lifecycle::clock::duration lag);
     lifecycle::clock::time_point warn_at(lifecycle::clock::time_point end) const;
     void warn_of_late();
     bool logs_access(const connection& of) const;
-    void log_access(std::string_view text) noexcept;
+    void log_access(std::string_view text, std::span<const lifecycle::log_fact> facts = {}) noexcept;
+    void log_facts(const answer_row& row, const connection& of) noexcept;
     void meets(rule other, const socket_address& peer) noexcept;
     void end_if_empty();
     void update_date();

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
+
 #include "server/loop_thread.hpp"
 
 namespace server {
@@ -60,7 +62,8 @@ void loop_thread::attempt_tick(clock::time_point now, clock::duration lag) noexc
         on_tick(now);
     } catch (const std::exception& e) {
         try {
-            env_.log.error("{}-{}: a tick failed: {}", env_.name, index_ + 1, e.what());
+            lifecycle::lines(env_.log).error("{server}-{loop}: a tick failed: {error}", env_.name, index_ + 1,
+                                             e.what());
         } catch (...) {}  // nor for this line
     }
 }
@@ -135,16 +138,18 @@ void loop_thread::warn_of_late() {
     for (const auto& one : busy_) {
         if (one.now_in() == connection::state::lingering || ++late > most) continue;
         const auto age = duration_cast<milliseconds>(clock::now() - one.since()).count();
-        env_.log.warn("the drain waits for {}: {} for {} ms{}", one.describe(), to_string(one.now_in()), age,
-                      place(one));
+        const auto where = place(one);
+        lifecycle::lines(env_.log).warn("the drain waits for {route}: {state} for {age_ms} ms{}{where}", one.describe(),
+                                        to_string(one.now_in()), age, waits_at(where), where);
     }
-    if (late > most) env_.log.warn("the drain waits for {} more", late - most);
+    if (late > most) lifecycle::lines(env_.log).warn("the drain waits for {requests} more", late - most);
 }
 
 void loop_thread::warn_of_standstill(clock::duration lag) {
     if (const auto found = stalls_.look(lag, clock::now()))
-        env_.log.warn("{}-{} stood still for {} ms, {} ms of CPU time: {}", env_.name, index_ + 1,
-                      found->lasted.count(), found->computed.count(), found->by);
+        lifecycle::lines(env_.log).warn(
+            "{server}-{loop} stood still for {lasted_ms} ms, {cpu_ms} ms of CPU time: {request}", env_.name, index_ + 1,
+            found->lasted.count(), found->computed.count(), found->by);
 }
 
 /// The last connection has gone and no new one can come: the loop runs out of work.

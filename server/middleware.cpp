@@ -1,6 +1,7 @@
 #include "server/middleware.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/ip/address.hpp>
 #include <memory>
 #include <string>
@@ -73,6 +74,38 @@ middleware strict_transport(std::chrono::seconds lasts) {
             co_return answer;
         };
     };
+}
+
+namespace {
+
+struct request_log {
+    spdlog::logger* to;
+    std::string id, trace, route;
+};
+
+}  // namespace
+
+middleware with_log(spdlog::logger& log) {
+    const auto with = [to = &log](const lifecycle::context& context, const request& of) {
+        return context.with(request_log{to, std::string(of.id), std::string(of.trace.id()), std::string(of.route)});
+    };
+    return [with](handler next) -> handler {
+        if (const auto* const plain = next.as_plain())
+            return [with, plain = *plain](const lifecycle::context& context, const request& of) {
+                return plain(with(context, of), of);
+            };
+        return [with, next = std::move(next)](const lifecycle::context& context, const request& of) {
+            return next(with(context, of), of);
+        };
+    };
+}
+
+lifecycle::lines log_of(const lifecycle::context& context) noexcept {
+    const auto* const of = context.find<request_log>();
+    if (of == nullptr) return {nullptr, {}};
+    const std::array facts{lifecycle::log_fact("request_id", of->id), lifecycle::log_fact("trace_id", of->trace),
+                           lifecycle::log_fact("route", of->route)};
+    return {of->to, facts};
 }
 
 handler with_request_values(handler next) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "lifecycle/lines.hpp"
 #include "server/router.hpp"
 
 namespace server {
@@ -20,5 +21,13 @@ middleware strict_transport(std::chrono::seconds lasts);
 /// The handler's context carries the `request_values`: for routes whose handlers call what needs them, since it costs a
 /// request an allocation or two. `routes.use(with_request_values)`, or around one handler.
 handler with_request_values(handler next);
+
+/// The handler's context carries a log whose lines say of which request they are: see `log_of`. It costs a request an
+/// allocation or two. `log` must outlive the router.
+middleware with_log(spdlog::logger& log);
+
+/// For lines of what a handler calls: each has the request's id, trace and route as facts. Good for as long as
+/// `context`. Without `with_log` around the handler, as in a test of its own, what is said goes nowhere.
+lifecycle::lines log_of(const lifecycle::context& context) noexcept;
 
 }  // namespace server

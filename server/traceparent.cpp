@@ -1,6 +1,7 @@
 #include "server/traceparent.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/beast/core/string.hpp>
 #include <ostream>  // Beast's string view uses and does not include it
 
@@ -83,9 +84,11 @@ trace_context continue_trace(const request& from, std::string_view span) {
     }
     if (parents != 1 || !is_traceparent(parent)) return {};  // section 4.3: then the state is of nothing
     if (!sound) trace.state.clear();
-    // Section 3.2.2.5.2: of the flags only the lowest bit is known, and others are not handed on.
-    const bool sampled = among(parent[54], "13579bdf");
-    trace.parent.append("00-").append(parent.substr(3, 32)).append("-").append(span).append(sampled ? "-01" : "-00");
+    // Level 2 section 3.2.2.5: of the flags the two lowest bits are known, sampled and random, and others are not
+    // handed on. Whoever has made the id at random says so for all who sample by it.
+    const bool sampled = among(parent[54], "13579bdf"), random = among(parent[54], "2367abef");
+    const std::array flags{'-', '0', static_cast<char>('0' + (random ? 2 : 0) + (sampled ? 1 : 0))};
+    trace.parent.append("00-").append(parent.substr(3, 32)).append("-").append(span).append(flags.data(), flags.size());
     return trace;
 }
 

@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
+
 namespace tracker {
 namespace {
 
@@ -50,10 +52,12 @@ void delivery::work() {
     }
     if (given_up == 0) return;
     if (options_.durability == durability::memory)
-        log_.error("tracker: {} events could not be delivered before the flush deadline and are lost", given_up);
+        lifecycle::lines(log_).error(
+            "tracker: {events} events could not be delivered before the flush deadline and are lost", given_up);
     else
-        log_.warn("tracker: {} events could not be delivered to {} before the flush deadline and stay in the spool",
-                  backlog_.queued(), sink_.name());
+        lifecycle::lines(log_).warn(
+            "tracker: {events} events could not be delivered to {sink} before the flush deadline and stay in the spool",
+            backlog_.queued(), sink_.name());
 }
 
 /// Without memory nothing is lost: what waits goes on to wait.
@@ -166,10 +170,10 @@ void delivery::bury(batch& batch, std::size_t rejected) {
     std::string line;
     append_json(line, batch.events[rejected]);
     if (letters_.append(line + '\n'))
-        log_.error("tracker: event {} is never taken by sink {} and is now in {}", batch.events[rejected].id,
-                   sink_.name(), letters_.path().string());
+        lifecycle::lines(log_).error("tracker: event {event} is never taken by sink {sink} and is now in {path}",
+                                     batch.events[rejected].id, sink_.name(), letters_.path().string());
     else
-        log_.error("tracker: dead letter: {}", line);
+        lifecycle::lines(log_).error("tracker: dead letter: {event}", line);
     backlog_.bury(batch, rejected);
 }
 
@@ -198,14 +202,15 @@ void delivery::note_failure(std::string_view reason) {
         return;
     }
     last_line_ = now;
-    log_.warn("tracker: sink {} fails ({} times now), {} events wait: {}", sink_.name(), failures_, backlog_.queued(),
-              reason);
+    lifecycle::lines(log_).warn("tracker: sink {sink} fails ({failures} times now), {waiting} events wait: {error}",
+                                sink_.name(), failures_, backlog_.queued(), reason);
 }
 
 void delivery::note_success() {
     if (failures_ == 0) return;
     const auto lasted = std::chrono::duration_cast<milliseconds>(clock::now() - failing_since_);
-    log_.info("tracker: sink {} delivers again after {} failures in {} ms", sink_.name(), failures_, lasted.count());
+    lifecycle::lines(log_).info("tracker: sink {sink} delivers again after {failures} failures in {lasted_ms} ms",
+                                sink_.name(), failures_, lasted.count());
     failures_ = 0;
     healthy_.store(true, std::memory_order_relaxed);
 }

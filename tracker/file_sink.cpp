@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
 #include "tracker/last_line.hpp"
 
 namespace tracker {
@@ -79,7 +80,7 @@ file_sink::file_sink(const options& options, spdlog::logger& log, disk* other)
     else if (durability_ == durability::memory)
         throw std::runtime_error(owned_by_another() + "; stop that process or name another directory");
     else
-        log_.warn("tracker: {}; events wait in the spool until it ends", owned_by_another());
+        lifecycle::lines(log_).warn("tracker: {error}; events wait in the spool until it ends", owned_by_another());
 }
 
 std::string file_sink::owned_by_another() const {
@@ -145,7 +146,7 @@ void file_sink::mend() {
     size_ = last.size;
     lacks_end_ = last.lacks_end;
     if (last.cut == 0) return;
-    log_.warn("tracker: cut a torn last line of {} bytes from {}", last.cut, path_.string());
+    lifecycle::lines(log_).warn("tracker: cut a torn last line of {bytes} bytes from {path}", last.cut, path_.string());
     if (may_be_asked_) unsynced_ = true;
 }
 
@@ -166,9 +167,11 @@ void file_sink::mend_rotated_files() {
         if (!file) continue;  // no file of ours
         try {
             if (const auto last = mend_last_line(file.get()); last.cut > 0)
-                log_.warn("tracker: cut a torn last line of {} bytes from {}", last.cut, path.string());
+                lifecycle::lines(log_).warn("tracker: cut a torn last line of {bytes} bytes from {path}", last.cut,
+                                            path.string());
         } catch (const std::system_error& failure) {
-            log_.warn("tracker: {} may end with a torn line, which cannot be cut: {}", path.string(), failure.what());
+            lifecycle::lines(log_).warn("tracker: {path} may end with a torn line, which cannot be cut: {error}",
+                                        path.string(), failure.what());
         }
     }
 }

@@ -18,6 +18,7 @@
 #include <new>
 #include <system_error>
 
+#include "lifecycle/lines.hpp"
 #include "tracker/spool_disk.hpp"
 
 namespace tracker {
@@ -200,18 +201,21 @@ bool scan(segment& one, const std::vector<note>& notes, std::uint64_t length, bo
 void report(const segment& one, spdlog::logger& log) {
     const auto path = one.path.string();
     if (one.no_file)
-        log.error("tracker: {} is no regular file: it is set aside as .damaged and never read", path);
+        lifecycle::lines(log).error("tracker: {path} is no regular file: it is set aside as .damaged and never read",
+                                    path);
     else if (one.keep && one.size == 0)
-        log.error("tracker: {} does not begin as a segment does: it is kept, what is in it is not delivered", path);
+        lifecycle::lines(log).error(
+            "tracker: {path} does not begin as a segment does: it is kept, what is in it is not delivered", path);
     else if (one.keep)
-        log.error(
-            "tracker: {} of an earlier version is torn or damaged {} bytes before its end: what is there cannot "
-            "be told from forgery and is not delivered, the file is kept as .damaged",
+        lifecycle::lines(log).error(
+            "tracker: {path} of an earlier version is torn or damaged {bytes} bytes before its end: what is there "
+            "cannot be told from forgery and is not delivered, the file is kept as .damaged",
             path, one.torn);
     else if (one.torn > 0)
-        log.warn("tracker: cut a torn tail of {} bytes from {}", one.torn, path);
+        lifecycle::lines(log).warn("tracker: cut a torn tail of {bytes} bytes from {path}", one.torn, path);
     if (one.damaged > 0)
-        log.error("tracker: {} bytes of {} are damaged; the events in them are lost", one.damaged, path);
+        lifecycle::lines(log).error("tracker: {bytes} bytes of {path} are damaged; the events in them are lost",
+                                    one.damaged, path);
 }
 
 /// A note that is no file would never become one.
@@ -220,7 +224,8 @@ void set_aside_odd_notes(const fs::path& set, disk& files, spdlog::logger& log) 
         if (!is_note(name) || opened_file(files, set / name)) continue;
         const auto path = (set / name).string();
         if (::rename(path.c_str(), (path + std::string(kept_suffix)).c_str()) == 0)
-            log.error("tracker: {} is no regular file: it is set aside as .damaged and never read", path);
+            lifecycle::lines(log).error(
+                "tracker: {path} is no regular file: it is set aside as .damaged and never read", path);
     }
 }
 
@@ -322,9 +327,9 @@ segment_set_ptr adopt_segment_set(const fs::path& directory, const std::vector<s
             const auto lacks = as_it_was->left();
             const auto others_get = std::min(lacks, set->left());
             set->stranded = std::max(set->stranded, lacks - others_get);
-            log.warn(
-                "tracker: {}: sink {} is not in the settings any more, it does not get the {} events that it "
-                "lacks; {} of them go to others now",
+            lifecycle::lines(log).warn(
+                "tracker: {path}: sink {sink} is not in the settings any more, it does not get the {events} events "
+                "that it lacks; {others} of them go to others now",
                 directory.string(), name, lacks, others_get);
         }
     set_aside_odd_notes(directory, how.files, log);

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
 #include "tracker/spool_cursor.hpp"
 #include "tracker/stranded.hpp"
 
@@ -49,10 +50,11 @@ public:
         spool_.recovery_left_ -= part;
         if (!said_ && clock::now() > began_ + std::chrono::seconds(1)) {
             said_ = true;
-            spool_.log_.info(
-                "tracker: looking at what an earlier run has left, {} bytes are to come; its events are "
-                "delivered after that",
-                left_);
+            lifecycle::lines(spool_.log_)
+                .info(
+                    "tracker: looking at what an earlier run has left, {bytes} bytes are to come; its events are "
+                    "delivered after that",
+                    left_);
         }
         return spool_.closed();
     }
@@ -159,8 +161,9 @@ bool spool::adopt(const std::filesystem::path& directory, const reading& how, le
         over.empty.push_back(set);
         return true;
     }
-    log_.warn("tracker: recovered {} events that an earlier run had accepted and not delivered ({})", events,
-              set->name());
+    lifecycle::lines(log_).warn(
+        "tracker: recovered {events} events that an earlier run had accepted and not delivered ({spool})", events,
+        set->name());
     {
         const std::scoped_lock lock(mutex_);
         sets_.insert(std::ranges::find(sets_, own_), set);
@@ -196,9 +199,9 @@ void spool::note_unreadable(std::string_view what) {
         if (times > 1 && now < last_read_line_ + between_lines) return;
         last_read_line_ = now;
     }
-    log_.error(
-        "tracker: the spool cannot be read ({} times now), nothing is given up and it is tried again; look at "
-        "the disk and its mount: {}",
+    lifecycle::lines(log_).error(
+        "tracker: the spool cannot be read ({failures} times now), nothing is given up and it is tried again; look at "
+        "the disk and its mount: {error}",
         times, what);
 }
 
@@ -209,7 +212,7 @@ void spool::note_readable() {
         const std::scoped_lock lock(mutex_);
         times = std::exchange(read_failures_, 0);
     }
-    if (times > 0) log_.info("tracker: the spool can be read again after {} failures", times);
+    if (times > 0) lifecycle::lines(log_).info("tracker: the spool can be read again after {failures} failures", times);
 }
 
 void spool::apply(const options& fresh) {
@@ -252,8 +255,9 @@ bool spool::sinks_have_it_for_good(const segment_set_ptr& set, std::uint64_t fir
         if (sync_sinks_) sync_sinks_();
         return true;
     } catch (const std::exception& failure) {
-        log_.error("tracker: what has been delivered stays in the spool, for the next run to deliver again: {}",
-                   failure.what());
+        lifecycle::lines(log_).error(
+            "tracker: what has been delivered stays in the spool, for the next run to deliver again: {error}",
+            failure.what());
     }
     std::vector<segment_set_ptr> kept;
     {

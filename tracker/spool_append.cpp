@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
+
 #include "tracker/spool_cursor.hpp"
 
 namespace tracker {
@@ -123,7 +125,7 @@ void spool::prepare_segment(std::uint64_t bytes) {
 /// Somebody has removed our directory: what is written there is gone with this process. Begins another; what
 /// the old one holds is still delivered, through the open files.
 void spool::renew_vanished_set() {
-    log_.warn("tracker: {} has vanished, the spool begins another", own_->directory.string());
+    lifecycle::lines(log_).warn("tracker: {path} has vanished, the spool begins another", own_->directory.string());
     auto fresh = make_segment_set(directory_, options_.sinks, options_.durability == durability::disk, disk_);
     const std::scoped_lock lock(mutex_);
     current_ = nullptr;
@@ -187,7 +189,8 @@ bool spool::make_room(std::uint64_t bytes) {
     }
     if (!dropped.empty()) sinks_have_it_for_good(nullptr, 0);  // of what is dropped some may have been delivered
     for (const auto& one : dropped) {
-        if (one->left() > 0) log_.warn("tracker: the spool is full: dropped {} events, the oldest", one->left());
+        if (one->left() > 0)
+            lifecycle::lines(log_).warn("tracker: the spool is full: dropped {events} events, the oldest", one->left());
         remove_segment(*one);
     }
     for (const auto& one : emptied) remove_segment_set(*one);
@@ -199,12 +202,13 @@ void spool::note_failure(std::string_view reason) {
     writable_.store(false, std::memory_order_relaxed);
     if (++failures_ > 1 && now < last_line_ + between_lines) return;
     last_line_ = now;
-    log_.error("tracker: the spool cannot be written ({} times now), events are refused: {}", failures_, reason);
+    lifecycle::lines(log_).error(
+        "tracker: the spool cannot be written ({failures} times now), events are refused: {error}", failures_, reason);
 }
 
 void spool::note_success() {
     if (failures_ == 0) return;
-    log_.info("tracker: the spool can be written again after {} failures", failures_);
+    lifecycle::lines(log_).info("tracker: the spool can be written again after {failures} failures", failures_);
     failures_ = 0;
     writable_.store(true, std::memory_order_relaxed);
 }

@@ -7,6 +7,8 @@
 #include <system_error>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
+
 namespace tracker {
 
 using lifecycle::clock;
@@ -181,8 +183,9 @@ void spool::cursor::hold_off(std::string_view reason) {
 
 /// In a stop: what is in hand stays in the spool, and so does all behind it.
 void spool::cursor::put_down(std::string_view reason) {
-    spool_.log_.warn("tracker: {} events in {} could not be read before the end and stay in the spool: {}",
-                     taken_.events, taken_.from->path.string(), reason);
+    lifecycle::lines(spool_.log_)
+        .warn("tracker: {events} events in {path} could not be read before the end and stay in the spool: {error}",
+              taken_.events, taken_.from->path.string(), reason);
     const std::scoped_lock lock(spool_.mutex_);
     taken_.set->holds[sink_].until = clock::time_point::max();
     taken_ = {};
@@ -190,8 +193,9 @@ void spool::cursor::put_down(std::string_view reason) {
 
 /// A disk that has lost what it was given: all that the segment had when it was looked at is gone.
 void spool::cursor::give_up_segment(std::string_view reason) {
-    spool_.log_.error("tracker: {} events in {} cannot be read and are lost, the file is kept: {}", taken_.events,
-                      taken_.from->path.string(), reason);
+    lifecycle::lines(spool_.log_)
+        .error("tracker: {events} events in {path} cannot be read and are lost, the file is kept: {error}",
+               taken_.events, taken_.from->path.string(), reason);
     move_on(true);
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
 #include "tracker/segment_set.hpp"
 
 namespace tracker {
@@ -99,13 +100,15 @@ std::uint64_t count(const std::vector<fs::path>& sets, spdlog::logger& log, std:
             if (events == 0) continue;
             all += events;
             if (++named <= most_named)
-                log.warn("tracker: {} events of an earlier run stay undelivered in {}: {}", events, directory.string(),
-                         what_to_do);
+                lifecycle::lines(log).warn(
+                    "tracker: {events} events of an earlier run stay undelivered in {path}: {advice}", events,
+                    directory.string(), what_to_do);
         } catch (const std::exception& failure) {
-            log.warn("tracker: what an earlier run has left in {} cannot be read: {}", directory.string(),
-                     failure.what());
+            lifecycle::lines(log).warn("tracker: what an earlier run has left in {path} cannot be read: {error}",
+                                       directory.string(), failure.what());
         }
-    if (named > most_named) log.warn("tracker: {} events of earlier runs stay undelivered in all", all);
+    if (named > most_named)
+        lifecycle::lines(log).warn("tracker: {events} events of earlier runs stay undelivered in all", all);
     return all;
 }
 
@@ -142,7 +145,8 @@ std::uint64_t find_stranded(const options& options, spdlog::logger& log, const s
     return count(waiting, log, for_a_sink, cancelled) +
            count(misplaced(directory, cancelled), log, elsewhere, cancelled);
 } catch (const std::exception& failure) {
-    log.warn("tracker: what earlier runs have left in {} cannot be read: {}", options.directory, failure.what());
+    lifecycle::lines(log).warn("tracker: what earlier runs have left in {path} cannot be read: {error}",
+                               options.directory, failure.what());
     return 0;
 }
 

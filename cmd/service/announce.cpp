@@ -7,10 +7,12 @@
 #include <boost/json.hpp>
 
 #include "cmd/service/build_info.hpp"
+#include "lifecycle/lines.hpp"
 
 void log_ready(const configs::config& config, const std::string& app, const std::string& debug, spdlog::logger& log) {
-    log.info("{} {} ready: app on {}, debug on {}, events to {}", configs::program_name, build_info::version(), app,
-             debug, fmt::join(config.tracker.sinks, ", "));
+    lifecycle::lines(log).info("{program} {version} ready: app on {app}, debug on {debug}, events to {sinks}",
+                               configs::program_name, build_info::version(), app, debug,
+                               fmt::format("{}", fmt::join(config.tracker.sinks, ", ")));
 }
 
 announcement::announcement(const configs::config& config, spdlog::logger& log, bool keep_what_is_there)
@@ -23,5 +25,5 @@ void announcement::write(const std::string& app, const std::string& debug) {
     auto why = file_.open(config_.ready_file);
     // A loss of power takes the process too: nothing is gained by a file that survives it.
     if (why.empty()) why = file_.write(boost::json::serialize(ready), lifecycle::note_file::durability::none);
-    if (!why.empty()) log_.error("ready_file: {}", why);
+    if (!why.empty()) lifecycle::lines(log_).error("ready_file: {error}", why);
 }

@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 
 #include "cmd/service/build_info.hpp"
+#include "lifecycle/lines.hpp"
 #include "server/metrics.hpp"
 #include "server/stacks.hpp"
 
@@ -133,6 +134,6 @@ std::string stack_line(pid_t thread, std::chrono::milliseconds limit) {
 
 void log_stacks(const lifecycle::workers& workers, spdlog::logger& log) {
     for (const auto& worker : workers.list())
-        log.info("stack of {} {}: {}", worker.kind, worker.name,
-                 stack_line(worker.thread, std::chrono::milliseconds(50)));
+        lifecycle::lines(log).info("stack of {kind} {worker}: {stack}", worker.kind, worker.name,
+                                   stack_line(worker.thread, std::chrono::milliseconds(50)));
 }

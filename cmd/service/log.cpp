@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <mutex>
 
 #include "cmd/service/log_format.hpp"
@@ -17,13 +19,13 @@ constexpr std::chrono::milliseconds patience_at_the_end{50};
 /// Counts what has found no room, and says so with the next line that does.
 class line_sink final : public spdlog::sinks::sink {
 public:
-    line_sink(bool json, std::shared_ptr<lifecycle::line_writer> to) : format_(json), to_(std::move(to)) {}
+    line_sink(log_format::style how, std::shared_ptr<lifecycle::line_writer> to) : format_(how), to_(std::move(to)) {}
 
     void log(const spdlog::details::log_msg& message) override {
         const auto level = spdlog::level::to_string_view(message.level);
         std::string line;
         format_.append(line, message.time, {level.data(), level.size()},
-                       {message.payload.data(), message.payload.size()});
+                       {message.payload.data(), message.payload.size()}, lifecycle::facts_of_this_line());
         write(line);
     }
     void flush() override { to_->flush(patience_at_the_end); }
@@ -48,8 +50,9 @@ private:
         const auto lost = dropped->load();
         if (lost <= told_) return;
         std::string line;
+        const std::array facts{lifecycle::log_fact("lines", lost)};
         format_.append(line, std::chrono::system_clock::now(), "warning",
-                       fmt::format("{} log lines were dropped so far: nobody reads stderr", lost));
+                       fmt::format("{} log lines were dropped so far: nobody reads stderr", lost), {facts, {}});
         if (to_->take(line).bytes > 0) told_ = lost;
     }
 
@@ -65,8 +68,9 @@ public:
         : log_(std::move(log)), to_(std::move(to)) {}
 
     bool wanted() const override { return log_->should_log(spdlog::level::info); }
-    void append(std::string& lines, std::string_view text) const override {
-        to_->format().append(lines, std::chrono::system_clock::now(), "info", text);
+    bool wants_facts() const override { return to_->format().json(); }
+    void append(std::string& lines, std::string_view text, std::span<const lifecycle::log_fact> facts) const override {
+        to_->format().append(lines, std::chrono::system_clock::now(), "info", text, {facts, {}});
     }
     void write(std::string_view lines) override { to_->write(lines); }
 
@@ -89,7 +93,9 @@ process_log make_log(const configs::config& config) {
     if (std::find(sinks.begin(), sinks.end(), "stdout") != sinks.end())
         made.output = made.errors->leads_where(STDOUT_FILENO) ? made.errors
                                                               : std::make_shared<lifecycle::line_writer>(STDOUT_FILENO);
-    auto to = std::make_shared<line_sink>(config.log.format == "json", made.errors);
+    const log_format::style how{.json = config.log.format == "json",
+                                .journal = leads_to_journal(STDERR_FILENO, std::getenv("JOURNAL_STREAM"))};
+    auto to = std::make_shared<line_sink>(how, made.errors);
     made.dropped = to->dropped;
     made.logger = std::make_shared<spdlog::logger>("service", to);
     made.logger->set_level(spdlog::level::from_str(config.log.level));

@@ -1,10 +1,13 @@
 #include "cmd/service/log_format.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
-#include <iterator>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
 
 #include "server/scan.hpp"
 #include "tracker/utf8.hpp"
@@ -85,25 +88,100 @@ void append_time(std::string& out, std::chrono::system_clock::time_point time) {
     out.append(text.data(), text.size()).append(end.data(), end.size());
 }
 
+void append_number(std::string& out, auto number) {
+    std::array<char, 24> text;
+    out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr);
+}
+
+/// 1.250 milliseconds.
+void append_milliseconds(std::string& out, std::uint64_t microseconds) {
+    append_number(out, microseconds / 1'000);
+    const auto rest = microseconds % 1'000;
+    const std::array fraction{'.', digits[rest / 100], digits[rest / 10 % 10], digits[rest % 10]};
+    out.append(fraction.data(), fraction.size());
+}
+
+void append_value(std::string& out, const lifecycle::log_fact& one) {
+    using kind = lifecycle::log_fact::kind;
+    switch (one.what) {
+        case kind::integer: return append_number(out, one.integer);
+        case kind::count: return append_number(out, one.count);
+        case kind::truth: out += one.integer != 0 ? "true" : "false"; return;
+        case kind::microseconds: return append_milliseconds(out, one.count);
+        case kind::json: out += one.text; return;
+        case kind::real:
+            if (!std::isfinite(one.real))
+                out += "null";
+            else
+                append_number(out, one.real);
+            return;
+        case kind::text: break;
+    }
+    out += '"';
+    append_printable(out, one.text, true);
+    out += '"';
+}
+
+void append_fields(std::string& out, std::span<const lifecycle::log_fact> facts) {
+    for (const auto& one : facts) {
+        if (!one.is_field()) continue;
+        ((out += ",\"") += one.name) += "\":";
+        append_value(out, one);
+    }
+}
+
+/// A sentence that ends with a JSON value has it as a field, so the text is what stands before that.
+std::string_view without_json(std::string_view text, std::span<const lifecycle::log_fact> facts) {
+    if (facts.empty() || facts.back().what != lifecycle::log_fact::kind::json || !text.ends_with(facts.back().text))
+        return text;
+    text.remove_suffix(facts.back().text.size());
+    return text.substr(0, text.find_last_not_of(' ') + 1);
+}
+
+/// As sd-daemon(3) has them.
+char priority_of(std::string_view level) {
+    if (level == "critical") return '2';
+    if (level == "error") return '3';
+    if (level == "warning") return '4';
+    return level == "info" ? '6' : '7';
+}
+
 }  // namespace
 
 void log_format::append(std::string& out, std::chrono::system_clock::time_point time, std::string_view level,
-                        std::string_view text) const {
-    if (json_) {
-        out += R"({"time":")";
-        append_time(out, time);
-        out += R"(","level":")";
-        out += level;
-        out += R"(","message":")";
-        append_printable(out, text, true);
-        out += "\"}\n";
+                        std::string_view text, lifecycle::log_facts facts) const {
+    if (how_.journal) ((out += '<') += priority_of(level)) += '>';
+    if (how_.json) {
+        out += '{';
+        if (!how_.journal) {
+            out += R"("time":")";
+            append_time(out, time);
+            out += R"(",)";
+        }
+        ((out += R"("level":")") += level) += R"(","message":")";
+        append_printable(out, without_json(text, facts.own), true);
+        out += '"';
+        append_fields(out, facts.own);
+        append_fields(out, facts.of_request);
+        out += "}\n";
         return;
     }
-    constexpr std::size_t column = 8;
-    append_time(out, time);
-    out += ' ';
-    out += level;
-    out.append(column - std::min(column, level.size()) + 1, ' ');
+    if (!how_.journal) {
+        constexpr std::size_t column = 8;
+        append_time(out, time);
+        out += ' ';
+        out += level;
+        out.append(column - std::min(column, level.size()) + 1, ' ');
+    }
     append_printable(out, text, false);
     out += '\n';
+}
+
+bool leads_to_journal(int descriptor, const char* journal_stream) noexcept {
+    if (journal_stream == nullptr) return false;
+    struct stat file = {};
+    if (::fstat(descriptor, &file) != 0) return false;
+    std::array<char, 48> text;
+    const auto* const end = fmt::format_to_n(text.data(), text.size(), "{}:{}", file.st_dev, file.st_ino).out;
+    return std::string_view(text.data(), end) == journal_stream;
 }

@@ -9,6 +9,7 @@
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
+#include "lifecycle/lines.hpp"
 #include "lifecycle/standard_descriptors.hpp"
 
 namespace {
@@ -37,7 +38,7 @@ int run_process(int count, char** arguments,
         settings_in_force in_force(std::move(settings), line);
         return serve(in_force, signals, log);
     } catch (const std::exception& e) {
-        log.logger->error("cannot start: {}", e.what());
+        lifecycle::lines(*log.logger).error("cannot start: {error}", e.what());
         return lifecycle::could_not_start;
     }
 } catch (const std::exception& e) {  // there is not even a log

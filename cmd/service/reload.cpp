@@ -5,6 +5,8 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
+
 namespace json = boost::json;
 using namespace std::chrono_literals;
 using server::http::status;
@@ -37,7 +39,8 @@ server::response settings_in_force::reload() {
     if (to_->stop.stopping()) return refuse(status::conflict, {"the service is stopping"});
     json::array waiting;
     for (const auto& one : configs::changes(next.values, fresh.values)) {
-        to_->log.warn("reload: {} stays {}: {} takes a new start", one.key, one.before, one.after);
+        lifecycle::lines(to_->log).warn("reload: {setting} stays {before}: {after} takes a new start", one.key,
+                                        one.before, one.after);
         waiting.push_back({{"key", one.key}, {"in_force", one.before}, {"asked", one.after}});
     }
     auto told = apply(next);
@@ -47,7 +50,8 @@ server::response settings_in_force::reload() {
 
 server::response settings_in_force::refuse(status code, const std::vector<std::string>& faults) {
     ++refused_;
-    for (const auto& fault : faults) to_->log.error("reload refused, the settings stay as they are: {}", fault);
+    for (const auto& fault : faults)
+        lifecycle::lines(to_->log).error("reload refused, the settings stay as they are: {error}", fault);
     return as_json(code, {{"result", "refused"}, {"faults", json::value_from(faults)}});
 }
 
@@ -55,7 +59,8 @@ server::response settings_in_force::refuse(status code, const std::vector<std::s
 json::object settings_in_force::apply(const configs::loaded& next) {
     json::array changed;
     for (const auto& one : configs::changes(now()->values, next.values)) {
-        to_->log.info("reload: {} is {}, was {} ({})", one.key, one.after, one.before, next.origin.at(one.key));
+        lifecycle::lines(to_->log).info("reload: {setting} is {after}, was {before} ({place})", one.key, one.after,
+                                        one.before, next.origin.at(one.key));
         changed.push_back({{"key", one.key}, {"before", one.before}, {"after", one.after}});
     }
     if (!changed.empty()) {
@@ -69,14 +74,15 @@ json::object settings_in_force::apply(const configs::loaded& next) {
         now_ = std::make_shared<const configs::loaded>(next);
     }
     ++applied_;
-    to_->log.info("reloaded: {} settings have changed", changed.size());
+    lifecycle::lines(to_->log).info("reloaded: {settings} settings have changed", changed.size());
     return {{"result", "applied"}, {"generation", generation_.load()}, {"changed", std::move(changed)}};
 }
 
 lifecycle::awaitable<server::response> settings_in_force::post(lifecycle::context context) {
     const bool stopping = to_->stop.stopping();
     if (stopping || (posted_.valid() && posted_.wait_for(0s) != std::future_status::ready)) {
-        to_->log.info("reload refused: {}", stopping ? "the service is stopping" : "another is under way");
+        lifecycle::lines(to_->log).info("reload refused: {error}",
+                                        stopping ? "the service is stopping" : "another is under way");
         co_return as_json(status::conflict, {{"result", "refused"}});
     }
     auto work = std::make_shared<std::packaged_task<server::response()>>([this] { return reload(); });

@@ -8,6 +8,8 @@
 #include <exception>
 #include <utility>
 
+#include "lifecycle/lines.hpp"
+
 namespace lifecycle {
 namespace {
 
@@ -39,9 +41,11 @@ void pool::run(std::stop_token stop) {
     std::vector<std::jthread> threads;
     threads.reserve(options_.workers);  // or one that finds no room would be joined before the queue is closed
     const auto end = [&] {
-        for (const auto& left : close_queue()) log_.error("{}: job {} is dropped", options_.name, left.name);
+        for (const auto& left : close_queue())
+            lines(log_).error("{pool}: job {job} is dropped", options_.name, left.name);
         for (const auto& late : stragglers())
-            log_.warn("{}: job {} is asked to end after {} ms", options_.name, late.name, late.age.count());
+            lines(log_).warn("{pool}: job {job} is asked to end after {age_ms} ms", options_.name, late.name,
+                             late.age.count());
         cut_short.request_stop();
         threads.clear();
     };
@@ -110,9 +114,9 @@ void pool::perform(entry& one, std::stop_token cut_short) {
         one.work(std::move(cut_short));
         failed = false;
     } catch (const std::exception& error) {
-        log_.error("{}: job {} failed: {}", options_.name, one.name, error.what());
+        lines(log_).error("{pool}: job {job} failed: {error}", options_.name, one.name, error.what());
     } catch (...) {
-        log_.error("{}: job {} failed with an exception without a text", options_.name, one.name);
+        lines(log_).error("{pool}: job {job} failed with an exception without a text", options_.name, one.name);
     }
     const std::scoped_lock lock(mutex_);
     ++(failed ? stats_.failed : stats_.done);

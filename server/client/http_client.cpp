@@ -15,6 +15,7 @@
 #include <exception>
 #include <optional>
 
+#include "lifecycle/lines.hpp"
 #include "lifecycle/pool/run_on.hpp"
 #include "server/client/aggregate.hpp"
 #include "server/client/connection_pool.hpp"
@@ -209,7 +210,7 @@ void http_client::reload() {
     try {
         tls_->reload();
     } catch (const std::exception& e) {
-        log_.error("calls trust whom they have trusted: {}", e.what());
+        lifecycle::lines(log_).error("calls trust whom they have trusted: {error}", e.what());
     }
 }
 

@@ -176,6 +176,10 @@ answer_row http1_answering::row(const moment& at) const {
                     .took = at.now - since_,
                     .letters = {at.stopping ? 'D' : '-', '-'},
                     .refused_by = current.refused_by};
+    if (current.abandoned || request().method == http::verb::head)
+        made.bytes = 0;
+    else
+        made.bytes = current.reply.streamed() ? current.reply.length : current.reply.body.size();
     if (hurried) made.digit = 4;
     if (gone) made.digit = 0;
     if (flags_.forced)

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "lifecycle/lines.hpp"
 #include "server/tls/fault.hpp"
 #include "server/tls/generation.hpp"
 #include "server/tls/session.hpp"
@@ -57,10 +58,10 @@ struct port::state final : layer_source {
 };
 
 void port::state::put(std::shared_ptr<const generation> fresh) {
-    for (const auto& one : fresh->warnings()) log.warn("{}: {}", name, one);
+    for (const auto& one : fresh->warnings()) lifecycle::lines(log).warn("{part}: {error}", name, one);
     for (const auto& one : fresh->certificates())
-        log.info("{}: the certificate of {} in {} is in force, valid until {}", name, one.subject, one.file,
-                 in_words(one.not_after));
+        lifecycle::lines(log).info("{server}: the certificate of {subject} in {path} is in force, valid until {until}",
+                                   name, one.subject, one.file, in_words(one.not_after));
     const std::scoped_lock lock(mutex);
     in_force.swap(fresh);
 }
@@ -71,7 +72,7 @@ bool port::state::look(bool asked) {
     try {
         auto fresh = read();
         if (fresh->digest() == now()->digest()) {
-            if (asked) log.info("{}: the certificates have not changed", name);
+            if (asked) lifecycle::lines(log).info("{server}: the certificates have not changed", name);
         } else {
             put(std::move(fresh));
             ++applied;
@@ -83,7 +84,7 @@ bool port::state::look(bool asked) {
         const auto text = known != nullptr ? line_of(*known, shown) : std::string(e.what());
         if (asked || text != last_fault) {
             ++refused;
-            log.error("{}: the certificates stay as they are: {}", name, text);
+            lifecycle::lines(log).error("{server}: the certificates stay as they are: {error}", name, text);
         }
         last_fault = text;
         return false;
@@ -101,8 +102,8 @@ void port::state::warn_of_end() {
     const auto due = left <= day ? day : left <= early ? early : 0;
     if (due == 0 || (warned != 0 && due >= warned)) return;
     warned = due;
-    log.warn("{}: the certificate of {} in {} expires at {}", name, first->subject, first->file,
-             in_words(first->not_after));
+    lifecycle::lines(log).warn("{server}: the certificate of {subject} in {path} expires at {until}", name,
+                               first->subject, first->file, in_words(first->not_after));
 }
 
 port::port(std::string name, const tls_options& by, const show& shown, spdlog::logger& log, const pace& when) {
@@ -143,7 +144,8 @@ std::jthread port::watch(lifecycle::workers& workers) const {
             watch_files(
                 files, one->looks, [&one] { return one->look(false); }, token);
         } catch (const std::exception& e) {
-            one->log.error("{}: files are not watched, certificates change by SIGHUP alone: {}", one->name, e.what());
+            lifecycle::lines(one->log).error(
+                "{server}: files are not watched, certificates change by SIGHUP alone: {error}", one->name, e.what());
         }
     });
 }

@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/ostream_sink.h>
+
+#include <sstream>
 
 namespace {
 
@@ -10,7 +14,6 @@ using lifecycle::ends;
 using lifecycle::exit_code_of;
 using lifecycle::part_end;
 using lifecycle::shutdown_report;
-using ::testing::ElementsAre;
 
 ends one_part(part_end end) { return {.parts = {std::move(end)}}; }
 
@@ -54,12 +57,21 @@ TEST(Conclusion, IsFourForAnAccountThatDoesNotBalanceWhateverElse) {
     EXPECT_EQ(exit_code_of(one_part({.name = "app", .ended = true, .failed = true}), report), lifecycle::unbalanced);
 }
 
-TEST(Conclusion, NamesWhoIsStillThereWithItsStackWhereThatIsKnown) {
+TEST(Conclusion, SaysWhoIsStillThereThenHowItWentThenTheReport) {
     shutdown_report report;
     report.stragglers = {{"app-1", "loop", 99ms, "read < main"}, {"/slow", "request", 7ms, {}}};
-    EXPECT_THAT(lifecycle::lines_of_stragglers(report),
-                ElementsAre("not home: loop app-1 after 99 ms in read < main", "not home: request /slow after 7 ms"));
-    EXPECT_EQ(lifecycle::last_line(report), "shutdown report " + report.to_json());
+    report.duration = 12ms;
+    report.exit_code = 3;
+    std::ostringstream text;
+    spdlog::logger log("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text));
+    log.set_pattern("%l %v");
+    lifecycle::write_last_lines(report, lifecycle::lines(log));
+    EXPECT_EQ(text.str(),
+              "error not home: loop app-1 after 99 ms in read < main\n"
+              "error not home: request /slow after 7 ms\n"
+              "info stopped in 12 ms, code 3: 0 answered, 0 cut, 0 events left\n"
+              "info shutdown report " +
+                  report.to_json() + "\n");
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every log line of the sources is in docs/operations.md, with its level and `…` for each value; and no line is there that
-# the sources do not have.
+# the sources do not have. Its values have names, each of them a field of docs/log.schema.json and of the manual's table.
 set -euo pipefail
 cd "${1:-.}"
 manual=docs/operations.md
@@ -8,7 +8,7 @@ if [[ ! -f $manual ]]; then exit 0; fi
 # shellcheck disable=SC2016  # what is in quotes is Perl's
 find cmd lifecycle server tracker configs -name '*.[ch]pp' -print0 | sort -z | xargs -0 perl -0777 -CSD -Mutf8 -e '
     my $manual = shift;
-    my (%logged, %known, $faults);
+    my (%logged, %known, %named, $faults);
     my %word = (warn => "warning");
     my $plain = sub { $_[0] =~ s/"\s*"//gr =~ s/^"|"$//gr =~ s/\\(.)/$1/gr =~ s/\{[^{}]*\}/…/gr };
     my $text = qr/"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*/;
@@ -16,9 +16,15 @@ find cmd lifecycle server tracker configs -name '*.[ch]pp' -print0 | sort -z | x
         open my $in, "<", $file or die "$file: $!";
         local $/; my $code = <$in>;
         $known{$plain->($1)} = 1 while $code =~ /($text)/g;
-        while ($code =~ /(?:\.|->)(trace|debug|info|warn|error|critical)\(\s*($text)/g) {
-            $logged{$plain->($2)}{$word{$1} // $1} = $file;
+        while ($code =~ /(\S?)\s*(?:\.|->)(trace|debug|info|warn|error|critical)\(\s*($text)/g) {
+            my ($before, $level, $line) = ($1, $2, $3);
+            $logged{$plain->($line)}{$word{$level} // $level} = $file;
+            if ($before ne ")" && $line =~ /\{/) {
+                print "log_lines: $file: values without names, lifecycle::lines(log).$level(…) gives them some: $line\n"; ++$faults;
+            }
+            $named{$1} = $file while $line =~ /\{([a-z0-9_]+)\}/g;
         }
+        $named{$1} = $file while $code =~ /log_fact(?:::of_\w+)?[({]"(\w+)"/g;
     }
     open my $in, "<", $manual or die "$manual: $!";
     local $/; my $page = <$in>;
@@ -33,6 +39,21 @@ find cmd lifecycle server tracker configs -name '*.[ch]pp' -print0 | sort -z | x
     for my $line (sort keys %written) {
         next if $known{$line};
         print "log_lines: no source has what $manual has: `$line`\n"; ++$faults;
+    }
+    my %schema;
+    if (open my $in, "<", "docs/log.schema.json") {
+        my ($properties) = <$in> =~ /"properties": \{(.*)/s;
+        $schema{$1} = 1 while $properties =~ /^    "(\w+)": \{/mg;
+    }
+    my %field;
+    $field{$1} = 1 while $page =~ /^\| `(\w+)` \| (?:string|integer|number|object)[a-z ]* \| /mg;
+    for my $name (sort keys %named) {
+        next if $schema{$name} || !%schema;
+        print "log_lines: docs/log.schema.json does not have the field $name of $named{$name}\n"; ++$faults;
+    }
+    for my $name (sort keys %{{%schema, %field}}) {
+        next if $schema{$name} && $field{$name};
+        print "log_lines: docs/log.schema.json and $manual do not both have the field $name\n"; ++$faults;
     }
     printf "log_lines: %d lines, %d faults\n", scalar keys %logged, $faults // 0;
     exit($faults ? 1 : 0);

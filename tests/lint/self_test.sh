@@ -63,11 +63,21 @@ breaks size server/long.cpp "$(yes 'int x;' | head -n 401)"
 {
     breaks log_lines docs/operations.md '| info | `no source has … this` | |'
     fresh
-    printf 'void f() { log.warn(\n"{} of {} "\n"are gone", 1, 2); }\n' >"$tree/server/log.cpp"
+    fresh
+    printf 'void f() { log.warn("{} are gone", 1); }\n' >"$tree/server/log.cpp"
+    printf '| warning | `… are gone` | |\n' >"$tree/docs/operations.md"
+    if bash "$rules/log_lines.sh" "$tree" >/dev/null; then echo "self_test: no names" && failures=$((failures + 1)); fi
+    printf 'void f() { lines(log).warn(\n"{lost} of {all} "\n"are gone", 1, 2); }\n' >"$tree/server/log.cpp"
     printf '| info | `… of … are gone` | |\n' >"$tree/docs/operations.md"
     if bash "$rules/log_lines.sh" "$tree" >/dev/null; then echo "self_test: a level" && failures=$((failures + 1)); fi
     printf '| warning | `… of … are gone` | |\n' >"$tree/docs/operations.md"
     bash "$rules/log_lines.sh" "$tree" >/dev/null || { echo "self_test: a line in two" && failures=$((failures + 1)); }
+    printf '"properties": {\n    "lost": {},\n    "all": {}\n}\n' >"$tree/docs/log.schema.json"
+    if bash "$rules/log_lines.sh" "$tree" >/dev/null; then echo "self_test: a field" && failures=$((failures + 1)); fi
+    printf '| `lost` | integer | | | |\n| `all` | integer | | | |\n' >>"$tree/docs/operations.md"
+    bash "$rules/log_lines.sh" "$tree" || { echo "self_test: both fields" && failures=$((failures + 1)); }
+    sed -i /all/d "$tree/docs/log.schema.json"
+    if bash "$rules/log_lines.sh" "$tree" >/dev/null; then echo "self_test: a name" && failures=$((failures + 1)); fi
 }
 breaks banned server/bad.cpp 'void f() { std::thread t; }'
 breaks banned server/bad.cpp 'void f() { std::jthread t([] {}); }'

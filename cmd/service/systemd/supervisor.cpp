@@ -11,6 +11,7 @@
 
 #include "cmd/service/systemd/listen_fds.hpp"
 #include "configs/values.hpp"
+#include "lifecycle/lines.hpp"
 
 namespace {
 
@@ -84,8 +85,10 @@ private:
         const auto still = std::max({app_.longest_stall(), debug_.longest_stall(), events});
         if (still < patience && notify_.tell("WATCHDOG=1")) feed_at_ = now + watchdog_ / 4;
         if (still >= patience && !hungry_)
-            log_.error("systemd's watchdog is not fed: app {} ms, debug {} ms, tracker {} ms without a move",
-                       app_.longest_stall().count(), debug_.longest_stall().count(), events.count());
+            lifecycle::lines(log_).error(
+                "systemd's watchdog is not fed: app {app_ms} ms, debug {debug_ms} ms, tracker {tracker_ms} ms without "
+                "a move",
+                app_.longest_stall().count(), debug_.longest_stall().count(), events.count());
         hungry_ = still >= patience;
     }
 

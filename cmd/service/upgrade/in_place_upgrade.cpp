@@ -16,6 +16,7 @@
 #include "cmd/service/systemd/notify_socket.hpp"
 #include "cmd/service/upgrade/successor.hpp"
 #include "configs/values.hpp"
+#include "lifecycle/lines.hpp"
 
 namespace {
 
@@ -82,13 +83,14 @@ void in_place_upgrade::run() {
         return;
     }
     try {
-        log_.info("upgrade: starting {}", program_);
+        lifecycle::lines(log_).info("upgrade: starting {path}", program_);
         if (arguments_.empty()) throw std::runtime_error("/proc/self/cmdline could not be read");
         const std::string paths = fmt::format("{}{}{}", app_path_ ? "app" : "", app_path_ && debug_path_ ? "," : "",
                                               debug_path_ ? "debug" : "");
         upgrade::successor next(program_, arguments_, app_listener_, debug_listener_, paths);
         next.wait_until_ready(timeout_, [this] { return stop_.stopping(); });
-        log_.info("upgrade: process {} is ready and has the listeners; this one drains", next.pid());
+        lifecycle::lines(log_).info("upgrade: process {pid} is ready and has the listeners; this one drains",
+                                    next.pid());
         const systemd::notify_socket notify(systemd::text_of("NOTIFY_SOCKET"));
         notify.insist(fmt::format("MAINPID={}", next.pid()));
         // Before the stop: a listener that others have must not be closed as one that this process alone owns.
@@ -98,6 +100,6 @@ void in_place_upgrade::run() {
         // Somebody wants all of it to end, and it was in the last moment that this process was all of it.
         if (stop_.now().cause != "upgrade") ::kill(next.pid(), SIGTERM);
     } catch (const std::exception& e) {
-        log_.error("upgrade failed, this process stays: {}", e.what());
+        lifecycle::lines(log_).error("upgrade failed, this process stays: {error}", e.what());
     }
 }

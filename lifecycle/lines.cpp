@@ -1,0 +1,77 @@
+#include "lifecycle/lines.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace lifecycle {
+namespace {
+
+/// Sinks are called by the thread that logs, so what it says beside the sentence lies here meanwhile.
+thread_local log_facts being_written;
+
+/// What the logger turns into text, where it catches what is thrown.
+struct in_words {
+    std::span<const std::string_view> pieces;
+    std::span<const log_fact> facts;
+};
+
+}  // namespace
+}  // namespace lifecycle
+
+template <>
+struct fmt::formatter<lifecycle::in_words> {
+    static constexpr auto parse(format_parse_context& context) { return context.begin(); }
+
+    template <class Context>
+    static auto format(const lifecycle::in_words& line, Context& context) {
+        auto out = context.out();
+        for (std::size_t nth = 0; nth < line.facts.size(); ++nth) {
+            out = put(out, line.pieces[nth]);
+            out = put(out, line.facts[nth]);
+        }
+        return put(out, line.pieces.back());
+    }
+
+private:
+    template <class Out>
+    static Out put(Out out, std::string_view text) {
+        return std::copy(text.begin(), text.end(), out);
+    }
+    template <class Out>
+    static Out put(Out out, const lifecycle::log_fact& one) {
+        using kind = lifecycle::log_fact::kind;
+        switch (one.what) {
+            case kind::integer: return fmt::format_to(out, "{}", one.integer);
+            case kind::count: return fmt::format_to(out, "{}", one.count);
+            case kind::real: return fmt::format_to(out, "{}", one.real);
+            case kind::truth: return put(out, std::string_view(one.integer != 0 ? "true" : "false"));
+            case kind::microseconds: return fmt::format_to(out, "{}us", one.count);
+            case kind::text:
+            case kind::json: break;
+        }
+        return put(out, one.text);
+    }
+};
+
+namespace lifecycle {
+
+log_facts facts_of_this_line() noexcept { return being_written; }
+
+lines::lines(spdlog::logger* to, std::span<const log_fact> of_request) noexcept
+    : to_(to), of_request_count_(std::min(of_request.size(), most_of_request)) {
+    std::copy_n(of_request.begin(), of_request_count_, of_request_.begin());
+}
+
+void lines::write(spdlog::level::level_enum level, std::span<const std::string_view> pieces,
+                  std::span<const log_fact> facts) const {
+    struct while_written {
+        explicit while_written(const log_facts& facts) { being_written = facts; }
+        ~while_written() { being_written = before; }
+        const log_facts before = being_written;
+    };
+    const while_written here({facts, {of_request_.data(), of_request_count_}});
+    to_->log(level, "{}", in_words{pieces, facts});
+}
+
+}  // namespace lifecycle
