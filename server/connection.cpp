@@ -22,6 +22,7 @@ void connection::on(const Event& event, moment at) noexcept {
 }
 
 poll_set::rest connection::ready() noexcept {
+    if (session_) return ready_in_session();
     const auto at = loop_.now();
     auto left = poll_set::rest::unknown;
     const auto see = [&] {
@@ -47,6 +48,7 @@ void connection::returned() noexcept {
 }
 
 void connection::tick(const drain_view& drain, const moment& at) noexcept {
+    if (session_) return tell([&] { session_->tick(drain, at); });
     if (machine_.discards()) socket_.discard(loop_.scratch());
     const auto decided = decide(machine_.view(), drain, at.now);
     if (decided.what == decision::action::none) return;
@@ -55,18 +57,22 @@ void connection::tick(const drain_view& drain, const moment& at) noexcept {
 }
 
 void connection::turn_came() noexcept {
+    if (session_) return tell([this] { session_->turn_came(loop_.now()); });
     on([this] { machine_.turn_came(); }, loop_.now());
 }
 
 void connection::look_and_close(char why) noexcept {
+    if (session_) return tell([&] { session_->make_room(why, loop_.now()); });
     on([&] { machine_.make_room(why); }, loop_.now());
 }
 
 void connection::client_gone() noexcept {
+    if (session_) return tell([this] { session_->client_gone(loop_.now()); });
     on([this] { machine_.client_gone(); }, loop_.now());
 }
 
 void connection::cut() noexcept {
+    if (session_) return tell([this] { session_->cut(loop_.now()); });
     on([this] { machine_.cut(); }, loop_.now());
 }
 
@@ -110,7 +116,8 @@ bool connection::drive(moment at) {
                 if (machine_.has_workspace()) loop_.workspaces().give_back(machine_.take_back());
                 break;
             case step::step_back: loop_.let_others_go_first(*this); break;
-            case step::straggled: loop_.straggles(*this); break;
+            case step::straggled: loop_.straggles(*this, this); break;
+            case step::hand_over: return hand_over(at);
             case step::close: end(false); return false;
             case step::reset: end(true); return false;
         }
@@ -183,7 +190,13 @@ transport::outcome connection::shake(const moment& at) {
     const auto how = socket_.shake();
     const auto& between = *socket_.between();
     switch (between.now_in()) {
-        case layer::stage::open: machine_.opened(at); return transport::outcome::done;
+        case layer::stage::open:
+            machine_.opened(at);
+            if (between.speaks_http2() && loop_.http2() != nullptr) {
+                machine_.change_over();
+                return transport::outcome::would_block;
+            }
+            return transport::outcome::done;
         case layer::stage::failed:
             loop_.refuses_to_shake_hands(between.why(), peer_);
             machine_.turned_away();

@@ -48,11 +48,10 @@ std::string_view request_ids::make(std::array<char, 16>& into) noexcept {
     return {into.data(), into.size()};
 }
 
-void exchange::begin(request_parser& of, host& on, bool trusted) {
-    auto& request = of.request();
-    request.id = of.request_id();
+void exchange::begin(request& request, std::string_view its_id, bool traced, host& on, bool trusted) {
+    request.id = its_id;
     if (request.id.empty() || !is_sound_id(request.id)) request.id = on.ids.make(id);
-    if (of.has_traceparent()) {
+    if (traced) {
         std::array<char, 16> span;
         request.trace = continue_trace(request, on.ids.make(span));
     }
@@ -65,11 +64,10 @@ void exchange::begin(request_parser& of, host& on, bool trusted) {
     is_forwarded = true;
 }
 
-bool exchange::find(request_parser& of, host& on, milliseconds longest, admission::patience& patience, bool newcomer,
-                    clock::time_point now) {
-    auto& request = of.request();
+bool exchange::find(request& request, std::string_view its_timeout, host& on, milliseconds longest,
+                    admission::patience& patience, bool newcomer, clock::time_point now) {
     to = on.routes.find(request);
-    const auto timeout = requested_timeout(of.request_timeout(), longest);
+    const auto timeout = requested_timeout(its_timeout, longest);
     deadline = now + timeout.value_or(milliseconds(0));
     hurried = timeout.value_or(longest) < longest;
     if (patience.refuses(to != nullptr && to->exempt)) {

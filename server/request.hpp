@@ -36,8 +36,9 @@ struct request {
     std::string_view path;    ///< percent-decoded, dot segments removed; "*" for `OPTIONS *`
     std::string_view query;   ///< what follows the first '?', encoded
     std::string_view host;    ///< of the target when that is absolute, else of the Host field
-    unsigned version = 11;    ///< 10 or 11
+    unsigned version = 11;    ///< 10, 11 or 20
     std::vector<field> fields;
+    std::vector<field> trailers;  ///< behind the body; those of HTTP/1.1 are read and dropped
     std::string_view body;
     std::string_view id;     ///< X-Request-Id: the client's when it is sound, else made here
     trace_context trace;     ///< when the client has sent one

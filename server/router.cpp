@@ -112,6 +112,11 @@ router& router::decodes() {
     return *this;
 }
 
+router& router::becomes(std::function<std::unique_ptr<session>(wire)> make) {
+    last().becomes = std::move(make);
+    return *this;
+}
+
 router& router::at_stop(at_drain manner) {
     last().at_stop = manner;
     return *this;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -21,6 +22,8 @@
 namespace server {
 
 class handler;
+class session;
+class wire;
 
 /// What can be called as a handler, and is none yet.
 template <class F>
@@ -78,6 +81,8 @@ struct endpoint {
     at_drain at_stop = at_drain::finish;
     bool events = false;   ///< answered by streams of events, and by no other status than 200
     bool decodes = false;  ///< its handler takes a body with Content-Encoding; of others it is 415
+    /// A connection that its handler answers by 101 goes on as what this makes; see session.
+    std::function<std::unique_ptr<session>(wire)> becomes = {};
     std::size_t index = 0;
 };
 
@@ -139,6 +144,9 @@ public:
     router& at_stop(at_drain manner);
     /// The route added last: its handler decodes the Content-Encoding of a body by itself.
     router& decodes();
+    /// The route added last: an answer of 101 by its handler, with the fields that belong to it, hands the connection
+    /// over to what `make` makes. Called on the loops.
+    router& becomes(std::function<std::unique_ptr<session>(wire)> make);
 
     /// The endpoint that answers, with the parameters of its pattern in the request; HEAD is answered
     /// by GET. nullptr: `fallback` has the answer.

@@ -16,7 +16,8 @@ constexpr std::string_view only_tls = "This port speaks TLS: ask for https, not 
 }  // namespace
 
 void http1_answering::begin_request(const moment& at) {
-    work_->current.begin(work_->parser, host_, flags_.trusts_peer);
+    auto& parser = work_->parser;
+    work_->current.begin(parser.request(), parser.request_id(), parser.has_traceparent(), host_, flags_.trusts_peer);
     flags_.worked_during_stop = flags_.worked_during_stop || at.stopping;
     flags_.continued = flags_.late = flags_.looked = flags_.stuck = false;
     ++served_;
@@ -25,7 +26,8 @@ void http1_answering::begin_request(const moment& at) {
 auto http1_answering::begin_answer(const moment& at) -> step {
     begin_request(at);
     auto& current = work_->current;
-    const bool asks = current.find(work_->parser, host_, limits().request_timeout, patience_, served_ <= 1, at.now);
+    const bool asks = current.find(request(), work_->parser.request_timeout(), host_, limits().request_timeout,
+                                   patience_, served_ <= 1, at.now);
     enter(state::handling, current.deadline, at);
     if (asks) {
         go(phase::handle);
@@ -134,7 +136,24 @@ void http1_answering::say_when_to_return(response& reply, const moment& at) {
     if (!reply.has("Retry-After")) reply.set("Retry-After", "1");
 }
 
+/// What it says now is the last thing that it says in HTTP/1.1.
+bool http1_answering::becomes_another() const noexcept {
+    const auto& current = work_->current;
+    return current.reply.status == http::status::switching_protocols && current.to != nullptr && current.to->becomes;
+}
+
+/// RFC 9110 section 7.8. The request is not over with its answer: that is for whoever comes after this.
+auto http1_answering::change_over(const moment& at) -> step {
+    append(work_->current.reply, framing_of(request(), false, at), work_->out);
+    if (!std::exchange(flags_.counted, true)) ++changes_.began;
+    ask(step::over);  // after the note
+    flush_then(phase::hand_over);
+    return step::note;
+}
+
 auto http1_answering::answer(const moment& at) -> step {
+    if (becomes_another()) [[unlikely]]
+        return change_over(at);
     if (wants_look(at)) {
         go(phase::answer);
         flags_.looked = true;

@@ -30,6 +30,8 @@ private:
     void begin_request(const moment& at);
     void append_answer(const moment& at);
     bool says_close(const moment& at) const noexcept;
+    bool becomes_another() const noexcept;
+    step change_over(const moment& at);
     bool wants_look(const moment& at) const noexcept;
     bool closes_after(const response& reply, const moment& at);
     bool still_due(bool first);

@@ -79,6 +79,10 @@ auto http1_machine::advance(const moment& at) -> std::optional<step> {
             return std::nullopt;
         case phase::part: return part(at);
         case phase::linger: waits_ = waiting::bytes; return std::nullopt;
+        case phase::hand_over:
+            if (!flags_.broken) return step::hand_over;
+            go(phase::part);
+            return std::nullopt;
         case phase::end: break;
     }
     assert(false && "it has ended");
@@ -192,6 +196,26 @@ void http1_machine::fail() noexcept {
 }
 
 // ── the end ─────────────────────────────────────────────────────────────────────────────────────
+
+handover http1_machine::hand_over() noexcept {
+    assert(phase_ == phase::hand_over);
+    go(phase::end);
+    const bool upgraded = work_ && work_->current.to != nullptr;
+    // The preface of HTTP/2 looked like the start of a request, and may have been counted as one.
+    if (!upgraded && std::exchange(flags_.counted, false)) changes_.began > 0 ? --changes_.began : ++changes_.finished;
+    handover left{.work = std::move(work_),
+                  .served = served_,
+                  .counted = std::exchange(flags_.counted, false),
+                  .trusts_peer = flags_.trusts_peer,
+                  .newcomer = flags_.newcomer,
+                  .worked_during_stop = flags_.worked_during_stop,
+                  .patience = patience_,
+                  .deadline = deadline_};
+    if (left.work)
+        left.bytes =
+            std::string_view(left.work->data(), left.work->buffered()).substr(upgraded ? left.work->parser.consumed() : 0);
+    return left;
+}
 
 /// RFC 9112 section 9.6: half-close, read on until the client has closed, then close; a plain close with unread bytes
 /// resets the connection and takes the response with it.

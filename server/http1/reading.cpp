@@ -35,6 +35,10 @@ auto http1_reading::parse(const moment& at) -> std::optional<step> {
     switch (found) {
         case progress::complete: return begin_answer(at);
         case progress::refused:
+            if (host_.http2 && served_ == 0 && looks_like({work_->data(), work_->buffered()}) == rule::http2) {
+                go(phase::hand_over);
+                return std::nullopt;
+            }
             refuse(work_->parser.refused_by(), {'P', 'R'}, at);
             go(phase::say_goodbye);
             return std::nullopt;

@@ -38,20 +38,13 @@ public:
         write,             ///< `to_write()`, once: `wrote`, `blocked` or `lost`
         over,              ///< a request is: its answer is in the buffer, or in the socket
         step_back,         ///< let others have two turns, then `turn_came`
+        hand_over,         ///< it goes on in another protocol: `hand_over`
         close,
         reset
     };
     enum class waiting : std::uint8_t { nothing, bytes, room, handler, piece, turn };
 
-    /// What has happened since it was asked last, for the account of requests; see request_end.
-    struct changes {
-        std::uint32_t began = 0, finished = 0, cut = 0, gone = 0;
-        std::uint32_t told = 0;                                    ///< of the drain, while they were streams
-        std::uint32_t ended = 0, ended_by_us = 0, cut_stream = 0;  ///< ... and how those ended, if not by the client
-        bool any() const noexcept {
-            return (began | finished | cut | gone | told | ended | ended_by_us | cut_stream) != 0;
-        }
-    };
+    using changes = account_changes;
 
     explicit http1_state(host& on) noexcept : host_(on) {}
 
@@ -106,6 +99,7 @@ protected:
         farewell,
         part,
         linger,
+        hand_over,
         end
     };
     struct flags {
