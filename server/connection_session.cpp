@@ -86,6 +86,7 @@ const socket_address& wire::caller() const noexcept { return of_->caller(); }
 std::string_view wire::subject() const noexcept { return of_->subject(); }
 bool wire::secure() const noexcept { return of_->socket_.between() != nullptr; }
 
+boost::asio::io_context& wire::context() const noexcept { return of_->loop_.context(); }
 moment wire::now() const { return of_->loop_.now(); }
 host& wire::serving() const noexcept { return of_->loop_.serving(); }
 workspace_pool& wire::workspaces() const noexcept { return of_->loop_.workspaces(); }

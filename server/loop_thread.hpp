@@ -51,6 +51,7 @@ public:
     /// When the app gives up; empty: not at all.
     const lifecycle::stop_channel::deadline_function& deadline() const noexcept { return env_.deadline; }
     poll_set& sockets() noexcept { return sockets_; }
+    boost::asio::io_context& context() noexcept { return io_; }
     /// nullptr: nobody is served in HTTP/2.
     session_source* http2() const noexcept { return env_.http2.get(); }
     workspace_pool& workspaces() noexcept { return workspaces_; }

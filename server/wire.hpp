@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/asio/io_context.hpp>
 #include <cstddef>
 #include <exception>
 #include <span>
@@ -49,6 +50,8 @@ public:
     // The loop.
 
     moment now() const;
+    /// To post to, from any thread, as long as the server lives.
+    boost::asio::io_context& context() const noexcept;
     host& serving() const noexcept;
     workspace_pool& workspaces() const noexcept;
     /// Good until anybody else has a turn.
