@@ -32,7 +32,7 @@ poll_set::rest connection::ready() noexcept {
                 if (!may_read()) break;
                 const auto seen = read(at);
                 left = seen.left;
-                if (seen.how == transport::outcome::ended) machine_.peer_closed();
+                if (seen.how == transport::outcome::ended) machine_.peer_closed(at);
                 break;
             }
             default: loop_.sockets().watch(descriptor(), *this, poll_set::interest::none);  // not before its turn
@@ -89,6 +89,8 @@ bool connection::drive(moment at) {
             case step::call:
             case step::ask_piece:
                 loop_.account_for(machine_.take_changes());
+                if (auto* const body = machine_.current().incoming.get(); body != nullptr && !body->wants) [[unlikely]]
+                    body->wants = [this] { on([this] { machine_.wants_body(loop_.now()); }, loop_.now()); };
                 if (ask()) take_back(at);
                 break;
             case step::note:
@@ -115,6 +117,7 @@ bool connection::drive(moment at) {
             case step::rest:
                 if (machine_.has_workspace()) loop_.workspaces().give_back(machine_.take_back());
                 break;
+            case step::give_body: machine_.current().incoming->go_on(); break;
             case step::step_back: loop_.let_others_go_first(*this); break;
             case step::straggled: loop_.straggles(*this, this); break;
             case step::hand_over: return hand_over(at);
@@ -168,7 +171,7 @@ bool connection::read_held(const moment& at) {
     const auto* const between = socket_.between();
     if (between == nullptr || !between->holds() || machine_.waits_for() != waiting::bytes) return false;
     const auto how = read(at, true).how;
-    if (how == transport::outcome::ended) machine_.peer_closed();
+    if (how == transport::outcome::ended) machine_.peer_closed(at);
     return how != transport::outcome::would_block;
 }
 

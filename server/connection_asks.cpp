@@ -68,7 +68,7 @@ void connection::take_back(moment& at) {
     const auto& current = machine_.current();
     asking_ = false;
     at = loop_.now();
-    if (current.thrown != nullptr) loop_.log_failure(*this, current.thrown);
+    if (current.thrown != nullptr && !current.is_excused()) loop_.log_failure(*this, current.thrown);
     if (machine_.waits_for() == waiting::piece) return machine_.piece_came(at);
     machine_.replied(at);
     loop_.leaves(*this, *current.to, current.reply.status, at.now);
@@ -83,7 +83,8 @@ void connection::fail(const char* why) noexcept {
     loop_.sockets().forget(*this);
     socket_.close();
     driven_ = false;
-    if (!asking_) loop_.remove(*this);
+    if (!asking_) return loop_thread::remove(*this);
+    if (machine_.current().incoming) machine_.current().incoming->go_on();  // the last thing: it may be no more
 }
 
 void connection::end(bool reset) noexcept {

@@ -56,6 +56,7 @@ void exchange::begin(request& request, std::string_view its_id, bool traced, hos
         request.trace = continue_trace(request, on.ids.make(span));
     }
     if (serving) end_serving();
+    if (incoming) incoming.reset();
     told = abandoned = hurried = left = false;
     refused_by = rule::none;
     if (!trusted) [[likely]]
@@ -78,10 +79,18 @@ bool exchange::find(request& request, std::string_view its_timeout, host& on, mi
         refuse(rule::timeout_field, problem(http::status::bad_request));
     } else if (comes_encoded(*to, request, !request.body.empty())) {
         refuse_coding();
+    } else if (to->streams_body && request.body.size() > to->most_body) {
+        refuse(rule::max_body_bytes, problem(status_of(rule::max_body_bytes)));
     } else if (to->events && on.draining) {
         refuse(rule::drain, empty_event_stream());
     } else if (to->exempt || on.places.has_place(patience, newcomer, now)) {
         request.route = to->name;
+        if (to->streams_body) {
+            incoming = std::make_unique<request_body>(request.body.size(), request.body, true);
+            request.incoming = incoming.get();
+            request.body = {};
+            if (!hurried) deadline = clock::time_point::max();  // each piece has one of its own
+        }
         if (to->at_stop == at_drain::finish)
             scope.renew(deadline);
         else

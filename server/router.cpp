@@ -122,6 +122,12 @@ router& router::at_stop(at_drain manner) {
     return *this;
 }
 
+router& router::takes_body_in_pieces(router& last_of, std::uint64_t most) {
+    last_of.last().streams_body = true;
+    last_of.last().most_body = most;
+    return last_of;
+}
+
 router& router::events(std::string_view pattern, handler handle) {
     get(pattern, std::move(handle)).at_stop(at_drain::notify);
     last().events = true;

@@ -83,6 +83,8 @@ struct endpoint {
     bool decodes = false;  ///< its handler takes a body with Content-Encoding; of others it is 415
     /// A connection that its handler answers by 101 goes on as what this makes; see session.
     std::function<std::unique_ptr<session>(wire)> becomes = {};
+    bool streams_body = false;             ///< its handler takes the body as it comes
+    std::uint64_t most_body = UINT64_MAX;  ///< ... and so much of it; above: 413
     std::size_t index = 0;
 };
 
@@ -137,6 +139,16 @@ public:
         return add(http::verb::get, pattern, std::move(handle), true);
     }
 
+    /// For a handler that takes the body as it comes, `awaitable<response>(context, const request&, request_body&)`: it
+    /// is asked when the head is there. `most`: bytes of a body; above: 413. `options::max_body_bytes` does not apply.
+    template <class F>
+    router& streamed(http::verb method, std::string_view pattern, F handle, std::uint64_t most = UINT64_MAX) {
+        const auto with_body = [handle = std::move(handle)](lifecycle::context context, const request& request) {
+            return handle(std::move(context), request, *request.incoming);
+        };
+        return takes_body_in_pieces(add(method, pattern, handler(with_body)), most);
+    }
+
     /// For an `event_stream`, which is told when the drain begins.
     router& events(std::string_view pattern, handler handle);
 
@@ -171,6 +183,7 @@ private:
     const resource* find_resource(std::string_view path,
                                   std::vector<std::pair<std::string_view, std::string_view>>* parameters) const;
     endpoint& last();
+    static router& takes_body_in_pieces(router& last_of, std::uint64_t most);
     resource& resource_for(std::string_view pattern);
 
     std::vector<resource> resources_;

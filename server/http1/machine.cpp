@@ -47,7 +47,7 @@ auto http1_machine::advance(const moment& at) -> std::optional<step> {
             go(then_);
             return std::nullopt;
         case phase::read: read(at); return std::nullopt;
-        case phase::handle: return handle();
+        case phase::handle: return handle(at);
         case phase::abandon:
             if (!flags_.broken && !work_->out.empty()) return step::write;
             ask(step::half_close);
@@ -100,6 +100,10 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
             break;
         case decision::action::look_and_close: make_room(drain ? 'D' : 'T'); break;
         case decision::action::time_out:
+            if (phase_ == phase::handle) {
+                body_is_late(at);
+                break;
+            }
             if (!drain && state_ == state::body && brings_enough(at.now)) break;
             flags_.forced = flags_.forced || drain;
             flags_.late = true;  // lets nobody take one more turn for each byte that trickles in
@@ -121,6 +125,7 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
             flags_.forced = flags_.forced || drain;
             deadline_ = drain ? clock::time_point::max() : at.now + grace_after_deadline;  // a drain ticks on
             work_->current.tell(drain ? cause::shutdown : cause::deadline);
+            fail_body(drain ? rule::drain : rule::request_timeout, at);
             break;
         case decision::action::answer: abandon(at); break;
         case decision::action::cut:
@@ -178,6 +183,7 @@ void http1_machine::cut() {
         if (abandoned()) return;  // it is waited for, and that is all
         flags_.broken = true;
         work_->current.tell(cause::shutdown);
+        fail_body(rule::drain, {.now = since_});
     } else if (waits_ == waiting::piece) {
         flags_.cut = true;
     } else {
@@ -204,6 +210,7 @@ handover http1_machine::hand_over() noexcept {
     // The preface of HTTP/2 looked like the start of a request, and may have been counted as one.
     if (!upgraded && std::exchange(flags_.counted, false)) changes_.began > 0 ? --changes_.began : ++changes_.finished;
     handover left{.work = std::move(work_),
+                  .bytes = {},
                   .served = served_,
                   .counted = std::exchange(flags_.counted, false),
                   .trusts_peer = flags_.trusts_peer,
@@ -212,8 +219,8 @@ handover http1_machine::hand_over() noexcept {
                   .patience = patience_,
                   .deadline = deadline_};
     if (left.work)
-        left.bytes =
-            std::string_view(left.work->data(), left.work->buffered()).substr(upgraded ? left.work->parser.consumed() : 0);
+        left.bytes = std::string_view(left.work->data(), left.work->buffered())
+                         .substr(upgraded ? left.work->parser.consumed() : 0);
     return left;
 }
 

@@ -32,6 +32,7 @@ public:
         half_close,        ///< FIN
         discard,           ///< read and forget what has come
         rest,              ///< `take_back` the workspace
+        give_body,         ///< its handler goes on with what it has waited for: `current().incoming->go_on`
         wait,              ///< for the next event, see `waits_for`
         call,              ///< ask the handler of `current()`, then `replied`
         ask_piece,         ///< ask the source of its answer for the next piece, then `piece_came`
@@ -50,6 +51,7 @@ public:
 
     void lend(std::unique_ptr<workspace> one) noexcept { work_ = std::move(one); }
     std::unique_ptr<workspace> take_back() noexcept { return std::move(work_); }
+    std::size_t buffer() const noexcept { return work_->capacity; }
     bool has_workspace() const noexcept { return work_ != nullptr; }
     std::string_view to_write() const noexcept { return std::string_view(work_->out).substr(work_->written); }
     changes take_changes() noexcept { return std::exchange(changes_, {}); }
@@ -123,6 +125,9 @@ protected:
         bool shook_hands = false;  ///< there is a layer between it and the socket
         bool newcomer = false;     ///< it came when the stop had begun
         bool stirs = false;
+        bool streams = false;   ///< the request that comes is one whose handler takes the body as it comes
+        bool receives = false;  ///< ... and waits for more of it
+        bool unread = false;    ///< ... and has returned without the rest
     };
 
     void enter(state next, lifecycle::clock::time_point deadline, const moment& at);
