@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <utility>
 
 #include "cmd/service/announce.hpp"
 #include "cmd/service/build_info.hpp"
@@ -23,6 +24,7 @@
 #include "cmd/service/supervisor.hpp"
 #include "cmd/service/trace.hpp"
 #include "cmd/service/upgrade.hpp"
+#include "cmd/service/websocket.hpp"
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
@@ -53,15 +55,20 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
         config.tracker, make_sinks(config.tracker, logger, flush_deadline, trace.around(known_sinks(log.output))),
         workers, logger, flush_deadline);
     server::http_client upstreams(config.client, stop, workers, logger);  // whom handlers call, where it is built
-    http_server app("app", outside.inherit("app", config.app), trace.around(upstreams.routes(app_routes(events, stop))),
-                    http_server::at_stop::drain, stop, workers, logger);
+    websocket_routes sockets(settings);                                   // where that module is built
+    auto routes = trace.around(sockets.routes(upstreams.routes(app_routes(events, stop))));
+    http_server app("app", outside.inherit("app", config.app), std::move(routes), http_server::at_stop::drain, stop,
+                    workers, logger);
     app.log_access_to(log.access);
     secure_port secure(settings, logger);  // TLS, where there are certificates and that module is built
     app.speak_through(secure.layers());
     run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
     settings_in_force in_force(settings, line,
                                {app, events, stop, workers, logger, [&] { secure.reload(); },
-                                [&](auto& out) { secure.write_metrics(out); }});  // SIGHUP, POST; else: as now
+                                [&](auto& out) {
+                                    secure.write_metrics(out);
+                                    sockets.write_metrics(out);
+                                }});  // SIGHUP, POST; else: as now
     const auto debug_view = inspection({app, events, stop, workers, log, in_force, marker.previous_kind()});
     http_server debug("debug", outside.inherit("debug", config.debug),
                       trace.around(debug_routes_of_modules(debug_view), debug_view), http_server::at_stop::close, stop,
@@ -128,6 +135,7 @@ int show(const configs::command& line, const configs::loaded& settings, spdlog::
         case configs::command::action::check:
             check_sinks(settings.values.tracker, log);  // as the start does
             secure_port::check(settings);
+            websocket_routes::check(settings);
             std::fputs(configs::to_toml(settings).c_str(), stdout);
             break;
         case configs::command::action::probe: return probe(settings.values.debug, line.argument) ? 0 : 1;
