@@ -313,7 +313,8 @@ bool http1_answering::refuse_early(const moment& at) {
     const bool excess = patience_.refuses(to != nullptr && to->exempt);
     const bool overloaded =
         !excess && !encoded && to != nullptr && !to->exempt && !host_.places.has_place(patience_, served_ <= 1, at.now);
-    if (!excess && !overloaded && !encoded && (!expects || to != nullptr)) {
+    const bool large = to != nullptr && to->streams_body && work_->parser.length().value_or(0) > to->most_body;
+    if (!excess && !overloaded && !encoded && !large && (!expects || to != nullptr)) {
         flags_.streams = to != nullptr && to->streams_body;
         if (flags_.streams) return false;
         // A client that has sent the head alone holds the body back until that is acknowledged (Nagle, RFC 1122 section
@@ -332,6 +333,8 @@ bool http1_answering::refuse_early(const moment& at) {
         current.refuse(patience_.without, current.refusal());
     else if (encoded)
         current.refuse_coding();
+    else if (large)
+        current.refuse(rule::max_body_bytes, problem(status_of(rule::max_body_bytes)));
     else if (overloaded)
         current.refuse(rule::max_in_flight, current.refusal());
     else

@@ -25,7 +25,7 @@ struct live::job final : asker {
     bool done = false;
 };
 
-live::live(wire on, std::shared_ptr<hub> of) noexcept : wire_(on), hub_(std::move(of)) {}
+live::live(wire on, hub& of) noexcept : wire_(on), hub_(of) {}
 
 live::~live() {
     if (!place_) return;
@@ -34,7 +34,7 @@ live::~live() {
 }
 
 void live::begin(handover from, const moment& at) {
-    on_ = &hub_->at(wire_.serving(), wire_.context());
+    on_ = &hub_.at(wire_.serving(), wire_.context());
     counted_ = from.counted;
     seen_.state = connection_state::streaming;
     seen_.since = at.now;
@@ -42,12 +42,12 @@ void live::begin(handover from, const moment& at) {
     seen_.worked_during_stop = at.stopping;
     request_ = std::move(from.work);
     const auto& asked = request_->parser.request();
-    if (hub_->how.compress)
+    if (hub_.how.compress)
         if (const auto terms = choose(joined(asked, "Sec-WebSocket-Extensions"))) window_ = terms->window_bits;
-    if (const auto spoken = choose_protocol(asked, hub_->how.protocols); !spoken.empty())
+    if (const auto spoken = choose_protocol(asked, hub_.how.protocols); !spoken.empty())
         protocol_ =
-            static_cast<std::uint8_t>(std::ranges::find(hub_->how.protocols, spoken) - hub_->how.protocols.begin());
-    machine_.emplace(on_->limits(), window_ != 0 ? &on_->zlib : nullptr, at.now);
+            static_cast<std::uint8_t>(std::ranges::find(hub_.how.protocols, spoken) - hub_.how.protocols.begin());
+    machine_ = std::make_unique<machine>(on_->limits(), window_ != 0 ? &on_->zlib : nullptr, at.now);
     on_->open.push_back(*this);
     on_->opened.add();
     on_->open_now.add();
@@ -58,7 +58,25 @@ void live::begin(handover from, const moment& at) {
 
 // ── the socket ──────────────────────────────────────────────────────────────────────────────────
 
+machine& live::awake() {
+    if (!machine_) machine_ = std::make_unique<machine>(on_->limits(), window_ != 0 ? &on_->zlib : nullptr, resting_);
+    return *machine_;
+}
+
+/// It has had nothing to do for a while.
+void live::rest(clock::time_point now) noexcept {
+    if (!machine_->is_quiet()) {
+        seen_.since = now;
+        return;
+    }
+    if (now - seen_.since < rest_after || job_ || request_) return;
+    resting_ = machine_->rest();
+    machine_ = nullptr;
+}
+
 poll_set::rest live::ready(const moment& at) {
+    awake();
+    seen_.since = at.now;
     switch (machine_->waits_for()) {
         case waiting::room: machine_->writable(); break;
         case waiting::bytes: return read(at) ? poll_set::rest::unknown : poll_set::rest::taken;
@@ -77,12 +95,11 @@ bool live::read(const moment&) {
 }
 
 /// Into memory of its own: it may be in the turn of another, who reads by the loop's.
-void live::look() {
+void live::look(std::string& into) {
     constexpr std::size_t most = 16 * 1024;
-    looked_.resize(most);
-    const auto [how, count] = wire_.read(looked_);
-    looked_.resize(count);
-    if (how == transfer_end::done) machine_->received(looked_);
+    into.resize(most);
+    const auto [how, count] = wire_.read(into);
+    if (how == transfer_end::done) machine_->received(std::span(into).first(count));
     if (how == transfer_end::ended) machine_->peer_closed();
 }
 
@@ -98,7 +115,7 @@ void live::write(const moment& at) {
 
 void live::note_room() noexcept {
     if (place_) place_->backlog.store(machine_->backlog(), std::memory_order_relaxed);
-    if (room_ && (machine_->backlog() <= hub_->how.max_backlog / 2 || machine_->now_in() != machine::state::open))
+    if (room_ && (machine_->backlog() <= hub_.how.max_backlog / 2 || machine_->now_in() != machine::state::open))
         room_->cancel(lifecycle::cause::cancelled);
 }
 
@@ -113,6 +130,8 @@ void live::watch() {
 }
 
 auto live::proceed(const moment& at) -> next {
+    if (!machine_) return next::wait;  // it rests
+    std::string looked;                // at, before a Close of a stop
     for (;;) {
         if (job_ && job_->done) job_ = nullptr;
         switch (const auto what = machine_->next(at.now)) {
@@ -120,7 +139,7 @@ auto live::proceed(const moment& at) -> next {
             case step::deliver:
             case step::say_closed: call(what); break;
             case step::write: write(at); break;
-            case step::look: look(); break;
+            case step::look: look(looked); break;
             case step::half_close: wire_.finish(); break;
             case step::discard: wire_.discard(); break;
             case step::close:
@@ -141,7 +160,6 @@ auto live::proceed(const moment& at) -> next {
                     break;
                 }
                 if (request_ && !machine_->busy()) wire_.workspaces().give_back(std::move(request_));
-                if (!looked_.empty()) looked_ = std::string();
                 watch();
                 return next::wait;
         }
@@ -153,13 +171,13 @@ auto live::proceed(const moment& at) -> next {
 session::focus live::about_it() const noexcept {
     return {.current = job_ ? &job_->of : &on_->shown,
             .asked = &on_->shown_request,
-            .in = machine_->busy() && job_ ? connection_state::handling : connection_state::streaming,
-            .since = machine_->since(),
+            .in = job_ && machine_->busy() ? connection_state::handling : connection_state::streaming,
+            .since = machine_ ? machine_->since() : resting_.since,
             .deadline = clock::time_point::max()};
 }
 
 void live::call(step what) {
-    const auto& does = hub_->does;
+    const auto& does = hub_.does;
     if (what == step::deliver) on_->messages_in.add();
     const bool plain = what == step::say_open  ? !does.on_open || does.on_open.as_plain() != nullptr
                        : what == step::deliver ? !does.on_message || does.on_message.as_plain() != nullptr
@@ -167,7 +185,7 @@ void live::call(step what) {
     if (plain) return call_plain(what);
     job_ = std::make_unique<job>(*this);
     auto& of = job_->of;
-    of.to = what == step::say_open ? &hub_->on_open : what == step::deliver ? &hub_->on_message : &hub_->on_close;
+    of.to = what == step::say_open ? &hub_.on_open : what == step::deliver ? &hub_.on_message : &hub_.on_close;
     of.scope.renew(clock::time_point::max());
     of.serving = std::make_unique<lifecycle::cancel_scope>(of.scope.get());
     of.given = of.scope.get()
@@ -190,7 +208,7 @@ void live::returned_from_job() {
 
 void live::call_plain(step what) {
     const auto& for_ever = on_->for_ever;
-    const auto& does = hub_->does;
+    const auto& does = hub_.does;
     bool failed = false;
     try {
         switch (what) {
@@ -218,34 +236,33 @@ void live::tell_handler() noexcept {
     job_->of.tell(machine_->cancels());
 }
 
-void live::client_gone(const moment&) { machine_->lost(); }
+void live::client_gone(const moment&) { awake().lost(); }
 
 void live::cut(const moment&) {
-    machine_->cut();
+    awake().cut();
     tell_handler();
 }
 
 void live::tick(const drain_view& drain, const moment& at) {
-    machine_->tick(drain, at.now, machine_->is_blocked() ? wire_.unacknowledged() : 0);
+    if (!machine_ && !drain.draining && at.now < resting_.next_ping) return;
+    awake().tick(drain, at.now, machine_->is_blocked() ? wire_.unacknowledged() : 0);
     if (drain.draining && job_ && !job_->done && job_->of.to_be_told()) job_->of.notify(drain.over);
     if (machine_->how() == machine::ending::cut && job_ && !job_->done && !std::exchange(straggled_, true)) {
         const focused now(*this, about_it());
         wire_.straggles();
     }
-    if (!machine_->told() || std::exchange(told_, true)) return;
-    if (counted_) wire_.account_for({.told = 1});
+    if (machine_->told() && !std::exchange(told_, true) && counted_) wire_.account_for({.told = 1});
+    rest(at.now);
 }
 
 void live::end() noexcept {
     unlink();
-    if (!machine_) {  // it has not begun
-        if (counted_) wire_.account_for({.cut = 1});
-        return;
+    const auto how = machine_ ? machine_->how() : machine::ending::none;
+    if (on_ != nullptr) {
+        on_->open_now.subtract();
+        on_->closed[static_cast<std::size_t>(how)].add();
+        on_->messages_out.add(machine_ ? machine_->messages_out() : resting_.messages_out);
     }
-    const auto how = machine_->how();
-    on_->open_now.subtract();
-    on_->closed[static_cast<std::size_t>(how)].add();
-    on_->messages_out.add(machine_->messages_out());
     if (request_) wire_.workspaces().give_back(std::move(request_));
     if (!counted_) return;
     account_changes some;
@@ -267,40 +284,41 @@ void live::each(visitor& who) {
 
 // ── what its handlers may do ────────────────────────────────────────────────────────────────────
 
-sent live::send(opcode kind, std::string_view data) {
+sent live::send(opcode kind, std::string_view payload) {
     auto how = sent::closed;
-    if (window_ != 0 && data.size() >= hub_->how.compress_from) {
+    awake();
+    if (window_ != 0 && payload.size() >= hub_.how.compress_from) {
         on_->squeezed.clear();
-        on_->zlib.deflate(data, window_, on_->squeezed);
-        how = on_->squeezed.size() < data.size() ? machine_->send_compressed(kind, on_->squeezed)
-                                                 : machine_->send(kind, data);
+        on_->zlib.deflate(payload, window_, on_->squeezed);
+        how = on_->squeezed.size() < payload.size() ? machine_->send_compressed(kind, on_->squeezed)
+                                                    : machine_->send(kind, payload);
     } else {
-        how = machine_->send(kind, data);
+        how = machine_->send(kind, payload);
     }
     wire_.proceed();  // in a handler of its own that has not waited: it is seen to behind that
     return how;
 }
 
 bool live::send_frame(const shared_frame& frame) {
-    const bool queued = machine_->send(frame) == sent::queued;
+    const bool queued = awake().send(frame) == sent::queued;
     wire_.proceed();
     return queued;
 }
 
 void live::close(std::uint16_t code, std::string_view reason) {
-    machine_->close_with(code, reason);
+    awake().close_with(code, reason);
     wire_.proceed();
 }
 
 lifecycle::awaitable<bool> live::room(lifecycle::context of) {
-    while (machine_->now_in() == machine::state::open && machine_->backlog() > hub_->how.max_backlog / 2) {
+    while (awake().now_in() == machine::state::open && machine_->backlog() > hub_.how.max_backlog / 2) {
         if (of.done()) co_return false;
         room_ = std::make_unique<lifecycle::cancel_scope>(of);
         auto waiting = lifecycle::sleep_until(room_->get(), clock::time_point::max());
         co_await std::move(waiting);
         room_ = nullptr;
     }
-    co_return machine_->now_in() == machine::state::open;
+    co_return awake().now_in() == machine::state::open;
 }
 
 remote live::from_anywhere() {
@@ -309,8 +327,7 @@ remote live::from_anywhere() {
 }
 
 std::string_view live::subprotocol() const noexcept {
-    return protocol_ < hub_->how.protocols.size() ? std::string_view(hub_->how.protocols[protocol_])
-                                                  : std::string_view();
+    return protocol_ < hub_.how.protocols.size() ? std::string_view(hub_.how.protocols[protocol_]) : std::string_view();
 }
 
 }  // namespace server::websocket

@@ -30,9 +30,10 @@ struct about {
 
 /// A connection that has become a WebSocket: carries what its wire, its handlers and the tick say to its machine, and
 /// does what that wants.
+/// Idle for a second it owns no machine, and the tick does no more than look at its clock.
 class live final : public session, public socket, public member {
 public:
-    live(wire on, std::shared_ptr<hub> of) noexcept;
+    live(wire on, hub& of) noexcept;
     ~live() override;
 
     void begin(handover from, const moment& at) override;
@@ -48,14 +49,15 @@ public:
     const options& limits() const noexcept override { return *wire_.serving().limits; }
     void each(visitor& who) override;
 
-    sent send(opcode kind, std::string_view data) override;
+    sent send(opcode kind, std::string_view payload) override;
     void close(std::uint16_t code, std::string_view reason) override;
-    std::size_t backlog() const noexcept override { return machine_->backlog(); }
+    std::size_t backlog() const noexcept override { return machine_ ? machine_->backlog() : 0; }
     lifecycle::awaitable<bool> room(lifecycle::context of) override;
     remote from_anywhere() override;
     std::string_view subprotocol() const noexcept override;
     const socket_address& client() const noexcept override { return wire_.caller(); }
 
+    /// While a handler works.
     const machine& its_machine() const noexcept { return *machine_; }
     /// Of a broadcast, or from another thread. It may be no more after this.
     bool send_frame(const shared_frame& frame);
@@ -68,21 +70,25 @@ private:
     void returned_from_job();
     bool read(const moment& at);
     void write(const moment& at);
-    void look();
+    void look(std::string& into);
+    machine& awake();
+    void rest(lifecycle::clock::time_point now) noexcept;
     void watch();
     void note_room() noexcept;
     void tell_handler() noexcept;
     focus about_it() const noexcept;
 
+    static constexpr std::chrono::milliseconds rest_after{1'000};
+
     wire wire_;
-    std::shared_ptr<hub> hub_;
+    hub& hub_;
     station* on_ = nullptr;
-    std::optional<machine> machine_;
+    std::unique_ptr<machine> machine_;               ///< nullptr: it rests
+    machine::resting resting_;                       ///< ... as this
     std::unique_ptr<workspace> request_;             ///< of the handshake, until its handler has seen it
     std::unique_ptr<job> job_;                       ///< of a handler that is a coroutine, while it runs
     std::unique_ptr<lifecycle::cancel_scope> room_;  ///< who waits for room waits by it
     std::shared_ptr<remote::place> place_;
-    std::string looked_;                 ///< at, before a Close of a stop
     std::uint8_t window_ = 0;            ///< of messages that are compressed; 0: they are not
     std::uint8_t protocol_ = UINT8_MAX;  ///< of those that the route speaks
     bool counted_ = false, told_ = false, straggled_ = false;

@@ -34,6 +34,30 @@ void forget(std::string& text) noexcept {
 machine::machine(const machine_limits& limits, compression* inflates, clock::time_point now) noexcept
     : sender(limits), reader_(limits.reading, inflates), since_(now), next_ping_(now + limits.ping) {}
 
+machine::machine(const machine_limits& limits, compression* inflates, const resting& from) noexcept
+    : sender(limits, from.messages_out),
+      reader_(limits.reading, inflates),
+      since_(from.since),
+      next_ping_(from.next_ping),
+      messages_in_(from.messages_in),
+      unanswered_(from.unanswered) {
+    flags_.opened = from.opened;
+}
+
+bool machine::is_quiet() const noexcept {
+    return state_ == state::open && flags_.opened && !flags_.busy && !flags_.due && !flags_.closes && !closed_ &&
+           !overflows_ && !blocked_ && out_.empty() && input_.empty() && !reader_.within();
+}
+
+auto machine::rest() const noexcept -> resting {
+    return {.since = since_,
+            .next_ping = next_ping_,
+            .messages_in = messages_in_,
+            .messages_out = messages_out(),
+            .unanswered = unanswered_,
+            .opened = flags_.opened};
+}
+
 void machine::enter(state next, clock::time_point now, clock::duration patience) noexcept {
     assert(next > state_ && "its states are gone through in their order");
     state_ = next;

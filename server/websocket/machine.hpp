@@ -57,7 +57,19 @@ public:
         bool by_peer = false;
     };
 
+    /// All that has to be known of one that has nothing under way: an idle connection keeps this, and no machine.
+    struct resting {
+        lifecycle::clock::time_point since{}, next_ping{};
+        std::uint64_t messages_in = 0, messages_out = 0;
+        std::uint8_t unanswered = 0;
+        bool opened = false;
+    };
+
     machine(const machine_limits& limits, compression* inflates, lifecycle::clock::time_point now) noexcept;
+    machine(const machine_limits& limits, compression* inflates, const resting& from) noexcept;
+    /// It is open, waits for bytes, and owns nothing.
+    bool is_quiet() const noexcept;
+    resting rest() const noexcept;
 
     step next(lifecycle::clock::time_point now);
 

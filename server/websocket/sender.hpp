@@ -36,7 +36,8 @@ struct machine_limits {
 class sender {
 public:
     /// `limits` must outlive it.
-    explicit sender(const machine_limits& limits) noexcept : limits_(limits) {}
+    explicit sender(const machine_limits& limits, std::uint64_t so_far = 0) noexcept
+        : limits_(limits), messages_(so_far) {}
 
     /// Throws std::bad_alloc: nothing is sent.
     sent send(opcode kind, std::string_view data);
@@ -69,7 +70,7 @@ private:
 
     lifecycle::clock::time_point read_by_{};  ///< of what is blocked the peer has taken something by then
     std::uint64_t written_ = 0, taken_ = 0;   ///< bytes given to the socket; acknowledged when `read_by_` was set
-    std::uint64_t messages_ = 0;
+    std::uint64_t messages_;
 };
 
 }  // namespace server::websocket

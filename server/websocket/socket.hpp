@@ -23,9 +23,9 @@ public:
 
     /// Queues a whole message, and never waits. `dropped`: more than the bound waits for the peer; see
     /// route_options::overflow. Text has to be UTF-8. Throws std::bad_alloc.
-    virtual sent send(opcode kind, std::string_view data) = 0;
+    virtual sent send(opcode kind, std::string_view payload) = 0;
     sent send_text(std::string_view text) { return send(opcode::text, text); }
-    sent send_binary(std::string_view data) { return send(opcode::binary, data); }
+    sent send_binary(std::string_view bytes) { return send(opcode::binary, bytes); }
     /// As it came: text as text, binary as binary.
     sent send(const message& one) { return send(one.text ? opcode::text : opcode::binary, one.data); }
 

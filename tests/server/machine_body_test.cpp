@@ -219,9 +219,9 @@ TEST(StreamedBody, GoesOnForHoursAtTheLeastRateAndNotBelow) {
     EXPECT_EQ(fast.body().size(), 7'200U * 200);
     int lived = 0;
     for (; lived < 7'200 && !slow.body_failed(); ++lived) {
-        slow.send("x");
+        if (!slow.waits_for_body()) slow.reads_body();
         slow.tick_after(1s);
-        if (!slow.waits_for_body() && !slow.body_failed()) slow.reads_body();
+        slow.send("x");
     }
     EXPECT_GE(lived, 29);
     EXPECT_LE(lived, 31);
@@ -229,14 +229,14 @@ TEST(StreamedBody, GoesOnForHoursAtTheLeastRateAndNotBelow) {
 
 TEST(StreamedBody, TheTimeInWhichItsHandlerWorksIsNotTheClients) {
     scene one;
-    held(one).send(upload("Content-Length: 100\r\n", "a"));
+    held(one).send(upload("Content-Length: 100\r\n"));
     for (int pieces = 0; pieces < 10; ++pieces) {
-        one.tick_after(29s);  // the handler's own deadline is request_timeout behind each piece
-        EXPECT_FALSE(one.told());
         one.arrives("b");
         one.reads_body(1);
+        one.tick_after(29s);  // the handler's own deadline is request_timeout behind each piece
+        EXPECT_FALSE(one.told());
     }
-    one.tick_after(30s);
+    one.tick_after(1s);
     EXPECT_TRUE(one.told());
     one.reply();
     EXPECT_EQ(one.status(), 504);

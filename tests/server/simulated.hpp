@@ -260,6 +260,7 @@ private:
                 case step::rest:
                     if (machine.has_workspace()) pool().give_back(machine.take_back());
                     break;
+                case step::hand_over: throw std::logic_error("no route of it becomes anything else");
                 case step::give_body:
                     reads = false;
                     body.append(into_.data(), machine.current().incoming->given());
