@@ -63,20 +63,15 @@ machine& live::awake() {
     return *machine_;
 }
 
-/// It has had nothing to do for a while.
-void live::rest(clock::time_point now) noexcept {
-    if (!machine_->is_quiet()) {
-        seen_.since = now;
-        return;
-    }
-    if (now - seen_.since < rest_after || job_ || request_) return;
+/// It has nothing to do.
+void live::rest() noexcept {
+    if (!machine_->is_quiet() || job_ || request_) return;
     resting_ = machine_->rest();
     machine_ = nullptr;
 }
 
 poll_set::rest live::ready(const moment& at) {
     awake();
-    seen_.since = at.now;
     switch (machine_->waits_for()) {
         case waiting::room: machine_->writable(); break;
         case waiting::bytes: return read(at) ? poll_set::rest::unknown : poll_set::rest::taken;
@@ -161,6 +156,7 @@ auto live::proceed(const moment& at) -> next {
                 }
                 if (request_ && !machine_->busy()) wire_.workspaces().give_back(std::move(request_));
                 watch();
+                rest();
                 return next::wait;
         }
     }
@@ -252,7 +248,6 @@ void live::tick(const drain_view& drain, const moment& at) {
         wire_.straggles();
     }
     if (machine_->told() && !std::exchange(told_, true) && counted_) wire_.account_for({.told = 1});
-    rest(at.now);
 }
 
 void live::end() noexcept {

@@ -30,7 +30,7 @@ struct about {
 
 /// A connection that has become a WebSocket: carries what its wire, its handlers and the tick say to its machine, and
 /// does what that wants.
-/// Idle for a second it owns no machine, and the tick does no more than look at its clock.
+/// While nothing is under way it owns no machine, and the tick does no more than look at its clock.
 class live final : public session, public socket, public member {
 public:
     live(wire on, hub& of) noexcept;
@@ -72,13 +72,11 @@ private:
     void write(const moment& at);
     void look(std::string& into);
     machine& awake();
-    void rest(lifecycle::clock::time_point now) noexcept;
+    void rest() noexcept;
     void watch();
     void note_room() noexcept;
     void tell_handler() noexcept;
     focus about_it() const noexcept;
-
-    static constexpr std::chrono::milliseconds rest_after{1'000};
 
     wire wire_;
     hub& hub_;

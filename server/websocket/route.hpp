@@ -48,17 +48,17 @@ private:
 };
 
 struct callbacks {
-    callback<const request&> on_open;  ///< the request is good until it has returned; then come messages
-    callback<const message&> on_message;
-    callback<const machine::close&> on_close;  ///< once, and the last of all
+    callback<const request&> on_open = {};  ///< the request is good until it has returned; then come messages
+    callback<const message&> on_message = {};
+    callback<const machine::close&> on_close = {};  ///< once, and the last of all
 };
 
 struct route_options {
-    std::size_t max_backlog = 1024 * 1024;  ///< bytes that may wait for a peer that does not read
-    at_bound overflow = at_bound::close;    ///< what becomes of a message above that
-    std::vector<std::string> protocols;     ///< that are spoken, for Sec-WebSocket-Protocol
-    bool compress = true;                   ///< permessage-deflate, with peers that offer it
-    std::size_t compress_from = 256;        ///< bytes of a message; smaller ones are sent as they are
+    std::size_t max_backlog = 1024 * 1024;    ///< bytes that may wait for a peer that does not read
+    at_bound overflow = at_bound::close;      ///< what becomes of a message above that
+    std::vector<std::string> protocols = {};  ///< that are spoken, for Sec-WebSocket-Protocol
+    bool compress = true;                     ///< permessage-deflate, with peers that offer it
+    std::size_t compress_from = 256;          ///< bytes of a message; smaller ones are sent as they are
 };
 
 class hub;
