@@ -9,6 +9,9 @@ RUN apt-get update \
 # [module tls http_sink]
         libssl-dev \
 # [/module tls http_sink]
+# [module websocket]
+        zlib1g-dev \
+# [/module websocket]
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .

@@ -95,6 +95,11 @@ std::vector<setting> make_table() {
              "80 bytes, shared by generations and replicas, so that sessions resume across a restart",
              FIELD(app.tls.ticket_key)),
 
+        size("app.max_websocket_message", "of a WebSocket, whole and decompressed; above: close 1009",
+             LIVE(app.max_websocket_message), 125, kibi * mebi),
+        duration("app.websocket_ping", "a WebSocket that answers no ping for two of these is cut; 0s: none is sent",
+                 LIVE(app.websocket_ping), 0ms, 24h),
+
         address("debug.address", "where the debug server listens", FIELD(debug.address)),
         number("debug.port", "port of the debug server; 0: any free one", FIELD(debug.port), 0, 65'535),
         mode("debug.unix_mode", "of a UNIX socket: who may write may connect, and end the service",

@@ -16,7 +16,7 @@ bool visible_or_blank(char c) noexcept { return c == '\t' || (static_cast<unsign
 
 }  // namespace
 
-chunked_decoder::progress chunked_decoder::decode(char* data, std::size_t size) noexcept {
+chunked_decoder::progress chunked_decoder::decode(char* data, std::size_t size) {
     while (read_ < size) {
         if (state_ == at::data) {
             const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(left_, size - read_));
@@ -31,6 +31,11 @@ chunked_decoder::progress chunked_decoder::decode(char* data, std::size_t size) 
         if (result != progress::need_more) return result;
     }
     return progress::need_more;
+}
+
+void chunked_decoder::pass() noexcept {
+    passed_ += written_;
+    read_ = written_ = 0;
 }
 
 std::size_t chunked_decoder::squeeze(char* data, std::size_t size) noexcept {
@@ -52,7 +57,7 @@ bool chunked_decoder::extends() noexcept {
     return ++overhead_ <= limits_->max_chunk_extension_bytes && ++extensions_ <= limits_->max_chunk_extensions_bytes;
 }
 
-chunked_decoder::progress chunked_decoder::step(char c) noexcept {
+chunked_decoder::progress chunked_decoder::step(char c) {
     const auto go = [this](at next) {
         state_ = next;
         return progress::need_more;
@@ -81,27 +86,43 @@ chunked_decoder::progress chunked_decoder::step(char c) noexcept {
             if (c != '\n') return progress::malformed;
             overhead_ = 0;
             if (left_ == 0) return go(at::trailer_first);
-            return left_ > limits_->max_body_bytes - written_ ? progress::too_large : go(at::data);
+            state_ = at::data;
+            return is_within(most_) ? progress::need_more : progress::too_large;
         case at::data_cr: return c == '\r' ? go(at::data_lf) : progress::malformed;
         case at::data_lf: return c == '\n' ? go(at::size_first) : progress::malformed;
-        case at::trailer_first:
-            if (c == '\r') return go(at::last_lf);
-            if (!is_token(c)) return progress::malformed;
-            ++overhead_;
-            return go(at::trailer_name);
-        case at::trailer_name:
-            if (c != ':' && !is_token(c)) return progress::malformed;
-            return ++overhead_ <= limits_->max_trailer_bytes ? go(c == ':' ? at::trailer : at::trailer_name)
-                                                             : progress::malformed;
-        case at::trailer:
-            if (c == '\r') return go(at::trailer_lf);
-            return visible_or_blank(c) && ++overhead_ <= limits_->max_trailer_bytes ? progress::need_more
-                                                                                    : progress::malformed;
-        case at::trailer_lf: return c == '\n' ? go(at::trailer_first) : progress::malformed;
-        case at::last_lf: return c == '\n' ? progress::complete : progress::malformed;
-        case at::data: break;
+        default: return trailer(c);
     }
-    return progress::malformed;
+}
+
+chunked_decoder::progress chunked_decoder::trailer(char c) {
+    const auto keep = [&](at next) {
+        if (++overhead_ > limits_->max_trailer_bytes) return progress::malformed;
+        trailers_ += c;
+        state_ = next;
+        return progress::need_more;
+    };
+    const auto end_of_line = [&](at next) {
+        trailers_ += c;
+        state_ = next;
+        return progress::need_more;
+    };
+    switch (state_) {
+        case at::trailer_first:
+            if (c == '\r') {
+                state_ = at::last_lf;
+                return progress::need_more;
+            }
+            return is_token(c) ? keep(at::trailer_name) : progress::malformed;
+        case at::trailer_name:
+            if (c == ':') return keep(at::trailer);
+            return is_token(c) ? keep(at::trailer_name) : progress::malformed;
+        case at::trailer:
+            if (c == '\r') return end_of_line(at::trailer_lf);
+            return visible_or_blank(c) ? keep(at::trailer) : progress::malformed;
+        case at::trailer_lf: return c == '\n' ? end_of_line(at::trailer_first) : progress::malformed;
+        case at::last_lf: return c == '\n' ? progress::complete : progress::malformed;
+        default: return progress::malformed;
+    }
 }
 
 }  // namespace server

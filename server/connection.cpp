@@ -22,6 +22,7 @@ void connection::on(const Event& event, moment at) noexcept {
 }
 
 poll_set::rest connection::ready() noexcept {
+    if (session_) return ready_in_session();
     const auto at = loop_.now();
     auto left = poll_set::rest::unknown;
     const auto see = [&] {
@@ -31,7 +32,7 @@ poll_set::rest connection::ready() noexcept {
                 if (!may_read()) break;
                 const auto seen = read(at);
                 left = seen.left;
-                if (seen.how == transport::outcome::ended) machine_.peer_closed();
+                if (seen.how == transport::outcome::ended) machine_.peer_closed(at);
                 break;
             }
             default: loop_.sockets().watch(descriptor(), *this, poll_set::interest::none);  // not before its turn
@@ -47,6 +48,7 @@ void connection::returned() noexcept {
 }
 
 void connection::tick(const drain_view& drain, const moment& at) noexcept {
+    if (session_) return tell([&] { session_->tick(drain, at); });
     if (machine_.discards()) socket_.discard(loop_.scratch());
     const auto decided = decide(machine_.view(), drain, at.now);
     if (decided.what == decision::action::none) return;
@@ -55,18 +57,22 @@ void connection::tick(const drain_view& drain, const moment& at) noexcept {
 }
 
 void connection::turn_came() noexcept {
+    if (session_) return tell([this] { session_->turn_came(loop_.now()); });
     on([this] { machine_.turn_came(); }, loop_.now());
 }
 
 void connection::look_and_close(char why) noexcept {
+    if (session_) return tell([&] { session_->make_room(why, loop_.now()); });
     on([&] { machine_.make_room(why); }, loop_.now());
 }
 
 void connection::client_gone() noexcept {
+    if (session_) return tell([this] { session_->client_gone(loop_.now()); });
     on([this] { machine_.client_gone(); }, loop_.now());
 }
 
 void connection::cut() noexcept {
+    if (session_) return tell([this] { session_->cut(loop_.now()); });
     on([this] { machine_.cut(); }, loop_.now());
 }
 
@@ -83,6 +89,8 @@ bool connection::drive(moment at) {
             case step::call:
             case step::ask_piece:
                 loop_.account_for(machine_.take_changes());
+                if (auto* const body = machine_.current().incoming.get(); body != nullptr && !body->wants) [[unlikely]]
+                    body->wants = [this] { on([this] { machine_.wants_body(loop_.now()); }, loop_.now()); };
                 if (ask()) take_back(at);
                 break;
             case step::note:
@@ -109,8 +117,10 @@ bool connection::drive(moment at) {
             case step::rest:
                 if (machine_.has_workspace()) loop_.workspaces().give_back(machine_.take_back());
                 break;
+            case step::give_body: machine_.current().incoming->go_on(); break;
             case step::step_back: loop_.let_others_go_first(*this); break;
-            case step::straggled: loop_.straggles(*this); break;
+            case step::straggled: loop_.straggles(*this, this); break;
+            case step::hand_over: return hand_over(at);
             case step::close: end(false); return false;
             case step::reset: end(true); return false;
         }
@@ -161,7 +171,7 @@ bool connection::read_held(const moment& at) {
     const auto* const between = socket_.between();
     if (between == nullptr || !between->holds() || machine_.waits_for() != waiting::bytes) return false;
     const auto how = read(at, true).how;
-    if (how == transport::outcome::ended) machine_.peer_closed();
+    if (how == transport::outcome::ended) machine_.peer_closed(at);
     return how != transport::outcome::would_block;
 }
 
@@ -183,7 +193,13 @@ transport::outcome connection::shake(const moment& at) {
     const auto how = socket_.shake();
     const auto& between = *socket_.between();
     switch (between.now_in()) {
-        case layer::stage::open: machine_.opened(at); return transport::outcome::done;
+        case layer::stage::open:
+            machine_.opened(at);
+            if (between.speaks_http2() && loop_.http2() != nullptr) {
+                machine_.change_over();
+                return transport::outcome::would_block;
+            }
+            return transport::outcome::done;
         case layer::stage::failed:
             loop_.refuses_to_shake_hands(between.why(), peer_);
             machine_.turned_away();

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <boost/intrusive/list.hpp>
+#include <exception>
 #include <memory>
 #include <source_location>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "lifecycle/lines.hpp"
 #include "server/client_table.hpp"
@@ -14,6 +16,7 @@
 #include "server/net/proxy_header.hpp"
 #include "server/net/socket_address.hpp"
 #include "server/net/transport.hpp"
+#include "server/session.hpp"
 
 namespace server {
 
@@ -31,7 +34,8 @@ struct arrival {
 };
 
 /// One client, from accept to close: carries what its socket, its handlers and the tick say to its machine, and does
-/// what that wants. It decides nothing itself, and it has no coroutine: idle, it is this struct and nothing else.
+/// what that wants. It decides nothing itself, and it has no coroutine: idle, it is this struct and nothing else. Once
+/// it does not speak HTTP/1.1 any more it carries them to a session, and does what that wants by its wire.
 ///
 /// It belongs to its loop from `begin` to its end, so nothing here is locked or atomic: only on the loop's thread.
 /// Every event may be its last; whoever has told it of one must not touch it afterwards.
@@ -60,16 +64,36 @@ public:
     void client_gone() noexcept;
     /// Closes, whatever it does; a handler is waited for.
     void cut() noexcept;
-    void stop_begins() noexcept { machine_.stop_begins(); }
+    void stop_begins() noexcept { session_ ? session_->stop_begins() : machine_.stop_begins(); }
 
     // What it is.
 
-    const http1_machine& machine() const noexcept { return machine_; }
-    state now_in() const noexcept { return machine_.now_in(); }
-    lifecycle::clock::time_point since() const noexcept { return machine_.since(); }
+    // Of a connection that has a session: of the request that it is about, else of itself.
+
+    state now_in() const noexcept { return session_ ? session_->now_in() : machine_.now_in(); }
+    lifecycle::clock::time_point since() const noexcept { return session_ ? session_->since() : machine_.since(); }
+    lifecycle::clock::time_point deadline() const noexcept {
+        return session_ ? session_->in_focus().deadline : machine_.view().deadline;
+    }
+    bool abandoned() const noexcept {
+        const auto* const one = current();
+        return one != nullptr && one->abandoned;
+    }
+    bool straggled() const noexcept { return !session_ && machine_.straggled(); }
+    bool awaits_word() const noexcept { return session_ ? session_->awaits_word() : machine_.awaits_word(); }
+    bool has_workspace() const noexcept { return session_ || machine_.has_workspace(); }
+    bool forced() const noexcept { return session_ ? session_->forced() : machine_.forced(); }
+    bool worked_during_stop() const noexcept {
+        return session_ ? session_->worked_during_stop() : machine_.worked_during_stop();
+    }
+    std::uint32_t served() const noexcept { return session_ ? session_->served() : machine_.served(); }
+    ending_letters ending() const noexcept { return session_ ? session_->ending() : machine_.ending(); }
+    const options& limits() const noexcept { return session_ ? session_->limits() : machine_.limits(); }
+    /// nullptr: it speaks HTTP/1.1.
+    session* its_session() const noexcept { return session_.get(); }
     lifecycle::clock::time_point born() const noexcept { return born_; }
     /// The access log is to have nothing of it: it has asked for nothing but what is left out there.
-    bool unlogged() const noexcept { return machine_.served() > 0 && unlogged_ == machine_.served(); }
+    bool unlogged() const noexcept { return served() > 0 && unlogged_ == served(); }
     int descriptor() const noexcept { return socket_.descriptor(); }
     const socket_address& peer() const noexcept { return peer_; }
     /// Whom it works for, as far as a header in front of it and its request say; else the peer.
@@ -91,9 +115,30 @@ public:
     }
 
 private:
+    friend class wire;
+
     template <class Event>
     void on(const Event& event, moment at) noexcept;
     bool drive(moment at);
+    /// After each event its session goes on with what comes of it. One that comes inside of another, as the return of a
+    /// handler does that has not waited, is seen to by the one around it.
+    template <class Event>
+    void tell(const Event& event) noexcept {
+        const bool inside = std::exchange(driven_, true);
+        try {
+            event();
+            if (!inside) go_on();
+        } catch (const std::exception& e) {
+            fail_session(e.what());
+        }
+    }
+    void go_on();
+    poll_set::rest ready_in_session() noexcept;
+    void fail_session(const char* why) noexcept;
+    bool hand_over(const moment& at);
+    bool proceed(const moment& at);
+    const exchange* current() const noexcept;
+    const server::request* asked_of() const noexcept;
     void settle();
     struct looked {
         transport::outcome how;
@@ -139,6 +184,7 @@ private:
     std::unique_ptr<proxied> proxied_;
     client_table::share share_;
     http1_machine machine_;
+    std::unique_ptr<session> session_;  ///< once it is another protocol that it speaks
 };
 
 }  // namespace server

@@ -32,6 +32,7 @@ connection::~connection() {
     if (born_ == lifecycle::clock::time_point{}) return;  // its loop has not taken it
     machine_.end();
     loop_.account_for(machine_.take_changes());
+    if (session_) session_->end();
     if (machine_.has_workspace()) loop_.workspaces().give_back(machine_.take_back());
     loop_.sockets().forget(*this);
     loop_.left(*this, waits_);
@@ -67,21 +68,23 @@ void connection::take_back(moment& at) {
     const auto& current = machine_.current();
     asking_ = false;
     at = loop_.now();
-    if (current.thrown != nullptr) loop_.log_failure(*this, current.thrown);
+    if (current.thrown != nullptr && !current.is_excused()) loop_.log_failure(*this, current.thrown);
     if (machine_.waits_for() == waiting::piece) return machine_.piece_came(at);
     machine_.replied(at);
-    loop_.leaves(*this, current.reply.status, at.now);
+    loop_.leaves(*this, *current.to, current.reply.status, at.now);
 }
 
 /// It has found no memory, most likely: its client and its request pay for that, and nobody else.
 void connection::fail(const char* why) noexcept {
+    if (session_) return fail_session(why);
     loop_.lost_connection(why);
     machine_.fail();
     if (asking_) machine_.cut();  // it is waited for
     loop_.sockets().forget(*this);
     socket_.close();
     driven_ = false;
-    if (!asking_) loop_.remove(*this);
+    if (!asking_) return loop_thread::remove(*this);
+    if (machine_.current().incoming) machine_.current().incoming->go_on();  // the last thing: it may be no more
 }
 
 void connection::end(bool reset) noexcept {

@@ -15,8 +15,9 @@ void connection::trust() {
 }
 
 const socket_address& connection::client() const noexcept {
-    if (!machine_.has_workspace() || !machine_.current().is_forwarded) return caller();
-    const auto& named = machine_.current().from.client;
+    const auto* const one = current();
+    if (one == nullptr || !one->is_forwarded) return caller();
+    const auto& named = one->from.client;
     return named ? *named : caller();
 }
 

@@ -54,6 +54,7 @@ decision decide(const connection_view& one, const drain_view& drain, lifecycle::
             if (one.abandoned) return {};
             if (drain.draining && one.to_be_told) return {action::notify, true, drain.over};
             if (over) return {one.forced && one.told ? action::answer : action::tell_handler, true};
+            if (one.receives) return {late ? action::time_out : action::none};
             return {!late ? action::none : one.told ? action::answer : action::tell_handler};
         case connection_state::streaming:
             if (over || late) return {action::cut, over};

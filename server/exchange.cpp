@@ -47,15 +47,15 @@ std::string_view request_ids::make(std::array<char, 16>& into) noexcept {
     return {into.data(), into.size()};
 }
 
-void exchange::begin(request_parser& of, host& on, bool trusted) {
-    auto& request = of.request();
-    request.id = of.request_id();
+void exchange::begin(request& request, std::string_view its_id, bool traced, host& on, bool trusted) {
+    request.id = its_id;
     if (request.id.empty() || !is_sound_id(request.id)) request.id = on.ids.make(id);
-    if (of.has_traceparent()) {
+    if (traced) {
         std::array<char, 16> span;
         request.trace = continue_trace(request, on.ids.make(span));
     }
     if (serving) end_serving();
+    if (incoming) incoming.reset();
     told = abandoned = hurried = left = false;
     refused_by = rule::none;
     if (!trusted) [[likely]]
@@ -64,11 +64,10 @@ void exchange::begin(request_parser& of, host& on, bool trusted) {
     is_forwarded = true;
 }
 
-bool exchange::find(request_parser& of, host& on, milliseconds longest, admission::patience& patience, bool newcomer,
-                    clock::time_point now) {
-    auto& request = of.request();
+bool exchange::find(request& request, std::string_view its_timeout, host& on, milliseconds longest,
+                    admission::patience& patience, bool newcomer, clock::time_point now) {
     to = on.routes.find(request);
-    const auto timeout = requested_timeout(of.request_timeout(), longest);
+    const auto timeout = requested_timeout(its_timeout, longest);
     deadline = now + timeout.value_or(milliseconds(0));
     hurried = timeout.value_or(longest) < longest;
     if (patience.refuses(to != nullptr && to->exempt)) {
@@ -79,10 +78,18 @@ bool exchange::find(request_parser& of, host& on, milliseconds longest, admissio
         refuse(rule::timeout_field, problem(http::status::bad_request));
     } else if (comes_encoded(*to, request, !request.body.empty())) {
         refuse_coding();
+    } else if (to->streams_body && request.body.size() > to->most_body) {
+        refuse(rule::max_body_bytes, problem(status_of(rule::max_body_bytes)));
     } else if (to->events && on.draining) {
         refuse(rule::drain, empty_event_stream());
     } else if (to->exempt || on.places.has_place(patience, newcomer, now)) {
         request.route = to->name;
+        if (to->streams_body) {
+            incoming = std::make_unique<request_body>(request.body.size(), request.body, true);
+            request.incoming = incoming.get();
+            request.body = {};
+            if (!hurried) deadline = clock::time_point::max();  // each piece has one of its own
+        }
         if (to->at_stop == at_drain::finish)
             scope.renew(deadline);
         else

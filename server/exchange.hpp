@@ -14,6 +14,7 @@
 #include "server/forwarded.hpp"
 #include "server/http1.hpp"
 #include "server/options.hpp"
+#include "server/request_body.hpp"
 #include "server/router.hpp"
 #include "server/rule.hpp"
 
@@ -38,6 +39,7 @@ struct host {
     request_ids ids;
     std::string date;       ///< as the field says it
     bool draining = false;  ///< the listener has closed, and the loop is to end
+    bool http2 = false;     ///< who begins with the preface of HTTP/2 is served in that
 };
 
 /// What a machine sees of the world at one event.
@@ -49,6 +51,14 @@ struct moment {
 
 /// How a request that has begun ends: with its answer in the socket, by us, or because its client left first.
 enum class request_end : std::uint8_t { finished, cut, gone };
+
+/// What has happened to requests since it was said last, for the account of their loop; see request_end.
+struct account_changes {
+    std::uint32_t began = 0, finished = 0, cut = 0, gone = 0;
+    std::uint32_t told = 0;                                    ///< of the drain, while they were streams
+    std::uint32_t ended = 0, ended_by_us = 0, cut_stream = 0;  ///< ... and how those ended, if not by the client
+    bool any() const noexcept { return (began | finished | cut | gone | told | ended | ended_by_us | cut_stream) != 0; }
+};
 
 /// Who ended it and when, two letters in the manner of HAProxy's termination state.
 struct ending_letters {
@@ -77,12 +87,14 @@ struct answer_row {
 /// context, and whoever runs it writes `reply` and `thrown`; the machine reads the request and may end the context, no
 /// more. Only on the loop's thread.
 struct exchange {
-    /// Gives the request what it has beside its bytes. `trusted`: its peer may name its client.
-    void begin(request_parser& of, host& on, bool trusted);
+    /// Gives the request what it has beside its bytes. `its_id`: X-Request-Id as it came; `traced`: it has a
+    /// traceparent; `trusted`: its peer may name its client.
+    void begin(request& asked, std::string_view its_id, bool traced, host& on, bool trusted);
     /// Who answers, and until when: in `longest`, or sooner if the client wants that. True: the handler of `to` is to
     /// be asked. False: `reply` is there.
-    bool find(request_parser& of, host& on, std::chrono::milliseconds longest, admission::patience& patience,
-              bool newcomer, lifecycle::clock::time_point now);
+    /// `its_timeout`: X-Request-Timeout as it came.
+    bool find(request& asked, std::string_view its_timeout, host& on, std::chrono::milliseconds longest,
+              admission::patience& patience, bool newcomer, lifecycle::clock::time_point now);
     /// `make` returns the reply, and makes it in its place: a response is moved by some eighty instructions.
     template <class Make>
     void reply_by(const Make& make) {
@@ -129,26 +141,30 @@ struct exchange {
     /// where events are expected.
     response instead(http::status code) const;
     response refusal() const;
+    /// What has been thrown is no fault of the handler: its body has not come.
+    bool is_excused() const noexcept { return incoming && incoming->has_failed(); }
     void begin_serving();
     void end_serving() noexcept;
 
     const endpoint* to = nullptr;  ///< nullptr: no route
     lifecycle::cancel_scope scope;
     std::unique_ptr<lifecycle::cancel_scope> serving;  ///< of a route that is told of the drain, until then
+    std::unique_ptr<request_body> incoming;            ///< of a route that takes it as it comes
     lifecycle::context given;                          ///< ... with which its handler may wait for that
     lifecycle::clock::time_point app_gives_up = lifecycle::clock::time_point::max();
     lifecycle::clock::time_point deadline{};
     response reply;
-    std::exception_ptr thrown;     ///< by the handler, or by the source of its answer
-    std::size_t piece = 0;         ///< bytes of `reply.body` that its source has filled
-    std::array<char, 16> id;       ///< made here
-    forwarded from;                ///< only when it `is_forwarded`
-    rule refused_by = rule::none;  ///< `reply` is no handler's
-    bool is_forwarded = false;     ///< ... by a trusted peer
-    bool hurried = false;          ///< its deadline is one that the client has set
-    bool told = false;             ///< its context has been ended
-    bool left = false;             ///< ... since its client has gone
-    bool abandoned = false;        ///< answered in the place of a handler that has not returned
+    std::exception_ptr thrown;                     ///< by the handler, or by the source of its answer
+    std::size_t piece = 0;                         ///< bytes of `reply.body` that its source has filled
+    std::size_t largest_piece = response::window;  ///< that its source is asked for
+    std::array<char, 16> id;                       ///< made here
+    forwarded from;                                ///< only when it `is_forwarded`
+    rule refused_by = rule::none;                  ///< `reply` is no handler's
+    bool is_forwarded = false;                     ///< ... by a trusted peer
+    bool hurried = false;                          ///< its deadline is one that the client has set
+    bool told = false;                             ///< its context has been ended
+    bool left = false;                             ///< ... since its client has gone
+    bool abandoned = false;                        ///< answered in the place of a handler that has not returned
 };
 
 /// Of what is thrown.

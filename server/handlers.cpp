@@ -90,7 +90,7 @@ lifecycle::awaitable<> handlers::runner::first_piece() {
         reply.body = co_await std::move(asking);
         co_return;
     }
-    reply.body.resize(std::min<std::uint64_t>(response::window, reply.length.value_or(response::window)));
+    reply.body.resize(std::min<std::uint64_t>(exchange_->largest_piece, reply.length.value_or(response::window)));
     if (reply.body.empty()) co_return;
     auto asking = reply.pieces(std::span(reply.body));
     const std::size_t count = co_await std::move(asking);

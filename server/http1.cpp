@@ -22,7 +22,9 @@ void request_parser::reset() noexcept {
     request_.fields.clear();
     request_.parameters.clear();
     request_.body = {};
+    request_.incoming = nullptr;
     request_.id = {};
+    if (!request_.trailers.empty()) request_.trailers.clear();
     if (request_.trace) request_.trace = {};
     skipped_ = scanned_ = head_size_ = length_ = consumed_ = 0;
     chunks_.reset();
@@ -231,9 +233,14 @@ std::optional<rule> request_parser::check_framing() {
         if (!same_name(coding, "chunked")) return refusal_of_coding(coding);
         chunks_.emplace(*limits_);
     }
-    if (length_ > limits_->max_body_bytes) return rule::max_body_bytes;
     keep_alive_ = connections > 0 ? wants_keep_alive() : request_.version >= 11;
     return std::nullopt;
+}
+
+/// Whoever may take more than others goes on from here; see begin_stream.
+request_parser::progress request_parser::refuse_size() noexcept {
+    refused_by_ = rule::max_body_bytes;
+    return progress::refused;
 }
 
 request_parser::progress request_parser::read_body(char* data, std::size_t size) {
@@ -241,22 +248,23 @@ request_parser::progress request_parser::read_body(char* data, std::size_t size)
         switch (chunks_->decode(data + head_size_, size - head_size_)) {
             case chunked_decoder::progress::need_more: return progress::need_more;
             case chunked_decoder::progress::malformed: return refuse(rule::chunk);
-            case chunked_decoder::progress::too_large: return refuse(rule::max_body_bytes);
+            case chunked_decoder::progress::too_large: return refuse_size();
             case chunked_decoder::progress::complete: break;
         }
         request_.body = {data + head_size_, chunks_->decoded()};
-        consumed_ = head_size_ + chunks_->consumed();
-        return progress::complete;
+        return is_whole(head_size_ + chunks_->consumed());
     }
+    if (length_ > limits_->max_body_bytes) return refuse_size();
     if (size - head_size_ < length_) return progress::need_more;
-    request_.body = {data + head_size_, length_};
-    consumed_ = head_size_ + length_;
+    request_.body = {data + head_size_, static_cast<std::size_t>(length_)};
+    consumed_ = head_size_ + static_cast<std::size_t>(length_);
     return progress::complete;
 }
 
 std::size_t request_parser::welcome(std::size_t size) const noexcept {
     if (head_size_ == 0) return limits_->max_pipelined_bytes;
-    return limits_->max_pipelined_bytes + (chunks_ ? chunks_->missing() : head_size_ + length_ - size);
+    return limits_->max_pipelined_bytes +
+           (chunks_ ? chunks_->missing() : head_size_ + static_cast<std::size_t>(length_) - size);
 }
 
 std::size_t request_parser::squeeze(char* data, std::size_t size) noexcept {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -63,10 +64,31 @@ public:
     /// yet, so that a body in tiny chunks costs no more memory than its bytes. The new size of `data`.
     std::size_t squeeze(char* data, std::size_t size) noexcept;
 
+    // A body that is not gathered, once the head is there: see http1_receiving.
+
+    /// Content-Length; none of a chunked body.
+    std::optional<std::uint64_t> length() const noexcept;
+    /// From here on it is not gathered, and may have so much. Refused: it is broken, or has more.
+    progress begin_stream(char* data, std::size_t size, std::uint64_t most);
+    /// What had come of it by then, decoded.
+    std::string_view come(const char* data) const noexcept { return {data + head_size_, streamed_}; }
+    std::size_t head_size() const noexcept { return head_size_; }
+    struct fed {
+        progress how;
+        std::size_t body;  ///< bytes of it, at the front
+        std::size_t used;  ///< behind these begins the next message
+    };
+    /// More of it, decoded in place; at most `welcome_piece` bytes.
+    fed feed(std::span<char> bytes);
+    /// `behind`: how much of the next message may come with it.
+    std::size_t welcome_piece(std::size_t wanted, std::size_t behind) const noexcept;
+
     void reset() noexcept;
 
 private:
     progress refuse(rule by) noexcept;
+    progress is_whole(std::size_t consumed);
+    progress refuse_size() noexcept;
     progress read_head(char* data, std::size_t size);
     bool read_head_at_once(std::string_view bytes);
     std::optional<rule> first_fault(std::string_view head) const noexcept;
@@ -91,7 +113,8 @@ private:
     std::size_t skipped_ = 0;     ///< empty lines before the request
     std::size_t scanned_ = 0;     ///< bytes in which the end of the head is not
     std::size_t head_size_ = 0;   ///< with what was skipped; 0: not whole yet
-    std::size_t length_ = 0;      ///< Content-Length
+    std::uint64_t length_ = 0;    ///< Content-Length; of a body that is not gathered what is still to come
+    std::size_t streamed_ = 0;    ///< of a body that is not gathered what had come with the head
     std::size_t consumed_ = 0;
     std::size_t request_id_ = nowhere, request_timeout_ = nowhere, traceparent_ = nowhere;  ///< in the fields
     std::optional<chunked_decoder> chunks_;

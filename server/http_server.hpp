@@ -19,6 +19,7 @@ namespace server {
 
 class access_log;
 class layer_source;
+class session_source;
 class metrics_text;
 struct task_row;
 class loop;
@@ -42,6 +43,10 @@ public:
 
     /// Connections speak through what it makes, and not in clear. Only before `run`.
     void speak_through(std::shared_ptr<layer_source> secure);
+
+    /// Connections that begin with the preface of HTTP/2, or agree on it while they shake hands, are served by what it
+    /// makes. Only before `run`.
+    void speak_http2(std::shared_ptr<session_source> by);
 
     /// Blocks until asked to stop and every connection is home, or a loop has failed: lifecycle::workers is told at
     /// once (see on_death), the others drain; throws why when nobody was there to be told. Once every loop has its

@@ -18,14 +18,14 @@ void loop_account::connection_began(bool in_stop) noexcept {
     if (in_stop) accepted_after.add();
 }
 
-void loop_account::connection_ended(const http1_machine& one, bool in_stop) noexcept {
+void loop_account::connection_ended(bool by_force, bool worked_during_stop, bool in_stop) noexcept {
     open.subtract();
     if (!in_stop) return;
-    auto& column = one.forced() ? forced : one.worked_during_stop() ? finished : closed_idle;
+    auto& column = by_force ? forced : worked_during_stop ? finished : closed_idle;
     column.add();
 }
 
-void loop_account::add(const http1_machine::changes& some) noexcept {
+void loop_account::add(const account_changes& some) noexcept {
     const auto ended = some.finished + some.cut + some.gone;
     if (some.began != ended) under_way.set(under_way.get() + some.began - ended);
     if (noted.get() == 0) return;

@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "server/decision.hpp"
-#include "server/http1/machine.hpp"
+#include "server/exchange.hpp"
 #include "server/metrics.hpp"
 
 namespace server {
@@ -32,8 +32,8 @@ struct loop_account {
     /// The account of a stop begins with what is there when its loop first knows of it.
     void note_stop(bool begun) noexcept;
     void connection_began(bool in_stop) noexcept;
-    void connection_ended(const http1_machine& one, bool in_stop) noexcept;
-    void add(const http1_machine::changes& some) noexcept;
+    void connection_ended(bool forced, bool worked_during_stop, bool in_stop) noexcept;
+    void add(const account_changes& some) noexcept;
 };
 
 }  // namespace server

@@ -62,9 +62,7 @@ std::uint64_t in_microseconds(clock::duration time) {
 
 }  // namespace
 
-bool loop_thread::logs_access(const connection& of) const {
-    return of.machine().limits().access_log && env_.access->wanted();
-}
+bool loop_thread::logs_access(const connection& of) const { return of.limits().access_log && env_.access->wanted(); }
 
 bool loop_thread::note(const answer_row& row, const connection& of) {
     auto& account = seen_.account;
@@ -77,7 +75,7 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
     const bool refused = row.refused_by != rule::none;
     if (refused) account.refused[static_cast<std::size_t>(row.refused_by)].add();
     if (!logs_access(of)) return true;
-    const auto& excluded = of.machine().limits().access_exclude;
+    const auto& excluded = of.limits().access_exclude;
     if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
     if (env_.access->wants_facts()) {
         log_facts(row, of);
@@ -164,7 +162,7 @@ void loop_thread::refuses_to_shake_hands(std::string_view why, const socket_addr
 /// One line a connection, beside the access log: were these resets ours?
 void loop_thread::log_end(const connection& one) noexcept try {
     if (!logs_access(one) || one.unlogged()) return;
-    const auto [who, when] = one.machine().ending();
+    const auto [who, when] = one.ending();
     const auto* const peer = peer_beside_client(one);
     if (env_.access->wants_facts()) {
         line_text client, beside;
@@ -172,13 +170,13 @@ void loop_thread::log_end(const connection& one) noexcept try {
         beside << peer;
         const std::array letters{who, when};
         const std::array facts{log_fact("server", env_.name), log_fact("client", client.view()),
-                               log_fact("requests", std::uint64_t{one.machine().served()}),
+                               log_fact("requests", std::uint64_t{one.served()}),
                                log_fact("ending", std::string_view(letters.data(), letters.size())),
                                log_fact("peer", beside.view())};
         return log_access("closed", facts);
     }
     line_text line;
-    put<"closed {} after {} requests {}{}{}{}">(line, one.client(), std::uint64_t{one.machine().served()}, who, when,
+    put<"closed {} after {} requests {}{}{}{}">(line, one.client(), std::uint64_t{one.served()}, who, when,
                                                 std::string_view(peer == nullptr ? "" : " peer "), peer);
     log_access(line.view());
 } catch (const std::bad_alloc&) {}  // nor for this line

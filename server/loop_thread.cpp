@@ -38,12 +38,12 @@ std::string loop_thread::place(const connection& one) {
 
 task_row loop_thread::row_of(const connection& one, clock::time_point now) {
     const auto in = one.now_in();
-    const bool rests = in == connection::state::idle && !one.machine().has_workspace();
+    const bool rests = in == connection::state::idle && !one.has_workspace();
     task_row row{.name = one.describe(),
                  .kind = "connection",
-                 .state = one.machine().abandoned() ? "abandoned"
-                          : rests                   ? "resting"
-                                                    : std::string(to_string(in)),
+                 .state = one.abandoned() ? "abandoned"
+                          : rests         ? "resting"
+                                          : std::string(to_string(in)),
                  .where = place(one),
                  .age = duration_cast<milliseconds>(now - one.born()),
                  .client = one.client().text(),
@@ -53,7 +53,7 @@ task_row loop_thread::row_of(const connection& one, clock::time_point now) {
         row.age = duration_cast<milliseconds>(now - one.since());
         row.trace = one.trace_id();
         row.target = one.target();
-        row.left = duration_cast<milliseconds>(one.machine().view().deadline - now);
+        row.left = duration_cast<milliseconds>(one.deadline() - now);
     }
     return row;
 }
@@ -95,6 +95,7 @@ struct loop_thread::running {
 
 void loop_thread::run() {
     const running here(*this);
+    host_.http2 = env_.http2 != nullptr;
     seen_.thread = static_cast<pid_t>(::syscall(SYS_gettid));
     seen_.account.turned_at.set(static_cast<std::uint64_t>(clock::now().time_since_epoch().count()));
     reserve_timers();
@@ -217,19 +218,19 @@ void loop_thread::enters(const endpoint& to) noexcept {
     seen_.endpoints[to.index].in_flight.add();
 }
 
-void loop_thread::leaves(const connection& one, http::status status, clock::time_point now) {
-    seen_.endpoints[one.machine().current().to->index].in_flight.subtract();
+void loop_thread::leaves(const connection& one, const endpoint& to, http::status status, clock::time_point now) {
+    seen_.endpoints[to.index].in_flight.subtract();
     seen_.account.in_flight.subtract();
     if (stalls_.late(now)) stalls_.held_up_by(fmt::format("{} ({})", one.describe(), one.identity()));
     if (env_.routes.observe) env_.routes.observe(one, status, true);
 }
 
-void loop_thread::straggles(const connection& late) {
+void loop_thread::straggles(const connection& late, const void* which) {
     const auto age = duration_cast<milliseconds>(clock::now() - late.since());
     const auto where = place(late);
     late.lines_to(env_.log).warn("{route} has not ended with its context: {age_ms} ms old{}{where} ({})",
                                  late.describe(), age.count(), waits_at(where), where, late.identity());
-    seen_.late.add(&late, {.name = late.describe(), .kind = "request", .age = age, .where = where});
+    seen_.late.add(which, {.name = late.describe(), .kind = "request", .age = age, .where = where});
 }
 
 bool loop_thread::has_place_for(const socket_address& client, client_table::share& share) noexcept try {
@@ -266,10 +267,10 @@ void loop_thread::left(connection& one, bool waited) {
     const bool in_stop = stopping();  // first: what the stop finds open is counted with this one still among it
     if (waited) --idle_count_;
     seen_.account.idle.set(idle_count_);
-    seen_.account.connection_ended(one.machine(), in_stop);
+    seen_.account.connection_ended(one.forced(), one.worked_during_stop(), in_stop);
     static_cast<activity_hook&>(one).unlink();
     for (auto& some : stepped_back_) std::replace(some.begin(), some.end(), &one, static_cast<connection*>(nullptr));
-    if (one.machine().straggled()) seen_.late.remove(&one);  // its handler has returned after all
+    if (one.straggled()) seen_.late.remove(&one);  // its handler has returned after all
     end_if_empty();
 }
 

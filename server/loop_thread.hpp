@@ -53,6 +53,9 @@ public:
     /// What connections speak through; nullptr: in clear.
     const layer_source* layers() const noexcept { return env_.secure.get(); }
     poll_set& sockets() noexcept { return sockets_; }
+    boost::asio::io_context& context() noexcept { return io_; }
+    /// nullptr: nobody is served in HTTP/2.
+    session_source* http2() const noexcept { return env_.http2.get(); }
     workspace_pool& workspaces() noexcept { return workspaces_; }
     server::handlers& handlers() noexcept { return handlers_; }
     std::span<char> scratch() noexcept { return scratch_; }
@@ -65,15 +68,17 @@ public:
     void refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept;
     /// A handler is entered, and left: `one` has its reply.
     void enters(const endpoint& to) noexcept;
-    void leaves(const connection& one, http::status status, lifecycle::clock::time_point now);
+    void leaves(const connection& one, const endpoint& to, http::status status, lifecycle::clock::time_point now);
     void log_failure(const connection& one, const std::exception_ptr& thrown) noexcept;
-    void straggles(const connection& late);
+    /// `which`: of its requests, an address that no other has.
+    void straggles(const connection& late, const void* which);
+    void returned_late(const void* which) noexcept { seen_.late.remove(which); }
     /// An answer stands, and then its request is over. False: the access log leaves it out.
     bool note(const answer_row& row, const connection& of);
     void note_refusal(const answer_row& row, const connection& of);
     void answered(const connection& one, http::status status);
     loop_account& account() noexcept { return seen_.account; }
-    void account_for(const http1_machine::changes& some) noexcept {
+    void account_for(const account_changes& some) noexcept {
         if (some.any()) seen_.account.add(some);
     }
     /// `one` is told after two turns.

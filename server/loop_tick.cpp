@@ -34,6 +34,24 @@ struct without_tick {
     }
 };
 
+/// What a connection works on: itself, or, where it has a session, the requests of that, one after the other in focus.
+template <class Visit>
+void for_each_work(const connection& one, bool itself_too, const Visit& visit) {
+    struct visiting final : session::visitor {
+        explicit visiting(const Visit& v) : call(v) {}
+        void visit() override {
+            any = true;
+            call();
+        }
+        const Visit& call;
+        bool any = false;
+    };
+    auto* const other = one.its_session();
+    visiting each(visit);
+    if (other != nullptr) other->each(each);
+    if (other == nullptr || itself_too || !each.any) visit();
+}
+
 }  // namespace
 
 lifecycle::awaitable<> loop_thread::tick() {
@@ -116,7 +134,7 @@ void loop_thread::look_for_gone_clients() {
     sockets.clear();
     owners.clear();
     for (auto& one : busy_) {
-        if (!one.machine().awaits_word()) continue;
+        if (!one.awaits_word()) continue;
         const auto events = static_cast<short>(host_.limits->half_close ? 0 : POLLRDHUP);
         sockets.push_back({.fd = one.descriptor(), .events = events, .revents = 0});
         owners.push_back(&one);
@@ -135,13 +153,14 @@ void loop_thread::warn_of_late() {
     constexpr std::size_t most = 10;
     warned_ = true;
     std::size_t late = 0;
-    for (const auto& one : busy_) {
-        if (one.now_in() == connection::state::lingering || ++late > most) continue;
-        const auto age = duration_cast<milliseconds>(clock::now() - one.since()).count();
-        const auto where = place(one);
-        lifecycle::lines(env_.log).warn("the drain waits for {route}: {state} for {age_ms} ms{}{where}", one.describe(),
-                                        to_string(one.now_in()), age, waits_at(where), where);
-    }
+    for (const auto& one : busy_)
+        for_each_work(one, false, [&] {
+            if (one.now_in() == connection::state::lingering || ++late > most) return;
+            const auto age = duration_cast<milliseconds>(clock::now() - one.since()).count();
+            const auto where = place(one);
+            lifecycle::lines(env_.log).warn("the drain waits for {route}: {state} for {age_ms} ms{}{where}",
+                                            one.describe(), to_string(one.now_in()), age, waits_at(where), where);
+        });
     if (late > most) lifecycle::lines(env_.log).warn("the drain waits for {requests} more", late - most);
 }
 
@@ -194,7 +213,7 @@ std::vector<task_row> loop_thread::describe() const {
                         .age = duration_cast<milliseconds>(now - one.born)});
     });
     for (const auto* list : {&idle_, &busy_})
-        for (const auto& one : *list) rows.push_back(row_of(one, now));
+        for (const auto& one : *list) for_each_work(one, true, [&] { rows.push_back(row_of(one, now)); });
     return rows;
 }
 

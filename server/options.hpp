@@ -38,7 +38,8 @@ struct tls_options {
     std::string client_ca;            ///< clients must show a certificate of it; empty: they need not
     std::string min_version = "1.2";  ///< or "1.3"
     std::string
-        ticket_key;  ///< 80 bytes, or several times that, of which the first are for new tickets; empty: at random
+        ticket_key;      ///< 80 bytes, or several times that, of which the first are for new tickets; empty: at random
+    bool http2 = false;  ///< it is offered beside HTTP/1.1 (RFC 7301); not a setting of its own
 };
 
 /// Where a server listens and what a client may ask of it. Every number is a limit.
@@ -78,7 +79,9 @@ struct options {
 
     /// Above 0: answers that keep the connection say so, and `Keep-Alive: timeout=` these seconds.
     std::chrono::milliseconds keep_alive_hint{0};
-    bool envoy_hint = false;  ///< in a stop each answer says `x-envoy-immediate-health-check-fail: true`
+    bool envoy_hint = false;                ///< in a stop each answer says `x-envoy-immediate-health-check-fail: true`
+    bool http2 = true;                      ///< HTTP/2, where that module is built
+    std::size_t http2_max_streams = 1'000;  ///< requests of one connection at one time; above: 503
     bool half_close = false;  ///< a client that has shut its sending side down is still waiting for its answer
 
     /// Bytes a second; 0: any. A body that is slower once its grace is over is 408, a response that its
@@ -109,6 +112,10 @@ struct options {
     std::vector<std::string> allowed_hosts;
 
     tls_options tls = {};
+
+    // Of the module websocket.
+    std::size_t max_websocket_message = 1024 * 1024;   ///< whole and decompressed; above: close 1009
+    std::chrono::milliseconds websocket_ping{20'000};  ///< a peer that answers no ping for two of these is cut; 0: none
 
     bool access_log = false;                                       ///< one line a request
     std::vector<std::string> access_exclude{"/livez", "/readyz"};  ///< paths of which it has none

@@ -30,6 +30,12 @@ std::string_view request::header(std::string_view name) const noexcept {
     return {};
 }
 
+std::string_view request::trailer(std::string_view name) const noexcept {
+    for (const auto& field : trailers)
+        if (same_name(field.name, name)) return field.value;
+    return {};
+}
+
 std::string_view request::content_coding() const noexcept {
     for (const auto& field : fields)
         if (field.known == http::field::content_encoding && !field.value.empty() && !same_name(field.value, "identity"))

@@ -16,6 +16,8 @@ namespace server {
 
 namespace http = boost::beast::http;
 
+class request_body;
+
 /// 1 to 128 of A-Z a-z 0-9 . _ : - : what is taken for an id when a client gives one.
 bool is_sound_id(std::string_view text) noexcept;
 
@@ -36,13 +38,15 @@ struct request {
     std::string_view path;    ///< percent-decoded, dot segments removed; "*" for `OPTIONS *`
     std::string_view query;   ///< what follows the first '?', encoded
     std::string_view host;    ///< of the target when that is absolute, else of the Host field
-    unsigned version = 11;    ///< 10 or 11
+    unsigned version = 11;    ///< 10, 11 or 20
     std::vector<field> fields;
-    std::string_view body;
-    std::string_view id;     ///< X-Request-Id: the client's when it is sound, else made here
-    trace_context trace;     ///< when the client has sent one
-    std::string_view route;  ///< "GET /users/{id}", as in metrics; lives as long as the router
-    socket_address peer;     ///< at the other end of the connection: a proxy, where there is one
+    std::string_view body;             ///< empty where the route takes it as it comes
+    request_body* incoming = nullptr;  ///< ... from here
+    std::vector<field> trailers;       ///< behind the body, once that is there; see `trailer`
+    std::string_view id;               ///< X-Request-Id: the client's when it is sound, else made here
+    trace_context trace;               ///< when the client has sent one
+    std::string_view route;            ///< "GET /users/{id}", as in metrics; lives as long as the router
+    socket_address peer;               ///< at the other end of the connection: a proxy, where there is one
     /// Who asks, where a trusted proxy or a header in front of the connection says so; nullptr: the peer.
     const socket_address* named_client = nullptr;
     std::string_view scheme = "http";  ///< "https" where a trusted proxy says so; lives for ever
@@ -55,6 +59,9 @@ struct request {
     /// The first field of that name; when there is none, an empty view whose data() is nullptr.
     std::string_view header(http::field name) const noexcept;
     std::string_view header(std::string_view name) const noexcept;
+
+    /// The first of that name behind a chunked body (RFC 9110 section 6.5); none of them is a part of the head.
+    std::string_view trailer(std::string_view name) const noexcept;
 
     /// What the body is sent in, other than as it is (RFC 9110 section 8.4); empty without a Content-Encoding.
     std::string_view content_coding() const noexcept;

@@ -39,6 +39,9 @@ public:
     /// Adds a field. The one place that writes a field refuses what would end it early: a name that
     /// is not a token, CR, LF or NUL in the value (std::invalid_argument).
     response& set(std::string_view name, std::string_view value);
+    /// Adds a field that is sent behind the body, where the protocol has that for every client: HTTP/2. In HTTP/1.1 it
+    /// is not sent. Throws as `set` does.
+    response& trail(std::string_view name, std::string_view value);
     /// Whether `set` has added a field of that name.
     bool has(std::string_view name) const noexcept;
 
@@ -50,7 +53,8 @@ public:
     std::optional<std::uint64_t> length;
     bool close = false;  ///< the connection ends with this response
 
-    std::string_view fields() const noexcept { return fields_; }
+    std::string_view fields() const noexcept { return std::string_view(fields_).substr(0, fields_end_); }
+    std::string_view trailers() const noexcept { return std::string_view(fields_).substr(fields_end_); }
     bool streamed() const noexcept { return pieces || texts; }
 
     /// As one that has just been made, without the memory of the last one.
@@ -61,6 +65,7 @@ public:
         };
         forget(body);
         forget(fields_);
+        fields_end_ = 0;
         if (pieces) pieces = nullptr;
         if (texts) texts = nullptr;
         status = http::status::ok;
@@ -70,7 +75,8 @@ public:
     }
 
 private:
-    std::string fields_;  // "Name: value\r\n" …
+    std::string fields_;  // "Name: value\r\n" …, then the trailers
+    std::size_t fields_end_ = 0;
 };
 
 /// A short answer to a fault: the status' reason as text; says nothing of the inside.

@@ -112,9 +112,20 @@ router& router::decodes() {
     return *this;
 }
 
+router& router::becomes(std::function<std::unique_ptr<session>(wire)> make) {
+    last().becomes = std::move(make);
+    return *this;
+}
+
 router& router::at_stop(at_drain manner) {
     last().at_stop = manner;
     return *this;
+}
+
+router& router::takes_body_in_pieces(router& last_of, std::uint64_t most) {
+    last_of.last().streams_body = true;
+    last_of.last().most_body = most;
+    return last_of;
 }
 
 router& router::events(std::string_view pattern, handler handle) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -21,6 +22,8 @@
 namespace server {
 
 class handler;
+class session;
+class wire;
 
 /// What can be called as a handler, and is none yet.
 template <class F>
@@ -78,6 +81,10 @@ struct endpoint {
     at_drain at_stop = at_drain::finish;
     bool events = false;   ///< answered by streams of events, and by no other status than 200
     bool decodes = false;  ///< its handler takes a body with Content-Encoding; of others it is 415
+    /// A connection that its handler answers by 101 goes on as what this makes; see session.
+    std::function<std::unique_ptr<session>(wire)> becomes = {};
+    bool streams_body = false;             ///< its handler takes the body as it comes
+    std::uint64_t most_body = UINT64_MAX;  ///< ... and so much of it; above: 413
     std::size_t index = 0;
 };
 
@@ -132,6 +139,16 @@ public:
         return add(http::verb::get, pattern, std::move(handle), true);
     }
 
+    /// For a handler that takes the body as it comes, `awaitable<response>(context, const request&, request_body&)`: it
+    /// is asked when the head is there. `most`: bytes of a body; above: 413. `options::max_body_bytes` does not apply.
+    template <class F>
+    router& streamed(http::verb method, std::string_view pattern, F handle, std::uint64_t most = UINT64_MAX) {
+        const auto with_body = [handle = std::move(handle)](lifecycle::context context, const request& request) {
+            return handle(std::move(context), request, *request.incoming);
+        };
+        return takes_body_in_pieces(add(method, pattern, handler(with_body)), most);
+    }
+
     /// For an `event_stream`, which is told when the drain begins.
     router& events(std::string_view pattern, handler handle);
 
@@ -139,6 +156,9 @@ public:
     router& at_stop(at_drain manner);
     /// The route added last: its handler decodes the Content-Encoding of a body by itself.
     router& decodes();
+    /// The route added last: an answer of 101 by its handler, with the fields that belong to it, hands the connection
+    /// over to what `make` makes. Called on the loops.
+    router& becomes(std::function<std::unique_ptr<session>(wire)> make);
 
     /// The endpoint that answers, with the parameters of its pattern in the request; HEAD is answered
     /// by GET. nullptr: `fallback` has the answer.
@@ -163,6 +183,7 @@ private:
     const resource* find_resource(std::string_view path,
                                   std::vector<std::pair<std::string_view, std::string_view>>* parameters) const;
     endpoint& last();
+    static router& takes_body_in_pieces(router& last_of, std::uint64_t most);
     resource& resource_for(std::string_view pattern);
 
     std::vector<resource> resources_;

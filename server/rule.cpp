@@ -50,6 +50,7 @@ constexpr entry of(rule one) noexcept {
         case rule::content_encoding: return {"content_encoding", status::unsupported_media_type};
         case rule::timeout_field: return {"timeout_field"};
         case rule::max_in_flight: return {"max_in_flight", status::service_unavailable};
+        case rule::http2_max_streams: return {"http2_max_streams", status::service_unavailable};
         case rule::max_connections: return {"max_connections", status::service_unavailable};
         case rule::max_connections_per_client: return {"max_connections_per_client", status::service_unavailable};
         case rule::max_descriptors: return {"max_descriptors", status::service_unavailable};

@@ -52,6 +52,7 @@ enum class rule : std::uint8_t {
     content_encoding,
     timeout_field,
     max_in_flight,
+    http2_max_streams,
     max_connections,
     max_connections_per_client,
     max_descriptors,

@@ -76,6 +76,7 @@ struct workspace {
         parser.reset();
         current.reply.renew();
         current.is_forwarded = false;
+        current.incoming.reset();
         begin = end = written = 0;
         out.clear();
         if (capacity > usual_input) shrink();

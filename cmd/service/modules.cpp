@@ -45,6 +45,9 @@
 #ifdef UPGRADE
 #include "cmd/service/modules/upgrade.hpp"
 #endif
+#ifdef WEBSOCKET
+#include "cmd/service/modules/websocket.hpp"
+#endif
 
 namespace {
 
@@ -68,6 +71,9 @@ const std::vector<row> rows = {
 #endif
 #ifdef TLS
     row_of<tls_module>,
+#endif
+#ifdef WEBSOCKET
+    row_of<websocket_module>,
 #endif
 #ifdef LAST_RUN
     row_of<last_run_module>,
@@ -110,8 +116,16 @@ struct unread {
 };
 const std::vector<unread> settings_of_others = {
 #ifndef TLS
-    {"TLS", "app.tls_certificate"},   {"TLS", "app.tls_client_ca"},   {"TLS", "app.tls_ticket_key"},
-    {"TLS", "debug.tls_certificate"}, {"TLS", "debug.tls_client_ca"}, {"TLS", "debug.tls_ticket_key"},
+    {"TLS", "app.tls_certificate"},
+    {"TLS", "app.tls_client_ca"},
+    {"TLS", "app.tls_ticket_key"},
+    {"TLS", "debug.tls_certificate"},
+    {"TLS", "debug.tls_client_ca"},
+    {"TLS", "debug.tls_ticket_key"},
+#endif
+#ifndef WEBSOCKET
+    {"WebSocket", "app.max_websocket_message"},
+    {"WebSocket", "app.websocket_ping"},
 #endif
 };
 

@@ -2,6 +2,7 @@
 
 // [examples]
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
@@ -11,7 +12,9 @@
 #include <string_view>
 #include <system_error>
 
+#include "cmd/service/sha256.hpp"
 #include "server/event_stream.hpp"
+#include "server/request_body.hpp"
 #include "tracker/known_keys.hpp"
 // [/examples]
 
@@ -28,6 +31,7 @@ namespace {
 constexpr std::int64_t longest_sleep_ms = 10 * 60 * 1000;
 constexpr std::uint64_t default_big = 8ULL * 1024 * 1024;
 constexpr std::uint64_t largest_big = 1ULL << 40;
+constexpr std::uint64_t largest_count = 1ULL << 40;
 
 response hello(const context&, const request&) { return response(http::status::ok, "Hello, QCon!\n", "text/plain"); }
 
@@ -81,6 +85,22 @@ response ticks(const context& context, const request& request) {
         co_return true;
     };
     return server::event_stream(context, std::move(next));
+}
+
+/// POST /count: the body streams through, however large it is.
+answer count(context, const request&, server::request_body& body) {
+    sha256 sum;
+    std::uint64_t bytes = 0;
+    const auto piece = std::make_unique_for_overwrite<std::array<char, 64 * 1024>>();
+    for (;;) {
+        auto reading = body.read(*piece);
+        const auto size = co_await std::move(reading);
+        if (size == 0) break;
+        sum.add(std::span(*piece).first(size));
+        bytes += size;
+    }
+    co_return response(http::status::ok, "{\"bytes\":" + std::to_string(bytes) + ",\"sha256\":\"" + sum.hex() + "\"}\n",
+                       "application/json");
 }
 
 response echo(const context&, const request& request) {
@@ -141,6 +161,7 @@ server::router app_routes(tracker::event_tracker& events, const lifecycle::stop_
     routes.get("/big", big);
     routes.events("/ticks", ticks);
     routes.post("/echo", echo);
+    routes.streamed(http::verb::post, "/count", count, largest_count);
     const auto keys = std::make_shared<tracker::known_keys>();
     routes.post("/events", [&events, keys](context context, const request& request) {
         return record(events, *keys, std::move(context), request);

@@ -16,7 +16,8 @@ constexpr std::string_view only_tls = "This port speaks TLS: ask for https, not 
 }  // namespace
 
 void http1_answering::begin_request(const moment& at) {
-    work_->current.begin(work_->parser, host_, flags_.trusts_peer);
+    auto& parser = work_->parser;
+    work_->current.begin(parser.request(), parser.request_id(), parser.has_traceparent(), host_, flags_.trusts_peer);
     flags_.worked_during_stop = flags_.worked_during_stop || at.stopping;
     flags_.continued = flags_.late = flags_.looked = flags_.stuck = false;
     ++served_;
@@ -25,19 +26,33 @@ void http1_answering::begin_request(const moment& at) {
 auto http1_answering::begin_answer(const moment& at) -> step {
     begin_request(at);
     auto& current = work_->current;
-    const bool asks = current.find(work_->parser, host_, limits().request_timeout, patience_, served_ <= 1, at.now);
+    const bool asks = current.find(request(), work_->parser.request_timeout(), host_, limits().request_timeout,
+                                   patience_, served_ <= 1, at.now);
     enter(state::handling, current.deadline, at);
+    if (current.incoming && asks) [[unlikely]]
+        begin_body(at);
     if (asks) {
         go(phase::handle);
         return step::call;
     }
+    if (std::exchange(flags_.streams, false)) end_unread();
     return answer(at);
 }
 
+/// The client may still be sending what nobody reads.
+void http1_answering::end_unread() noexcept {
+    work_->current.reply.close = true;
+    flags_.unread = flags_.linger = flags_.sends_on = true;
+}
+
 /// What comes next may wait, and earlier answers are not to wait with it.
-auto http1_answering::handle() -> std::optional<step> {
+auto http1_answering::handle(const moment& at) -> std::optional<step> {
     if (!flags_.stuck && !flags_.broken && !work_->out.empty()) return step::write;
-    waits_ = waiting::handler;
+    if (flags_.late && flags_.receives) {  // the last look has not helped
+        fail_body(rule::body_timeout, at);
+        return std::nullopt;
+    }
+    waits_ = flags_.receives ? waiting::bytes : waiting::handler;
     return std::nullopt;
 }
 
@@ -46,13 +61,27 @@ void http1_answering::replied(const moment& at) {
     auto& current = work_->current;
     waits_ = waiting::nothing;
     if (current.abandoned) return go(phase::say_goodbye);  // answered in its place: this one comes too late
+    if (current.thrown != nullptr && current.is_excused()) excuse();
     if (current.thrown == nullptr) {
         current.refuse_if_late(at.now);
     } else {
         current.thrown = nullptr;
         current.fail();
     }
+    if (current.incoming && leave_body()) [[unlikely]]
+        end_unread();
     go(phase::answer);
+}
+
+/// The body of its request has not come, and it leaves that to us.
+void http1_answering::excuse() {
+    auto& current = work_->current;
+    current.thrown = nullptr;
+    const auto by = current.incoming->failed_by();
+    if (by == rule::drain) return current.refuse(by, current.instead(http::status::service_unavailable));
+    if (by == rule::none)
+        return void(current.reply = problem(http::status::bad_request));  // nobody is there to read it
+    current.refuse(by, problem(by == rule::body_timeout ? http::status::request_timeout : status_of(by)));
 }
 
 /// Straight to the socket, after what is already due; the handler's own answer will be dropped. The buffer stays pinned
@@ -134,7 +163,28 @@ void http1_answering::say_when_to_return(response& reply, const moment& at) {
     if (!reply.has("Retry-After")) reply.set("Retry-After", "1");
 }
 
+/// What it says now is the last thing that it says in HTTP/1.1.
+bool http1_answering::becomes_another() const noexcept {
+    const auto& current = work_->current;
+    return current.reply.status == http::status::switching_protocols && current.to != nullptr && current.to->becomes;
+}
+
+/// RFC 9110 section 7.8. The request is not over with its answer: that is for whoever comes after this.
+auto http1_answering::change_over(const moment& at) -> step {
+    append(work_->current.reply, framing_of(request(), false, at), work_->out);
+    if (!std::exchange(flags_.counted, true)) ++changes_.began;
+    ask(step::over);  // after the note
+    flush_then(phase::hand_over);
+    return step::note;
+}
+
 auto http1_answering::answer(const moment& at) -> step {
+    if (becomes_another()) [[unlikely]] {
+        if (!at.stopping) return change_over(at);
+        // What begins now would end at once, and its client come back within milliseconds: to us, as long as we listen.
+        work_->current.refuse(rule::drain, problem(http::status::service_unavailable));
+        work_->current.reply.close = true;
+    }
     if (wants_look(at)) {
         go(phase::answer);
         flags_.looked = true;
@@ -192,6 +242,8 @@ answer_row http1_answering::row(const moment& at) const {
         made.letters = {'S', 'H'};
     else if (status == http::status::service_unavailable)
         made.letters = {'R', 'R'};
+    else if (current.refused_by == rule::body_timeout)
+        made.letters = {'T', 'R'};
     return made;
 }
 
@@ -223,7 +275,7 @@ void http1_answering::end_request(const moment& at) {
     if (work_->last) {
         flags_.ending = true;
         // RFC 9112 section 9.6: a client that has said close sends nothing more, and then a close(2) resets nothing.
-        flags_.linger = work_->parser.keep_alive() || more_behind();
+        flags_.linger = work_->parser.keep_alive() || more_behind() || flags_.unread;
         end_ = {at.stopping ? 'D' : '-', '-'};
     }
     work_->current.to = nullptr;
@@ -241,6 +293,14 @@ void http1_answering::turn_came() noexcept {
     if (waits_ == waiting::turn) waits_ = waiting::nothing;
 }
 
+/// Its body is more than others may send; the route takes it as it comes.
+bool http1_answering::may_stream() {
+    if (work_->parser.refused_by() != rule::max_body_bytes || !work_->parser.head_done() || flags_.continued)
+        return false;
+    const auto* const to = host_.routes.find(request());
+    return to != nullptr && to->streams_body && work_->parser.length().value_or(0) <= to->most_body;
+}
+
 /// A body that has not come yet and an answer that is known already: the client is not made to send it.
 /// Also where 100 Continue is said, after the decision to read.
 bool http1_answering::refuse_early(const moment& at) {
@@ -252,11 +312,15 @@ bool http1_answering::refuse_early(const moment& at) {
     const bool expects = work_->parser.expects_continue();
     // Not whole and not chunked, so a body is due; a chunked one may turn out to be empty.
     const bool encoded =
-        to != nullptr && exchange::comes_encoded(*to, request, request.header(http::field::transfer_encoding).empty());
+        to != nullptr && exchange::comes_encoded(
+                             *to, request, to->streams_body || request.header(http::field::transfer_encoding).empty());
     const bool excess = patience_.refuses(to != nullptr && to->exempt);
     const bool overloaded =
         !excess && !encoded && to != nullptr && !to->exempt && !host_.places.has_place(patience_, served_ <= 1, at.now);
-    if (!excess && !overloaded && !encoded && (!expects || to != nullptr)) {
+    const bool large = to != nullptr && to->streams_body && work_->parser.length().value_or(0) > to->most_body;
+    if (!excess && !overloaded && !encoded && !large && (!expects || to != nullptr)) {
+        flags_.streams = to != nullptr && to->streams_body;
+        if (flags_.streams) return false;
         // A client that has sent the head alone holds the body back until that is acknowledged (Nagle, RFC 1122 section
         // 4.2.3.4), and the kernel waits 40 ms for an answer that the acknowledgement could go with.
         if (expects)
@@ -267,11 +331,14 @@ bool http1_answering::refuse_early(const moment& at) {
     }
     begin_request(at);
     current.to = to;
+    flags_.streams = false;
     since_ = at.now;
     if (excess)
         current.refuse(patience_.without, current.refusal());
     else if (encoded)
         current.refuse_coding();
+    else if (large)
+        current.refuse(rule::max_body_bytes, problem(status_of(rule::max_body_bytes)));
     else if (overloaded)
         current.refuse(rule::max_in_flight, current.refusal());
     else

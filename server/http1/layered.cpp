@@ -16,6 +16,11 @@ void http1_machine::opened(const moment& at) noexcept {
     since_ = at.now;
 }
 
+void http1_machine::change_over() noexcept {
+    waits_ = waiting::nothing;
+    go(phase::hand_over);
+}
+
 /// From the first byte of a record to its end it has as long as for a head.
 void http1_machine::stirred(const moment& at) noexcept {
     if (!waits_for_request() || std::exchange(flags_.stirs, true)) return;

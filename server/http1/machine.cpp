@@ -47,7 +47,7 @@ auto http1_machine::advance(const moment& at) -> std::optional<step> {
             go(then_);
             return std::nullopt;
         case phase::read: read(at); return std::nullopt;
-        case phase::handle: return handle();
+        case phase::handle: return handle(at);
         case phase::abandon:
             if (!flags_.broken && !work_->out.empty()) return step::write;
             ask(step::half_close);
@@ -79,6 +79,10 @@ auto http1_machine::advance(const moment& at) -> std::optional<step> {
             return std::nullopt;
         case phase::part: return part(at);
         case phase::linger: waits_ = waiting::bytes; return std::nullopt;
+        case phase::hand_over:
+            if (!flags_.broken) return step::hand_over;
+            go(phase::part);
+            return std::nullopt;
         case phase::end: break;
     }
     assert(false && "it has ended");
@@ -96,6 +100,10 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
             break;
         case decision::action::look_and_close: make_room(drain ? 'D' : 'T'); break;
         case decision::action::time_out:
+            if (phase_ == phase::handle) {
+                body_is_late(at);
+                break;
+            }
             if (!drain && state_ == state::body && brings_enough(at.now)) break;
             flags_.forced = flags_.forced || drain;
             flags_.late = true;  // lets nobody take one more turn for each byte that trickles in
@@ -117,6 +125,7 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
             flags_.forced = flags_.forced || drain;
             deadline_ = drain ? clock::time_point::max() : at.now + grace_after_deadline;  // a drain ticks on
             work_->current.tell(drain ? cause::shutdown : cause::deadline);
+            fail_body(drain ? rule::drain : rule::request_timeout, at);
             break;
         case decision::action::answer: abandon(at); break;
         case decision::action::cut:
@@ -174,6 +183,7 @@ void http1_machine::cut() {
         if (abandoned()) return;  // it is waited for, and that is all
         flags_.broken = true;
         work_->current.tell(cause::shutdown);
+        fail_body(rule::drain, {.now = since_});
     } else if (waits_ == waiting::piece) {
         flags_.cut = true;
     } else {
@@ -192,6 +202,27 @@ void http1_machine::fail() noexcept {
 }
 
 // ── the end ─────────────────────────────────────────────────────────────────────────────────────
+
+handover http1_machine::hand_over() noexcept {
+    assert(phase_ == phase::hand_over);
+    go(phase::end);
+    const bool upgraded = work_ && work_->current.to != nullptr;
+    // The preface of HTTP/2 looked like the start of a request, and may have been counted as one.
+    if (!upgraded && std::exchange(flags_.counted, false)) changes_.began > 0 ? --changes_.began : ++changes_.finished;
+    handover left{.work = std::move(work_),
+                  .bytes = {},
+                  .served = served_,
+                  .counted = std::exchange(flags_.counted, false),
+                  .trusts_peer = flags_.trusts_peer,
+                  .newcomer = flags_.newcomer,
+                  .worked_during_stop = flags_.worked_during_stop,
+                  .patience = patience_,
+                  .deadline = deadline_};
+    if (left.work)
+        left.bytes = std::string_view(left.work->data(), left.work->buffered())
+                         .substr(upgraded ? left.work->parser.consumed() : 0);
+    return left;
+}
 
 /// RFC 9112 section 9.6: half-close, read on until the client has closed, then close; a plain close with unread bytes
 /// resets the connection and takes the response with it.

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "server/http1/reading.hpp"
+#include "server/session.hpp"
 
 namespace server {
 
@@ -38,6 +39,8 @@ public:
 
     /// The client has shaken hands, and its first request comes next.
     void opened(const moment& at) noexcept;
+    /// It is another protocol that they have agreed on.
+    void change_over() noexcept;
     /// Something has come of which no byte can be read yet.
     void stirred(const moment& at) noexcept;
     /// It has been told why there will be no handshake; it may still be sending.
@@ -65,6 +68,8 @@ public:
     /// Ends, whatever it does; a handler is waited for.
     void cut();
     void fail() noexcept;
+    /// What it leaves to a session; it is at its end.
+    handover hand_over() noexcept;
     void stop_begins() noexcept {
         flags_.worked_during_stop = !waits_for_request();
         flags_.newcomer = false;

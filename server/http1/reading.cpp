@@ -35,12 +35,18 @@ auto http1_reading::parse(const moment& at) -> std::optional<step> {
     switch (found) {
         case progress::complete: return begin_answer(at);
         case progress::refused:
+            if (may_stream()) break;
+            if (host_.http2 && served_ == 0 && looks_like({work_->data(), work_->buffered()}) == rule::http2) {
+                go(phase::hand_over);
+                return std::nullopt;
+            }
             refuse(work_->parser.refused_by(), {'P', 'R'}, at);
             go(phase::say_goodbye);
             return std::nullopt;
         case progress::need_more: break;
     }
     if (refuse_early(at)) return step::note;
+    if (flags_.streams) return begin_answer(at);
     flush_then(phase::read);
     return std::nullopt;
 }
@@ -77,12 +83,16 @@ void http1_reading::enter_reading(const moment& at) {
 }
 
 std::span<char> http1_reading::room() {
+    if (phase_ == phase::handle) [[unlikely]]
+        return body_room();
     if (work_->room() == 0) work_->make_room();
     return {work_->input + work_->end, work_->welcome()};
 }
 
 void http1_reading::received(std::size_t count, const moment& at) {
     if (phase_ == phase::linger) return linger_on(count, at);
+    if (phase_ == phase::handle) [[unlikely]]
+        return body_came(count, at);
     assert(count <= work_->room());
     flags_.stirs = false;
     work_->end += count;
@@ -106,9 +116,14 @@ void http1_reading::linger_on(std::size_t count, const moment& at) noexcept {
     go(phase::part);
 }
 
-void http1_reading::peer_closed() noexcept {
+void http1_reading::peer_closed(const moment& at) noexcept {
     assert(waits_ == waiting::bytes);
     waits_ = waiting::nothing;
+    if (phase_ == phase::handle) {  // in the middle of a body that its handler waits for
+        work_->current.left = true;
+        fail_body(rule::none, at);
+        return work_->current.scope.cancel(lifecycle::cause::client_gone);
+    }
     if (phase_ == phase::linger) {
         flags_.linger = false;
         return go(phase::part);

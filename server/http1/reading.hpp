@@ -17,7 +17,7 @@ public:
     std::span<char> room();
     void received(std::size_t count, const moment& at);
     /// It sends no more, or is gone.
-    void peer_closed() noexcept;
+    void peer_closed(const moment& at) noexcept;
 
 protected:
     std::optional<step> parse(const moment& at);

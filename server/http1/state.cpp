@@ -62,6 +62,7 @@ connection_view http1_state::view() const noexcept {
             .to_be_told = work_ && work_->current.to_be_told(),
             .was_told = work_ && work_->current.was_told(),
             .stirs = flags_.stirs,
+            .receives = flags_.receives,
             .awaited = flags_.shook_hands && state_ == state::fresh ? since_ + first_request : clock::time_point{}};
 }
 

@@ -32,31 +32,26 @@ public:
         half_close,        ///< FIN
         discard,           ///< read and forget what has come
         rest,              ///< `take_back` the workspace
+        give_body,         ///< its handler goes on with what it has waited for: `current().incoming->go_on`
         wait,              ///< for the next event, see `waits_for`
         call,              ///< ask the handler of `current()`, then `replied`
         ask_piece,         ///< ask the source of its answer for the next piece, then `piece_came`
         write,             ///< `to_write()`, once: `wrote`, `blocked` or `lost`
         over,              ///< a request is: its answer is in the buffer, or in the socket
         step_back,         ///< let others have two turns, then `turn_came`
+        hand_over,         ///< it goes on in another protocol: `hand_over`
         close,
         reset
     };
     enum class waiting : std::uint8_t { nothing, bytes, room, handler, piece, turn };
 
-    /// What has happened since it was asked last, for the account of requests; see request_end.
-    struct changes {
-        std::uint32_t began = 0, finished = 0, cut = 0, gone = 0;
-        std::uint32_t told = 0;                                    ///< of the drain, while they were streams
-        std::uint32_t ended = 0, ended_by_us = 0, cut_stream = 0;  ///< ... and how those ended, if not by the client
-        bool any() const noexcept {
-            return (began | finished | cut | gone | told | ended | ended_by_us | cut_stream) != 0;
-        }
-    };
+    using changes = account_changes;
 
     explicit http1_state(host& on) noexcept : host_(on) {}
 
     void lend(std::unique_ptr<workspace> one) noexcept { work_ = std::move(one); }
     std::unique_ptr<workspace> take_back() noexcept { return std::move(work_); }
+    std::size_t buffer() const noexcept { return work_->capacity; }
     bool has_workspace() const noexcept { return work_ != nullptr; }
     std::string_view to_write() const noexcept { return std::string_view(work_->out).substr(work_->written); }
     changes take_changes() noexcept { return std::exchange(changes_, {}); }
@@ -106,6 +101,7 @@ protected:
         farewell,
         part,
         linger,
+        hand_over,
         end
     };
     struct flags {
@@ -129,6 +125,9 @@ protected:
         bool shook_hands = false;  ///< there is a layer between it and the socket
         bool newcomer = false;     ///< it came when the stop had begun
         bool stirs = false;
+        bool streams = false;   ///< the request that comes is one whose handler takes the body as it comes
+        bool receives = false;  ///< ... and waits for more of it
+        bool unread = false;    ///< ... and has returned without the rest
     };
 
     void enter(state next, lifecycle::clock::time_point deadline, const moment& at);

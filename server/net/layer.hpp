@@ -51,6 +51,8 @@ public:
     virtual std::string_view subject() const noexcept = 0;
 
     stage now_in() const noexcept { return stage_; }
+    /// They have agreed on HTTP/2 (RFC 7301).
+    bool speaks_http2() const noexcept { return speaks_http2_; }
     bool shakes() const noexcept { return stage_ <= stage::shaking; }
     /// A read gives something, be it the end, of which the socket knows nothing any more.
     bool holds() const noexcept { return holds_; }
@@ -64,6 +66,7 @@ protected:
     bool holds_ = false;
     bool stirs_ = false;
     bool wants_room_ = false;
+    bool speaks_http2_ = false;
 };
 
 /// Makes one for each connection. Lives as long as the server that has it; safe from any thread.

@@ -23,7 +23,8 @@ int made_set() {
 }
 
 std::uint32_t bits_of(poll_set::interest wanted) noexcept {
-    return wanted == poll_set::interest::write ? EPOLLOUT : EPOLLIN | EPOLLRDHUP;
+    if (wanted == poll_set::interest::write) return EPOLLOUT;
+    return EPOLLIN | EPOLLRDHUP | (wanted == poll_set::interest::both ? EPOLLOUT : 0U);
 }
 
 }  // namespace

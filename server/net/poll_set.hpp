@@ -28,7 +28,7 @@ namespace server {
 /// `ready`. An owner may be destroyed in its own `ready` or in that of another: who has been forgotten is not called.
 class poll_set {
 public:
-    enum class interest : std::uint8_t { none, read, write };
+    enum class interest : std::uint8_t { none, read, write, both };
     enum class rest : std::uint8_t {
         unknown,  ///< there may be more, or it has not looked
         taken     ///< it has taken all that there was: a read has come back with less than it had room for

@@ -16,6 +16,7 @@ namespace {
 
 constexpr long session_life = 7'200;  // s
 constexpr std::string_view http1 = "http/1.1";
+constexpr std::string_view http2 = "h2";
 
 // Forward secrecy and authenticated encryption, or nothing: for TLS 1.2. Those of TLS 1.3 are all of that kind.
 constexpr const char* ciphers_of_1_2 = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -152,7 +153,7 @@ void generation::set_up(SSL_CTX& context, const tls_options& by) {
     SSL_CTX_set_num_tickets(&context, 1);
     SSL_CTX_set_session_id_context(&context, reinterpret_cast<const unsigned char*>(identity_.data()),
                                    static_cast<unsigned int>(identity_.size()));
-    SSL_CTX_set_alpn_select_cb(&context, by_protocol, nullptr);
+    SSL_CTX_set_alpn_select_cb(&context, by_protocol, by.http2 ? &context : nullptr);
     SSL_CTX_set_tlsext_servername_callback(&context, by_name);
     SSL_CTX_set_tlsext_servername_arg(&context, this);
     if (ticket_keys_.size() == 1)
@@ -191,15 +192,18 @@ int generation::by_name(SSL* session, int*, void* whose) {
 /// RFC 7301. Where nothing is in common HTTP/1.1 is spoken all the same: to more than half of the clients an alert
 /// would be the end, and they speak it.
 int generation::by_protocol(SSL*, const unsigned char** chosen, unsigned char* length, const unsigned char* offered,
-                            unsigned int size, void*) {
+                            unsigned int size, void* has_http2) {
+    int found = SSL_TLSEXT_ERR_NOACK;
     for (unsigned int at = 0; at < size && at + offered[at] < size; at += offered[at] + 1U) {
         const std::string_view one(reinterpret_cast<const char*>(offered + at + 1), offered[at]);
-        if (one != http1) continue;
+        const bool is_http2 = has_http2 != nullptr && one == http2;
+        if (one != http1 && !is_http2) continue;
         *chosen = offered + at + 1;
         *length = offered[at];
-        return SSL_TLSEXT_ERR_OK;
+        found = SSL_TLSEXT_ERR_OK;
+        if (is_http2) break;  // ours is the choice, and it is the better one
     }
-    return SSL_TLSEXT_ERR_NOACK;
+    return found;
 }
 
 /// Several keys: the first seals, all open, and what another than the first has opened is sealed anew.

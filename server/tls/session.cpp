@@ -147,6 +147,10 @@ void session::opened() noexcept {
     const std::size_t version = SSL_version(ssl_.get()) == TLS1_3_VERSION ? 1 : 0;
     const std::size_t resumed = SSL_session_reused(ssl_.get()) == 1 ? 1 : 0;
     counts_->done[version][resumed].fetch_add(1, std::memory_order_relaxed);
+    const unsigned char* chosen = nullptr;
+    unsigned int size = 0;
+    SSL_get0_alpn_selected(ssl_.get(), &chosen, &size);
+    speaks_http2_ = size == 2 && chosen[0] == 'h' && chosen[1] == '2';
     const auto* const shown = SSL_get0_peer_certificate(ssl_.get());
     try {
         if (shown != nullptr) subject_ = subject_of(*shown);

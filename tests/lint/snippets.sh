@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The code blocks of docs/from-go.md, docs/make-it-yours.md and docs/streams.md are the marked regions of the tests that run them: behind
+# The code blocks of docs/from-go.md, docs/make-it-yours.md, docs/streams.md and docs/websocket.md are the marked regions of the tests that run them: behind
 # `<!-- FILE [NAME] -->` stands what FILE has between `// [NAME]` and `// [/NAME]`, without its indentation.
 set -euo pipefail
 cd "${1:-.}"
@@ -19,7 +19,7 @@ block_at()
     awk -v from="$2" 'NR <= from { next } /^```/ { if (inside) exit; inside = 1; next } inside { print }' "$1"
 }
 
-for document in docs/from-go.md docs/make-it-yours.md docs/streams.md; do
+for document in docs/from-go.md docs/make-it-yours.md docs/streams.md docs/websocket.md; do
     if [[ ! -f $document ]]; then continue; fi
     before=$found
     while IFS=: read -r line mark; do

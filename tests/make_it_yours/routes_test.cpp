@@ -4,10 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 
 #include "server/event_stream.hpp"
 #include "server/metrics.hpp"
+#include "server/request_body.hpp"
 #include "tests/server/serving.hpp"
 
 namespace make_it_yours {
@@ -71,6 +74,22 @@ response count_down(const context& context, const request& request) {
 }
 // [/events]
 
+// [streamed]
+/// POST /lines: how many there are, however large the body is.
+answer lines(context, const request&, server::request_body& body) {
+    std::array<char, 4096> piece;
+    std::size_t count = 0;
+    for (;;) {
+        auto reading = body.read(piece);
+        const auto size = co_await std::move(reading);  // 0: that was all
+        if (size == 0) break;
+        count += static_cast<std::size_t>(
+            std::count(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(size), '\n'));
+    }
+    co_return response(server::http::status::ok, fmt::format("{}\n", count));
+}
+// [/streamed]
+
 // [middleware]
 /// Each answer says how long its handler took (Server-Timing, W3C).
 server::middleware timed() {
@@ -108,6 +127,9 @@ server::router own_routes(greetings& greeted) {
     // [events route]
     routes.events("/count-down/{from}", count_down);
     // [/events route]
+    // [streamed route]
+    routes.streamed(server::http::verb::post, "/lines", lines, 1ULL << 40);  // at most a tebibyte: above that 413
+    // [/streamed route]
     return routes;
 }
 
@@ -118,6 +140,17 @@ TEST(MakeItYours, ARouteHasParametersAndAQuery) {
     EXPECT_EQ(service.ask(support::get("/greet/Ada?times=11")).status, 400);
     EXPECT_EQ(service.ask(support::get("/greet")).status, 404);
     EXPECT_EQ(service.ask(support::request("POST", "/greet/Ada")).status, 405);
+}
+
+TEST(MakeItYours, ABodyIsTakenAsItComes) {
+    greetings greeted;
+    const serving::running service(own_routes(greeted));
+    std::string many;
+    while (many.size() < 5'000'000) many += "a line of some length\n";  // more than a body may have that is gathered
+    const auto count = std::to_string(std::count(many.begin(), many.end(), '\n')) + "\n";
+    EXPECT_EQ(service.ask(support::request("POST", "/lines", {}, many)).body, count);
+    EXPECT_EQ(service.ask(support::request("POST", "/lines")).body, "0\n");
+    EXPECT_EQ(service.ask("POST /lines HTTP/1.1\r\nHost: a\r\nContent-Length: 1099511627777\r\n\r\n").status, 413);
 }
 
 TEST(MakeItYours, AHandlerThatWaitsIsACoroutine) {

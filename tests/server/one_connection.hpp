@@ -19,6 +19,10 @@ inline std::string ask(std::string_view fields = {}) {
 inline std::string ask_for(std::string_view path, std::string_view version = "1.1") {
     return "GET " + std::string(path) + " HTTP/" + std::string(version) + "\r\nHost: a\r\n\r\n";
 }
+/// A body that its handler takes as it comes.
+inline std::string upload(std::string_view framing, std::string_view body = {}, std::string_view path = "/count") {
+    return "POST " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n" + std::string(framing) + "\r\n" + std::string(body);
+}
 inline std::string post(std::size_t announced, std::string_view body, std::string_view fields = {}) {
     return "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(announced) + "\r\n" + std::string(fields) +
            "\r\n" + std::string(body);
@@ -92,6 +96,17 @@ public:
         one_.say(std::move(text), at());
         settle();
     }
+    /// It takes the body as it comes, and wants so much more.
+    void reads_body(std::size_t most = 100) {
+        one_.read_body(most, at());
+        settle();
+    }
+    /// What its machine has to keep bytes in.
+    std::size_t buffer() const { return one_.machine.buffer(); }
+    const server::request& request() const { return one_.machine.request(); }
+    const std::string& body() const { return one_.body; }
+    bool waits_for_body() const { return one_.reads; }
+    bool body_failed() const { return one_.machine.current().is_excused(); }
     void piece(std::size_t bytes) { one_.give_piece(bytes, at()); }
     void throw_out() { one_.throw_out(at()); }
 
@@ -161,6 +176,12 @@ private:
             server::router all;
             all.get("/", nothing).post("/", nothing).probe("/probe", nothing).events("/ticks", nothing);
             all.get("/poll", nothing).at_stop(server::at_drain::notify);
+            const auto streamed = [](lifecycle::context, const server::request&,
+                                     server::request_body&) -> lifecycle::awaitable<server::response> {
+                co_return server::response();
+            };
+            all.streamed(server::http::verb::post, "/count", streamed);
+            all.streamed(server::http::verb::post, "/small", streamed, 10);
             all.get("/feed", nothing).at_stop(server::at_drain::end);
             return all;
         }();

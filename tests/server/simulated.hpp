@@ -90,7 +90,7 @@ public:
     void ready(const moment& at) {
         if (over) return;
         if (machine.waits_for() == waiting::bytes && wire.readable()) {
-            if (read(at) == ended) machine.peer_closed();
+            if (read(at) == ended) machine.peer_closed(at);
             drive(at);
         } else if (machine.waits_for() == waiting::room && wire.writable()) {
             machine.writable();
@@ -148,6 +148,19 @@ public:
         current.reply.body = std::move(text);
         current.piece = current.reply.body.size();
         came_back(at);
+    }
+    /// ... or wants more of the body of its request; what that gives is in `body`, and `reads` until then.
+    void read_body(std::size_t most, const moment& at) {
+        auto& from = *machine.current().incoming;
+        into_.assign(most, '?');
+        if (from.has_some()) {
+            if (!from.has_failed()) body.append(into_.data(), from.take(into_));
+            return;
+        }
+        reads = true;
+        from.want(into_);
+        machine.wants_body(at);
+        drive(at);
     }
     void throw_out(const moment& at) {
         machine.current().thrown = std::make_exception_ptr(std::runtime_error("thrown"));
@@ -247,6 +260,11 @@ private:
                 case step::rest:
                     if (machine.has_workspace()) pool().give_back(machine.take_back());
                     break;
+                case step::hand_over: throw std::logic_error("no route of it becomes anything else");
+                case step::give_body:
+                    reads = false;
+                    body.append(into_.data(), machine.current().incoming->given());
+                    break;
                 case step::step_back: break;  // the next `ready` is after the others
                 case step::straggled: straggled = true; break;
                 case step::reset: wire.resets = true; [[fallthrough]];
@@ -296,11 +314,14 @@ private:
 
     place& on_;
     bool layered_ = false;
+    std::string into_;
     http1_machine::changes account_;
 
 public:
     simulated::wire wire;
     http1_machine machine;
+    std::string body;    ///< that its handlers have read as it came
+    bool reads = false;  ///< ... and wait for more of
     bool asked = false;  ///< a handler or a source is, and has not returned
     bool straggled = false;
     bool over = false;

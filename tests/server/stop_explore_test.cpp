@@ -37,6 +37,10 @@ const router& routes() {
     static const auto made = [] {
         router all;
         all.get("/", never).post("/", never).probe("/probe", never).events("/ticks", never);
+        const auto streamed = [](lifecycle::context, const request&, request_body&) -> lifecycle::awaitable<response> {
+            co_return response();
+        };
+        all.streamed(http::verb::post, "/count", streamed, 2'000);
         all.get("/poll", never).at_stop(at_drain::notify);
         return all;
     }();
@@ -72,7 +76,7 @@ struct client {
 
 /// What was seen to happen, for an exploration that gets nowhere proves nothing.
 struct sights {
-    std::uint64_t answered = 0, in_its_place = 0, timed_out = 0, cut = 0, gone = 0, refused = 0, streamed = 0;
+    std::uint64_t answered = 0, in_its_place = 0, timed_out = 0, cut = 0, gone = 0, refused = 0, streamed = 0, read = 0;
     std::uint64_t told = 0, ended = 0, ended_by_us = 0, cut_streams = 0;
 };
 
@@ -252,7 +256,12 @@ private:
         const auto id = "X-Request-Id: c" + std::to_string(100 + ++one.asked) + "\r\n";
         const auto body = std::string(upto(200), 'y');
         const auto sized = "Content-Length: " + std::to_string(body.size()) + "\r\n";
-        switch (upto(13)) {
+        switch (upto(16)) {
+            case 14: return "POST /count HTTP/1.1\r\nHost: a\r\n" + id + sized + "\r\n" + body;
+            case 15: return "POST /count HTTP/1.1\r\nHost: a\r\n" + id + sized + "Expect: 100-continue\r\n\r\n" + body;
+            case 16:
+                return "POST /count HTTP/1.1\r\nHost: a\r\n" + id +
+                       "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nyyyyy\r\n0\r\nT: u\r\n\r\n";
             case 0: return "POST / HTTP/1.1\r\nHost: a\r\n" + id + sized + "\r\n" + body;
             case 1: return "POST / HTTP/1.1\r\nHost: a\r\n" + id + sized + "Expect: 100-continue\r\n\r\n" + body;
             case 2:
@@ -299,6 +308,13 @@ private:
     void handler_returns(client& one) {
         auto& connection = one.connection;
         if (!connection.asked) return;
+        if (connection.reads) return;  // it goes on when there is more of the body, or will be none
+        const auto* const body = connection.machine.current().incoming.get();
+        if (body != nullptr && !body->is_over() && !body->has_failed() && !one_in(4)) {
+            note("a handler reads");
+            ++seen_.read;
+            return connection.read_body(1 + upto(100), at());
+        }
         const bool piece = connection.machine.waits_for() == simulated::waiting::piece;
         if (!piece && one_in(2)) {
             tracker::event event{"id", {}, "data"};
@@ -568,6 +584,7 @@ TEST(Stop, KeepsItsPromisesInEveryOrderExplored) {
         all.cut += seen.cut > 0;
         all.gone += seen.gone > 0;
         all.refused += seen.refused > 0;
+        all.read += seen.read > 0;
         all.streamed += seen.streamed > 0;
         all.told += seen.told > 0;
         all.ended += seen.ended > 0;
@@ -580,7 +597,7 @@ TEST(Stop, KeepsItsPromisesInEveryOrderExplored) {
     if (first == last) return;
     // An exploration that does not get anywhere proves nothing.
     for (const auto seen : {all.answered, all.in_its_place, all.timed_out, all.cut, all.gone, all.refused, all.streamed,
-                            all.told, all.ended, all.ended_by_us, all.cut_streams, over, withdrawn})
+                            all.read, all.told, all.ended, all.ended_by_us, all.cut_streams, over, withdrawn})
         EXPECT_GT(seen, schedules / 100);
     EXPECT_GT(dropped, schedules / 1'000);
 }

@@ -1,0 +1,117 @@
+// A connection that does not speak HTTP/1.1 any more: it carries what happens to its session.
+
+#include <exception>
+#include <utility>
+
+#include "server/connection.hpp"
+#include "server/loop_thread.hpp"
+
+namespace server {
+
+void connection::go_on() {
+    if (proceed(loop_.now())) driven_ = false;  // else it is no more
+}
+
+poll_set::rest connection::ready_in_session() noexcept {
+    auto left = poll_set::rest::unknown;
+    tell([&] { left = session_->ready(loop_.now()); });
+    return left;
+}
+
+/// False: it has ended, and is no more.
+bool connection::proceed(const moment& at) {
+    const auto what = descriptor() < 0 ? session::next::close : session_->proceed(at);
+    if (what != session::next::wait) {
+        if (session_->asked() > 0) return true;  // it has failed, and is waited for
+        end(what == session::next::reset);
+        return false;
+    }
+    const bool waits = session_->waits_for_request();
+    if (waits != waits_ || (waits && session_->served() != listed_)) loop_.moved(*this, waits_, waits);
+    waits_ = waits;
+    listed_ = session_->served();
+    return true;
+}
+
+bool connection::hand_over(const moment& at) {
+    const auto* const to = machine_.has_workspace() ? machine_.current().to : nullptr;
+    auto left = machine_.hand_over();
+    loop_.account_for(machine_.take_changes());
+    session_ = to != nullptr ? to->becomes(wire(*this)) : loop_.http2()->make(wire(*this));
+    session_->begin(std::move(left), at);
+    return proceed(at);
+}
+
+/// As `fail` does in HTTP/1.1: those who have been asked by its session are waited for.
+void connection::fail_session(const char* why) noexcept {
+    loop_.lost_connection(why);
+    loop_.sockets().forget(*this);
+    socket_.close();
+    driven_ = false;
+    if (session_->asked() == 0) return loop_thread::remove(*this);
+    try {
+        session_->cut(loop_.now());
+    } catch (const std::exception&) {}  // its handlers come back by themselves
+}
+
+// ── what a session may do ───────────────────────────────────────────────────────────────────────
+
+transfer wire::read(std::span<char> into) {
+    const auto* const between = of_->socket_.between();
+    return between != nullptr && between->holds() ? of_->socket_.read_held(into) : of_->socket_.read(into);
+}
+
+bool wire::holds() const noexcept {
+    const auto* const between = of_->socket_.between();
+    return between != nullptr && between->holds();
+}
+
+bool wire::stirs() const noexcept { return of_->stirs(); }
+transfer wire::write(std::string_view bytes, bool last) { return of_->socket_.write(bytes, last); }
+transfer_end wire::farewell() { return of_->socket_.farewell(); }
+void wire::finish() { of_->socket_.finish(); }
+void wire::discard() { of_->socket_.discard(of_->loop_.scratch()); }
+std::size_t wire::unacknowledged() { return of_->socket_.unacknowledged(); }
+void wire::reset_at_close(bool reset) { of_->socket_.reset_at_close(reset); }
+
+void wire::watch(poll_set::interest wanted) {
+    const auto* const between = of_->socket_.between();
+    const bool wants_room = between != nullptr && between->wants_room();
+    if (wants_room && wanted == poll_set::interest::read) wanted = poll_set::interest::write;
+    if (of_->descriptor() >= 0) of_->loop_.sockets().watch(of_->descriptor(), *of_, wanted);
+}
+
+const socket_address& wire::peer() const noexcept { return of_->peer_; }
+const socket_address& wire::caller() const noexcept { return of_->caller(); }
+std::string_view wire::subject() const noexcept { return of_->subject(); }
+bool wire::secure() const noexcept { return of_->socket_.between() != nullptr; }
+
+boost::asio::io_context& wire::context() const noexcept { return of_->loop_.context(); }
+moment wire::now() const { return of_->loop_.now(); }
+host& wire::serving() const noexcept { return of_->loop_.serving(); }
+workspace_pool& wire::workspaces() const noexcept { return of_->loop_.workspaces(); }
+std::span<char> wire::scratch() const noexcept { return of_->loop_.scratch(); }
+void wire::let_others_go_first() { of_->loop_.let_others_go_first(*of_); }
+
+void wire::proceed() noexcept {
+    of_->tell([] {});
+}
+
+bool wire::ask(asked what, exchange& of, const request& about, asker& whose) {
+    return of_->loop_.handlers().ask(what, of, about, whose);
+}
+void wire::enters(const endpoint& to) { of_->loop_.enters(to); }
+void wire::leaves(const endpoint& to, http::status status, const moment& at) {
+    of_->loop_.leaves(*of_, to, status, at.now);
+}
+void wire::note(const answer_row& row) {
+    if (!of_->loop_.note(row, *of_)) ++of_->unlogged_;
+}
+void wire::note_refusal(const answer_row& row) { of_->loop_.note_refusal(row, *of_); }
+void wire::answered(http::status status) { of_->loop_.answered(*of_, status); }
+void wire::log_failure(const std::exception_ptr& thrown) noexcept { of_->loop_.log_failure(*of_, thrown); }
+void wire::straggles() { of_->loop_.straggles(*of_, of_->session_->in_focus().current); }
+void wire::returned_late() { of_->loop_.returned_late(of_->session_->in_focus().current); }
+void wire::account_for(const account_changes& some) noexcept { of_->loop_.account_for(some); }
+
+}  // namespace server

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include "lifecycle/task_group.hpp"
+#include "server/rule.hpp"
+
+namespace server {
+
+/// What a read throws when the rest of a body will not come. A handler that lets it through is answered for: 408, 413,
+/// 400, or, in a stop, 503; one that catches it may say something itself, and the connection ends with that.
+class body_failed : public std::runtime_error {
+public:
+    explicit body_failed(rule by, const char* why) : std::runtime_error(why), by_(by) {}
+    /// `rule::none`: the client has gone.
+    rule by() const noexcept { return by_; }
+
+private:
+    rule by_;
+};
+
+/// The body of a request whose route takes it as it comes; see router::streamed. Only what is asked for is read from
+/// the client: a handler that does not ask holds it up, by TCP's own means.
+///
+/// Belongs to its request, and lives as long. Only on the request's loop, one read at a time.
+class request_body {
+public:
+    /// Waits for what comes next and puts it at the front of `into`, which is not empty; how much. 0: that was all.
+    /// Throws body_failed. Who waits is woken by the end of the request's context too. The first read is what tells a
+    /// client that expects 100-continue to go on.
+    lifecycle::awaitable<std::size_t> read(std::span<char> into);
+    /// Of the whole, where the client has said it.
+    std::optional<std::uint64_t> length() const noexcept { return length_; }
+    /// All of it has been read.
+    bool is_over() const noexcept { return over_ && here_.empty(); }
+
+    // For the machine that feeds it.
+
+    /// `here`: has come with the head.
+    request_body(std::optional<std::uint64_t> length, std::string_view here, bool over) noexcept
+        : length_(length), here_(here), over_(over) {}
+    request_body(const request_body&) = delete;
+    request_body& operator=(const request_body&) = delete;
+
+    /// Whether there is something without waiting, be it the end; then what of it fits goes to the front of `into`.
+    bool has_some() const noexcept { return over_ || !here_.empty() || failed_; }
+    std::size_t take(std::span<char> into);
+    /// A reader waits, for so much.
+    void want(std::span<char> into) noexcept { wanted_ = into; }
+    std::span<char> wanted() const noexcept { return wanted_; }
+    /// What it waits for is there. The reader goes on by `go_on`, in which the handler may return.
+    void came(std::size_t count, bool over) noexcept;
+    void fail(rule by, const char* why) noexcept;
+    void go_on();
+    std::size_t given() noexcept { return std::exchange(given_, 0); }
+    bool has_failed() const noexcept { return failed_; }
+    rule failed_by() const noexcept { return failed_by_; }
+
+    /// Called when a reader waits.
+    std::function<void()> wants;
+
+    /// By how much the client may still be late, in this stretch of `body_timeout`, and what it has sent in that.
+    struct pace {
+        lifecycle::clock::time_point since{};
+        lifecycle::clock::duration left{};
+        std::uint64_t bytes = 0;
+        bool asked = false;  ///< a reader has waited: whoever expects 100-continue has been told
+    } rate;
+
+private:
+    class waiting_reader {
+    public:
+        virtual void go_on() = 0;
+
+    protected:
+        ~waiting_reader() = default;
+    };
+    template <class Handler>
+    class waiting_as;
+    auto some_more();
+    [[noreturn]] void throw_failure() const;
+
+    std::optional<std::uint64_t> length_;
+    std::string_view here_;   ///< has come and is not read
+    std::span<char> wanted_;  ///< by who waits
+    std::size_t given_ = 0;   ///< ... and what that has got
+    waiting_reader* waits_ = nullptr;
+    const char* why_ = "";
+    rule failed_by_ = rule::none;
+    bool failed_ = false;
+    bool over_ = false;  ///< nothing is behind `here_`
+    alignas(std::max_align_t) std::byte place_[64];
+};
+
+}  // namespace server

@@ -1,0 +1,154 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "lifecycle/context.hpp"
+#include "server/decision.hpp"
+#include "server/websocket/reader.hpp"
+#include "server/websocket/sender.hpp"
+
+namespace server::websocket {
+
+/// A message of the peer; its data lives until the handler that was given it has returned.
+struct message {
+    bool text = false;  ///< then it is UTF-8; else binary
+    std::string_view data;
+};
+
+/// One WebSocket (RFC 6455), from the first byte behind the handshake to its end, without socket, clock, thread and
+/// log: events in, steps out, as with http1_machine.
+///
+///     open ──Close of ours──▶ closing ──Close of the peer, or 1 s──▶ parting ──FIN──▶ lingering ─▶ over
+///       └──── Close of the peer, a fault ───────────────────────────▶┘
+///
+/// A stop comes to an open one by `tick`: what has arrived is read once more and answered, then 1001 is sent; a message
+/// whose handler works is answered first. Messages of ours are whole frames, so a Close never stands between fragments.
+/// A peer that never closes is closed.
+///
+/// Only on one thread. Owns no buffer while nothing is under way.
+class machine : public sender {
+public:
+    enum class state : std::uint8_t { open, closing, parting, lingering, over };
+    enum class step : std::uint8_t {
+        wait,        ///< see `waits_for`
+        say_open,    ///< tell the handler that it is open, then `returned`
+        deliver,     ///< give `current()` to the handler, then `returned`
+        say_closed,  ///< tell the handler that it has ended: `end()`; then `returned`
+        write,       ///< `to_write()`, once: `wrote`, `blocked` or `lost`
+        look,        ///< read once, without waiting: `received`, or nothing
+        half_close,  ///< FIN
+        discard,     ///< read and forget what has come
+        close,
+        reset
+    };
+    enum class waiting : std::uint8_t { bytes, room, handler };
+    /// For the account of a stop: by both ends, by us as its peer did not answer, cut, or gone without a word.
+    enum class ending : std::uint8_t { none, whole, by_us, cut, gone };
+
+    /// What its handler is told at the end.
+    struct close {
+        std::uint16_t code = close_code::lost;  ///< the peer's, or ours where that came first
+        std::string reason;
+        bool by_peer = false;
+    };
+
+    /// All that has to be known of one that has nothing under way: an idle connection keeps this, and no machine.
+    struct resting {
+        lifecycle::clock::time_point since{}, next_ping{};
+        std::uint64_t messages_in = 0, messages_out = 0;
+        std::uint8_t unanswered = 0;
+        bool opened = false;
+    };
+
+    machine(const machine_limits& limits, compression* inflates, lifecycle::clock::time_point now) noexcept;
+    machine(const machine_limits& limits, compression* inflates, const resting& from) noexcept;
+    /// It is open, waits for bytes, and owns nothing.
+    bool is_quiet() const noexcept;
+    resting rest() const noexcept;
+
+    step next(lifecycle::clock::time_point now);
+
+    /// Bytes, which are changed in place, and looked at before the next `wait`.
+    void received(std::span<char> bytes) noexcept;
+    /// It sends no more, or is gone.
+    void peer_closed() noexcept;
+    void lost() noexcept;
+    /// What its handler was asked last has come back. `failed`: by an exception; the peer hears 1011.
+    void returned(bool failed = false) noexcept;
+    const message& current() const noexcept { return handed_.current; }
+    /// Sends a Close when what has been sent before it is in front of it, and nothing after it. `code`: one that
+    /// `may_be_sent`. Throws std::bad_alloc.
+    void close_with(std::uint16_t code, std::string_view reason);
+    /// `unacknowledged` is looked at only while it is blocked.
+    void tick(const drain_view& drain, lifecycle::clock::time_point now, std::size_t unacknowledged);
+    /// Ends, whatever it does; a handler is waited for.
+    void cut() noexcept;
+
+    state now_in() const noexcept { return state_; }
+    waiting waits_for() const noexcept;
+    bool busy() const noexcept { return flags_.busy; }
+    /// The stop has told its peer, or will as soon as its handler has returned.
+    bool told() const noexcept { return flags_.told; }
+    /// Why the context of its handler should end: the peer is gone, or the app gives up.
+    lifecycle::cause cancels() const noexcept { return cancels_; }
+    ending how() const noexcept { return ending_; }
+    const close& end() const noexcept { return end_; }
+    lifecycle::clock::time_point since() const noexcept { return since_; }
+    std::uint64_t messages_in() const noexcept { return messages_in_; }
+
+private:
+    struct flags {
+        bool opened = false;     ///< its handler has been told
+        bool busy = false;       ///< a handler works
+        bool has_ahead = false;  ///< the next message is there, and its handler works on the last
+        bool ahead_text = false;
+        bool closes = false;       ///< a Close of ours is due, at once
+        bool due = false;          ///< ... as soon as there is nothing to answer
+        bool looks = false;        ///< at what has come, before that
+        bool told = false;         ///< by the stop
+        bool resets = false;       ///< at its end
+        bool said_closed = false;  ///< to its handler
+        bool discards = false;     ///< before it closes, for unread bytes would make a reset of that
+    };
+    struct handed {
+        message current;
+        std::string held;   ///< what that shows, where it is copied
+        std::string ahead;  ///< the next one, that has come meanwhile
+    };
+
+    void enter(state next, lifecycle::clock::time_point now, lifecycle::clock::duration patience) noexcept;
+    bool reads() const noexcept;
+    bool read_one(lifecycle::clock::time_point now);
+    bool take(const reader::event& found, lifecycle::clock::time_point now);
+    bool hand(bool text, std::string_view data);
+    bool may_say_close() const noexcept;
+    void say_close(lifecycle::clock::time_point now);
+    void answer_close(std::uint16_t code, ending how, lifecycle::clock::time_point now);
+    void leave(ending how, bool resets) noexcept;
+    void keep_rest();
+    void keep_alive(lifecycle::clock::time_point now);
+    void obey(const drain_view& drain, lifecycle::clock::time_point now);
+
+    reader reader_;
+    std::span<char> input_;  ///< that has come and is not looked at
+    std::string rest_;       ///< ... and is kept, while a handler works or the peer does not read
+    handed handed_;
+    close end_;
+    lifecycle::clock::time_point since_{};
+    lifecycle::clock::time_point deadline_ = lifecycle::clock::time_point::max();  ///< of its state
+    lifecycle::clock::time_point next_ping_{};
+    std::uint64_t messages_in_ = 0;
+    std::uint16_t to_say_ = 0;     ///< by the Close that is due
+    std::uint8_t unanswered_ = 0;  ///< pings
+    state state_ = state::open;
+    ending ending_ = ending::none;
+    lifecycle::cause cancels_ = lifecycle::cause::none;
+    flags flags_;
+};
+
+}  // namespace server::websocket

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <cstddef>
+#include <exception>
+#include <span>
+#include <string_view>
+
+#include "server/exchange.hpp"
+#include "server/handlers.hpp"
+#include "server/net/layer.hpp"
+#include "server/net/poll_set.hpp"
+#include "server/net/socket_address.hpp"
+#include "server/workspace.hpp"
+
+namespace server {
+
+class connection;
+
+/// What a session may do with its connection and with the loop of that; see session. Copied freely, good for as long
+/// as the session lives, and only on the loop's thread.
+class wire {
+public:
+    explicit wire(connection& of) noexcept : of_(&of) {}
+
+    // The socket; see transport.
+
+    transfer read(std::span<char> into);
+    /// A read gives something of which the socket knows nothing: not to be waited with.
+    bool holds() const noexcept;
+    /// Part of something has come that cannot be read yet.
+    bool stirs() const noexcept;
+    transfer write(std::string_view bytes, bool last = false);
+    transfer_end farewell();
+    void finish();
+    void discard();
+    std::size_t unacknowledged();
+    void reset_at_close(bool reset);
+    /// What the session is told of by `ready`. Where TLS wants room before it can read, that is waited for first.
+    void watch(poll_set::interest wanted);
+
+    // Who is at the other end.
+
+    const socket_address& peer() const noexcept;
+    /// Whom a header in front of the connection names; else the peer.
+    const socket_address& caller() const noexcept;
+    std::string_view subject() const noexcept;
+    bool secure() const noexcept;
+
+    // The loop.
+
+    moment now() const;
+    /// To post to, from any thread, as long as the server lives.
+    boost::asio::io_context& context() const noexcept;
+    host& serving() const noexcept;
+    workspace_pool& workspaces() const noexcept;
+    /// Good until anybody else has a turn.
+    std::span<char> scratch() const noexcept;
+    /// Its two turns later `turn_came` is called.
+    void let_others_go_first();
+    /// Something has happened that no event of the connection has brought: the session proceeds. The last thing that
+    /// is done with it, for it may be gone.
+    void proceed() noexcept;
+
+    // Its requests; the one in focus is meant.
+
+    /// See handlers::ask. A handler is entered before it is asked, and left when it has returned.
+    bool ask(asked what, exchange& of, const request& about, asker& whose);
+    void enters(const endpoint& to);
+    void leaves(const endpoint& to, http::status status, const moment& at);
+    /// An answer stands, and then its request is over.
+    void note(const answer_row& row);
+    void note_refusal(const answer_row& row);
+    void answered(http::status status);
+    void log_failure(const std::exception_ptr& thrown) noexcept;
+    /// A handler does not end with its context; and returns after all.
+    void straggles();
+    void returned_late();
+    void account_for(const account_changes& some) noexcept;
+
+private:
+    connection* of_;
+};
+
+}  // namespace server
