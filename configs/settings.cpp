@@ -94,6 +94,9 @@ std::vector<setting> make_table() {
         file("app.tls_ticket_key",
              "80 bytes, shared by generations and replicas, so that sessions resume across a restart",
              FIELD(app.tls.ticket_key)),
+        boolean("app.http2", "HTTP/2, by ALPN and in clear by prior knowledge", FIELD(app.http2)),
+        number("app.http2_max_streams", "requests of one HTTP/2 connection at one time; above: 503",
+               LIVE(app.http2_max_streams), 1, million),
 
         address("debug.address", "where the debug server listens", FIELD(debug.address)),
         number("debug.port", "port of the debug server; 0: any free one", FIELD(debug.port), 0, 65'535),

@@ -11,6 +11,7 @@
 #include "cmd/service/announce.hpp"
 #include "cmd/service/build_info.hpp"
 #include "cmd/service/debug_modules.hpp"
+#include "cmd/service/http2_port.hpp"
 #include "cmd/service/http_client.hpp"
 #include "cmd/service/inspection.hpp"
 #include "cmd/service/last_run.hpp"
@@ -53,11 +54,12 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
         config.tracker, make_sinks(config.tracker, logger, flush_deadline, trace.around(known_sinks(log.output))),
         workers, logger, flush_deadline);
     server::http_client upstreams(config.client, stop, workers, logger);  // whom handlers call, where it is built
-    http_server app("app", outside.inherit("app", config.app), trace.around(upstreams.routes(app_routes(events, stop))),
+    http_server app("app", outside.inherit("app", config.app), trace.around(with_grpc_health(upstreams.routes(app_routes(events, stop)), stop)),
                     http_server::at_stop::drain, stop, workers, logger);
     app.log_access_to(log.access);
     secure_port secure(settings, logger);  // TLS, where there are certificates and that module is built
     app.speak_through(secure.layers());
+    app.speak_http2(http2_port(settings));  // where that module is built
     run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
     settings_in_force in_force(settings, line,
                                {app, events, stop, workers, logger, [&] { secure.reload(); },
@@ -128,6 +130,7 @@ int show(const configs::command& line, const configs::loaded& settings, spdlog::
         case configs::command::action::check:
             check_sinks(settings.values.tracker, log);  // as the start does
             secure_port::check(settings);
+            http2_port(settings);
             std::fputs(configs::to_toml(settings).c_str(), stdout);
             break;
         case configs::command::action::probe: return probe(settings.values.debug, line.argument) ? 0 : 1;

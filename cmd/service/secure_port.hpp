@@ -15,6 +15,12 @@
 #include "server/tls/port.hpp"
 #endif
 
+#ifdef HTTP2
+inline constexpr bool has_http2 = true;
+#else
+inline constexpr bool has_http2 = false;
+#endif
+
 /// A setting of the app port as faults show it: `app.tls_key = ["k.pem"] (--app.tls_key)`.
 inline std::string shown_setting(const configs::loaded& settings, std::string_view key) {
     const auto full = fmt::format("app.{}", key);
@@ -29,7 +35,8 @@ class secure_port {
 public:
     secure_port(const configs::loaded& settings, spdlog::logger& log)
         : port_(
-              "app", settings.values.app.tls, [settings](auto key) { return shown_setting(settings, key); }, log) {}
+              "app", with_protocols(settings.values.app),
+              [settings](auto key) { return shown_setting(settings, key); }, log) {}
 
     /// Throws what a start would.
     static void check(const configs::loaded& settings) {
@@ -42,6 +49,12 @@ public:
     void write_metrics(server::metrics_text& out) const { port_.write_metrics(out); }
 
 private:
+    static server::tls_options with_protocols(const server::options& app) {
+        auto made = app.tls;
+        made.http2 = app.http2 && has_http2;
+        return made;
+    }
+
     server::tls::port port_;
 };
 

@@ -52,8 +52,7 @@ public:
         return next::wait;
     }
     void end() noexcept override {
-        if (std::exchange(counted_, false))
-            wire_.account_for({.finished = over_ ? 1U : 0U, .gone = over_ ? 0U : 1U});
+        if (std::exchange(counted_, false)) wire_.account_for({.finished = over_ ? 1U : 0U, .gone = over_ ? 0U : 1U});
         if (work_) wire_.workspaces().give_back(std::move(work_));
     }
     std::string_view protocol() const noexcept override { return "echo"; }
@@ -70,7 +69,8 @@ private:
 
 router with_echo() {
     const auto change = [](const lifecycle::context&, const request&) {
-        return std::move(response(http::status::switching_protocols).set("Upgrade", "echo").set("Connection", "Upgrade"));
+        return std::move(
+            response(http::status::switching_protocols).set("Upgrade", "echo").set("Connection", "Upgrade"));
     };
     return std::move(router().get("/echo", change).becomes([](server::wire on) -> std::unique_ptr<server::session> {
         return std::make_unique<echo>(on);
