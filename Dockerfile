@@ -9,6 +9,9 @@ RUN apt-get update \
 # [module tls http_sink]
         libssl-dev \
 # [/module tls http_sink]
+# [module http2]
+        libnghttp2-dev \
+# [/module http2]
 # [module websocket]
         zlib1g-dev \
 # [/module websocket]

@@ -94,6 +94,9 @@ std::vector<setting> make_table() {
         file("app.tls_ticket_key",
              "80 bytes, shared by generations and replicas, so that sessions resume across a restart",
              FIELD(app.tls.ticket_key)),
+        boolean("app.http2", "HTTP/2, by ALPN and in clear by prior knowledge", FIELD(app.http2)),
+        number("app.http2_max_streams", "requests of one HTTP/2 connection at one time; above: 503",
+               LIVE(app.http2_max_streams), 1, million),
 
         size("app.max_websocket_message", "of a WebSocket, whole and decompressed; above: close 1009",
              LIVE(app.max_websocket_message), 125, kibi * mebi),

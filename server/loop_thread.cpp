@@ -48,7 +48,8 @@ task_row loop_thread::row_of(const connection& one, clock::time_point now) {
                  .age = duration_cast<milliseconds>(now - one.born()),
                  .client = one.client().text(),
                  .peer = one.peer().text()};
-    if (in == connection::state::handling) {
+    const auto* const other = one.its_session();
+    if (in == connection::state::handling && (other == nullptr || other->in_focus().current != nullptr)) {
         row.kind = "request";
         row.age = duration_cast<milliseconds>(now - one.since());
         row.trace = one.trace_id();

@@ -9,6 +9,9 @@
 #include "tracker/sink.hpp"
 
 // The only #ifdefs. The build defines the name of each module that the program has, see CMakeLists.txt.
+#ifdef HTTP2
+#include "cmd/service/modules/http2.hpp"
+#endif
 #ifdef HTTP_CLIENT
 #include "cmd/service/modules/http_client.hpp"
 #endif
@@ -61,6 +64,13 @@ constexpr row row_of{
     [](const module_start& start) -> std::unique_ptr<service_module> { return std::make_unique<Module>(start); },
     Module::check};
 
+constexpr bool has_http2 =
+#ifdef HTTP2
+    true;
+#else
+    false;
+#endif
+
 /// In this order each hook is called: what wraps others comes last.
 const std::vector<row> rows = {
 #ifdef SYSTEMD
@@ -74,6 +84,9 @@ const std::vector<row> rows = {
 #endif
 #ifdef WEBSOCKET
     row_of<websocket_module>,
+#endif
+#ifdef HTTP2
+    row_of<http2_module>,
 #endif
 #ifdef LAST_RUN
     row_of<last_run_module>,
@@ -123,6 +136,9 @@ const std::vector<unread> settings_of_others = {
     {"TLS", "debug.tls_client_ca"},
     {"TLS", "debug.tls_ticket_key"},
 #endif
+#ifndef HTTP2
+    {"HTTP2", "app.http2_max_streams"},
+#endif
 #ifndef WEBSOCKET
     {"WebSocket", "app.max_websocket_message"},
     {"WebSocket", "app.websocket_ping"},
@@ -130,6 +146,13 @@ const std::vector<unread> settings_of_others = {
 };
 
 void require_built(const configs::loaded& settings) {
+#ifndef HTTP2
+    // That the file with the defaults has the default asks for nothing.
+    const auto& place = settings.origin.find("app.http2")->second;
+    if (settings.values.app.http2 && place != "built-in" && place.find(':') == place.npos)
+        throw std::runtime_error(configs::shown(settings, "app.http2") +
+                                 ": this program is built without HTTP2: allowed is false");
+#endif
     for (const auto& [name, key] : settings_of_others)
         if (!configs::is_default(settings, key))
             throw std::runtime_error(fmt::format("{}: this program is built without {}: allowed is none",
@@ -138,9 +161,9 @@ void require_built(const configs::loaded& settings) {
 
 }  // namespace
 
-modules::modules(const module_start& start) : start_(start) {
-    require_built(start.settings);
-    for (const auto& row : rows) all_.push_back(row.make(start));
+modules::modules(const module_start& start) : start_{start.settings, start.stop, start.workers, start.log, has_http2} {
+    require_built(start_.settings);
+    for (const auto& row : rows) all_.push_back(row.make(start_));
 }
 
 modules::~modules() = default;

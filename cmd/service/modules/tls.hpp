@@ -15,7 +15,7 @@ class tls_module final : public service_module {
 public:
     explicit tls_module(const module_start& start)
         : workers_(start.workers),
-          app_("app", start.settings.values.app.tls, show_of("app", start.settings), *start.log.logger),
+          app_("app", with_protocols(start), show_of("app", start.settings), *start.log.logger),
           debug_("debug", start.settings.values.debug.tls, show_of("debug", start.settings), *start.log.logger) {}
 
     static void check(const configs::loaded& settings) {
@@ -47,6 +47,11 @@ public:
     }
 
 private:
+    static server::tls_options with_protocols(const module_start& start) {
+        auto made = start.settings.values.app.tls;
+        made.http2 = start.settings.values.app.http2 && start.has_http2;
+        return made;
+    }
     static server::tls::port::show show_of(std::string_view server, const configs::loaded& settings) {
         return [server, settings](std::string_view key) {
             return configs::shown(settings, std::string(server) + "." + std::string(key));

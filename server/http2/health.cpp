@@ -1,0 +1,156 @@
+#include "server/http2/health.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include "server/draining.hpp"
+
+namespace server::http2 {
+namespace {
+
+using lifecycle::clock;
+
+constexpr std::string_view check_path = "/grpc.health.v1.Health/Check";
+constexpr std::string_view watch_path = "/grpc.health.v1.Health/Watch";
+constexpr std::string_view grpc_type = "application/grpc";
+constexpr std::chrono::milliseconds look{50};  // whether a stop has been left again
+
+/// enum ServingStatus of health.proto.
+enum class serving : std::uint8_t { unknown, serving, not_serving, service_unknown };
+
+struct health {
+    const lifecycle::stop_channel& stop;
+    std::vector<std::string> services;
+
+    serving of(std::string_view name) const {
+        if (!name.empty() && std::ranges::find(services, name) == services.end()) return serving::service_unknown;
+        return stop.stopping() ? serving::not_serving : serving::serving;
+    }
+};
+
+/// Length-prefixed, not compressed ("gRPC over HTTP2").
+std::string framed(std::string_view message) {
+    std::string made(1, '\0');
+    for (int shift = 24; shift >= 0; shift -= 8) made += static_cast<char>(message.size() >> shift & 0xff);
+    return made.append(message);
+}
+
+/// HealthCheckResponse: field 1, a varint.
+std::string encoded(serving status) { return {'\x08', static_cast<char>(status)}; }
+
+/// HealthCheckRequest: field 1, a string; others are skipped where they are of that kind too. None: it is malformed.
+std::optional<std::string_view> service_of(std::string_view message) noexcept {
+    std::string_view name;
+    while (!message.empty()) {
+        const auto tag = static_cast<unsigned char>(message.front());
+        message.remove_prefix(1);
+        std::size_t size = 0;
+        unsigned shift = 0;
+        for (bool more = true; more; shift += 7) {
+            if (message.empty() || shift > 28) return std::nullopt;
+            const auto byte = static_cast<unsigned char>(message.front());
+            message.remove_prefix(1);
+            size |= static_cast<std::size_t>(byte & 0x7f) << shift;
+            more = (byte & 0x80) != 0;
+        }
+        if ((tag & 7) == 0) continue;  // a varint
+        if ((tag & 7) != 2 || size > message.size()) return std::nullopt;
+        if (tag == 0x0a) name = message.substr(0, size);
+        message.remove_prefix(size);
+    }
+    return name;
+}
+
+response check(const health& whole, const request& asked) {
+    const auto message = grpc_message(asked);
+    const auto name = message ? service_of(*message) : std::nullopt;
+    if (!name) return grpc_error(3, "that is no HealthCheckRequest");
+    const auto status = whole.of(*name);
+    if (status == serving::service_unknown) return grpc_error(5, "unknown service");
+    return grpc_answer(encoded(status));
+}
+
+/// What a Watch says next: each change, as long as somebody listens.
+struct watch {
+    std::shared_ptr<const health> whole;
+    lifecycle::context of, until_stop;
+    std::string name;
+    std::optional<serving> said;
+
+    static lifecycle::awaitable<std::string> next(std::shared_ptr<watch> one) {
+        while (!one->of.done()) {
+            const auto status = one->whole->of(one->name);
+            if (one->said != status) {
+                one->said = status;
+                co_return framed(encoded(status));
+            }
+            const bool told = one->until_stop.done();
+            const auto& by = told ? one->of : one->until_stop;
+            auto waiting = lifecycle::sleep_until(by, clock::now() + (told ? look : std::chrono::hours(1)));
+            co_await std::move(waiting);
+        }
+        co_return std::string();
+    }
+};
+
+response watched(const std::shared_ptr<const health>& whole, const lifecycle::context& of, const request& asked) {
+    const auto message = grpc_message(asked);
+    const auto name = message ? service_of(*message) : std::nullopt;
+    if (!name) return grpc_error(3, "that is no HealthCheckRequest");
+    const auto one = std::make_shared<watch>(
+        watch{.whole = whole, .of = of, .until_stop = until_drain(of), .name = std::string(*name), .said = {}});
+    response made(http::status::ok, {}, grpc_type);
+    made.texts = [one] { return watch::next(one); };
+    made.trail("grpc-status", "14").trail("grpc-message", "stopping");
+    return made;
+}
+
+}  // namespace
+
+response grpc_answer(std::string_view message) {
+    response made(http::status::ok, framed(message), grpc_type);
+    made.trail("grpc-status", "0");
+    return made;
+}
+
+response grpc_error(int code, std::string_view message) {
+    response made(http::status::ok, {}, grpc_type);
+    made.set("grpc-status", std::to_string(code)).set("grpc-message", message);
+    return made;
+}
+
+std::optional<std::string_view> grpc_message(const request& asked) noexcept {
+    constexpr std::size_t head = 5;
+    const auto body = asked.body;
+    if (body.size() < head || body[0] != '\0') return std::nullopt;
+    std::size_t size = 0;
+    for (std::size_t nth = 1; nth < head; ++nth) size = size << 8 | static_cast<unsigned char>(body[nth]);
+    if (size != body.size() - head) return std::nullopt;
+    return body.substr(head);
+}
+
+router with_grpc_health(router routes, const lifecycle::stop_channel& stop, std::vector<std::string> services) {
+    const auto whole = std::make_shared<const health>(health{.stop = stop, .services = std::move(services)});
+    routes.add(
+        http::verb::post, check_path,
+        [whole](const lifecycle::context&, const request& asked) { return check(*whole, asked); }, true);
+    routes.add(http::verb::post, watch_path,
+               [whole](const lifecycle::context& of, const request& asked) { return watched(whole, of, asked); });
+    return std::move(routes.at_stop(at_drain::notify));
+}
+
+bool is_watch(const endpoint* to) noexcept {
+    constexpr std::string_view method = "POST ";
+    return to != nullptr && to->name.size() == method.size() + watch_path.size() && to->name.ends_with(watch_path);
+}
+
+void serve_without_end(exchange& one) {
+    one.end_serving();
+    one.scope.renew(clock::time_point::max());
+    one.serving = std::make_unique<lifecycle::cancel_scope>(one.scope.get());
+    one.given = one.scope.get().with(drain_notice{.until = one.serving->get(), .app_gives_up = &one.app_gives_up});
+}
+
+}  // namespace server::http2

@@ -1,0 +1,159 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "server/http2/depot.hpp"
+#include "server/http2/drain.hpp"
+#include "server/http2/nghttp2.hpp"
+#include "server/http2/stream.hpp"
+#include "server/session.hpp"
+
+namespace server::http2 {
+
+/// What a machine has done for it: who drives it does that for its connection. All are about one request.
+class duties {
+public:
+    /// True: what has been asked has returned. Else machine::returned is called when it has.
+    virtual bool ask(asked what, stream& of) = 0;
+    /// Its handler has returned.
+    virtual void left(stream& of, const moment& at) = 0;
+    virtual void note(stream& of, const answer_row& row) = 0;
+    virtual void answered(stream& of, http::status status) = 0;
+    virtual void log_failure(stream& of, const std::exception_ptr& thrown) = 0;
+    virtual void straggles(stream& of) = 0;
+    virtual void returned_late(stream& of) = 0;
+    /// A handler has returned, outside of what the machine is told else: it is to be driven.
+    virtual void proceed() noexcept = 0;
+    virtual moment now() = 0;
+
+protected:
+    ~duties() = default;
+};
+
+/// One HTTP/2 connection without its socket, clock, thread and log: bytes in, bytes out, and what it has others do
+/// (`duties`). nghttp2 knows the frames and HPACK; the requests, their deadlines, the limits and the stop are here.
+///
+///     head ─▶ body ─▶ handling ─▶ writing / streaming ─▶ done        a stream; each is decided on like a connection
+///
+/// Only on one thread. What throws (std::bad_alloc) is the end of the connection.
+class machine final : private owner {
+public:
+    /// All outlive it.
+    machine(host& on, duties& by, depot& from);
+    ~machine();
+    machine(const machine&) = delete;
+    machine& operator=(const machine&) = delete;
+
+    void begin(const handover& from, const moment& at);
+    /// Bytes have come. Of a connection that is over they are forgotten.
+    void receive(std::string_view bytes, const moment& at);
+    /// Appends frames to `out`, until there are none or `out` is as long as `enough`.
+    void fill(std::string& out, std::size_t enough, const moment& at);
+    /// All that has been appended is in the socket.
+    void flushed() noexcept;
+    /// The client sends no more; what it is owed is still written.
+    void peer_closed(const moment& at);
+    /// Nothing can be written any more.
+    void lost(const moment& at);
+
+    void tick(const drain_view& drain, const moment& at);
+    /// It is to go when it is idle: the client is told which stream was the last.
+    void go(ending_letters why, const moment& at);
+    void cut(const moment& at);
+    void stop_begins() noexcept;
+    /// What is under way ends with it: the last of the changes.
+    void end() noexcept;
+    /// Nothing is being sent: memory that is of use only then is let go of.
+    void rest() noexcept { blocks_.rest(); }
+
+    /// There is nothing under way, and nothing more will be taken: the connection may be closed.
+    bool over() const noexcept { return all_.empty() && (gone_ || broken_ || goodbye_.told_last()); }
+    bool broken() const noexcept { return broken_; }
+    bool idle() const noexcept { return all_.empty(); }
+    bool settled() const noexcept { return settled_; }
+    bool wants_to_write() const noexcept;
+    /// nghttp2 takes some of the body of `one`.
+    static std::ptrdiff_t read_body(stream& one, std::span<std::uint8_t> into, std::uint32_t& flags) noexcept;
+    bool forced() const noexcept { return forced_; }
+    bool worked_during_stop() const noexcept { return worked_during_stop_; }
+    std::uint32_t served() const noexcept { return served_; }
+    std::uint32_t asked_now() const noexcept { return asked_; }
+    ending_letters ending() const noexcept { return ending_; }
+    const options& limits() const noexcept { return *limits_; }
+    account_changes take_changes() noexcept { return std::exchange(changes_, {}); }
+    streams& all() noexcept { return all_; }
+
+private:
+    friend struct calls;  ///< what nghttp2 calls
+
+    void returned(stream& one) noexcept override;
+
+    // Reading.
+    int begin_frame(const nghttp2_frame_hd& head);
+    int begin_stream(std::int32_t id);
+    void note_ended(std::int32_t id) noexcept { ended_[ended_next_++ % ended_.size()] = id; }
+    stream* of_id(std::int32_t id) noexcept;
+    void head_came(stream& one);
+    int frame_came(const nghttp2_frame& frame);
+    void frame_sent(const nghttp2_frame& frame);
+    void closed(stream& one);
+    void body_came(stream& one, std::string_view bytes);
+    void request_came(stream& one);
+    bool too_many(allowance& of);
+    // Answering.
+    void start(stream& one);
+    void ask(stream& one);
+    void replied(stream& one);
+    void refuse(stream& one, rule by);
+    void answer(stream& one);
+    answer_row row(const stream& one) const;
+    void announce_streams(std::string& out, std::size_t from);
+    void submit(stream& one, response& reply);
+    void submit_grpc_status(stream& one, http::status status);
+    void check(int result) const;
+    void ask_due();
+    void ask_piece(stream& one);
+    std::size_t largest_piece() const noexcept;
+    void piece_came(stream& one);
+    void reset(stream& one, std::uint32_t code);
+    void count(stream& one, request_end how);
+    void release(stream& one) noexcept;
+    // The stop.
+    void obey(stream& one, decision decided);
+    void abandon(stream& one);
+    void cut(stream& one, bool by_drain);
+    void end_hostile(std::uint32_t code);
+
+    host& host_;
+    duties& by_;
+    depot& from_;
+    session_memory blocks_;
+    std::array<std::int32_t, 8> ended_{};  ///< ids of streams that the client has ended, the latest
+    std::size_t ended_next_ = 0;
+    owned<nghttp2_session> protocol_;
+    std::shared_ptr<const options> limits_;
+    streams all_;
+    stream* reading_ = nullptr;  ///< whose header block comes
+    moment at_;                  ///< of the event that is being seen to
+    admission::patience patience_;
+    goodbye goodbye_;
+    account_changes changes_;
+    lifecycle::clock::time_point leaves_since_{};  ///< it has had as many requests as one connection may
+    std::string last_words_;                       ///< a GOAWAY behind which nghttp2 is not asked any more
+    std::uint32_t served_ = 0, asked_ = 0, unflushed_ = 0, alive_ = 0;
+    std::uint32_t due_ = 0;                                 ///< streams whose source is to be asked
+    std::int32_t last_id_ = 0, gap_from_ = 0, gap_to_ = 0;  ///< of streams; the last ids that were left out
+    allowance resets_{100, 20};                             ///< by the client
+    allowance faults_{100, 20};                             ///< ... and those that it makes us send
+    allowance controls_{1000, 100};                         ///< SETTINGS, PING and empty DATA
+    ending_letters ending_;
+    bool settled_ = false, said_settings_ = false, dead_ = false, broken_ = false, gone_ = false, forced_ = false,
+         worked_during_stop_ = false, trusts_peer_ = false;
+};
+
+}  // namespace server::http2

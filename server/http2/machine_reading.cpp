@@ -1,0 +1,352 @@
+// What comes: frames, requests, and what a client must not do.
+
+#include <algorithm>
+#include <array>
+#include <new>
+
+#include "server/http2/machine.hpp"
+
+namespace server::http2 {
+
+static constexpr int failed = NGHTTP2_ERR_CALLBACK_FAILURE;
+
+/// What nghttp2 calls. Nothing is thrown through it: what finds no memory is the end of the session.
+struct calls {
+    /// `dead`: what is returned of one that has ended: no more is to be read, but what has been written is.
+    template <class Does>
+    static int safely(void* self, const Does& does, int dead = failed) noexcept {
+        auto& whole = *static_cast<machine*>(self);
+        if (whole.dead_) return dead;
+        try {
+            return does(whole);
+        } catch (const std::bad_alloc&) {
+            return failed;
+        }
+    }
+    static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* self) {
+        return safely(self, [&](machine& of) { return of.begin_frame(*head); });
+    }
+    static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* self) {
+        return safely(self, [&](machine& of) {
+            if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) return of.begin_stream(frame->hd.stream_id);
+            of.reading_ = of.of_id(frame->hd.stream_id);
+            return 0;
+        });
+    }
+    static int header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t* name, std::size_t name_size,
+                      const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* self) {
+        return safely(self, [&](machine& of) {
+            if (of.reading_ == nullptr) return 0;
+            const auto text = [](const std::uint8_t* at, std::size_t size) {
+                return std::string_view(reinterpret_cast<const char*>(at), size);
+            };
+            of.reading_->add_field(text(name, name_size), text(value, value_size), *of.limits_);
+            // It is decoded to the end, since later blocks depend on it, but not for ever.
+            const bool bomb = of.reading_->list_size() > most_lists * of.limits_->max_header_bytes;
+            if (bomb && of.too_many(of.faults_)) return failed;
+            return bomb ? int{NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE} : 0;
+        });
+    }
+    static int frame_came(nghttp2_session*, const nghttp2_frame* frame, void* self) {
+        return safely(self, [&](machine& of) { return of.frame_came(*frame); });
+    }
+    static int invalid_frame(nghttp2_session*, const nghttp2_frame*, int, void* self) {
+        return safely(self, [&](machine& of) { return of.too_many(of.faults_) ? failed : 0; });
+    }
+    static int body_came(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes, std::size_t size,
+                         void* self) {
+        return safely(self, [&](machine& of) {
+            if (auto* const one = of.of_id(id)) of.body_came(*one, {reinterpret_cast<const char*>(bytes), size});
+            nghttp2_session_consume(of.protocol_.get(), id, size);
+            return 0;
+        });
+    }
+    static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* self) {
+        return safely(
+            self,
+            [&](machine& of) {
+                of.frame_sent(*frame);
+                return 0;
+            },
+            0);
+    }
+    static int closed(nghttp2_session*, std::int32_t id, std::uint32_t, void* self) {
+        return safely(
+            self,
+            [&](machine& of) {
+                if (auto* const one = of.of_id(id)) of.closed(*one);
+                return 0;
+            },
+            0);
+    }
+
+    static constexpr std::size_t most_lists = 16;
+};
+
+namespace {
+
+/// For all sessions; see nghttp2_session_server_new3.
+const nghttp2_session_callbacks* callbacks() {
+    static const owned<nghttp2_session_callbacks> made = [] {
+        nghttp2_session_callbacks* fresh = nullptr;
+        if (nghttp2_session_callbacks_new(&fresh) != 0) throw std::bad_alloc();
+        nghttp2_session_callbacks_set_on_begin_frame_callback(fresh, calls::begin_frame);
+        nghttp2_session_callbacks_set_on_begin_headers_callback(fresh, calls::begin_headers);
+        nghttp2_session_callbacks_set_on_header_callback(fresh, calls::header);
+        nghttp2_session_callbacks_set_on_frame_recv_callback(fresh, calls::frame_came);
+        nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(fresh, calls::invalid_frame);
+        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(fresh, calls::body_came);
+        nghttp2_session_callbacks_set_on_frame_send_callback(fresh, calls::frame_sent);
+        nghttp2_session_callbacks_set_on_stream_close_callback(fresh, calls::closed);
+        return owned<nghttp2_session_callbacks>(fresh);
+    }();
+    return made.get();
+}
+
+const nghttp2_option* how() {
+    static const owned<nghttp2_option> made = [] {
+        nghttp2_option* fresh = nullptr;
+        if (nghttp2_option_new(&fresh) != 0) throw std::bad_alloc();
+        nghttp2_option_set_no_auto_window_update(fresh, 1);  // for what has been taken
+        nghttp2_option_set_no_closed_streams(fresh, 1);
+        nghttp2_option_set_stream_reset_rate_limit(fresh, 1'000'000,
+                                                   1'000'000);  // counted here, and answered otherwise
+        return owned<nghttp2_option>(fresh);
+    }();
+    return made.get();
+}
+
+constexpr std::int32_t window_of_connection = 1024 * 1024;
+constexpr std::size_t bodies_of_loop = 64;  // times the largest one: that many bytes are held
+/// More streams than nghttp2 itself would refuse: they are answered instead; see machine::start.
+constexpr std::uint32_t any_number = 0x7fff'ffff;
+
+}  // namespace
+
+machine::machine(host& on, duties& by, depot& from) : host_(on), by_(by), from_(from), blocks_(from.blocks) {
+    nghttp2_session* fresh = nullptr;
+    const int result = nghttp2_session_server_new3(&fresh, callbacks(), this, how(), blocks_.hooks());
+    if (result != 0) throw std::bad_alloc();
+    protocol_.reset(fresh);
+}
+
+machine::~machine() {
+    while (!all_.empty()) release(all_.front());
+}
+
+void machine::begin(const handover& from, const moment& at) {
+    at_ = at;
+    limits_ = host_.limits;
+    patience_ = from.patience;
+    trusts_peer_ = from.trusts_peer;
+    worked_during_stop_ = from.worked_during_stop;
+    const std::array<nghttp2_settings_entry, 3> ours{
+        {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, any_number},
+         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits_->max_header_bytes)},
+         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}}};  // RFC 9218 section 2.1; the tree of RFC 7540 costs much
+    check(nghttp2_submit_settings(protocol_.get(), NGHTTP2_FLAG_NONE, ours.data(), ours.size()));
+    check(nghttp2_session_set_local_window_size(protocol_.get(), NGHTTP2_FLAG_NONE, 0, window_of_connection));
+}
+
+void machine::check(int result) const {
+    if (result == NGHTTP2_ERR_NOMEM || result == NGHTTP2_ERR_CALLBACK_FAILURE) throw std::bad_alloc();
+}
+
+stream* machine::of_id(std::int32_t id) noexcept {
+    return static_cast<stream*>(nghttp2_session_get_stream_user_data(protocol_.get(), id));
+}
+
+void machine::receive(std::string_view bytes, const moment& at) {
+    at_ = at;
+    if (dead_ || broken_) return;
+    const auto taken =
+        nghttp2_session_mem_recv(protocol_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+    reading_ = nullptr;
+    if (taken >= 0 || dead_) return;
+    switch (taken) {
+        case NGHTTP2_ERR_NOMEM:
+        case NGHTTP2_ERR_CALLBACK_FAILURE: throw std::bad_alloc();
+        case NGHTTP2_ERR_FLOODED:
+        case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS: return end_hostile(NGHTTP2_ENHANCE_YOUR_CALM);
+        default: return end_hostile(NGHTTP2_PROTOCOL_ERROR);
+    }
+}
+
+/// True: and it has been ended for that.
+bool machine::too_many(allowance& of) {
+    if (of.take(at_.now)) return false;
+    end_hostile(NGHTTP2_ENHANCE_YOUR_CALM);
+    return true;
+}
+
+/// What nghttp2, without its priorities, lets pass. An id that was left out is of a stream that will never be (RFC 9113
+/// section 5.1.1), and one that the client has ended stays ended (section 5.1). What it still sends on a stream that
+/// was ended here is its right.
+int machine::begin_frame(const nghttp2_frame_hd& head) {
+    const auto end = [this](std::uint32_t code) {
+        end_hostile(code);
+        return failed;
+    };
+    const auto id = head.stream_id;
+    if (head.type == NGHTTP2_PRIORITY && id == 0) return end(NGHTTP2_PROTOCOL_ERROR);
+    if ((head.type != NGHTTP2_HEADERS && head.type != NGHTTP2_DATA) || id > last_id_ || id == 0) return 0;
+    if (head.type == NGHTTP2_HEADERS && id >= gap_from_ && id < gap_to_) return end(NGHTTP2_PROTOCOL_ERROR);
+    const auto* const one = of_id(id);
+    const bool has_ended = one != nullptr ? one->whole : std::ranges::find(ended_, id) != ended_.end();
+    return has_ended ? end(NGHTTP2_STREAM_CLOSED) : 0;
+}
+
+int machine::begin_stream(std::int32_t id) {
+    if (limits_ != host_.limits) limits_ = host_.limits;
+    // Streams whose handlers have not returned are among them, whatever the client has done with them.
+    if (alive_ >= 2 * limits_->http2_max_streams + 100) {
+        end_hostile(NGHTTP2_ENHANCE_YOUR_CALM);
+        return failed;
+    }
+    if (id > last_id_ + 2) {
+        gap_from_ = last_id_ + 1;
+        gap_to_ = id;
+    }
+    last_id_ = id;
+    auto& one = *from_.take().release();
+    all_.push_back(one);
+    ++alive_;
+    one.of = this;
+    one.id = id;
+    one.state = connection_state::head;
+    one.since = at_.now;
+    one.deadline = at_.now + limits_->header_timeout;
+    ++changes_.began;
+    worked_during_stop_ = worked_during_stop_ || at_.stopping;
+    reading_ = &one;
+    nghttp2_session_set_stream_user_data(protocol_.get(), id, &one);
+    return 0;
+}
+
+int machine::frame_came(const nghttp2_frame& frame) {
+    auto* const one = frame.hd.stream_id > 0 ? of_id(frame.hd.stream_id) : nullptr;
+    switch (frame.hd.type) {
+        case NGHTTP2_HEADERS:
+            if (one == nullptr) break;
+            reading_ = nullptr;
+            if (frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
+                one->whole = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+                head_came(*one);
+                break;
+            }
+            [[fallthrough]];
+        case NGHTTP2_DATA:
+            if (one != nullptr && (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+                request_came(*one);
+                break;
+            }
+            if (frame.hd.length == 0 && too_many(controls_)) return failed;
+            break;
+        case NGHTTP2_RST_STREAM: note_ended(frame.hd.stream_id); return too_many(resets_) ? failed : 0;
+        case NGHTTP2_GOAWAY: gone_ = true; break;
+        case NGHTTP2_SETTINGS:
+            if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) settled_ = true;
+            return too_many(controls_) ? failed : 0;
+        case NGHTTP2_PING:
+            if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) goodbye_.answered(at_.now);
+            [[fallthrough]];
+        case NGHTTP2_PRIORITY: return too_many(controls_) ? failed : 0;
+        default: break;
+    }
+    return 0;
+}
+
+void machine::head_came(stream& one) {
+    one.make_request(*limits_);
+    if (one.refused != rule::none) return refuse(one, one.refused);
+    if (one.whole) return start(one);
+    one.state = connection_state::body;
+    one.since = at_.now;
+    const auto first_look = limits_->min_data_rate > 0 ? limits_->data_rate_grace : limits_->body_timeout;
+    one.deadline = at_.now + std::min(first_look, limits_->body_timeout);
+    if (!one.expects_continue()) return;
+    std::array<char, 8> name{":status"};
+    std::array<char, 4> code{"100"};
+    nghttp2_nv field{reinterpret_cast<std::uint8_t*>(name.data()), reinterpret_cast<std::uint8_t*>(code.data()), 7, 3,
+                     0};
+    check(nghttp2_submit_headers(protocol_.get(), NGHTTP2_FLAG_NONE, one.id, nullptr, &field, 1, nullptr));
+}
+
+void machine::body_came(stream& one, std::string_view bytes) {
+    one.received += bytes.size();
+    if (one.answered || one.refused != rule::none) return;
+    if (one.body.size() + bytes.size() > limits_->max_body_bytes) return refuse(one, rule::max_body_bytes);
+    if (from_.held + bytes.size() > bodies_of_loop * limits_->max_body_bytes) return refuse(one, rule::max_in_flight);
+    one.body += bytes;
+    from_.held += bytes.size();
+}
+
+void machine::request_came(stream& one) {
+    if (one.whole) return;
+    one.end_body();
+    if (one.answered || one.state != connection_state::body) return;
+    if (one.refused != rule::none) return refuse(one, one.refused);
+    start(one);
+}
+
+/// A stream is over as far as the protocol goes: both sides have said all, or one of them has given it up.
+void machine::closed(stream& one) {
+    nghttp2_session_set_stream_user_data(protocol_.get(), one.id, nullptr);
+    if (one.whole) note_ended(one.id);
+    one.id = 0;
+    if (reading_ == &one) reading_ = nullptr;
+    if (!one.done && !one.counted) {
+        count(one, request_end::gone);
+        one.current.left = true;
+        if (one.asking) one.current.scope.cancel(lifecycle::cause::client_gone);
+    }
+    if (!one.asking) release(one);
+}
+
+void machine::peer_closed(const moment& at) {
+    at_ = at;
+    gone_ = true;
+    if (ending_.who == '-') ending_ = {'C', all_.empty() ? 'I' : 'R'};
+    if (limits_->half_close) return;
+    for (auto next = all_.begin(); next != all_.end();) {
+        auto& one = *next++;
+        one.current.left = true;
+        if (one.asking)
+            one.current.scope.cancel(lifecycle::cause::client_gone);
+        else if (!one.whole)
+            reset(one, NGHTTP2_CANCEL);  // the rest of it will not come
+    }
+}
+
+void machine::lost(const moment& at) {
+    at_ = at;
+    broken_ = dead_ = true;
+    for (auto next = all_.begin(); next != all_.end();) {
+        auto& one = *next++;
+        one.id = 0;
+        count(one, forced_ ? request_end::cut : request_end::gone);
+        one.current.left = true;
+        if (one.asking)
+            one.current.scope.cancel(lifecycle::cause::client_gone);
+        else
+            release(one);
+    }
+}
+
+/// RFC 9113 section 6.8, by hand: nghttp2 may be in the middle of what has gone too far, and is not asked again.
+void machine::end_hostile(std::uint32_t code) {
+    if (dead_) return;
+    const auto last = static_cast<std::uint32_t>(nghttp2_session_get_last_proc_stream_id(protocol_.get()));
+    const auto put = [this](std::uint32_t number) {
+        for (int shift = 24; shift >= 0; shift -= 8) last_words_ += static_cast<char>(number >> shift & 0xff);
+    };
+    last_words_.assign({0, 0, 8, NGHTTP2_GOAWAY, 0, 0, 0, 0, 0});
+    put(last);
+    put(code);
+    ending_ = {'P', 'R'};
+    goodbye_.skip();
+    lost(at_);
+    broken_ = false;  // there is something to be said still
+}
+
+}  // namespace server::http2

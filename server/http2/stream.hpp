@@ -1,0 +1,118 @@
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/decision.hpp"
+#include "server/exchange.hpp"
+#include "server/handlers.hpp"
+
+namespace server::http2 {
+
+class stream;
+
+/// Who is told that a handler or a source has returned.
+class owner {
+public:
+    virtual void returned(stream& one) noexcept = 0;
+
+protected:
+    ~owner() = default;
+};
+
+using stream_hook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+/// One request of an HTTP/2 connection and its answer: the exchange, the bytes that its request and its body lie in,
+/// and how far the answer has got. It outlives its stream in the protocol (`id` 0) while a handler or a source that has
+/// been asked has not returned. Decides nothing.
+///
+/// What the header block brings is kept in one string, by offsets until the block is whole, since it grows.
+class stream final : public asker, public stream_hook {
+public:
+    void returned() noexcept override { of->returned(*this); }
+
+    /// For the next request; memory beyond the usual is given back.
+    void renew() noexcept;
+    /// A field of the header block, or behind the body. False: the limits do not have it, and `refused` says why.
+    bool add_field(std::string_view name, std::string_view value, const options& limits);
+    /// The block is whole: makes a request of it, or says by which rule not.
+    void make_request(const options& limits);
+    /// The body is whole, and what is behind it.
+    void end_body();
+    bool is_grpc() const noexcept { return grpc_; }
+    /// X-Request-Id, X-Request-Timeout, grpc-timeout, traceparent, as they came.
+    std::string_view its_id() const noexcept { return value_of(id_field_); }
+    std::string_view its_timeout() const noexcept { return timeout_; }
+    bool traced() const noexcept { return traced_; }
+    bool expects_continue() const noexcept { return expects_continue_; }
+    bool has_body() const noexcept { return has_body_; }
+    std::optional<std::uint64_t> announced() const noexcept { return announced_; }
+    std::size_t list_size() const noexcept { return list_size_; }
+
+    connection_view view() const noexcept;
+
+    owner* of = nullptr;
+    std::int32_t id = 0;  ///< 0: the protocol has done with it
+    connection_state state = connection_state::head;
+    lifecycle::clock::time_point since{}, deadline{};
+    request asked;
+    exchange current;
+    std::string body;
+    std::unique_ptr<response> instead;  ///< in the place of the handler's
+    rule refused = rule::none;          ///< what has come is no request, or has no place
+    std::uint64_t received = 0;         ///< bytes of the body
+    std::uint64_t sent = 0;             ///< bytes of the answer, of the promised ones
+    std::uint64_t moved = 0;            ///< ... since its deadline was set
+    std::size_t at = 0;                 ///< in the piece that is being sent
+    std::size_t size = 0;               ///< of it
+    bool whole = false;                 ///< the request is
+    bool answered = false;              ///< its head has been handed to the protocol
+    bool done = false;                  ///< its last byte has, too
+    bool streams = false;               ///< the body has a source
+    bool source_ended = false;
+    bool piece_due = false;  ///< its source is to be asked
+    bool asking = false;     ///< a handler or a source, which has not returned
+    bool forced = false;     ///< by the end of the drain
+    bool straggled = false;
+    bool cut = false;
+    bool ended_by_us = false;
+    bool counted = false;  ///< how it has ended
+
+private:
+    struct place {
+        std::size_t at, size;
+    };
+    struct pair {
+        place name, value;
+    };
+
+    std::string_view value_of(std::size_t nth) const noexcept {
+        return nth < asked.fields.size() ? asked.fields[nth].value : std::string_view();
+    }
+    void add_pseudo(std::string_view name, std::string_view value);
+    void note(std::size_t nth);
+    std::optional<rule> first_fault(const options& limits);
+    void take_grpc_timeout(std::string_view text);
+
+    std::string head_;
+    std::string trailers_;
+    std::string cookies_;
+    std::string path_storage_;
+    std::string timeout_;
+    std::vector<pair> places_;
+    place method_{}, path_{}, scheme_{}, authority_{};
+    std::size_t list_size_ = 0;
+    std::size_t id_field_ = SIZE_MAX;
+    std::optional<std::uint64_t> announced_;
+    bool made_ = false, has_body_ = false, traced_ = false, grpc_ = false, expects_continue_ = false;
+};
+
+using streams = boost::intrusive::list<stream, boost::intrusive::base_hook<stream_hook>,
+                                       boost::intrusive::constant_time_size<false>>;
+
+}  // namespace server::http2

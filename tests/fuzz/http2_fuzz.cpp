@@ -1,0 +1,132 @@
+// Arbitrary bytes behind the preface of HTTP/2, in arbitrary pieces, with ticks in between and a drain behind them: no
+// request is lost from the account, nothing is held when the client has gone, and what is sent is HTTP/2. The first
+// byte chooses the cuts, the second what handlers do.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "server/http2/machine.hpp"
+#include "tests/server/simulated.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using server::http2::stream;
+
+const server::router& routes() {
+    static const auto made = [] {
+        const auto nothing = [](const lifecycle::context&, const server::request&) { return server::response(); };
+        server::router all;
+        all.get("/", nothing).post("/", nothing);
+        return all;
+    }();
+    return made;
+}
+
+/// Handlers answer at once, or when the next piece has been read; every other answer is a stream.
+class driven final : private server::http2::duties {
+public:
+    explicit driven(const server::options& limits, bool waits) : waits_(waits), place_(routes(), limits) {
+        machine.begin({.work = nullptr, .bytes = {}}, at());
+    }
+    void receive(std::string_view bytes) {
+        machine.receive(bytes, at());
+        settle();
+    }
+    void tick(const server::drain_view& drain) {
+        now_ += 700ms;
+        machine.tick(drain, at());
+        settle();
+    }
+    server::drain_view drain() const {
+        return {.draining = true, .began = now_, .idle_until = now_ + 1s, .over = now_ + 2s};
+    }
+    void end() {
+        machine.lost(at());
+        return_all();
+        machine.end();
+        add();
+        const bool balanced = began_ == ended_;
+        if (balanced && machine.idle() && depot_.held == 0) return;
+        std::fprintf(stderr, "began %u, ended %u, held %zu\n", began_, ended_, depot_.held);
+        std::abort();
+    }
+
+private:
+    server::moment at() const { return {.now = now_, .stopping = false, .parting = true}; }
+    void settle() {
+        std::string out;
+        machine.fill(out, 1 << 20, at());
+        machine.flushed();
+        return_all();
+        machine.fill(out, 1 << 21, at());
+        machine.flushed();
+        add();
+    }
+    void return_all() {
+        for (auto* one : std::exchange(asked_, {})) {
+            one->current.piece = 0;
+            one->current.reply = server::response(server::http::status::ok, "later");
+            one->returned();
+        }
+    }
+    void add() {
+        const auto some = machine.take_changes();
+        began_ += some.began;
+        ended_ += some.finished + some.cut + some.gone;
+    }
+    bool ask(server::asked, stream& of) override {
+        if (waits_) {
+            asked_.push_back(&of);
+            return false;
+        }
+        of.current.piece = 0;
+        of.current.reply = server::response(server::http::status::ok, "now");
+        return true;
+    }
+    void left(stream&, const server::moment&) override {}
+    void note(stream&, const server::answer_row&) override {}
+    void answered(stream&, server::http::status) override {}
+    void log_failure(stream&, const std::exception_ptr&) override {}
+    void straggles(stream&) override {}
+    void returned_late(stream&) override {}
+    void proceed() noexcept override {}
+    server::moment now() override { return at(); }
+
+    lifecycle::clock::time_point now_{1'000'000h};
+    bool waits_;
+    std::vector<stream*> asked_;
+    std::uint32_t began_ = 0, ended_ = 0;
+    simulated::place place_;
+    server::http2::depot depot_;
+
+public:
+    server::http2::machine machine{place_.host, *this, depot_};
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size < 2) return 0;
+    server::options limits;
+    limits.max_header_bytes = 1024;
+    limits.max_body_bytes = 512;
+    limits.http2_max_streams = 8;
+    std::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
+    const auto cut = std::max<std::size_t>(1, data[0]);
+    driven one(limits, (data[1] & 1) != 0);
+    one.receive(std::string_view("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33));
+    while (!bytes.empty()) {
+        const auto some = bytes.substr(0, cut);
+        one.receive(some);
+        bytes.remove_prefix(some.size());
+        if ((data[1] & 2) != 0) one.tick({});
+    }
+    const auto drain = one.drain();
+    for (int ticks = 0; ticks < 4; ++ticks) one.tick(drain);
+    one.end();
+    return 0;
+}

@@ -1,0 +1,180 @@
+// One HTTP/2 connection without socket, loop and clock: the real machine and a real client on both ends of a wire.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "server/http2/machine.hpp"
+#include "tests/http2/peer.hpp"
+#include "tests/server/simulated.hpp"
+
+namespace http2_tests {
+
+using namespace std::chrono_literals;
+using lifecycle::clock;
+using server::http2::stream;
+namespace http = server::http;
+
+class scene final : private server::http2::duties {
+public:
+    explicit scene(const server::options& limits = {}, std::uint32_t window = 65'535, bool reads = true)
+        : client(window, reads), place_(routes(), limits) {
+        machine.begin({.work = nullptr, .bytes = {}}, at());
+        settle();
+    }
+    ~scene() {  // everybody returns first
+        machine.lost(at());
+        while (!asked.empty()) reply(asked.begin()->first);
+    }
+
+    bool holds_handlers = false;  ///< `reply` lets them return; else they do at once, with "hello"
+
+    /// Bytes go back and forth until there are none.
+    void settle() {
+        for (int turns = 0; turns < 1'000; ++turns) {
+            const auto there = raw_ ? std::string() : client.take();
+            if (!there.empty()) machine.receive(there, at());
+            const auto back = pump();
+            if (there.empty() && back.empty()) return;
+        }
+        throw std::logic_error("a connection that never rests");
+    }
+    /// Of a client that does what no client does: from here on nobody there reads more than GOAWAY and RST_STREAM.
+    void send_raw(std::string_view bytes) {
+        raw_ = true;
+        send(bytes);
+    }
+    /// Bytes that the client has made.
+    void send(std::string_view bytes) {
+        machine.receive(bytes, at());
+        settle();
+    }
+    /// A handler that has been asked returns.
+    void reply(std::int32_t id, server::response with = server::response(http::status::ok, "hello")) {
+        auto* const one = asked.extract(id).mapped();
+        one->current.reply = std::move(with);
+        came_back(*one);
+    }
+    /// ... or a source, with so many bytes.
+    void give_piece(std::int32_t id, std::size_t bytes) {
+        auto* const one = asked.extract(id).mapped();
+        one->current.piece = std::min(bytes, one->current.reply.body.size());
+        std::fill_n(one->current.reply.body.begin(), one->current.piece, 'x');
+        came_back(*one);
+    }
+    void throw_out(std::int32_t id) {
+        auto* const one = asked.extract(id).mapped();
+        one->current.thrown = std::make_exception_ptr(std::runtime_error("thrown"));
+        came_back(*one);
+    }
+    static server::response streamed(std::optional<std::uint64_t> length = std::nullopt) {
+        auto made =
+            server::response::stream([](std::span<char>) -> lifecycle::awaitable<std::size_t> { co_return 0; }, length);
+        made.body = "first";
+        return made;
+    }
+
+    void stop() {
+        stopping_ = true;
+        machine.stop_begins();
+    }
+    void drain(clock::duration idle_grace, clock::duration app_gives_up) {
+        stop();
+        place_.host.draining = true;
+        drain_ = {.draining = true, .began = now_, .idle_until = now_ + idle_grace, .over = now_ + app_gives_up};
+        tick();
+    }
+    void tick() {
+        machine.tick(drain_, at());
+        settle();
+    }
+    void tick_after(clock::duration passed) {
+        now_ += passed;
+        tick();
+    }
+    void pass(clock::duration time) { now_ += time; }
+
+    server::moment at() const { return {.now = now_, .stopping = stopping_, .parting = true}; }
+    server::account_changes account() {
+        add(machine.take_changes());
+        return account_;
+    }
+    const peer::answer& answer(std::int32_t id) { return client.answers[id]; }
+
+    peer client;
+    std::map<std::int32_t, stream*> asked;  ///< handlers and sources that have not returned, by stream
+    std::map<std::int32_t, server::request*> requests;
+    int notes = 0, stragglers = 0, calls = 0;
+    std::size_t digit = 0;  ///< of the last row
+    server::rule refused = server::rule::none;
+
+private:
+    std::string pump() {
+        std::string out;
+        machine.fill(out, 1 << 20, at());
+        machine.flushed();
+        raw_ ? client.look(out) : static_cast<void>(client.receive(out));
+        return out;
+    }
+    void came_back(stream& one) {
+        const auto id = one.id;
+        one.returned();
+        requests.erase(id);
+        settle();
+    }
+    void add(const server::account_changes& some) {
+        account_.began += some.began;
+        account_.finished += some.finished;
+        account_.cut += some.cut;
+        account_.gone += some.gone;
+        account_.told += some.told;
+    }
+
+    bool ask(server::asked what, stream& of) override {
+        ++calls;
+        if (what == server::asked::handler && !holds_handlers) {
+            of.current.reply = server::response(http::status::ok, "hello");
+            return true;
+        }
+        asked[of.id] = &of;
+        requests[of.id] = &of.asked;
+        return false;
+    }
+    void left(stream&, const server::moment&) override {}
+    void note(stream&, const server::answer_row& row) override {
+        ++notes;
+        digit = row.digit;
+        refused = row.refused_by;
+    }
+    void answered(stream&, http::status) override {}
+    void log_failure(stream&, const std::exception_ptr&) override {}
+    void straggles(stream&) override { ++stragglers; }
+    void returned_late(stream&) override { --stragglers; }
+    void proceed() noexcept override {}
+    server::moment now() override { return at(); }
+
+    static const server::router& routes() {
+        static const auto made = [] {
+            const auto nothing = [](const lifecycle::context&, const server::request&) { return server::response(); };
+            server::router all;
+            all.get("/", nothing).post("/", nothing).get("/other", nothing);
+            return all;
+        }();
+        return made;
+    }
+
+    clock::time_point now_{1'000'000h};
+    bool stopping_ = false, raw_ = false;
+    server::drain_view drain_;
+    simulated::place place_;
+    server::account_changes account_;
+    server::http2::depot depot_;
+
+public:
+    server::http2::machine machine{place_.host, *this, depot_};
+};
+
+}  // namespace http2_tests
