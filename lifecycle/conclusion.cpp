@@ -23,8 +23,7 @@ void write_last_lines(const shutdown_report& report, lines to) {
         to.error("not home: {kind} {worker} after {age_ms} ms{}{where}", late.kind, late.name, late.age.count(),
                  late.where.empty() ? "" : " in ", late.where);
     to.info("stopped in {duration_ms} ms, code {exit_code}: {answered} answered, {cut} cut, {events_left} events left",
-            report.duration.count(), report.exit_code, report.requests.finished, report.requests.cut,
-            report.events.spooled);
+            report.duration.count(), report.exit_code, report.work_answered, report.work_cut, report.events_left);
     to.info("shutdown report {report}", json_value{report.to_json()});
 }
 

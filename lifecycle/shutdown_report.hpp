@@ -29,6 +29,8 @@ struct shutdown_report {
     std::chrono::milliseconds duration{0};
     std::vector<stop_sequence::phase_record> phases;
     std::vector<section> sections;  ///< in the order in which they are shown
+    /// Of the sections, for the line that people read.
+    std::uint64_t work_answered = 0, work_cut = 0, events_left = 0;
     bool cut = false;               ///< work that had begun was cut short
     bool lost = false;              ///< what was accepted, and no policy has asked for it
     bool balanced = true;           ///< the accounts in the sections do

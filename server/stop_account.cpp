@@ -23,6 +23,8 @@ void stop_account::add_to(lifecycle::shutdown_report& report) const {
     report.sections.push_back({"requests", json::serialize(of_requests)});
     report.sections.push_back({"streams", json::serialize(of_streams)});
     report.stragglers.insert(report.stragglers.end(), stragglers.begin(), stragglers.end());
+    report.work_answered += requests.finished;
+    report.work_cut += requests.cut;
     report.cut = report.cut || requests.cut > 0;
 }
 

@@ -123,6 +123,7 @@ void fill_in(lifecycle::shutdown_report& report, const server::http_server& app,
                                  {"dropped", json::value_from(account.dropped)},
                                  {"stranded", events.stranded()}};
     report.sections.push_back({"events", json::serialize(of_events)});
+    report.events_left = account.spooled;
     report.balanced = account.balanced() && account.queued == 0;
     report.lost = std::ranges::any_of(
         account.dropped, [](const auto& one) { return one.first != "overflow" && one.first != "dead_letter"; });

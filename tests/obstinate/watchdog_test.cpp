@@ -36,6 +36,8 @@ TEST(Watchdog, IsNotFedWhileOneLoopOfTwoStandsStill) {
         systemd.listen();
         return service.err().find("watchdog is not fed") != std::string::npos;
     })) << service.err();
+    EXPECT_TRUE(eventually([&] { return service.err().find("stack of loop app-") != std::string::npos; }))
+        << service.err();
     const auto since = clock::now();
     systemd.listen();
     const auto before = systemd.times_of("WATCHDOG=1").size();

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "cmd/service/inspection.hpp"
 #include "cmd/service/module.hpp"
 #include "cmd/service/systemd/supervisor.hpp"
 
@@ -16,7 +17,8 @@ public:
     void made(const service_parts& parts) override { parts_.emplace(parts); }
     std::shared_ptr<void> watch() override {
         return std::make_shared<std::jthread>(outside_.watch(  // lint: lifecycle::workers start it
-            parts_->app, parts_->debug, parts_->events, start_.stop, start_.workers, *start_.log.logger));
+            parts_->app, parts_->debug, parts_->events, start_.stop, start_.workers, *start_.log.logger,
+            [this] { log_stacks(start_.workers, *start_.log.logger); }));
     }
     std::shared_ptr<void> reloading() override {
         return std::shared_ptr<supervisor::reload_note>(new supervisor::reload_note(outside_.reloading()));

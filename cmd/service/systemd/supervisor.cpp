@@ -34,8 +34,15 @@ class watch_keeper {
 public:
     watch_keeper(const systemd::notify_socket& notify, microseconds watchdog, const server::http_server& app,
                  const server::http_server& debug, const tracker::event_tracker& events,
-                 const lifecycle::stop_channel& stop, spdlog::logger& log)
-        : notify_(notify), watchdog_(watchdog), app_(app), debug_(debug), events_(events), stop_(stop), log_(log) {}
+                 const lifecycle::stop_channel& stop, spdlog::logger& log, std::function<void()> log_stacks)
+        : notify_(notify),
+          watchdog_(watchdog),
+          app_(app),
+          debug_(debug),
+          events_(events),
+          stop_(stop),
+          log_(log),
+          log_stacks_(std::move(log_stacks)) {}
 
     void run(std::stop_token token) {
         std::mutex mutex;
@@ -84,11 +91,13 @@ private:
         const auto events = std::chrono::duration_cast<milliseconds>(now - events_moved_);
         const auto still = std::max({app_.longest_stall(), debug_.longest_stall(), events});
         if (still < patience && notify_.tell("WATCHDOG=1")) feed_at_ = now + watchdog_ / 4;
-        if (still >= patience && !hungry_)
+        if (still >= patience && !hungry_) {
             lifecycle::lines(log_).error(
                 "systemd's watchdog is not fed: app {app_ms} ms, debug {debug_ms} ms, tracker {tracker_ms} ms without "
                 "a move",
                 app_.longest_stall().count(), debug_.longest_stall().count(), events.count());
+            log_stacks_();
+        }
         hungry_ = still >= patience;
     }
 
@@ -119,6 +128,7 @@ private:
     const tracker::event_tracker& events_;
     const lifecycle::stop_channel& stop_;
     spdlog::logger& log_;
+    const std::function<void()> log_stacks_;
     const bool follows_ = !systemd::text_of("UPGRADE_READY_FD").empty();  // upgrade::ready_variable
     bool ready_said_ = false;
     bool stopping_said_ = false;
@@ -145,11 +155,13 @@ server::options supervisor::inherit(const std::string& name, server::options own
 
 std::jthread supervisor::watch(const server::http_server& app, const server::http_server& debug,
                                const tracker::event_tracker& events, const lifecycle::stop_channel& stop,
-                               lifecycle::workers& workers, spdlog::logger& log) const {
+                               lifecycle::workers& workers, spdlog::logger& log,
+                               std::function<void()> log_stacks) const {
     if (!notify_.heard()) return {};
-    return workers.start("debug-systemd", "worker", [&, this](std::stop_token token) {
-        watch_keeper(notify_, watchdog_, app, debug, events, stop, log).run(std::move(token));
-    });
+    return workers.start(
+        "debug-systemd", "worker", [&, this, log_stacks = std::move(log_stacks)](std::stop_token token) {
+            watch_keeper(notify_, watchdog_, app, debug, events, stop, log, log_stacks).run(std::move(token));
+        });
 }
 
 supervisor::reload_note::reload_note(const systemd::notify_socket& socket) : socket_(socket) {

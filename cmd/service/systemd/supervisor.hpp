@@ -2,6 +2,7 @@
 
 #include <spdlog/logger.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <thread>
@@ -26,11 +27,13 @@ public:
 
     /// Tells systemd from a thread of its own: READY, STOPPING once the stop cannot be left any more, STATUS,
     /// WATCHDOG while every loop turns and the tracker's workers get on, EXTEND_TIMEOUT_USEC while a stop gets on.
+    /// Where that is not fed `log_stacks` is called once: systemd's SIGABRT comes before anybody could look.
     /// The thread ends when the returned one is destroyed, with a last look, so nothing goes untold.
     /// Everything must outlive it, this object too.
     std::jthread watch(  // lint: lifecycle::workers start it
         const server::http_server& app, const server::http_server& debug, const tracker::event_tracker& events,
-        const lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log) const;
+        const lifecycle::stop_channel& stop, lifecycle::workers& workers, spdlog::logger& log,
+        std::function<void()> log_stacks) const;
 
     /// RELOADING until it is destroyed.
     class reload_note {
