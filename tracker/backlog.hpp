@@ -54,6 +54,8 @@ public:
     virtual void pause_while_open(lifecycle::clock::time_point when) = 0;
     /// Events that wait, with those in a batch.
     virtual std::uint64_t queued() const = 0;
+    /// `take` would be false. Asks for no memory: who finds none to begin with may have nothing to do.
+    bool over() const { return closed() && queued() == 0; }
 };
 
 }  // namespace tracker

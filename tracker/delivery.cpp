@@ -35,6 +35,7 @@ delivery::course::course(const options& options)
     : sieve(options.rejected_tries), backoff(options.retry_initial, options.retry_max, std::random_device{}()) {}
 
 void delivery::work() {
+    if (backlog_.over()) return;
     batch batch(options_);
     course course(options_);
     std::uint64_t given_up = 0;

@@ -25,6 +25,7 @@ earlier_runs::earlier_runs(const options& options, sink& sink, spdlog::logger& l
       deadline_(std::move(deadline)) {}
 
 void earlier_runs::work() {
+    if (closed_) return;
     const auto cancelled = [this] { return closed_.load(); };
     stranded_ = find_stranded(options_, log_, cancelled);
     if (!delivers_ || sets_in(std::filesystem::path(options_.directory) / "spool").empty()) return;

@@ -100,6 +100,7 @@ struct event_tracker::state {
 
     /// The life of the one thread that appends to the spool.
     void append_all() {
+        if (queue.over()) return;
         batch batch(options);
         const auto patience = [this] {
             return spool->writable() ? lifecycle::clock::time_point::max() : lifecycle::clock::now() + between_probes;
@@ -163,6 +164,8 @@ lifecycle::awaitable<verdict> event_tracker::record(lifecycle::context context, 
 
 void event_tracker::run(std::stop_token stop) {
     auto& self = *state_;
+    std::mutex mutex;
+    std::condition_variable_any asked;  // before the threads: it may find no memory, and they are not to be left behind
     std::jthread appending, looking;
     std::vector<std::jthread> delivering;  // joined before anything else goes
     const auto finish = [&] {
@@ -204,14 +207,13 @@ void event_tracker::run(std::stop_token stop) {
         self.queue.close();
         if (self.durable && !appending.joinable()) self.append_what_is_left();
         if (self.durable) self.spool->close();
-        for (std::size_t i = served; i < self.deliveries.size(); ++i) self.deliveries[i].work();
+        for (std::size_t i = served; i < self.deliveries.size(); ++i)
+            in_spite_of_memory([&] { self.deliveries[i].work(); });
         finish();
         throw;
     }
 
     // Not in a stop_callback: it runs on the stopper's thread, and closing wakes coroutines.
-    std::mutex mutex;
-    std::condition_variable_any asked;
     std::unique_lock lock(mutex);
     asked.wait(lock, stop, [] { return false; });
     finish();

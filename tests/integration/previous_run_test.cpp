@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "tests/integration/generations.hpp"
 #include "tests/integration/service.hpp"
 
 namespace integration {
@@ -57,6 +58,47 @@ TEST(PreviousRun, KilledInTheMiddleOfADrainSaysWhichPartWasStopping) {
     }
     service second(flags);
     EXPECT_TRUE(second.logs("previous run: killed while stopping app")) << second.err();
+}
+
+TEST(PreviousRun, EventsThatItTookOverAreCountedToo) {
+    const support::temporary_directory shared;
+    const auto events = shared.path() / "events";
+    const std::vector<std::string> flags{"--tracker.directory=" + events.string()};
+    {
+        service first(flags);
+        std::filesystem::remove(events / "events.jsonl");
+        std::filesystem::create_directory(events / "events.jsonl");  // where the file should be: nothing is delivered
+        for (const char* id : {"a", "b"}) ASSERT_EQ(first.ask(post(id)).status, 201);
+        first.process().signal(SIGKILL);
+        first.exit_code();
+    }
+    std::filesystem::remove(events / "events.jsonl");
+    {
+        service second(flags);
+        ASSERT_TRUE(eventually([&] { return metric(second, "tracker_events_delivered_total") == 2; }));
+        auto connection = second.connect();
+        connection.send(get("/slow?ms=20000"));
+        ASSERT_TRUE(second.handles("/slow"));
+        second.begin_stop(SIGTERM);
+        EXPECT_TRUE(noted(shared, "stopping app"));
+        second.process().signal(SIGKILL);
+        second.exit_code();
+    }
+    const service third(flags);
+    EXPECT_TRUE(third.logs("; 0 events had then been accepted or taken over, and not delivered")) << third.err();
+}
+
+TEST(PreviousRun, IsNamedAsKilledAfterAnUpgradeToo) {
+    const support::temporary_directory shared;
+    const std::vector<std::string> flags{"--tracker.directory=" + (shared.path() / "events").string()};
+    {
+        generations all(flags);
+        ASSERT_EQ(all.upgrade().first, 0) << all.first().err();
+        EXPECT_TRUE(noted(shared, "serving")) << "the successor has taken it over";
+    }  // SIGKILL
+    const service next(flags);
+    EXPECT_TRUE(next.logs("previous run: killed while serving")) << next.err();
+    EXPECT_THAT(metric_of(next), HasSubstr("previous_exit{kind=\"killed\"} 1"));
 }
 
 TEST(PreviousRun, IsUnknownWhenItsNoteCannotBeRead) {

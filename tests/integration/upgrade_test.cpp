@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -165,6 +166,24 @@ TEST(Upgrade, TellsSystemdWhoTheServiceIsNow) {
     EXPECT_FALSE(systemd.has("STOPPING")) << "the service does not stop";
     EXPECT_EQ(all.stop().first, 0) << all.first().err();
     EXPECT_TRUE(systemd.hears("STOPPING=1"));
+}
+
+/// systemd kills a main process that is no child of its own, instead of waiting for it.
+TEST(Upgrade, TheSuccessorIsAChildOfTheManagerBeforeThatIsToldOfIt) {
+    support::notify_listener systemd;
+    generations all({}, {systemd.variable()});
+    ASSERT_TRUE(systemd.hears("READY=1"));
+    auto busy = all.first().connect();
+    ASSERT_TRUE(busy.send(get("/slow?ms=1000")));  // the old one is still there
+    ASSERT_TRUE(all.first().handles("/slow"));
+    all.signal(SIGUSR2);
+    ASSERT_TRUE(systemd.hears("MAINPID="));
+    const auto told = systemd.heard().back().text;
+    const auto status = support::read_file("/proc/" + told.substr(told.find('=') + 1) + "/status");
+    EXPECT_NE(status.find(fmt::format("PPid:\t{}\n", ::getpid())), status.npos) << status;
+    EXPECT_EQ(busy.receive()->status, 200);
+    EXPECT_EQ(all.followed().first, 0) << all.first().err();
+    EXPECT_EQ(all.stop().first, 0) << all.first().err();
 }
 
 TEST(Upgrade, WithoutTheModuleSigusr2IsALine) {

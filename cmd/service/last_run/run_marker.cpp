@@ -7,9 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json.hpp>
 #include <chrono>
+#include <condition_variable>
 #include <utility>
 
 namespace {
@@ -43,7 +45,10 @@ run_marker::run_marker(const std::string& directory)
     struct stat found {};
     if (descriptor_ >= 0 && (::fstat(descriptor_, &found) != 0 || !S_ISREG(found.st_mode)))
         ::close(std::exchange(descriptor_, -1));
-    if (lock()) read_previous();
+    if (lock())
+        read_previous();
+    else
+        waits_ = descriptor_ >= 0;
 }
 
 /// False while it is of another process, which is alive: generations overlap, and this one may have it later.
@@ -66,7 +71,9 @@ void run_marker::read_previous() {
         return;
     }
     if (phase == "handed over") {
-        previous_kind_ = "upgraded";  // whoever followed has not written since: how that one ended is not known
+        // Who followed takes the note over as soon as this one has ended, and has not lived to do so.
+        previous_kind_ = "killed";
+        previous_story_ = fmt::format("previous run: killed soon after an upgrade at {}", text_of(note, "time"));
         return;
     }
     if (phase == "ended") {
@@ -77,10 +84,13 @@ void run_marker::read_previous() {
         return;
     }
     previous_kind_ = "killed";
-    const auto unsettled = number_of(note, "accepted") - number_of(note, "delivered");
+    // What was taken over is delivered too. A note of a time before that was counted has none of it, and may be short.
+    const auto unsettled = std::max<std::int64_t>(
+        number_of(note, "accepted") + number_of(note, "recovered") - number_of(note, "delivered"), 0);
     previous_story_ = fmt::format(
-        "previous run: killed while {} (since {}, pid {}); {} events had then been accepted and not delivered", phase,
-        text_of(note, "time"), number_of(note, "pid"), unsettled);
+        "previous run: killed while {} (since {}, pid {}); {} events had then been accepted or taken over, and not "
+        "delivered",
+        phase, text_of(note, "time"), number_of(note, "pid"), unsettled);
 }
 
 void run_marker::phase(const lifecycle::stop_channel::status& status, const tracker::account& events) noexcept try {
@@ -91,6 +101,7 @@ void run_marker::phase(const lifecycle::stop_channel::status& status, const trac
                                        {"time", now()},
                                        {"pid", ::getpid()},
                                        {"accepted", events.accepted},
+                                       {"recovered", events.recovered},
                                        {"delivered", events.delivered}}),
           status.phase == lifecycle::stop_phase::serving);
 } catch (...) {  // NOLINT(bugprone-empty-catch): a note is not worth a stop
@@ -108,9 +119,30 @@ void run_marker::ended(const lifecycle::shutdown_report& report) noexcept try {
 } catch (...) {  // NOLINT(bugprone-empty-catch): a note is not worth a stop
 }
 
+void run_marker::take_over(const std::stop_token& token) noexcept try {
+    constexpr std::chrono::milliseconds look_again{100};
+    std::condition_variable_any never;
+    std::unique_lock one_at_a_time(writing_);
+    while (!lock()) {
+        never.wait_for(one_at_a_time, token, look_again, [] { return false; });
+        if (token.stop_requested()) return;
+    }
+    put(last_, true);
+} catch (...) {  // NOLINT(bugprone-empty-catch): a note is not worth a stop
+}
+
+void run_marker::write(const std::string& text, bool synced) {
+    const std::scoped_lock one_at_a_time(writing_);
+    if (!lock()) {
+        last_ = text;
+        return;
+    }
+    put(text, synced);
+}
+
 /// `synced`: a loss of power shows this note, not the one before, once this has returned.
-void run_marker::write(const std::string& text, bool synced) noexcept {
-    if (!lock() || text.size() >= size) return;
+void run_marker::put(const std::string& text, bool synced) noexcept {
+    if (text.empty() || text.size() >= size) return;
     std::array<char, size> bytes;
     bytes.fill(' ');
     text.copy(bytes.data(), text.size());

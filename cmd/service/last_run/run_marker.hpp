@@ -1,5 +1,7 @@
 #pragma once
 
+#include <mutex>
+#include <stop_token>
 #include <string>
 
 #include "lifecycle/shutdown_report.hpp"
@@ -10,8 +12,8 @@
 /// it is overwritten at each change of phase and survives SIGKILL. Two of its notes survive a loss of power too: that
 /// the service serves, and how it ended.
 ///
-/// A directory that does not exist or cannot be written is no fault: then there is no note. On one thread at a time;
-/// all but what was found at the start blocks on the disk.
+/// A directory that does not exist or cannot be written is no fault: then there is no note. Safe from any thread; all
+/// but what was found at the start blocks on the disk.
 class run_marker {
 public:
     explicit run_marker(const std::string& directory);
@@ -19,8 +21,8 @@ public:
     run_marker(const run_marker&) = delete;
     run_marker& operator=(const run_marker&) = delete;
 
-    /// How the run before this one ended: "none" (there was none), "clean", "exit_2" …, "killed", "unknown" (its note
-    /// is damaged), or "upgraded": it was replaced in place, and what became of the last to follow is not known.
+    /// How the run before this one ended: "none" (there was none, or it still serves), "clean", "exit_2" …, "killed",
+    /// or "unknown" (its note is damaged).
     const std::string& previous_kind() const noexcept { return previous_kind_; }
     /// One line for the log; empty when there is nothing worth saying.
     const std::string& previous_story() const noexcept { return previous_story_; }
@@ -28,13 +30,23 @@ public:
     void phase(const lifecycle::stop_channel::status& status, const tracker::account& events) noexcept;
     void ended(const lifecycle::shutdown_report& report) noexcept;
 
+    /// Another process has the note: the one that this one follows. `take_over` is to be called.
+    bool waits() const noexcept { return waits_; }
+    /// Writes how far this run has come as soon as that process has ended, or else nobody would know should it be
+    /// killed. Returns then, or when `token` says so.
+    void take_over(const std::stop_token& token) noexcept;
+
 private:
     bool lock() noexcept;
     void read_previous();
-    void write(const std::string& text, bool synced) noexcept;
+    void write(const std::string& text, bool synced);
+    void put(const std::string& text, bool synced) noexcept;
 
     const std::string directory_;
     int descriptor_ = -1;
+    bool waits_ = false;
+    std::mutex writing_;
+    std::string last_;      ///< of the notes, while another process has the file
     bool entered_ = false;  ///< the file is in its directory, after a loss of power too
     std::string previous_kind_ = "none";
     std::string previous_story_;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <thread>
 
 #include "cmd/service/last_run/run_marker.hpp"
 #include "cmd/service/module.hpp"
@@ -9,7 +11,7 @@
 class last_run_module final : public service_module {
 public:
     explicit last_run_module(const module_start& start)
-        : directory_(start.settings.values.tracker.directory), log_(*start.log.logger) {}
+        : directory_(start.settings.values.tracker.directory), workers_(start.workers), log_(*start.log.logger) {}
 
     void made(const service_parts& parts) override {
         events_ = &parts.events;
@@ -17,6 +19,11 @@ public:
         if (!marker_->previous_story().empty()) log_.warn(marker_->previous_story());
     }
     std::string previous_exit() const override { return marker_ ? marker_->previous_kind() : std::string(); }
+    std::shared_ptr<void> watch() override {
+        if (!marker_->waits()) return nullptr;
+        return std::make_shared<std::jthread>(
+            workers_.start("last-run-note", "worker", [this](const auto& token) { marker_->take_over(token); }));
+    }
     void progress(const lifecycle::stop_channel::status& status) override {
         marker_->phase(status, events_->account());
     }
@@ -24,6 +31,7 @@ public:
 
 private:
     const std::string directory_;
+    lifecycle::workers& workers_;
     spdlog::logger& log_;
     tracker::event_tracker* events_ = nullptr;
     std::optional<run_marker> marker_;

@@ -51,7 +51,8 @@ public:
 private:
     void look(clock::time_point now) {
         const auto status = stop_.now();
-        if (status.cause == "upgrade") return;  // another process is the service now, and speaks for it
+        if (status.cause == "upgrade") return;            // another process is the service now, and speaks for it
+        if (follows_ && !stop_.has_been_ready()) return;  // ... and still is; this one's end is not that of the service
         if (!ready_said_ && stop_.has_been_ready()) ready_said_ = notify_.tell("READY=1");
         // systemd begins to count its own time at this word, so not while the stop can still be left.
         const bool for_good =
@@ -115,6 +116,7 @@ private:
     const tracker::event_tracker& events_;
     const lifecycle::stop_channel& stop_;
     spdlog::logger& log_;
+    const bool follows_ = !systemd::text_of("UPGRADE_READY_FD").empty();  // upgrade::ready_variable
     bool ready_said_ = false;
     bool stopping_said_ = false;
     std::string status_said_;

@@ -86,7 +86,7 @@ void in_place_upgrade::run() {
         if (arguments_.empty()) throw std::runtime_error("/proc/self/cmdline could not be read");
         const std::string paths = fmt::format("{}{}{}", app_path_ ? "app" : "", app_path_ && debug_path_ ? "," : "",
                                               debug_path_ ? "debug" : "");
-        const upgrade::successor next(program_, arguments_, app_listener_, debug_listener_, paths);
+        upgrade::successor next(program_, arguments_, app_listener_, debug_listener_, paths);
         next.wait_until_ready(timeout_, [this] { return stop_.stopping(); });
         log_.info("upgrade: process {} is ready and has the listeners; this one drains", next.pid());
         const systemd::notify_socket notify(systemd::text_of("NOTIFY_SOCKET"));

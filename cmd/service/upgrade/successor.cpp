@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,6 +89,23 @@ variables::variables(const std::string& paths) {
     ::_exit(127);
 }
 
+/// Ends as its child does, whose parent it remains until then; with the process that waits for it at the latest.
+[[noreturn]] void stand_between(pid_t child) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::close_range(0, ~0U, 0);  // or what others close would stay open
+    siginfo_t end{};
+    while (::waitid(P_PID, static_cast<id_t>(child), &end, WEXITED | WNOWAIT) != 0 && errno == EINTR) {}
+    if (end.si_code == CLD_EXITED) ::_exit(end.si_status);
+    constexpr rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    ::signal(end.si_status, SIG_DFL);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::kill(::getpid(), end.si_status);
+    ::_exit(127);
+}
+
 std::string end_of(int status) {
     if (WIFSIGNALED(status)) return fmt::format("was ended by signal {}", WTERMSIG(status));
     return fmt::format("ended with exit code {}", WEXITSTATUS(status));
@@ -100,27 +120,68 @@ successor::successor(const std::string& program, std::vector<std::string> argume
     for (auto& one : arguments) argument_pointers.push_back(one.data());
     argument_pointers.push_back(nullptr);
     const variables given(paths);
-    int pipe[2];
+    int pipe[2], number[2];
     if (::pipe2(pipe, O_CLOEXEC) != 0) throw std::system_error(errno, std::system_category(), "pipe2");
-    // Not posix_spawn, which leaves no place to write LISTEN_PID: docs/adr/0041-upgrade-in-place.md.
-    pid_ = ::fork();
-    if (pid_ == 0) become(program.c_str(), argument_pointers.data(), given, {app, debug, pipe[1]});
-    const int error = errno;
-    ::close(pipe[1]);
     ready_ = pipe[0];
-    if (pid_ > 0) return;
+    if (::pipe2(number, O_CLOEXEC) != 0) {
+        const int error = errno;
+        ::close(pipe[1]);
+        ::close(ready_);
+        throw std::system_error(error, std::system_category(), "pipe2");
+    }
+    // Not posix_spawn, which leaves no place to write LISTEN_PID: docs/adr/0041-upgrade-in-place.md. _Fork is the one
+    // of the two that may be called in a copy of a process with many threads.
+    between_ = ::_Fork();
+    if (between_ == 0) {
+        const pid_t child = ::_Fork();
+        if (child == 0) become(program.c_str(), argument_pointers.data(), given, {app, debug, pipe[1]});
+        const pid_t said = child > 0 ? child : -errno;
+        [[maybe_unused]] const auto written = ::write(number[1], &said, sizeof said);
+        if (child < 0) ::_exit(127);
+        stand_between(child);
+    }
+    int error = errno;
+    ::close(pipe[1]);
+    ::close(number[1]);
+    if (between_ > 0) {
+        error = EIO;  // it has been killed before it could say anything
+        while (::read(number[0], &pid_, sizeof pid_) < 0 && errno == EINTR) {}
+        if (pid_ < -1) error = -pid_;
+    }
+    ::close(number[0]);
+    if (pid_ > 0) {
+        handle_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+        return;
+    }
+    let_go();
     ::close(ready_);
     throw std::system_error(error, std::system_category(), "fork");
 }
 
-successor::~successor() { ::close(ready_); }
+successor::~successor() {
+    let_go();
+    ::close(ready_);
+    if (handle_ >= 0) ::close(handle_);
+}
 
-void successor::wait_until_ready(milliseconds limit, const std::function<bool()>& unwanted) const {
+void successor::tell(int signal) const noexcept {
+    if (handle_ >= 0) ::syscall(SYS_pidfd_send_signal, handle_, signal, nullptr, 0);
+}
+
+/// Makes its parent whoever takes in orphans, if it is alive.
+void successor::let_go() noexcept {
+    if (between_ <= 0) return;
+    ::kill(between_, SIGKILL);
+    while (::waitpid(between_, nullptr, 0) < 0 && errno == EINTR) {}
+    between_ = -1;
+}
+
+void successor::wait_until_ready(milliseconds limit, const std::function<bool()>& unwanted) {
     const auto until = clock::now() + limit;
     pollfd word{ready_, POLLIN, 0};
     while (::poll(&word, 1, look_ms) <= 0) {
         if (unwanted()) {
-            ::kill(pid_, SIGTERM);
+            tell(SIGTERM);
             throw std::runtime_error("a stop has begun");
         }
         if (clock::now() < until) continue;
@@ -129,27 +190,29 @@ void successor::wait_until_ready(milliseconds limit, const std::function<bool()>
     }
     int error = 0;
     const auto count = ::read(ready_, &error, sizeof error);
-    if (count == 1) return;
+    if (count == 1) return let_go();
     const auto end = dismiss(unwanted);
     if (count == sizeof error) throw std::runtime_error(fmt::format("cannot be executed: {}", std::strerror(error)));
     throw std::runtime_error(fmt::format("process {} {} before it was ready", pid_, end));
 }
 
 /// Ends it, if it has not ended by itself; how it did.
-std::string successor::dismiss(const std::function<bool()>& unwanted) const {
+std::string successor::dismiss(const std::function<bool()>& unwanted) {
     int status = 0;
     const auto asked = clock::now();
-    // Whoever has closed the pipe is about to end, and is not told to before it had the time.
-    for (bool told = false; ::waitpid(pid_, &status, WNOHANG) == 0;) {
+    // What has closed the pipe is about to end, and is not told to before it had the time.
+    for (bool told = false; ::waitpid(between_, &status, WNOHANG) == 0;) {
         const auto waited = clock::now() - asked;
-        if (!told && waited > milliseconds(look_ms)) told = ::kill(pid_, SIGTERM) == 0;
-        if (unwanted()) {
-            if (!told) ::kill(pid_, SIGTERM);
-            return "was told to end";
+        const bool must_go = unwanted();
+        if (!told && (must_go || waited > milliseconds(look_ms))) {
+            tell(SIGTERM);
+            told = true;
         }
-        if (waited > patience) ::kill(pid_, SIGKILL);
+        if (must_go) return "was told to end";
+        if (waited > patience) tell(SIGKILL);
         ::poll(nullptr, 0, 1);
     }
+    between_ = -1;
     return end_of(status);
 }
 

@@ -19,6 +19,10 @@ inline constexpr const char* paths_variable = "UPGRADE_PATHS";
 /// It has descriptors 0 to 2 of this process, the listeners of sd_listen_fds(3) by the names "app" and "debug", and
 /// the pipe of `ready_variable`; no other, and no signal is blocked. Working directory, limits and environment are
 /// those of this process. It lives on when this object does not.
+///
+/// It is a grandchild. The process in between tells how it ends, as long as it is not ready; once it is, that one goes,
+/// so that whoever supervises this process (systemd, or another that is a subreaper, prctl(2)) is its parent and hears
+/// of its end. systemd kills a main process that is not its child at once, instead of waiting for its stop.
 class successor {
 public:
     /// Throws std::system_error when there is no process or no pipe to be had.
@@ -33,13 +37,17 @@ public:
     /// Returns once it is ready. Throws std::runtime_error with one line when it will not be: it could not be
     /// executed, it has ended, it took longer than `limit`, or `unwanted` says that it is not needed any more. Then
     /// it has ended, or been told to.
-    void wait_until_ready(std::chrono::milliseconds limit, const std::function<bool()>& unwanted) const;
+    void wait_until_ready(std::chrono::milliseconds limit, const std::function<bool()>& unwanted);
 
 private:
-    std::string dismiss(const std::function<bool()>& unwanted) const;
+    void tell(int signal) const noexcept;
+    void let_go() noexcept;
+    std::string dismiss(const std::function<bool()>& unwanted);
 
     pid_t pid_ = -1;
-    int ready_ = -1;  ///< the reading end
+    pid_t between_ = -1;  ///< its parent, our child; -1: that has gone
+    int handle_ = -1;     ///< pidfd_open(2), since it is not for us to say when its number is free
+    int ready_ = -1;      ///< the reading end
 };
 
 }  // namespace upgrade
