@@ -63,6 +63,7 @@ awaitable<boost::system::result<std::invoke_result_t<F&, std::stop_token>>> run_
     std::source_location where = std::source_location::current()) {
     namespace errc = boost::system::errc;
     using value = std::invoke_result_t<F&, std::stop_token>;
+    using answer = boost::system::result<value>;  // built in place: an error is a bool too, and so is an answer
     using job = awaited_job<value>;
     struct leaving {
         ~leaving() {
@@ -91,7 +92,7 @@ awaitable<boost::system::result<std::invoke_result_t<F&, std::stop_token>>> run_
         }
     };
     if (!context.done() && !jobs.try_submit(std::move(name), std::move(perform)))
-        co_return errc::make_error_code(errc::resource_unavailable_try_again);
+        co_return answer(boost::system::in_place_error, errc::make_error_code(errc::resource_unavailable_try_again));
     const context::waiting breadcrumb(context, where);
     const context::on_cancel wake(context, [&timer] { timer.cancel(); });
     while (!mine->over && !context.done()) {
@@ -101,11 +102,12 @@ awaitable<boost::system::result<std::invoke_result_t<F&, std::stop_token>>> run_
     if (mine->over && mine->error) std::rethrow_exception(mine->error);
     if (mine->over && mine->value) {
         if constexpr (std::is_void_v<value>)
-            co_return boost::system::result<void>();
+            co_return answer();
         else
-            co_return std::move(*mine->value);
+            co_return answer(boost::system::in_place_value, std::move(*mine->value));
     }
-    co_return errc::make_error_code(context.why() == cause::deadline ? errc::timed_out : errc::operation_canceled);
+    const auto why = context.why() == cause::deadline ? errc::timed_out : errc::operation_canceled;
+    co_return answer(boost::system::in_place_error, errc::make_error_code(why));
 }
 
 }  // namespace lifecycle

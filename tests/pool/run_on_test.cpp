@@ -71,6 +71,21 @@ TEST_F(RunOn, CallsOnAWorkerAndGoesOnOnTheCallersLoop) {
     EXPECT_NE(there, here);
 }
 
+TEST_F(RunOn, AJobMayReturnABoolThoughAnErrorIsOneToo) {
+    start();
+    std::vector<int> seen;
+    const auto asks = [&]() -> lifecycle::awaitable<> {
+        for (const bool answer : {true, false}) {
+            auto running = run_on(jobs, context(), "asks", [answer](std::stop_token) { return answer; });
+            const auto got = co_await std::move(running);
+            seen.push_back(got.has_value() ? static_cast<int>(*got) : -1);
+        }
+    };
+    asio::co_spawn(io.get_executor(), asks(), [](std::exception_ptr failed) { EXPECT_FALSE(failed); });
+    io.run();
+    EXPECT_EQ(seen, (std::vector<int>{1, 0}));
+}
+
 TEST_F(RunOn, WhatTheJobThrowsIsThrownToWhoWaits) {
     start();
     EXPECT_THROW(ask({}, [](std::stop_token) -> int { throw std::out_of_range("far"); }), std::out_of_range);

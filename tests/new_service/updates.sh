@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# scripts/update on a copy of a small skeleton: what is mended arrives, what the copy has done survives. Builds nothing.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+export GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@example.com GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@example.com
+faults=0
+fault()
+{
+    echo "updates: $*"
+    faults=$((faults + 1))
+}
+# expect CODE TEXT COMMAND...: the command ends with that code and says the text.
+expect()
+{
+    local wanted=$1 text=$2 code=0
+    shift 2
+    "$@" >"$place/said" 2>&1 || code=$?
+    [[ $code == "$wanted" ]] || fault "$*: code $code, not $wanted: $(tail -n 3 "$place/said")"
+    grep -qF -- "$text" "$place/said" || fault "$*: does not say \"$text\": $(tail -n 3 "$place/said")"
+}
+
+# The tree as it is, without most of what is only copied, so that a rendering takes a moment.
+skeleton=$place/skeleton
+mkdir "$skeleton"
+(cd "$root" && { git ls-files -z -co --exclude-standard -- .ci .gitignore CMakeLists.txt CHANGELOG.md README.md cmd configs \
+    docs/limits.md docs/updates.md scripts server/cpus.cpp tests/lint/size.sh 2>/dev/null |
+    while IFS= read -rd '' file; do if [[ -e $file ]]; then printf '%s\0' "$file"; fi; done; } |
+    tar -c --null -T - | tar -x -C "$skeleton")
+cd "$skeleton"
+git init -q -b main
+git add -A -f
+git commit -q -m "base"
+base=$(git rev-parse HEAD)
+
+scripts/new-service orders "$place/copy" --with trace >"$place/said" || fault "$(<"$place/said")"
+cd "$place/copy"
+[[ $(sed -n 's/^revision = //p' skeleton.lock) == "$base" ]] || fault "the lock does not name the revision"
+[[ $(sed -n 's/^modules = //p' skeleton.lock) == trace ]] || fault "the lock does not name the modules"
+expect 0 '"behind":0,"fixes":[]}' scripts/update --check
+expect 0 "nothing to do" scripts/update --no-tests
+
+# What a service does of its own: edits, deletes, renames, adds.
+sed -i 's/^namespace http = server::http;$/&\n\/\/ our own line/' cmd/orders/routes.cpp
+git rm -q docs/limits.md
+git mv server/cpus.cpp server/processors.cpp
+echo ours >ours.txt
+git add -A
+git commit -q -m "Our own"
+
+cd "$skeleton"
+echo '// mended' | tee -a cmd/service/routes.cpp docs/limits.md server/cpus.cpp >/dev/null
+perl -i -pe 's/^## Unreleased.*\n/$&\n### Fixed\n- A "quoted" thing\n  is mended\n/' CHANGELOG.md
+echo new >docs/new.md
+git add -A
+git commit -q -m "Mended"
+mended=$(git rev-parse HEAD)
+
+cd "$place/copy"
+expect 2 '"behind":1,"fixes":["A \"quoted\" thing is mended"]}' scripts/update --check
+[[ -z $(git status --porcelain) ]] || fault "--check has changed something"
+expect 0 "${mended:0:12} is merged" scripts/update --no-tests
+grep -q 'our own line' cmd/orders/routes.cpp || fault "the edit is gone"
+for file in cmd/orders/routes.cpp server/processors.cpp; do [[ $(tail -n 1 $file) == "// mended" ]] || fault "$file is not mended"; done
+[[ ! -e docs/limits.md && ! -e server/cpus.cpp ]] || fault "what was deleted or renamed is back"
+[[ -e docs/new.md && -e ours.txt ]] || fault "a new file is not there"
+[[ -z $(git status --porcelain) && $(sed -n 's/^revision = //p' skeleton.lock) == "$mended" ]] || fault "not committed whole"
+[[ $(git rev-list --count HEAD) == 4 ]] || fault "other commits than four"
+expect 0 '"behind":0' scripts/update --check
+expect 0 "nothing to do" scripts/update --no-tests
+
+# Both touch one line: a conflict that names the file, taken back or resolved. By a bundle, without the checkout.
+sed -i 's/our own line/our own words/; s/^namespace http = server::http;$/namespace http = ::server::http;/' cmd/orders/routes.cpp
+git commit -qam "Our words"
+cd "$skeleton"
+sed -i 's/^namespace http = server::http;$/namespace http = server::http;  \/\/ theirs/' cmd/service/routes.cpp
+git commit -qam "Theirs"
+theirs=$(git rev-parse HEAD)
+git bundle create -q "$place/all.bundle" main
+mv "$skeleton" "$skeleton.away"
+cd "$place/copy"
+expect 1 "cannot read $skeleton" scripts/update --no-tests
+before=$(git rev-parse HEAD)
+expect 1 "--continue; or scripts/update --abort" scripts/update --no-tests --from "$place/all.bundle"
+grep -q 'conflicts in cmd/orders/routes.cpp$' "$place/said" || fault "other conflicts: $(<"$place/said")"
+expect 1 "an update is under way" scripts/update --no-tests
+expect 1 "not resolved yet: cmd/orders/routes.cpp" scripts/update --continue --no-tests
+expect 0 "taken back" scripts/update --abort
+[[ -z $(git status --porcelain) && $(git rev-parse HEAD) == "$before" ]] || fault "not taken back"
+expect 1 "conflicts in cmd/orders/routes.cpp" scripts/update --no-tests --from "$place/all.bundle"
+git checkout -q --theirs cmd/orders/routes.cpp
+git add cmd/orders/routes.cpp
+expect 0 "${theirs:0:12} is merged" scripts/update --continue --no-tests
+[[ -z $(git status --porcelain) ]] || fault "not committed after a conflict"
+expect 1 "no update is under way" scripts/update --continue
+mv "$skeleton.away" "$skeleton"
+
+# An older skeleton than what the service is made of is nothing to merge for --check.
+expect 0 '"behind":0' scripts/update "$base" --check
+
+# One that was made before there was a lock.
+"$skeleton/scripts/new-service" orders "$place/older" --with trace >/dev/null
+rm -rf "$place/older/.git" "$place/older/skeleton.lock"
+cd "$place/older"
+git init -q -b main && git add -A && git commit -q -m "orders, long ago"
+echo ours >>cmd/orders/routes.hpp && git commit -qam "Our own"
+expect 1 "there is no skeleton.lock" scripts/update --no-tests
+expect 1 "needs --name and --from" scripts/update --graft "$theirs"
+expect 0 "grafted" scripts/update --graft "$theirs" --name orders --with trace --from "$skeleton"
+[[ $(tail -n 1 cmd/orders/routes.hpp) == ours && -z $(git status --porcelain) ]] || fault "a graft has changed something"
+cd "$skeleton"
+echo '// later' >>cmd/service/routes.cpp && git commit -qam "Later"
+cd "$place/older"
+expect 0 "is merged" scripts/update --no-tests
+[[ $(tail -n 1 cmd/orders/routes.cpp) == "// later" && $(tail -n 1 cmd/orders/routes.hpp) == ours ]] || fault "grafted, not merged"
+
+# One line each, nothing half done.
+expect 1 "has no no-such-thing" scripts/update no-such-thing --no-tests
+expect 1 "unknown: --wrong" scripts/update --wrong
+expect 1 "one REVISION" scripts/update main main
+echo dirty >>ours.txt
+expect 1 "the work tree is not clean" scripts/update --no-tests
+[[ -z $(git stash list) && $(git rev-parse -q --verify MERGE_HEAD) == "" ]] || fault "something is left"
+
+((faults == 0)) && echo "updates: what is mended arrives, what a copy has done survives"
+exit $((faults > 0))
