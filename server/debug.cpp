@@ -129,8 +129,8 @@ answer tasks(shared_sources from) {
     co_return as_json(json::object{{"tasks", std::move(all)}});
 }
 
-response metrics(const debug_sources& from) {
-    metrics_text out;
+response metrics(const debug_sources& from, const request& asked) {
+    metrics_text out(metrics_text::wanted_by(asked.header(http::field::accept)));
     from.app.write_metrics(out);
     if (from.metrics) from.metrics(out);
     const auto phase = from.stop.phase();
@@ -142,7 +142,9 @@ response metrics(const debug_sources& from) {
     out.single("shutdown_eta_seconds", "gauge", "How long a stop begun now would take.", shutdown_eta(from));
     out.single("workers", "gauge", "Live threads of the service.", static_cast<double>(from.workers.live()));
     write_process_metrics(out);
-    return response(http::status::ok, out.take(), "text/plain; version=0.0.4; charset=utf-8");
+    response answer(http::status::ok, {}, out.content_type());
+    answer.body = out.take();
+    return std::move(answer.set("Vary", "Accept"));
 }
 
 response vars(const debug_sources& from) {
@@ -204,7 +206,7 @@ router debug_routes(debug_sources sources) {
             if (is_ready(*from)) return response(http::status::ok, "ok\n");
             return std::move(response(http::status::service_unavailable, "not ready\n").set("Retry-After", "1"));
         }));
-    routes.get("/metrics", plain([from](const request&) { return metrics(*from); }));
+    routes.get("/metrics", plain([from](const request& asked) { return metrics(*from, asked); }));
     routes.get("/debug/", plain([from](const request& request) {
                    const auto index = std::string(index_text) + from->index;
                    const bool browser = request.header(http::field::accept).find("text/html") != std::string_view::npos;

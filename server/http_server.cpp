@@ -16,6 +16,7 @@
 #include "server/listener.hpp"
 #include "server/loop_thread.hpp"
 #include "server/metrics.hpp"
+#include "server/request_metrics.hpp"
 
 namespace server {
 
@@ -297,20 +298,9 @@ void http_server::write_metrics(metrics_text& out) const {
         return static_cast<double>(all);
     };
 
-    out.family("http_requests_total", "counter", "Requests answered, by route and class of status, or client_gone.");
-    for (std::size_t index = 0; index < names.size(); ++index)
-        for (std::size_t digit = 0; digit <= 5; ++digit) {
-            const auto count =
-                sum([&](const loop& on) -> const counter& { return on.endpoints()[index].responses[digit]; });
-            const auto code = digit == 0 ? std::string("client_gone") : fmt::format("{}xx", digit);
-            if (count > 0) out.sample(labels(index) + ',' + label("code", code), count);
-        }
-    out.family("http_request_duration_seconds", "histogram", "From the parsed head to the answer.");
-    for (std::size_t index = 0; index < names.size(); ++index) {
-        histogram::values all;
-        for (const auto& one : state_->loops) all += one->endpoints()[index].duration;
-        if (all.count() > 0) out.sample(labels(index), all);
-    }
+    std::vector<std::string> of_routes;
+    for (std::size_t index = 0; index < names.size(); ++index) of_routes.push_back(labels(index));
+    write_request_metrics(out, of_routes, loops());
     const auto all = now();
     out.family("http_requests_in_flight", "gauge", "Requests in handlers, by route.");
     for (std::size_t index = 0; index + 1 < names.size(); ++index)

@@ -71,18 +71,20 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
     account.requests.add();
     auto& metrics = row.to != nullptr ? seen_.endpoints[row.to->index] : seen_.endpoints.back();
     metrics.responses[row.digit].add();
-    metrics.duration.observe(row.took);
+    metrics.statuses.add(static_cast<unsigned>(row.status));
+    const auto bucket = metrics.duration.observe(row.took);
+    if (row.of->trace.sampled()) metrics.exemplars.keep(bucket, row.of->trace.id(), row.took);
     const bool refused = row.refused_by != rule::none;
     if (refused) account.refused[static_cast<std::size_t>(row.refused_by)].add();
     if (!logs_access(of)) return true;
     const auto& excluded = of.machine().limits().access_exclude;
     if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
-    line_text line;
-    const auto subject = of.subject();
     if (env_.access->wants_facts()) {
         log_facts(row, of);
         return true;
     }
+    line_text line;
+    const auto subject = of.subject();
     const auto* const peer = peer_beside_client(of);
     put<"access {} {} {} {} {}us {} {}{}{}{}{}{}{}{}{}{}">(
         line, of.client(), row.of->method_name, row.of->target, static_cast<std::uint64_t>(row.status),
@@ -100,9 +102,9 @@ void loop_thread::note_refusal(const answer_row& row, const connection& of) {
     const auto by = row.refused_by;
     if (!in_words(by).empty()) meets(by, of.peer());
     if (!logs_access(of)) return;
+    if (env_.access->wants_facts()) return log_facts(row, of);
     line_text line;
     const auto* const peer = peer_beside_client(of);
-    if (env_.access->wants_facts()) return log_facts(row, of);
     put<"access {} {} {} {} {}us - {}{} rule {}{}{}">(
         line, of.client(), row.of != nullptr ? row.of->method_name : "-", row.of != nullptr ? row.of->target : "-",
         static_cast<std::uint64_t>(row.status), in_microseconds(row.took), row.letters.who, row.letters.when,
@@ -110,8 +112,6 @@ void loop_thread::note_refusal(const answer_row& row, const connection& of) {
     log_access(line.view());
 }
 
-/// A peer speaks another protocol, by what its first bytes look like, or the PROXY protocol badly.
-void loop_thread::meets(rule other, const socket_address& peer) noexcept try {
 /// The same as the line of text, each value by its name: what is not known has no field.
 void loop_thread::log_facts(const answer_row& row, const connection& of) noexcept try {
     std::array<log_fact, 16> facts;
@@ -145,6 +145,8 @@ void loop_thread::log_facts(const answer_row& row, const connection& of) noexcep
     log_access("access", {facts.data(), count});
 } catch (const std::bad_alloc&) {}  // nor for this line
 
+/// A peer speaks another protocol, by what its first bytes look like, or the PROXY protocol badly.
+void loop_thread::meets(rule other, const socket_address& peer) noexcept try {
     if (clock::now() < next_meeting_line_) return;
     next_meeting_line_ = clock::now() + between_lines;
     lifecycle::lines(env_.log).info("{server}: what {peer} sends {looks}; {times} such so far", env_.name, peer.host(),
@@ -163,9 +165,7 @@ void loop_thread::refuses_to_shake_hands(std::string_view why, const socket_addr
 void loop_thread::log_end(const connection& one) noexcept try {
     if (!logs_access(one) || one.unlogged()) return;
     const auto [who, when] = one.machine().ending();
-    line_text line;
     const auto* const peer = peer_beside_client(one);
-    put<"closed {} after {} requests {}{}{}{}">(line, one.client(), std::uint64_t{one.machine().served()}, who, when,
     if (env_.access->wants_facts()) {
         line_text client, beside;
         client << one.client();
@@ -178,6 +178,7 @@ void loop_thread::log_end(const connection& one) noexcept try {
         return log_access("closed", facts);
     }
     line_text line;
+    put<"closed {} after {} requests {}{}{}{}">(line, one.client(), std::uint64_t{one.machine().served()}, who, when,
                                                 std::string_view(peer == nullptr ? "" : " peer "), peer);
     log_access(line.view());
 } catch (const std::bad_alloc&) {}  // nor for this line

@@ -5,18 +5,68 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 
 namespace server {
 
-void histogram::observe(std::chrono::nanoseconds duration) noexcept {
+std::size_t histogram::observe(std::chrono::nanoseconds duration) noexcept {
     const double seconds = std::chrono::duration<double>(duration).count();
     std::size_t at = 0;
     while (at < bounds.size() && seconds > bounds[at]) ++at;
     counts_[at].add();
     nanoseconds_.add(static_cast<std::uint64_t>(duration.count()));
+    return at;
+}
+
+// Whoever reads a new word, by acquire, sees the odd turn that was stored before it.
+void exemplar_table::keep(std::size_t bucket, std::string_view trace_id, std::chrono::nanoseconds duration) noexcept {
+    std::array<std::uint64_t, 2> halves{};
+    for (std::size_t nth = 0; nth < halves.size(); ++nth) {
+        const auto half = trace_id.substr(std::min(16 * nth, trace_id.size()), 16);
+        std::from_chars(half.data(), half.data() + half.size(), halves[nth], 16);
+    }
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    auto& slot = slots_[bucket];
+    const auto turn = slot.turn.load(std::memory_order_relaxed);
+    slot.turn.store(turn + 1, std::memory_order_relaxed);
+    const std::array words{halves[0], halves[1], static_cast<std::uint64_t>(duration.count()),
+                           static_cast<std::uint64_t>(std::chrono::floor<std::chrono::milliseconds>(now).count())};
+    for (std::size_t nth = 0; nth < words.size(); ++nth) slot.words[nth].store(words[nth], std::memory_order_release);
+    slot.turn.store(turn + 2, std::memory_order_release);
+}
+
+void exemplar_table::collect(bucket_exemplars& all) const noexcept {
+    for (std::size_t at = 0; at < slots_.size(); ++at) {
+        const auto& slot = slots_[at];
+        const auto turn = slot.turn.load(std::memory_order_acquire);
+        std::array<std::uint64_t, 4> words{};
+        for (std::size_t nth = 0; nth < words.size(); ++nth)
+            words[nth] = slot.words[nth].load(std::memory_order_acquire);
+        if (turn % 2 != 0 || slot.turn.load(std::memory_order_relaxed) != turn) continue;
+        const std::chrono::milliseconds when(words[3]);
+        if (when > all[at].when) all[at] = {{words[0], words[1]}, std::chrono::nanoseconds(words[2]), when};
+    }
+}
+
+void status_table::add(unsigned status) noexcept {
+    for (auto& one : entries_) {
+        const auto known = one.status.get();
+        if (known == status) return one.times.add();
+        if (known != 0) continue;
+        one.times.add();  // before whoever reads knows what of
+        one.status.set(status);
+        return;
+    }
+    others_.add();
+}
+
+void status_table::collect(std::map<unsigned, std::uint64_t>& all) const {
+    for (const auto& one : entries_)
+        if (const auto status = one.status.get(); status != 0) all[static_cast<unsigned>(status)] += one.times.get();
+    if (const auto others = others_.get(); others > 0) all[0] += others;
 }
 
 void histogram::values::operator+=(const histogram& from) noexcept {
@@ -52,8 +102,53 @@ std::string label(std::string_view key, std::string_view value) {
     return text + '"';
 }
 
+namespace {
+
+/// The weight of a media range of Accept (RFC 9110 section 12.5.1), from 0 to 1.
+double weight_of(std::string_view range) noexcept {
+    for (auto at = range.find(';'); at != range.npos; at = range.find(';', at + 1)) {
+        auto parameter = range.substr(at + 1);
+        parameter.remove_prefix(std::min(parameter.find_first_not_of(" \t"), parameter.size()));
+        if (!parameter.starts_with("q=") && !parameter.starts_with("Q=")) continue;
+        double weight = 0;
+        const auto [end, error] = std::from_chars(parameter.data() + 2, parameter.data() + parameter.size(), weight);
+        return error == std::errc{} ? weight : 0;
+    }
+    return 1;
+}
+
+}  // namespace
+
+metrics_text::format metrics_text::wanted_by(std::string_view accept) noexcept {
+    double openmetrics = 0, text = 0;
+    while (!accept.empty()) {
+        const auto comma = std::min(accept.find(','), accept.size());
+        auto range = accept.substr(0, comma);
+        accept.remove_prefix(std::min(comma + 1, accept.size()));
+        range.remove_prefix(std::min(range.find_first_not_of(" \t"), range.size()));
+        if (range.starts_with("application/openmetrics-text"))
+            openmetrics = std::max(openmetrics, weight_of(range));
+        else if (range.starts_with("text/plain"))
+            text = std::max(text, weight_of(range));
+    }
+    return openmetrics > 0 && openmetrics >= text ? format::openmetrics : format::prometheus;
+}
+
+std::string_view metrics_text::content_type() const noexcept {
+    return format_ == format::openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                          : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+std::string metrics_text::take() {
+    if (format_ == format::openmetrics) text_ += "# EOF\n";
+    return std::move(text_);
+}
+
+/// In OpenMetrics a family of counters has the name without what its samples end in.
 void metrics_text::family(std::string_view name, std::string_view type, std::string_view help) {
     name_ = name;
+    constexpr std::string_view total = "_total";
+    if (format_ == format::openmetrics && type == "counter" && name.ends_with(total)) name.remove_suffix(total.size());
     fmt::format_to(std::back_inserter(text_), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
 }
 
@@ -67,15 +162,28 @@ void metrics_text::sample(std::string_view labels, double value, std::string_vie
         fmt::format_to(std::back_inserter(text_), " {}\n", value);
 }
 
-void metrics_text::sample(std::string_view labels, const histogram::values& values) {
-    const std::string more = labels.empty() ? "" : std::string(labels) + ',';
+void metrics_text::bucket(std::string_view labels, std::string_view bound, std::uint64_t count, const exemplar& one) {
+    fmt::format_to(std::back_inserter(text_), "{}_bucket{{{}{}le=\"{}\"}} {}", name_, labels, labels.empty() ? "" : ",",
+                   bound, count);
+    if (format_ == format::openmetrics && one)
+        fmt::format_to(std::back_inserter(text_), " # {{trace_id=\"{:016x}{:016x}\"}} {} {}.{:03}", one.trace[0],
+                       one.trace[1], std::chrono::duration<double>(one.duration).count(), one.when.count() / 1'000,
+                       one.when.count() % 1'000);
+    text_ += '\n';
+}
+
+void metrics_text::sample(std::string_view labels, const histogram::values& values, const bucket_exemplars& of) {
     std::uint64_t seen = 0;
     for (std::size_t at = 0; at < histogram::bounds.size(); ++at) {
         seen += values.counts[at];
-        sample(fmt::format("{}le=\"{}\"", more, histogram::bounds[at]), static_cast<double>(seen), "_bucket");
+        // As each format has its whole numbers.
+        const auto bound = format_ == format::openmetrics && histogram::bounds[at] >= 1
+                               ? fmt::format("{:.1f}", histogram::bounds[at])
+                               : fmt::format("{}", histogram::bounds[at]);
+        bucket(labels, bound, seen, of[at]);
     }
+    bucket(labels, "+Inf", values.count(), of.back());
     const auto all = static_cast<double>(values.count());
-    sample(more + "le=\"+Inf\"", all, "_bucket");
     sample(labels, values.sum, "_sum");
     sample(labels, all, "_count");
 }

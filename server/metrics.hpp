@@ -3,7 +3,9 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -25,13 +27,16 @@ private:
     std::atomic<std::uint64_t> value_{0};
 };
 
-/// Durations in fixed buckets. One thread writes, any reads.
+/// Durations in fixed buckets, those that OpenTelemetry's http.server.request.duration has and five below. One thread
+/// writes, any reads.
 class histogram {
 public:
-    static constexpr std::array<double, 14> bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
-                                                   0.025,  0.05,    0.1,    0.25,  1.0,    2.5,   10.0};
+    static constexpr std::array<double, 19> bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+                                                   0.025,  0.05,    0.075,  0.1,   0.25,   0.5,   0.75,
+                                                   1.0,    2.5,     5.0,    7.5,   10.0};
 
-    void observe(std::chrono::nanoseconds duration) noexcept;
+    /// In which bucket it is.
+    std::size_t observe(std::chrono::nanoseconds duration) noexcept;
 
     struct values {
         std::array<std::uint64_t, bounds.size() + 1> counts{};
@@ -47,26 +52,81 @@ private:
     counter nanoseconds_;
 };
 
+/// One observation of a bucket, and the trace that it is part of.
+struct exemplar {
+    std::array<std::uint64_t, 2> trace{};  ///< the id; 0: none
+    std::chrono::nanoseconds duration{};
+    std::chrono::milliseconds when{};  ///< since 1970
+
+    explicit operator bool() const noexcept { return when.count() != 0; }
+};
+using bucket_exemplars = std::array<exemplar, histogram::bounds.size() + 1>;
+
+/// The last one of each bucket. One thread writes, any reads: what is being written meanwhile is none.
+class exemplar_table {
+public:
+    /// `trace_id` are 32 hexadecimal digits.
+    void keep(std::size_t bucket, std::string_view trace_id, std::chrono::nanoseconds duration) noexcept;
+    /// Puts into `all` what is later than what is there.
+    void collect(bucket_exemplars& all) const noexcept;
+
+private:
+    struct slot {
+        std::atomic<std::uint32_t> turn{0};  ///< odd: it is being written
+        std::array<std::atomic<std::uint64_t>, 4> words{};
+    };
+    std::array<slot, histogram::bounds.size() + 1> slots_;
+};
+
+/// How often each status was answered: the first 32 that come have a counter, and more are not told apart from each
+/// other. One thread writes, any reads.
+class status_table {
+public:
+    void add(unsigned status) noexcept;
+    /// By status; 0: those that have found no room.
+    void collect(std::map<unsigned, std::uint64_t>& all) const;
+
+private:
+    struct entry {
+        counter status, times;
+    };
+    std::array<entry, 32> entries_;
+    counter others_;
+};
+
 /// What one endpoint has done on one loop.
 struct endpoint_metrics {
     std::array<counter, 6> responses;  ///< by the first digit of the status; 0: its client had gone
+    status_table statuses;             ///< as answered
     histogram duration;
+    exemplar_table exemplars;  ///< of requests that are part of a sampled trace
     counter in_flight;
 };
 
-/// Writes the Prometheus text format 0.0.4, a family at a time.
+/// Writes the Prometheus text format 0.0.4 or OpenMetrics 1.0, a family at a time.
 class metrics_text {
 public:
+    enum class format : std::uint8_t { prometheus, openmetrics };
+    explicit metrics_text(format how = format::prometheus) : format_(how) {}
+
+    /// What a scraper with this Accept is given.
+    static format wanted_by(std::string_view accept) noexcept;
+    std::string_view content_type() const noexcept;  ///< lives for ever
+
     /// `type` is "counter", "gauge" or "histogram". Samples of a family follow it.
     void family(std::string_view name, std::string_view type, std::string_view help);
     void sample(std::string_view labels, double value, std::string_view suffix = {});
-    void sample(std::string_view labels, const histogram::values& values);
+    /// With OpenMetrics a bucket has its exemplar, if there is one.
+    void sample(std::string_view labels, const histogram::values& values, const bucket_exemplars& of = {});
     /// A family of one sample.
     void single(std::string_view name, std::string_view type, std::string_view help, double value);
 
-    std::string take() { return std::move(text_); }
+    std::string take();  ///< all of it
 
 private:
+    void bucket(std::string_view labels, std::string_view bound, std::uint64_t count, const exemplar& one);
+
+    format format_;
     std::string text_;
     std::string name_;
 };

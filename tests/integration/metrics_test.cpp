@@ -116,6 +116,33 @@ TEST(Metrics, EachRouteHasItsRateItsErrorsAndItsDurations) {
         EXPECT_THAT(text, HasSubstr(line));
 }
 
+TEST(Metrics, EachRouteHasItsExactStatuses) {
+    const service service;
+    make_traffic(service);
+    const auto text = scrape(service);
+    for (const char* line : {"http_responses_total{server=\"app\",route=\"GET /slow\",code=\"200\"} 1\n",
+                             "http_responses_total{server=\"app\",route=\"GET /slow\",code=\"400\"} 1\n",
+                             "http_responses_total{server=\"app\",route=\"POST /events\",code=\"201\"} 1\n"})
+        EXPECT_THAT(text, HasSubstr(line));
+}
+
+TEST(Metrics, WhoeverAsksForOpenMetricsHasThemWithTheTraceOfASampledRequest) {
+    const service service;
+    const std::string trace = "0af7651916cd43dd8448eb211c80319c";
+    for (const auto* flags : {"-01", "-00"})
+        service.ask(get("/", "traceparent: 00-" + trace + "-b7ad6b7169203331" + flags + "\r\n"));
+    make_traffic(service);
+    const auto answer =
+        service.ask_debug(get("/metrics", "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n"));
+    EXPECT_EQ(answer.header("Content-Type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    EXPECT_TRUE(answer.body.ends_with("\n# EOF\n"));
+    const auto exemplar = " # {trace_id=\"" + trace + "\"} ";
+    ASSERT_THAT(answer.body, HasSubstr(exemplar));
+    EXPECT_EQ(answer.body.find(exemplar), answer.body.rfind(exemplar)) << "of what is not sampled there is none";
+    EXPECT_THAT(answer.body, HasSubstr("# TYPE http_requests counter\n"));
+    EXPECT_EQ(scrape(service).find(trace), std::string::npos) << "the other format has no place for it";
+}
+
 TEST(Metrics, ConnectionsAreCountedByTheirState) {
     const service service;
     const auto in = [&](const char* state) {

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
+#include <thread>
 
 namespace {
 
@@ -29,6 +32,12 @@ TEST(Histogram, ABoundBelongsToItsBucket) {
     EXPECT_EQ(values.counts.back(), 1U);
     EXPECT_EQ(values.count(), 5U);
     EXPECT_NEAR(values.sum, 21.000451, 1e-9);
+}
+
+/// Semantic conventions of OpenTelemetry, http.server.request.duration.
+TEST(Histogram, HasTheBoundsOfTheSemanticConventions) {
+    for (const double bound : {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0})
+        EXPECT_NE(std::ranges::find(histogram::bounds, bound), histogram::bounds.end()) << bound;
 }
 
 TEST(Histogram, BoundsAscend) {
@@ -103,6 +112,93 @@ TEST(MetricsText, AHistogramNeedsNoLabels) {
     out.family("d", "histogram", "x");
     out.sample({}, of({50us}));
     EXPECT_THAT(out.take(), testing::AllOf(HasSubstr("d_bucket{le=\"0.0001\"} 1\n"), HasSubstr("\nd_count 1\n")));
+}
+
+constexpr const char* trace = "0af7651916cd43dd8448eb211c80319c";
+
+TEST(Exemplars, OfEachBucketTheLastIsKeptAndOfSeveralLoopsTheLatest) {
+    server::exemplar_table one, other;
+    one.keep(3, "ffffffffffffffffffffffffffffffff", 1ms);
+    one.keep(3, trace, 2ms);
+    other.keep(0, trace, 50us);
+    server::bucket_exemplars all;
+    one.collect(all);
+    other.collect(all);
+    EXPECT_EQ(all[3].trace, (std::array<std::uint64_t, 2>{0x0af7651916cd43dd, 0x8448eb211c80319c}));
+    EXPECT_EQ(all[3].duration, 2ms);
+    EXPECT_EQ(all[0].duration, 50us);
+    EXPECT_FALSE(all[1]);
+    auto later = all;
+    later[3].when += 1h;
+    later[3].duration = 3ms;
+    one.collect(later);
+    EXPECT_EQ(later[3].duration, 3ms) << "what is there is later";
+}
+
+TEST(Exemplars, AreReadWholeWhileTheyAreWritten) {
+    server::exemplar_table table;
+    std::jthread writes([&](const std::stop_token& stop) {
+        for (std::uint64_t nth = 0; !stop.stop_requested(); ++nth) {
+            const auto half = std::string(16, "0123456789abcdef"[nth % 16]);
+            table.keep(0, half + half, std::chrono::nanoseconds(nth % 16));
+        }
+    });
+    for (int nth = 0; nth < 20'000; ++nth) {
+        server::bucket_exemplars all;
+        table.collect(all);
+        EXPECT_EQ(all[0].trace[0], all[0].trace[1]);
+        EXPECT_EQ(all[0].trace[0] % 16, static_cast<std::uint64_t>(all[0].duration.count()));
+    }
+}
+
+TEST(StatusTable, CountsEachStatusAndTellsNoMoreApartThanItHasRoomFor) {
+    server::status_table table;
+    for (unsigned status = 200; status < 240; ++status)
+        for (unsigned times = 0; times < status - 199; ++times) table.add(status);
+    std::map<unsigned, std::uint64_t> all;
+    table.collect(all);
+    EXPECT_EQ(all.size(), 33U);
+    EXPECT_EQ(all.at(200), 1U);
+    EXPECT_EQ(all.at(231), 32U);
+    EXPECT_EQ(all.at(0), 33U + 34 + 35 + 36 + 37 + 38 + 39 + 40);
+}
+
+TEST(MetricsText, OpenMetricsIsWhatWhoeverWeighsItHighestGets) {
+    using format = metrics_text::format;
+    const auto is_open = [](std::string_view accept) { return metrics_text::wanted_by(accept) == format::openmetrics; };
+    EXPECT_TRUE(
+        is_open("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+                "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"))
+        << "Prometheus 2";
+    EXPECT_TRUE(
+        is_open("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;"
+                "escaping=allow-utf-8;q=0.5,*/*;q=0.2"))
+        << "Prometheus 3";
+    for (const auto* accept :
+         {"", "*/*", "text/plain", "text/html,application/xhtml+xml,*/*;q=0.8", "application/openmetrics-text;q=0",
+          "text/plain, application/openmetrics-text;q=0.9", "application/openmetrics-text;q=x", ",;,;q=,"})
+        EXPECT_FALSE(is_open(accept)) << accept;
+}
+
+TEST(MetricsText, AsOpenMetricsCountersBucketsAndTheEndAreWrittenItsWay) {
+    metrics_text out(metrics_text::format::openmetrics);
+    EXPECT_EQ(out.content_type(), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    out.family("requests_total", "counter", "How many.");
+    out.sample("code=\"2xx\"", 3);
+    out.family("d_seconds", "histogram", "Durations.");
+    server::bucket_exemplars exemplars;
+    exemplars[3] = {{0x0af7651916cd43dd, 0x8448eb211c80319c}, 750us, 1'700'000'000'042ms};
+    out.sample("route=\"x\"", of({750us}), exemplars);
+    const auto text = out.take();
+    EXPECT_TRUE(
+        text.starts_with("# HELP requests How many.\n# TYPE requests counter\nrequests_total{code=\"2xx\"} 3\n"))
+        << text;
+    EXPECT_THAT(text, HasSubstr("d_seconds_bucket{route=\"x\",le=\"0.0005\"} 0\n"));
+    EXPECT_THAT(text, HasSubstr(std::string("d_seconds_bucket{route=\"x\",le=\"0.001\"} 1 # {trace_id=\"") + trace +
+                                "\"} 0.00075 1700000000.042\n"));
+    EXPECT_THAT(text, HasSubstr("d_seconds_bucket{route=\"x\",le=\"1.0\"} 1\n"));
+    EXPECT_THAT(text, HasSubstr("d_seconds_bucket{route=\"x\",le=\"+Inf\"} 1\n"));
+    EXPECT_TRUE(text.ends_with("\n# EOF\n"));
 }
 
 TEST(MetricsText, TheProcessIsThereUnderTheStandardNames) {
