@@ -41,8 +41,15 @@ struct nats_options {
     std::string credentials, ca, certificate, key;  ///< files; empty: none
 };
 
+/// Of the sink kafka, module kafka.
+struct kafka_options {
+    std::string brokers = "127.0.0.1:9092";  ///< to ask for the others, host:port, several with commas
+    std::string topic = "events";            ///< is never made
+    std::string properties;                  ///< a file of librdkafka's own settings, name=value; empty: none
+};
+
 struct options {
-    /// Where events go: file, stdout, none; http and nats where those modules are built. Several have a
+    /// Where events go: file, stdout, none; http, nats and kafka where those modules are built. Several have a
     /// worker and a place in the spool each, so none waits for another; without a spool there is one.
     std::vector<std::string> sinks{"file"};
     std::size_t queue_capacity = 4'096;
@@ -57,6 +64,7 @@ struct options {
 
     http_options http;
     nats_options nats;
+    kafka_options kafka;
 
     /// With durability above memory: what waits for delivery on disk, in files of up to `segment_bytes`
     /// (a quarter of it at most; a 32nd at least, since each has a descriptor). Full: `drop_oldest` drops

@@ -7,6 +7,9 @@
 #ifdef HTTP_SINK
 #include "tracker/http/http_sink.hpp"
 #endif
+#ifdef KAFKA
+#include "tracker/kafka/kafka_sink.hpp"
+#endif
 #ifdef NATS
 #include "tracker/nats/nats_sink.hpp"
 #endif
@@ -17,6 +20,9 @@ inline tracker::sink_makers known_sinks(const std::shared_ptr<lifecycle::line_wr
     auto known = tracker::own_sinks(output);
 #ifdef HTTP_SINK
     known["http"] = tracker::make_http_sink;
+#endif
+#ifdef KAFKA
+    known["kafka"] = tracker::make_kafka_sink;
 #endif
 #ifdef NATS
     known["nats"] = tracker::make_nats_sink;

@@ -19,7 +19,7 @@ new_service()
 # What would be left of the old name if a rule were missing. CURFEW is the magic of a spool's file, which is a format.
 old='curfew|Curfew|\b(-[UD])?SERVICE_(?![a-z])|cmd/service\b|bin/service\b|\bservice(-debug)?\.(toml|socket|service)\b'
 old+='|/(etc|srv|lib)/service\b|build/\w+/service\b|name: service\b|\bservice_(body|entry|with)|[^:]"service"|HTTP service skeleton'
-modules='NATS|HTTP_CLIENT|[Nn]ats[_-]|HTTP_SINK|http_sink|SYSTEMD\b|systemd/|lifecycle/pool|pool_tests'
+modules='NATS|KAFKA|rdkafka|HTTP_CLIENT|[Nn]ats[_-]|HTTP_SINK|http_sink|SYSTEMD\b|systemd/|lifecycle/pool|pool_tests'
 
 # clean COPY: nothing of the old name; every copy has its files.
 clean()
@@ -41,7 +41,7 @@ hits=$(cd "$place/none" && git grep -nE "$modules" -- cmd lifecycle server '*CMa
     fault "none: $hits"
 [[ -f $place/none/cmd/order-book/main.cpp && -f $place/none/configs/order-book.toml ]] || fault "none: files"
 grep -q '"ORDER_BOOK_"' "$place/none/configs/config.hpp" || fault "none: the prefix of the variables"
-for folder in cmd/orders/systemd tracker/http tracker/nats lifecycle/pool; do
+for folder in cmd/orders/systemd tracker/http tracker/kafka tracker/nats lifecycle/pool; do
     [[ -d $place/all/$folder ]] || fault "all: no $folder"
 done
 for rule in layering size banned snippets log_lines; do

@@ -1,0 +1,62 @@
+// The real program with its modules and the sink kafka, where no broker is: what a stop costs then.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "tests/integration/service.hpp"
+
+namespace integration {
+namespace {
+
+using testing::HasSubstr;
+
+service::options with(std::vector<std::string> flags) {
+    flags.insert(flags.end(), {"--tracker.sink=kafka", "--tracker.kafka_brokers=127.0.0.1:1", "--shutdown.flush=500ms",
+                               "--shutdown.budget=2s"});
+    service::options options;
+    options.flags = std::move(flags);
+    options.program = SERVICE_WITH_MODULES;
+    return options;
+}
+
+bool is_built() {
+    support::process::options how;
+    const support::temporary_directory root;
+    how.program = SERVICE_WITH_MODULES;
+    how.directory = root.path();
+    how.arguments = {"--check-config", "--tracker.sink=kafka"};
+    support::process asked(std::move(how));
+    const auto status = asked.wait(milliseconds(30'000));
+    return status && status->code == 0;
+}
+
+TEST(KafkaSink, ABrokerThatIsAwayIsALineAndAMetricAndAStopEndsInTimeWithNoThreadLeft) {
+    if (!is_built()) GTEST_SKIP() << "librdkafka is not installed (scripts/setup test)";
+    service one(with({}));
+    EXPECT_TRUE(one.readiness_is(200));
+    for (const auto* id : {"a", "b", "c"}) EXPECT_EQ(one.ask(post(id)).status, 201);
+    EXPECT_TRUE(one.logs("sink kafka fails")) << one.err();
+    EXPECT_THAT(one.err(), HasSubstr("127.0.0.1:1"));
+    EXPECT_EQ(metric(one, "tracker_sink_healthy{sink=\"kafka\"}"), 0);
+    const auto since = one.process().signal(SIGTERM);
+    EXPECT_EQ(one.exit_code(), 0) << one.err();
+    EXPECT_LT(one.lasted(since), milliseconds(2'100));
+    EXPECT_EQ(faults(one.report()), "");
+    EXPECT_EQ(number(one.report(), "events", "spooled"), 3);
+}
+
+TEST(KafkaSink, AFaultInItsPropertiesIsAFaultAtTheStart) {
+    if (!is_built()) GTEST_SKIP() << "librdkafka is not installed (scripts/setup test)";
+    const support::temporary_directory root;
+    const auto path = (root.path() / "kafka.properties").string();
+    support::write_file(path, "acks=1\n");
+    auto how = with({"--tracker.kafka_properties=" + path});
+    how.wait_until_ready = false;
+    service one(std::move(how));
+    EXPECT_EQ(one.exit_code(), 1);
+    EXPECT_TRUE(one.logs("line 1: acks stays as it is")) << one.err();
+}
+
+}  // namespace
+}  // namespace integration

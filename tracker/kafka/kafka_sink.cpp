@@ -1,0 +1,182 @@
+#include "tracker/kafka/kafka_sink.hpp"
+
+#include <fmt/format.h>
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "tracker/kafka/producer_settings.hpp"
+
+namespace tracker {
+namespace {
+
+using lifecycle::clock;
+
+/// The flush deadline is looked at this often: a second signal moves it.
+constexpr int look_again_ms = 20;
+
+/// What a broker says of a message that it will never take; and, as if it were theirs, of all in one batch with it.
+bool speaks_of_a_message(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
+           code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
+}
+
+std::string in_words(rd_kafka_resp_err_t code) {
+    return fmt::format("{} ({})", rd_kafka_err2str(code), rd_kafka_err2name(code));
+}
+
+/// From here on the producer takes nothing.
+struct fatal : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+}  // namespace
+
+class kafka_sink::producer {
+public:
+    producer(const options& from, std::set<std::string, std::less<>>& acknowledged) : acknowledged_(acknowledged) {
+        auto conf = producer_settings(from);
+        rd_kafka_conf_set_opaque(conf.get(), this);
+        rd_kafka_conf_set_dr_msg_cb(conf.get(), on_report);
+        rd_kafka_conf_set_error_cb(conf.get(), on_error);
+        rd_kafka_conf_set_log_cb(conf.get(), [](const rd_kafka_t*, int, const char*, const char*) {});  // not to stderr
+        std::array<char, 512> why{};
+        kafka_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), why.data(), why.size());
+        if (kafka_ == nullptr) throw std::runtime_error(fmt::format("kafka: {}", why.data()));
+        static_cast<void>(conf.release());
+        topic_ = rd_kafka_topic_new(kafka_, from.kafka.topic.c_str(), nullptr);
+        if (topic_ != nullptr) return;
+        const auto code = rd_kafka_last_error();
+        rd_kafka_destroy(kafka_);
+        throw std::runtime_error(fmt::format("kafka: topic {}: {}", from.kafka.topic, in_words(code)));
+    }
+    /// Without the last poll what was purged would be waited for.
+    ~producer() {
+        rd_kafka_purge(kafka_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_poll(kafka_, 0);
+        rd_kafka_topic_destroy(topic_);
+        rd_kafka_destroy(kafka_);
+    }
+    producer(const producer&) = delete;
+    producer& operator=(const producer&) = delete;
+
+    void deliver(std::span<const event> batch, clock::time_point until, const deadline_function& deadline) {
+        failure_.clear();
+        refused_ = unreachable_ = false;
+        const auto too_large = produce(batch);
+        while (is_open(batch) && !unreachable_ && fatal_.empty() && clock::now() < std::min(until, deadline()))
+            rd_kafka_poll(kafka_, look_again_ms);
+        if (!fatal_.empty()) throw fatal(fatal_);
+        if (!too_large.empty())
+            throw rejected_event(too_large, fmt::format("larger than message.max.bytes: {}",
+                                                        in_words(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)));
+        if (is_open(batch))
+            throw std::runtime_error(fmt::format("{} messages have not been acknowledged{}{}", open_.size(),
+                                                 trouble_.empty() ? "" : ": ", trouble_));
+        if (refused_) throw refused(refused::about::the_events, failure_);
+        if (!failure_.empty()) throw std::runtime_error(failure_);
+        trouble_.clear();
+    }
+
+private:
+    /// What is not under way or acknowledged already. Which of them the library itself will never take.
+    std::vector<std::size_t> produce(std::span<const event> batch) {
+        std::vector<std::size_t> too_large;
+        for (std::size_t nth = 0; nth < batch.size(); ++nth) {
+            const auto& one = batch[nth];
+            if (acknowledged_.contains(one.id) || open_.contains(one.id)) continue;
+            text_.clear();
+            append_json(text_, one);
+            const bool taken = rd_kafka_produce(topic_, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, text_.data(),
+                                                text_.size(), one.id.data(), one.id.size(), nullptr) == 0;
+            const auto code = taken ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
+            if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+                open_.insert(one.id);
+            } else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+                too_large.push_back(nth);
+            } else {  // of the sink, whatever it is: no rights, no such topic
+                note(code);
+                break;
+            }
+        }
+        return too_large;
+    }
+    bool is_open(std::span<const event> batch) const {
+        return !open_.empty() && std::ranges::any_of(batch, [this](const auto& one) { return open_.contains(one.id); });
+    }
+    void note(rd_kafka_resp_err_t code) {
+        if (code == RD_KAFKA_RESP_ERR__FATAL) return note_fatal();
+        if (failure_.empty()) failure_ = in_words(code);
+    }
+    void note_fatal() {
+        std::array<char, 512> why{};
+        const auto code = rd_kafka_fatal_error(kafka_, why.data(), why.size());
+        fatal_ = fmt::format("{}: {}; a new producer is made", in_words(code), why.data());
+    }
+
+    static void on_report(rd_kafka_t*, const rd_kafka_message_t* message, void* self) noexcept try {
+        static_cast<producer*>(self)->reported(*message);
+    } catch (...) {  // NOLINT(bugprone-empty-catch): no memory; it stays open, and the flush deadline ends that
+    }
+    void reported(const rd_kafka_message_t& message) {
+        const std::string_view id(static_cast<const char*>(message.key), message.key_len);
+        if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            acknowledged_.emplace(id);
+        else if (speaks_of_a_message(message.err))
+            refused_ = true;
+        if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) note(message.err);
+        if (const auto found = open_.find(id); found != open_.end()) open_.erase(found);
+    }
+
+    static void on_error(rd_kafka_t*, int code, const char* why, void* self) noexcept try {
+        auto& of = *static_cast<producer*>(self);
+        if (code == RD_KAFKA_RESP_ERR__FATAL)
+            of.note_fatal();
+        else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+            of.unreachable_ = true;
+        else
+            of.trouble_ = why;
+    } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for a reason
+    }
+
+    std::set<std::string, std::less<>>& acknowledged_;
+    rd_kafka_t* kafka_ = nullptr;
+    rd_kafka_topic_t* topic_ = nullptr;
+    std::string text_;
+    std::set<std::string, std::less<>> open_;  ///< ids that have been given to the library and not reported
+    std::string failure_;                      ///< the first of this try; empty: none
+    std::string trouble_;                      ///< what the library has said last of its connections
+    std::string fatal_;
+    bool refused_ = false;      ///< `failure_` speaks of a message
+    bool unreachable_ = false;  ///< no broker is there, it has been said in this try
+};
+
+kafka_sink::kafka_sink(const options& options, deadline_function deadline, std::chrono::milliseconds patience)
+    : options_(options), deadline_(std::move(deadline)), patience_(patience) {
+    producer_settings(options_);  // so that a file that cannot be read is a fault at the start
+}
+
+kafka_sink::~kafka_sink() { finish(); }
+
+void kafka_sink::deliver(std::span<const event> batch) try {
+    const auto now = clock::now();
+    if (now >= deadline_()) throw std::runtime_error("no time is left");
+    if (!producer_) producer_ = std::make_unique<producer>(options_, acknowledged_);
+    producer_->deliver(batch, now + patience_, deadline_);
+    for (const auto& one : batch) acknowledged_.erase(one.id);
+} catch (const fatal&) {
+    producer_.reset();
+    throw;
+}
+
+void kafka_sink::finish() noexcept { producer_.reset(); }
+
+std::unique_ptr<sink> make_kafka_sink(const options& options, spdlog::logger&, deadline_function deadline) {
+    return std::make_unique<kafka_sink>(options, std::move(deadline));
+}
+
+}  // namespace tracker
