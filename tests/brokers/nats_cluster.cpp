@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <stdexcept>
@@ -89,6 +90,21 @@ public:
         return text;
     }
 
+    bool make(const std::string& name, const std::string& subject, std::int64_t max_bytes, bool discards_old) const {
+        std::array<const char*, 1> subjects{subject.c_str()};
+        jsStreamConfig config;
+        jsStreamConfig_Init(&config);
+        config.Name = name.c_str();
+        config.Subjects = subjects.data();
+        config.SubjectsLen = 1;
+        config.MaxBytes = max_bytes;
+        config.Discard = discards_old ? js_DiscardOld : js_DiscardNew;
+        return connected_ && js_AddStream(nullptr, stream_, &config, nullptr, nullptr) == NATS_OK;
+    }
+    bool remove(const std::string& name) const {
+        return connected_ && js_DeleteStream(stream_, name.c_str(), nullptr, nullptr) == NATS_OK;
+    }
+
 private:
     natsConnection* connection_ = nullptr;
     jsCtx* stream_ = nullptr;
@@ -140,6 +156,17 @@ std::string nats_cluster::urls(const std::string& scheme) const {
     for (const auto& one : servers_)
         all += fmt::format("{}{}://127.0.0.1:{}", all.empty() ? "" : ",", scheme, one.port);
     return all;
+}
+
+void nats_cluster::make_stream(const std::string& name, const std::string& subject, std::int64_t max_bytes,
+                               bool discards_old) const {
+    const auto made = [&] { return observer(urls()).make(name, subject, max_bytes, discards_old); };
+    if (!support::eventually(made, support::milliseconds(30'000))) throw std::runtime_error("no stream " + name);
+}
+
+void nats_cluster::delete_stream(const std::string& name) const {
+    const auto gone = [&] { return observer(urls()).remove(name); };
+    if (!support::eventually(gone, support::milliseconds(30'000))) throw std::runtime_error("it stays: " + name);
 }
 
 std::size_t nats_cluster::leader_of(const std::string& stream) const {

@@ -31,6 +31,9 @@ public:
 
     /// Which server leads the stream; throws std::runtime_error when nobody says so in time.
     std::size_t leader_of(const std::string& stream) const;
+    void make_stream(const std::string& name, const std::string& subject, std::int64_t max_bytes,
+                     bool discards_old) const;
+    void delete_stream(const std::string& name) const;
     /// How often each Nats-Msg-Id is in the stream. Blocks until the cluster answers.
     std::map<std::string, int> ids_in(const std::string& stream) const;
 

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <set>
 
+#include "tests/brokers/fake_nats.hpp"
 #include "tests/brokers/nats_cluster.hpp"
 #include "tests/integration/service.hpp"
 #include "tests/support/load.hpp"
@@ -133,6 +134,82 @@ TEST_F(Nats, AnEventThatTheBrokerWillNeverTakeIsADeadLetter) {
     EXPECT_EQ(integration::number(one.report(), "events", "delivered"), 2);
     EXPECT_THAT(support::read_file(one.directory() / "var/events/dead-letter.jsonl"), HasSubstr("\"id\":\"large\""));
     expect_each_once(broker.ids_in("EVENTS"), {"small", "small-too"});
+}
+
+TEST_F(Nats, AnEventLargerThanAllThatItsStreamMayHoldIsADeadLetterAndHoldsUpNobody) {
+    for (const bool discards_old : {false, true}) {
+        nats_cluster broker(1);
+        broker.make_stream("EVENTS", "events", 4'096, discards_old);
+        service one(with(broker.urls()));
+        EXPECT_EQ(one.ask(post("small")).status, 201);
+        EXPECT_EQ(one.ask(post("large", std::string(4'500, 'x'))).status, 201);
+        EXPECT_EQ(one.ask(post("small-too")).status, 201);
+        stop_clean(one);
+        EXPECT_EQ(integration::number(one.report(), "events", "delivered"), 2) << discards_old;
+        EXPECT_THAT(support::read_file(one.directory() / "var/events/dead-letter.jsonl"),
+                    HasSubstr("\"id\":\"large\""));
+        expect_each_once(broker.ids_in("EVENTS"), {"small", "small-too"});
+    }
+}
+
+TEST_F(Nats, WhatItsUserMayNotDoIsSaidInTheBrokersWordsAndNothingIsGivenUp) {
+    for (const auto* denied : {"events", "$JS.API.STREAM.INFO.EVENTS"}) {
+        nats_cluster broker(1,
+                            fmt::format("authorization {{ users: [{{ user: a, password: b, permissions: {{ publish: {{ "
+                                        "deny: [\"{}\"] }} }} }}] }}\n",
+                                        denied));
+        auto url = broker.urls();
+        url.insert(url.find("//") + 2, "a:b@");
+        service one(with(url, {"--shutdown.flush=1s", "--shutdown.budget=3s"}));
+        EXPECT_EQ(one.ask(post("a")).status, 201);
+        EXPECT_TRUE(one.logs("ermissions Violation for Publish to \"" + std::string(denied))) << one.err();
+        one.process().signal(SIGTERM);
+        EXPECT_EQ(one.exit_code(), 0) << one.err();
+        EXPECT_EQ(integration::number(one.report(), "events", "spooled"), 1);
+    }
+}
+
+TEST_F(Nats, AQuestionAboutTheStreamThatNobodyAnswersIsAskedAgainSoon) {
+    brokers::fake_nats broker;
+    broker.silent_questions = 2;
+    service one(with(broker.url()));
+    EXPECT_EQ(one.ask(post("a")).status, 201);
+    stop_clean(one);
+    const auto asked = broker.questions();
+    ASSERT_GE(asked.size(), 3U);
+    EXPECT_LT(asked[2] - asked[0], milliseconds(4'000)) << "500 ms on a quiet machine, and not the 5 s of one question";
+    EXPECT_EQ(one.err().find("sink nats fails"), std::string::npos) << one.err();
+    EXPECT_EQ(broker.published(), 1U);
+}
+
+TEST_F(Nats, ABrokerThatAnswersNonsenseIsLeftAndTriedAgainWithALineInFiveSeconds) {
+    brokers::fake_nats broker;
+    broker.nonsense = true;
+    service one(with(broker.url()));
+    const auto since = support::clock::now();
+    EXPECT_EQ(one.ask(post("a")).status, 201);
+    EXPECT_TRUE(one.logs("sink nats fails")) << one.err();
+    EXPECT_TRUE(eventually([&] { return broker.connections() >= 6; }));
+    const auto log = one.err();
+    const auto most = 1 + (support::clock::now() - since) / std::chrono::seconds(5);
+    std::ptrdiff_t lines = 0;
+    for (auto at = log.find("sink nats fails"); at != log.npos; at = log.find("sink nats fails", at + 1)) ++lines;
+    EXPECT_LE(lines, most) << log;
+    broker.nonsense = false;
+    stop_clean(one);
+    EXPECT_EQ(broker.published(), 1U);
+}
+
+TEST_F(Nats, AStreamThatIsMadeAnewAfterADeletionIsAWarning) {
+    nats_cluster broker(1);
+    service one(with(broker.urls()));
+    EXPECT_EQ(one.ask(post("a")).status, 201);
+    EXPECT_TRUE(eventually([&] { return metric(one, "tracker_events_delivered_total") == 1; }));
+    broker.delete_stream("EVENTS");
+    EXPECT_EQ(one.ask(post("b")).status, 201);
+    stop_clean(one);
+    EXPECT_TRUE(one.logs("the stream EVENTS was gone and is made anew")) << one.err();
+    expect_each_once(broker.ids_in("EVENTS"), {"b"});
 }
 
 TEST_F(Nats, AnotherSinkDoesNotWaitForABrokerThatIsAway) {

@@ -23,7 +23,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds longest_connect{2'000};  ///< to one server
 constexpr milliseconds longest_question{5'000};
+constexpr milliseconds between_questions{250};
 constexpr std::int64_t library_end_ms = 1'000;
+constexpr std::chrono::seconds between_lines{5};  ///< that are about every connection
 
 /// The library says goodbye to a broker that hangs for half a second: natsConnection_Destroy.
 constexpr milliseconds goodbye{550};
@@ -86,6 +88,8 @@ options_ptr options_for(const nats_options& from) {
 class nats_sink::connection {
 public:
     connection(nats_sink& of, natsOptions* options) : sink_(of) {
+        of.publisher_->forget_complaint();
+        check(natsOptions_SetErrorHandler(options, on_error, of.publisher_.get()), "error handler");
         const auto servers = 1 + std::ranges::count(of.options_.url, ',');
         check(natsOptions_SetTimeout(options, std::max<std::int64_t>(left(longest_connect).count() / servers, 1)),
               "connect");
@@ -110,27 +114,58 @@ private:
         return std::clamp(until_deadline, milliseconds(1), at_most);
     }
 
+    /// "Permissions Violation for Publish to …", on a thread of the library.
+    static void on_error(natsConnection* broker, natsSubscription*, natsStatus status, void* self) noexcept try {
+        const char* more = nullptr;
+        natsConnection_GetLastError(broker, &more);
+        static_cast<publisher*>(self)->complain(more != nullptr && *more != '\0' ? more : natsStatus_GetText(status));
+    } catch (...) {  // NOLINT(bugprone-empty-catch): no memory; the worker's patience ends
+    }
+
+    /// Asked again and again: what a leader had in hand when it went is never answered, and another one is there soon.
+    natsStatus ask_for_stream(jsStreamInfo** found, jsErrCode* code) const {
+        const auto until = clock::now() + left(longest_question);
+        for (;;) {
+            jsOptions how;
+            jsOptions_Init(&how);
+            how.Wait = left(between_questions).count();
+            const auto status = js_GetStreamInfo(found, stream_.get(), sink_.options_.stream.c_str(), &how, code);
+            if (status != NATS_TIMEOUT || clock::now() >= until || !sink_.publisher_->complaint().empty())
+                return status;
+        }
+    }
+
+    /// A question that the broker does not answer may be one that this user may not ask.
+    void check_answer(natsStatus status, const std::string& what) const {
+        const auto complaint = sink_.publisher_->complaint();
+        if (status != NATS_OK && !complaint.empty()) throw std::runtime_error(fmt::format("{}: {}", what, complaint));
+        check(status, what);
+    }
+
     void ready_stream() {
         const auto& wanted = sink_.options_;
-        jsOptions how;
-        jsOptions_Init(&how);
-        how.Wait = left(longest_question).count();
         jsStreamInfo* found = nullptr;
         jsErrCode code{};
-        const auto status = js_GetStreamInfo(&found, stream_.get(), wanted.stream.c_str(), &how, &code);
+        const auto status = ask_for_stream(&found, &code);
         const info_ptr info(found);
         if (status == NATS_NOT_FOUND || code == JSStreamNotFoundErr) return create_stream();
-        check(status, fmt::format("stream {}", wanted.stream));
+        check_answer(status, fmt::format("stream {}", wanted.stream));
+        sink_.has_seen_stream_ = true;
+        const auto* const limits = found->Config;
+        sink_.publisher_->stream_holds(limits->MaxBytes > 0 ? static_cast<std::uint64_t>(limits->MaxBytes) : 0,
+                                       limits->Storage == js_MemoryStorage ? 16 : 34);
         if (found->Config->NoAck)
             throw std::runtime_error(fmt::format("stream {} acknowledges nothing", wanted.stream));
         const auto window =
             std::chrono::duration_cast<milliseconds>(std::chrono::nanoseconds(found->Config->Duplicates));
-        if (window < wanted.duplicate_window)
+        if (window < wanted.duplicate_window && clock::now() >= sink_.next_line_) {
+            sink_.next_line_ = clock::now() + between_lines;
             lifecycle::lines(sink_.log_)
                 .warn(
                     "tracker: the duplicate window of stream {stream} is {window_ms} ms, of "
                     "tracker.nats_duplicate_window {wanted_ms} ms: after a longer outage an event may be in it twice",
                     wanted.stream, window.count(), wanted.duplicate_window.count());
+        }
     }
 
     void create_stream() {
@@ -150,7 +185,14 @@ private:
         jsErrCode code{};
         const auto status = js_AddStream(&made, stream_.get(), &config, &how, &code);
         const info_ptr info(made);
-        check(status, fmt::format("stream {} cannot be made ({})", wanted.stream, static_cast<int>(code)));
+        check_answer(status, fmt::format("stream {} cannot be made ({})", wanted.stream, static_cast<int>(code)));
+        sink_.publisher_->stream_holds(0, 0);
+        if (std::exchange(sink_.has_seen_stream_, true))
+            return lifecycle::lines(sink_.log_)
+                .warn(
+                    "tracker: the stream {stream} was gone and is made anew, with {replicas} replicas: what was in it "
+                    "is gone",
+                    wanted.stream, wanted.replicas);
         lifecycle::lines(sink_.log_)
             .info("tracker: made the stream {stream} with {replicas} replicas", wanted.stream, wanted.replicas);
     }

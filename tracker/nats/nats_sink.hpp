@@ -36,6 +36,8 @@ private:
     spdlog::logger& log_;
     const deadline_function deadline_;
     const std::unique_ptr<publisher> publisher_;  // before the connection, whose threads call it
+    bool has_seen_stream_ = false;
+    lifecycle::clock::time_point next_line_{};  ///< about the stream's settings
     std::unique_ptr<connection> connection_;
 };
 

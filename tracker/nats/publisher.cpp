@@ -32,6 +32,7 @@ void publisher::publish(natsConnection* broker, jsCtx* stream, std::span<const e
         open_.clear();  // what an earlier try left is published again, with the same id
         failure_.clear();
         rejected_.clear();
+        complaint_.clear();
     }
     bool all_out = true;
     for (std::size_t i = 0; i < batch.size() && all_out; ++i) {
@@ -50,14 +51,30 @@ void publisher::publish(natsConnection* broker, jsCtx* stream, std::span<const e
             if (rejected_.contains(batch[i].id)) indices.push_back(i);
         throw rejected_event(std::move(indices), failure_);
     }
+    if (!complaint_.empty()) throw std::runtime_error(complaint_);
     if (!failure_.empty()) throw std::runtime_error(failure_);
     if (!all_answered) throw std::runtime_error(fmt::format("{} messages have not been acknowledged", open_.size()));
     acknowledged_.clear();
 }
 
+/// As nats-server counts it (fileStoreMsgSize, memStoreMsgSize), with the two headers of the message.
+bool publisher::fits(const event& event) const {
+    const auto headers = std::string_view("NATS/1.0\r\nNats-Msg-Id: \r\nNats-Expected-Stream: \r\n\r\n").size() +
+                         event.id.size() + options_.stream.size();
+    return stream_bytes_ == 0 || text_.size() + headers + options_.subject.size() + overhead_ <= stream_bytes_;
+}
+
+void publisher::reject(const event& event, std::string why) {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = open_.find(event.id); found != open_.end()) open_.erase(found);
+    if (failure_.empty()) failure_ = std::move(why);
+    rejected_.insert(event.id);
+}
+
 void publisher::publish_one(jsCtx* stream, const event& event) {
     text_.clear();
     append_json(text_, event);
+    if (!fits(event)) return reject(event, fmt::format("larger than all that stream {} may hold", options_.stream));
     natsMsg* made = nullptr;
     auto status =
         natsMsg_Create(&made, options_.subject.c_str(), nullptr, text_.data(), static_cast<int>(text_.size()));
@@ -77,19 +94,34 @@ void publisher::publish_one(jsCtx* stream, const event& event) {
         message.reset(given);
     }
     if (status == NATS_OK) return;
+    if (status == NATS_MAX_PAYLOAD) return reject(event, "larger than the broker allows a message to be");
     const std::scoped_lock lock(mutex_);
     if (const auto found = open_.find(event.id); found != open_.end()) open_.erase(found);
-    if (status != NATS_MAX_PAYLOAD) throw std::runtime_error(fmt::format("publish: {}", natsStatus_GetText(status)));
-    if (failure_.empty()) failure_ = "larger than the broker allows a message to be";
-    rejected_.insert(event.id);
+    throw std::runtime_error(fmt::format("publish: {}", natsStatus_GetText(status)));
 }
 
-/// False when the time is over first, or the connection.
+void publisher::complain(std::string what) {
+    const std::scoped_lock lock(mutex_);
+    if (complaint_.empty()) complaint_ = std::move(what);
+    changed_.notify_one();
+}
+
+std::string publisher::complaint() const {
+    const std::scoped_lock lock(mutex_);
+    return complaint_;
+}
+
+void publisher::forget_complaint() {
+    const std::scoped_lock lock(mutex_);
+    complaint_.clear();
+}
+
+/// False when the time is over first, or the connection, or when the broker has complained.
 bool publisher::wait_until_open_below(std::size_t limit, natsConnection* broker, clock::time_point until) {
     std::unique_lock lock(mutex_);
     while (open_.size() >= limit) {
         const auto now = clock::now();
-        if (now >= std::min(until, deadline_()) || natsConnection_IsClosed(broker)) return false;
+        if (now >= std::min(until, deadline_()) || natsConnection_IsClosed(broker) || !complaint_.empty()) return false;
         changed_.wait_until(lock, now + look_again);
     }
     return true;
