@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "server/scan.hpp"
 #include "tracker/utf8.hpp"
@@ -88,46 +89,73 @@ void append_time(std::string& out, std::chrono::system_clock::time_point time) {
     out.append(text.data(), text.size()).append(end.data(), end.size());
 }
 
-void append_number(std::string& out, auto number) {
-    std::array<char, 24> text;
-    out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr);
+constexpr std::size_t longest_number = 32;
+
+char* put(char* at, std::string_view text) {
+    std::memcpy(at, text.data(), text.size());
+    return at + text.size();
 }
 
 /// 1.250 milliseconds.
-void append_milliseconds(std::string& out, std::uint64_t microseconds) {
-    append_number(out, microseconds / 1'000);
+char* put_milliseconds(char* at, std::uint64_t microseconds) {
+    at = std::to_chars(at, at + longest_number, microseconds / 1'000).ptr;
     const auto rest = microseconds % 1'000;
-    const std::array fraction{'.', digits[rest / 100], digits[rest / 10 % 10], digits[rest % 10]};
-    out.append(fraction.data(), fraction.size());
+    *at++ = '.';
+    *at++ = digits[rest / 100];
+    *at++ = digits[rest / 10 % 10];
+    *at++ = digits[rest % 10];
+    return at;
 }
 
-void append_value(std::string& out, const lifecycle::log_fact& one) {
+char* put_number(char* at, const lifecycle::log_fact& one) {
     using kind = lifecycle::log_fact::kind;
     switch (one.what) {
-        case kind::integer: return append_number(out, one.integer);
-        case kind::count: return append_number(out, one.count);
-        case kind::truth: out += one.integer != 0 ? "true" : "false"; return;
-        case kind::microseconds: return append_milliseconds(out, one.count);
-        case kind::json: out += one.text; return;
+        case kind::integer: return std::to_chars(at, at + longest_number, one.integer).ptr;
+        case kind::count: return std::to_chars(at, at + longest_number, one.count).ptr;
+        case kind::microseconds: return put_milliseconds(at, one.count);
+        case kind::truth: return put(at, one.integer != 0 ? "true" : "false");
         case kind::real:
-            if (!std::isfinite(one.real))
-                out += "null";
-            else
-                append_number(out, one.real);
-            return;
-        case kind::text: break;
+            return std::isfinite(one.real) ? std::to_chars(at, at + longest_number, one.real).ptr : put(at, "null");
+        case kind::text:
+        case kind::json: break;
     }
-    out += '"';
-    append_printable(out, one.text, true);
-    out += '"';
+    return at;
 }
 
+/// ,"name":value of each. Room is made once for all of them, since an access line has a dozen.
 void append_fields(std::string& out, std::span<const lifecycle::log_fact> facts) {
+    using kind = lifecycle::log_fact::kind;
+    constexpr std::size_t around = 6;  // ,"": and two quotes
+    std::size_t most = 0;
+    for (const auto& one : facts) most += one.name.size() + one.text.size() + around + longest_number;
+    const auto before = out.size();
+    out.resize(before + most);
+    char* at = out.data() + before;
     for (const auto& one : facts) {
         if (!one.is_field()) continue;
-        ((out += ",\"") += one.name) += "\":";
-        append_value(out, one);
+        *at++ = ',';
+        *at++ = '"';
+        at = put(at, one.name);
+        *at++ = '"';
+        *at++ = ':';
+        if (one.what != kind::text) {
+            at = one.what == kind::json ? put(at, one.text) : put_number(at, one);
+            continue;
+        }
+        *at++ = '"';
+        if (is_plain(one.text)) [[likely]] {
+            at = put(at, one.text);
+        } else {  // it grows: what is left of the room is made anew behind it
+            const auto room = out.size() - static_cast<std::size_t>(at - out.data()) - one.text.size();
+            out.resize(static_cast<std::size_t>(at - out.data()));
+            append_escaped(out, one.text, true);
+            const auto used = out.size();
+            out.resize(used + room);
+            at = out.data() + used;
+        }
+        *at++ = '"';
     }
+    out.resize(static_cast<std::size_t>(at - out.data()));
 }
 
 /// A sentence that ends with a JSON value has it as a field, so the text is what stands before that.
