@@ -294,6 +294,10 @@ void machine::obey(const drain_view& drain, clock::time_point now) {
         flags_.due = flags_.looks = flags_.told = true;
         to_say_ = going_away;
     }
+    if (flags_.due && blocked_ && now >= drain.idle_until) {  // what has come cannot be answered to who does not read
+        input_ = {};
+        flags_.has_ahead = flags_.looks = false;
+    }
     if (!over || !flags_.busy) return;
     if (cancels_ == cause::none)
         cancels_ = cause::shutdown;

@@ -310,7 +310,8 @@ private:
         if (!connection.asked) return;
         if (connection.reads) return;  // it goes on when there is more of the body, or will be none
         const auto* const body = connection.machine.current().incoming.get();
-        if (body != nullptr && !body->is_over() && !body->has_failed() && !one_in(4)) {
+        const bool told = connection.machine.current().told;  // then one that obeys ends, whatever is there to be read
+        if (body != nullptr && !body->is_over() && !body->has_failed() && !told && !one_in(4)) {
             note("a handler reads");
             ++seen_.read;
             return connection.read_body(1 + upto(100), at());

@@ -325,9 +325,11 @@ TEST(StopOfWebSockets, AHandlerThatDoesNotEndIsToldAndThenCut) {
 TEST(StopOfWebSockets, OneThatDoesNotReadIsCut) {
     scene one;
     one.room = 100;
-    one.send(frames::text(std::string(1'000, 'x')));
+    one.send(frames::text(std::string(1'000, 'x')) + frames::text("cannot be answered"));
     one.drain();
-    one.live(2s);
+    one.live(990ms);
+    EXPECT_FALSE(one.closed);
+    one.live(1'020ms);
     EXPECT_TRUE(one.reset);
     EXPECT_EQ(one.one.how(), machine::ending::cut);
 }
