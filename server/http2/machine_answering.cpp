@@ -108,6 +108,7 @@ void machine::ask(stream& one) {
     if (!by_.ask(asked::handler, one)) return;
     one.asking = false;
     --asked_;
+    at_ = by_.now();
     if (one.current.thrown != nullptr) by_.log_failure(one, one.current.thrown);
     by_.left(one, at_);
     replied(one);
