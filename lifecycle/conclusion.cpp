@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lifecycle/lines.hpp"
+
 namespace lifecycle {
 
 int exit_code_of(const ends& ends, const shutdown_report& report) {
@@ -18,13 +20,14 @@ int exit_code_of(const ends& ends, const shutdown_report& report) {
     return code;
 }
 
-void write_last_lines(const shutdown_report& report, lines to) {
+void write_last_lines(const shutdown_report& report, spdlog::logger& log) {
     for (const auto& late : report.stragglers)
-        to.error("not home: {kind} {worker} after {age_ms} ms{}{where}", late.kind, late.name, late.age.count(),
-                 late.where.empty() ? "" : " in ", late.where);
-    to.info("stopped in {duration_ms} ms, code {exit_code}: {answered} answered, {cut} cut, {events_left} events left",
-            report.duration.count(), report.exit_code, report.work_answered, report.work_cut, report.events_left);
-    to.info("shutdown report {report}", json_value{report.to_json()});
+        lines(log).error("not home: {kind} {worker} after {age_ms} ms{}{where}", late.kind, late.name, late.age.count(),
+                         late.where.empty() ? "" : " in ", late.where);
+    lines(log).info(
+        "stopped in {duration_ms} ms, code {exit_code}: {answered} answered, {cut} cut, {events_left} events left",
+        report.duration.count(), report.exit_code, report.work_answered, report.work_cut, report.events_left);
+    lines(log).info("shutdown report {report}", json_value{report.to_json()});
 }
 
 }  // namespace lifecycle

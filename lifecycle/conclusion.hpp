@@ -1,9 +1,10 @@
 #pragma once
 
+#include <spdlog/logger.h>
+
 #include <string>
 #include <vector>
 
-#include "lifecycle/lines.hpp"
 #include "lifecycle/shutdown_report.hpp"
 
 namespace lifecycle {
@@ -32,6 +33,6 @@ struct ends {
 int exit_code_of(const ends& ends, const shutdown_report& report);
 
 /// The last lines of the log: who is still running, as errors, how it went in one sentence, and the report.
-void write_last_lines(const shutdown_report& report, lines to);
+void write_last_lines(const shutdown_report& report, spdlog::logger& log);
 
 }  // namespace lifecycle

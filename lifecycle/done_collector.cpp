@@ -282,7 +282,7 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     report.exit_code = exit_code_of(ends_so_far(), report);
 
     leave = write_down(report, leave, last_moment, hooks);
-    write_last_lines(report, lines(log_));
+    write_last_lines(report, log_);
     log_.flush();
     if (leave) std::_Exit(report.exit_code);  // destroy nothing under a living thread
     join_idle();

@@ -31,9 +31,9 @@ struct shutdown_report {
     std::vector<section> sections;  ///< in the order in which they are shown
     /// Of the sections, for the line that people read.
     std::uint64_t work_answered = 0, work_cut = 0, events_left = 0;
-    bool cut = false;               ///< work that had begun was cut short
-    bool lost = false;              ///< what was accepted, and no policy has asked for it
-    bool balanced = true;           ///< the accounts in the sections do
+    bool cut = false;      ///< work that had begun was cut short
+    bool lost = false;     ///< what was accepted, and no policy has asked for it
+    bool balanced = true;  ///< the accounts in the sections do
     std::vector<straggler> stragglers;
     std::uint64_t workers_left = 0;
     std::optional<int> threads_left;  ///< none without /proc

@@ -65,7 +65,7 @@ TEST(Conclusion, SaysWhoIsStillThereThenHowItWentThenTheReport) {
     std::ostringstream text;
     spdlog::logger log("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text));
     log.set_pattern("%l %v");
-    lifecycle::write_last_lines(report, lifecycle::lines(log));
+    lifecycle::write_last_lines(report, log);
     EXPECT_EQ(text.str(),
               "error not home: loop app-1 after 99 ms in read < main\n"
               "error not home: request /slow after 7 ms\n"
