@@ -55,9 +55,7 @@ struct account_changes {
     std::uint32_t began = 0, finished = 0, cut = 0, gone = 0;
     std::uint32_t told = 0;                                    ///< of the drain, while they were streams
     std::uint32_t ended = 0, ended_by_us = 0, cut_stream = 0;  ///< ... and how those ended, if not by the client
-    bool any() const noexcept {
-        return (began | finished | cut | gone | told | ended | ended_by_us | cut_stream) != 0;
-    }
+    bool any() const noexcept { return (began | finished | cut | gone | told | ended | ended_by_us | cut_stream) != 0; }
 };
 
 /// Who ended it and when, two letters in the manner of HAProxy's termination state.
@@ -86,8 +84,8 @@ struct answer_row {
 /// context, and whoever runs it writes `reply` and `thrown`; the machine reads the request and may end the context, no
 /// more. Only on the loop's thread.
 struct exchange {
-    /// Gives the request what it has beside its bytes. `its_id`: X-Request-Id as it came; `traced`: it has a traceparent;
-    /// `trusted`: its peer may name its client.
+    /// Gives the request what it has beside its bytes. `its_id`: X-Request-Id as it came; `traced`: it has a
+    /// traceparent; `trusted`: its peer may name its client.
     void begin(request& asked, std::string_view its_id, bool traced, host& on, bool trusted);
     /// Who answers, and until when: in `longest`, or sooner if the client wants that. True: the handler of `to` is to
     /// be asked. False: `reply` is there.
@@ -150,17 +148,17 @@ struct exchange {
     lifecycle::clock::time_point app_gives_up = lifecycle::clock::time_point::max();
     lifecycle::clock::time_point deadline{};
     response reply;
-    std::exception_ptr thrown;     ///< by the handler, or by the source of its answer
-    std::size_t piece = 0;         ///< bytes of `reply.body` that its source has filled
+    std::exception_ptr thrown;                     ///< by the handler, or by the source of its answer
+    std::size_t piece = 0;                         ///< bytes of `reply.body` that its source has filled
     std::size_t largest_piece = response::window;  ///< that its source is asked for
-    std::array<char, 16> id;       ///< made here
-    forwarded from;                ///< only when it `is_forwarded`
-    rule refused_by = rule::none;  ///< `reply` is no handler's
-    bool is_forwarded = false;     ///< ... by a trusted peer
-    bool hurried = false;          ///< its deadline is one that the client has set
-    bool told = false;             ///< its context has been ended
-    bool left = false;             ///< ... since its client has gone
-    bool abandoned = false;        ///< answered in the place of a handler that has not returned
+    std::array<char, 16> id;                       ///< made here
+    forwarded from;                                ///< only when it `is_forwarded`
+    rule refused_by = rule::none;                  ///< `reply` is no handler's
+    bool is_forwarded = false;                     ///< ... by a trusted peer
+    bool hurried = false;                          ///< its deadline is one that the client has set
+    bool told = false;                             ///< its context has been ended
+    bool left = false;                             ///< ... since its client has gone
+    bool abandoned = false;                        ///< answered in the place of a handler that has not returned
 };
 
 /// Of what is thrown.

@@ -39,11 +39,11 @@ struct environment {
     std::shared_ptr<access_log> access;
     const lifecycle::stop_channel* stop;  ///< nullptr: a server that does not drain (debug)
     lifecycle::stop_channel::deadline_function deadline;
-    std::string name;                      ///< "app", "debug"
-    std::shared_ptr<layer_source> secure;  ///< what connections speak through; nullptr: they speak in clear
+    std::string name;                       ///< "app", "debug"
+    std::shared_ptr<layer_source> secure;   ///< what connections speak through; nullptr: they speak in clear
     std::shared_ptr<session_source> http2;  ///< for those who speak that; nullptr: it is not spoken
-    std::size_t loops = 0;                 ///< how many share this
-    client_table* clients = nullptr;       ///< of all of them
+    std::size_t loops = 0;                  ///< how many share this
+    client_table* clients = nullptr;        ///< of all of them
     /// Of all of them together: may another request go to a handler, be it in one of the last places? `most`: the
     /// max_in_flight of the loop that asks.
     std::function<bool(std::size_t most, bool to_the_last)> admit;

@@ -59,9 +59,7 @@ std::uint64_t in_microseconds(clock::duration time) {
 
 }  // namespace
 
-bool loop_thread::logs_access(const connection& of) const {
-    return of.limits().access_log && env_.access->wanted();
-}
+bool loop_thread::logs_access(const connection& of) const { return of.limits().access_log && env_.access->wanted(); }
 
 bool loop_thread::note(const answer_row& row, const connection& of) {
     auto& account = seen_.account;

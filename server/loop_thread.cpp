@@ -41,8 +41,8 @@ task_row loop_thread::row_of(const connection& one, clock::time_point now) {
     task_row row{.name = one.describe(),
                  .kind = "connection",
                  .state = one.abandoned() ? "abandoned"
-                          : rests                   ? "resting"
-                                                    : std::string(to_string(in)),
+                          : rests         ? "resting"
+                                          : std::string(to_string(in)),
                  .where = place(one).erase(0, waits_at.size()),
                  .age = duration_cast<milliseconds>(now - one.born()),
                  .client = one.client().text(),

@@ -208,8 +208,7 @@ std::vector<task_row> loop_thread::describe() const {
                         .age = duration_cast<milliseconds>(now - one.born)});
     });
     for (const auto* list : {&idle_, &busy_})
-        for (const auto& one : *list)
-            for_each_work(one, true, [&] { rows.push_back(row_of(one, now)); });
+        for (const auto& one : *list) for_each_work(one, true, [&] { rows.push_back(row_of(one, now)); });
     return rows;
 }
 

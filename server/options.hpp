@@ -38,7 +38,7 @@ struct tls_options {
     std::string client_ca;            ///< clients must show a certificate of it; empty: they need not
     std::string min_version = "1.2";  ///< or "1.3"
     std::string
-        ticket_key;  ///< 80 bytes, or several times that, of which the first are for new tickets; empty: at random
+        ticket_key;      ///< 80 bytes, or several times that, of which the first are for new tickets; empty: at random
     bool http2 = false;  ///< it is offered beside HTTP/1.1 (RFC 7301); not a setting of its own
 };
 
@@ -79,8 +79,8 @@ struct options {
 
     /// Above 0: answers that keep the connection say so, and `Keep-Alive: timeout=` these seconds.
     std::chrono::milliseconds keep_alive_hint{0};
-    bool envoy_hint = false;  ///< in a stop each answer says `x-envoy-immediate-health-check-fail: true`
-    bool http2 = true;                     ///< HTTP/2, where that module is built
+    bool envoy_hint = false;                ///< in a stop each answer says `x-envoy-immediate-health-check-fail: true`
+    bool http2 = true;                      ///< HTTP/2, where that module is built
     std::size_t http2_max_streams = 1'000;  ///< requests of one connection at one time; above: 503
     bool half_close = false;  ///< a client that has shut its sending side down is still waiting for its answer
 

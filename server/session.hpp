@@ -17,13 +17,13 @@ struct handover {
     /// Behind an upgrade its exchange and its request are in there, and stay as they are; give it back by
     /// wire::workspaces once nobody needs it.
     std::unique_ptr<workspace> work;
-    std::string_view bytes;             ///< in there: read, and not looked at
-    std::uint32_t served = 0;           ///< requests
-    bool counted = false;               ///< the account knows of a request whose end the session has to say
-    bool trusts_peer = false;           ///< it may name the clients of its requests
-    bool newcomer = false;              ///< it came when the stop had begun
+    std::string_view bytes;    ///< in there: read, and not looked at
+    std::uint32_t served = 0;  ///< requests
+    bool counted = false;      ///< the account knows of a request whose end the session has to say
+    bool trusts_peer = false;  ///< it may name the clients of its requests
+    bool newcomer = false;     ///< it came when the stop had begun
     bool worked_during_stop = false;
-    admission::patience patience{};     ///< `without`: the limit that it is above
+    admission::patience patience{};           ///< `without`: the limit that it is above
     lifecycle::clock::time_point deadline{};  ///< of the first request, from accept
 };
 

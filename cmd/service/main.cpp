@@ -54,12 +54,13 @@ int serve(const configs::loaded& settings, const configs::command& line, lifecyc
         config.tracker, make_sinks(config.tracker, logger, flush_deadline, trace.around(known_sinks(log.output))),
         workers, logger, flush_deadline);
     server::http_client upstreams(config.client, stop, workers, logger);  // whom handlers call, where it is built
-    http_server app("app", outside.inherit("app", config.app), trace.around(with_grpc_health(upstreams.routes(app_routes(events, stop)), stop)),
+    http_server app("app", outside.inherit("app", config.app),
+                    trace.around(with_grpc_health(upstreams.routes(app_routes(events, stop)), stop)),
                     http_server::at_stop::drain, stop, workers, logger);
     app.log_access_to(log.access);
     secure_port secure(settings, logger);  // TLS, where there are certificates and that module is built
     app.speak_through(secure.layers());
-    app.speak_http2(http2_port(settings));  // where that module is built
+    app.speak_http2(http2_port(settings));        // where that module is built
     run_marker marker(config.tracker.directory);  // how the run before ended, and how far this one has come
     settings_in_force in_force(settings, line,
                                {app, events, stop, workers, logger, [&] { secure.reload(); },

@@ -35,8 +35,8 @@ class secure_port {
 public:
     secure_port(const configs::loaded& settings, spdlog::logger& log)
         : port_(
-              "app", with_protocols(settings.values.app),
-              [settings](auto key) { return shown_setting(settings, key); }, log) {}
+              "app", with_protocols(settings.values.app), [settings](auto key) { return shown_setting(settings, key); },
+              log) {}
 
     /// Throws what a start would.
     static void check(const configs::loaded& settings) {

@@ -212,8 +212,8 @@ handover http1_machine::hand_over() noexcept {
                   .patience = patience_,
                   .deadline = deadline_};
     if (left.work)
-        left.bytes =
-            std::string_view(left.work->data(), left.work->buffered()).substr(upgraded ? left.work->parser.consumed() : 0);
+        left.bytes = std::string_view(left.work->data(), left.work->buffered())
+                         .substr(upgraded ? left.work->parser.consumed() : 0);
     return left;
 }
 
