@@ -68,7 +68,8 @@ void connection::take_back(moment& at) {
     const auto& current = machine_.current();
     asking_ = false;
     at = loop_.now();
-    if (current.thrown != nullptr && !current.is_excused()) loop_.log_failure(*this, current.thrown);
+    const bool of_source = machine_.waits_for() == waiting::piece;
+    if (current.thrown != nullptr && (of_source || !current.is_excused())) loop_.log_failure(*this, current.thrown);
     if (machine_.waits_for() == waiting::piece) return machine_.piece_came(at);
     machine_.replied(at);
     loop_.leaves(*this, *current.to, current.reply.status, at.now);

@@ -127,7 +127,10 @@ void http1_receiving::go_on(const moment& at) noexcept {
 
 bool http1_receiving::leave_body() noexcept {
     assert(!flags_.receives && "a handler returns, not its read");
-    return !work_->current.incoming->is_over();
+    auto& body = *work_->current.incoming;
+    const bool over = body.is_over();
+    body.fail(rule::none, "the handler of its request has returned");  // to the source of a streamed answer
+    return !over;
 }
 
 }  // namespace server
