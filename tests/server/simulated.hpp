@@ -267,7 +267,6 @@ private:
                     break;
                 case step::step_back: break;  // the next `ready` is after the others
                 case step::straggled: straggled = true; break;
-                case step::hand_over: throw std::logic_error("here everybody speaks HTTP/1.1");
                 case step::reset: wire.resets = true; [[fallthrough]];
                 case step::close: return close();
             }
