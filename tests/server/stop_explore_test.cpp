@@ -256,16 +256,12 @@ private:
         const auto id = "X-Request-Id: c" + std::to_string(100 + ++one.asked) + "\r\n";
         const auto body = std::string(upto(200), 'y');
         const auto sized = "Content-Length: " + std::to_string(body.size()) + "\r\n";
-        switch (upto(16)) {
-            case 14: return "POST /count HTTP/1.1\r\nHost: a\r\n" + id + sized + "\r\n" + body;
-            case 15: return "POST /count HTTP/1.1\r\nHost: a\r\n" + id + sized + "Expect: 100-continue\r\n\r\n" + body;
-            case 16:
-                return "POST /count HTTP/1.1\r\nHost: a\r\n" + id +
-                       "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nyyyyy\r\n0\r\nT: u\r\n\r\n";
-            case 0: return "POST / HTTP/1.1\r\nHost: a\r\n" + id + sized + "\r\n" + body;
-            case 1: return "POST / HTTP/1.1\r\nHost: a\r\n" + id + sized + "Expect: 100-continue\r\n\r\n" + body;
+        const std::string post = one_in(2) ? "POST / " : "POST /count ";
+        switch (upto(13)) {
+            case 0: return post + "HTTP/1.1\r\nHost: a\r\n" + id + sized + "\r\n" + body;
+            case 1: return post + "HTTP/1.1\r\nHost: a\r\n" + id + sized + "Expect: 100-continue\r\n\r\n" + body;
             case 2:
-                return "POST / HTTP/1.1\r\nHost: a\r\n" + id +
+                return post + "HTTP/1.1\r\nHost: a\r\n" + id +
                        "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nyyyyy\r\n0\r\nT: u\r\n\r\n";
             case 3: return "GET / HTTP/1.0\r\n" + id + "\r\n";
             case 4: return "GET / HTTP/1.0\r\n" + id + "Connection: keep-alive\r\n\r\n";
