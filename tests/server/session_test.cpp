@@ -94,7 +94,7 @@ TEST(Session, IsToldOfTheDrainAndItsRequestEndsInTheAccount) {
     auto client = app.connect();
     ASSERT_EQ(ask_on(client, get("/echo")).status, 101);
     app.stop();
-    lifecycle::shutdown_report report;
+    server::stop_account report;
     app.server().account(report);
     EXPECT_EQ(report.connections.open_at_stop, 1);
     EXPECT_EQ(report.connections.finished, 1);
