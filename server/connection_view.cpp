@@ -47,9 +47,10 @@ std::string connection::identity() const {
 }
 
 lifecycle::lines connection::lines_to(spdlog::logger& log) const noexcept {
-    const auto& request = machine_.request();
-    const std::array facts{lifecycle::log_fact("request_id", request.id),
-                           lifecycle::log_fact("trace_id", request.trace.id())};
+    const auto* const one = asked_of();
+    if (one == nullptr) return lifecycle::lines(log);
+    const std::array facts{lifecycle::log_fact("request_id", one->id),
+                           lifecycle::log_fact("trace_id", one->trace.id())};
     return {&log, facts};
 }
 

@@ -21,7 +21,8 @@ struct module_start {
     lifecycle::stop_channel& stop;
     lifecycle::workers& workers;
     process_log& log;
-    bool has_http2 = false;  ///< this program has the module of that name
+    bool has_http2 = false;        ///< this program has the module of that name
+    bool follows_another = false;  ///< another process serves until this one is ready
 };
 
 /// What main has made, before any of it runs. All of it outlives the parts, but not the modules.

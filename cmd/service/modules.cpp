@@ -161,7 +161,8 @@ void require_built(const configs::loaded& settings) {
 
 }  // namespace
 
-modules::modules(const module_start& start) : start_{start.settings, start.stop, start.workers, start.log, has_http2} {
+modules::modules(const module_start& start)
+    : start_{start.settings, start.stop, start.workers, start.log, has_http2, follows_another()} {
     require_built(start_.settings);
     for (const auto& row : rows) all_.push_back(row.make(start_));
 }

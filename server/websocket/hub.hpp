@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "server/exchange.hpp"
@@ -56,7 +57,14 @@ public:
     station& at(host& loop, boost::asio::io_context& context);
     /// `visit` runs on each loop that has had a socket of this route. Throws std::bad_alloc.
     void on_each_loop(const std::function<void(station&)>& visit) const;
-    void write_metrics(metrics_text& out) const;
+    /// Of all loops together.
+    struct totals {
+        static constexpr std::size_t endings = 5;
+        std::string route;
+        std::uint64_t open = 0, opened = 0, received = 0, sent = 0;
+        std::array<std::uint64_t, endings> closed{};
+    };
+    totals count() const;
     bool waits() const noexcept;  ///< a handler of it is a coroutine
 
     const std::string name;

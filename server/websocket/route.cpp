@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <boost/asio/post.hpp>
+#include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "server/websocket/handshake.hpp"
 #include "server/websocket/live.hpp"
@@ -96,36 +100,38 @@ void hub::on_each_loop(const std::function<void(station&)>& visit) const {
     for (const auto& one : stations_) asio::post(one->context, [visit, &on = *one] { visit(on); });
 }
 
-void hub::write_metrics(metrics_text& out) const {
-    constexpr std::array<std::string_view, 5> endings{"none", "whole", "by_us", "cut", "gone"};
-    std::uint64_t open = 0, opened = 0, in = 0, sent = 0;
-    std::array<std::uint64_t, endings.size()> closed{};
-    {
-        const std::lock_guard lock(guard_);
-        for (const auto& one : stations_) {
-            open += one->open_now.get();
-            opened += one->opened.get();
-            in += one->messages_in.get();
-            sent += one->messages_out.get();
-            for (std::size_t nth = 0; nth < closed.size(); ++nth) closed[nth] += one->closed[nth].get();
-        }
+hub::totals hub::count() const {
+    totals all{.route = label("route", name)};
+    const std::lock_guard lock(guard_);
+    for (const auto& one : stations_) {
+        all.open += one->open_now.get();
+        all.opened += one->opened.get();
+        all.received += one->messages_in.get();
+        all.sent += one->messages_out.get();
+        for (std::size_t nth = 0; nth < all.closed.size(); ++nth) all.closed[nth] += one->closed[nth].get();
     }
-    const auto route = label("route", name);
-    const auto number = [](std::uint64_t value) { return static_cast<double>(value); };
-    out.family("websocket_open", "gauge", "WebSockets that are open.");
-    out.sample(route, number(open));
-    out.family("websocket_opened_total", "counter", "WebSockets that have been opened.");
-    out.sample(route, number(opened));
-    out.family("websocket_closed_total", "counter", "WebSockets that have ended, by how.");
-    for (std::size_t nth = 1; nth < endings.size(); ++nth)
-        out.sample(fmt::format("{},{}", route, label("how", endings[nth])), number(closed[nth]));
-    out.family("websocket_messages_received_total", "counter", "Messages of peers.");
-    out.sample(route, number(in));
-    out.family("websocket_messages_sent_total", "counter", "Messages to peers, of sockets that have ended.");
-    out.sample(route, number(sent));
+    return all;
 }
 
-void sockets::write_metrics(metrics_text& out) const { hub_->write_metrics(out); }
+void sockets::write_metrics(metrics_text& out, std::span<const sockets> of) {
+    constexpr std::array<std::string_view, hub::totals::endings> endings{"none", "whole", "by_us", "cut", "gone"};
+    std::vector<hub::totals> all;
+    for (const auto& one : of) all.push_back(one.hub_->count());
+    const auto family = [&](const char* name, const char* type, const char* help, std::uint64_t hub::totals::*value) {
+        out.family(name, type, help);
+        for (const auto& one : all) out.sample(one.route, static_cast<double>(one.*value));
+    };
+    family("websocket_open", "gauge", "WebSockets that are open.", &hub::totals::open);
+    family("websocket_opened_total", "counter", "WebSockets that have been opened.", &hub::totals::opened);
+    out.family("websocket_closed_total", "counter", "WebSockets that have ended, by how.");
+    for (const auto& one : all)
+        for (std::size_t nth = 1; nth < endings.size(); ++nth)
+            out.sample(fmt::format("{},{}", one.route, label("how", endings[nth])),
+                       static_cast<double>(one.closed[nth]));
+    family("websocket_messages_received_total", "counter", "Messages of peers.", &hub::totals::received);
+    family("websocket_messages_sent_total", "counter", "Messages to peers, of sockets that have ended.",
+           &hub::totals::sent);
+}
 
 void sockets::broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) const {
     hub_->on_each_loop([frame = make_frame(kind, data), wanted = std::move(wanted)](station& on) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -72,7 +73,7 @@ public:
     /// on their loops. Safe from any thread, and never waits. Throws std::bad_alloc.
     void broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted = {}) const;
     /// Safe from any thread.
-    void write_metrics(metrics_text& out) const;
+    static void write_metrics(metrics_text& out, std::span<const sockets> of);
 
 private:
     std::shared_ptr<hub> hub_;

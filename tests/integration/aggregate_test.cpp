@@ -187,9 +187,9 @@ TEST(Aggregate, NamesAreLookedUpByAPartThatEndsAfterTheApp) {
 
 TEST(Aggregate, ASettingThatIsNoListOfOriginsStopsTheStart) {
     service refused(service::options{
-        .flags = {"--client.allow=https://shop"}, .wait_until_ready = false, .program = SERVICE_WITH_MODULES});
+        .flags = {"--client.allow=ftp://shop"}, .wait_until_ready = false, .program = SERVICE_WITH_MODULES});
     EXPECT_EQ(refused.exit_code(), 1);
-    EXPECT_TRUE(refused.logs("cannot start: client.allow 'https://shop': https is not spoken")) << refused.err();
+    EXPECT_TRUE(refused.logs("cannot start: client.allow 'ftp://shop': another scheme")) << refused.err();
 }
 
 /// What a process has, that load must not make more of.

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include <any>
 #include <memory>
 #include <mutex>
@@ -65,8 +67,12 @@ TEST(WebSocketRoute, SaysAMessageToAllOnAllLoops) {
     grace.send(frames::text("hi"));
     for (auto* one : {&ada, &grace, &third}) EXPECT_EQ(one->receive()->payload, "Grace: hi");
     server::metrics_text text;
-    all.write_metrics(text);
+    websocket::sockets::write_metrics(text, {&all, 1});
     EXPECT_THAT(text.take(), HasSubstr("websocket_open{route=\"GET /chat/{name}\"} 3"));
+    const std::array several{all, all};  // of two routes each metric is one family
+    websocket::sockets::write_metrics(text, several);
+    const auto both = text.take();
+    EXPECT_EQ(both.find("# TYPE websocket_open "), both.rfind("# TYPE websocket_open "));
 }
 
 TEST(WebSocketRoute, ShakesHandsOnlyWithWhoAsksForItWell) {

@@ -39,13 +39,13 @@ std::int64_t number_of(const json::value& from, std::string_view key) {
 
 }  // namespace
 
-run_marker::run_marker(const std::string& directory)
+run_marker::run_marker(const std::string& directory, bool follows)
     : directory_(directory),
       descriptor_(::open((directory + "/last-run.json").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644)) {
     struct stat found {};
     if (descriptor_ >= 0 && (::fstat(descriptor_, &found) != 0 || !S_ISREG(found.st_mode)))
         ::close(std::exchange(descriptor_, -1));
-    if (lock())
+    if (!follows && lock())
         read_previous();
     else
         waits_ = descriptor_ >= 0;

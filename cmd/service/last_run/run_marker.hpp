@@ -16,7 +16,8 @@
 /// but what was found at the start blocks on the disk.
 class run_marker {
 public:
-    explicit run_marker(const std::string& directory);
+    /// `follows`: a run that still serves, or that has handed over to a third by now. It has no other before it.
+    run_marker(const std::string& directory, bool follows);
     ~run_marker();
     run_marker(const run_marker&) = delete;
     run_marker& operator=(const run_marker&) = delete;

@@ -11,11 +11,14 @@
 class last_run_module final : public service_module {
 public:
     explicit last_run_module(const module_start& start)
-        : directory_(start.settings.values.tracker.directory), workers_(start.workers), log_(*start.log.logger) {}
+        : directory_(start.settings.values.tracker.directory),
+          follows_(start.follows_another),
+          workers_(start.workers),
+          log_(*start.log.logger) {}
 
     void made(const service_parts& parts) override {
         events_ = &parts.events;
-        marker_.emplace(directory_);  // the tracker has made the directory
+        marker_.emplace(directory_, follows_);  // the tracker has made the directory
         if (!marker_->previous_story().empty()) log_.warn(marker_->previous_story());
     }
     std::string previous_exit() const override { return marker_ ? marker_->previous_kind() : std::string(); }
@@ -31,6 +34,7 @@ public:
 
 private:
     const std::string directory_;
+    const bool follows_;
     lifecycle::workers& workers_;
     spdlog::logger& log_;
     tracker::event_tracker* events_ = nullptr;

@@ -18,7 +18,7 @@ public:
         // [/examples]
     }
     void write_metrics(server::metrics_text& out) const override {
-        for (const auto& one : all_) one.write_metrics(out);
+        server::websocket::sockets::write_metrics(out, all_);
     }
 
 private:
