@@ -124,6 +124,7 @@ private:
     void count(stream& one, request_end how);
     void release(stream& one) noexcept;
     // The stop.
+    bool say_goodbye();
     void obey(stream& one, decision decided);
     void abandon(stream& one);
     void cut(stream& one, bool by_drain);
@@ -142,6 +143,7 @@ private:
     moment at_;                  ///< of the event that is being seen to
     admission::patience patience_;
     goodbye goodbye_;
+    drain_view leaving_ = {};  ///< as it was at the last tick
     account_changes changes_;
     lifecycle::clock::time_point leaves_since_{};  ///< it has had as many requests as one connection may
     std::string last_words_;                       ///< a GOAWAY behind which nghttp2 is not asked any more

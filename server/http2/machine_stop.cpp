@@ -33,17 +33,24 @@ void machine::tick(const drain_view& drain, const moment& at) {
         obey(one, decide(one.view(), drain, at.now));
         if (dead_) return;
     }
-    auto leaving = drain;
+    leaving_ = drain;
     if (!drain.draining && leaves_since_ != clock::time_point{})
-        leaving = {.draining = true, .began = leaves_since_, .idle_until = leaves_since_ + longest_leave};
-    switch (goodbye_.next(leaving, all_.empty(), at.now)) {
-        case goodbye::step::none: break;
+        leaving_ = {.draining = true, .began = leaves_since_, .idle_until = leaves_since_ + longest_leave};
+    say_goodbye();
+}
+
+/// False: there is nothing to be said now.
+bool machine::say_goodbye() {
+    if (!leaving_.draining) return false;
+    switch (goodbye_.next(leaving_, all_.empty(), at_.now)) {
+        case goodbye::step::none: return false;
         case goodbye::step::notice:
             check(nghttp2_submit_shutdown_notice(protocol_.get()));
             check(nghttp2_submit_ping(protocol_.get(), NGHTTP2_FLAG_NONE, our_ping.data()));
             break;
-        case goodbye::step::last: go({'D', '-'}, at); break;
+        case goodbye::step::last: go({'D', '-'}, at_); break;
     }
+    return true;
 }
 
 void machine::go(ending_letters why, const moment& at) {

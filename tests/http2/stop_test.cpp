@@ -79,6 +79,19 @@ TEST(Http2Stop, ABusyConnectionIsToldAtItsNextQuietMomentOrSoon) {
     other.reply(long_one);
 }
 
+TEST(Http2Stop, ABusyClientHearsTheNoticeTogetherWithTheAnswerThatLeavesItQuiet) {
+    scene one;
+    one.holds_handlers = true;
+    const auto first = one.client.get("/"), second = one.client.get("/");
+    one.settle();
+    one.drain(1s, 20s);
+    one.reply(first);
+    EXPECT_THAT(one.client.goaways, IsEmpty()) << "the other is under way";
+    one.reply(second);
+    EXPECT_EQ(one.answer(second).status, 200);
+    EXPECT_THAT(one.client.goaways, ElementsAre(notice)) << "and no tick has passed";
+}
+
 TEST(Http2Stop, WhatIsInAHandlerIsAnsweredBehindTheLastGoaway) {
     scene one;
     one.holds_handlers = true;

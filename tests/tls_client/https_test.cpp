@@ -27,8 +27,8 @@ struct HttpsClient : Calling {
         return folder / name;
     }
     std::uint16_t clear_port() const {
-        const auto origin = up.origin();
-        return static_cast<std::uint16_t>(std::stoi(origin.substr(origin.rfind(':') + 1)));
+        const auto in_clear = up.origin();
+        return static_cast<std::uint16_t>(std::stoi(in_clear.substr(in_clear.rfind(':') + 1)));
     }
     /// Who is called from here on, as `host`.
     void serve(const tls_tests::authority::wish& certificate, const tls_front::wish& how = {},

@@ -39,7 +39,6 @@ struct tls_front::relay : std::enable_shared_from_this<relay> {
         behind.async_read_some(asio::buffer(from_server), [me = shared_from_this()](error_code end, std::size_t count) {
             if (!end) asio::write(me->secure, asio::buffer(me->from_server, count), end);
             if (!end) return me->down();
-            error_code ignored;
             if (!me->front.how_.bare_end) me->secure.async_shutdown([me](error_code) { me->close(); });
             if (me->front.how_.bare_end) me->close();
         });
