@@ -32,7 +32,7 @@ TEST(ThirdListener, IsWaitedForAtTheStartAndDrainsWithTheOthers) {
         third.run(std::move(token));
     });
     std::array<support::response, 3> answers;
-    const std::jthread clients([&] {
+    std::jthread clients([&] {
         std::vector<support::client> open;
         for (const auto* one : all) open.emplace_back(support::endpoint(one->address()), 20s, 0);
         open[0].send(get("/"));
@@ -59,6 +59,7 @@ TEST(ThirdListener, IsWaitedForAtTheStartAndDrainsWithTheOthers) {
         seen = report;
     };
     EXPECT_EQ(process.done.wait({.account = account}), 0);
+    clients.join();
     for (const auto& answer : answers) {
         EXPECT_EQ(answer.status, 200U);
         EXPECT_TRUE(answer.closes()) << "the drain says so on each port";
