@@ -57,6 +57,8 @@ public:
     station& at(host& loop, boost::asio::io_context& context);
     /// `visit` runs on each loop that has had a socket of this route. Throws std::bad_alloc.
     void on_each_loop(const std::function<void(station&)>& visit) const;
+    /// See sockets::broadcast.
+    void broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) const;
     /// Of all loops together.
     struct totals {
         static constexpr std::size_t endings = 5;

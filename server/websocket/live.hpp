@@ -53,6 +53,7 @@ public:
     void close(std::uint16_t code, std::string_view reason) override;
     std::size_t backlog() const noexcept override { return machine_ ? machine_->backlog() : 0; }
     lifecycle::awaitable<bool> room(lifecycle::context of) override;
+    void broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) override;
     remote from_anywhere() override;
     std::string_view subprotocol() const noexcept override;
     const socket_address& client() const noexcept override { return wire_.caller(); }

@@ -133,13 +133,21 @@ void sockets::write_metrics(metrics_text& out, std::span<const sockets> of) {
            &hub::totals::sent);
 }
 
-void sockets::broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) const {
-    hub_->on_each_loop([frame = make_frame(kind, data), wanted = std::move(wanted)](station& on) {
+void hub::broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) const {
+    on_each_loop([frame = make_frame(kind, data), wanted = std::move(wanted)](station& on) {
         for (auto at = on.open.begin(); at != on.open.end();) {
             auto& one = static_cast<live&>(*at++);  // it may be no more behind this
             if (!wanted || wanted(one)) one.send_frame(frame);
         }
     });
+}
+
+void sockets::broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) const {
+    hub_->broadcast(kind, data, std::move(wanted));
+}
+
+void live::broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) {
+    on_->route.broadcast(kind, data, std::move(wanted));
 }
 
 // ── a socket from any thread ────────────────────────────────────────────────────────────────────

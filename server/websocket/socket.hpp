@@ -3,6 +3,7 @@
 #include <any>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +29,9 @@ public:
     sent send_binary(std::string_view bytes) { return send(opcode::binary, bytes); }
     /// As it came: text as text, binary as binary.
     sent send(const message& one) { return send(one.text ? opcode::text : opcode::binary, one.data); }
+
+    /// To all sockets of its route, this one too; see sockets::broadcast.
+    virtual void broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted = {}) = 0;
 
     /// Sends a Close behind what has been sent; nothing goes behind it. `code` is one that `may_be_sent`, and `reason`
     /// UTF-8 of at most 123 bytes: the rest is cut off.

@@ -3,9 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <array>
-
 #include <any>
+#include <array>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,17 +26,15 @@ namespace websocket = server::websocket;
 /// Says every message to everybody, by name.
 server::websocket::sockets chat(server::router& routes) {
     namespace websocket = server::websocket;
-    const auto everybody = std::make_shared<std::optional<websocket::sockets>>();
     websocket::callbacks does;
     does.on_open = [](const context&, websocket::socket& socket, const request& request) {
         socket.data = std::string(request.parameter("name"));  // the request goes, what is kept stays
     };
-    does.on_message = [everybody](const context&, websocket::socket& socket, const websocket::message& message) {
+    does.on_message = [](const context&, websocket::socket& socket, const websocket::message& message) {
         const auto name = std::any_cast<std::string>(socket.data);
-        (*everybody)->broadcast(websocket::opcode::text, name + ": " + std::string(message.data));
+        socket.broadcast(websocket::opcode::text, name + ": " + std::string(message.data));
     };
-    *everybody = websocket::route(routes, "/chat/{name}", does, {.overflow = websocket::at_bound::drop});
-    return **everybody;
+    return websocket::route(routes, "/chat/{name}", does, {.overflow = websocket::at_bound::drop});
 }
 // [/route]
 
