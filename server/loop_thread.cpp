@@ -75,6 +75,7 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
       scratch_(scratch_size),
       tasks_(io.get_executor()),
       handlers_(tasks_) {
+    env.routes.joined(host_, io);
     update_date();
 }
 

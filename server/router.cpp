@@ -112,9 +112,17 @@ router& router::decodes() {
     return *this;
 }
 
-router& router::becomes(std::function<std::unique_ptr<session>(wire)> make) {
+router& router::becomes(std::function<std::unique_ptr<session>(wire)> make,
+                        std::function<void(host&, boost::asio::io_context&)> joins) {
     last().becomes = std::move(make);
+    last().joins = std::move(joins);
     return *this;
+}
+
+void router::joined(host& loop, boost::asio::io_context& its_context) const {
+    for (const auto& resource : resources_)
+        for (const auto& [method, to] : resource.methods)
+            if (to.joins) to.joins(loop, its_context);
 }
 
 router& router::at_stop(at_drain manner) {

@@ -24,6 +24,7 @@ namespace server {
 class handler;
 class session;
 class wire;
+struct host;
 
 /// What can be called as a handler, and is none yet.
 template <class F>
@@ -83,6 +84,7 @@ struct endpoint {
     bool decodes = false;  ///< its handler takes a body with Content-Encoding; of others it is 415
     /// A connection that its handler answers by 101 goes on as what this makes; see session.
     std::function<std::unique_ptr<session>(wire)> becomes = {};
+    std::function<void(host&, boost::asio::io_context&)> joins = {};  ///< is told of each loop before it serves
     bool streams_body = false;             ///< its handler takes the body as it comes
     std::uint64_t most_body = UINT64_MAX;  ///< ... and so much of it; above: 413
     std::size_t index = 0;
@@ -157,8 +159,11 @@ public:
     /// The route added last: its handler decodes the Content-Encoding of a body by itself.
     router& decodes();
     /// The route added last: an answer of 101 by its handler, with the fields that belong to it, hands the connection
-    /// over to what `make` makes. Called on the loops.
-    router& becomes(std::function<std::unique_ptr<session>(wire)> make);
+    /// over to what `make` makes. Called on the loops. `joins` is called for each loop before any of them serves, by
+    /// who makes the server: a client that has its 101 may count on all that the loop has of the route.
+    router& becomes(std::function<std::unique_ptr<session>(wire)> make,
+                    std::function<void(host&, boost::asio::io_context&)> joins = {});
+    void joined(host& loop, boost::asio::io_context& its_context) const;
 
     /// The endpoint that answers, with the parameters of its pattern in the request; HEAD is answered
     /// by GET. nullptr: `fallback` has the answer.

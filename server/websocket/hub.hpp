@@ -53,9 +53,10 @@ public:
     hub(const hub&) = delete;
     hub& operator=(const hub&) = delete;
 
-    /// That of the loop; made when the first socket of the loop asks. Safe from any thread.
+    /// That of the loop; made before the loop serves: who has its 101 hears what is said to all from then on. Safe from
+    /// any thread.
     station& at(host& loop, boost::asio::io_context& context);
-    /// `visit` runs on each loop that has had a socket of this route. Throws std::bad_alloc.
+    /// `visit` runs on each loop. Throws std::bad_alloc.
     void on_each_loop(const std::function<void(station&)>& visit) const;
     /// See sockets::broadcast.
     void broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) const;

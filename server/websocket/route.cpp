@@ -186,7 +186,8 @@ sockets route(router& to, std::string_view pattern, callbacks does, route_option
     const auto made = std::make_shared<hub>("GET " + std::string(pattern), std::move(does), std::move(how));
     to.get(pattern,
            plain([made](const request& asked) { return shake_hands(asked, made->how.protocols, made->how.compress); }));
-    to.becomes([made](wire on) -> std::unique_ptr<session> { return std::make_unique<live>(on, *made); });
+    to.becomes([made](wire on) -> std::unique_ptr<session> { return std::make_unique<live>(on, *made); },
+               [made](host& loop, asio::io_context& its_context) { made->at(loop, its_context); });
     return sockets(made);
 }
 

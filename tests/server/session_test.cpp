@@ -89,6 +89,16 @@ TEST(Session, GoesOnWithTheBytesBehindTheUpgrade) {
     EXPECT_EQ(client.receive_to_end(), "what is behind it, and more");
 }
 
+TEST(Session, ItsRouteKnowsEachLoopBeforeAnyServes) {
+    int known = 0;
+    auto routes = with_echo();
+    routes.becomes({}, [&known](server::host&, boost::asio::io_context&) { ++known; });
+    auto options = one_loop();
+    options.threads = 3;
+    const running app(std::move(routes), options);
+    EXPECT_EQ(known, 3);
+}
+
 TEST(Session, IsToldOfTheDrainAndItsRequestEndsInTheAccount) {
     running app(with_echo());
     auto client = app.connect();
