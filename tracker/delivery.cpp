@@ -19,9 +19,6 @@ namespace {
 using lifecycle::clock;
 using std::chrono::milliseconds;
 
-/// A log that says the same thing at every try hides everything else.
-constexpr std::chrono::seconds between_lines{5};
-
 /// After the stop a pause looks at the flush deadline this often: a second signal moves it.
 constexpr milliseconds look_again{20};
 
@@ -194,24 +191,19 @@ void delivery::pause_for(milliseconds length, bool in_stop) {
 }
 
 void delivery::note_failure(std::string_view reason) {
-    const auto now = clock::now();
-    if (failures_++ == 0) {
-        failing_since_ = now;
-        healthy_.store(false, std::memory_order_relaxed);
-    } else if (now < last_line_ + between_lines) {
-        return;
-    }
-    last_line_ = now;
+    healthy_.store(false, std::memory_order_relaxed);
+    const auto times = failing_.failed(clock::now());
+    if (times == 0) return;
     lifecycle::lines(log_).warn("tracker: sink {sink} fails ({failures} times now), {waiting} events wait: {error}",
-                                sink_.name(), failures_, backlog_.queued(), reason);
+                                sink_.name(), times, backlog_.queued(), reason);
 }
 
 void delivery::note_success() {
-    if (failures_ == 0) return;
-    const auto lasted = std::chrono::duration_cast<milliseconds>(clock::now() - failing_since_);
+    if (!failing_.failing()) return;
+    const auto row = failing_.succeeded();
+    const auto lasted = std::chrono::duration_cast<milliseconds>(clock::now() - row.since);
     lifecycle::lines(log_).info("tracker: sink {sink} delivers again after {failures} failures in {lasted_ms} ms",
-                                sink_.name(), failures_, lasted.count());
-    failures_ = 0;
+                                sink_.name(), row.failures, lasted.count());
     healthy_.store(true, std::memory_order_relaxed);
 }
 

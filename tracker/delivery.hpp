@@ -12,6 +12,7 @@
 #include "tracker/backlog.hpp"
 #include "tracker/backoff.hpp"
 #include "tracker/dead_letters.hpp"
+#include "tracker/failure_log.hpp"
 #include "tracker/options.hpp"
 #include "tracker/sieve.hpp"
 #include "tracker/sink.hpp"
@@ -82,9 +83,7 @@ private:
     std::atomic<bool> healthy_{true};
 
     std::mutex delivering_;  ///< one worker at the sink; guards what follows
-    std::uint64_t failures_ = 0;
-    lifecycle::clock::time_point failing_since_{};
-    lifecycle::clock::time_point last_line_{};
+    failure_log failing_;
 };
 
 }  // namespace tracker

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <utility>
 
-#include "tracker/segment_set.hpp"
-#include "tracker/stranded.hpp"
+#include "tracker/spool/segment_set.hpp"
+#include "tracker/spool/stranded.hpp"
 
 namespace tracker {
 namespace {

@@ -9,7 +9,7 @@
 #include "tracker/delivery.hpp"
 #include "tracker/options.hpp"
 #include "tracker/sink.hpp"
-#include "tracker/spool.hpp"
+#include "tracker/spool/spool.hpp"
 
 namespace tracker {
 

@@ -17,7 +17,7 @@
 #include "tracker/delivery.hpp"
 #include "tracker/earlier_runs.hpp"
 #include "tracker/queue.hpp"
-#include "tracker/spool.hpp"
+#include "tracker/spool/spool.hpp"
 
 namespace tracker {
 

@@ -27,7 +27,7 @@
 
 #include "lifecycle/workers.hpp"
 #include "tracker/event_tracker.hpp"
-#include "tracker/record.hpp"
+#include "tracker/spool/record.hpp"
 
 namespace {
 

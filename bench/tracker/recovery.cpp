@@ -19,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-#include "tracker/spool.hpp"
+#include "tracker/spool/spool.hpp"
 
 namespace {
 

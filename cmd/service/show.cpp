@@ -9,7 +9,7 @@
 #include "cmd/service/modules.hpp"
 #include "cmd/service/probe.hpp"
 #include "lifecycle/conclusion.hpp"
-#include "tracker/spool.hpp"
+#include "tracker/spool/spool.hpp"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tracker/record_reader.hpp"
+#include "tracker/spool/record_reader.hpp"
 
 namespace {
 

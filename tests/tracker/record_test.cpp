@@ -1,4 +1,5 @@
-#include "tracker/record.hpp"
+#include "tracker/spool/record.hpp"
+#include "tracker/spool/record_reader.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

@@ -14,7 +14,9 @@
 
 #include "tests/support/process.hpp"
 #include "tests/tracker/fakes.hpp"
-#include "tracker/spool.hpp"
+#include "tracker/spool/record_reader.hpp"
+#include "tracker/spool/segment_set.hpp"
+#include "tracker/spool/spool.hpp"
 
 namespace fakes {
 

@@ -1,4 +1,4 @@
-#include "tracker/spool.hpp"
+#include "tracker/spool/spool.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "tests/tracker/spool_fakes.hpp"
-#include "tracker/stranded.hpp"
+#include "tracker/spool/stranded.hpp"
 
 namespace {
 

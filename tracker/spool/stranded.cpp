@@ -1,4 +1,4 @@
-#include "tracker/stranded.hpp"
+#include "tracker/spool/stranded.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "lifecycle/lines.hpp"
-#include "tracker/segment_set.hpp"
+#include "tracker/spool/segment_set.hpp"
 
 namespace tracker {
 namespace {

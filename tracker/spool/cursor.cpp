@@ -1,4 +1,4 @@
-#include "tracker/spool_cursor.hpp"
+#include "tracker/spool/cursor.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/logger.h>
@@ -37,16 +37,16 @@ private:
 
 }  // namespace
 
-bool spool::cursor::take(batch& into) {
+bool cursor::take(batch& into) {
     for (;;) {
-        spool_.adopt_free_sets();
+        adopting_.look();
         in_hand next;
         {
-            std::unique_lock lock(spool_.mutex_);
+            std::unique_lock lock(state_.mutex);
             if (given_up_) return false;
             if (!choose(clock::now())) {
-                if (spool_.closed_ && nothing_left()) return false;
-                spool_.arrived_.wait_until(lock, wake_at());
+                if (state_.closed && nothing_left()) return false;
+                state_.arrived.wait_until(lock, wake_at());
                 continue;
             }
             next = taken_;
@@ -55,72 +55,72 @@ bool spool::cursor::take(batch& into) {
     }
 }
 
-spool::segment_ptr spool::cursor::next_in(const segment_set& set) const {
+segment_ptr cursor::next_in(const segment_set& set) const {
     const auto found =
         std::ranges::find_if(set.segments, [this](const auto& one) { return one->sinks[sink_].done < one->records; });
     return found == set.segments.end() ? nullptr : *found;
 }
 
-segment_set_ptr spool::cursor::oldest_set(clock::time_point now) const {
-    const auto waits = [&](const auto& set) { return set != spool_.own_ && !held(*set, now) && next_in(*set); };
-    const auto found = std::ranges::find_if(spool_.sets_, waits);
-    return found == spool_.sets_.end() ? nullptr : *found;
+segment_set_ptr cursor::oldest_set(clock::time_point now) const {
+    const auto waits = [&](const auto& set) { return set != state_.own && !held(*set, now) && next_in(*set); };
+    const auto found = std::ranges::find_if(state_.sets, waits);
+    return found == state_.sets.end() ? nullptr : *found;
 }
 
-bool spool::cursor::held(const segment_set& set, clock::time_point now) const noexcept {
+bool cursor::held(const segment_set& set, clock::time_point now) const noexcept {
     const auto& hold = set.holds[sink_];
     if (hold.until == clock::time_point::max()) return true;
-    return now < hold.until && (!spool_.closed_ || hold.in_stop > 0);
+    return now < hold.until && (!state_.closed || hold.in_stop > 0);
 }
 
 /// Closed: what cannot be read is left to the next run.
-bool spool::cursor::nothing_left() const {
-    return std::ranges::none_of(spool_.sets_, [this](const auto& set) {
+bool cursor::nothing_left() const {
+    return std::ranges::none_of(state_.sets, [this](const auto& set) {
         return next_in(*set) && set->holds[sink_].until != clock::time_point::max();
     });
 }
 
-bool spool::cursor::fresh_is_due(clock::time_point now) const {
-    const auto& options = spool_.options_;
-    return next_in(*spool_.own_) && !held(*spool_.own_, now) &&
-           (spool_.closed_ || now >= fresh_since_ + options.batch_age ||
-            spool_.own_->left_for(sink_) >= options.batch_events);
+bool cursor::fresh_is_due(clock::time_point now) const {
+    const auto& options = state_.settings;
+    return next_in(*state_.own) && !held(*state_.own, now) &&
+           (state_.closed || now >= fresh_since_ + options.batch_age ||
+            state_.own->left_for(sink_) >= options.batch_events);
 }
 
 /// New events and old ones take turns when both wait, so that neither holds up the other.
-bool spool::cursor::choose(clock::time_point now) {
+bool cursor::choose(clock::time_point now) {
     const bool fresh = fresh_is_due(now);
-    auto set = spool_.closed_ || now >= replay_at_ ? oldest_set(now) : nullptr;
-    if (fresh && (!set || !last_was_fresh_)) set = spool_.own_;
+    auto set = state_.closed || now >= replay_at_ ? oldest_set(now) : nullptr;
+    if (fresh && (!set || !last_was_fresh_)) set = state_.own;
     if (!set) return false;
-    last_was_fresh_ = set == spool_.own_;
+    last_was_fresh_ = set == state_.own;
     const auto from = next_in(*set);
     const auto place = from->sinks[sink_];
     taken_ = {set, from, place.offset, from->size, from->size, from->records - place.done, {}};
     return true;
 }
 
-clock::time_point spool::cursor::wake_at() const {
-    auto when = spool_.adopt_at_;
-    for (const auto& set : spool_.sets_) {
+clock::time_point cursor::wake_at() const {
+    auto when = state_.adopt_at;
+    for (const auto& set : state_.sets) {
         if (!next_in(*set)) continue;
-        const auto due = set == spool_.own_ ? fresh_since_ + spool_.options_.batch_age : replay_at_;
+        const auto due = set == state_.own ? fresh_since_ + state_.settings.batch_age : replay_at_;
         when = std::min(when, std::max(due, set->holds[sink_].until));
     }
     return when;
 }
 
-void spool::cursor::arrived(std::uint64_t events) {
-    if (spool_.own_->left_for(sink_) == events) fresh_since_ = clock::now();
+void cursor::arrived(std::uint64_t events) {
+    if (state_.own->left_for(sink_) == events) fresh_since_ = clock::now();
 }
 
-bool spool::cursor::read_batch(batch& into, const in_hand& next) {
-    const auto& options = spool_.options_;
+bool cursor::read_batch(batch& into, const in_hand& next) {
+    const auto& options = state_.settings;
     into.events.clear();
     std::vector<segment::place> places;
     places.reserve(options.batch_events);
     search watch(*this);
-    record_reader reader(spool_.disk_, next.from->file.get(), next.from->secret(), next.first, next.end, &watch);
+    record_reader reader(state_.files, next.from->file.get(), next.from->secret(), next.first, next.end, &watch);
     try {
         std::size_t bytes = 0;
         event one;
@@ -150,85 +150,85 @@ bool spool::cursor::read_batch(batch& into, const in_hand& next) {
     }
     bool well = true;
     {
-        const std::scoped_lock lock(spool_.mutex_);
+        const std::scoped_lock lock(state_.mutex);
         well = std::exchange(taken_.set->holds[sink_], {}).failures == 0;
     }
-    if (!well) spool_.note_readable();
-    const std::scoped_lock lock(spool_.mutex_);
+    if (!well) state_.note_readable();
+    const std::scoped_lock lock(state_.mutex);
     taken_.behind = reader.at();
     taken_.events = into.events.size();
     for (auto& one : places) one.done += taken_.from->sinks[sink_].done;
     taken_.places = std::move(places);
-    if (taken_.set != spool_.own_ && options.replay_rate > 0)
+    if (taken_.set != state_.own && options.replay_rate > 0)
         replay_at_ = std::max(clock::now(), replay_at_) +
                      std::chrono::nanoseconds(std::chrono::seconds(1)) * into.events.size() / options.replay_rate;
     return true;
 }
 
 /// The disk does not let it be read now, which says nothing of what it holds: the set waits, and others go on.
-void spool::cursor::hold_off(std::string_view reason) {
+void cursor::hold_off(std::string_view reason) {
     const auto path = taken_.from->path.string();
-    spool_.note_unreadable(fmt::format("{}: pread: {}", path, reason));
-    std::unique_lock lock(spool_.mutex_);
+    state_.note_unreadable(fmt::format("{}: pread: {}", path, reason));
+    std::unique_lock lock(state_.mutex);
     auto& hold = taken_.set->holds[sink_];
     ++hold.failures;
-    hold.in_stop += spool_.closed_ ? 1U : 0U;
+    hold.in_stop += state_.closed ? 1U : 0U;
     if (hold.in_stop >= tries_in_stop) {
         lock.unlock();
         return put_down(reason);
     }
-    hold.until = clock::now() + (spool_.closed_ ? pause_in_stop : spool_.pause_after(hold.failures));
+    hold.until = clock::now() + (state_.closed ? pause_in_stop : state_.pause_after(hold.failures));
     taken_ = {};
 }
 
 /// In a stop: what is in hand stays in the spool, and so does all behind it.
-void spool::cursor::put_down(std::string_view reason) {
-    lifecycle::lines(spool_.log_)
+void cursor::put_down(std::string_view reason) {
+    lifecycle::lines(state_.log)
         .warn("tracker: {events} events in {path} could not be read before the end and stay in the spool: {error}",
               taken_.events, taken_.from->path.string(), reason);
-    const std::scoped_lock lock(spool_.mutex_);
+    const std::scoped_lock lock(state_.mutex);
     taken_.set->holds[sink_].until = clock::time_point::max();
     taken_ = {};
 }
 
 /// A disk that has lost what it was given: all that the segment had when it was looked at is gone.
-void spool::cursor::give_up_segment(std::string_view reason) {
-    lifecycle::lines(spool_.log_)
+void cursor::give_up_segment(std::string_view reason) {
+    lifecycle::lines(state_.log)
         .error("tracker: {events} events in {path} cannot be read and are lost, the file is kept: {error}",
                taken_.events, taken_.from->path.string(), reason);
     move_on(true);
 }
 
-void spool::cursor::settle(const batch&, outcome how) {
+void cursor::settle(const batch&, outcome how) {
     if (how == outcome::delivered) return move_on(false);
-    const std::scoped_lock lock(spool_.mutex_);
+    const std::scoped_lock lock(state_.mutex);
     given_up_ = true;
     taken_ = {};
 }
 
-void spool::cursor::settle_part(batch& taken, std::size_t first, std::size_t count) {
+void cursor::settle_part(batch& taken, std::size_t first, std::size_t count) {
     const auto from = static_cast<std::ptrdiff_t>(first);
     const auto to = from + static_cast<std::ptrdiff_t>(count);
     taken.events.erase(taken.events.begin() + from, taken.events.begin() + to);
     {
-        const std::scoped_lock lock(spool_.mutex_);
+        const std::scoped_lock lock(state_.mutex);
         taken_.places.erase(taken_.places.begin() + from, taken_.places.begin() + to);
     }
     note_front();
 }
 
-void spool::cursor::bury(batch& taken, std::size_t index) {
+void cursor::bury(batch& taken, std::size_t index) {
     {
-        const std::scoped_lock lock(spool_.mutex_);
+        const std::scoped_lock lock(state_.mutex);
         taken_.from->dead.insert(taken_.places[index].done);
     }
     settle_part(taken, index, 1);
 }
 
-void spool::cursor::give_back(batch& taken) {
-    const auto& options = spool_.options_;
-    const std::scoped_lock lock(spool_.mutex_);
-    if (taken_.set != spool_.own_ && options.replay_rate > 0)
+void cursor::give_back(batch& taken) {
+    const auto& options = state_.settings;
+    const std::scoped_lock lock(state_.mutex);
+    if (taken_.set != state_.own && options.replay_rate > 0)
         replay_at_ -= std::chrono::nanoseconds(std::chrono::seconds(1)) * taken.events.size() / options.replay_rate;
     taken.events.clear();
     taken_ = {};
@@ -236,12 +236,12 @@ void spool::cursor::give_back(batch& taken) {
 
 /// What is left of the batch begins later than it did: so does this sink from now on, whatever becomes of the rest.
 /// Where nothing is left, `settle` says so.
-void spool::cursor::note_front() {
+void cursor::note_front() {
     segment_set_ptr set;
     std::uint64_t number = 0;
     segment::place front;
     {
-        const std::scoped_lock lock(spool_.mutex_);
+        const std::scoped_lock lock(state_.mutex);
         if (taken_.places.empty()) return;
         front = taken_.places.front();
         auto& place = taken_.from->sinks[sink_];
@@ -249,7 +249,7 @@ void spool::cursor::note_front() {
         const auto before = taken_.from->done();
         taken_.events -= front.done - place.done;
         place = front;
-        spool_.count_done(*taken_.from, before);
+        state_.count_done(*taken_.from, before);
         set = taken_.set;
         number = taken_.from->number;
     }
@@ -257,12 +257,12 @@ void spool::cursor::note_front() {
 }
 
 /// This sink is done with what is in hand: the next batch begins behind it.
-void spool::cursor::move_on(bool lost) {
+void cursor::move_on(bool lost) {
     in_hand was;
     std::vector<segment_ptr> done;
     bool emptied = false;
     {
-        const std::scoped_lock lock(spool_.mutex_);
+        const std::scoped_lock lock(state_.mutex);
         was = std::exchange(taken_, {});
         auto& from = *was.from;
         const auto before = from.done();
@@ -273,32 +273,32 @@ void spool::cursor::move_on(bool lost) {
             from.lost_to = std::max(from.lost_to, place.done + was.events);
         }
         place = {place.done + was.events, was.behind};
-        spool_.count_done(from, before);
-        done = spool_.take_done_segments(*was.set);
-        emptied = was.set != spool_.own_ && was.set->segments.empty();
+        state_.count_done(from, before);
+        done = state_.take_done_segments(*was.set);
+        emptied = was.set != state_.own && was.set->segments.empty();
         if (emptied) {
-            spool_.sets_.remove(was.set);
-            spool_.adopt_at_ = {};  // there may be more than could be held at once
+            state_.sets.remove(was.set);
+            state_.adopt_at = {};  // there may be more than could be held at once
         }
     }
     // In this order: who dies in between delivers twins, and loses nothing.
     const bool goes = (done.empty() && !emptied) ||
-                      spool_.sinks_have_it_for_good(was.set, done.empty() ? was.from->number : done.front()->number);
+                      state_.sinks_have_it_for_good(was.set, done.empty() ? was.from->number : done.front()->number);
     note_delivered(*was.set, sink_, was.from->number, was.behind);
     if (!goes) return;
     for (const auto& one : done) remove_segment(*one);
     if (emptied) remove_segment_set(*was.set);
 }
 
-void spool::cursor::pause_while_open(clock::time_point when) {
-    std::unique_lock lock(spool_.mutex_);
-    spool_.closing_.wait_until(lock, when, [&] { return spool_.closed_; });
+void cursor::pause_while_open(clock::time_point when) {
+    std::unique_lock lock(state_.mutex);
+    state_.closing.wait_until(lock, when, [&] { return state_.closed; });
 }
 
-std::uint64_t spool::cursor::queued() const {
-    const std::scoped_lock lock(spool_.mutex_);
+std::uint64_t cursor::queued() const {
+    const std::scoped_lock lock(state_.mutex);
     std::uint64_t all = 0;
-    for (const auto& set : spool_.sets_) all += set->left_for(sink_);
+    for (const auto& set : state_.sets) all += set->left_for(sink_);
     return all;
 }
 

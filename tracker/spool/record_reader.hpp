@@ -8,7 +8,7 @@
 
 #include "tracker/disk.hpp"
 #include "tracker/event.hpp"
-#include "tracker/record.hpp"
+#include "tracker/spool/record.hpp"
 
 namespace tracker {
 

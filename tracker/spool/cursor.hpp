@@ -4,7 +4,9 @@
 #include <string_view>
 #include <vector>
 
-#include "tracker/spool.hpp"
+#include "tracker/backlog.hpp"
+#include "tracker/spool/adoption.hpp"
+#include "tracker/spool/state.hpp"
 
 namespace tracker {
 
@@ -12,17 +14,17 @@ namespace tracker {
 ///
 /// Threads: its sink's worker; `queued`, `close`, `closed` and `pause_while_open` are safe from any. Part of the
 /// spool, whose mutex guards it where it says so.
-class spool::cursor final : public backlog {
+class cursor final : public backlog {
 public:
-    cursor(spool& of, std::size_t sink) : spool_(of), sink_(sink) {}
+    cursor(spool_state& of, adoption& adopting, std::size_t sink) : state_(of), adopting_(adopting), sink_(sink) {}
 
     bool take(batch& into) override;
     void settle(const batch& taken, outcome how) override;
     void settle_part(batch& taken, std::size_t first, std::size_t count) override;
     void give_back(batch& taken) override;
     void bury(batch& taken, std::size_t index) override;
-    void close() override { spool_.close(); }
-    bool closed() const override { return spool_.closed(); }
+    void close() override { state_.close(); }
+    bool closed() const override { return state_.is_closed(); }
     void pause_while_open(lifecycle::clock::time_point when) override;
     std::uint64_t queued() const override;
 
@@ -56,7 +58,8 @@ private:
     bool nothing_left() const;
     lifecycle::clock::time_point wake_at() const;
 
-    spool& spool_;
+    spool_state& state_;
+    adoption& adopting_;
     const std::size_t sink_;
     // Guarded by the spool's mutex.
     in_hand taken_;

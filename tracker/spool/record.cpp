@@ -1,4 +1,4 @@
-#include "tracker/record.hpp"
+#include "tracker/spool/record.hpp"
 
 #include <sys/random.h>
 

@@ -1,4 +1,4 @@
-#include "tracker/segment_set.hpp"
+#include "tracker/spool/segment_set.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include <system_error>
 
 #include "lifecycle/lines.hpp"
-#include "tracker/spool_disk.hpp"
+#include "tracker/spool/disks.hpp"
 
 namespace tracker {
 namespace fs = std::filesystem;

@@ -3,7 +3,8 @@
 #include <cstdio>
 #include <system_error>
 
-#include "tracker/spool.hpp"
+#include "tracker/spool/segment_set.hpp"
+#include "tracker/spool/spool.hpp"
 
 namespace tracker {
 namespace {

@@ -13,7 +13,7 @@
 #include "lifecycle/context.hpp"
 #include "tracker/descriptor.hpp"
 #include "tracker/disk.hpp"
-#include "tracker/record_reader.hpp"
+#include "tracker/spool/record_reader.hpp"
 
 namespace spdlog {
 class logger;

@@ -1,4 +1,4 @@
-#include "tracker/spool_disk.hpp"
+#include "tracker/spool/disks.hpp"
 
 #include <cerrno>
 

@@ -1,4 +1,4 @@
-#include "tracker/record_reader.hpp"
+#include "tracker/spool/record_reader.hpp"
 
 #include <algorithm>
 #include <boost/endian/conversion.hpp>

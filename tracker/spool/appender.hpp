@@ -1,0 +1,54 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tracker/event.hpp"
+#include "tracker/failure_log.hpp"
+#include "tracker/options.hpp"
+#include "tracker/spool/cursor.hpp"
+#include "tracker/spool/state.hpp"
+
+namespace tracker {
+
+/// Writes what the spool is given behind the last record of the process's own set, a batch whole or not at all.
+///
+/// Threads: one appends; `writable` is safe from any. What it is given must outlive it.
+class appender {
+public:
+    /// `takers`: those who are told of what has come, and asked what may go.
+    appender(spool_state& of, const std::vector<std::unique_ptr<cursor>>& takers);
+
+    // See spool.
+
+    verdict append(std::span<const event> events);
+    void probe();
+    void lose(std::uint64_t events, verdict why);
+    bool writable() const noexcept { return writable_.load(std::memory_order_relaxed); }
+
+private:
+    void write(std::string_view bytes);
+    void seal();
+    void prepare_segment(std::uint64_t bytes);
+    void renew_vanished_set();
+    void new_segment();
+    bool make_room(std::uint64_t bytes);
+    void note_failure(std::string_view reason);
+    void note_success();
+
+    spool_state& state_;
+    const std::vector<std::unique_ptr<cursor>>& takers_;
+    const std::uint64_t segment_bytes_;
+    const bool durable_;  ///< what is appended is on the disk
+    std::string text_;
+    std::uint64_t next_number_ = 1, next_sequence_ = 1;  ///< of the next segment; of the next record in its segment
+    failure_log writing_;
+    std::atomic<bool> writable_{true};
+};
+
+}  // namespace tracker
