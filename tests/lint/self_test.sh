@@ -38,7 +38,7 @@ passes()
     fi
 }
 
-for rule in layering size banned snippets log_lines; do passes $rule server/one.cpp 'int one();' >/dev/null; done
+for rule in layering size classes banned snippets log_lines; do passes $rule server/one.cpp 'int one();' >/dev/null; done
 
 breaks layering server/bad.hpp '#include "tracker/event_tracker.hpp"'
 breaks layering tracker/bad.hpp '#include "server/http_server.hpp"'
@@ -52,6 +52,13 @@ passes layering configs/good.cpp '#include "server/options.hpp"\n#include <CLI/C
 passes layering cmd/service/main.cpp '#include "tracker/event_tracker.hpp"\n#include "server/http_server.hpp"'
 
 breaks size server/long.cpp "$(yes 'int x;' | head -n 401)"
+many() { for ((nth = 1; nth <= $1; ++nth)); do echo "${2//%d/$nth}"; done; }
+breaks classes server/large.hpp "class large {\npublic:\n$(many 31 'int f%d() const { return 1; }')\n};"
+breaks classes server/large.hpp "struct large {\n$(many 13 'int a%d = 0, b{1};')\n};"
+breaks classes server/large.hpp "class large {\n$(many 26 'std::function<void(int)> f%d_;')\n};"
+breaks classes server/long.cpp "int long_one(int of) {\n$(many 49 'of += %d;')\n}"
+passes classes server/fits.hpp "class fits {\npublic:\n$(many 29 'int f%d();')\nfits(const fits&) = delete;\n$(many 25 'int a%d_ = 0;')\n};"
+passes classes cmd/service/routes.cpp "int long_one(int of) {\n$(many 60 'of += %d;')\n}"
 # shellcheck disable=SC2016  # these are Markdown
 {
     breaks snippets docs/from-go.md '<!-- docs/from-go.md [x] -->\n```cpp\nint x;\n```\n// [x]\nint y;\n// [/x]'
