@@ -18,7 +18,7 @@ std::string footer() {
         "Each setting can also be given in the file, as a key of that name, and in the environment, as "
         "{}APP_PORT\n"
         "for --app.port. The later wins: built-in, file, environment, flag.\n"
-        "SIGHUP and POST /debug/config/reload apply what is reloadable; the rest takes a new start.\n"
+        "SIGHUP and POST /debug/config/reload apply what is reloadable; the rest needs a restart.\n"
         "Durations are 250ms, 5s, 2m, 1h; sizes 512B, 16KiB, 1MiB.",
         variable_prefix);
 }
@@ -117,7 +117,7 @@ private:
 
     void fault(std::string message) { result_.flags.faults.push_back(std::move(message)); }
 
-    CLI::App app_{"An HTTP service. Everybody is home by the deadline, and nothing accepted is lost.",
+    CLI::App app_{"An HTTP service. Everything has ended by the deadline, and nothing accepted is lost.",
                   std::string(program_name)};
     CLI::Option* file_ = nullptr;
     std::vector<std::pair<action, CLI::Option*>> actions_;

@@ -28,7 +28,7 @@ struct setting {
     std::function<bool(config&, std::string_view)> set;  ///< false, and nothing changed: not allowed
     std::function<std::string(const config&)> get;       ///< a text that `set` takes
     bool secret = false;                                 ///< never shown, not even in a fault
-    bool reloadable = false;                             ///< a reload applies it; the others need a new start
+    bool reloadable = false;                             ///< a reload applies it; the others need a restart
 
     std::string flag() const;      ///< `--app.port`
     std::string variable() const;  ///< `SERVICE_APP_PORT`

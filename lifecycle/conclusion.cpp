@@ -22,8 +22,8 @@ int exit_code_of(const ends& ends, const shutdown_report& report) {
 
 void write_last_lines(const shutdown_report& report, spdlog::logger& log) {
     for (const auto& late : report.stragglers)
-        lines(log).error("not home: {kind} {worker} after {age_ms} ms{}{where}", late.kind, late.name, late.age.count(),
-                         late.where.empty() ? "" : " in ", late.where);
+        lines(log).error("straggler: {kind} {worker} after {age_ms} ms{}{where}", late.kind, late.name,
+                         late.age.count(), late.where.empty() ? "" : " in ", late.where);
     lines(log).info(
         "stopped in {duration_ms} ms, code {exit_code}: {answered} answered, {cut} cut, {events_left} events left",
         report.duration.count(), report.exit_code, report.work_answered, report.work_cut, report.events_left);

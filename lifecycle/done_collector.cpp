@@ -20,7 +20,7 @@ namespace {
 constexpr int most_tries = 1'000;  // to begin a stop, a millisecond each, when there is no memory for it
 /// Of it, for the stacks: a thread that is in an uninterruptible wait does not answer, and the report must be written.
 constexpr milliseconds stacks_share{50}, stack_share{25};
-/// What runs aside is waited for until the end of the budget, and so long when that has come; of the report's share,
+/// What runs aside is waited for until the end of the budget, and this long when that has come; of the report's share,
 /// for the last notes.
 constexpr milliseconds least_patience{10}, notes_share{70};
 /// A reload or an upgrade, which nobody's exit should wait for.

@@ -35,7 +35,7 @@ public:
     received next();
 
     /// What makes the last word true that the process ends in time, whatever main's thread does: the
-    /// kernel calls `_exit(3)` after so long. Arming again moves it; 0 disarms. Where the process is frozen at that
+    /// kernel calls `_exit(3)` after this long. Arming again moves it; 0 disarms. Where the process is frozen at that
     /// moment, it has 2 s more from when it goes on, once.
     void arm_hard_stop(std::chrono::milliseconds after);
 
@@ -46,7 +46,7 @@ public:
     /// Before the first thread. A hard stop that is armed is not put off any more.
     void start_is_over();
 
-    /// So long no thread has run: what was not to be put off any more has moved by it.
+    /// This long no thread has run: what was not to be put off any more has moved by it.
     void was_frozen(std::chrono::milliseconds gap);
 
     /// The exit code is known, and all that is left is to destroy: should that hang, the hard stop ends with this code.

@@ -18,7 +18,7 @@ namespace {
 
 /// In a stop main wakes at least so often, and loops that drain do all the more.
 constexpr milliseconds pulse{100};
-/// When nobody has for so long, the process was frozen, or the machine had no time for any of its threads.
+/// When nobody has for this long, the process was frozen, or the machine had no time for any of its threads.
 constexpr milliseconds no_pulse{500};
 
 }  // namespace

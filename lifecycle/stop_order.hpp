@@ -18,7 +18,7 @@ public:
         std::string name;
         duration reserved{0};                  ///< of the budget, out of reach for the turns before
         bool serves = false;                   ///< clients
-        std::optional<duration> awaited = {};  ///< readiness waits for it, for so long
+        std::optional<duration> awaited = {};  ///< readiness waits for it, for this long
         bool up = false;
         bool told_not_up = false;
         bool ended = false;

@@ -18,7 +18,7 @@ enum class stop_phase : std::uint8_t {
     serving,    ///< ready
     lame_duck,  ///< readiness is 503, everything is still served; can be left again if a POST began it
     stopping,   ///< the parts are asked to end, one after the other
-    stopped     ///< all are home, or the budget is over
+    stopped     ///< all have ended, or the budget is over
 };
 
 std::string_view to_string(stop_phase phase) noexcept;
@@ -91,7 +91,7 @@ public:
     /// True: it was not asked to, which begins the stop.
     bool part_ended(std::size_t part, time_point now);
 
-    /// No thread of the process has run for about so long, until now (SIGSTOP, the cgroup freezer): that time was not
+    /// No thread of the process has run for about this long, until now (SIGSTOP, the cgroup freezer): that time was not
     /// lived, and what is due moves by it; the end to at most `most_after_freeze` beyond itself or, if the freeze has
     /// outlasted it, beyond now.
     void frozen(duration gap, time_point now);
@@ -143,7 +143,7 @@ private:
     time_point began_{};
     time_point end_ = time_point::max();
     duration frozen_{0};
-    duration moved_{0};  ///< by so much later than the budget says, for the freezes
+    duration moved_{0};  ///< by this much later than the budget says, for the freezes
     std::optional<time_point> forced_at_;
 
     std::size_t current_ = 0;  ///< the turn of part current_ - 1 is now

@@ -91,7 +91,7 @@ public:
     void close() noexcept { closed_ = true; }
     void cancel() noexcept;
 
-    /// True when all are home, false when the deadline came first.
+    /// True when all have ended, false when the deadline came first.
     awaitable<bool> join(clock::time_point deadline);
 
     std::size_t size() const noexcept { return size_; }

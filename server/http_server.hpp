@@ -48,7 +48,7 @@ public:
     /// makes. Only before `run`.
     void speak_http2(std::shared_ptr<session_source> by);
 
-    /// Blocks until asked to stop and every connection is home, or a loop has failed: lifecycle::workers is told at
+    /// Blocks until asked to stop and every connection has ended, or a loop has failed: lifecycle::workers is told at
     /// once (see on_death), the others drain; throws why when nobody was there to be told. Once every loop has its
     /// thread and the first one accepts, the part is up and `serving` is called.
     void run(std::stop_token token, const std::function<void()>& serving = {});

@@ -75,7 +75,7 @@ struct published {
 /// thread may do is `loop_thread`, and whoever is on it gets there by `here`.
 ///
 /// Owned by its server, which runs `run` on a thread and joins it. `run` returns when the loop has been asked to drain
-/// or close and its last task is home. Memory that is not to be had costs the connection that wanted it. A loop that
+/// or close and its last task has ended. Memory that is not to be had costs the connection that wanted it. A loop that
 /// cannot go on says so at once (environment::failed), closes what it has, and turns until then. Safe from any thread;
 /// `last_entered` in a signal handler too.
 class loop {

@@ -14,7 +14,7 @@ namespace server {
 /// the same host and port (CSRF); else 403. GET and HEAD pass.
 middleware same_site_only(std::vector<std::string> allowed_hosts);
 
-/// Answers say that for so long this host is to be asked by https alone (HSTS, RFC 6797): for routes of a port that
+/// Answers say that for this long this host is to be asked by https alone (HSTS, RFC 6797): for routes of a port that
 /// speaks TLS, and of no other (section 7.2). Browsers hold to it, so try it with minutes first.
 middleware strict_transport(std::chrono::seconds lasts);
 

@@ -37,8 +37,8 @@ public:
     /// closed and there is nothing left to try.
     virtual bool take(batch& into) = 0;
     virtual void settle(const batch& taken, outcome how) = 0;
-    /// So many events of a batch that was taken have been delivered, and some are left: they are no longer part of the
-    /// batch. That nothing before the first that is left comes again is noted at once.
+    /// This many events of a batch that was taken have been delivered, and some are left: they are no longer part of
+    /// the batch. That nothing before the first that is left comes again is noted at once.
     virtual void settle_part(batch& taken, std::size_t first, std::size_t count) = 0;
     /// What is left of a batch that was taken is tried later: `take` brings it again, perhaps with others or after
     /// others.

@@ -48,7 +48,7 @@ std::uint64_t load(const char* from) noexcept {
     return boost::endian::load_little_u64(reinterpret_cast<const unsigned char*>(from));
 }
 
-/// The last `left` bytes, at most 7, of so many.
+/// The last `left` bytes, at most 7, of this many.
 std::uint64_t last_word(std::string_view bytes, std::size_t left) noexcept {
     const auto* end = bytes.data() + bytes.size();
     if (bytes.size() >= 8) return load(end - 8) >> (8 * (8 - left));

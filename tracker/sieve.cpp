@@ -6,7 +6,7 @@
 namespace tracker {
 namespace {
 
-/// So many others are asked about a suspect in a round, spread over the batch: a run of bad events is no bad sink.
+/// This many others are asked about a suspect in a round, spread over the batch: a run of bad events is no bad sink.
 constexpr std::size_t most_compared = 8;
 
 /// Of a sink whose bad moment began just before the last event of a batch.

@@ -58,7 +58,7 @@ private:
     /// An event that was refused alone, without a word about it.
     struct suspect {
         std::string id;
-        std::size_t among = 0;        ///< so many were left of its batch, with it
+        std::size_t among = 0;        ///< this many were left of its batch, with it
         bool others_before = false;   ///< others of its batch were taken
         bool others_since = false;    ///< since it was refused, in this round
         bool others_between = false;  ///< since it was refused, in whatever batch
@@ -71,7 +71,7 @@ private:
 
     std::size_t tries_;
     std::size_t width_ = std::numeric_limits<std::size_t>::max();  ///< of a try while nothing is known
-    std::size_t refused_ = 0;    ///< so many from the front were refused together; 0: not known
+    std::size_t refused_ = 0;    ///< this many from the front were refused together; 0: not known
     bool others_taken_ = false;  ///< of those, since then
     bool some_taken_ = false;    ///< of the batch
     bool comparing_ = false;

@@ -52,7 +52,7 @@ double cpu_seconds() {
     return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
-/// So many threads, each with its part of the events.
+/// This many threads, each with its part of the events.
 template <class Work>
 void each(std::size_t producers, std::size_t events, Work work) {
     std::vector<std::jthread> threads;

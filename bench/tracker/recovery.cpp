@@ -1,7 +1,7 @@
 // How fast a start reads what an earlier run has left: docs/tracker.md, "Recovery". By bench/tracker/recovery.
-//   recovery make DIRECTORY MIB BYTES     a spool of so much, of events of so many bytes
+//   recovery make DIRECTORY MIB BYTES     a spool of this much, of events of this many bytes
 //   recovery hostile DIRECTORY MIB        one event, full of heads that could be one, whose own is damaged
-//   recovery wound DIRECTORY COUNT        one flipped bit at so many places of it
+//   recovery wound DIRECTORY COUNT        one flipped bit at this many places of it
 //   recovery read DIRECTORY               prints SECONDS EVENTS, from the first look to the first event in hand
 //   recovery stop DIRECTORY AFTER_MS      prints MILLISECONDS until a stop in the middle of that is heard
 #include <spdlog/logger.h>

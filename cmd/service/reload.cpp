@@ -39,7 +39,7 @@ server::response settings_in_force::reload() {
     if (to_->stop.stopping()) return refuse(status::conflict, {"the service is stopping"});
     json::array waiting;
     for (const auto& one : configs::changes(next.values, fresh.values)) {
-        lifecycle::lines(to_->log).warn("reload: {setting} stays {before}: {after} takes a new start", one.key,
+        lifecycle::lines(to_->log).warn("reload: {setting} stays {before}: {after} needs a restart", one.key,
                                         one.before, one.after);
         waiting.push_back({{"key", one.key}, {"in_force", one.before}, {"asked", one.after}});
     }

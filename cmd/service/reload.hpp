@@ -26,7 +26,7 @@
 
 /// The settings in force, and the one way to others: SIGHUP and POST /debug/config/reload read them again by the way
 /// of the start. What is reloadable becomes one new immutable snapshot, which new work sees and old work does not;
-/// what is not is named, and waits for a new start; on any fault all stays. See docs/adr/0040-reload.md.
+/// what is not is named, and waits for a restart; on any fault all stays. See docs/adr/0040-reload.md.
 ///
 /// main owns it; it outlives what it is connected to. Safe from any thread, except `connect` and `finish`.
 class settings_in_force {

@@ -33,7 +33,7 @@ struct outcome {
 ///     auto running = lifecycle::run_all<int>(context, 4, begin);
 ///     const std::vector<int> prices = co_await std::move(running);
 ///
-/// A group is made by one of the functions below, which return when every task is home: it cannot be left, by a
+/// A group is made by one of the functions below, which return when every task has ended: it cannot be left, by a
 /// return or an exception, while one of them still runs. What tasks refer to need only outlive that call.
 ///
 /// A task is a function of the group's context, which ends with the caller's and when the group gives up; it must
@@ -92,7 +92,7 @@ private:
     members members_;                  // last: it uses the rest
 };
 
-/// What the functions below have in common; returns when all are home. What leaves `begin` is thrown then.
+/// What the functions below have in common; returns when all have ended. What leaves `begin` is thrown then.
 template <class T, class Begin>
 awaitable<std::vector<outcome<T>>> run_group(context parent, std::size_t limit, give_up when, Begin begin,
                                              std::source_location where) {
@@ -119,7 +119,7 @@ awaitable<std::vector<outcome<T>>> run_group(context parent, std::size_t limit, 
 // `begin` is called with a `group<T>&` and starts tasks; it is a function, or a coroutine that may start more of them
 // as it goes on. `limit` is how many run at a time; 0: all. `where` is what /debug/tasks shows of who waits.
 
-/// All or nothing: the first error cancels the rest, and is thrown as a `task_error` when they are home. The values
+/// All or nothing: the first error cancels the rest, and is thrown as a `task_error` when they have ended. The values
 /// are in the order of the starts.
 template <class T = void, class Begin>
 awaitable<std::conditional_t<std::is_void_v<T>, void, std::vector<T>>> run_all(

@@ -36,7 +36,7 @@ void throw_task_error(const std::string& task, std::source_location started, std
 members::members(executor on, const context& parent, std::size_t limit)
     : limit_(limit == 0 ? std::numeric_limits<std::size_t>::max() : limit), scope_(parent), home_(on), tasks_(on) {}
 
-members::~members() { assert(running_ == 0 && "a group is left before its tasks are home"); }
+members::~members() { assert(running_ == 0 && "a group is left before its tasks have ended"); }
 
 void members::start(const std::string& name, awaitable<> work) {
     queue_.emplace_back(name, std::move(work));

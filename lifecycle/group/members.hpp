@@ -79,7 +79,7 @@ public:
     void check() const;
     const context& get() const noexcept { return scope_.get(); }
 
-    /// Until all are home, whatever becomes of the caller: when it is cancelled, be it by its context or in asio's
+    /// Until all have ended, whatever becomes of the caller: when it is cancelled, be it by its context or in asio's
     /// way, they are asked to end too.
     awaitable<> join(context waiting, std::source_location where);
 

@@ -5,7 +5,7 @@
 namespace server::heap {
 
 /// Adds what Go's net/http/pprof has of memory, under the same names, and begins to sample:
-///   /debug/pprof/heap    what is in use now, by stack; POST ?rate=BYTES samples one in so many bytes, 0: none
+///   /debug/pprof/heap    what is in use now, by stack; POST ?rate=BYTES samples one in this many bytes, 0: none
 ///   /debug/pprof/allocs  the same, with what has been allocated since the start shown first
 void add_routes(router& routes);
 

@@ -21,7 +21,7 @@ namespace server::heap {
 
 constexpr std::uint64_t default_interval = 512 * 1024;  ///< bytes, as in Go and tcmalloc
 
-/// One sample in so many bytes on the average from now on, 0: none. Blocks sampled before are known until they are
+/// One sample in this many bytes on the average from now on, 0: none. Blocks sampled before are known until they are
 /// freed. The first call allocates.
 void sample_every(std::uint64_t bytes);
 std::uint64_t interval() noexcept;

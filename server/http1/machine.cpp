@@ -135,7 +135,7 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
                 ask(step::straggled);  // its source was told before
             end_ = {drain ? 'K' : 'T', 'D'};
             cut();
-            // A client that takes nothing for so long is as good as gone; a source that stands still has failed.
+            // A client that takes nothing for this long is as good as gone; a source that stands still has failed.
             if (!drain) left_over_ = flags_.blocked ? request_end::gone : request_end::finished;
             break;
         case decision::action::hang_up_if_acknowledged:

@@ -134,7 +134,7 @@ protected:
     void ask(step one) noexcept { asked_ |= 1U << static_cast<unsigned>(one); }
     void go(phase next) noexcept { phase_ = next; }
     void flush_then(phase next) noexcept;
-    /// By the least rate, in so long.
+    /// By the least rate, in this long.
     std::uint64_t least_bytes(lifecycle::clock::duration over) const noexcept;
     /// Bytes of the next request have come.
     bool more_behind() const noexcept;

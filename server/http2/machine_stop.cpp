@@ -138,7 +138,7 @@ void machine::cut(stream& one, bool by_drain) {
     const auto& current = one.current;
     if (current.was_told() && !current.left) ++changes_.cut_stream;
     if (one.asking || one.streams) one.current.scope.cancel(cause::shutdown);
-    // A client that takes nothing for so long is as good as gone; a source that stands still has failed.
+    // A client that takes nothing for this long is as good as gone; a source that stands still has failed.
     count(one, by_drain ? request_end::cut : one.asking ? request_end::finished : request_end::gone);
     reset(one, NGHTTP2_INTERNAL_ERROR);
 }

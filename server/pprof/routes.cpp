@@ -29,7 +29,7 @@ constexpr std::string_view own_index =
     "/debug/pprof/profile?seconds=N   where CPU time goes, for `go tool pprof`; &format=collapsed for flame graphs\n"
     "/debug/pprof/goroutine           the tasks, for `go tool pprof`; ?debug=1 counted, ?debug=2 one by one\n"
     "/debug/pprof/threads             state, what it waits in, CPU time and stack of each; ?format=json\n"
-    "/debug/pprof/heap                who holds memory; POST ?rate=BYTES: a sample in so many; 0: none (module heap)\n"
+    "/debug/pprof/heap                who holds memory; POST ?rate=BYTES: one sample in BYTES; 0: none (module heap)\n"
     "/debug/pprof/allocs              the same, what has been allocated since the start first (module heap)\n"
     "/debug/trace?seconds=N           requests, deliveries, a stop for ui.perfetto.dev (module trace)\n"
     "/debug/pprof/cmdline             the command line, arguments separated by NUL\n"

@@ -25,7 +25,7 @@ enum class sent : std::uint8_t { queued, dropped, closed };
 struct machine_limits {
     reading_limits reading;
     std::chrono::milliseconds ping{20'000};           ///< 0: none is sent
-    std::chrono::milliseconds write_timeout{30'000};  ///< a peer that acknowledges nothing in so long is cut
+    std::chrono::milliseconds write_timeout{30'000};  ///< a peer that acknowledges nothing in this long is cut
     std::size_t max_backlog = 1024 * 1024;            ///< bytes for a peer that does not read
     at_bound overflow = at_bound::close;
     bool copies = false;  ///< its handler may wait: a message is copied for it, and the peer is read on meanwhile

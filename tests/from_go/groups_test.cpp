@@ -30,7 +30,7 @@ awaitable<int> price(context context, std::string shop) {
 }
 
 // [errgroup]
-/// Asks all shops, four at a time. The first error cancels the rest, and is thrown when all are home.
+/// Asks all shops, four at a time. The first error cancels the rest, and is thrown when all have ended.
 awaitable<int> cheapest(context context, std::vector<std::string> shops) {
     const auto begin = [&shops](lifecycle::group<int>& calls) {
         for (const auto& shop : shops)

@@ -242,7 +242,7 @@ TEST(FromGo, AChildContextIsOnlyEverStricter) {
 class background {
 public:
     void start(std::function<void()> work) { running_.push_back(std::async(std::launch::async, std::move(work))); }
-    /// How many are not home by then.
+    /// How many have not ended by then.
     std::size_t shutdown(lifecycle::clock::time_point deadline) {
         const auto home = [&](auto& one) { return one.wait_until(deadline) == std::future_status::ready; };
         std::erase_if(running_, home);

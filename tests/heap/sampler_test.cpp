@@ -65,7 +65,7 @@ usage of(const std::string& function) {
     return all;
 }
 
-/// Five standard deviations of the estimate of so many bytes: one run in a million is outside.
+/// Five standard deviations of the estimate of this many bytes: one run in a million is outside.
 double error_of(double bytes, double interval) { return 5 * std::sqrt(interval * bytes); }
 
 void release_all(const std::vector<void*>& blocks) {

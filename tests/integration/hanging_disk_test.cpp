@@ -81,7 +81,7 @@ TEST(HangingDisk, AStopIsHeardAtOnceWhileReadyFileHangsAndEndsByTheBudget) {
     EXPECT_TRUE(with.says("stopping app"));
     EXPECT_EQ(with.service().exit_code(), 3);
     EXPECT_LE(with.service().lasted(when), budget + promised + busy_machine);
-    EXPECT_TRUE(with.service().logs("not home: worker note-ready")) << with.service().err();
+    EXPECT_TRUE(with.service().logs("straggler: worker note-ready")) << with.service().err();
     EXPECT_THAT(boost::json::serialize(with.service().report().at("stragglers")), HasSubstr("note-ready"));
 }
 
@@ -94,7 +94,7 @@ TEST(HangingDisk, AStopIsHeardAtOnceWhileTheNoteOfTheRunHangsAndEndsByTheBudget)
     EXPECT_TRUE(with.says("stopping app"));
     EXPECT_EQ(with.service().exit_code(), 3);
     EXPECT_LE(with.service().lasted(when), budget + promised + busy_machine);
-    EXPECT_TRUE(with.service().logs("not home: worker note-progress")) << with.service().err();
+    EXPECT_TRUE(with.service().logs("straggler: worker note-progress")) << with.service().err();
     EXPECT_FALSE(std::filesystem::exists(with.service().directory() / "ready.json")) << "that one does not hang";
 }
 
@@ -123,7 +123,7 @@ TEST(HangingDisk, TheSecondSignalIsHeardWhileTheReportHangs) {
     const auto when = with.service().signal_again(SIGINT);
     EXPECT_EQ(with.service().exit_code(), 3);
     EXPECT_LE(with.service().lasted(when), milliseconds(1'000) + busy_machine);
-    EXPECT_TRUE(with.service().logs("not home: worker note-report")) << with.service().err();
+    EXPECT_TRUE(with.service().logs("straggler: worker note-report")) << with.service().err();
 }
 
 TEST(HangingDisk, WhateverIsWrittenIsOnTheDiskBeforeItsNameIs) {

@@ -73,7 +73,7 @@ TEST(Reload, WhatTakesANewStartIsNamedAndTheRestIsApplied) {
     EXPECT_EQ(boost::json::serialize(told.at("needs_restart")),
               R"([{"key":"app.threads","in_force":"0","asked":"7"}])");
     EXPECT_EQ(told.at("changed").as_array().size(), 1U);
-    EXPECT_TRUE(with.service().logs("app.threads stays 0: 7 takes a new start")) << with.service().err();
+    EXPECT_TRUE(with.service().logs("app.threads stays 0: 7 needs a restart")) << with.service().err();
     const auto shown = with.service().ask_debug(get("/debug/config")).body;
     EXPECT_THAT(shown, HasSubstr(R"({"key":"app.threads","value":"0","place":"built-in"})"));
     EXPECT_THAT(shown, HasSubstr(R"({"key":"app.idle_timeout","value":"9s")"));

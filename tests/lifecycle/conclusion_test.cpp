@@ -67,8 +67,8 @@ TEST(Conclusion, SaysWhoIsStillThereThenHowItWentThenTheReport) {
     log.set_pattern("%l %v");
     lifecycle::write_last_lines(report, log);
     EXPECT_EQ(text.str(),
-              "error not home: loop app-1 after 99 ms in read < main\n"
-              "error not home: request /slow after 7 ms\n"
+              "error straggler: loop app-1 after 99 ms in read < main\n"
+              "error straggler: request /slow after 7 ms\n"
               "info stopped in 12 ms, code 3: 0 answered, 0 cut, 0 events left\n"
               "info shutdown report " +
                   report.to_json() + "\n");

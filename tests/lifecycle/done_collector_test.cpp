@@ -311,7 +311,7 @@ TEST(DoneCollector, WaitsForAReloadThatIsUnderWay) {
     process.run("app", [&](const std::stop_token& token) {
         process.send(SIGHUP);
         until_asked(token);
-        stopping.release();  // and is home at once, while the reload still reads
+        stopping.release();  // and ends at once, while the reload still reads
     });
     const auto reload = [&] {
         process.send(SIGTERM);

@@ -78,7 +78,7 @@ TEST(StopSequence, KeepsTheShareOfTheTrackerFromTheApp) {
     stop.after(0ms);
     EXPECT_THAT(stop.after(19'899ms).stop, IsEmpty());
     EXPECT_EQ(stop.sequence.next_step(stop.now), stop.sequence.began() + 19'900ms);
-    EXPECT_EQ(stop.after(1ms).stop, indices{tracker}) << "asked although the app is not home";
+    EXPECT_EQ(stop.after(1ms).stop, indices{tracker}) << "asked although the app has not ended";
     EXPECT_EQ(stop.sequence.end() - stop.now, 5'100ms);
 }
 

@@ -38,7 +38,7 @@ passes()
     fi
 }
 
-for rule in layering size classes banned snippets log_lines; do passes $rule server/one.cpp 'int one();' >/dev/null; done
+for rule in layering size classes prose banned snippets log_lines; do passes $rule server/one.cpp 'int one();' >/dev/null; done
 
 breaks layering server/bad.hpp '#include "tracker/event_tracker.hpp"'
 breaks layering tracker/bad.hpp '#include "server/http_server.hpp"'
@@ -52,6 +52,10 @@ passes layering configs/good.cpp '#include "server/options.hpp"\n#include <CLI/C
 passes layering cmd/service/main.cpp '#include "tracker/event_tracker.hpp"\n#include "server/http_server.hpp"'
 
 breaks size server/long.cpp "$(yes 'int x;' | head -n 401)"
+breaks prose docs/page.md 'The call returns when all are home.'
+breaks prose server/bad.cpp '// Without it the setting takes a new start.'
+breaks prose server/bad.hpp 'int most = 1;  ///< waits for so long'
+passes prose docs/page.md 'It is at home, so many people say.'
 many() { for ((nth = 1; nth <= $1; ++nth)); do echo "${2//%d/$nth}"; done; }
 breaks classes server/large.hpp "class large {\npublic:\n$(many 31 'int f%d() const { return 1; }')\n};"
 breaks classes server/large.hpp "struct large {\n$(many 13 'int a%d = 0, b{1};')\n};"

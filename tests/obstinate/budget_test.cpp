@@ -1,5 +1,5 @@
 // The budget holds whatever refuses to end: exit in time, exit code 3, everybody answered who can be, and a
-// report that balances and names who was not home.
+// report that balances and names what had not ended.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

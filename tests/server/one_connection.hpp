@@ -28,7 +28,7 @@ inline std::string post(std::size_t announced, std::string_view body, std::strin
            "\r\n" + std::string(body);
 }
 
-/// A client whose side takes so many bytes until it reads.
+/// A client whose side takes this many bytes until it reads.
 struct reads {
     explicit reads(std::size_t bytes) : room(bytes) {}
     std::size_t room;
@@ -96,7 +96,7 @@ public:
         one_.say(std::move(text), at());
         settle();
     }
-    /// It takes the body as it comes, and wants so much more.
+    /// It takes the body as it comes, and wants this much more.
     void reads_body(std::size_t most = 100) {
         one_.read_body(most, at());
         settle();

@@ -539,7 +539,7 @@ private:
         for (const auto& one : clients_) {
             if (one.connection.over) continue;
             expect(one.connection.asked, "whoever is left at the end waits for a handler, or a source");
-            expect(!one.obedient, "whoever obeys is home before the budget ends");
+            expect(!one.obedient, "what obeys has ended before the budget ends");
         }
     }
 

@@ -30,7 +30,7 @@ namespace fakes {
 
 using lifecycle::clock;
 
-inline constexpr std::chrono::seconds patience{20};  ///< a test that has to wait for so long has failed
+inline constexpr std::chrono::seconds patience{20};  ///< a test that has to wait for this long has failed
 
 /// With more patience, for what runs under sanitizers on a busy machine.
 template <class Condition>

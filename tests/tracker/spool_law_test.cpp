@@ -83,7 +83,7 @@ private:
     }
 
     std::mt19937 random_;
-    unsigned fails_ = 0;  ///< one call in so many; 0: none
+    unsigned fails_ = 0;  ///< one call in this many; 0: none
     fakes::test_disk disk_;
     int last_id_ = 0;
     std::set<std::string> accepted_, delivered_;

@@ -30,7 +30,7 @@ struct Stranded : testing::Test, fakes::spool_place {
         tracker::spool spool(options, book.log);
         ASSERT_EQ(spool.append(some_events(data)), verdict::accepted);
     }
-    /// What the next run with these settings takes over and delivers, so many events.
+    /// What the next run with these settings takes over and delivers, this many events.
     strings next_run(std::size_t events) {
         tracker::spool spool(options, book.log);
         strings data;

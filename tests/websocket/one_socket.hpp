@@ -69,7 +69,7 @@ public:
         one.tick(view, now, unread);
         settle();
     }
-    /// Ticks as a loop does, for so long.
+    /// Ticks as a loop does, for this long.
     void live(clock::duration time, clock::duration step = 10ms) {
         for (const auto end = now + time; now < end;) tick_after(step);
     }

@@ -19,7 +19,8 @@ namespace {
 constexpr unsigned tries_in_stop = 3;
 constexpr std::chrono::milliseconds pause_in_stop{10};
 
-/// A stop ends the search for records behind damaged bytes, once so many more have been looked at: a few milliseconds.
+/// A stop ends the search for records behind damaged bytes, once this many more have been looked at: a few
+/// milliseconds.
 class search final : public reading_watch {
 public:
     explicit search(const backlog& of) : backlog_(of) {}

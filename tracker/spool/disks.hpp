@@ -50,7 +50,7 @@ bool is_answer(int error) noexcept;
 class patience {
 public:
     virtual ~patience() = default;
-    /// A call has failed so many times. Pauses before the next; false: there is none.
+    /// A call has failed this many times. Pauses before the next; false: there is none.
     virtual bool waits(std::string_view file, std::string_view call, int error, unsigned times) = 0;
     /// It has not failed any more.
     virtual void is_over() = 0;

@@ -16,9 +16,9 @@ namespace tracker {
 class reading_watch {
 public:
     virtual ~reading_watch() = default;
-    /// So many bytes are to be read.
+    /// This many bytes are to be read.
     virtual void expects(std::uint64_t bytes) = 0;
-    /// So many have been; true: that is enough.
+    /// This many have been; true: that is enough.
     virtual bool has_read(std::uint64_t bytes) = 0;
 };
 

@@ -5,7 +5,7 @@
 //   GET /spin?ms=N       blocks its loop
 //   GET /visit?name=N    looks for the name among all that have ever come, one by one, and keeps it
 //   GET /stall           streams a byte and no second one, and does not look at its context
-//   GET /leak?kb=N       keeps so much for ever, in pieces of 1 KiB
+//   GET /leak?kb=N       keeps this much for ever, in pieces of 1 KiB
 //   POST /throw          throws what its client has sent
 //   GET /break           throws out of its loop
 //   OBSTINATE=sink       no delivery ever returns
