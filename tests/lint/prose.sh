@@ -14,7 +14,8 @@ instead()
     local found
     found=$(grep -nEi -- "$1" "${files[@]}" /dev/null || true)
     if [[ -z $found ]]; then return 0; fi
-    sed "s|\$| [prose: $2]|" <<<"$found"
+    echo "prose: say \"$2\" in"
+    echo "$found"
     faults=$((faults + 1))
 }
 
