@@ -249,7 +249,11 @@ void machine::answer_close(std::uint16_t code, ending how, clock::time_point now
 void machine::leave(ending how, bool resets) noexcept {
     if (state_ == state::over) return;
     if (ending_ == ending::none) ending_ = how;
-    if (how == ending::gone || how == ending::cut) cancels_ = how == ending::cut ? cause::shutdown : cause::client_gone;
+    // However it ends: a handler that still works would do so for nobody, and waits for this.
+    if (how == ending::cut)
+        cancels_ = cause::shutdown;
+    else if (how == ending::gone || cancels_ == cause::none)
+        cancels_ = cause::client_gone;
     closed_ = true;
     flags_.resets = resets;
     flags_.has_ahead = false;
@@ -284,7 +288,9 @@ void machine::tick(const drain_view& drain, clock::time_point now, std::size_t u
             flags_.discards = true;
             leave(ending::by_us, false);
             break;
-        case state::over: break;
+        case state::over:  // who does not hear that is named
+            if (over && flags_.busy && now >= drain.over + grace_after_deadline) ending_ = ending::cut;
+            break;
     }
 }
 

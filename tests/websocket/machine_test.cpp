@@ -101,6 +101,23 @@ TEST(WebSocket, APeerThatGoesWithoutAWordIs1006) {
     EXPECT_EQ(reset.told_code, 1006U);
 }
 
+TEST(WebSocket, AHandlerIsToldThatItsSocketHasEndedAlsoWhenWeEndedIt) {
+    scene one;
+    one.holds = true;
+    one.send(frames::text("work for it"));
+    one.one.close_with(4000, "enough");
+    one.settle();
+    one.tick_after(1s);  // and the peer says nothing
+    EXPECT_FALSE(one.closed) << "its handler is waited for";
+    EXPECT_EQ(one.one.cancels(), lifecycle::cause::client_gone);
+    EXPECT_EQ(one.one.how(), machine::ending::by_us);
+    one.drain(0s, 0s);
+    one.tick_after(server::grace_after_deadline);
+    EXPECT_EQ(one.one.how(), machine::ending::cut) << "a stop does not wait for one that does not hear";
+    one.returns();
+    EXPECT_TRUE(one.closed);
+}
+
 TEST(WebSocket, ACloseOfOursIsBehindWhatWasSentAndNothingIsBehindIt) {
     scene one;
     one.one.send(opcode::text, "first");
