@@ -38,7 +38,7 @@ set(headers ${CMAKE_INSTALL_INCLUDEDIR}/curfew)
 target_include_directories(lifecycle INTERFACE $<INSTALL_INTERFACE:${headers}>)
 target_compile_definitions(lifecycle INTERFACE "$<INSTALL_INTERFACE:${compiled_once}>")
 target_compile_features(lifecycle INTERFACE $<INSTALL_INTERFACE:cxx_std_20>)
-foreach(folder lifecycle server server/http1 server/net tracker)
+foreach(folder lifecycle server server/http1 server/net tracker tracker/spool)
     file(GLOB files CONFIGURE_DEPENDS ${folder}/*.hpp)  # not of the other folders in it, which are modules
     install(FILES ${files} DESTINATION ${headers}/${folder} COMPONENT development)
 endforeach()

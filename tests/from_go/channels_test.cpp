@@ -69,8 +69,7 @@ TEST(FromGo, WhoTimesOutLeavesNobodyHanging) {
 }
 
 // [moving on]
-/// The first answer wins, and the others are asked to stop. All have ended when it returns; nothing: nobody has
-/// answered.
+/// The first answer wins, and the others are asked to stop. All have ended when it returns; nothing: no answer came.
 template <class Ask>
 std::optional<int> first_of(std::size_t replicas, Ask ask) {
     std::stop_source others;
