@@ -205,7 +205,7 @@ private:
 };
 
 TEST(WebSocket, KeepsItsPromisesInEveryLifeThatASeedMakes) {
-    const auto only = number_from("EXPLORE_SEED", 0), lives = number_from("EXPLORE_LIVES", 3'000);
+    const auto only = number_from("EXPLORE_SEED", 0), lives = number_from("EXPLORE_LIVES", 10'000);
     for (auto seed = only > 0 ? only : 1; seed <= (only > 0 ? only : lives) && !HasFailure(); ++seed) {
         SCOPED_TRACE(fmt::format("EXPLORE_SEED={}", seed));
         life(seed).run();
