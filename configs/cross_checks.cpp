@@ -14,6 +14,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view grace_variable = "TERMINATION_GRACE_SECONDS";
+/// From `docker stop` and `podman stop` to their SIGKILL, unless they are told otherwise.
+constexpr auto patience_of_docker = 10s;
 constexpr auto debug_and_report = 100ms;  // what the stop needs after the tracker's share
 
 /// An address as IPv6 has it, IPv4 mapped (RFC 4291, section 2.5.5.2), so that the two compare.
@@ -184,6 +186,23 @@ std::vector<std::string> cross_faults(const config& values, const places& origin
     check.retry_grows();
     check.several_sinks_have_a_spool();
     return check.faults();
+}
+
+/// `container` is set by podman, and by our image (systemd's container interface); Kubernetes has a patience of its
+/// own.
+std::vector<std::string> cross_warnings(const config& values, const places& origin, const environment& variables) {
+    const auto in = variables.find("container");
+    const bool plain =
+        in != variables.end() && (in->second == "docker" || in->second == "podman" || in->second == "oci");
+    if (!plain || variables.contains(std::string(grace_variable)) || variables.contains("KUBERNETES_SERVICE_HOST") ||
+        values.shutdown.budget < patience_of_docker)
+        return {};
+    return {
+        fmt::format("shutdown.budget = {} ({}): docker stop and podman stop send SIGKILL {} after SIGTERM unless told "
+                    "otherwise: set "
+                    "less, or run with --stop-timeout and tell the program by {}",
+                    format_duration(values.shutdown.budget), origin.find("shutdown.budget")->second,
+                    format_duration(patience_of_docker), grace_variable)};
 }
 
 }  // namespace configs

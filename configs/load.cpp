@@ -95,6 +95,8 @@ loaded load(const command& line, const environment& variables) {
     result.values.app.access_log = result.values.log.access;
     for (auto& fault : cross_faults(result.values, result.origin, variables, wrong))
         result.faults.push_back(std::move(fault));
+    for (auto& warning : cross_warnings(result.values, result.origin, variables))
+        result.warnings.push_back(std::move(warning));
     return result;
 }
 

@@ -67,5 +67,7 @@ std::vector<change> changes(const config& before, const config& after);
 /// What must fit together; one line for each fault. Looks at nothing that a key in `wrong` has part in.
 std::vector<std::string> cross_faults(const config& values, const places& origin, const environment& variables,
                                       const std::set<std::string>& wrong);
+/// What is allowed, and probably not meant: a line each.
+std::vector<std::string> cross_warnings(const config& values, const places& origin, const environment& variables);
 
 }  // namespace configs

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "lifecycle/lines.hpp"
+#include "server/cpus.hpp"
 #include "server/fitting.hpp"
 #include "server/listener.hpp"
 #include "server/loop_thread.hpp"

@@ -105,7 +105,4 @@ private:
     std::unique_ptr<state> state_;
 };
 
-/// The smaller of CPU affinity and cgroup quota, at least 1.
-std::size_t usable_cpus();
-
 }  // namespace server

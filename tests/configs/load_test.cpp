@@ -240,6 +240,19 @@ TEST_F(Load, ABudgetFitsTheGracePeriodWhenThatIsKnown) {
             << text;
 }
 
+TEST_F(Load, ABudgetThatDockerWouldNotWaitForIsAWarningInAContainer) {
+    const environment container = {{"container", "podman"}};
+    EXPECT_THAT(from({}, container).warnings,
+                ElementsAre(AllOf(HasSubstr("shutdown.budget = 25s (built-in)"), HasSubstr("SIGKILL 10s after"),
+                                  HasSubstr("--stop-timeout"), HasSubstr("TERMINATION_GRACE_SECONDS"))));
+    EXPECT_THAT(from({}, container).faults, IsEmpty());
+    EXPECT_THAT(from({"--shutdown.budget=9s"}, container).warnings, IsEmpty());
+    EXPECT_THAT(from({}, {{"container", "oci"}, {"TERMINATION_GRACE_SECONDS", "30"}}).warnings, IsEmpty());
+    EXPECT_THAT(from({}, {{"container", "oci"}, {"KUBERNETES_SERVICE_HOST", "10.0.0.1"}}).warnings, IsEmpty());
+    EXPECT_THAT(from({}, {{"container", "systemd-nspawn"}}).warnings, IsEmpty());
+    EXPECT_THAT(from({}).warnings, IsEmpty());
+}
+
 TEST_F(Load, ATargetThatIsAskedForFitsTheHead) {
     EXPECT_THAT(from({"--app.max_target_bytes=17KiB"}).faults, ElementsAre(HasSubstr("at most 16KiB")));
     EXPECT_THAT(from({"--app.max_target_bytes=16KiB"}).faults, IsEmpty());
