@@ -168,6 +168,12 @@ void done_collector::obey(const stop_sequence::event& event, const hooks& hooks)
             if (stop_.has_been_ready()) announce(true, hooks);
             break;
         case frozen: tell_of_freeze(event.gap); break;
+        case shortened: {
+            const auto left = stop_.now().left;
+            signals_.arm_hard_stop(left + report_share);
+            lines(log_).info("the stop is to be over within {left_ms} ms", left.count());
+            break;
+        }
         case forced:
             signals_.arm_hard_stop(stop_.now().left + report_share);
             log_.warn("second signal: everything ends within a second");

@@ -85,9 +85,11 @@ void stop_channel::notice_freeze(clock::time_point now) const {
     last_sign_of_life_ = std::max(from, now);
 }
 
-void stop_channel::request(std::string cause) {
+void stop_channel::request(std::string cause, std::optional<std::chrono::milliseconds> within) {
     const std::scoped_lock lock(mutex_);
-    sequence_.begin(std::move(cause), clock::now());
+    const auto now = clock::now();
+    sequence_.begin(std::move(cause), now);
+    if (within) sequence_.shorten(*within, now);
     publish();
 }
 

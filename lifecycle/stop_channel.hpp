@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -91,8 +92,9 @@ public:
     bool stopping() const noexcept { return phase() >= stop_phase::lame_duck; }
     stop_phase phase() const noexcept { return phase_.load(std::memory_order_acquire); }
 
-    /// Begins a stop; the first cause stays. Idempotent.
-    void request(std::string cause);
+    /// Begins a stop; the first cause stays. Idempotent. `within`: it, or the one that is under way, is to be over by
+    /// then; see stop_sequence::shorten.
+    void request(std::string cause, std::optional<std::chrono::milliseconds> within = {});
     /// A stop by signal; one that comes `stop_sequence::one_order` or more after the first forces.
     void signal(std::string cause);
     /// A thread of that name has failed at what it is for: the stop begins, and liveness is 503. Throws std::bad_alloc

@@ -14,6 +14,15 @@ constexpr milliseconds forced_share{800};
 /// More than ever wait for the owner: it looks ten times a second in a stop.
 constexpr std::size_t room_for_events = 64;
 
+/// Of a share of the whole budget, what there is of it in a stop of `budget`.
+milliseconds shrink(milliseconds share, milliseconds budget, const shutdown_options& options) {
+    return share * budget.count() / options.budget.count();
+}
+
+void close(std::vector<stop_sequence::phase_record>& records, clock::time_point since, clock::time_point now) {
+    if (!records.empty()) records.back().used = duration_cast<milliseconds>(now - since);
+}
+
 milliseconds tick(const shutdown_options& options) {
     return std::clamp(options.lame_duck / 10, milliseconds(1), milliseconds(50));
 }
@@ -35,7 +44,7 @@ milliseconds share::of(const shutdown_options& options) const noexcept {
     return is_last_ ? std::min(milliseconds(100), options.budget / 50) : reserved_;
 }
 
-stop_sequence::stop_sequence(const shutdown_options& options) : options_(options) {
+stop_sequence::stop_sequence(const shutdown_options& options) : options_(options), budget_(options.budget) {
     waiting_.reserve(room_for_events);
     told_.reserve(room_for_events);
 }
@@ -76,7 +85,8 @@ void stop_sequence::begin(std::string cause, time_point now) {
     withdrawable_ = cause == "debug";
     cause_ = std::move(cause);
     began_ = now;
-    end_ = now + options_.budget;
+    budget_ = options_.budget;
+    end_ = now + budget_;
     frozen_ = moved_ = duration{0};
     lived_ = own_lived_ = duration{0};
     last_turns_.reset();
@@ -92,6 +102,15 @@ void stop_sequence::signal(std::string cause, time_point now) {
     first_signal_ = now;
     begin(std::move(cause), now);
     withdrawable_ = false;
+}
+
+void stop_sequence::shorten(duration budget, time_point now) {
+    if (!stopping() || phase_ == stop_phase::stopped) return;
+    const auto lived = std::max(duration_cast<milliseconds>(now - began_ - moved_), duration{0});
+    if (lived + budget >= budget_) return;
+    budget_ = lived + budget;
+    end_ = std::min(end_, began_ + moved_ + budget_);
+    waiting_.push_back({happening::shortened});
 }
 
 void stop_sequence::fail(std::string cause, time_point now) {
@@ -155,9 +174,10 @@ bool stop_sequence::lame_duck_over(time_point now, std::uint64_t turns) {
         last_turns_ = turns;
         last_tick_ = now;
     }
-    const auto latest = end_ - options_.idle_grace - order_.reserved();
+    const auto latest = end_ - shrink(options_.idle_grace + order_.reserved(), budget_, options_);
+    const auto lame_duck = shrink(options_.lame_duck, budget_, options_);
     if (forced_at_ || order_.nobody_serves() || now >= latest) return true;
-    return lived_ >= options_.lame_duck || own_lived_ >= 2 * options_.lame_duck;
+    return lived_ >= lame_duck || own_lived_ >= 2 * lame_duck;
 }
 
 const stop_sequence::events& stop_sequence::step(time_point now, std::uint64_t turns) {
@@ -204,7 +224,7 @@ void stop_sequence::advance(time_point now) {
     }
     const bool all_home = order_.all_ended();
     if (!all_home && now < end_) return;
-    close_record(now);
+    close(records_, record_began_, now);
     phase_ = stop_phase::stopped;
     waiting_.push_back({all_home ? happening::finished : happening::over});
 }
@@ -226,11 +246,11 @@ stop_sequence::time_point stop_sequence::next_step(time_point now) const {
     return next;
 }
 
-stop_sequence::time_point stop_sequence::warn_at() const { return began_ + moved_ + options_.budget * 8 / 10; }
+stop_sequence::time_point stop_sequence::warn_at() const { return began_ + moved_ + budget_ * 8 / 10; }
 
 stop_sequence::time_point stop_sequence::patience(std::size_t part) const {
     if (end_ == time_point::max()) return end_;
-    const auto last = began_ + moved_ + options_.budget - order_.reserved_after(part);
+    const auto last = began_ + moved_ + budget_ - shrink(order_.reserved_after(part), budget_, options_);
     if (!forced_at_) return last;
     // Equal steps of what is left, in the order in which they stop; never more than without the force.
     const auto turns = static_cast<long>(order_.turns()), after = static_cast<long>(order_.turns_after(part));
@@ -241,24 +261,19 @@ stop_sequence::time_point stop_sequence::deadline(std::size_t part) const {
     const auto last = patience(part);
     if (last == time_point::max()) return last;
     if (forced_at_) return order_.parts[part].serves ? std::min(last, *forced_at_) : last - milliseconds(50);
-    return last - std::min<duration>(milliseconds(250), options_.budget / 20);
+    return last - std::min<duration>(milliseconds(250), budget_ / 20);
 }
 
 void stop_sequence::enter(std::string phase_name, time_point now, time_point until) {
-    close_record(now);
+    close(records_, record_began_, now);
     records_.push_back(
         {std::move(phase_name), std::max(duration{0}, duration_cast<milliseconds>(until - now)), duration{0}});
     record_began_ = now;
 }
 
-void stop_sequence::close_record(time_point now) {
-    if (!records_.empty()) records_.back().used = duration_cast<milliseconds>(now - record_began_);
-}
-
 std::vector<stop_sequence::phase_record> stop_sequence::phases(time_point now) const {
     auto copy = records_;
-    if (!copy.empty() && phase_ != stop_phase::stopped)
-        copy.back().used = duration_cast<milliseconds>(now - record_began_);
+    if (phase_ != stop_phase::stopped) close(copy, record_began_, now);
     return copy;
 }
 

@@ -51,6 +51,7 @@ public:
         began,      ///< a stop has
         withdrawn,  ///< it was taken back
         frozen,     ///< for `gap`, which does not count
+        shortened,  ///< it is to be over sooner; see `end`
         forced,     ///< everything ends within a second
         warn,       ///< 80 % of the budget is used: name who is still there
         entered,    ///< the phase of this part
@@ -81,6 +82,11 @@ public:
     void begin(std::string cause, time_point now);
     void signal(std::string cause, time_point now);
     static constexpr duration one_order{250};
+
+    /// A stop, begun or not, is to be over within `budget` from now, if that is sooner than it would be: somebody knows
+    /// that SIGKILL comes early (`kubectl delete --grace-period`, a node that is being shut down). The lame duck and
+    /// the shares of all parts become shorter in proportion.
+    void shorten(duration budget, time_point now);
 
     /// Something has failed that serves: a stop that nobody takes back.
     void fail(std::string cause, time_point now);
@@ -128,9 +134,9 @@ private:
     bool lame_duck_over(time_point now, std::uint64_t turns);
     time_point warn_at() const;
     void enter(std::string phase_name, time_point now, time_point until);
-    void close_record(time_point now);
 
     shutdown_options options_;
+    duration budget_;  ///< of this stop; see `shorten`
     stop_order order_;
     stop_phase phase_ = stop_phase::starting;
     stop_phase before_lame_duck_ = stop_phase::starting;

@@ -36,7 +36,8 @@ constexpr std::string_view index_text =
     "/debug/config/reload POST reads the settings again and applies what can change now\n"
     "/debug/build         version, compiler, flags, libraries\n"
     "/debug/log           GET the level, POST another (trace debug info warn error critical off)\n"
-    "/debug/shutdown      GET what a stop would wait for, POST begins one, DELETE leaves its lame duck\n";
+    "/debug/shutdown      GET what a stop would wait for, POST begins one (?budget=10s: over by then), DELETE leaves "
+    "its lame duck\n";
 
 response as_json(const json::value& value, http::status status = http::status::ok) {
     return response(status, json::serialize(value) + '\n', json_type);
@@ -180,8 +181,13 @@ response set_level(const debug_sources& from, const request& request) {
 
 void add_shutdown_routes(router& routes, const shared_sources& from) {
     routes.get("/debug/shutdown", plain([from](const request&) { return as_json(shutdown_state(*from)); }));
-    routes.post("/debug/shutdown", plain([from](const request&) {
-                    from->stop.request("debug");
+    routes.post("/debug/shutdown", plain([from](const request& asked) {
+                    const auto text = asked.query_value("budget");
+                    const auto budget = text ? parse_duration(*text) : std::nullopt;
+                    if (text && (!budget || budget->count() == 0))
+                        return response(http::status::bad_request,
+                                        "budget: allowed is a duration above 0, as 500ms, 10s or 1m\n");
+                    from->stop.request("debug", budget);
                     return as_json(shutdown_state(*from), http::status::accepted);
                 }));
     routes.add(http::verb::delete_, "/debug/shutdown", plain([from](const request&) {

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <new>
 #include <random>
 #include <utility>
@@ -18,15 +17,8 @@ using std::chrono::milliseconds;
 /// `X-Request-Timeout: 300ms` shortens the deadline; none when the value is malformed.
 std::optional<milliseconds> requested_timeout(std::string_view text, milliseconds longest) {
     if (text.empty()) return longest;
-    std::int64_t number = 0;
-    const auto* const end = text.data() + text.size();
-    const auto [at, error] = std::from_chars(text.data(), end, number);
-    const std::string_view unit(at, static_cast<std::size_t>(end - at));
-    if (error != std::errc{} || number < 0 || number > 86'400'000) return std::nullopt;
-    if (unit == "ms") return std::min(longest, milliseconds(number));
-    if (unit == "s") return std::min(longest, milliseconds(number * 1'000));
-    if (unit == "m") return std::min(longest, milliseconds(number * 60'000));
-    return std::nullopt;
+    const auto asked = parse_duration(text);
+    return asked ? std::optional(std::min(longest, *asked)) : std::nullopt;
 }
 
 }  // namespace

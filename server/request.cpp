@@ -4,6 +4,7 @@
 #include <boost/url/encoding_opts.hpp>
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
+#include <cstdint>
 
 #include "server/target.hpp"
 
@@ -12,6 +13,19 @@ namespace server {
 bool is_sound_id(std::string_view text) noexcept {
     constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
     return !text.empty() && text.size() <= 128 && text.find_first_not_of(allowed) == text.npos;
+}
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) noexcept {
+    using std::chrono::milliseconds;
+    std::int64_t number = 0;
+    const auto* const end = text.data() + text.size();
+    const auto [at, error] = std::from_chars(text.data(), end, number);
+    const std::string_view unit(at, static_cast<std::size_t>(end - at));
+    if (error != std::errc{} || number < 0 || number > 86'400'000) return std::nullopt;
+    if (unit == "ms") return milliseconds(number);
+    if (unit == "s") return milliseconds(number * 1'000);
+    if (unit == "m") return milliseconds(number * 60'000);
+    return std::nullopt;
 }
 
 bool same_name(std::string_view a, std::string_view b) noexcept {

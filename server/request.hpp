@@ -3,6 +3,7 @@
 #include <boost/beast/http/field.hpp>
 #include <boost/beast/http/verb.hpp>
 #include <charconv>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ class request_body;
 
 /// 1 to 128 of A-Z a-z 0-9 . _ : - : what is taken for an id when a client gives one.
 bool is_sound_id(std::string_view text) noexcept;
+
+/// `300ms`, `5s`, `2m`: at most a day; none: it is nothing of that kind.
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) noexcept;
 
 /// Names of fields, schemes, hosts and codings: the same in upper and lower case.
 bool same_name(std::string_view a, std::string_view b) noexcept;

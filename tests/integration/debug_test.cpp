@@ -177,6 +177,27 @@ TEST(Debug, APostBeginsAStopOnce) {
     EXPECT_EQ(faults(report), "");
 }
 
+TEST(Debug, APostWithABudgetMakesTheStopShorterAndNeverLonger) {
+    service service({"--shutdown.budget=10m", "--shutdown.flush=2m", "--app.request_timeout=5m"});
+    for (const char* wrong : {"", "0s", "10", "soon", "-1s"})
+        EXPECT_EQ(service.ask_debug(request("POST", fmt::format("/debug/shutdown?budget={}", wrong))).status, 400);
+    EXPECT_TRUE(service.readiness_is(200)) << "what is wrong begins nothing";
+    auto waits = service.connect();
+    waits.send(get("/slow?ms=600000"));
+    ASSERT_TRUE(
+        eventually([&] { return service.ask_debug(get("/debug/requests")).body.find("/slow") != std::string::npos; }));
+    ASSERT_EQ(service.ask_debug(request("POST", "/debug/shutdown?budget=1m")).status, 202);
+    ASSERT_EQ(service.ask_debug(request("POST", "/debug/shutdown?budget=1s")).status, 202);
+    ASSERT_EQ(service.ask_debug(request("POST", "/debug/shutdown?budget=1h")).status, 202);
+    const auto answer = waits.receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 503) << "its deadline is that of the stop";
+    EXPECT_GE(service.exit_code(), 0);
+    EXPECT_TRUE(service.logs("the stop is to be over within")) << service.err();
+    EXPECT_LT(service.report().at("duration_ms").as_int64(), 60'000) << "of 10 minutes";
+    EXPECT_EQ(faults(service.report()), "");
+}
+
 TEST(Debug, ADeleteLeavesTheLameDuckThatAPostBegan) {
     service service({"--shutdown.lame_duck=15s", "--shutdown.budget=60s"});
     EXPECT_EQ(service.ask_debug(request("DELETE", "/debug/shutdown")).status, 409);

@@ -59,6 +59,30 @@ TEST(StopSequence, SharesOneBudgetBetweenThePhases) {
     EXPECT_TRUE(stop.after(100ms).over) << "the shares never add up to more than the budget";
 }
 
+TEST(StopSequence, AShorterBudgetIsSharedInProportionAndNeverGrows) {
+    stop stop(settings(25s));
+    stop.signal();
+    stop.after(0ms);
+    stop.now += 1s;
+    stop.sequence.shorten(4s, stop.now);
+    stop.after(0ms);
+    EXPECT_EQ(stop.patience(app), 5s - 1s - 20ms) << "a fifth of everything";
+    EXPECT_EQ(stop.patience(tracker), 5s - 20ms);
+    EXPECT_EQ(stop.patience(debug), 5s);
+    stop.sequence.shorten(1h, stop.now);
+    EXPECT_EQ(stop.patience(debug), 5s);
+    EXPECT_FALSE(stop.after(3'999ms).over);
+    EXPECT_TRUE(stop.after(1ms).over);
+}
+
+TEST(StopSequence, AShorterBudgetShortensTheLameDuckToo) {
+    stop stop(settings(25s, 10s));
+    stop.request();
+    stop.sequence.shorten(5s, stop.now);
+    EXPECT_EQ(lame_duck_lasts(stop, 10ms, 20s), 2s);
+    EXPECT_EQ(stop.sequence.phase(), stop_phase::stopping);
+}
+
 TEST(StopSequence, LetsUnusedTimeFlowOnToTheNextPart) {
     stop stop(settings(25s));
     stop.signal();
