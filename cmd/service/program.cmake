@@ -1,6 +1,6 @@
 # How a program of this kind is put together: here, and where it is made on the libraries (find_package, or a folder with this
 # tree in it). Installed with what it names: docs/library.md.
-set(program_parts ${CMAKE_CURRENT_LIST_DIR})  # entry.cpp, modules.cpp, build_info.cmake: here, and installed
+# entry.cpp, modules.cpp and build_info.cmake stand beside it, here and installed.
 
 # What a compiler is told for everything, for --version and /debug/build.
 function(flags_in_words variable)
@@ -17,7 +17,7 @@ function(add_revision target output flags)
         COMMAND ${CMAKE_COMMAND} -D "SOURCE_DIR=${PROJECT_SOURCE_DIR}" -D "OUTPUT=${output}" -D "REVISION=${REVISION}"
             -D "VERSION=${PROJECT_VERSION}" -D "COMPILER=${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}"
             -D "FLAGS=${flags}" -D "SKELETON_OUTPUT=${ARGN}"
-            -D "BINARY_DIR=${PROJECT_BINARY_DIR}" -P ${program_parts}/build_info.cmake VERBATIM)
+            -D "BINARY_DIR=${PROJECT_BINARY_DIR}" -P ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/build_info.cmake VERBATIM)
 endfunction()
 
 # Nothing is loaded at the start, and the first instructions are those of entry.cpp: docs/adr/0021-static-program.md.
@@ -38,7 +38,7 @@ endfunction()
 function(add_service_program name)
     cmake_parse_arguments(PARSE_ARGV 1 its "" "" "SOURCES;MODULES")
     refuse_older_libraries()
-    add_executable(${name} ${its_SOURCES} ${program_parts}/entry.cpp ${program_parts}/modules.cpp)
+    add_executable(${name} ${its_SOURCES} ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/entry.cpp ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/modules.cpp)
     set(info ${CMAKE_CURRENT_BINARY_DIR}/${name}_info/build_info.cpp)
     flags_in_words(flags)
     add_revision(${name}_revision ${info} "${flags}")
@@ -63,7 +63,11 @@ endfunction()
 function(add_service_tests name program)
     find_package(GTest REQUIRED)
     include(GoogleTest)
-    add_executable(${name} ${ARGN} ${program_parts}/program_under_test.cpp)
+    set(source ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/program_under_test.cpp)
+    if(NOT EXISTS ${source})  # in the tree
+        set(source ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../../tests/kit/program_under_test.cpp)
+    endif()
+    add_executable(${name} ${ARGN} ${source})
     add_dependencies(${name} ${program})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
     target_link_libraries(${name} PRIVATE curfew::test_kit GTest::gmock_main)
