@@ -23,7 +23,7 @@ TEST(Settings, AFlagWinsOverTheEnvironment) {
 TEST(Settings, OneThatIsNotAllowedStopsTheStartWithOneLineThatSaysWhy) {
     const auto refused = run_to_end({"--greeting.patience=1h"});
     EXPECT_EQ(refused.code, 1);
-    EXPECT_THAT(refused.err, AllOf(HasSubstr("greeting.patience"), HasSubstr("0ms to 10s")));
+    EXPECT_THAT(refused.err, AllOf(HasSubstr("greeting.patience"), HasSubstr("0s to 10s")));
     EXPECT_EQ(refused.err_lines, 1U);
 }
 
