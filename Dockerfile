@@ -23,6 +23,12 @@ RUN REVISION="$REVISION" cmake --preset release -D BUILD_TESTING=OFF \
     && cmake --build --preset release --target service \
     && strip --strip-debug build/release/service
 
+# [skeleton]
+# What services on the libraries are built in: docker build --target development -t curfew:0.1.0 .
+FROM build AS development
+RUN cmake --build --preset release --target development && cmake --install build/release --component development
+
+# [/skeleton]
 FROM debian:bookworm-slim
 # The program is static, so nothing is installed.
 RUN useradd --system --no-create-home --uid 10001 service \

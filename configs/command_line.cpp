@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "configs/program.hpp"
 #include "configs/values.hpp"
 
 namespace configs {
@@ -20,7 +21,7 @@ std::string footer() {
         "for --app.port. The later wins: built-in, file, environment, flag.\n"
         "SIGHUP and POST /debug/config/reload apply what is reloadable; the rest needs a restart.\n"
         "Durations are 250ms, 5s, 2m, 1h; sizes 512B, 16KiB, 1MiB.",
-        variable_prefix);
+        this_program().variables);
 }
 
 /// The options that are there, and what has been said with them.
@@ -118,7 +119,7 @@ private:
     void fault(std::string message) { result_.flags.faults.push_back(std::move(message)); }
 
     CLI::App app_{"An HTTP service. Everything has ended by the deadline, and nothing accepted is lost.",
-                  std::string(program_name)};
+                  this_program().name};
     CLI::Option* file_ = nullptr;
     std::vector<std::pair<action, CLI::Option*>> actions_;
     std::vector<std::pair<const setting*, CLI::Option*>> settings_;

@@ -1,17 +1,14 @@
 #pragma once
 
+#include <any>
+#include <chrono>
 #include <string>
-#include <string_view>
 
 #include "lifecycle/options.hpp"
 #include "server/options.hpp"
 #include "tracker/options.hpp"
 
 namespace configs {
-
-/// What a copy renames: the program, and what its environment variables begin with.
-inline constexpr std::string_view program_name = "service";
-inline constexpr std::string_view variable_prefix = "SERVICE_";
 
 struct log_options {
     std::string level = "info";   ///< trace, debug, info, warn, error, critical, off
@@ -35,6 +32,7 @@ struct config {
     log_options log;
     std::string ready_file;                             ///< written when ready; empty: none
     std::chrono::milliseconds upgrade_timeout{30'000};  ///< until the successor of SIGUSR2 is ready
+    std::any own;                                       ///< of the program alone: `own` in configs/program.hpp
 };
 
 }  // namespace configs

@@ -13,8 +13,9 @@
 #include "configs/settings.hpp"
 #include "configs/values.hpp"
 
-// The kinds of row that the table is made of; only settings.cpp includes this. `field` is a callable that
-// gives a reference into a config, const or not; each kind checks a text and turns it into that field's type.
+// The kinds of row that the table is made of, for settings.cpp and for a program that has rows of its own
+// (configs/program.hpp). `field` is a callable that gives a reference into a config, const or not; each kind checks a
+// text and turns it into that field's type.
 namespace configs::kinds {
 
 using std::chrono::milliseconds;

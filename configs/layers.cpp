@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "configs/program.hpp"
 #include "configs/values.hpp"
 
 namespace configs {
@@ -27,7 +28,7 @@ layer read_environment(const environment& variables) {
     }
     layer result;
     for (const auto& [name, text] : variables) {
-        if (!name.starts_with(variable_prefix)) continue;
+        if (!name.starts_with(this_program().variables)) continue;
         if (const auto found = known.find(name); found != known.end()) {
             result.values.push_back({.to = found->second, .text = text, .place = name});
         } else {

@@ -1,6 +1,11 @@
 #include "configs/settings.hpp"
 
+#include <atomic>
+#include <stdexcept>
+#include <utility>
+
 #include "configs/kinds.hpp"
+#include "configs/program.hpp"
 
 namespace configs {
 namespace {
@@ -215,12 +220,15 @@ std::vector<setting> make_table() {
 #undef LIVE
 #undef FIELD
 
+program described;
+std::atomic<bool> table_is_made{false};
+
 }  // namespace
 
 std::string setting::flag() const { return fmt::format("--{}", key); }
 
 std::string setting::variable() const {
-    std::string name(variable_prefix);
+    std::string name(this_program().variables);
     for (const char c : key) name += c == '.' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     return name;
 }
@@ -245,8 +253,29 @@ std::string setting::toml(const config& from) const {
     return fmt::format("[{}]", fmt::join(items, ", "));
 }
 
+std::vector<setting> table_of(const program& it) {
+    auto table = make_table();
+    for (const auto& row : it.rows) {
+        if (std::ranges::find(table, row.key, &setting::key) != table.end())
+            throw std::logic_error(fmt::format("the setting {} is there already", row.key));
+        table.push_back(row);
+    }
+    return table;
+}
+
+void describe(program it) {
+    if (table_is_made) throw std::logic_error("the settings have been read: describe the program before");
+    table_of(it);  // throws
+    described = std::move(it);
+}
+
+const program& this_program() { return described; }
+
 const std::vector<setting>& settings() {
-    static const auto table = make_table();
+    static const auto table = [] {
+        table_is_made = true;
+        return table_of(described);
+    }();
     return table;
 }
 

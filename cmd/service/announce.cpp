@@ -7,11 +7,12 @@
 #include <boost/json.hpp>
 
 #include "cmd/service/build_info.hpp"
+#include "configs/program.hpp"
 #include "lifecycle/lines.hpp"
 
 void log_ready(const configs::config& config, const std::string& app, const std::string& debug, spdlog::logger& log) {
     lifecycle::lines(log).info("{program} {version} ready: app on {app}, debug on {debug}, events to {sinks}",
-                               configs::program_name, build_info::version(), app, debug,
+                               configs::this_program().name, build_info::version(), app, debug,
                                fmt::format("{}", fmt::join(config.tracker.sinks, ", ")));
 }
 

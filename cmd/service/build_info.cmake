@@ -1,14 +1,59 @@
-# Run at build time: writes build_info.cpp, and touches it only when something in it has changed.
-if(NOT REVISION)
-    set(REVISION unknown)  # a tarball, or git does not answer
-    find_program(GIT git)
+# Run at build time: writes OUTPUT, what the program is, and where SKELETON_OUTPUT is given what its skeleton is; each is
+# touched only when something in it has changed. The skeleton is what skeleton.lock says, and this tree where there is none.
+set(lock)
+if(EXISTS "${SOURCE_DIR}/skeleton.lock")
+    file(STRINGS "${SOURCE_DIR}/skeleton.lock" lock)
+endif()
+# locked(VARIABLE KEY): of the lock file.
+macro(locked variable key)
+    set(${variable})
+    foreach(line IN LISTS lock)
+        if(line MATCHES "^${key} *= *(.*)$")
+            set(${variable} "${CMAKE_MATCH_1}")
+        endif()
+    endforeach()
+endmacro()
+find_program(GIT git)
+# ask_git(VARIABLE ARGUMENT...): of this tree; empty where there is none, or git does not answer.
+macro(ask_git variable)
+    set(${variable})
     if(GIT AND EXISTS "${SOURCE_DIR}/.git")
-        execute_process(COMMAND ${GIT} describe --always --dirty --abbrev=12 --exclude=*
-            WORKING_DIRECTORY ${SOURCE_DIR} RESULT_VARIABLE failed OUTPUT_VARIABLE answer ERROR_QUIET
-            OUTPUT_STRIP_TRAILING_WHITESPACE)
-        if(NOT failed)
-            set(REVISION ${answer})
+        execute_process(COMMAND ${GIT} ${ARGN} WORKING_DIRECTORY ${SOURCE_DIR} RESULT_VARIABLE failed
+            OUTPUT_VARIABLE ${variable} ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
+        if(failed)
+            set(${variable})
         endif()
     endif()
+endmacro()
+
+if(NOT REVISION)
+    ask_git(REVISION describe --always --dirty --abbrev=12 --exclude=*)
 endif()
-configure_file(${CMAKE_CURRENT_LIST_DIR}/build_info.cpp.in ${OUTPUT} @ONLY)
+if(NOT REVISION)
+    set(REVISION unknown)  # a tarball, or git does not answer
+endif()
+if(OUTPUT)
+    configure_file(${CMAKE_CURRENT_LIST_DIR}/build_info.cpp.in ${OUTPUT} @ONLY)
+endif()
+if(SKELETON_OUTPUT)
+    locked(SKELETON_REVISION revision)
+    locked(SKELETON_VERSION version)
+    locked(SKELETON_DATE date)
+    if(NOT SKELETON_REVISION)
+        set(SKELETON_REVISION ${REVISION})
+        set(ENV{TZ} UTC0)
+        ask_git(SKELETON_DATE log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ)
+    else()
+        string(SUBSTRING "${SKELETON_REVISION}" 0 12 SKELETON_REVISION)
+    endif()
+    if(NOT SKELETON_VERSION)
+        set(SKELETON_VERSION ${VERSION})
+    endif()
+    # For who is to say which libraries these are, beside the place of the build.
+    file(CONFIGURE OUTPUT ${BINARY_DIR}/curfew-revision.cmake CONTENT [==[
+set(curfew_REVISION "@SKELETON_REVISION@")
+set(curfew_DATE "@SKELETON_DATE@")
+]==] @ONLY)
+    string(SUBSTRING "${SKELETON_DATE}" 0 10 SKELETON_DATE)
+    configure_file(${CMAKE_CURRENT_LIST_DIR}/skeleton_info.cpp.in ${SKELETON_OUTPUT} @ONLY)
+endif()

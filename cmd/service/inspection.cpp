@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 
 #include "cmd/service/build_info.hpp"
+#include "configs/program.hpp"
 #include "lifecycle/lines.hpp"
 #include "server/metrics.hpp"
 #include "server/stacks.hpp"
@@ -35,9 +36,17 @@ std::string settings_as_json(const configs::loaded& settings) {
 }
 
 std::string build_as_json() {
-    const json::object build{{"name", configs::program_name},      {"version", build_info::version()},
-                             {"revision", build_info::revision()}, {"compiler", build_info::compiler()},
-                             {"flags", build_info::flags()},       {"libraries", build_info::libraries()}};
+    const json::object skeleton{{"version", skeleton_info::version()},
+                                {"revision", skeleton_info::revision()},
+                                {"date", skeleton_info::date()},
+                                {"age_days", skeleton_info::age_in_days()}};
+    const json::object build{{"name", configs::this_program().name},
+                             {"version", build_info::version()},
+                             {"revision", build_info::revision()},
+                             {"compiler", build_info::compiler()},
+                             {"flags", build_info::flags()},
+                             {"libraries", skeleton_info::libraries()},
+                             {"skeleton", skeleton}};
     return json::serialize(build) + '\n';
 }
 
@@ -86,6 +95,10 @@ server::debug_sources inspection(const inspected& parts) {
         others(out);
         out.family("build_info", "gauge", "What this is.");
         out.sample(label("version", build_info::version()) + ',' + label("revision", build_info::revision()), 1);
+        out.family("curfew_build_info", "gauge", "The skeleton that this was made from; the value is its age in days.");
+        out.sample(label("version", skeleton_info::version()) + ',' + label("revision", skeleton_info::revision()) +
+                       ',' + label("date", skeleton_info::date()),
+                   skeleton_info::age_in_days());
     };
     auto backlog = [&events, began] {
         const double age = std::chrono::duration<double>(lifecycle::clock::now() - began).count();

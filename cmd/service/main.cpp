@@ -57,4 +57,4 @@ int serve(settings_in_force& settings, lifecycle::signals& signals, process_log&
 
 }  // namespace
 
-int main(int count, char** arguments) { return run_process(count, arguments, serve); }
+int main(int count, char** arguments) { return run_process({}, count, arguments, serve); }

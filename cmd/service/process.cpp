@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <utility>
 
 #include "cmd/service/show.hpp"
 #include "configs/command_line.hpp"
@@ -21,10 +22,11 @@ void guard_start(lifecycle::signals& signals, const configs::config& config) {
 
 }  // namespace
 
-int run_process(int count, char** arguments,
+int run_process(configs::program program, int count, char** arguments,
                 const std::function<int(settings_in_force&, lifecycle::signals&, process_log&)>& serve) try {
     lifecycle::hold_standard_descriptors();  // first: what is opened must not become stderr
     lifecycle::signals signals;              // every thread inherits the blocked mask
+    configs::describe(std::move(program));
     const auto line = configs::read_command_line({arguments + 1, arguments + count});
     if (line.what == configs::command::action::run) guard_start(signals, configs::config());  // a file may hang
     auto settings = configs::load(line, configs::environment_of(environ));

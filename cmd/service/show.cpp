@@ -8,6 +8,7 @@
 #include "cmd/service/build_info.hpp"
 #include "cmd/service/modules.hpp"
 #include "cmd/service/probe.hpp"
+#include "configs/program.hpp"
 #include "lifecycle/conclusion.hpp"
 #include "tracker/spool/spool.hpp"
 
@@ -26,7 +27,8 @@ int show(const configs::command& line, const configs::loaded& settings, spdlog::
     switch (line.what) {
         case configs::command::action::help: std::fputs(line.text.c_str(), stdout); break;
         case configs::command::action::version:
-            fmt::print("{} {} ({})\n", configs::program_name, build_info::version(), build_info::revision());
+            fmt::print("{} {} ({}), {}\n", configs::this_program().name, build_info::version(), build_info::revision(),
+                       skeleton_info::in_words());
             break;
         case configs::command::action::check:
             modules::check(settings, log);  // as the start does

@@ -22,6 +22,10 @@ cmake --install "$build" --prefix "$place/prefix" >"$place/install.log"
 cd "$place/prefix"
 bin/service --config etc/service/service.toml --check-config >"$place/run/checked.toml" || fail "the settings"
 [[ -e include/curfew/server/router.hpp && ! -e include/curfew/server/loop.cpp ]] || fail "the headers"
+for header in configs/kinds cmd/service/process tests/integration/service tests/tracker/spool_fakes lifecycle/pool/run_on; do
+    [[ -e include/curfew/$header.hpp ]] || fail "no $header.hpp"
+done
+[[ ! -e include/curfew/cmd/service/routes.hpp ]] || fail "a header of the program's own"
 # What somebody has edited stays.
 echo 'ready_file = "mine"' >etc/service/service.toml
 cmake --install "$build" --prefix "$place/prefix" --component service >>"$place/install.log"
@@ -37,6 +41,15 @@ cmake -G Ninja -S "$here" -B "$place/greeter" -D CMAKE_BUILD_TYPE=Release -D CMA
     -D CMAKE_CXX_COMPILER="$compiler" -D CMAKE_CXX_COMPILER_LAUNCHER="$(command -v ccache || true)" \
     -D CMAKE_CXX_FLAGS="-Wall -Wextra -Werror -O0" >"$place/greeter.log"
 cmake --build "$place/greeter" >>"$place/greeter.log" || fail "$(tail -n 20 "$place/greeter.log")"
+
+# The same without CMake, where the machine has the tool for it.
+if command -v pkg-config >/dev/null; then
+    mapfile -t flags < <(PKG_CONFIG_PATH="$(echo "$place"/prefix/lib*/pkgconfig):$(echo "$place"/prefix/lib/*/pkgconfig)" \
+        pkg-config --cflags --libs curfew | xargs -n 1)
+    ((${#flags[@]} > 5)) || fail "curfew.pc: ${flags[*]}"
+    "$compiler" -O0 "$here/main.cpp" "${flags[@]}" -o "$place/run/greeter" || fail "by pkg-config"
+    [[ -x $place/run/greeter ]] || fail "no program by pkg-config"
+fi
 
 cd "$place/run"
 mkfifo out

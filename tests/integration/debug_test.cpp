@@ -121,6 +121,10 @@ TEST(Debug, BuildSaysWhatTheProgramWasMadeFromAndWith) {
     for (const char* library : {"Boost ", "spdlog ", "fmt ", "CLI11 ", "toml++ ", "glibc ", "libstdc++ "})
         EXPECT_THAT(std::string(build.at("libraries").as_string()), HasSubstr(library));
     EXPECT_THAT(std::string(build.at("flags").as_string()), HasSubstr("-Wall"));
+    const auto& skeleton = build.at("skeleton").as_object();
+    EXPECT_FALSE(skeleton.at("version").as_string().empty());
+    EXPECT_FALSE(skeleton.at("revision").as_string().empty());
+    EXPECT_EQ(skeleton.at("age_days").to_number<int>() >= 0, !skeleton.at("date").as_string().empty());
 }
 
 TEST(Debug, TheLogLevelChangesWhileItRuns) {

@@ -83,6 +83,7 @@ TEST(Metrics, EveryPromisedFamilyHasHelpAndType) {
                                "tracker_queue_depth gauge",
                                "tracker_queue_capacity gauge",
                                "build_info gauge",
+                               "curfew_build_info gauge",
                                "shutdown_phase gauge",
                                "shutdown_eta_seconds gauge",
                                "process_cpu_seconds_total counter",

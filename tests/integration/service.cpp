@@ -21,13 +21,17 @@ std::vector<std::string> with_path(std::vector<std::string> environment) {
 
 }  // namespace
 
+#ifdef SERVICE_BINARY  // not in the kit
+std::string program_under_test() { return SERVICE_BINARY; }
+#endif
+
 outcome run_to_end(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
                    const std::vector<std::pair<std::string, std::string>>& files) {
     const support::temporary_directory root;
     const auto directory = root.path() / "work";
     std::filesystem::create_directory(directory);
     for (const auto& [name, text] : files) support::write_file(directory / name, text);
-    support::process process({SERVICE_BINARY, arguments, with_path(environment), directory});
+    support::process process({program_under_test(), arguments, with_path(environment), directory});
     outcome result;
     if (const auto status = process.wait(milliseconds(20'000))) result.code = status->code;
     result.out = process.out();

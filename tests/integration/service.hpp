@@ -19,6 +19,10 @@ using support::milliseconds;
 using support::request;
 using support::response;
 
+/// The program that these tests are about. Defined by whoever compiles them: service.cpp with SERVICE_BINARY, or
+/// tests/kit/program_under_test.cpp beside the installed kit.
+std::string program_under_test();
+
 /// What a run of the program to its end has left.
 struct outcome {
     int code = -1;
@@ -31,7 +35,9 @@ outcome run_to_end(const std::vector<std::string>& arguments, const std::vector<
                    const std::vector<std::pair<std::string, std::string>>& files = {});
 
 /// As a mapping of it ends, "/service ": its build-id comes next.
-inline std::string program_mapped() { return "/" + std::filesystem::path(SERVICE_BINARY).filename().string() + " "; }
+inline std::string program_mapped() {
+    return "/" + std::filesystem::path(program_under_test()).filename().string() + " ";
+}
 
 /// The real binary in a directory of its own, on free ports.
 class service {
@@ -41,7 +47,7 @@ public:
         std::vector<std::string> environment = {};
         bool full_stderr = false;
         bool wait_until_ready = true;
-        std::string program = SERVICE_BINARY;
+        std::string program = program_under_test();
         std::vector<std::string> starter = {};  ///< program and arguments that become the service by exec
         bool signals_blocked = false;           ///< every one, by the parent
         support::held_calls* calls = nullptr;   ///< its calls that go to files

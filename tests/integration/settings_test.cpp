@@ -138,7 +138,7 @@ TEST(Settings, TheFileThatComesWithTheProgramIsValid) {
 TEST(Settings, VersionAndHelpGoToStdout) {
     const auto version = run_to_end({"--version"});
     EXPECT_EQ(version.code, 0);
-    EXPECT_THAT(version.out, HasSubstr("0."));
+    EXPECT_THAT(version.out, testing::ContainsRegex("0\\.[0-9.]+ \\(.*\\), skeleton [0-9.]+ \\(.+\\)"));
     const auto help = run_to_end({"--help"});
     EXPECT_EQ(help.code, 0);
     EXPECT_THAT(help.out, AllOf(HasSubstr("--app.port"), HasSubstr("--config"), HasSubstr("--probe")));

@@ -59,7 +59,7 @@ TEST(MakeItYours, ASettingIsARowWithItsFlagItsVariableAndItsRange) {
     EXPECT_TRUE(word.set(mine, "Salut"));
     EXPECT_EQ(mine.greeting.word, "Salut");
     EXPECT_EQ(word.flag(), "--greeting.word");
-    EXPECT_EQ(word.variable(), std::string(configs::variable_prefix) + "GREETING_WORD");
+    EXPECT_EQ(word.variable(), configs::this_program().variables + "GREETING_WORD");
     EXPECT_FALSE(patience.set(mine, "11s"));
     EXPECT_FALSE(patience.set(mine, "soon"));
     EXPECT_EQ(mine.greeting.patience, 500ms);

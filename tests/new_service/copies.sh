@@ -16,8 +16,9 @@ new_service()
         "$root/scripts/new-service" "$@"
 }
 
-# What would be left of the old name if a rule were missing. CURFEW is the magic of a spool's file, which is a format.
-old='curfew|Curfew|\b(-[UD])?SERVICE_(?![a-z])|cmd/service\b|bin/service\b|\bservice(-debug)?\.(toml|socket|service)\b'
+# What would be left of the old name if a rule were missing. CURFEW is the magic of a spool's file and
+# curfew_build_info a metric, which are formats.
+old='curfew(?!_build_info)|Curfew|\b(-[UD])?SERVICE_(?![a-z])|cmd/service\b|bin/service\b|\bservice(-debug)?\.(toml|socket|service)\b'
 old+='|/(etc|srv|lib)/service\b|build/\w+/service\b|name: service\b|\bservice_(body|entry|with)|[^:]"service"|HTTP service skeleton'
 modules='NATS|KAFKA|rdkafka|HTTP_CLIENT|[Nn]ats[_-]|HTTP_SINK|http_sink|SYSTEMD\b|systemd/|lifecycle/pool|pool_tests'
 
@@ -31,16 +32,16 @@ clean()
     (($(git -C "$place/$1" rev-list --count HEAD) == 1)) || fault "$1 has a history"
 }
 
-new_service order-book "$place/none"
-new_service orders "$place/all" --with all
+new_service order-book "$place/none" --fork
+new_service orders "$place/all" --fork --with all
 mkdir "$place/bare"
-new_service orders "$place/bare" --with=pool --without-examples
+new_service orders "$place/bare" --fork --with=pool --without-examples
 for copy in none all bare; do clean $copy; done
 
 hits=$(cd "$place/none" && git grep -nE "$modules" -- cmd lifecycle server '*CMakeLists.txt' scripts .ci tests/lint deploy) &&
     fault "none: $hits"
 [[ -f $place/none/cmd/order-book/main.cpp && -f $place/none/configs/order-book.toml ]] || fault "none: files"
-grep -q '"ORDER_BOOK_"' "$place/none/configs/config.hpp" || fault "none: the prefix of the variables"
+grep -q '"ORDER_BOOK_"' "$place/none/configs/program.hpp" || fault "none: the prefix of the variables"
 for folder in cmd/orders/systemd tracker/http tracker/kafka tracker/nats lifecycle/pool; do
     [[ -d $place/all/$folder ]] || fault "all: no $folder"
 done
@@ -56,8 +57,59 @@ grep -q 'routes.get("/", hello)' "$place/bare/tests/examples/routes.cpp" || faul
 [[ -d $place/bare/lifecycle/pool && ! -d $place/bare/tracker/http ]] || fault "bare: modules"
 
 # The same again is the same.
-new_service order-book "$place/again"
+new_service order-book "$place/again" --fork
 diff -r --exclude=.git "$place/none" "$place/again" || fault "a second copy is another one"
+
+# Thin copies: what is about the service, whatever its libraries come from; 15 to 25 files, at most 2,000 lines.
+export CMAKE_PREFIX_PATH=$place/nothing
+new_service order-book "$place/vendored"
+new_service order-book "$place/installed" --installed
+new_service order-book "$place/thick" --vendored --with all
+new_service order-book "$place/fewer" --vendored --with all --without nats,kafka,http_sink
+for copy in vendored installed thick; do
+    cd "$place/$copy"
+    mapfile -t own < <(git ls-files -- ':!curfew')
+    ((${#own[@]} >= 15 && ${#own[@]} <= 25)) || fault "$copy: ${#own[@]} files of its own: ${own[*]}"
+    (($(cat "${own[@]}" | wc -l) <= 2000)) || fault "$copy: too many lines of its own"
+    hits=$(git grep -nE '\bSERVICE_[A-Z]|cmd/service/(routes|main)|\[/?(installed|vendored|dynamic|module|skeleton|examples)' -- . ':!curfew' \
+        ':!scripts/update' ':!tests') && fault "$copy: $hits"
+    [[ -z $(git status --porcelain) && $(git rev-list --count HEAD) == 1 ]] || fault "$copy: not one commit"
+    if command -v clang-format-14 >/dev/null; then
+        clang-format-14 --dry-run --Werror cmd/*/*.?pp configs/*.?pp tests/*.?pp || fault "$copy: format"
+    fi
+    if command -v shellcheck >/dev/null; then shellcheck scripts/* .ci/run || fault "$copy: shellcheck"; fi
+done
+[[ $(git -C "$place/vendored" ls-files scripts tests) == $(git -C "$place/installed" ls-files scripts tests) ]] || fault "the kinds differ"
+[[ ! -e $place/installed/curfew && -e $place/vendored/curfew/install.cmake ]] || fault "the folder curfew"
+# What is not asked for is not there, neither in its own nor in the folder; the rest of that is as it is here.
+cd "$place/vendored"
+hits=$(git grep -nE "$modules|TLS OR|HTTP2\b|WEBSOCKET" -- '*CMakeLists.txt' Dockerfile scripts/setup scripts/build) && fault "vendored: $hits"
+for folder in server/tls server/http2 tracker/http cmd/service/systemd tests/integration/stop_test.cpp docs; do
+    [[ ! -e curfew/$folder ]] || fault "vendored: curfew/$folder"
+done
+for file in server/loop.cpp lifecycle/context.hpp configs/settings.cpp cmd/service/process.cpp; do
+    cmp -s "$root/$file" "curfew/$file" || fault "vendored: curfew/$file is not what it is here"
+done
+[[ -e $place/thick/deploy/order-book.service && ! -e deploy/order-book.service ]] || fault "the unit"
+[[ -d $place/fewer/curfew/server/tls && ! -e $place/fewer/curfew/tracker/nats ]] || fault "--without"
+grep -q '^modules = .*tls.*' "$place/fewer/skeleton.lock" || fault "the lock of --without"
+
+# What is installed decides: none, one that fits, an older one, one that lacks a module.
+# libraries VERSION DATE MODULES: what find_package would find.
+libraries()
+{
+    local place=$CMAKE_PREFIX_PATH/lib/cmake/curfew
+    mkdir -p "$place"
+    echo "set(PACKAGE_VERSION \"$1\")" >"$place/curfew-config-version.cmake"
+    echo "set(curfew_DATE \"$2\")" >"$place/curfew-revision.cmake"
+    echo "set(curfew_MODULES \"$3\")" >"$place/curfew-config.cmake"
+}
+version=$(sed -n 's/^project(curfew VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLists.txt")
+libraries "$version" 2999-01-01T00:00:00Z "tls trace"
+new_service orders "$place/found" --with tls
+[[ $(sed -n 's/^kind = //p' "$place/found/skeleton.lock") == installed ]] || fault "what is installed was not found"
+cd "$root"
+
 # refused ARGUMENT...: code 2, one line that says why, nothing made.
 refused()
 {
@@ -71,6 +123,18 @@ refused orders "$place/all"
 refused orders "$place/no" --with unknown
 refused orders "$place/no" --unknown
 refused orders
+refused curfew "$place/no"
+refused orders "$place/no" --fork --vendored
+refused orders "$place/no" --vendored --without-examples
+refused orders "$place/no" --without unknown
+refused orders "$place/no" --with heap --without pprof
+refused orders "$place/no" --with nats
+grep -qF "built without it" "$place/said" || fault "of a module that is not there: $(<"$place/said")"
+libraries "$version" 2001-01-01T00:00:00Z "tls trace nats_sink"
+refused orders "$place/no"
+grep -qF "older than" "$place/said" || fault "of older libraries: $(<"$place/said")"
+libraries 9.9.9 2999-01-01T00:00:00Z "tls"
+refused orders "$place/no"
 [[ -z $(find "$place" -maxdepth 1 -name '.new-service*') ]] || fault "something is left"
 
 ((faults == 0)) && echo "new_service: copies are whole and have nothing of the old name"

@@ -24,7 +24,7 @@ expect()
 # The tree as it is, without most of what is only copied, so that a rendering takes a moment.
 skeleton=$place/skeleton
 mkdir "$skeleton"
-(cd "$root" && { git ls-files -z -co --exclude-standard -- .ci .gitignore CMakeLists.txt CHANGELOG.md README.md cmd configs \
+(cd "$root" && { git ls-files -z -co --exclude-standard -- .ci .clang-format .gitignore CMakeLists.txt CHANGELOG.md README.md cmd configs \
     docs/limits.md docs/updates.md scripts server/cpus.cpp tests/lint/size.sh 2>/dev/null |
     while IFS= read -rd '' file; do if [[ -e $file ]]; then printf '%s\0' "$file"; fi; done; } |
     tar -c --null -T - | tar -x -C "$skeleton")
@@ -34,7 +34,7 @@ git add -A -f
 git commit -q -m "base"
 base=$(git rev-parse HEAD)
 
-scripts/new-service orders "$place/copy" --with trace >"$place/said" || fault "$(<"$place/said")"
+scripts/new-service orders "$place/copy" --fork --with trace >"$place/said" || fault "$(<"$place/said")"
 cd "$place/copy"
 [[ $(sed -n 's/^revision = //p' skeleton.lock) == "$base" ]] || fault "the lock does not name the revision"
 [[ $(sed -n 's/^modules = //p' skeleton.lock) == trace ]] || fault "the lock does not name the modules"
@@ -100,7 +100,7 @@ mv "$skeleton.away" "$skeleton"
 expect 0 '"behind":0' scripts/update "$base" --check
 
 # One that was made before there was a lock.
-"$skeleton/scripts/new-service" orders "$place/older" --with trace >/dev/null
+"$skeleton/scripts/new-service" orders "$place/older" --fork --with trace >/dev/null
 rm -rf "$place/older/.git" "$place/older/skeleton.lock"
 cd "$place/older"
 git init -q -b main && git add -A && git commit -q -m "orders, long ago"
@@ -114,6 +114,42 @@ echo '// later' >>cmd/service/routes.cpp && git commit -qam "Later"
 cd "$place/older"
 expect 0 "is merged" scripts/update --no-tests
 [[ $(tail -n 1 cmd/orders/routes.cpp) == "// later" && $(tail -n 1 cmd/orders/routes.hpp) == ours ]] || fault "grafted, not merged"
+
+# A thin copy: what is its own is merged, the folder of the libraries is another one; an installed library is named.
+cd "$skeleton"
+for kind in vendored installed; do
+    scripts/new-service orders "$place/$kind" --$kind --with trace >"$place/said" || fault "$kind: $(<"$place/said")"
+    sed -i 's/^namespace http = server::http;$/&\n\/\/ our own line/' "$place/$kind/cmd/orders/routes.cpp"
+    git -C "$place/$kind" rm -q deploy/kubernetes.yaml
+    git -C "$place/$kind" commit -qam "Our own"
+done
+echo '// mended' | tee -a scripts/template/cmd/service/routes.cpp scripts/template/deploy/kubernetes.yaml server/cpus.cpp cmd/service/main.cpp >/dev/null
+echo '// new' >server/new.hpp
+git add -A && git commit -qm "Mended again"
+mended=$(git rev-parse HEAD)
+for kind in vendored installed; do
+    cd "$place/$kind"
+    expect 2 '"behind":1' scripts/update --check
+    expect 0 "${mended:0:12} is merged" scripts/update --no-tests
+    grep -q 'our own line' cmd/orders/routes.cpp || fault "$kind: the edit is gone"
+    for file in cmd/orders/routes.cpp cmd/orders/main.cpp; do
+        [[ $(tail -n 1 $file) == "// mended" ]] || fault "$kind: $file is not mended"
+    done
+    [[ ! -e deploy/kubernetes.yaml ]] || fault "$kind: what was deleted is back"
+    [[ -z $(git status --porcelain) && $(sed -n 's/^revision = //p' skeleton.lock) == "$mended" ]] || fault "$kind: not committed whole"
+done
+grep -qF "needs curfew 0.1.0 of $(sed -n 's/^date = //p' skeleton.lock)" "$place/said" || fault "no word about the library: $(<"$place/said")"
+[[ ! -e $place/installed/curfew ]] || fault "installed: a folder of the libraries"
+cmp -s "$skeleton/server/cpus.cpp" "$place/vendored/curfew/server/cpus.cpp" || fault "vendored: the folder is an older one"
+[[ -e $place/vendored/curfew/server/new.hpp ]] || fault "vendored: a new file is not there"
+cd "$skeleton"
+git checkout -q -b old
+echo '#!/bin/sh' >scripts/new-service
+git commit -qam "As of before thin copies"
+git checkout -q main
+cd "$place/vendored"
+expect 1 "is older than thin copies" scripts/update --no-tests old
+cd "$place/older"
 
 # One line each, nothing half done.
 expect 1 "has no no-such-thing" scripts/update no-such-thing --no-tests
