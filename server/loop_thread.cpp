@@ -96,8 +96,8 @@ struct loop_thread::running {
     lifecycle::operation_memory kept_back;
 };
 
-/// Nobody cancels the thread of a loop, and it says so: else glibc makes each recv(2), send(2) and epoll_wait(2) a place
-/// to be cancelled at, which is entered and left by a locked instruction (pthread_setcanceltype(3)).
+/// Nobody cancels the thread of a loop, and it says so: else glibc makes each recv(2), send(2) and epoll_wait(2) a
+/// place to be cancelled at, which is entered and left by a locked instruction (pthread_setcanceltype(3)).
 static void be_no_cancellation_point() noexcept {
     int before = 0;
     ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);

@@ -96,9 +96,7 @@ private:
     static constexpr std::ptrdiff_t width = 16;
 
     static __m128i load(const char* from) noexcept { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
-    static __m128i load_8(const char* from) noexcept {
-        return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
-    }
+    static __m128i load_8(const char* from) noexcept { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)); }
     static __m128i load_4(const char* from) noexcept {
         int word = 0;
         std::memcpy(&word, from, sizeof word);
