@@ -161,7 +161,8 @@ TEST(Authority, IsAHostAndPerhapsAPort) {
 
 TEST(Authority, HasAPortOfAtMostFiveDigitsOrNoneBehindAnyHost) {
     for (const std::string host : {"a", "127.0.0.1", "host_1-2.example.org", "0123456789", "a%41b", "a~b,c"}) {
-        for (const auto* const good : {"", ":", ":1", ":8080", ":65535"}) EXPECT_TRUE(is_authority(host + good)) << good;
+        for (const auto* const good : {"", ":", ":1", ":8080", ":65535"})
+            EXPECT_TRUE(is_authority(host + good)) << good;
         for (const auto* const bad : {":123456", ":8a", "::80", ":80:", ":80 ", "/", "@", "\x80"})
             EXPECT_FALSE(is_authority(host + bad)) << host << bad;
     }
