@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #if defined(__SSE2__)
@@ -17,7 +18,9 @@ enum class byte_kind : std::uint8_t {
     token = 1,   ///< of a method or the name of a field: RFC 9110 section 5.6.2
     target = 2,  ///< what can be looked at as a target: neither a control nor a space; see target.hpp
     text = 4,    ///< of a field's value: anything but controls; a tab is none
-    plain = 8    ///< ASCII that a line of a log, or of JSON, shows as it is
+    plain = 8,   ///< ASCII that a line of a log, or of JSON, shows as it is
+    host = 16,   ///< of most hosts: a letter, a digit, '-', '.' or '_'
+    path = 32    ///< of most paths: a letter, a digit, '-', '_' or '/', none of which is decoded
 };
 
 namespace scan {
@@ -31,9 +34,14 @@ inline constexpr auto kinds = [] {
         if (!control && byte < 127 && byte != '"' && byte != '\\')
             table[byte] |= static_cast<std::uint8_t>(byte_kind::plain);
     }
-    for (const char c :
-         std::string_view("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
-        table[static_cast<unsigned char>(c)] |= static_cast<std::uint8_t>(byte_kind::token);
+    const auto add = [&](byte_kind kind, std::string_view bytes) {
+        for (const char c : bytes) table[static_cast<unsigned char>(c)] |= static_cast<std::uint8_t>(kind);
+    };
+    for (const auto kind : {byte_kind::token, byte_kind::host, byte_kind::path})
+        add(kind, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    add(byte_kind::token, "!#$%&'*+-.^_`|~");
+    add(byte_kind::host, "-._");
+    add(byte_kind::path, "-_/");
     return table;
 }();
 
@@ -50,6 +58,12 @@ struct bytewise {
         while (at != end && is<Kind>(*at)) ++at;
         return at;
     }
+    /// Whether all of `text` is of that kind.
+    template <byte_kind Kind>
+    static bool is_all(std::string_view text) noexcept {
+        const char* const end = text.data() + text.size();
+        return end_of<Kind>(text.data(), text.data(), end) == end;
+    }
 };
 
 #if defined(__SSE2__)
@@ -64,11 +78,31 @@ struct wide {
             while (found != end && is<Kind>(*found)) found = first_stop<Kind>(begin, found + 1, end);
         return found;
     }
+    /// Reads nothing beside `text`: where that is no multiple of 16, some of its bytes are looked at twice.
+    template <byte_kind Kind>
+    static bool is_all(std::string_view text) noexcept {
+        static_assert(Kind != byte_kind::token, "`stops` knows the usual ones alone");
+        const char* at = text.data();
+        const char* const end = at + text.size();
+        if (end - at < width / 4) return bytewise::is_all<Kind>(text);
+        if (end - at < width / 2) return stops<Kind>(twice(_mm_unpacklo_epi32(load_4(at), load_4(end - 4)))) == 0;
+        if (end - at < width) return stops<Kind>(_mm_unpacklo_epi64(load_8(at), load_8(end - 8))) == 0;
+        for (; end - at > width; at += width)
+            if (stops<Kind>(load(at)) != 0) return false;
+        return stops<Kind>(load(end - width)) == 0;
+    }
 
 private:
     static constexpr std::ptrdiff_t width = 16;
 
     static __m128i load(const char* from) noexcept { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
+    static __m128i load_8(const char* from) noexcept { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)); }
+    static __m128i load_4(const char* from) noexcept {
+        int word = 0;
+        std::memcpy(&word, from, sizeof word);
+        return _mm_cvtsi32_si128(word);
+    }
+    static __m128i twice(__m128i lower_half) noexcept { return _mm_unpacklo_epi64(lower_half, lower_half); }
     static __m128i each(char byte) noexcept { return _mm_set1_epi8(byte); }
     static __m128i at_most(__m128i bytes, char most) noexcept {
         return _mm_cmpeq_epi8(_mm_min_epu8(bytes, each(most)), bytes);
@@ -82,6 +116,13 @@ private:
             const auto letter = at_most(_mm_sub_epi8(lower, each('a')), 'z' - 'a');
             const auto usual = _mm_or_si128(letter, _mm_cmpeq_epi8(bytes, each('-')));
             return static_cast<unsigned>(_mm_movemask_epi8(usual)) ^ 0xffffU;
+        } else if constexpr (Kind == byte_kind::host || Kind == byte_kind::path) {
+            const auto letter = at_most(_mm_sub_epi8(_mm_or_si128(bytes, each(' ')), each('a')), 'z' - 'a');
+            const auto digit = at_most(_mm_sub_epi8(bytes, each('0')), '9' - '0');
+            const auto joint = _mm_or_si128(_mm_cmpeq_epi8(bytes, each('-')), _mm_cmpeq_epi8(bytes, each('_')));
+            const auto parts = _mm_cmpeq_epi8(bytes, each(Kind == byte_kind::host ? '.' : '/'));
+            const auto all = _mm_or_si128(_mm_or_si128(letter, digit), _mm_or_si128(joint, parts));
+            return static_cast<unsigned>(_mm_movemask_epi8(all)) ^ 0xffffU;
         } else if constexpr (Kind == byte_kind::plain) {
             const auto shown = at_most(_mm_sub_epi8(bytes, each(' ')), '~' - ' ');
             const auto quoted = _mm_or_si128(_mm_cmpeq_epi8(bytes, each('"')), _mm_cmpeq_epi8(bytes, each('\\')));

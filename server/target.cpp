@@ -6,6 +6,7 @@
 
 #include "server/head.hpp"
 #include "server/request.hpp"
+#include "server/scan.hpp"
 
 namespace server {
 namespace {
@@ -134,7 +135,17 @@ static bool is_port(std::string_view text) noexcept {
     return true;
 }
 
-bool is_authority(std::string_view text) noexcept {
+/// Without what may be a port: a colon and at most five digits.
+static std::string_view without_port(std::string_view text) noexcept {
+    constexpr std::size_t most_digits = 5;
+    const char* at = text.data() + text.size();
+    const char* const first = at - std::min(text.size(), most_digits);
+    while (at != first && is_digit(at[-1])) --at;
+    return at != text.data() && at[-1] == ':' ? std::string_view(text.data(), at - 1) : text;
+}
+
+/// Not in line, and neither is `split_unusual_target`: the usual ones need none of the registers that these save.
+[[gnu::noinline]] static bool is_unusual_authority(std::string_view text) noexcept {
     if (text.empty()) return true;  // RFC 9112 section 3.2: an empty Host is a valid Host
     if (text.front() == '[') {
         const auto end = text.find(']');
@@ -153,8 +164,13 @@ bool is_authority(std::string_view text) noexcept {
     return end > 0 && is_port(text.substr(end)) && ((some & escape) == 0 || valid_escapes(text.substr(0, end)));
 }
 
-bool split_target(std::string_view target, const target_rules& rules, std::string& storage, target_parts& parts) {
-    parts = {};
+bool is_authority(std::string_view text) noexcept {
+    const auto usual = without_port(text);
+    return (!usual.empty() && scan::wide::is_all<byte_kind::host>(usual)) || is_unusual_authority(text);
+}
+
+[[gnu::noinline]] static bool split_unusual_target(std::string_view target, const target_rules& rules,
+                                                   std::string& storage, target_parts& parts) {
     if (target.empty()) return false;
     if (rules.connect) {
         parts.authority = target;
@@ -191,6 +207,15 @@ bool split_target(std::string_view target, const target_rules& rules, std::strin
     remove_dot_segments(storage);
     parts.path = storage;
     return true;
+}
+
+bool split_target(std::string_view target, const target_rules& rules, std::string& storage, target_parts& parts) {
+    parts = {};
+    if (target.starts_with('/') && !rules.connect && scan::wide::is_all<byte_kind::path>(target)) {
+        parts.path = target;
+        return true;
+    }
+    return split_unusual_target(target, rules, storage, parts);
 }
 
 std::string query_reference(std::string_view query) {

@@ -34,7 +34,7 @@ private:
 };
 
 template <byte_kind Kind>
-constexpr char usual = Kind == byte_kind::token ? 'a' : '/';
+constexpr char usual = Kind == byte_kind::token || Kind == byte_kind::host ? 'a' : '/';
 
 /// One odd byte at each place of a buffer, and none; looked at from each place on.
 template <byte_kind Kind>
@@ -73,6 +73,35 @@ TEST(Scan, FindsTheEndOfATextWhereTheBytewiseOneDoes) { expect_the_same_everywhe
 
 TEST(Scan, FindsTheEndOfWhatALogShowsAsItIsWhereTheBytewiseOneDoes) { expect_the_same_everywhere<byte_kind::plain>(); }
 
+TEST(Scan, FindsTheEndOfAUsualHostWhereTheBytewiseOneDoes) { expect_the_same_everywhere<byte_kind::host>(); }
+
+TEST(Scan, FindsTheEndOfAUsualPathWhereTheBytewiseOneDoes) { expect_the_same_everywhere<byte_kind::path>(); }
+
+/// Each byte at each place of a text of each size that is looked at in another way.
+template <byte_kind Kind>
+void expect_the_same_of_all(std::span<char> text) {
+    for (int odd = 0; odd < 256; ++odd)
+        for (std::size_t place = 0; place <= text.size(); ++place) {
+            std::memset(text.data(), 'a', text.size());
+            if (place < text.size()) text[place] = static_cast<char>(odd);
+            const std::string_view all(text.data(), text.size());
+            ASSERT_EQ(scan::wide::is_all<Kind>(all), scan::bytewise::is_all<Kind>(all))
+                << "byte " << odd << " at " << place << " of " << text.size();
+        }
+}
+
+TEST(Scan, KnowsWhatIsOfOneKindFromEndToEndAsTheBytewiseOneDoes) {
+    const fenced_page page;
+    for (std::size_t size = 0; size <= 34; ++size)
+        for (const auto text : {page.first(size), page.last(size)}) {
+            expect_the_same_of_all<byte_kind::host>(text);
+            expect_the_same_of_all<byte_kind::path>(text);
+            expect_the_same_of_all<byte_kind::plain>(text);
+            expect_the_same_of_all<byte_kind::text>(text);
+            expect_the_same_of_all<byte_kind::target>(text);
+        }
+}
+
 TEST(Scan, KnowsEachPairOfNeighboursAsTheBytewiseOneDoes) {
     std::array<char, 32> bytes{};
     const char* const begin = bytes.data();
@@ -89,6 +118,8 @@ TEST(Scan, KnowsEachPairOfNeighboursAsTheBytewiseOneDoes) {
             ASSERT_TRUE(same.operator()<byte_kind::target>()) << first << ' ' << second;
             ASSERT_TRUE(same.operator()<byte_kind::text>()) << first << ' ' << second;
             ASSERT_TRUE(same.operator()<byte_kind::plain>()) << first << ' ' << second;
+            ASSERT_TRUE(same.operator()<byte_kind::host>()) << first << ' ' << second;
+            ASSERT_TRUE(same.operator()<byte_kind::path>()) << first << ' ' << second;
         }
 }
 

@@ -159,4 +159,27 @@ TEST(Authority, IsAHostAndPerhapsAPort) {
         EXPECT_FALSE(is_authority(bad)) << bad;
 }
 
+TEST(Authority, HasAPortOfAtMostFiveDigitsOrNoneBehindAnyHost) {
+    for (const std::string host : {"a", "127.0.0.1", "host_1-2.example.org", "0123456789", "a%41b", "a~b,c"}) {
+        for (const auto* const good : {"", ":", ":1", ":8080", ":65535"})
+            EXPECT_TRUE(is_authority(host + good)) << good;
+        for (const auto* const bad : {":123456", ":8a", "::80", ":80:", ":80 ", "/", "@", "\x80"})
+            EXPECT_FALSE(is_authority(host + bad)) << host << bad;
+    }
+}
+
+TEST(Target, AnOddByteOfAPathIsSeenWhereverItStands) {
+    for (std::size_t size = 0; size <= 40; ++size) {
+        const auto front = "/" + std::string(size, 'a');
+        EXPECT_EQ(split(front), text(front));
+        for (const std::string behind : {"", "b", "/b-c_d"}) {
+            EXPECT_EQ(split(front + "%62" + behind), text(front + 'b' + behind));
+            EXPECT_EQ(split(front + "/../x" + behind), text("/x" + behind));
+            EXPECT_EQ(split(front + "?q" + behind), text(front + "?q" + behind));
+            EXPECT_EQ(split(front + '\x80' + behind), text());
+            EXPECT_EQ(split(front + '#' + behind), text());
+        }
+    }
+}
+
 }  // namespace
