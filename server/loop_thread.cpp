@@ -3,6 +3,7 @@
 #include "server/loop_thread.hpp"
 
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -95,8 +96,17 @@ struct loop_thread::running {
     lifecycle::operation_memory kept_back;
 };
 
+/// Nobody cancels the thread of a loop, and it says so: else glibc makes each recv(2), send(2) and epoll_wait(2) a
+/// place to be cancelled at, which is entered and left by a locked instruction (pthread_setcanceltype(3)).
+static void be_no_cancellation_point() noexcept {
+    int before = 0;
+    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    ::pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
+}
+
 void loop_thread::run() {
     const running here(*this);
+    be_no_cancellation_point();
     host_.http2 = env_.http2 != nullptr;
     seen_.thread = static_cast<pid_t>(::syscall(SYS_gettid));
     seen_.account.turned_at.set(static_cast<std::uint64_t>(clock::now().time_since_epoch().count()));
