@@ -99,7 +99,8 @@ std::optional<rule> read_head(reader<Scan>& from, std::size_t max_fields, reques
         if (name.empty() || !from.skip(":")) return rule::field;
         from.skip_blanks();
         auto value = from.template take<byte_kind::text>();
-        drop_blanks_behind(value);
+        if (!value.empty() && is_blank(value.back())) [[unlikely]]
+            drop_blanks_behind(value);
         if (!from.skip("\r\n") || from.at_blank()) return rule::field;
         if (into.fields.size() >= max_fields) return rule::max_headers;
         into.fields.push_back({known_field(name, from.end()), name, value});

@@ -188,8 +188,7 @@ std::optional<rule> request_parser::check_framing() {
     request_.host = {};
     std::optional<rule> fault;
     request_id_ = request_timeout_ = traceparent_ = nowhere;
-    for (std::size_t nth = 0; nth < request_.fields.size(); ++nth) {
-        const auto& field = request_.fields[nth];
+    for (const auto& field : request_.fields) {
         switch (field.known) {
             case http::field::host:
                 ++hosts;
@@ -221,7 +220,7 @@ std::optional<rule> request_parser::check_framing() {
                 expects_continue_ = same_name(field.value, "100-continue");
                 if (!expects_continue_ && !fault) fault = rule::expect;
                 break;
-            case http::field::unknown: note_own(nth); break;
+            case http::field::unknown: note_own(static_cast<std::size_t>(&field - request_.fields.data())); break;
             default: break;
         }
     }
