@@ -110,37 +110,31 @@ void loop_thread::note_refusal(const answer_row& row, const connection& of) {
     log_access(line.view());
 }
 
-/// The same as the line of text, each value by its name: what is not known has no field.
+/// The same as the line of text, each value by its name: what is empty has no field.
 void loop_thread::log_facts(const answer_row& row, const connection& of) noexcept try {
-    std::array<log_fact, 16> facts;
-    std::size_t count = 0;
-    const auto put = [&](std::string_view name, std::string_view text) {
-        if (!text.empty()) facts[count++] = {name, text};
-    };
     line_text client, peer;
     client << of.client();
     peer << peer_beside_client(of);
-    put("server", env_.name);
-    put("client", client.view());
-    if (row.of != nullptr) {
-        put("method", row.of->method_name);
-        put("target", row.of->target);
-    }
-    if (row.to != nullptr) put("route", row.to->name);
-    facts[count++] = {"status", static_cast<std::uint64_t>(row.status)};
-    facts[count++] = log_fact::of_microseconds("duration_ms", in_microseconds(row.took));
-    if (row.bytes) facts[count++] = {"bytes", *row.bytes};
-    if (row.of != nullptr) {
-        put("request_id", row.of->id);
-        put("trace_id", row.of->trace.id());
-        put("span_id", row.of->trace.span());
-    }
+    const bool known = row.of != nullptr;
     const std::array letters{row.letters.who, row.letters.when};
-    put("ending", {letters.data(), letters.size()});
-    if (row.refused_by != rule::none) put("rule", to_string(row.refused_by));
-    put("subject", of.subject());
-    put("peer", peer.view());
-    log_access("access", {facts.data(), count});
+    const std::array facts{
+        log_fact("server", env_.name),
+        log_fact("client", client.view()),
+        log_fact("method", known ? row.of->method_name : std::string_view()),
+        log_fact("target", known ? row.of->target : std::string_view()),
+        log_fact("route", row.to != nullptr ? std::string_view(row.to->name) : std::string_view()),
+        log_fact("status", static_cast<std::uint64_t>(row.status)),
+        log_fact::of_microseconds("duration_ms", in_microseconds(row.took)),
+        row.bytes ? log_fact("bytes", *row.bytes) : log_fact(),
+        log_fact("request_id", known ? row.of->id : std::string_view()),
+        log_fact("trace_id", known ? row.of->trace.id() : std::string_view()),
+        log_fact("span_id", known ? row.of->trace.span() : std::string_view()),
+        log_fact("ending", std::string_view(letters.data(), letters.size())),
+        log_fact("rule", row.refused_by != rule::none ? to_string(row.refused_by) : std::string_view()),
+        log_fact("subject", of.subject()),
+        log_fact("peer", peer.view()),
+    };
+    log_access("access", facts);
 } catch (const std::bad_alloc&) {}  // nor for this line
 
 /// A peer speaks another protocol, by what its first bytes look like, or the PROXY protocol badly.

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
+#include "server/copy_text.hpp"
 #include "server/scan.hpp"
 #include "tracker/utf8.hpp"
 
@@ -17,11 +19,7 @@ namespace {
 
 constexpr std::string_view digits = "0123456789abcdef";
 
-bool is_plain(std::string_view text) {
-    using server::scan::wide;
-    const char* const end = text.data() + text.size();
-    return wide::end_of<server::byte_kind::plain>(text.data(), text.data(), end) == end;
-}
+bool is_plain(std::string_view text) { return server::scan::wide::is_all<server::byte_kind::plain>(text); }
 
 void append_hex(std::string& out, char byte, bool json) {
     const auto value = static_cast<unsigned char>(byte);
@@ -74,8 +72,18 @@ std::array<char, 20> text_of(std::chrono::sys_seconds second) {
     return text;
 }
 
+constexpr std::size_t longest_number = 32;
+
+char* put(char* at, std::string_view text) { return server::copy_text(at, text); }
+
+template <std::size_t Size>
+char* put(char* at, const char (&literal)[Size]) {
+    std::memcpy(at, literal, Size - 1);  // without the NUL
+    return at + Size - 1;
+}
+
 /// "2026-11-28T09:05:07.250Z". A thread keeps what it has made of the last second.
-void append_time(std::string& out, std::chrono::system_clock::time_point time) {
+char* put_time(char* at, std::chrono::system_clock::time_point time) {
     thread_local std::chrono::sys_seconds known{};
     thread_local auto text = text_of(known);
     const auto millis = std::chrono::floor<std::chrono::milliseconds>(time);
@@ -86,14 +94,9 @@ void append_time(std::string& out, std::chrono::system_clock::time_point time) {
     }
     const auto fraction = static_cast<unsigned>((millis - second).count());
     const std::array end{digits[fraction / 100], digits[fraction / 10 % 10], digits[fraction % 10], 'Z'};
-    out.append(text.data(), text.size()).append(end.data(), end.size());
-}
-
-constexpr std::size_t longest_number = 32;
-
-char* put(char* at, std::string_view text) {
     std::memcpy(at, text.data(), text.size());
-    return at + text.size();
+    std::memcpy(at + text.size(), end.data(), end.size());
+    return at + text.size() + end.size();
 }
 
 /// 1.250 milliseconds.
@@ -133,16 +136,14 @@ void append_fields(std::string& out, std::span<const lifecycle::log_fact> facts)
     char* at = out.data() + before;
     for (const auto& one : facts) {
         if (!one.is_field()) continue;
-        *at++ = ',';
-        *at++ = '"';
+        at = put(at, ",\"");
         at = put(at, one.name);
-        *at++ = '"';
-        *at++ = ':';
         if (one.what != kind::text) {
+            at = put(at, "\":");
             at = one.what == kind::json ? put(at, one.text) : put_number(at, one);
             continue;
         }
-        *at++ = '"';
+        at = put(at, "\":\"");
         if (is_plain(one.text)) [[likely]] {
             at = put(at, one.text);
         } else {  // it grows: what is left of the room is made anew behind it
@@ -178,15 +179,20 @@ char priority_of(std::string_view level) {
 
 void log_format::append(std::string& out, std::chrono::system_clock::time_point time, std::string_view level,
                         std::string_view text, lifecycle::log_facts facts) const {
-    if (how_.journal) ((out += '<') += priority_of(level)) += '>';
+    constexpr std::size_t column = 8;
+    std::array<char, 128> front;  // of each line: put together here, and appended at once
+    char* at = front.data();
+    assert(level.size() <= column);
+    if (how_.journal) {
+        *at++ = '<';
+        *at++ = priority_of(level);
+        *at++ = '>';
+    }
     if (how_.json) {
-        out += '{';
-        if (!how_.journal) {
-            out += R"("time":")";
-            append_time(out, time);
-            out += R"(",)";
-        }
-        ((out += R"("level":")") += level) += R"(","message":")";
+        at = put(at, "{");
+        if (!how_.journal) at = put(put_time(put(at, "\"time\":\""), time), "\",");
+        at = put(put(put(at, "\"level\":\""), level), "\",\"message\":\"");
+        out.append(front.data(), at);
         append_printable(out, without_json(text, facts.own), true);
         out += '"';
         append_fields(out, facts.own);
@@ -195,12 +201,10 @@ void log_format::append(std::string& out, std::chrono::system_clock::time_point 
         return;
     }
     if (!how_.journal) {
-        constexpr std::size_t column = 8;
-        append_time(out, time);
-        out += ' ';
-        out += level;
-        out.append(column - std::min(column, level.size()) + 1, ' ');
+        at = put(put(put_time(at, time), " "), level);
+        at = std::fill_n(at, column - level.size() + 1, ' ');
     }
+    out.append(front.data(), at);
     append_printable(out, text, false);
     out += '\n';
 }
