@@ -85,8 +85,8 @@ struct endpoint {
     /// A connection that its handler answers by 101 goes on as what this makes; see session.
     std::function<std::unique_ptr<session>(wire)> becomes = {};
     std::function<void(host&, boost::asio::io_context&)> joins = {};  ///< is told of each loop before it serves
-    bool streams_body = false;             ///< its handler takes the body as it comes
-    std::uint64_t most_body = UINT64_MAX;  ///< ... and so much of it; above: 413
+    bool streams_body = false;                                        ///< its handler takes the body as it comes
+    std::uint64_t most_body = UINT64_MAX;                             ///< ... and so much of it; above: 413
     std::size_t index = 0;
 };
 
