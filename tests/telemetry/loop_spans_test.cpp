@@ -155,6 +155,51 @@ TEST(RequestSpans, callAMethodThatNobodyKnowsOther) {
                                    Contains(Pair("http.request.method_original", "BREW"))));
 }
 
+TEST(RequestSpans, nameTheirOwnClientAndHostWhateverTheRequestBeforeHad) {
+    scene s;
+    const std::vector<tcp::endpoint> peers{{make_address("192.0.2.7"), 40'000},
+                                           {make_address("192.0.2.8"), 40'000},
+                                           {make_address("192.0.2.7"), 40'256},
+                                           {make_address("2001:db8::7"), 40'000}};
+    const std::vector<std::string> hosts{"a.example", "b.example:81", "[::1]:82"};
+    for (const auto& peer : peers)
+        for (const auto& host : hosts) {
+            s.asked.peer = peer;
+            s.asked.host = host;
+            s.ask();
+        }
+    const auto all = s.spans();
+    ASSERT_EQ(all.size(), 12U);
+    for (std::size_t nth = 0; nth < all.size(); ++nth) {
+        const auto& values = all[nth].values;
+        const auto& peer = peers[nth / 3];
+        EXPECT_EQ(values.at("client.address"), peer.address().to_string());
+        EXPECT_EQ(values.at("network.peer.address"), peer.address().to_string());
+        EXPECT_EQ(values.at("network.peer.port"), std::to_string(peer.port()));
+        EXPECT_EQ(values.at("server.address"), nth % 3 == 0 ? "a.example" : nth % 3 == 1 ? "b.example" : "::1");
+        EXPECT_EQ(values.contains("server.port") ? values.at("server.port") : "", nth % 3 == 0   ? ""
+                                                                                  : nth % 3 == 1 ? "81"
+                                                                                                 : "82");
+    }
+}
+
+TEST(RequestSpans, tellTheClientThatAProxyNamesFromTheProxy) {
+    scene s;
+    const server::socket_address client(tcp::endpoint(make_address("198.51.100.1"), 0));
+    s.asked.named_client = &client;
+    s.ask();
+    const auto span = s.span();
+    EXPECT_EQ(span.values.at("client.address"), "198.51.100.1");
+    EXPECT_EQ(span.values.at("network.peer.address"), "192.0.2.7");
+}
+
+TEST(RequestSpans, haveNoAddressOfAUnixSocket) {
+    scene s;
+    s.asked.peer = {};
+    s.ask();
+    EXPECT_FALSE(s.span().values.contains("client.address"));
+}
+
 TEST(RequestSpans, beginATraceWithAnIdAtRandomAndSaySo) {
     scene s;
     std::set<std::string> traces, spans;

@@ -22,15 +22,21 @@ using lifecycle::clock;
 constexpr std::chrono::milliseconds between_looks{1'000};  // a clock that is set shows soon enough
 constexpr std::uint32_t has_is_remote = 0x100, is_remote = 0x200;
 
-constexpr auto hex_pairs = [] {
-    std::array<std::array<char, 2>, 256> all{};
-    constexpr std::string_view digits = "0123456789abcdef";
-    for (std::size_t nth = 0; nth < all.size(); ++nth) all[nth] = {digits[nth / 16], digits[nth % 16]};
-    return all;
-}();
+/// Eight hexadecimal digits as the bytes of a number, the first one lowest: each nibble gets a byte, and those from 10
+/// on are letters.
+constexpr std::uint64_t hex_digits(std::uint32_t value) noexcept {
+    std::uint64_t spread = value;
+    spread = (spread << 16 | spread) & 0x0000'FFFF'0000'FFFF;
+    spread = (spread << 8 | spread) & 0x00FF'00FF'00FF'00FF;
+    spread = (spread << 4 | spread) & 0x0F0F'0F0F'0F0F'0F0F;
+    const auto letters = (spread + 0x0606'0606'0606'0606) >> 4 & 0x0101'0101'0101'0101;
+    return __builtin_bswap64(spread + 0x3030'3030'3030'3030 + letters * ('a' - '0' - 10));
+}
 
 void put_hex(char* to, std::uint64_t value) noexcept {
-    for (int byte = 7; byte >= 0; --byte, to += 2) std::memcpy(to, hex_pairs[value >> 8 * byte & 0xFF].data(), 2);
+    const std::array halves{hex_digits(static_cast<std::uint32_t>(value >> 32)),
+                            hex_digits(static_cast<std::uint32_t>(value))};
+    std::memcpy(to, halves.data(), sizeof halves);
 }
 
 std::uint64_t from_hex(std::string_view digits) noexcept {
@@ -124,6 +130,7 @@ std::uint64_t random_ids::next() noexcept {
 loop_spans::loop_spans(std::shared_ptr<loop_records> to, std::shared_ptr<const span_settings> settings)
     : to_(std::move(to)), settings_(std::move(settings)) {
     room_.reserve(longest_text);
+    host_.reserve(longest_text);
 }
 
 /// A trace that is begun here has an id at random, and says so (W3C Trace Context, Level 2, section 3.2.2.4).
@@ -174,6 +181,30 @@ void loop_spans::end(const server::answer_row& row) noexcept {
     settings_->wake();
 }
 
+std::string_view loop_spans::of_host(std::string_view host) noexcept {
+    host = host.substr(0, longest_text);
+    if (host != host_) {
+        host_.assign(host);  // there is room
+        wire_writer to(host_bytes_.data(), host_bytes_.data() + host_bytes_.size());
+        write_host(attributes(to, 9), host);
+        host_size_ = to.fits() ? to.size() : 0;
+    }
+    return {host_bytes_.data(), host_size_};
+}
+
+std::string_view loop_spans::of_peer(const server::socket_address& peer) noexcept {
+    if (peer.is_unix()) return {};
+    auto& known = peers_[peer.port() % peers_.size()];
+    if (known.size == 0 || known.peer != peer) {
+        wire_writer to(known.bytes.data(), known.bytes.data() + known.bytes.size());
+        write_address(attributes(to, 9), peer, "network.peer.address", "network.peer.port");
+        write_address(attributes(to, 9), peer, "client.address", {});
+        known.peer = peer;
+        known.size = to.size();
+    }
+    return {known.bytes.data(), known.size};
+}
+
 std::uint64_t loop_spans::on_the_wall(clock::time_point when) noexcept {
     if (when >= look_again_) {
         const auto now = clock::now();
@@ -215,9 +246,13 @@ void loop_spans::record(const server::answer_row& row, const request_series::ser
     }
     if (asked.method == http::verb::unknown || alike.kind.method == http::verb::unknown)
         all.text("http.request.method_original", asked.method_name.substr(0, longest_text));
-    write_host(all, asked.host.substr(0, longest_text));
-    write_address(all, asked.client(), "client.address", {});
-    write_address(all, asked.peer, "network.peer.address", "network.peer.port");
+    to.raw(of_host(asked.host));
+    if (asked.named_client == nullptr) {
+        to.raw(of_peer(asked.peer));
+    } else {
+        write_address(all, asked.client(), "client.address", {});
+        write_address(all, asked.peer, "network.peer.address", "network.peer.port");
+    }
     if (const auto agent = asked.header(http::field::user_agent); !agent.empty())
         all.text("user_agent.original", sound_text(agent, room_));
     to.fixed32(16, static_cast<std::uint32_t>(asked.trace.parent.back() - '0') | has_is_remote |

@@ -8,11 +8,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cmd/service/telemetry/record_ring.hpp"
 #include "cmd/service/telemetry/request_series.hpp"
 #include "cmd/service/telemetry/sampler.hpp"
+#include "cmd/service/telemetry/wire.hpp"
 #include "lifecycle/context.hpp"
+#include "server/net/socket_address.hpp"
 #include "server/request_observer.hpp"
 
 namespace telemetry {
@@ -57,6 +60,9 @@ public:
 
 private:
     void record(const server::answer_row& row, const request_series::series& alike) noexcept;
+    /// The attributes of a Host field, and of the other end of a connection: mostly those of the request before.
+    std::string_view of_host(std::string_view host) noexcept;
+    std::string_view of_peer(const server::socket_address& peer) noexcept;
     std::uint64_t on_the_wall(lifecycle::clock::time_point when) noexcept;
 
     const std::shared_ptr<loop_records> to_;
@@ -66,6 +72,15 @@ private:
     lifecycle::clock::time_point look_again_{};  ///< at the difference of the clocks
     std::chrono::nanoseconds difference_{};
     std::string room_;  ///< for texts that are no UTF-8
+    std::string host_;  ///< that `host_bytes_` are of
+    std::array<char, longest_text + 96> host_bytes_{};
+    std::size_t host_size_ = 0;
+    struct known_peer {
+        server::socket_address peer;
+        std::array<char, 192> bytes;
+        std::size_t size = 0;
+    };
+    std::vector<known_peer> peers_ = std::vector<known_peer>(256);  ///< by the last bits of the port
 };
 
 }  // namespace telemetry
