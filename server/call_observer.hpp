@@ -10,7 +10,7 @@
 namespace server {
 
 /// A call of another server by `http_client`, while it lasts.
-struct call {
+struct observed_call {
     std::string_view method, scheme, host, path;  ///< "GET"; "http" or "https"; the path with its query
     std::uint16_t port = 0;
     lifecycle::clock::time_point began{};
@@ -29,8 +29,8 @@ public:
     call_observer& operator=(const call_observer&) = delete;
 
     /// Sets `began`, `ids` and `sampled`. `carried` is the trace of who calls, and becomes what the upstream is told.
-    virtual void begin(call& one, trace_context& carried) noexcept = 0;
-    virtual void end(const call& one) noexcept = 0;
+    virtual void begin(observed_call& one, trace_context& carried) noexcept = 0;
+    virtual void end(const observed_call& one) noexcept = 0;
 };
 
 }  // namespace server

@@ -229,11 +229,11 @@ lifecycle::awaitable<result<client_response>> http_client::send(context context,
     }
     const auto upstream = request.to.server();
     const std::string path(request.to.path());
-    call seen{.method = std::string_view(http::to_string(request.method)),
-              .scheme = upstream->secure ? "https" : "http",
-              .host = upstream->host,
-              .path = path,
-              .port = upstream->port};
+    observed_call seen{.method = std::string_view(http::to_string(request.method)),
+                       .scheme = upstream->secure ? "https" : "http",
+                       .host = upstream->host,
+                       .path = path,
+                       .port = upstream->port};
     observer_->begin(seen, request.trace);
     auto working = perform(std::move(context), std::move(request), where);
     auto done = co_await std::move(working);

@@ -86,7 +86,7 @@ std::uint64_t other_spans::next_id() noexcept {
     return ids_.next();
 }
 
-void other_spans::begin(server::call& one, server::trace_context& carried) noexcept try {
+void other_spans::begin(server::observed_call& one, server::trace_context& carried) noexcept try {
     one.began = clock::now();
     auto& ids = one.ids;
     if (carried) {
@@ -111,7 +111,7 @@ void other_spans::begin(server::call& one, server::trace_context& carried) noexc
     one.sampled = false;
 }
 
-void other_spans::end(const server::call& one) noexcept {
+void other_spans::end(const server::observed_call& one) noexcept {
     if (!records_ || !one.sampled) return;
     spans_.add([&](char* at) -> std::size_t {
         try {
