@@ -3,13 +3,13 @@
 # find_package(curfew): libraries, the modules that are turned on, the test kit, the functions of cmd/service/program.cmake.
 # docs/library.md, docs/adr/0078-a-copy-owns-its-service.md.
 set(libraries lifecycle server tracker configs skeleton_info service_body)
-foreach(module asio_ssl pool group)  # what modules are made of, and what whoever wants it links
+foreach(module asio_ssl http_connection pool group)  # what modules are made of, and what whoever wants it links
     if(TARGET ${module})
         list(APPEND libraries ${module})
     endif()
 endforeach()
 set(modules)
-foreach(module heap http2 http_client http_sink kafka_sink last_run nats_sink page pprof systemd tls trace upgrade websocket)
+foreach(module heap http2 http_client http_sink kafka_sink last_run nats_sink page pprof systemd telemetry tls trace upgrade websocket)
     string(TOUPPER ${module} option)
     string(REGEX REPLACE "_SINK$" "" short ${option})  # as the options of some are
     if(TARGET ${module} AND (${option} OR ${short}))

@@ -2,6 +2,7 @@
 
 #include <any>
 #include <chrono>
+#include <cstddef>
 #include <string>
 
 #include "lifecycle/options.hpp"
@@ -14,6 +15,16 @@ struct log_options {
     std::string level = "info";   ///< trace, debug, info, warn, error, critical, off
     std::string format = "text";  ///< text, json
     bool access = false;          ///< one line a request of the app server
+};
+
+/// Of the module telemetry; what `OTEL_*` variables say comes beside it (docs/telemetry.md).
+struct telemetry_options {
+    std::string endpoint;                       ///< http://host:port of an OTLP receiver; empty: none
+    std::size_t queue_capacity = 8'192;         ///< spans of one loop, and log records, that wait
+    std::chrono::milliseconds interval{1'000};  ///< the longest that they wait for others
+    std::chrono::milliseconds metrics_interval{60'000};
+    std::chrono::milliseconds flush{1'000};  ///< of the budget of a stop
+    std::string log_level = "warn";          ///< the least that goes out as a log record
 };
 
 /// Everything that the process can be told. A default-made one is the built-in defaults, and those
@@ -30,6 +41,7 @@ struct config {
     tracker::options tracker;
     server::client_options client;
     log_options log;
+    telemetry_options telemetry;
     std::string ready_file;                             ///< written when ready; empty: none
     std::chrono::milliseconds upgrade_timeout{30'000};  ///< until the successor of SIGUSR2 is ready
     std::any own;                                       ///< of the program alone: `own` in configs/program.hpp

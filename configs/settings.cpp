@@ -214,6 +214,17 @@ std::vector<setting> make_table() {
         word("log.format", "how a log line is written", FIELD(log.format), {"text", "json"}),
         boolean("log.access", "one line for each request", LIVE(log.access)),
         paths("log.access_exclude", "paths of which it has none", LIVE(app.access_exclude)),
+
+        text("telemetry.otlp_endpoint", "an OTLP receiver, http:// or https://host:port; empty: OTEL_* say it, or none",
+             "a text", FIELD(telemetry.endpoint), is_text),
+        number("telemetry.queue_capacity", "spans of a loop that wait, and log records; more are dropped and counted",
+               FIELD(telemetry.queue_capacity), 1, million),
+        duration("telemetry.interval", "for so long they wait for others", FIELD(telemetry.interval), 1ms, 1h),
+        duration("telemetry.metrics_interval", "between two times that metrics are sent",
+                 FIELD(telemetry.metrics_interval), 1ms, 24h),
+        duration("telemetry.flush", "for what is left at a stop, of its budget", FIELD(telemetry.flush), 0ms, 1h),
+        word("telemetry.log_level", "the least of the log that is sent", FIELD(telemetry.log_level),
+             {"trace", "debug", "info", "warn", "error", "critical", "off"}),
     };
 }
 

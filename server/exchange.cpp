@@ -42,7 +42,9 @@ std::string_view request_ids::make(std::array<char, 16>& into) noexcept {
 void exchange::begin(request& request, std::string_view its_id, bool traced, host& on, bool trusted) {
     request.id = its_id;
     if (request.id.empty() || !is_sound_id(request.id)) request.id = on.ids.make(id);
-    if (traced) {
+    if (on.observer) {
+        on.observer->begin(request, traced);
+    } else if (traced) {
         std::array<char, 16> span;
         request.trace = continue_trace(request, on.ids.make(span));
     }

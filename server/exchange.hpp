@@ -15,6 +15,7 @@
 #include "server/http1.hpp"
 #include "server/options.hpp"
 #include "server/request_body.hpp"
+#include "server/request_observer.hpp"
 #include "server/router.hpp"
 #include "server/rule.hpp"
 
@@ -37,9 +38,10 @@ struct host {
     std::shared_ptr<const options> limits;  ///< those in force: who begins something takes them, and keeps them
     admission places;
     request_ids ids;
-    std::string date;       ///< as the field says it
-    bool draining = false;  ///< the listener has closed, and the loop is to end
-    bool http2 = false;     ///< who begins with the preface of HTTP/2 is served in that
+    std::string date;                                      ///< as the field says it
+    bool draining = false;                                 ///< the listener has closed, and the loop is to end
+    bool http2 = false;                                    ///< who begins with the preface of HTTP/2 is served in that
+    std::unique_ptr<request_observer> observer = nullptr;  ///< nullptr: nobody looks
 };
 
 /// What a machine sees of the world at one event.
@@ -74,6 +76,7 @@ struct answer_row {
     http::status status = http::status::ok;
     std::size_t digit = 0;  ///< of the status, as metrics have it; 0: the client has gone
     lifecycle::clock::duration took{};
+    lifecycle::clock::time_point since{};  ///< when its head was there
     ending_letters letters;
     rule refused_by = rule::none;
     std::optional<std::uint64_t> bytes = std::nullopt;  ///< of its body; none of a stream that has promised no length

@@ -48,6 +48,7 @@ struct http_server::state {
               .name = name,
               .secure = nullptr,
               .http2 = nullptr,
+              .observers = {},
               .loops = 0,
               .clients = nullptr,
               .admit = {},
@@ -157,6 +158,8 @@ http_server::http_server(const options& options, router routes, const lifecycle:
 void http_server::log_access_to(std::shared_ptr<access_log> to) { state_->env.access = std::move(to); }
 
 void http_server::speak_through(std::shared_ptr<layer_source> secure) { state_->env.secure = std::move(secure); }
+
+void http_server::observe_by(request_observers observers) { state_->env.observers = std::move(observers); }
 
 void http_server::speak_http2(std::shared_ptr<session_source> by) { state_->env.http2 = std::move(by); }
 

@@ -12,6 +12,7 @@
 #include "lifecycle/task_group.hpp"
 #include "lifecycle/workers.hpp"
 #include "server/options.hpp"
+#include "server/request_observer.hpp"
 #include "server/router.hpp"
 #include "server/stop_account.hpp"
 
@@ -47,6 +48,9 @@ public:
     /// Connections that begin with the preface of HTTP/2, or agree on it while they shake hands, are served by what it
     /// makes. Only before `run`.
     void speak_http2(std::shared_ptr<session_source> by);
+
+    /// Each loop has one of them. Only before `run`.
+    void observe_by(request_observers observers);
 
     /// Blocks until asked to stop and every connection has ended, or a loop has failed: lifecycle::workers is told at
     /// once (see on_death), the others drain; throws why when nobody was there to be told. Once every loop has its

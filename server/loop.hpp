@@ -21,6 +21,7 @@
 #include "server/net/layer.hpp"
 #include "server/net/socket_address.hpp"
 #include "server/options.hpp"
+#include "server/request_observer.hpp"
 #include "server/router.hpp"
 #include "server/session.hpp"
 #include "server/stall_watch.hpp"
@@ -42,6 +43,7 @@ struct environment {
     std::string name;                       ///< "app", "debug"
     std::shared_ptr<layer_source> secure;   ///< what connections speak through; nullptr: they speak in clear
     std::shared_ptr<session_source> http2;  ///< for those who speak that; nullptr: it is not spoken
+    request_observers observers = {};       ///< empty: nobody sees the requests
     std::size_t loops = 0;                  ///< how many share this
     client_table* clients = nullptr;        ///< of all of them
     /// Of all of them together: may another request go to a handler, be it in one of the last places? `most`: the

@@ -71,7 +71,13 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
     metrics.responses[row.digit].add();
     metrics.statuses.add(static_cast<unsigned>(row.status));
     const auto bucket = metrics.duration.observe(row.took);
-    if (row.of->trace.sampled()) metrics.exemplars.keep(bucket, row.of->trace.id(), row.took);
+    if (const auto& trace = row.of->trace; trace.sampled()) {
+        if (trace.ids.span != 0)
+            metrics.exemplars.keep(bucket, {trace.ids.high, trace.ids.low}, row.took);
+        else
+            metrics.exemplars.keep(bucket, trace.id(), row.took);
+    }
+    if (host_.observer) host_.observer->end(row);
     const bool refused = row.refused_by != rule::none;
     if (refused) account.refused[static_cast<std::size_t>(row.refused_by)].add();
     if (!logs_access(of)) return true;

@@ -108,6 +108,7 @@ void loop_thread::run() {
     const running here(*this);
     be_no_cancellation_point();
     host_.http2 = env_.http2 != nullptr;
+    if (env_.observers) host_.observer = env_.observers(index_);
     seen_.thread = static_cast<pid_t>(::syscall(SYS_gettid));
     seen_.account.turned_at.set(static_cast<std::uint64_t>(clock::now().time_since_epoch().count()));
     reserve_timers();

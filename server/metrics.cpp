@@ -21,18 +21,23 @@ std::size_t histogram::observe(std::chrono::nanoseconds duration) noexcept {
     return at;
 }
 
-// Whoever reads a new word, by acquire, sees the odd turn that was stored before it.
 void exemplar_table::keep(std::size_t bucket, std::string_view trace_id, std::chrono::nanoseconds duration) noexcept {
     std::array<std::uint64_t, 2> halves{};
     for (std::size_t nth = 0; nth < halves.size(); ++nth) {
         const auto half = trace_id.substr(std::min(16 * nth, trace_id.size()), 16);
         std::from_chars(half.data(), half.data() + half.size(), halves[nth], 16);
     }
+    keep(bucket, halves, duration);
+}
+
+// Whoever reads a new word, by acquire, sees the odd turn that was stored before it.
+void exemplar_table::keep(std::size_t bucket, std::array<std::uint64_t, 2> trace_id,
+                          std::chrono::nanoseconds duration) noexcept {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     auto& slot = slots_[bucket];
     const auto turn = slot.turn.load(std::memory_order_relaxed);
     slot.turn.store(turn + 1, std::memory_order_relaxed);
-    const std::array words{halves[0], halves[1], static_cast<std::uint64_t>(duration.count()),
+    const std::array words{trace_id[0], trace_id[1], static_cast<std::uint64_t>(duration.count()),
                            static_cast<std::uint64_t>(std::chrono::floor<std::chrono::milliseconds>(now).count())};
     for (std::size_t nth = 0; nth < words.size(); ++nth) slot.words[nth].store(words[nth], std::memory_order_release);
     slot.turn.store(turn + 2, std::memory_order_release);

@@ -67,6 +67,8 @@ class exemplar_table {
 public:
     /// `trace_id` are 32 hexadecimal digits.
     void keep(std::size_t bucket, std::string_view trace_id, std::chrono::nanoseconds duration) noexcept;
+    /// The same id as two numbers.
+    void keep(std::size_t bucket, std::array<std::uint64_t, 2> trace_id, std::chrono::nanoseconds duration) noexcept;
     /// Puts into `all` what is later than what is there.
     void collect(bucket_exemplars& all) const noexcept;
 

@@ -71,6 +71,13 @@ bool add_members(std::string_view line, std::string& list, std::size_t& count) {
 
 trace_context continue_trace(const request& from, std::string_view span) {
     trace_context trace;
+    continue_trace(from, span, trace);
+    return trace;
+}
+
+std::string_view continue_trace(const request& from, std::string_view span, trace_context& into) {
+    into.parent.clear();
+    into.state.clear();
     std::string_view parent;
     std::size_t parents = 0, members = 0;
     bool sound = true;
@@ -79,17 +86,18 @@ trace_context continue_trace(const request& from, std::string_view span) {
             parent = field.value;
             ++parents;
         } else if (sound && same_name(field.name, "tracestate")) {
-            sound = add_members(field.value, trace.state, members);
+            sound = add_members(field.value, into.state, members);
         }
     }
-    if (parents != 1 || !is_traceparent(parent)) return {};  // section 4.3: then the state is of nothing
-    if (!sound) trace.state.clear();
+    const bool is_one = parents == 1 && is_traceparent(parent);
+    if (!sound || !is_one) into.state.clear();  // section 4.3: without a parent the state is of nothing
+    if (!is_one) return {};
     // Level 2 section 3.2.2.5: of the flags the two lowest bits are known, sampled and random, and others are not
     // handed on. Whoever has made the id at random says so for all who sample by it.
     const bool sampled = among(parent[54], "13579bdf"), random = among(parent[54], "2367abef");
     const std::array flags{'-', '0', static_cast<char>('0' + (random ? 2 : 0) + (sampled ? 1 : 0))};
-    trace.parent.append("00-").append(parent.substr(3, 32)).append("-").append(span).append(flags.data(), flags.size());
-    return trace;
+    into.parent.append("00-").append(parent.substr(3, 32)).append("-").append(span).append(flags.data(), flags.size());
+    return parent.substr(36, 16);
 }
 
 }  // namespace server

@@ -11,6 +11,7 @@
 #include "lifecycle/shutdown_report.hpp"
 #include "lifecycle/stop_channel.hpp"
 #include "lifecycle/workers.hpp"
+#include "server/call_observer.hpp"
 #include "server/debug.hpp"
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
@@ -58,6 +59,9 @@ public:
     virtual void equip(std::string_view, server::http_server&) {}  ///< "app" and "debug", before they run
     virtual void look_at(server::debug_sources&) {}                ///< what the debug port shows
     virtual void add_debug_routes(server::router&, const server::debug_sources&) {}
+    /// Who wants to see the calls that handlers make of other servers; nullptr: not this one.
+    virtual std::shared_ptr<server::call_observer> call_observer() { return nullptr; }
+    virtual void show_calls_to(std::shared_ptr<server::call_observer>) {}
     virtual void made(const service_parts&) {}             ///< everything is
     virtual void run_parts(lifecycle::done_collector&) {}  ///< those of its own
 

@@ -39,6 +39,9 @@
 #ifdef SYSTEMD
 #include "cmd/service/modules/systemd.hpp"
 #endif
+#ifdef TELEMETRY
+#include "cmd/service/modules/telemetry.hpp"
+#endif
 #ifdef TLS
 #include "cmd/service/modules/tls.hpp"
 #endif
@@ -106,6 +109,9 @@ const std::vector<row> rows = {
 #ifdef TRACE
     row_of<trace_module>,
 #endif
+#ifdef TELEMETRY
+    row_of<telemetry_module>,
+#endif
 };
 
 tracker::sink_makers known_sinks(const std::shared_ptr<lifecycle::line_writer>& output) {
@@ -136,6 +142,9 @@ const std::vector<unread> settings_of_others = {
     {"TLS", "debug.tls_client_ca"},
     {"TLS", "debug.tls_ticket_key"},
 #endif
+#ifndef TELEMETRY
+    {"TELEMETRY", "telemetry.otlp_endpoint"},
+#endif
 #ifndef HTTP2
     {"HTTP2", "app.http2_max_streams"},
 #endif
@@ -165,6 +174,9 @@ modules::modules(const module_start& start)
     : start_{start.settings, start.stop, start.workers, start.log, has_http2, follows_another()} {
     require_built(start_.settings);
     for (const auto& row : rows) all_.push_back(row.make(start_));
+    for (const auto& one : all_)
+        if (auto observer = one->call_observer())
+            for (const auto& other : all_) other->show_calls_to(observer);
 }
 
 modules::~modules() = default;

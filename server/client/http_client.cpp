@@ -222,6 +222,31 @@ router http_client::routes(router own) const {
 
 lifecycle::awaitable<result<client_response>> http_client::send(context context, client_request request,
                                                                 std::source_location where) const {
+    if (!observer_) {
+        auto plain = perform(std::move(context), std::move(request), where);
+        auto unseen = co_await std::move(plain);
+        co_return unseen;
+    }
+    const auto upstream = request.to.server();
+    const std::string path(request.to.path());
+    observed_call seen{.method = std::string_view(http::to_string(request.method)),
+                       .scheme = upstream->secure ? "https" : "http",
+                       .host = upstream->host,
+                       .path = path,
+                       .port = upstream->port};
+    observer_->begin(seen, request.trace);
+    auto working = perform(std::move(context), std::move(request), where);
+    auto done = co_await std::move(working);
+    if (done)
+        seen.status = done->status;
+    else
+        seen.error = done.error();
+    observer_->end(seen);
+    co_return done;
+}
+
+lifecycle::awaitable<result<client_response>> http_client::perform(context context, client_request request,
+                                                                   std::source_location where) const {
     using answer = result<client_response>;
     const auto upstream = request.to.server();
     const bool repeats = may_be_repeated(request.method);

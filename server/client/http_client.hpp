@@ -14,6 +14,7 @@
 #include "lifecycle/pool/pool.hpp"
 #include "lifecycle/stop_channel.hpp"
 #include "lifecycle/task_group.hpp"
+#include "server/call_observer.hpp"
 #include "server/client/client_tls.hpp"
 #include "server/client/upstream.hpp"
 #include "server/options.hpp"
@@ -70,6 +71,9 @@ public:
     /// `own` and the route of this module, GET /aggregate.
     router routes(router own) const;
 
+    /// It sees each call. Before the first one.
+    void observe_by(std::shared_ptr<call_observer> observer) { observer_ = std::move(observer); }
+
     /// See `allow_list::find`.
     boost::system::result<upstream_target> find(std::string_view url) const { return allowed_.find(url); }
 
@@ -84,6 +88,9 @@ public:
 
 private:
     class connector;
+    lifecycle::awaitable<boost::system::result<client_response>> perform(lifecycle::context context,
+                                                                         client_request request,
+                                                                         std::source_location where) const;
 
     const client_options options_;
     const lifecycle::stop_channel& stop_;
@@ -92,6 +99,7 @@ private:
     const std::unique_ptr<client_tls> tls_;  ///< nullptr: nobody is called by TLS
     const std::optional<lifecycle::part> looks_up_;
     mutable lifecycle::pool names_;
+    std::shared_ptr<call_observer> observer_;  ///< nullptr: nobody looks
 };
 
 }  // namespace server

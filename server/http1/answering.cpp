@@ -224,6 +224,7 @@ answer_row http1_answering::row(const moment& at) const {
                     .status = status,
                     .digit = std::min<std::size_t>(5, static_cast<unsigned>(status) / 100),
                     .took = at.now - since_,
+                    .since = since_,
                     .letters = {at.stopping ? 'D' : '-', '-'},
                     .refused_by = current.refused_by};
     if (current.abandoned || request().method == http::verb::head)

@@ -173,6 +173,7 @@ answer_row machine::row(const stream& one) const {
                     .status = status,
                     .digit = std::min<std::size_t>(5, static_cast<unsigned>(status) / 100),
                     .took = at_.now - one.since,
+                    .since = one.since,
                     .letters = {at_.stopping ? 'D' : '-', '-'},
                     .refused_by = current.refused_by};
     if (hurried) made.digit = 4;

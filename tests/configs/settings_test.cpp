@@ -126,7 +126,7 @@ TEST(Settings, AcceptTheirOwnDefaults) {
 TEST(Settings, ReachAFieldOfTheirOwn) {
     const std::vector<std::string> tries = {"true",   "1",          "2",         "300",  "7s",     "::1",   "other",
                                             "stdout", "reject",     "json",      "warn", "memory", "64KiB", "/a,/b",
-                                            "0600",   "10.0.0.0/8", "forwarded", "1.3",  "false"};
+                                            "0600",   "10.0.0.0/8", "forwarded", "1.3",  "false",  "error"};
     for (const auto& one : settings()) {
         config values;
         for (const auto& text : tries)

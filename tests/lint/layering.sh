@@ -45,7 +45,7 @@ for folder in lifecycle server tracker configs cmd; do
         [[ $text =~ ^[[:space:]]*#[[:space:]]*include[[:space:]]*([\<\"])([^\>\"]+) ]] || continue
         quote=${BASH_REMATCH[1]} path=${BASH_REMATCH[2]}
         # A module of the tracker that speaks HTTP.
-        if [[ $file == tracker/http/* && $path == boost/* ]]; then continue; fi
+        if [[ $file == tracker/http*/* && $path == boost/* ]]; then continue; fi
         if [[ $quote == '<' ]]; then
             if matches "$path" "${may_not[$folder]}"; then fault "$file:$line: $folder may not use <$path>"; fi
             if matches "$path" "lifecycle/* server/* tracker/* configs/* cmd/*"; then

@@ -8,8 +8,8 @@
 
 #include "tests/sinks/fake_server.hpp"
 #include "tests/tracker/fakes.hpp"
-#include "tracker/http/connect_race.hpp"
 #include "tracker/http/http_sink.hpp"
+#include "tracker/http_connection/connect_race.hpp"
 
 namespace {
 

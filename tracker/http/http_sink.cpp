@@ -7,33 +7,15 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <ctime>
 #include <optional>
 #include <stdexcept>
 #include <utility>
-
-#include "tracker/http/connection.hpp"
 
 namespace tracker {
 namespace {
 
 using lifecycle::clock;
 namespace http = boost::beast::http;
-
-constexpr std::chrono::seconds longest_retry_after{600};
-
-/// RFC 9110, 10.2.3: seconds or a date. None, or what is neither: at once.
-std::chrono::seconds retry_after(std::string_view text) {
-    std::int64_t seconds = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    if (error != std::errc{} || end != text.data() + text.size()) {
-        std::tm date{};
-        if (::strptime(std::string(text).c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date) == nullptr) return {};
-        seconds = ::timegm(&date) - std::time(nullptr);
-    }
-    return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), longest_retry_after);
-}
 
 using about = refused::about;
 
@@ -52,6 +34,19 @@ std::string key_of(std::string_view text) {
     std::uint64_t hash = 0xCBF29CE484222325;
     for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
     return fmt::format("{:016x}-{}", hash, text.size());
+}
+
+http_address address_of(const http_options& options) {
+    http_address to{.url = options.url,
+                    .fields = {{"Content-Type", "application/x-ndjson"}},
+                    .timeout = options.timeout,
+                    .ca = options.ca,
+                    .certificate = {},
+                    .key = {},
+                    .url_name = "tracker.http_url",
+                    .ca_name = "tracker.http_ca"};
+    if (!options.authorization.empty()) to.fields.emplace_back("Authorization", options.authorization);
+    return to;
 }
 
 }  // namespace
@@ -79,11 +74,11 @@ std::vector<std::string> look_up(const std::string& host) {
 }
 
 http_sink::http_sink(const options& options, deadline_function deadline, name_lookup names)
-    : connection_(std::make_unique<connection>(options.http, std::move(deadline), std::move(names))) {}
+    : connection_(address_of(options.http), std::move(deadline), std::move(names)) {}
 
 http_sink::~http_sink() = default;
 
-void http_sink::finish() noexcept { connection_->close(); }
+void http_sink::finish() noexcept { connection_.close(); }
 
 void http_sink::deliver(std::span<const event> batch) {
     if (const auto now = clock::now(); now < not_before_)
@@ -96,7 +91,7 @@ void http_sink::deliver(std::span<const event> batch) {
         body += '\n';
     }
     auto key = key_of(body);
-    const auto answer = connection_->exchange(std::move(body), std::move(key));
+    const auto answer = connection_.exchange(std::move(body), {{"Idempotency-Key", std::move(key)}});
     const auto status = answer.result_int();  // Beast does not know them all
     if (status >= 200 && status < 300) return;
     // Who says when to come again speaks of the moment, whatever the status.

@@ -1,16 +1,13 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "tracker/http_connection/http_connection.hpp"
 #include "tracker/sink.hpp"
 
 namespace tracker {
-
-/// The addresses of a host, as literals, the preferred one first; throws std::exception when there are none. Blocks.
-using name_lookup = std::function<std::vector<std::string>(const std::string& host)>;
 
 /// By the C library.
 std::vector<std::string> look_up(const std::string& host);
@@ -36,8 +33,7 @@ public:
     std::string_view name() const noexcept override { return "http"; }
 
 private:
-    class connection;
-    const std::unique_ptr<connection> connection_;
+    http_connection connection_;
     lifecycle::clock::time_point not_before_{};  ///< Retry-After
 };
 

@@ -11,6 +11,9 @@ public:
 
     void add_routes(server::router& app) override { app = client_.routes(std::move(app)); }
     void run_parts(lifecycle::done_collector& done) override { client_.start(done); }
+    void show_calls_to(std::shared_ptr<server::call_observer> observer) override {
+        client_.observe_by(std::move(observer));
+    }
     void reload() override { client_.reload(); }
 
 private:

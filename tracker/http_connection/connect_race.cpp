@@ -1,4 +1,4 @@
-#include "tracker/http/connect_race.hpp"
+#include "tracker/http_connection/connect_race.hpp"
 
 #include <sys/socket.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "tracker/http/connection.hpp"
+#include "tracker/http_connection/http_connection.hpp"
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -8,12 +8,14 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/url.hpp>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <stdexcept>
 #include <utility>
 
-#include "tracker/http/connect_race.hpp"
+#include "tracker/http_connection/connect_race.hpp"
 
 namespace tracker {
 namespace {
@@ -30,46 +32,67 @@ constexpr std::uint64_t longest_answer = 64UL * 1024;
 constexpr std::size_t buffered = 128UL * 1024;  // bounds what Beast does not
 constexpr int most_interim = 8;
 constexpr unsigned http_1_1 = 11;
+constexpr std::chrono::seconds longest_retry_after{600};
 constexpr std::chrono::milliseconds next_address_after{250};  // RFC 8305, section 5
 
 }  // namespace
 
-http_sink::connection::connection(const http_options& options, deadline_function deadline, name_lookup look_up)
-    : options_(options), deadline_(std::move(deadline)), look_up_(std::move(look_up)) {
-    const auto url = boost::urls::parse_uri(options.url);
+std::chrono::seconds retry_after(std::string_view text) {
+    std::int64_t seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (error != std::errc{} || end != text.data() + text.size()) {
+        std::tm date{};
+        if (::strptime(std::string(text).c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date) == nullptr) return {};
+        seconds = ::timegm(&date) - std::time(nullptr);
+    }
+    return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), longest_retry_after);
+}
+
+http_connection::http_connection(http_address to, deadline_function deadline, name_lookup look_up)
+    : to_(std::move(to)), deadline_(std::move(deadline)), look_up_(std::move(look_up)) {
+    const auto url = boost::urls::parse_uri(to_.url);
     const bool has_port = url && !url->port().empty();
     if (!url || url->host().empty() || (url->scheme() != "http" && url->scheme() != "https") ||
         (has_port && url->port_number() == 0))
         throw std::runtime_error(
-            fmt::format("tracker.http_url '{}': allowed is http://host:port/path or https://host:port/path, and the "
-                        "sink http needs one",
-                        options.url));
+            fmt::format("{} '{}': allowed is http://host:port/path or https://host:port/path", to_.url_name, to_.url));
     if (url->has_userinfo())
-        throw std::runtime_error("tracker.http_url: who the sink is goes into tracker.http_authorization, not in here");
+        throw std::runtime_error(to_.url_name + ": who we are goes into a header field, not in here");
     secure_ = url->scheme() == "https";
     host_ = url->host_address();
     port_ = has_port ? url->port_number() : secure_ ? 443 : 80;
-    target_ = url->encoded_path().empty() ? "/" : std::string(url->encoded_path());
-    if (url->has_query()) target_ += fmt::format("?{}", std::string(url->encoded_query()));
+    auto target = url->encoded_path().empty() ? "/" : std::string(url->encoded_path());
+    if (url->has_query()) target += fmt::format("?{}", std::string(url->encoded_query()));
 
-    request_ = {http::verb::post, target_, http_1_1};
+    request_ = {http::verb::post, target, http_1_1};
     request_.set(http::field::host, std::string(url->encoded_host_and_port()));
-    request_.set(http::field::content_type, "application/x-ndjson");
-    if (!options.authorization.empty()) request_.set(http::field::authorization, options.authorization);
-    if (!secure_) return;
+    for (const auto& [name, value] : to_.fields) request_.set(name, value);
+    if (secure_) trust();
+}
+
+void http_connection::trust() {
+    const auto check = [&](const error_code& error, const std::string& file) {
+        if (error) throw std::runtime_error(fmt::format("{} '{}': {}", to_.ca_name, file, error.message()));
+    };
     error_code error;
-    if (options.ca.empty())
+    if (to_.ca.empty())
         tls_.set_default_verify_paths(error);
     else
-        tls_.load_verify_file(options.ca, error);
-    if (error) throw std::runtime_error(fmt::format("tracker.http_ca '{}': {}", options.ca, error.message()));
+        tls_.load_verify_file(to_.ca, error);
+    check(error, to_.ca);
+    if (!to_.certificate.empty()) {
+        tls_.use_certificate_chain_file(to_.certificate, error);
+        check(error, to_.certificate);
+        tls_.use_private_key_file(to_.key, asio::ssl::context::pem, error);
+        check(error, to_.key);
+    }
     tls_.set_verify_mode(asio::ssl::verify_peer);
     tls_.set_verify_callback(asio::ssl::host_name_verification(host_));
 }
 
 /// Runs one asynchronous operation to its end, or ends it by `abandon`.
 template <class Start, class Abandon>
-void http_sink::connection::complete(const char* what, Start start, Abandon abandon) {
+void http_connection::complete(const char* what, Start start, Abandon abandon) {
     std::optional<error_code> result;
     start([&result](error_code error, const auto&...) { result = error; });
     io_.restart();
@@ -90,7 +113,7 @@ void http_sink::connection::complete(const char* what, Start start, Abandon aban
 }
 
 template <class Start>
-void http_sink::connection::complete(const char* what, Start start) {
+void http_connection::complete(const char* what, Start start) {
     complete(what, std::move(start), [this] {
         error_code ignored;
         socket_.close(ignored);
@@ -98,7 +121,7 @@ void http_sink::connection::complete(const char* what, Start start) {
 }
 
 template <class Use>
-void http_sink::connection::with_stream(Use use) {
+void http_connection::with_stream(Use use) {
     if (secure_socket_)
         use(*secure_socket_);
     else
@@ -106,7 +129,7 @@ void http_sink::connection::with_stream(Use use) {
 }
 
 /// Looks the name up. Where names are slow, and little time is left, those that are known have to do.
-const std::vector<http_sink::connection::tcp::endpoint>& http_sink::connection::addresses() {
+const std::vector<http_connection::tcp::endpoint>& http_connection::addresses() {
     const auto began = clock::now();
     if (deadline_() - began < lookup_took_) {
         if (addresses_.empty()) throw std::runtime_error("look up: no time is left");
@@ -124,7 +147,7 @@ const std::vector<http_sink::connection::tcp::endpoint>& http_sink::connection::
     return addresses_;
 }
 
-void http_sink::connection::connect() {
+void http_connection::connect() {
     auto to = addresses();
     if (!to.empty()) std::ranges::rotate(to, to.begin() + static_cast<std::ptrdiff_t>(first_ % to.size()));
     const auto share = (std::min(until_, deadline_()) - clock::now()) / static_cast<clock::rep>(to.size() + 1);
@@ -138,7 +161,7 @@ void http_sink::connection::connect() {
     if (secure_) handshake();
 }
 
-void http_sink::connection::handshake() {
+void http_connection::handshake() {
     auto& secure = secure_socket_.emplace(socket_, tls_);
     // RFC 6066, section 3: not for addresses. The server needs it to choose a certificate.
     error_code no_address;
@@ -147,12 +170,12 @@ void http_sink::connection::handshake() {
     complete("TLS", [&](auto done) { secure.async_handshake(asio::ssl::stream_base::client, done); });
 }
 
-http_sink::connection::answer http_sink::connection::exchange(std::string body, std::string key) {
-    until_ = clock::now() + options_.timeout;
-    request_.set("Idempotency-Key", key);
+http_connection::answer http_connection::exchange(std::string body, const fields& further) {
+    until_ = clock::now() + to_.timeout;
+    for (const auto& [name, value] : further) request_.set(name, value);
     request_.body() = std::move(body);
     request_.prepare_payload();
-    if (socket_.is_open() && !secure_ && !is_quiet()) close();  // TLS has messages of its own at any time
+    if (socket_.is_open() && !is_usable()) close();
     const bool kept = socket_.is_open();
     try {
         return exchange_once();
@@ -177,7 +200,7 @@ http_sink::connection::answer http_sink::connection::exchange(std::string body, 
     }
 }
 
-http_sink::connection::answer http_sink::connection::exchange_once() {
+http_connection::answer http_connection::exchange_once() {
     if (!socket_.is_open()) connect();
     std::optional<system_error> unsent;
     try {
@@ -204,18 +227,21 @@ http_sink::connection::answer http_sink::connection::exchange_once() {
         if (status >= 100 && status < 200 && status != unsigned(http::status::switching_protocols)) continue;
         // A byte behind the answer would be taken for the answer to what is sent next.
         if (!whole || !parser.keep_alive() || buffer.size() > 0 || unsent) close();
+        rests_since_ = clock::now();
         return parser.release();
     }
     throw std::runtime_error("the server answers with 1xx only");
 }
 
-/// Nothing has come since the last answer, and the server has not closed.
-bool http_sink::connection::is_quiet() {
+/// Nothing has come since the last answer, and the server has not closed; nor is it about to.
+bool http_connection::is_usable() {
+    if (clock::now() - rests_since_ > to_.longest_rest) return false;
+    if (secure_) return true;  // TLS has messages of its own at any time
     char byte = 0;
     return ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-void http_sink::connection::close() noexcept {
+void http_connection::close() noexcept {
     // No TLS close_notify: whoever answers has said where the answer ends.
     secure_socket_.reset();
     error_code ignored;

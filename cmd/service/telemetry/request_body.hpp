@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cmd/service/telemetry/plan.hpp"
+
+namespace telemetry {
+
+/// Encoded records, each with its key and length in front, one behind the other: spans, metrics or log records.
+struct batch {
+    std::string bytes = {};
+    std::vector<std::size_t> ends = {};  ///< of each, in `bytes`
+
+    std::size_t size() const noexcept { return ends.size(); }
+    bool empty() const noexcept { return ends.empty(); }
+    /// The second half goes; of one record nothing does.
+    batch split();
+};
+
+/// What stands in front of the records of each request of this process: the resource and the scope. The three signals
+/// have the same shape: ResourceSpans, ScopeSpans, Span and their like.
+class envelope {
+public:
+    explicit envelope(const fields& resource);
+    /// A whole ExportTraceServiceRequest, or one of the two others.
+    std::string around(std::string_view records) const;
+
+private:
+    std::string resource_, scope_;
+};
+
+/// The same in the format gzip (RFC 1952), at the fastest level. Throws std::bad_alloc.
+std::string gzipped(std::string_view bytes);
+
+/// What a receiver says that it has not taken (ExportTraceServiceResponse and the two others are alike).
+struct partial_success {
+    std::uint64_t rejected = 0;
+    std::string message = {};
+};
+/// Nothing when the bytes are no such message: whoever answers 200 by a page has still said 200.
+partial_success read_partial_success(std::string_view bytes);
+
+}  // namespace telemetry

@@ -1,0 +1,181 @@
+#include "cmd/service/telemetry/plan.hpp"
+
+#include <gmock/gmock.h>
+
+#include <map>
+#include <stdexcept>
+#include <string>
+
+namespace telemetry {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+using values = std::map<std::string, std::string>;
+
+/// Of these variables and no others.
+plan plan_of(const values& all, const std::string& endpoint = {}) {
+    configs::telemetry_options options;
+    options.endpoint = endpoint;
+    return make_plan(options, [&](const char* name) -> std::optional<std::string> {
+        const auto found = all.find(name);
+        if (found == all.end() || found->second.empty()) return std::nullopt;
+        return found->second;
+    });
+}
+plan plan_of_one(const std::string& name, const std::string& value) {
+    return plan_of({{name, value}}, "http://127.0.0.1:4318");
+}
+std::string warning(const plan& made) { return made.warnings.empty() ? std::string() : made.warnings.front(); }
+
+TEST(TelemetryPlan, isEmptyWithoutAnEndpoint) {
+    EXPECT_FALSE(plan_of({}));
+    EXPECT_FALSE(plan_of({{"OTEL_EXPORTER_OTLP_ENDPOINT", ""}, {"OTEL_SERVICE_NAME", "shop"}}));
+}
+
+TEST(TelemetryPlan, addsThePathOfEachSignalToTheEndpointForAll) {
+    const auto made = plan_of({{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"}});
+    EXPECT_EQ(made.traces->url, "http://c:4318/v1/traces");
+    EXPECT_EQ(made.metrics->url, "http://c:4318/v1/metrics");
+    EXPECT_EQ(made.logs->url, "http://c:4318/v1/logs");
+    EXPECT_EQ(plan_of_one("X", "").traces->url, "http://127.0.0.1:4318/v1/traces");
+    for (const auto& [base, url] : {std::pair("http://c/", "http://c/v1/traces"),
+                                    {"http://c/a", "http://c/a/v1/traces"},
+                                    {"http://c/a/", "http://c/a/v1/traces"},
+                                    {"https://c/a?k=v", "https://c/a/v1/traces?k=v"}})
+        EXPECT_EQ(plan_of({{"OTEL_EXPORTER_OTLP_ENDPOINT", base}}).traces->url, url);
+}
+
+TEST(TelemetryPlan, takesTheEndpointOfOneSignalAsItIs) {
+    const auto made = plan_of({{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://t:4318"}});
+    EXPECT_EQ(made.traces->url, "http://t:4318");
+    EXPECT_FALSE(made.metrics) << "nobody has said where they go";
+    EXPECT_EQ(plan_of({{"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://l/x"}}, "http://c").logs->url, "http://l/x");
+}
+
+TEST(TelemetryPlan, prefersOurOwnKeyToTheVariableForAllProgramsOfAMachine) {
+    EXPECT_EQ(plan_of({{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://other"}}, "http://own").traces->url,
+              "http://own/v1/traces");
+}
+
+TEST(TelemetryPlan, refusesAWrongKeyOfOursAndWarnsOfAWrongVariable) {
+    for (const auto* wrong : {"c:4318", "grpc://c:4317", "http://", "http://user:secret@c", "http://c:0"}) {
+        EXPECT_THROW(plan_of({}, wrong), std::runtime_error) << wrong;
+        const auto made = plan_of({{"OTEL_EXPORTER_OTLP_ENDPOINT", wrong}});
+        EXPECT_THAT(warning(made), HasSubstr("OTEL_EXPORTER_OTLP_ENDPOINT")) << wrong;
+        EXPECT_EQ(made.traces->url, "http://localhost:4318/v1/traces") << "the default of the specification";
+    }
+}
+
+TEST(TelemetryPlan, isOffOnlyByTheWordTrue) {
+    for (const auto* word : {"true", "TRUE", "True"}) EXPECT_FALSE(plan_of_one("OTEL_SDK_DISABLED", word)) << word;
+    EXPECT_TRUE(plan_of_one("OTEL_SDK_DISABLED", "false"));
+    for (const auto* word : {"1", "yes"}) {
+        const auto made = plan_of_one("OTEL_SDK_DISABLED", word);
+        EXPECT_TRUE(made) << word;
+        EXPECT_THAT(warning(made), HasSubstr("OTEL_SDK_DISABLED"));
+    }
+}
+
+TEST(TelemetryPlan, leavesOutASignalWhoseExporterIsNone) {
+    EXPECT_FALSE(plan_of_one("OTEL_METRICS_EXPORTER", "none").metrics);
+    EXPECT_TRUE(plan_of_one("OTEL_METRICS_EXPORTER", "prometheus").metrics);
+}
+
+TEST(TelemetryPlan, readsHeadersAsBaggageIsWritten) {
+    const auto made = plan_of_one("OTEL_EXPORTER_OTLP_HEADERS", " Api-Key = b%20c%2Cd ,x=a=b, empty=,bad,q=%zz");
+    EXPECT_THAT(made.traces->headers,
+                ElementsAre(Pair("api-key", "b c,d"), Pair("x", "a=b"), Pair("empty", ""), Pair("q", "%zz")));
+    EXPECT_THAT(warning(made), HasSubstr("'bad'"));
+    const auto own =
+        plan_of({{"OTEL_EXPORTER_OTLP_HEADERS", "a=1"}, {"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "b=2"}}, "http://c");
+    EXPECT_THAT(own.traces->headers, ElementsAre(Pair("b", "2"))) << "in the place of the others";
+    EXPECT_THAT(own.logs->headers, ElementsAre(Pair("a", "1")));
+}
+
+TEST(TelemetryPlan, takesNoHeaderThatWouldBeAnotherRequest) {
+    for (const auto* bad :
+         {"a=x%0d%0aHost: evil", "a b=c", "content-length=5", "Host=evil", "transfer-encoding=chunked"}) {
+        const auto made = plan_of_one("OTEL_EXPORTER_OTLP_HEADERS", bad);
+        EXPECT_THAT(made.traces->headers, IsEmpty()) << bad;
+        EXPECT_FALSE(made.warnings.empty()) << bad;
+    }
+}
+
+TEST(TelemetryPlan, readsTimeoutsAsMillisecondsAndSaysWhatItHasUnderstood) {
+    const auto made = plan_of_one("OTEL_EXPORTER_OTLP_TIMEOUT", "10");
+    EXPECT_EQ(made.traces->timeout.count(), 10);
+    EXPECT_THAT(made.lines, Contains(HasSubstr("timeout 10 ms")));
+    EXPECT_EQ(plan_of_one("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "7").logs->timeout.count(), 10'000);
+    for (const auto* wrong : {"2s", "-1", "0", "1.5", "99999999999999999999"}) {
+        const auto other = plan_of_one("OTEL_EXPORTER_OTLP_TIMEOUT", wrong);
+        EXPECT_EQ(other.traces->timeout.count(), 10'000) << wrong;
+        EXPECT_THAT(warning(other), HasSubstr("milliseconds")) << wrong;
+    }
+}
+
+TEST(TelemetryPlan, compressesByGzipOrNotAtAll) {
+    EXPECT_TRUE(plan_of_one("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip").logs->gzip);
+    EXPECT_FALSE(plan_of_one("OTEL_EXPORTER_OTLP_COMPRESSION", "none").logs->gzip);
+    const auto made = plan_of_one("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd");
+    EXPECT_FALSE(made.traces->gzip);
+    EXPECT_THAT(warning(made), HasSubstr("zstd"));
+}
+
+TEST(TelemetryPlan, knowsTheSamplersOfTheSpecification) {
+    const auto of = [](const std::string& name, const std::string& argument = {}) {
+        return plan_of({{"OTEL_TRACES_SAMPLER", name}, {"OTEL_TRACES_SAMPLER_ARG", argument}}, "http://c");
+    };
+    EXPECT_TRUE(of("").sampling.by_parent);
+    EXPECT_FALSE(of("Always_On").sampling.by_parent) << "in any case of letters";
+    EXPECT_FALSE(of("always_off").sampling.samples(true, true, 1));
+    EXPECT_TRUE(of("parentbased_always_off").sampling.samples(true, true, 1));
+    EXPECT_FALSE(of("parentbased_always_off").sampling.samples(false, false, 1));
+    EXPECT_FALSE(of("parentbased_always_on").sampling.samples(true, false, 1));
+    EXPECT_TRUE(of("always_on").sampling.samples(true, false, 1));
+    const auto half = of("parentbased_traceidratio", "0.5").sampling;
+    EXPECT_TRUE(half.samples(false, false, 0x7fff'ffff'ffff'ffff));
+    EXPECT_FALSE(half.samples(false, false, 0x8000'0000'0000'0000));
+    EXPECT_TRUE(half.samples(true, true, 0xffff'ffff'ffff'ffff)) << "the parent has decided";
+    EXPECT_TRUE(of("traceidratio", "1").sampling.samples(false, false, UINT64_MAX));
+    EXPECT_FALSE(of("traceidratio", "0").sampling.samples(false, false, 0));
+    for (const auto* wrong : {"x", "7", "-0.1", "nan"}) {
+        EXPECT_EQ(of("traceidratio", wrong).sampling.fraction, 1) << wrong;
+        EXPECT_THAT(warning(of("traceidratio", wrong)), HasSubstr("from 0 to 1")) << wrong;
+    }
+    EXPECT_THAT(warning(of("sometimes")), HasSubstr("parentbased_always_on is taken"));
+    EXPECT_TRUE(of("sometimes").sampling.by_parent);
+}
+
+TEST(TelemetryPlan, namesTheServiceByItsVariableAboveTheAttributes) {
+    const auto made = plan_of({{"OTEL_RESOURCE_ATTRIBUTES", "service.name=a, deployment.environment.name=p%20q,bad"},
+                               {"OTEL_SERVICE_NAME", "shop"}},
+                              "http://c");
+    EXPECT_THAT(made.resource, Contains(Pair("service.name", "shop")));
+    EXPECT_THAT(made.resource, Contains(Pair("deployment.environment.name", "p q")));
+    EXPECT_THAT(made.resource, Contains(Pair("telemetry.sdk.language", "cpp")));
+    EXPECT_THAT(warning(made), HasSubstr("OTEL_RESOURCE_ATTRIBUTES"));
+    EXPECT_THAT(plan_of({}, "http://c").resource, Contains(Pair("service.name", configs::program_name)));
+    values named;
+    for (const auto& [name, value] : made.resource) EXPECT_TRUE(named.emplace(name, value).second) << name;
+    EXPECT_NE(named["service.instance.id"], "");
+}
+
+TEST(TelemetryPlan, saysNoSecretAtTheStart) {
+    const auto made = plan_of({{"OTEL_EXPORTER_OTLP_HEADERS", "authorization=topsecret"},
+                               {"OTEL_EXPORTER_OTLP_ENDPOINT", "http://c/?key=topsecret"}});
+    for (const auto& line : made.lines) EXPECT_THAT(line, testing::Not(HasSubstr("topsecret")));
+    EXPECT_THAT(made.lines, Contains(HasSubstr("1 header fields")));
+}
+
+TEST(TelemetryPlan, trustsTheSystemWhereACertificateCannotBeRead) {
+    const auto made = plan_of_one("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem");
+    EXPECT_EQ(made.traces->ca, "");
+    EXPECT_THAT(warning(made), HasSubstr("/nowhere/ca.pem"));
+}
+
+}  // namespace
+}  // namespace telemetry
