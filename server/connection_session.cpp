@@ -42,16 +42,17 @@ bool connection::hand_over(const moment& at) {
     return proceed(at);
 }
 
-/// As `fail` does in HTTP/1.1: those who have been asked by its session are waited for.
+/// As `fail` does in HTTP/1.1: those who have been asked by its session are waited for. Some come back at once.
 void connection::fail_session(const char* why) noexcept {
     loop_.lost_connection(why);
     loop_.sockets().forget(*this);
     socket_.close();
-    driven_ = false;
-    if (session_->asked() == 0) return loop_thread::remove(*this);
+    driven_ = true;
     try {
-        session_->cut(loop_.now());
+        if (session_->asked() > 0) session_->cut(loop_.now());
     } catch (const std::exception&) {}  // its handlers come back by themselves
+    driven_ = false;
+    if (session_->asked() == 0) loop_thread::remove(*this);
 }
 
 // ── what a session may do ───────────────────────────────────────────────────────────────────────

@@ -40,6 +40,8 @@ protected:
 ///
 ///     head ─▶ body ─▶ handling ─▶ writing / streaming ─▶ done        a stream; each is decided on like a connection
 ///
+/// A body is gathered before its handler is asked, or, on routes that take it as it comes, behind that.
+///
 /// Only on one thread. What throws (std::bad_alloc) is the end of the connection.
 class machine final : private owner {
 public:
@@ -60,6 +62,11 @@ public:
     void peer_closed(const moment& at);
     /// Nothing can be written any more.
     void lost(const moment& at);
+
+    /// Handlers go on that have waited for what has come of a body, or for its end. Behind each event, until nobody is
+    /// to be woken.
+    void wake(const moment& at);
+    bool wakes() const noexcept { return !waking_.empty(); }
 
     void tick(const drain_view& drain, const moment& at);
     /// It is to go when it is idle: the client is told which stream was the last.
@@ -102,12 +109,29 @@ private:
     int frame_came(const nghttp2_frame& frame);
     void frame_sent(const nghttp2_frame& frame);
     void closed(stream& one);
-    void body_came(stream& one, std::string_view bytes);
+    bool body_came(stream& one, std::string_view bytes);
     void request_came(stream& one);
     bool too_many(allowance& of);
+    // Bodies as they come.
+    /// So much may be held of bodies that nobody takes, on any number of streams; together with what else a hundred of
+    /// them need it is less than 1 MiB.
+    static constexpr std::int32_t window_of_connection = 768 * 1024;
+    void begin_body(stream& one);
+    void wants_body(stream& one);
+    void say_continue(stream& one);
+    bool hold(stream& one, std::string_view bytes);
+    bool has_room(std::size_t more) const noexcept;
+    void took(stream& one, std::size_t count);
+    void open_window(stream& one, std::size_t bytes);
+    void leave_body(stream& one);
+    void drop_body(stream& one) noexcept;
+    void fail_body(stream& one, rule by) noexcept;
+    void body_is_late(stream& one);
+    void wake_later(stream& one) noexcept;
     // Answering.
     void start(stream& one);
     void ask(stream& one);
+    void log_failure(stream& one);
     void replied(stream& one);
     void refuse(stream& one, rule by);
     void answer(stream& one);
@@ -139,6 +163,7 @@ private:
     owned<nghttp2_session> protocol_;
     std::shared_ptr<const options> limits_;
     streams all_;
+    waking_streams waking_;
     stream* reading_ = nullptr;  ///< whose header block comes
     moment at_;                  ///< of the event that is being seen to
     admission::patience patience_;
@@ -147,6 +172,7 @@ private:
     account_changes changes_;
     lifecycle::clock::time_point leaves_since_{};  ///< it has had as many requests as one connection may
     std::string last_words_;                       ///< a GOAWAY behind which nghttp2 is not asked any more
+    std::size_t credit_ = 0;                       ///< bytes that its window is to be opened by
     std::uint32_t served_ = 0, asked_ = 0, unflushed_ = 0, alive_ = 0;
     std::uint32_t due_ = 0;                                 ///< streams whose source is to be asked
     std::int32_t last_id_ = 0, gap_from_ = 0, gap_to_ = 0;  ///< of streams; the last ids that were left out

@@ -68,6 +68,7 @@ void machine::obey(stream& one, decision decided) {
     auto& current = one.current;
     switch (decided.what) {
         case decision::action::time_out: {
+            if (one.state == connection_state::handling) return body_is_late(one);
             const auto end = one.since + limits_->body_timeout;
             if (one.state == connection_state::head)
                 return end_hostile(NGHTTP2_PROTOCOL_ERROR);  // nothing else can come
@@ -98,6 +99,7 @@ void machine::obey(stream& one, decision decided) {
             forced_ = forced_ || drain;
             one.deadline = drain ? clock::time_point::max() : at_.now + grace_after_deadline;
             current.tell(drain ? cause::shutdown : cause::deadline);
+            fail_body(one, drain ? rule::drain : rule::request_timeout);
             break;
         case decision::action::answer: abandon(one); break;
         case decision::action::cut:
@@ -138,6 +140,7 @@ void machine::cut(stream& one, bool by_drain) {
     const auto& current = one.current;
     if (current.was_told() && !current.left) ++changes_.cut_stream;
     if (one.asking || one.streams) one.current.scope.cancel(cause::shutdown);
+    fail_body(one, rule::drain);
     // A client that takes nothing for so long is as good as gone; a source that stands still has failed.
     count(one, by_drain ? request_end::cut : one.asking ? request_end::finished : request_end::gone);
     reset(one, NGHTTP2_INTERNAL_ERROR);
@@ -157,7 +160,10 @@ void machine::cut(const moment& at) {
     at_ = at;
     for (auto next = all_.begin(); next != all_.end();) {
         auto& one = *next++;
-        if (one.state == connection_state::handling && one.asking) one.current.tell(cause::shutdown);
+        if (one.state == connection_state::handling && one.asking) {
+            one.current.tell(cause::shutdown);
+            fail_body(one, rule::drain);
+        }
         if (!one.cut) cut(one, true);
     }
     if (!goodbye_.told_last()) go({'K', '-'}, at);

@@ -25,6 +25,8 @@ void stream::renew() noexcept {
     asked.parameters.clear();
     asked.body = asked.id = asked.route = asked.query = asked.host = {};
     asked.named_client = nullptr;
+    asked.incoming = nullptr;
+    current.incoming = nullptr;
     if (asked.trace) asked.trace = {};
     current.to = nullptr;
     current.reply.renew();
@@ -35,9 +37,9 @@ void stream::renew() noexcept {
     instead = nullptr;
     refused = rule::none;
     received = sent = moved = 0;
-    at = size = list_size_ = 0;
-    whole = answered = done = streams = source_ended = piece_due = asking = forced = straggled = cut = ended_by_us =
-        counted = false;
+    at = size = taken = credit = list_size_ = 0;
+    receives = whole = answered = done = streams = source_ended = piece_due = asking = forced = straggled = cut =
+        ended_by_us = counted = false;
     made_ = has_body_ = traced_ = grpc_ = expects_continue_ = false;
     places_.clear();
     method_ = path_ = scheme_ = authority_ = {};
@@ -142,7 +144,7 @@ void stream::make_request(const options& limits) {
 
 void stream::end_body() {
     whole = true;
-    asked.body = body;
+    if (!current.incoming) asked.body = body;
     for (const auto& [name, value] : places_) {
         const auto field = std::string_view(trailers_).substr(name.at, name.size);
         asked.trailers.push_back({known_field(field), field, std::string_view(trailers_).substr(value.at, value.size)});
@@ -167,7 +169,6 @@ std::optional<rule> stream::first_fault(const options& limits) {
     if (!split_target(asked.target, how, path_storage_, parts) || !parts.authority.empty()) return rule::target;
     asked.path = parts.path;
     asked.query = parts.query;
-    if (announced_.value_or(0) > limits.max_body_bytes) return rule::max_body_bytes;
     return std::nullopt;
 }
 
@@ -180,7 +181,8 @@ connection_view stream::view() const noexcept {
             .forced = forced,
             .abandoned = current.abandoned,
             .to_be_told = current.to_be_told(),
-            .was_told = current.was_told()};
+            .was_told = current.was_told(),
+            .receives = receives};
 }
 
 }  // namespace server::http2

@@ -26,13 +26,15 @@ protected:
 };
 
 using stream_hook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+using waking_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<class waking>,
+                                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
 /// One request of an HTTP/2 connection and its answer: the exchange, the bytes that its request and its body lie in,
 /// and how far the answer has got. It outlives its stream in the protocol (`id` 0) while a handler or a source that has
 /// been asked has not returned. Decides nothing.
 ///
 /// What the header block brings is kept in one string, by offsets until the block is whole, since it grows.
-class stream final : public asker, public stream_hook {
+class stream final : public asker, public stream_hook, public waking_hook {
 public:
     void returned() noexcept override { of->returned(*this); }
 
@@ -54,6 +56,9 @@ public:
     std::optional<std::uint64_t> announced() const noexcept { return announced_; }
     std::size_t list_size() const noexcept { return list_size_; }
 
+    /// Bytes of the body that are held.
+    std::size_t unread() const noexcept { return body.size() - taken; }
+
     connection_view view() const noexcept;
 
     owner* of = nullptr;
@@ -62,7 +67,9 @@ public:
     lifecycle::clock::time_point since{}, deadline{};
     request asked;
     exchange current;
-    std::string body;
+    std::string body;                   ///< gathered, or held until the handler takes it
+    std::size_t taken = 0;              ///< ... of that, by then
+    std::size_t credit = 0;             ///< ... and its window is still to be opened by
     std::unique_ptr<response> instead;  ///< in the place of the handler's
     rule refused = rule::none;          ///< what has come is no request, or has no place
     std::uint64_t received = 0;         ///< bytes of the body
@@ -76,6 +83,7 @@ public:
     bool streams = false;               ///< the body has a source
     bool source_ended = false;
     bool piece_due = false;  ///< its source is to be asked
+    bool receives = false;   ///< its handler waits for more of the body
     bool asking = false;     ///< a handler or a source, which has not returned
     bool forced = false;     ///< by the end of the drain
     bool straggled = false;
@@ -114,5 +122,7 @@ private:
 
 using streams = boost::intrusive::list<stream, boost::intrusive::base_hook<stream_hook>,
                                        boost::intrusive::constant_time_size<false>>;
+using waking_streams = boost::intrusive::list<stream, boost::intrusive::base_hook<waking_hook>,
+                                              boost::intrusive::constant_time_size<false>>;
 
 }  // namespace server::http2
