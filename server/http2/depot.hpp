@@ -22,6 +22,7 @@ public:
     void give_back(std::unique_ptr<stream> one) noexcept {
         held -= one->unread();
         one->stream_hook::unlink();
+        one->waking_hook::unlink();
         if (free_.size() == free_.capacity()) return;
         one->renew();
         free_.push_back(std::move(one));

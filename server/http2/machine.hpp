@@ -11,6 +11,7 @@
 #include "server/http2/drain.hpp"
 #include "server/http2/nghttp2.hpp"
 #include "server/http2/stream.hpp"
+#include "server/http2/tunnel.hpp"
 #include "server/session.hpp"
 
 namespace server::http2 {
@@ -27,6 +28,8 @@ public:
     virtual void log_failure(stream& of, const std::exception_ptr& thrown) = 0;
     virtual void straggles(stream& of) = 0;
     virtual void returned_late(stream& of) = 0;
+    /// What its route makes of it, with `through` for a socket.
+    virtual std::unique_ptr<server::session> becomes(stream& of, tunnel& through) = 0;
     /// A handler has returned, outside of what the machine is told else: it is to be driven.
     virtual void proceed() noexcept = 0;
     virtual moment now() = 0;
@@ -97,6 +100,7 @@ public:
 
 private:
     friend struct calls;  ///< what nghttp2 calls
+    friend class tunnel;
 
     void returned(stream& one) noexcept override;
 
@@ -120,6 +124,7 @@ private:
     void wants_body(stream& one);
     void say_continue(stream& one);
     bool hold(stream& one, std::string_view bytes);
+    void keep(stream& one, std::string_view bytes);
     bool has_room(std::size_t more) const noexcept;
     void took(stream& one, std::size_t count);
     void open_window(stream& one, std::size_t bytes);
@@ -128,6 +133,12 @@ private:
     void fail_body(stream& one, rule by) noexcept;
     void body_is_late(stream& one);
     void wake_later(stream& one) noexcept;
+    // Streams that other sessions live on.
+    void connect(stream& one);
+    void open_tunnel(stream& one);
+    void count_asked(tunnel& of) noexcept;
+    void drive(stream& one);
+    void end_tunnel(stream& one, bool whole);
     // Answering.
     void start(stream& one);
     void ask(stream& one);

@@ -138,6 +138,10 @@ void machine::replied(stream& one) {
 
 void machine::answer(stream& one) {
     auto& reply = one.current.reply;
+    if (one.connects() && reply.status == http::status::switching_protocols) {
+        if (!at_.stopping) return open_tunnel(one);
+        one.current.refuse(rule::drain, problem(http::status::service_unavailable));
+    }
     if (static_cast<unsigned>(reply.status) < 200)
         one.current.fail();  // there is no Upgrade here: RFC 9113 section 8.6
     submit(one, reply);
@@ -195,7 +199,7 @@ void machine::submit(stream& one, response& reply) {
     add(fields, ":status", {status.data(), 3});
     add(fields, "date", host_.date);
     if (!reply.content_type.empty() && code != 204 && code != 304) add(fields, "content-type", reply.content_type);
-    const bool has_length = code != 204 && code != 304 && (!reply.streamed() || reply.length);
+    const bool has_length = !one.through && code != 204 && code != 304 && (!reply.streamed() || reply.length);
     if (has_length && !one.is_grpc()) {
         const auto end = fmt::format_to(length.data(), "{}", reply.streamed() ? *reply.length : reply.body.size());
         add(fields, "content-length", {length.data(), static_cast<std::size_t>(end - length.data())});
@@ -211,7 +215,7 @@ void machine::submit(stream& one, response& reply) {
     one.size = has_body ? reply.body.size() : 0;
     one.sent = one.moved = 0;
     if (one.streams && one.current.was_told()) ++changes_.told;  // before it was a stream
-    const bool has_data = one.streams || one.size > 0 || (has_body && !reply.trailers().empty());
+    const bool has_data = one.through || one.streams || one.size > 0 || (has_body && !reply.trailers().empty());
     nghttp2_data_provider from{.source = {.ptr = &one}, .read_callback = read_of};
     const int result =
         nghttp2_submit_response(protocol_.get(), one.id, fields.data(), fields.size(), has_data ? &from : nullptr);

@@ -53,6 +53,12 @@ void machine::say_continue(stream& one) {
 
 /// False: it is of no interest any more.
 bool machine::hold(stream& one, std::string_view bytes) {
+    if (one.connects()) {
+        if (one.answered && (!one.through || !one.through->inside)) return false;
+        keep(one, bytes);
+        if (one.through) wake_later(one);
+        return true;
+    }
     auto& body = *one.current.incoming;
     if (one.answered || body.has_failed()) return false;
     body.rate.bytes += bytes.size();
@@ -61,12 +67,16 @@ bool machine::hold(stream& one, std::string_view bytes) {
         fail_body(one, large ? rule::max_body_bytes : rule::max_in_flight);
         return false;
     }
-    if (one.taken > 0) one.body.erase(0, std::exchange(one.taken, 0));
-    one.body += bytes;
-    from_.held += bytes.size();
+    keep(one, bytes);
     body.hold(one.body, false);
     if (one.receives) wake_later(one);
     return true;
+}
+
+void machine::keep(stream& one, std::string_view bytes) {
+    if (one.taken > 0) one.body.erase(0, std::exchange(one.taken, 0));
+    one.body += bytes;
+    from_.held += bytes.size();
 }
 
 /// So many bytes of bodies are not too many for the loop.
@@ -112,7 +122,7 @@ void machine::drop_body(stream& one) noexcept {
     from_.held -= bytes;
     one.body.clear();
     one.taken = 0;
-    if (!one.current.incoming || bytes == 0) return;  // of what has been gathered they are open
+    if (!one.is_taken() || bytes == 0) return;  // of what has been gathered they are open
     try {
         open_window(one, bytes);
     } catch (const std::bad_alloc&) {
@@ -147,6 +157,10 @@ void machine::wake(const moment& at) {
     while (!waking_.empty()) {
         auto& one = waking_.front();
         one.waking_hook::unlink();
+        if (one.through) {
+            drive(one);
+            continue;
+        }
         auto& body = *one.current.incoming;
         if (!body.has_failed()) {
             const auto count = body.take(body.wanted());

@@ -139,11 +139,13 @@ void machine::begin(const handover& from, const moment& at) {
     patience_ = from.patience;
     trusts_peer_ = from.trusts_peer;
     worked_during_stop_ = from.worked_during_stop;
-    const std::array<nghttp2_settings_entry, 3> ours{
+    const std::array<nghttp2_settings_entry, 4> ours{
         {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, any_number},
          {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits_->max_header_bytes)},
-         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}}};  // RFC 9218 section 2.1; the tree of RFC 7540 costs much
-    check(nghttp2_submit_settings(protocol_.get(), NGHTTP2_FLAG_NONE, ours.data(), ours.size()));
+         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+         {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}}};  // RFC 9218 section 2.1; the tree of RFC 7540 costs much
+    check(nghttp2_submit_settings(protocol_.get(), NGHTTP2_FLAG_NONE, ours.data(),
+                                  ours.size() - (host_.routes.has_sessions() ? 0 : 1)));
     check(nghttp2_session_set_local_window_size(protocol_.get(), NGHTTP2_FLAG_NONE, 0, window_of_connection));
 }
 
@@ -260,6 +262,7 @@ int machine::frame_came(const nghttp2_frame& frame) {
 void machine::head_came(stream& one) {
     one.make_request(*limits_);
     if (one.refused != rule::none) return refuse(one, one.refused);
+    if (one.connects()) return connect(one);
     if (one.whole) return start(one);
     const auto* const to = host_.routes.find(one.asked);
     const bool streams = to != nullptr && to->streams_body;
@@ -277,7 +280,7 @@ void machine::head_came(stream& one) {
 /// True: it is held for a handler that will take it, and the windows stay as they are until then.
 bool machine::body_came(stream& one, std::string_view bytes) {
     one.received += bytes.size();
-    if (one.current.incoming) return hold(one, bytes);
+    if (one.is_taken()) return hold(one, bytes);
     if (one.answered || one.refused != rule::none) return false;
     if (one.body.size() + bytes.size() > limits_->max_body_bytes) {
         refuse(one, rule::max_body_bytes);
@@ -293,6 +296,7 @@ bool machine::body_came(stream& one, std::string_view bytes) {
 void machine::request_came(stream& one) {
     if (one.whole) return;
     one.end_body();
+    if (one.through) return end_tunnel(one, true);
     if (one.current.incoming) {
         if (one.current.incoming->has_failed()) return;
         one.current.incoming->hold(std::string_view(one.body).substr(one.taken), true);
@@ -316,6 +320,7 @@ void machine::closed(stream& one) {
         if (one.asking) one.current.scope.cancel(lifecycle::cause::client_gone);
     }
     fail_body(one, rule::none);
+    if (one.through && one.through->inside) return end_tunnel(one, one.whole && one.done);
     if (!one.asking) release(one);
 }
 
@@ -327,7 +332,9 @@ void machine::peer_closed(const moment& at) {
     for (auto next = all_.begin(); next != all_.end();) {
         auto& one = *next++;
         one.current.left = true;
-        if (one.asking) {
+        if (one.through) {
+            end_tunnel(one, true);
+        } else if (one.asking) {
             one.current.scope.cancel(lifecycle::cause::client_gone);
             fail_body(one, rule::none);
         } else if (!one.whole) {
@@ -344,7 +351,9 @@ void machine::lost(const moment& at) {
         one.id = 0;
         count(one, forced_ ? request_end::cut : request_end::gone);
         one.current.left = true;
-        if (one.asking) {
+        if (one.through && one.through->inside) {
+            end_tunnel(one, false);
+        } else if (one.asking) {
             one.current.scope.cancel(lifecycle::cause::client_gone);
             fail_body(one, rule::none);
         } else {

@@ -16,6 +16,7 @@ static constexpr std::size_t smallest_piece = 8 * 1024;
 
 /// nghttp2 takes some of a body, as the windows allow.
 std::ptrdiff_t machine::read_body(stream& one, std::span<std::uint8_t> into, std::uint32_t& flags) noexcept {
+    if (one.through) return one.through->give(into, flags);
     auto& self = static_cast<machine&>(*one.of);
     const auto& reply = one.instead ? *one.instead : one.current.reply;
     const auto count = std::min(one.size - one.at, into.size());
@@ -69,7 +70,7 @@ void machine::frame_sent(const nghttp2_frame& frame) {
         ++(one->ended_by_us ? changes_.ended_by_us : changes_.ended);
     count(*one, one->forced ? request_end::cut : request_end::finished);
     // RFC 9113 section 8.1: what still comes of the request is of no interest.
-    if (!one->whole) reset(*one, NGHTTP2_NO_ERROR);
+    if (!one->whole && (!one->through || !one->through->inside)) reset(*one, NGHTTP2_NO_ERROR);
 }
 
 // ── the pieces of a stream ──────────────────────────────────────────────────────────────────────

@@ -30,6 +30,11 @@ void machine::tick(const drain_view& drain, const moment& at) {
     at_ = at;
     for (auto next = all_.begin(); next != all_.end();) {
         auto& one = *next++;
+        if (one.through) {
+            if (one.through->inside) one.through->inside->tick(drain, at);
+            wake_later(one);
+            continue;
+        }
         obey(one, decide(one.view(), drain, at.now));
         if (dead_) return;
     }
@@ -150,6 +155,7 @@ void machine::cut(stream& one, bool by_drain) {
 void machine::stop_begins() noexcept {
     worked_during_stop_ = !all_.empty();
     for (auto& one : all_) {
+        if (one.through && one.through->inside) one.through->inside->stop_begins();
         if (!one.current.to_be_told() || !is_watch(one.current.to)) continue;
         one.current.notify(clock::time_point::max() - std::chrono::hours(1));  // it has until the grace ends
         if (one.state == connection_state::streaming) ++changes_.told;
@@ -164,7 +170,12 @@ void machine::cut(const moment& at) {
             one.current.tell(cause::shutdown);
             fail_body(one, rule::drain);
         }
-        if (!one.cut) cut(one, true);
+        if (one.through && one.through->inside) {
+            one.through->inside->cut(at);
+            wake_later(one);
+        } else if (!one.cut) {
+            cut(one, true);
+        }
     }
     if (!goodbye_.told_last()) go({'K', '-'}, at);
     gone_ = true;
@@ -173,6 +184,8 @@ void machine::cut(const moment& at) {
 void machine::end() noexcept {
     changes_.finished += forced_ ? 0 : std::exchange(unflushed_, 0);
     changes_.cut += std::exchange(unflushed_, 0);
+    for (auto& one : all_)
+        if (one.through && one.through->inside) one.through->inside->end();
     for (auto& one : all_)
         if (!std::exchange(one.counted, true)) ++(forced_ ? changes_.cut : changes_.gone);
 }

@@ -196,6 +196,10 @@ void session::end() noexcept {
 
 void session::each(visitor& who) {
     for (auto& one : machine_.all()) {
+        if (one.through && one.through->inside) {
+            one.through->inside->each(who);
+            continue;
+        }
         const focused now(*this, on(one));
         who.visit();
     }
@@ -255,6 +259,12 @@ void session::straggles(stream& of) {
 void session::returned_late(stream& of) {
     const focused now(*this, on(of));
     wire_.returned_late();
+}
+
+std::unique_ptr<server::session> session::becomes(stream& of, tunnel& through) {
+    auto made = of.current.to->becomes(wire_.through(through));
+    made->live_within(*this);
+    return made;
 }
 
 std::unique_ptr<server::session> source::make(wire on) {

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "server/field_names.hpp"
+#include "server/http2/tunnel.hpp"
 #include "server/target.hpp"
 
 namespace server::http2 {
@@ -19,11 +20,15 @@ void forget(std::string& text) noexcept {
 
 }  // namespace
 
+stream::stream() = default;
+stream::~stream() = default;
+
 void stream::renew() noexcept {
+    through = nullptr;
     asked.fields.clear();
     asked.trailers.clear();
     asked.parameters.clear();
-    asked.body = asked.id = asked.route = asked.query = asked.host = {};
+    asked.body = asked.id = asked.route = asked.query = asked.host = asked.protocol = {};
     asked.named_client = nullptr;
     asked.incoming = nullptr;
     current.incoming = nullptr;
@@ -42,7 +47,7 @@ void stream::renew() noexcept {
         ended_by_us = counted = false;
     made_ = has_body_ = traced_ = grpc_ = expects_continue_ = false;
     places_.clear();
-    method_ = path_ = scheme_ = authority_ = {};
+    method_ = path_ = scheme_ = authority_ = protocol_ = {};
     id_field_ = SIZE_MAX;
     announced_.reset();
     id = 0;
@@ -82,6 +87,7 @@ void stream::add_pseudo(std::string_view name, std::string_view value) {
     if (name == ":path") path_ = one;
     if (name == ":scheme") scheme_ = one;
     if (name == ":authority") authority_ = one;
+    if (name == ":protocol") protocol_ = one;
 }
 
 /// What every answer looks for.
@@ -133,6 +139,10 @@ void stream::make_request(const options& limits) {
     places_.clear();
     asked.method_name = at_place(method_);
     asked.method = http::string_to_verb({asked.method_name.data(), asked.method_name.size()});
+    if (asked.method == http::verb::connect && protocol_.size > 0) {
+        asked.method = http::verb::get;
+        asked.protocol = at_place(protocol_);
+    }
     asked.target = asked.path = at_place(path_);
     asked.scheme = at_place(scheme_) == "https" ? "https" : "http";
     asked.host = at_place(authority_);
@@ -144,7 +154,7 @@ void stream::make_request(const options& limits) {
 
 void stream::end_body() {
     whole = true;
-    if (!current.incoming) asked.body = body;
+    if (!is_taken()) asked.body = body;
     for (const auto& [name, value] : places_) {
         const auto field = std::string_view(trailers_).substr(name.at, name.size);
         asked.trailers.push_back({known_field(field), field, std::string_view(trailers_).substr(value.at, value.size)});

@@ -15,6 +15,7 @@
 namespace server::http2 {
 
 class stream;
+class tunnel;
 
 /// Who is told that a handler or a source has returned.
 class owner {
@@ -36,6 +37,8 @@ using waking_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<class
 /// What the header block brings is kept in one string, by offsets until the block is whole, since it grows.
 class stream final : public asker, public stream_hook, public waking_hook {
 public:
+    stream();
+    ~stream() override;
     void returned() noexcept override { of->returned(*this); }
 
     /// For the next request; memory beyond the usual is given back.
@@ -56,6 +59,10 @@ public:
     std::optional<std::uint64_t> announced() const noexcept { return announced_; }
     std::size_t list_size() const noexcept { return list_size_; }
 
+    /// An extended CONNECT.
+    bool connects() const noexcept { return !asked.protocol.empty(); }
+    /// Somebody takes what comes, and the windows are opened for that.
+    bool is_taken() const noexcept { return current.incoming != nullptr || connects(); }
     /// Bytes of the body that are held.
     std::size_t unread() const noexcept { return body.size() - taken; }
 
@@ -70,6 +77,7 @@ public:
     std::string body;                   ///< gathered, or held until the handler takes it
     std::size_t taken = 0;              ///< ... of that, by then
     std::size_t credit = 0;             ///< ... and its window is still to be opened by
+    std::unique_ptr<tunnel> through;    ///< what it has become
     std::unique_ptr<response> instead;  ///< in the place of the handler's
     rule refused = rule::none;          ///< what has come is no request, or has no place
     std::uint64_t received = 0;         ///< bytes of the body
@@ -113,7 +121,7 @@ private:
     std::string path_storage_;
     std::string timeout_;
     std::vector<pair> places_;
-    place method_{}, path_{}, scheme_{}, authority_{};
+    place method_{}, path_{}, scheme_{}, authority_{}, protocol_{};
     std::size_t list_size_ = 0;
     std::size_t id_field_ = SIZE_MAX;
     std::optional<std::uint64_t> announced_;

@@ -146,6 +146,20 @@ TEST(Http2Bodies, AnAnswerBeforeTheEndEndsTheStreamWithoutAnErrorAndTheConnectio
     one.reply(last);
 }
 
+TEST(Http2Bodies, NothingIsHeldBehindAHandlerThatHasReturnedWhileItsAnswerStreams) {
+    scene one;
+    one.holds_handlers = true;
+    const auto id = one.upload();
+    one.send_body(id, 60'000);
+    one.reply(id, scene::streamed());
+    EXPECT_EQ(one.held(), 0);
+    one.send_body(id, 200'000);
+    EXPECT_EQ(one.held(), 0);
+    one.give_piece(id, 0);
+    EXPECT_EQ(one.answer(id).body, "first");
+    EXPECT_EQ(one.answer(id).reset, NGHTTP2_NO_ERROR);
+}
+
 TEST(Http2Bodies, AClientThatGoesWakesTheReaderAndGivesTheWindowBack) {
     scene one;
     one.holds_handlers = true;
@@ -161,6 +175,7 @@ TEST(Http2Bodies, AClientThatGoesWakesTheReaderAndGivesTheWindowBack) {
         one.settle();
         EXPECT_TRUE(one.body(id).has_failed());
         EXPECT_EQ(one.body(id).failed_by(), server::rule::none);
+        EXPECT_FALSE(of.receives);  // it has been woken
         EXPECT_EQ(of.current.scope.get().why(), lifecycle::cause::client_gone);
         one.throw_out(id);
         ASSERT_EQ(one.held(), 0);
@@ -179,6 +194,7 @@ TEST(Http2Bodies, AConnectionThatIsLostWakesItsReaders) {
     one.machine.lost(one.at());
     one.machine.wake(one.at());
     EXPECT_TRUE(one.body(id).has_failed());
+    EXPECT_FALSE(one.asked.at(id)->receives);
     one.throw_out(id);
     EXPECT_EQ(one.account().gone, 1);
 }
@@ -200,6 +216,7 @@ TEST(Http2Bodies, TheTimeOfAReaderIsTheClients) {
     EXPECT_FALSE(one.body(id).has_failed());
     one.tick_after(1100ms);
     EXPECT_EQ(one.body(id).failed_by(), server::rule::body_timeout);
+    EXPECT_FALSE(one.asked.at(id)->receives);
     one.throw_out(id);
     EXPECT_EQ(one.answer(id).status, 408);
     EXPECT_EQ(one.answer(id).reset, NGHTTP2_NO_ERROR);
@@ -222,6 +239,11 @@ TEST(Http2Bodies, AHandlerThatDoesNotAskForMoreHasATimeOfItsOwn) {
     EXPECT_EQ(one.asked.at(id)->current.scope.get().why(), lifecycle::cause::deadline);
     one.throw_out(id);
     EXPECT_EQ(one.answer(id).status, 504);
+
+    const auto never = one.upload();
+    one.tick_after(2001ms);
+    EXPECT_EQ(one.asked.at(never)->current.scope.get().why(), lifecycle::cause::deadline);
+    one.throw_out(never);
 }
 
 TEST(Http2Bodies, ADeadlineThatTheClientHasSetIsForAllOfIt) {
@@ -247,6 +269,7 @@ TEST(Http2Bodies, TheEndOfADrainWakesTheReaderAndIsA503) {
     EXPECT_EQ(one.read(id), "");
     one.tick_after(2001ms);
     EXPECT_EQ(one.body(id).failed_by(), server::rule::drain);
+    EXPECT_FALSE(one.asked.at(id)->receives);
     one.throw_out(id);
     EXPECT_EQ(one.answer(id).status, 503);
     EXPECT_EQ(one.answer(id).header("retry-after"), "1");

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/http2/machine.hpp"
+#include "tests/http2/guest.hpp"
 #include "tests/http2/peer.hpp"
 #include "tests/server/simulated.hpp"
 
@@ -65,6 +66,12 @@ public:
         one->current.piece = std::min(bytes, one->current.reply.body.size());
         std::fill_n(one->current.reply.body.begin(), one->current.piece, 'x');
         came_back(*one);
+    }
+    /// Asks for a stream as a socket (RFC 8441).
+    std::int32_t connect(std::string_view path = "/socket", const peer::fields& more = {{":protocol", "websocket"}}) {
+        const auto id = client.ask("CONNECT", path, more, std::nullopt, true);
+        settle();
+        return id;
     }
     /// The head of a request whose body follows, to a route that takes it as it comes.
     std::int32_t upload(std::string_view path = "/taken", const peer::fields& more = {}) {
@@ -141,7 +148,9 @@ public:
     std::map<std::int32_t, stream*> asked;  ///< handlers and sources that have not returned, by stream
     std::map<std::int32_t, server::request*> requests;
     int notes = 0, stragglers = 0, calls = 0, failures = 0;
-    std::size_t digit = 0;  ///< of the last row
+    int guests = 0;               ///< sessions on streams that are alive
+    guest* last_guest = nullptr;  ///< of them
+    std::size_t digit = 0;        ///< of the last row
     server::rule refused = server::rule::none;
 
 private:
@@ -169,7 +178,8 @@ private:
     bool ask(server::asked what, stream& of) override {
         ++calls;
         if (what == server::asked::handler && !holds_handlers) {
-            of.current.reply = server::response(http::status::ok, "hello");
+            of.current.reply = of.current.to->becomes ? server::response(http::status::switching_protocols)
+                                                      : server::response(http::status::ok, "hello");
             return true;
         }
         asked[of.id] = &of;
@@ -186,6 +196,11 @@ private:
     void log_failure(stream&, const std::exception_ptr&) override { ++failures; }
     void straggles(stream&) override { ++stragglers; }
     void returned_late(stream&) override { --stragglers; }
+    std::unique_ptr<server::session> becomes(stream&, server::http2::tunnel& through) override {
+        auto made = std::make_unique<guest>(through, guests);
+        last_guest = made.get();
+        return made;
+    }
     void proceed() noexcept override {}
     server::moment now() override { return at(); }
 
@@ -198,6 +213,7 @@ private:
                                   server::request_body&) -> lifecycle::awaitable<server::response> {
                 co_return server::response();
             };
+            all.get("/socket", nothing).becomes([](server::wire) { return std::unique_ptr<server::session>(); });
             all.streamed(http::verb::post, "/taken", takes).streamed(http::verb::post, "/little", takes, 1000);
             return all;
         }();
