@@ -42,39 +42,47 @@ bool connection::hand_over(const moment& at) {
     return proceed(at);
 }
 
-/// As `fail` does in HTTP/1.1: those who have been asked by its session are waited for.
+/// As `fail` does in HTTP/1.1: those who have been asked by its session are waited for. Some come back at once.
 void connection::fail_session(const char* why) noexcept {
     loop_.lost_connection(why);
     loop_.sockets().forget(*this);
     socket_.close();
-    driven_ = false;
-    if (session_->asked() == 0) return loop_thread::remove(*this);
+    driven_ = true;
     try {
-        session_->cut(loop_.now());
+        if (session_->asked() > 0) session_->cut(loop_.now());
     } catch (const std::exception&) {}  // its handlers come back by themselves
+    driven_ = false;
+    if (session_->asked() == 0) loop_thread::remove(*this);
 }
 
 // ── what a session may do ───────────────────────────────────────────────────────────────────────
 
 transfer wire::read(std::span<char> into) {
+    if (through_ != nullptr) return through_->read(into);
     const auto* const between = of_->socket_.between();
     return between != nullptr && between->holds() ? of_->socket_.read_held(into) : of_->socket_.read(into);
 }
 
 bool wire::holds() const noexcept {
+    if (through_ != nullptr) return through_->holds();
     const auto* const between = of_->socket_.between();
     return between != nullptr && between->holds();
 }
 
 bool wire::stirs() const noexcept { return of_->stirs(); }
-transfer wire::write(std::string_view bytes, bool last) { return of_->socket_.write(bytes, last); }
+transfer wire::write(std::string_view bytes, bool last) {
+    return through_ != nullptr ? through_->write(bytes) : of_->socket_.write(bytes, last);
+}
 transfer_end wire::farewell() { return of_->socket_.farewell(); }
-void wire::finish() { of_->socket_.finish(); }
-void wire::discard() { of_->socket_.discard(of_->loop_.scratch()); }
-std::size_t wire::unacknowledged() { return of_->socket_.unacknowledged(); }
+void wire::finish() { through_ != nullptr ? through_->finish() : of_->socket_.finish(); }
+void wire::discard() { through_ != nullptr ? through_->discard() : of_->socket_.discard(of_->loop_.scratch()); }
+std::size_t wire::unacknowledged() {
+    return through_ != nullptr ? through_->unacknowledged() : of_->socket_.unacknowledged();
+}
 void wire::reset_at_close(bool reset) { of_->socket_.reset_at_close(reset); }
 
 void wire::watch(poll_set::interest wanted) {
+    if (through_ != nullptr) return through_->watch(wanted);
     const auto* const between = of_->socket_.between();
     const bool wants_room = between != nullptr && between->wants_room();
     if (wants_room && wanted == poll_set::interest::read) wanted = poll_set::interest::write;
@@ -94,6 +102,7 @@ std::span<char> wire::scratch() const noexcept { return of_->loop_.scratch(); }
 void wire::let_others_go_first() { of_->loop_.let_others_go_first(*of_); }
 
 void wire::proceed() noexcept {
+    if (through_ != nullptr) return through_->proceed();
     of_->tell([] {});
 }
 

@@ -127,6 +127,15 @@ void exchange::refuse_coding() {
            std::move(problem(http::status::unsupported_media_type).set("Accept-Encoding", "identity")));
 }
 
+void exchange::excuse() {
+    thrown = nullptr;
+    const auto by = incoming->failed_by();
+    if (by == rule::none) return void(reply = problem(http::status::bad_request));  // nobody is there to read it
+    if (by == rule::drain) return refuse(by, instead(http::status::service_unavailable));
+    if (by == rule::max_in_flight) return refuse(by, refusal());
+    refuse(by, problem(status_of(by)));
+}
+
 void exchange::fail() noexcept {
     refused_by = rule::handler;
     try {

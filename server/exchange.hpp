@@ -146,6 +146,8 @@ struct exchange {
     response refusal() const;
     /// What has been thrown is no fault of the handler: its body has not come.
     bool is_excused() const noexcept { return incoming && incoming->has_failed(); }
+    /// ... and it has left it to us to say so.
+    void excuse();
     void begin_serving();
     void end_serving() noexcept;
 

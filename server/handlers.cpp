@@ -1,19 +1,15 @@
 #include "server/handlers.hpp"
 
 #include <algorithm>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/deferred.hpp>
 #include <cassert>
-#include <new>
 #include <stdexcept>
 #include <utility>
 
+#include "server/parked.hpp"
+
 namespace server {
 
-namespace asio = boost::asio;
-
-/// A coroutine that does one job after the other. Between two it waits for `resume`, which is a function call: no turn
-/// of the loop and no memory.
+/// A coroutine that does one job after the other; between two it is parked.
 class handlers::runner final : public lifecycle::task {
 public:
     explicit runner(handlers& of) : task("handler", "handler"), of_(of) {}
@@ -28,47 +24,15 @@ public:
         request_ = &about;
         asker_ = &whose;
         starting_ = true;
-        resume();
+        job_.go_on();  // else it looks before it waits
         starting_ = false;
         return asker_ == nullptr;
     }
-    void end() { resume(); }
+    void end() { job_.go_on(); }
 
     runner* next = nullptr;  ///< of those that are kept
 
 private:
-    /// What waits for the next job, without its type and without memory of its own.
-    class waiting_coroutine {
-    public:
-        virtual void go_on() = 0;
-
-    protected:
-        ~waiting_coroutine() = default;
-    };
-    template <class Handler>
-    class waiting_as final : public waiting_coroutine {
-    public:
-        explicit waiting_as(Handler handler) : handler_(std::move(handler)) {}
-        void go_on() override {
-            auto handler = std::move(handler_);
-            this->~waiting_as();
-            std::move(handler)();
-        }
-
-    private:
-        Handler handler_;
-    };
-
-    void resume() {
-        if (auto* const one = std::exchange(waits_, nullptr)) one->go_on();  // else it looks before it waits
-    }
-    auto next_job() {
-        auto begin = [this]<class Handler>(Handler handler) {
-            static_assert(sizeof(waiting_as<Handler>) <= sizeof place_);
-            waits_ = new (place_) waiting_as<Handler>(std::move(handler));
-        };
-        return asio::async_initiate<const asio::deferred_t, void()>(begin, asio::deferred);
-    }
     lifecycle::awaitable<> first_piece();
     bool keep() noexcept;
 
@@ -77,9 +41,8 @@ private:
     exchange* exchange_ = nullptr;
     const request* request_ = nullptr;
     asker* asker_ = nullptr;  ///< nullptr: has no job
-    waiting_coroutine* waits_ = nullptr;
+    parked job_;              ///< waits for the next one
     bool starting_ = false;
-    alignas(std::max_align_t) std::byte place_[64];
 };
 
 /// While a streamed response may still become another: its first piece. Who fails here is a 500.
@@ -101,7 +64,7 @@ lifecycle::awaitable<> handlers::runner::first_piece() {
 lifecycle::awaitable<> handlers::runner::run() {
     for (;;) {
         if (asker_ == nullptr) {
-            auto waiting = next_job();
+            auto waiting = job_.wait([] {});
             co_await std::move(waiting);
         }
         if (asker_ == nullptr) co_return;  // there will be none

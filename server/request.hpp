@@ -38,11 +38,12 @@ struct request {
 
     http::verb method = http::verb::unknown;
     std::string_view method_name;
-    std::string_view target;  ///< as it was sent
-    std::string_view path;    ///< percent-decoded, dot segments removed; "*" for `OPTIONS *`
-    std::string_view query;   ///< what follows the first '?', encoded
-    std::string_view host;    ///< of the target when that is absolute, else of the Host field
-    unsigned version = 11;    ///< 10, 11 or 20
+    std::string_view target;    ///< as it was sent
+    std::string_view path;      ///< percent-decoded, dot segments removed; "*" for `OPTIONS *`
+    std::string_view query;     ///< what follows the first '?', encoded
+    std::string_view protocol;  ///< that an extended CONNECT of HTTP/2 asks for (RFC 8441), which is a GET to routes
+    std::string_view host;      ///< of the target when that is absolute, else of the Host field
+    unsigned version = 11;      ///< 10, 11 or 20
     std::vector<field> fields;
     std::string_view body;             ///< empty where the route takes it as it comes
     request_body* incoming = nullptr;  ///< ... from here

@@ -1,46 +1,18 @@
 #include "server/request_body.hpp"
 
 #include <algorithm>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/deferred.hpp>
 #include <cassert>
-#include <new>
-#include <utility>
 
 namespace server {
-
-namespace asio = boost::asio;
-
-/// As the runner of a handler waits for its next job: without memory, and without a turn of the loop.
-template <class Handler>
-class request_body::waiting_as final : public waiting_reader {
-public:
-    explicit waiting_as(Handler handler) : handler_(std::move(handler)) {}
-    void go_on() override {
-        auto handler = std::move(handler_);
-        this->~waiting_as();
-        std::move(handler)();
-    }
-
-private:
-    Handler handler_;
-};
-
-auto request_body::some_more() {
-    auto begin = [this]<class Handler>(Handler handler) {
-        static_assert(sizeof(waiting_as<Handler>) <= sizeof place_);
-        waits_ = new (place_) waiting_as<Handler>(std::move(handler));
-        if (wants) wants();
-    };
-    return asio::async_initiate<const asio::deferred_t, void()>(begin, asio::deferred);
-}
 
 lifecycle::awaitable<std::size_t> request_body::read(std::span<char> into) {
     assert(wanted_.empty() && "one read at a time");
     if (into.empty()) throw std::invalid_argument("a read of a body has no room");
     if (has_some()) co_return take(into);
     want(into);
-    auto waiting = some_more();
+    auto waiting = reader_.wait([this] {
+        if (wants) wants();
+    });
     co_await std::move(waiting);
     if (has_failed()) throw_failure();
     co_return given();
@@ -51,10 +23,16 @@ std::size_t request_body::take(std::span<char> into) {
     const auto count = std::min(into.size(), here_.size());
     std::copy_n(here_.begin(), count, into.begin());
     here_.remove_prefix(count);
+    if (took && count > 0) took(count);
     return count;
 }
 
 void request_body::throw_failure() const { throw body_failed(failed_by_, why_); }
+
+void request_body::hold(std::string_view here, bool over) noexcept {
+    here_ = here;
+    over_ = over;
+}
 
 void request_body::came(std::size_t count, bool over) noexcept {
     given_ = count;
@@ -70,8 +48,16 @@ void request_body::fail(rule by, const char* why) noexcept {
     wanted_ = {};
 }
 
-void request_body::go_on() {
-    if (auto* const one = std::exchange(waits_, nullptr)) one->go_on();
+void request_body::fail(rule by) noexcept {
+    switch (by) {
+        case rule::body_timeout: return fail(by, "the client sends its body too slowly");
+        case rule::max_body_bytes: return fail(by, "the body is larger than this route takes");
+        case rule::max_in_flight: return fail(by, "the service holds too many bytes of bodies");
+        case rule::chunk: return fail(by, "the chunked coding of the body is broken");
+        case rule::drain: return fail(by, "the service stops");
+        case rule::request_timeout: return fail(by, "its deadline has passed");
+        default: return fail(by, "the client has gone");
+    }
 }
 
 }  // namespace server

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "lifecycle/task_group.hpp"
+#include "server/parked.hpp"
 #include "server/rule.hpp"
 
 namespace server {
@@ -29,7 +31,7 @@ private:
 };
 
 /// The body of a request whose route takes it as it comes; see router::streamed. Only what is asked for is read from
-/// the client: a handler that does not ask holds it up, by TCP's own means.
+/// the client: a handler that does not ask holds it up, by TCP's own means or by the windows of HTTP/2.
 ///
 /// Belongs to its request, and lives as long. Only on the request's loop, one read at a time.
 class request_body {
@@ -60,13 +62,16 @@ public:
     /// What it waits for is there. The reader goes on by `go_on`, in which the handler may return.
     void came(std::size_t count, bool over) noexcept;
     void fail(rule by, const char* why) noexcept;
-    void go_on();
+    void fail(rule by) noexcept;  ///< says why itself
+    void go_on() { reader_.go_on(); }
+    /// Of a machine that holds what has come until it is read: all that it holds now. `over`: nothing is behind it.
+    void hold(std::string_view here, bool over) noexcept;
     std::size_t given() noexcept { return std::exchange(given_, 0); }
     bool has_failed() const noexcept { return failed_; }
     rule failed_by() const noexcept { return failed_by_; }
 
-    /// Called when a reader waits.
-    std::function<void()> wants;
+    std::function<void()> wants;            ///< called when a reader waits
+    std::function<void(std::size_t)> took;  ///< called when so much of what is held has been read; may be none
 
     /// By how much the client may still be late, in this stretch of `body_timeout`, and what it has sent in that.
     struct pace {
@@ -74,31 +79,33 @@ public:
         lifecycle::clock::duration left{};
         std::uint64_t bytes = 0;
         bool asked = false;  ///< a reader has waited: whoever expects 100-continue has been told
+
+        /// What has come in this stretch is enough for another one. `least`: bytes in a whole stretch.
+        bool is_enough(std::uint64_t least) const noexcept { return bytes >= std::max<std::uint64_t>(1, least); }
+        void renew(lifecycle::clock::time_point now, lifecycle::clock::duration stretch) noexcept {
+            since = now;
+            left = stretch;
+            bytes = 0;
+        }
+        /// The client has brought what was waited for.
+        void stop(lifecycle::clock::time_point now, lifecycle::clock::duration stretch, std::uint64_t least) noexcept {
+            left -= std::min(left, now - since);
+            if (left == lifecycle::clock::duration{} && is_enough(least)) renew(now, stretch);
+        }
     } rate;
 
 private:
-    class waiting_reader {
-    public:
-        virtual void go_on() = 0;
-
-    protected:
-        ~waiting_reader() = default;
-    };
-    template <class Handler>
-    class waiting_as;
-    auto some_more();
     [[noreturn]] void throw_failure() const;
 
     std::optional<std::uint64_t> length_;
     std::string_view here_;   ///< has come and is not read
     std::span<char> wanted_;  ///< by who waits
     std::size_t given_ = 0;   ///< ... and what that has got
-    waiting_reader* waits_ = nullptr;
+    parked reader_;
     const char* why_ = "";
     rule failed_by_ = rule::none;
     bool failed_ = false;
     bool over_ = false;  ///< nothing is behind `here_`
-    alignas(std::max_align_t) std::byte place_[64];
 };
 
 }  // namespace server

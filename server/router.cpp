@@ -115,6 +115,7 @@ router& router::decodes() {
 router& router::becomes(std::function<std::unique_ptr<session>(wire)> make,
                         std::function<void(host&, boost::asio::io_context&)> joins) {
     last().becomes = std::move(make);
+    has_sessions_ = true;
     last().joins = std::move(joins);
     return *this;
 }

@@ -159,10 +159,12 @@ public:
     /// The route added last: its handler decodes the Content-Encoding of a body by itself.
     router& decodes();
     /// The route added last: an answer of 101 by its handler, with the fields that belong to it, hands the connection
-    /// over to what `make` makes. Called on the loops. `joins` is called for each loop before any of them serves, by
-    /// who makes the server: a client that has its 101 may count on all that the loop has of the route.
+    /// over to what `make` makes, in HTTP/2 the stream. Called on the loops. `joins` is called for each loop before any
+    /// of them serves, by who makes the server: a client that has its 101 may count on all that the loop has of the
+    /// route.
     router& becomes(std::function<std::unique_ptr<session>(wire)> make,
                     std::function<void(host&, boost::asio::io_context&)> joins = {});
+    bool has_sessions() const noexcept { return has_sessions_; }  ///< a route becomes something else
     void joined(host& loop, boost::asio::io_context& its_context) const;
 
     /// The endpoint that answers, with the parameters of its pattern in the request; HEAD is answered
@@ -196,6 +198,7 @@ private:
     std::vector<std::size_t> patterns_;
     std::vector<middleware> wraps_;
     std::size_t endpoints_ = 0;
+    bool has_sessions_ = false;
     std::size_t last_ = 0;  ///< the resource that the last route was added to
 };
 

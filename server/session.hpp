@@ -17,7 +17,9 @@ struct handover {
     /// Behind an upgrade its exchange and its request are in there, and stay as they are; give it back by
     /// wire::workspaces once nobody needs it.
     std::unique_ptr<workspace> work;
-    std::string_view bytes;    ///< in there: read, and not looked at
+    std::string_view bytes;  ///< in there: read, and not looked at
+    /// Behind an upgrade what asked for it: in `work`, or, on a stream of HTTP/2, good as long as the session.
+    const request* asked = nullptr;
     std::uint32_t served = 0;  ///< requests
     bool counted = false;      ///< the account knows of a request whose end the session has to say
     bool trusts_peer = false;  ///< it may name the clients of its requests
@@ -28,9 +30,11 @@ struct handover {
 };
 
 /// What a connection is once it does not speak HTTP/1.1 any more: from its start (HTTP/2), or behind an upgrade
-/// (WebSocket). The connection keeps the socket, its place in the lists of its loop and its share of what one client
-/// may have; it tells its session what happens, and lets it `proceed` after each event. What a session wants done it
-/// does by its wire. What is not the connection's event, the return of a handler, it makes one by `wire::proceed`.
+/// (WebSocket). One that stands behind an upgrade may live on a stream of another, which then does for it what is said
+/// here of the connection. The connection keeps the socket, its place in the lists of its loop and its share of what
+/// one client may have; it tells its session what happens, and lets it `proceed` after each event. What a session wants
+/// done it does by its wire. What is not the connection's event, the return of a handler, it makes one by
+/// `wire::proceed`.
 ///
 /// Only on the thread of its loop. What throws is the end of the connection; handlers that have been asked are waited
 /// for.
@@ -85,6 +89,9 @@ public:
     virtual const options& limits() const noexcept = 0;
     virtual void each(visitor& who) = 0;
 
+    /// It lives on a stream of `outer`: who looks at the connection sees what is in focus there.
+    void live_within(session& outer) noexcept { outer_ = &outer; }
+
     const focus& in_focus() const noexcept { return focus_; }
     connection_state now_in() const noexcept { return focus_.current != nullptr ? focus_.in : seen_.state; }
     lifecycle::clock::time_point since() const noexcept {
@@ -114,7 +121,9 @@ protected:
     /// For what others ask of a request: they look at that one while this lives.
     class focused {
     public:
-        focused(session& of, focus on) noexcept : of_(of), before_(of.focus_) { of_.focus_ = on; }
+        focused(session& of, focus on) noexcept : of_(of.outer_ != nullptr ? *of.outer_ : of), before_(of_.focus_) {
+            of_.focus_ = on;
+        }
         ~focused() { of_.focus_ = before_; }
         focused(const focused&) = delete;
         focused& operator=(const focused&) = delete;
@@ -127,6 +136,7 @@ protected:
     seen seen_;
 
 private:
+    session* outer_ = nullptr;
     focus focus_;
 };
 

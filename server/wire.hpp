@@ -17,11 +17,33 @@ namespace server {
 
 class connection;
 
+/// A stream of one session that is the socket of another (RFC 8441); see wire for what each of them does.
+class tunnel {
+public:
+    virtual transfer read(std::span<char> into) = 0;
+    virtual bool holds() const noexcept = 0;
+    virtual transfer write(std::string_view bytes) = 0;
+    virtual void finish() = 0;
+    virtual void discard() noexcept = 0;
+    virtual std::size_t unacknowledged() const noexcept = 0;
+    virtual void watch(poll_set::interest wanted) noexcept = 0;
+    virtual void proceed() noexcept = 0;
+
+protected:
+    ~tunnel() = default;
+};
+
 /// What a session may do with its connection and with the loop of that; see session. Copied freely, good for as long
 /// as the session lives, and only on the loop's thread.
 class wire {
 public:
     explicit wire(connection& of) noexcept : of_(&of) {}
+    /// The same connection and loop, with `stream` for its socket.
+    wire through(tunnel& stream) const noexcept {
+        auto made = *this;
+        made.through_ = &stream;
+        return made;
+    }
 
     // The socket; see transport.
 
@@ -80,6 +102,7 @@ public:
 
 private:
     connection* of_;
+    tunnel* through_ = nullptr;  ///< what it has for a socket, if not that of the connection
 };
 
 }  // namespace server

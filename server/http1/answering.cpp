@@ -61,7 +61,7 @@ void http1_answering::replied(const moment& at) {
     auto& current = work_->current;
     waits_ = waiting::nothing;
     if (current.abandoned) return go(phase::say_goodbye);  // answered in its place: this one comes too late
-    if (current.thrown != nullptr && current.is_excused()) excuse();
+    if (current.thrown != nullptr && current.is_excused()) current.excuse();
     if (current.thrown == nullptr) {
         current.refuse_if_late(at.now);
     } else {
@@ -71,17 +71,6 @@ void http1_answering::replied(const moment& at) {
     if (current.incoming && leave_body()) [[unlikely]]
         end_unread();
     go(phase::answer);
-}
-
-/// The body of its request has not come, and it leaves that to us.
-void http1_answering::excuse() {
-    auto& current = work_->current;
-    current.thrown = nullptr;
-    const auto by = current.incoming->failed_by();
-    if (by == rule::drain) return current.refuse(by, current.instead(http::status::service_unavailable));
-    if (by == rule::none)
-        return void(current.reply = problem(http::status::bad_request));  // nobody is there to read it
-    current.refuse(by, problem(by == rule::body_timeout ? http::status::request_timeout : status_of(by)));
 }
 
 /// Straight to the socket, after what is already due; the handler's own answer will be dropped. The buffer stays pinned

@@ -38,7 +38,6 @@ private:
     bool still_due(bool first);
     framing framing_of(const server::request& to, bool close, const moment& at) const;
     void count_answer() noexcept;
-    void excuse();
     void end_unread() noexcept;
     bool looks_behind() const noexcept;
     static void say_when_to_return(response& reply, const moment& at);

@@ -218,6 +218,7 @@ handover http1_machine::hand_over() noexcept {
                   .worked_during_stop = flags_.worked_during_stop,
                   .patience = patience_,
                   .deadline = deadline_};
+    if (left.work) left.asked = &left.work->parser.request();
     if (left.work)
         left.bytes = std::string_view(left.work->data(), left.work->buffered())
                          .substr(upgraded ? left.work->parser.consumed() : 0);

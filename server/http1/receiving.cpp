@@ -9,21 +9,6 @@ namespace server {
 
 using lifecycle::clock;
 
-namespace {
-
-const char* in_short(rule by) noexcept {
-    switch (by) {
-        case rule::body_timeout: return "the client sends its body too slowly";
-        case rule::max_body_bytes: return "the body is larger than this route takes";
-        case rule::chunk: return "the chunked coding of the body is broken";
-        case rule::drain: return "the service stops";
-        case rule::request_timeout: return "its deadline has passed";
-        default: return "the client has gone";
-    }
-}
-
-}  // namespace
-
 void http1_receiving::begin_body(const moment& at) {
     auto& parser = work_->parser;
     auto& current = work_->current;
@@ -33,8 +18,7 @@ void http1_receiving::begin_body(const moment& at) {
         current.incoming = std::make_unique<request_body>(length, parser.come(work_->data()),
                                                           how == request_parser::progress::complete);
         request().incoming = current.incoming.get();
-        if (how == request_parser::progress::refused)
-            current.incoming->fail(parser.refused_by(), in_short(parser.refused_by()));
+        if (how == request_parser::progress::refused) current.incoming->fail(parser.refused_by());
     }
     current.incoming->rate = {.since = at.now, .left = limits().body_timeout, .bytes = 0, .asked = false};
     deadline_ = std::min(current.deadline, at.now + limits().request_timeout);
@@ -84,7 +68,7 @@ void http1_receiving::body_came(std::size_t count, const moment& at) {
 
 /// What has come in this stretch of its time is enough for another.
 bool http1_receiving::comes_fast_enough() const noexcept {
-    return work_->current.incoming->rate.bytes >= std::max<std::uint64_t>(1, least_bytes(limits().body_timeout));
+    return work_->current.incoming->rate.is_enough(least_bytes(limits().body_timeout));
 }
 
 /// Its deadline has passed. As of a body that is gathered, what has arrived by then is looked at once more.
@@ -95,7 +79,7 @@ void http1_receiving::body_is_late(const moment& at) {
         return fail_body(rule::request_timeout, at);
     }
     if (comes_fast_enough()) {
-        current.incoming->rate = {.since = at.now, .left = limits().body_timeout, .bytes = 0, .asked = true};
+        current.incoming->rate.renew(at.now, limits().body_timeout);
         deadline_ = std::min(current.deadline, at.now + limits().body_timeout);
         return;
     }
@@ -107,18 +91,13 @@ void http1_receiving::body_is_late(const moment& at) {
 void http1_receiving::fail_body(rule by, const moment& at) noexcept {
     if (!work_->current.incoming) return;
     flags_.late = false;
-    work_->current.incoming->fail(by, in_short(by));
+    work_->current.incoming->fail(by);
     if (flags_.receives) go_on(at);
 }
 
 /// From here on it is the handler's time, until it wants more.
 void http1_receiving::go_on(const moment& at) noexcept {
-    auto& rate = work_->current.incoming->rate;
-    rate.left -= std::min(rate.left, at.now - rate.since);
-    if (rate.left == clock::duration{} && comes_fast_enough()) {
-        rate.left = limits().body_timeout;
-        rate.bytes = 0;
-    }
+    work_->current.incoming->rate.stop(at.now, limits().body_timeout, least_bytes(limits().body_timeout));
     flags_.receives = false;
     waits_ = waiting::nothing;
     deadline_ = std::min(work_->current.deadline, at.now + limits().request_timeout);

@@ -20,8 +20,9 @@ public:
         return one;
     }
     void give_back(std::unique_ptr<stream> one) noexcept {
-        held -= one->body.size();
-        one->unlink();
+        held -= one->unread();
+        one->stream_hook::unlink();
+        one->waking_hook::unlink();
         if (free_.size() == free_.capacity()) return;
         one->renew();
         free_.push_back(std::move(one));

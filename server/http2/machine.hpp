@@ -11,6 +11,7 @@
 #include "server/http2/drain.hpp"
 #include "server/http2/nghttp2.hpp"
 #include "server/http2/stream.hpp"
+#include "server/http2/tunnel.hpp"
 #include "server/session.hpp"
 
 namespace server::http2 {
@@ -27,6 +28,8 @@ public:
     virtual void log_failure(stream& of, const std::exception_ptr& thrown) = 0;
     virtual void straggles(stream& of) = 0;
     virtual void returned_late(stream& of) = 0;
+    /// What its route makes of it, with `through` for a socket.
+    virtual std::unique_ptr<server::session> becomes(stream& of, tunnel& through) = 0;
     /// A handler has returned, outside of what the machine is told else: it is to be driven.
     virtual void proceed() noexcept = 0;
     virtual moment now() = 0;
@@ -39,6 +42,8 @@ protected:
 /// (`duties`). nghttp2 knows the frames and HPACK; the requests, their deadlines, the limits and the stop are here.
 ///
 ///     head ─▶ body ─▶ handling ─▶ writing / streaming ─▶ done        a stream; each is decided on like a connection
+///
+/// A body is gathered before its handler is asked, or, on routes that take it as it comes, behind that.
 ///
 /// Only on one thread. What throws (std::bad_alloc) is the end of the connection.
 class machine final : private owner {
@@ -60,6 +65,11 @@ public:
     void peer_closed(const moment& at);
     /// Nothing can be written any more.
     void lost(const moment& at);
+
+    /// Handlers go on that have waited for what has come of a body, or for its end. Behind each event, until nobody is
+    /// to be woken.
+    void wake(const moment& at);
+    bool wakes() const noexcept { return !waking_.empty(); }
 
     void tick(const drain_view& drain, const moment& at);
     /// It is to go when it is idle: the client is told which stream was the last.
@@ -90,6 +100,7 @@ public:
 
 private:
     friend struct calls;  ///< what nghttp2 calls
+    friend class tunnel;
 
     void returned(stream& one) noexcept override;
 
@@ -102,12 +113,36 @@ private:
     int frame_came(const nghttp2_frame& frame);
     void frame_sent(const nghttp2_frame& frame);
     void closed(stream& one);
-    void body_came(stream& one, std::string_view bytes);
+    bool body_came(stream& one, std::string_view bytes);
     void request_came(stream& one);
     bool too_many(allowance& of);
+    // Bodies as they come.
+    /// So much may be held of bodies that nobody takes, on any number of streams; together with what else a hundred of
+    /// them need it is less than 1 MiB.
+    static constexpr std::int32_t window_of_connection = 768 * 1024;
+    void begin_body(stream& one);
+    void wants_body(stream& one);
+    void say_continue(stream& one);
+    bool hold(stream& one, std::string_view bytes);
+    void keep(stream& one, std::string_view bytes);
+    bool has_room(std::size_t more) const noexcept;
+    void took(stream& one, std::size_t count);
+    void open_window(stream& one, std::size_t bytes);
+    void leave_body(stream& one);
+    void drop_body(stream& one) noexcept;
+    void fail_body(stream& one, rule by) noexcept;
+    void body_is_late(stream& one);
+    void wake_later(stream& one) noexcept;
+    // Streams that other sessions live on.
+    void connect(stream& one);
+    void open_tunnel(stream& one);
+    void count_asked(tunnel& of) noexcept;
+    void drive(stream& one);
+    void end_tunnel(stream& one, bool whole);
     // Answering.
     void start(stream& one);
     void ask(stream& one);
+    void log_failure(stream& one);
     void replied(stream& one);
     void refuse(stream& one, rule by);
     void answer(stream& one);
@@ -139,6 +174,7 @@ private:
     owned<nghttp2_session> protocol_;
     std::shared_ptr<const options> limits_;
     streams all_;
+    waking_streams waking_;
     stream* reading_ = nullptr;  ///< whose header block comes
     moment at_;                  ///< of the event that is being seen to
     admission::patience patience_;
@@ -147,6 +183,7 @@ private:
     account_changes changes_;
     lifecycle::clock::time_point leaves_since_{};  ///< it has had as many requests as one connection may
     std::string last_words_;                       ///< a GOAWAY behind which nghttp2 is not asked any more
+    std::size_t credit_ = 0;                       ///< bytes that its window is to be opened by
     std::uint32_t served_ = 0, asked_ = 0, unflushed_ = 0, alive_ = 0;
     std::uint32_t due_ = 0;                                 ///< streams whose source is to be asked
     std::int32_t last_id_ = 0, gap_from_ = 0, gap_to_ = 0;  ///< of streams; the last ids that were left out

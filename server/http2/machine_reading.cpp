@@ -56,8 +56,9 @@ struct calls {
     static int body_came(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes, std::size_t size,
                          void* self) {
         return safely(self, [&](machine& of) {
-            if (auto* const one = of.of_id(id)) of.body_came(*one, {reinterpret_cast<const char*>(bytes), size});
-            nghttp2_session_consume(of.protocol_.get(), id, size);
+            auto* const one = of.of_id(id);
+            const bool held = one != nullptr && of.body_came(*one, {reinterpret_cast<const char*>(bytes), size});
+            if (!held) nghttp2_session_consume(of.protocol_.get(), id, size);
             return 0;
         });
     }
@@ -116,8 +117,6 @@ const nghttp2_option* how() {
     return made.get();
 }
 
-constexpr std::int32_t window_of_connection = 1024 * 1024;
-constexpr std::size_t bodies_of_loop = 64;  // times the largest one: that many bytes are held
 /// More streams than nghttp2 itself would refuse: they are answered instead; see machine::start.
 constexpr std::uint32_t any_number = 0x7fff'ffff;
 
@@ -140,11 +139,13 @@ void machine::begin(const handover& from, const moment& at) {
     patience_ = from.patience;
     trusts_peer_ = from.trusts_peer;
     worked_during_stop_ = from.worked_during_stop;
-    const std::array<nghttp2_settings_entry, 3> ours{
+    const std::array<nghttp2_settings_entry, 4> ours{
         {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, any_number},
          {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits_->max_header_bytes)},
-         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}}};  // RFC 9218 section 2.1; the tree of RFC 7540 costs much
-    check(nghttp2_submit_settings(protocol_.get(), NGHTTP2_FLAG_NONE, ours.data(), ours.size()));
+         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+         {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}}};  // RFC 9218 section 2.1; the tree of RFC 7540 costs much
+    check(nghttp2_submit_settings(protocol_.get(), NGHTTP2_FLAG_NONE, ours.data(),
+                                  ours.size() - (host_.routes.has_sessions() ? 0 : 1)));
     check(nghttp2_session_set_local_window_size(protocol_.get(), NGHTTP2_FLAG_NONE, 0, window_of_connection));
 }
 
@@ -256,34 +257,52 @@ int machine::frame_came(const nghttp2_frame& frame) {
     return 0;
 }
 
+/// A body that is taken as it comes has limits of its own, and its handler is asked at once. Who waits to hear whether
+/// it is wanted and asks for what is not there hears that.
 void machine::head_came(stream& one) {
     one.make_request(*limits_);
     if (one.refused != rule::none) return refuse(one, one.refused);
+    if (one.connects()) return connect(one);
     if (one.whole) return start(one);
+    const auto* const to = host_.routes.find(one.asked);
+    const bool streams = to != nullptr && to->streams_body;
+    const auto most = streams ? to->most_body : limits_->max_body_bytes;
+    if (one.announced().value_or(0) > most) return refuse(one, rule::max_body_bytes);
+    if (streams && exchange::comes_encoded(*to, one.asked, true)) return refuse(one, rule::content_encoding);
+    if (streams || (to == nullptr && one.expects_continue())) return start(one);
     one.state = connection_state::body;
     one.since = at_.now;
     const auto first_look = limits_->min_data_rate > 0 ? limits_->data_rate_grace : limits_->body_timeout;
     one.deadline = at_.now + std::min(first_look, limits_->body_timeout);
-    if (!one.expects_continue()) return;
-    std::array<char, 8> name{":status"};
-    std::array<char, 4> code{"100"};
-    nghttp2_nv field{reinterpret_cast<std::uint8_t*>(name.data()), reinterpret_cast<std::uint8_t*>(code.data()), 7, 3,
-                     0};
-    check(nghttp2_submit_headers(protocol_.get(), NGHTTP2_FLAG_NONE, one.id, nullptr, &field, 1, nullptr));
+    if (one.expects_continue()) say_continue(one);
 }
 
-void machine::body_came(stream& one, std::string_view bytes) {
+/// True: it is held for a handler that will take it, and the windows stay as they are until then.
+bool machine::body_came(stream& one, std::string_view bytes) {
     one.received += bytes.size();
-    if (one.answered || one.refused != rule::none) return;
-    if (one.body.size() + bytes.size() > limits_->max_body_bytes) return refuse(one, rule::max_body_bytes);
-    if (from_.held + bytes.size() > bodies_of_loop * limits_->max_body_bytes) return refuse(one, rule::max_in_flight);
-    one.body += bytes;
-    from_.held += bytes.size();
+    if (one.is_taken()) return hold(one, bytes);
+    if (one.answered || one.refused != rule::none) return false;
+    if (one.body.size() + bytes.size() > limits_->max_body_bytes) {
+        refuse(one, rule::max_body_bytes);
+    } else if (!has_room(bytes.size())) {
+        refuse(one, rule::max_in_flight);
+    } else {
+        one.body += bytes;
+        from_.held += bytes.size();
+    }
+    return false;
 }
 
 void machine::request_came(stream& one) {
     if (one.whole) return;
     one.end_body();
+    if (one.through) return end_tunnel(one, true);
+    if (one.current.incoming) {
+        if (one.current.incoming->has_failed()) return;
+        one.current.incoming->hold(std::string_view(one.body).substr(one.taken), true);
+        if (one.receives) wake_later(one);
+        return;
+    }
     if (one.answered || one.state != connection_state::body) return;
     if (one.refused != rule::none) return refuse(one, one.refused);
     start(one);
@@ -300,6 +319,8 @@ void machine::closed(stream& one) {
         one.current.left = true;
         if (one.asking) one.current.scope.cancel(lifecycle::cause::client_gone);
     }
+    fail_body(one, rule::none);
+    if (one.through && one.through->inside) return end_tunnel(one, one.whole && one.done);
     if (!one.asking) release(one);
 }
 
@@ -311,10 +332,14 @@ void machine::peer_closed(const moment& at) {
     for (auto next = all_.begin(); next != all_.end();) {
         auto& one = *next++;
         one.current.left = true;
-        if (one.asking)
+        if (one.through) {
+            end_tunnel(one, true);
+        } else if (one.asking) {
             one.current.scope.cancel(lifecycle::cause::client_gone);
-        else if (!one.whole)
+            fail_body(one, rule::none);
+        } else if (!one.whole) {
             reset(one, NGHTTP2_CANCEL);  // the rest of it will not come
+        }
     }
 }
 
@@ -326,10 +351,14 @@ void machine::lost(const moment& at) {
         one.id = 0;
         count(one, forced_ ? request_end::cut : request_end::gone);
         one.current.left = true;
-        if (one.asking)
+        if (one.through && one.through->inside) {
+            end_tunnel(one, false);
+        } else if (one.asking) {
             one.current.scope.cancel(lifecycle::cause::client_gone);
-        else
+            fail_body(one, rule::none);
+        } else {
             release(one);
+        }
     }
 }
 

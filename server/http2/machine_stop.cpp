@@ -30,6 +30,11 @@ void machine::tick(const drain_view& drain, const moment& at) {
     at_ = at;
     for (auto next = all_.begin(); next != all_.end();) {
         auto& one = *next++;
+        if (one.through) {
+            if (one.through->inside) one.through->inside->tick(drain, at);
+            wake_later(one);
+            continue;
+        }
         obey(one, decide(one.view(), drain, at.now));
         if (dead_) return;
     }
@@ -68,6 +73,7 @@ void machine::obey(stream& one, decision decided) {
     auto& current = one.current;
     switch (decided.what) {
         case decision::action::time_out: {
+            if (one.state == connection_state::handling) return body_is_late(one);
             const auto end = one.since + limits_->body_timeout;
             if (one.state == connection_state::head)
                 return end_hostile(NGHTTP2_PROTOCOL_ERROR);  // nothing else can come
@@ -98,6 +104,7 @@ void machine::obey(stream& one, decision decided) {
             forced_ = forced_ || drain;
             one.deadline = drain ? clock::time_point::max() : at_.now + grace_after_deadline;
             current.tell(drain ? cause::shutdown : cause::deadline);
+            fail_body(one, drain ? rule::drain : rule::request_timeout);
             break;
         case decision::action::answer: abandon(one); break;
         case decision::action::cut:
@@ -138,6 +145,7 @@ void machine::cut(stream& one, bool by_drain) {
     const auto& current = one.current;
     if (current.was_told() && !current.left) ++changes_.cut_stream;
     if (one.asking || one.streams) one.current.scope.cancel(cause::shutdown);
+    fail_body(one, rule::drain);
     // A client that takes nothing for this long is as good as gone; a source that stands still has failed.
     count(one, by_drain ? request_end::cut : one.asking ? request_end::finished : request_end::gone);
     reset(one, NGHTTP2_INTERNAL_ERROR);
@@ -147,6 +155,7 @@ void machine::cut(stream& one, bool by_drain) {
 void machine::stop_begins() noexcept {
     worked_during_stop_ = !all_.empty();
     for (auto& one : all_) {
+        if (one.through && one.through->inside) one.through->inside->stop_begins();
         if (!one.current.to_be_told() || !is_watch(one.current.to)) continue;
         one.current.notify(clock::time_point::max() - std::chrono::hours(1));  // it has until the grace ends
         if (one.state == connection_state::streaming) ++changes_.told;
@@ -157,8 +166,16 @@ void machine::cut(const moment& at) {
     at_ = at;
     for (auto next = all_.begin(); next != all_.end();) {
         auto& one = *next++;
-        if (one.state == connection_state::handling && one.asking) one.current.tell(cause::shutdown);
-        if (!one.cut) cut(one, true);
+        if (one.state == connection_state::handling && one.asking) {
+            one.current.tell(cause::shutdown);
+            fail_body(one, rule::drain);
+        }
+        if (one.through && one.through->inside) {
+            one.through->inside->cut(at);
+            wake_later(one);
+        } else if (!one.cut) {
+            cut(one, true);
+        }
     }
     if (!goodbye_.told_last()) go({'K', '-'}, at);
     gone_ = true;
@@ -167,6 +184,8 @@ void machine::cut(const moment& at) {
 void machine::end() noexcept {
     changes_.finished += forced_ ? 0 : std::exchange(unflushed_, 0);
     changes_.cut += std::exchange(unflushed_, 0);
+    for (auto& one : all_)
+        if (one.through && one.through->inside) one.through->inside->end();
     for (auto& one : all_)
         if (!std::exchange(one.counted, true)) ++(forced_ ? changes_.cut : changes_.gone);
 }

@@ -86,13 +86,19 @@ void session::cut(const moment& at) {
         machine_.lost(at);
         peer_closed_ = true;
     }
+    machine_.wake(at);  // nothing may come behind this
+    seen_.asked = machine_.asked_now();
 }
 
 // ── what comes of them ──────────────────────────────────────────────────────────────────────────
 
 auto session::proceed(const moment& at) -> next {
     while (phase_ != phase::lingering && wire_.holds() && !peer_closed_ && read(at)) {}
-    const bool wrote_all = phase_ == phase::lingering || write(at);
+    bool wrote_all = false;
+    do {  // what is written may end a stream, and who is woken has something to be written
+        machine_.wake(at);
+        wrote_all = phase_ == phase::lingering || write(at);
+    } while (machine_.wakes());
     see(at);
     if (machine_.broken()) {
         if (machine_.asked_now() == 0) return next::close;
@@ -190,6 +196,10 @@ void session::end() noexcept {
 
 void session::each(visitor& who) {
     for (auto& one : machine_.all()) {
+        if (one.through && one.through->inside) {
+            one.through->inside->each(who);
+            continue;
+        }
         const focused now(*this, on(one));
         who.visit();
     }
@@ -249,6 +259,12 @@ void session::straggles(stream& of) {
 void session::returned_late(stream& of) {
     const focused now(*this, on(of));
     wire_.returned_late();
+}
+
+std::unique_ptr<server::session> session::becomes(stream& of, tunnel& through) {
+    auto made = of.current.to->becomes(wire_.through(through));
+    made->live_within(*this);
+    return made;
 }
 
 std::unique_ptr<server::session> source::make(wire on) {

@@ -41,7 +41,11 @@ private:
     void log_failure(stream& of, const std::exception_ptr& thrown) override;
     void straggles(stream& of) override;
     void returned_late(stream& of) override;
-    void proceed() noexcept override { wire_.proceed(); }
+    std::unique_ptr<server::session> becomes(stream& of, tunnel& through) override;
+    void proceed() noexcept override {
+        seen_.asked = machine_.asked_now();  // also of one whose socket is gone
+        wire_.proceed();
+    }
     moment now() override { return wire_.now(); }
 
     static focus on(const stream& of) noexcept {

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "server/field_names.hpp"
+#include "server/http2/tunnel.hpp"
 #include "server/target.hpp"
 
 namespace server::http2 {
@@ -19,12 +20,18 @@ void forget(std::string& text) noexcept {
 
 }  // namespace
 
+stream::stream() = default;
+stream::~stream() = default;
+
 void stream::renew() noexcept {
+    through = nullptr;
     asked.fields.clear();
     asked.trailers.clear();
     asked.parameters.clear();
-    asked.body = asked.id = asked.route = asked.query = asked.host = {};
+    asked.body = asked.id = asked.route = asked.query = asked.host = asked.protocol = {};
     asked.named_client = nullptr;
+    asked.incoming = nullptr;
+    current.incoming = nullptr;
     if (asked.trace) asked.trace = {};
     current.to = nullptr;
     current.reply.renew();
@@ -35,12 +42,12 @@ void stream::renew() noexcept {
     instead = nullptr;
     refused = rule::none;
     received = sent = moved = 0;
-    at = size = list_size_ = 0;
-    whole = answered = done = streams = source_ended = piece_due = asking = forced = straggled = cut = ended_by_us =
-        counted = false;
+    at = size = taken = credit = list_size_ = 0;
+    receives = whole = answered = done = streams = source_ended = piece_due = asking = forced = straggled = cut =
+        ended_by_us = counted = false;
     made_ = has_body_ = traced_ = grpc_ = expects_continue_ = false;
     places_.clear();
-    method_ = path_ = scheme_ = authority_ = {};
+    method_ = path_ = scheme_ = authority_ = protocol_ = {};
     id_field_ = SIZE_MAX;
     announced_.reset();
     id = 0;
@@ -80,6 +87,7 @@ void stream::add_pseudo(std::string_view name, std::string_view value) {
     if (name == ":path") path_ = one;
     if (name == ":scheme") scheme_ = one;
     if (name == ":authority") authority_ = one;
+    if (name == ":protocol") protocol_ = one;
 }
 
 /// What every answer looks for.
@@ -131,6 +139,10 @@ void stream::make_request(const options& limits) {
     places_.clear();
     asked.method_name = at_place(method_);
     asked.method = http::string_to_verb({asked.method_name.data(), asked.method_name.size()});
+    if (asked.method == http::verb::connect && protocol_.size > 0) {
+        asked.method = http::verb::get;
+        asked.protocol = at_place(protocol_);
+    }
     asked.target = asked.path = at_place(path_);
     asked.scheme = at_place(scheme_) == "https" ? "https" : "http";
     asked.host = at_place(authority_);
@@ -142,7 +154,7 @@ void stream::make_request(const options& limits) {
 
 void stream::end_body() {
     whole = true;
-    asked.body = body;
+    if (!is_taken()) asked.body = body;
     for (const auto& [name, value] : places_) {
         const auto field = std::string_view(trailers_).substr(name.at, name.size);
         asked.trailers.push_back({known_field(field), field, std::string_view(trailers_).substr(value.at, value.size)});
@@ -167,7 +179,6 @@ std::optional<rule> stream::first_fault(const options& limits) {
     if (!split_target(asked.target, how, path_storage_, parts) || !parts.authority.empty()) return rule::target;
     asked.path = parts.path;
     asked.query = parts.query;
-    if (announced_.value_or(0) > limits.max_body_bytes) return rule::max_body_bytes;
     return std::nullopt;
 }
 
@@ -180,7 +191,8 @@ connection_view stream::view() const noexcept {
             .forced = forced,
             .abandoned = current.abandoned,
             .to_be_told = current.to_be_told(),
-            .was_told = current.was_told()};
+            .was_told = current.was_told(),
+            .receives = receives};
 }
 
 }  // namespace server::http2

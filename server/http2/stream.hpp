@@ -15,6 +15,7 @@
 namespace server::http2 {
 
 class stream;
+class tunnel;
 
 /// Who is told that a handler or a source has returned.
 class owner {
@@ -26,14 +27,18 @@ protected:
 };
 
 using stream_hook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+using waking_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<class waking>,
+                                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
 /// One request of an HTTP/2 connection and its answer: the exchange, the bytes that its request and its body lie in,
 /// and how far the answer has got. It outlives its stream in the protocol (`id` 0) while a handler or a source that has
 /// been asked has not returned. Decides nothing.
 ///
 /// What the header block brings is kept in one string, by offsets until the block is whole, since it grows.
-class stream final : public asker, public stream_hook {
+class stream final : public asker, public stream_hook, public waking_hook {
 public:
+    stream();
+    ~stream() override;
     void returned() noexcept override { of->returned(*this); }
 
     /// For the next request; memory beyond the usual is given back.
@@ -54,6 +59,13 @@ public:
     std::optional<std::uint64_t> announced() const noexcept { return announced_; }
     std::size_t list_size() const noexcept { return list_size_; }
 
+    /// An extended CONNECT.
+    bool connects() const noexcept { return !asked.protocol.empty(); }
+    /// Somebody takes what comes, and the windows are opened for that.
+    bool is_taken() const noexcept { return current.incoming != nullptr || connects(); }
+    /// Bytes of the body that are held.
+    std::size_t unread() const noexcept { return body.size() - taken; }
+
     connection_view view() const noexcept;
 
     owner* of = nullptr;
@@ -62,7 +74,10 @@ public:
     lifecycle::clock::time_point since{}, deadline{};
     request asked;
     exchange current;
-    std::string body;
+    std::string body;                   ///< gathered, or held until the handler takes it
+    std::size_t taken = 0;              ///< ... of that, by then
+    std::size_t credit = 0;             ///< ... and its window is still to be opened by
+    std::unique_ptr<tunnel> through;    ///< what it has become
     std::unique_ptr<response> instead;  ///< in the place of the handler's
     rule refused = rule::none;          ///< what has come is no request, or has no place
     std::uint64_t received = 0;         ///< bytes of the body
@@ -76,6 +91,7 @@ public:
     bool streams = false;               ///< the body has a source
     bool source_ended = false;
     bool piece_due = false;  ///< its source is to be asked
+    bool receives = false;   ///< its handler waits for more of the body
     bool asking = false;     ///< a handler or a source, which has not returned
     bool forced = false;     ///< by the end of the drain
     bool straggled = false;
@@ -105,7 +121,7 @@ private:
     std::string path_storage_;
     std::string timeout_;
     std::vector<pair> places_;
-    place method_{}, path_{}, scheme_{}, authority_{};
+    place method_{}, path_{}, scheme_{}, authority_{}, protocol_{};
     std::size_t list_size_ = 0;
     std::size_t id_field_ = SIZE_MAX;
     std::optional<std::uint64_t> announced_;
@@ -114,5 +130,7 @@ private:
 
 using streams = boost::intrusive::list<stream, boost::intrusive::base_hook<stream_hook>,
                                        boost::intrusive::constant_time_size<false>>;
+using waking_streams = boost::intrusive::list<stream, boost::intrusive::base_hook<waking_hook>,
+                                              boost::intrusive::constant_time_size<false>>;
 
 }  // namespace server::http2

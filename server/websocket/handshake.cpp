@@ -65,16 +65,20 @@ std::string_view choose_protocol(const request& asked, const std::vector<std::st
 }
 
 response shake_hands(const request& asked, const std::vector<std::string>& protocols, bool compresses) {
-    if (asked.method == http::verb::head || asked.version < 11 || !has_token(asked, "Upgrade", "websocket") ||
-        !has_token(asked, "Connection", "upgrade"))
-        return upgrade_required("This route speaks WebSocket.\n");
+    const bool on_stream = asked.version == 20;  // RFC 8441 section 5: no Upgrade, and nothing to be proved
+    const bool asks = on_stream ? asked.protocol == "websocket"
+                                : asked.version >= 11 && has_token(asked, "Upgrade", "websocket") &&
+                                      has_token(asked, "Connection", "upgrade");
+    if (asked.method == http::verb::head || !asks) return upgrade_required("This route speaks WebSocket.\n");
     if (joined(asked, "Sec-WebSocket-Version") != "13") return upgrade_required("WebSocket has version 13.\n");
     const auto key = joined(asked, "Sec-WebSocket-Key");
-    if (!is_key(key)) return refusal(http::status::bad_request, "Sec-WebSocket-Key: 16 bytes in base64\n");
+    if (!on_stream && !is_key(key))
+        return refusal(http::status::bad_request, "Sec-WebSocket-Key: 16 bytes in base64\n");
     if (!asked.body.empty()) return refusal(http::status::bad_request, "a handshake has no body\n");
     response answer(http::status::switching_protocols);
     answer.content_type = {};
-    answer.set("Upgrade", "websocket").set("Connection", "Upgrade").set("Sec-WebSocket-Accept", accept_for(key));
+    if (!on_stream)
+        answer.set("Upgrade", "websocket").set("Connection", "Upgrade").set("Sec-WebSocket-Accept", accept_for(key));
     if (const auto protocol = choose_protocol(asked, protocols); !protocol.empty())
         answer.set("Sec-WebSocket-Protocol", protocol);
     if (!compresses) return answer;

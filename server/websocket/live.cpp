@@ -41,7 +41,8 @@ void live::begin(handover from, const moment& at) {
     seen_.served = from.served;
     seen_.worked_during_stop = at.stopping;
     request_ = std::move(from.work);
-    const auto& asked = request_->parser.request();
+    asked_ = from.asked;
+    const auto& asked = *asked_;
     if (hub_.how.compress)
         if (const auto terms = choose(joined(asked, "Sec-WebSocket-Extensions"))) window_ = terms->window_bits;
     if (const auto spoken = choose_protocol(asked, hub_.how.protocols); !spoken.empty())
@@ -65,7 +66,7 @@ machine& live::awake() {
 
 /// It has nothing to do.
 void live::rest() noexcept {
-    if (!machine_->is_quiet() || job_ || request_) return;
+    if (!machine_->is_quiet() || job_ || asked_ != nullptr) return;
     resting_ = machine_->rest();
     machine_ = nullptr;
 }
@@ -154,7 +155,10 @@ auto live::proceed(const moment& at) -> next {
                     read(at);
                     break;
                 }
-                if (request_ && !machine_->busy()) wire_.workspaces().give_back(std::move(request_));
+                if (asked_ != nullptr && !machine_->busy()) {
+                    asked_ = nullptr;
+                    if (request_) wire_.workspaces().give_back(std::move(request_));
+                }
                 watch();
                 rest();
                 return next::wait;
@@ -188,7 +192,7 @@ void live::call(step what) {
                    .with(drain_notice{.until = of.serving->get(), .app_gives_up = &of.app_gives_up})
                    .with(about{.it = this});
     ++seen_.asked;
-    if (!wire_.ask(asked::handler, of, request_ ? request_->parser.request() : on_->shown_request, *job_)) return;
+    if (!wire_.ask(asked::handler, of, asked_ != nullptr ? *asked_ : on_->shown_request, *job_)) return;
     returned_from_job();
 }
 
@@ -209,7 +213,7 @@ void live::call_plain(step what) {
     try {
         switch (what) {
             case step::say_open:
-                if (does.on_open) (*does.on_open.as_plain())(for_ever, *this, request_->parser.request());
+                if (does.on_open) (*does.on_open.as_plain())(for_ever, *this, *asked_);
                 break;
             case step::deliver:
                 if (does.on_message) (*does.on_message.as_plain())(for_ever, *this, machine_->current());

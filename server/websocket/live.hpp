@@ -28,9 +28,9 @@ struct about {
     live* it;
 };
 
-/// A connection that has become a WebSocket: carries what its wire, its handlers and the tick say to its machine, and
-/// does what that wants.
-/// While nothing is under way it owns no machine, and the tick does no more than look at its clock.
+/// A connection, or a stream of HTTP/2, that has become a WebSocket: carries what its wire, its handlers and the tick
+/// say to its machine, and does what that wants. While nothing is under way it owns no machine, and the tick does no
+/// more than look at its clock.
 class live final : public session, public socket, public member {
 public:
     live(wire on, hub& of) noexcept;
@@ -84,7 +84,8 @@ private:
     station* on_ = nullptr;
     std::unique_ptr<machine> machine_;               ///< nullptr: it rests
     machine::resting resting_;                       ///< ... as this
-    std::unique_ptr<workspace> request_;             ///< of the handshake, until its handler has seen it
+    const request* asked_ = nullptr;                 ///< of the handshake, until its handler has seen it
+    std::unique_ptr<workspace> request_;             ///< ... in which that is; none on a stream of HTTP/2
     std::unique_ptr<job> job_;                       ///< of a handler that is a coroutine, while it runs
     std::unique_ptr<lifecycle::cancel_scope> room_;  ///< who waits for room waits by it
     std::shared_ptr<remote::place> place_;

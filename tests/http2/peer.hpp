@@ -43,6 +43,8 @@ public:
                      std::optional<std::string> body = std::nullopt, bool has_body = false);
     std::int32_t get(std::string_view path, const fields& more = {}) { return ask("GET", path, more); }
     void send_body(std::int32_t id, std::string bytes, bool last);
+    /// Nothing of what was to be sent is left.
+    bool sent(std::int32_t id) const { return uploads_.at(id).bytes.empty(); }
     void trail(std::int32_t id, const fields& some);
     void reset(std::int32_t id, std::uint32_t code = NGHTTP2_CANCEL);
     void open_window(std::int32_t id, std::int32_t bytes);

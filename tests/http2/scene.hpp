@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/http2/machine.hpp"
+#include "tests/http2/guest.hpp"
 #include "tests/http2/peer.hpp"
 #include "tests/server/simulated.hpp"
 
@@ -37,8 +38,9 @@ public:
         for (int turns = 0; turns < 1'000; ++turns) {
             const auto there = raw_ ? std::string() : client.take();
             if (!there.empty()) machine.receive(there, at());
+            machine.wake(at());
             const auto back = pump();
-            if (there.empty() && back.empty()) return;
+            if (there.empty() && back.empty() && !machine.wakes()) return;
         }
         throw std::logic_error("a connection that never rests");
     }
@@ -64,6 +66,43 @@ public:
         one->current.piece = std::min(bytes, one->current.reply.body.size());
         std::fill_n(one->current.reply.body.begin(), one->current.piece, 'x');
         came_back(*one);
+    }
+    /// Asks for a stream as a socket (RFC 8441).
+    std::int32_t connect(std::string_view path = "/socket", const peer::fields& more = {{":protocol", "websocket"}}) {
+        const auto id = client.ask("CONNECT", path, more, std::nullopt, true);
+        settle();
+        return id;
+    }
+    /// The head of a request whose body follows, to a route that takes it as it comes.
+    std::int32_t upload(std::string_view path = "/taken", const peer::fields& more = {}) {
+        const auto id = client.ask("POST", path, more, std::nullopt, true);
+        settle();
+        return id;
+    }
+    void send_body(std::int32_t id, std::size_t bytes, bool last = false) {
+        client.send_body(id, std::string(bytes, 'a'), last);
+        settle();
+    }
+    server::request_body& body(std::int32_t id) { return *asked.at(id)->current.incoming; }
+    /// A handler takes some of its body: what is there. Empty: there is nothing, and it waits; see `got`.
+    std::string read(std::int32_t id, std::size_t most = 1 << 20) {
+        auto& body = *asked.at(id)->current.incoming;
+        auto& into = reads_[id];
+        into.resize(most);
+        if (body.has_some()) {
+            into.resize(body.take(into));
+        } else {
+            body.want(into);
+            body.wants();
+        }
+        settle();
+        return body.wanted().empty() ? into : std::string();
+    }
+    /// What one that has waited has got; none: it waits.
+    std::optional<std::string> got(std::int32_t id) {
+        auto& body = *asked.at(id)->current.incoming;
+        if (!body.wanted().empty()) return std::nullopt;
+        return reads_[id].substr(0, body.given());
     }
     void throw_out(std::int32_t id) {
         auto* const one = asked.extract(id).mapped();
@@ -102,13 +141,16 @@ public:
         add(machine.take_changes());
         return account_;
     }
+    std::size_t held() const { return depot_.held; }
     const peer::answer& answer(std::int32_t id) { return client.answers[id]; }
 
     peer client;
     std::map<std::int32_t, stream*> asked;  ///< handlers and sources that have not returned, by stream
     std::map<std::int32_t, server::request*> requests;
-    int notes = 0, stragglers = 0, calls = 0;
-    std::size_t digit = 0;  ///< of the last row
+    int notes = 0, stragglers = 0, calls = 0, failures = 0;
+    int guests = 0;               ///< sessions on streams that are alive
+    guest* last_guest = nullptr;  ///< of them
+    std::size_t digit = 0;        ///< of the last row
     server::rule refused = server::rule::none;
 
 private:
@@ -136,7 +178,8 @@ private:
     bool ask(server::asked what, stream& of) override {
         ++calls;
         if (what == server::asked::handler && !holds_handlers) {
-            of.current.reply = server::response(http::status::ok, "hello");
+            of.current.reply = of.current.to->becomes ? server::response(http::status::switching_protocols)
+                                                      : server::response(http::status::ok, "hello");
             return true;
         }
         asked[of.id] = &of;
@@ -150,9 +193,14 @@ private:
         refused = row.refused_by;
     }
     void answered(stream&, http::status) override {}
-    void log_failure(stream&, const std::exception_ptr&) override {}
+    void log_failure(stream&, const std::exception_ptr&) override { ++failures; }
     void straggles(stream&) override { ++stragglers; }
     void returned_late(stream&) override { --stragglers; }
+    std::unique_ptr<server::session> becomes(stream&, server::http2::tunnel& through) override {
+        auto made = std::make_unique<guest>(through, guests);
+        last_guest = made.get();
+        return made;
+    }
     void proceed() noexcept override {}
     server::moment now() override { return at(); }
 
@@ -161,6 +209,12 @@ private:
             const auto nothing = [](const lifecycle::context&, const server::request&) { return server::response(); };
             server::router all;
             all.get("/", nothing).post("/", nothing).get("/other", nothing);
+            const auto takes = [](lifecycle::context, const server::request&,
+                                  server::request_body&) -> lifecycle::awaitable<server::response> {
+                co_return server::response();
+            };
+            all.get("/socket", nothing).becomes([](server::wire) { return std::unique_ptr<server::session>(); });
+            all.streamed(http::verb::post, "/taken", takes).streamed(http::verb::post, "/little", takes, 1000);
             return all;
         }();
         return made;
@@ -171,6 +225,7 @@ private:
     server::drain_view drain_;
     simulated::place place_;
     server::account_changes account_;
+    std::map<std::int32_t, std::string> reads_;
     server::http2::depot depot_;
 
 public:

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/http2/nghttp2.hpp"
+
+namespace server::http2 {
+
+/// A field as nghttp2 takes it, which copies what it is given.
+void add(std::vector<nghttp2_nv>& to, std::string_view name, std::string_view value);
+
+/// Lines of "Name: value", with names in small letters, into `names`, which has room for them: it must not grow.
+void add_lines(std::vector<nghttp2_nv>& to, std::string& names, std::string_view lines);
+
+}  // namespace server::http2

@@ -1,0 +1,207 @@
+// What is sent: bodies, their pieces, and how a stream ends.
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+#include "server/http2/fields.hpp"
+#include "server/http2/machine.hpp"
+
+namespace server::http2 {
+
+using lifecycle::clock;
+
+static constexpr std::size_t smallest_piece = 8 * 1024;
+
+/// nghttp2 takes some of a body, as the windows allow.
+std::ptrdiff_t machine::read_body(stream& one, std::span<std::uint8_t> into, std::uint32_t& flags) noexcept {
+    if (one.through) return one.through->give(into, flags);
+    auto& self = static_cast<machine&>(*one.of);
+    const auto& reply = one.instead ? *one.instead : one.current.reply;
+    const auto count = std::min(one.size - one.at, into.size());
+    if (count > 0) std::memcpy(into.data(), reply.body.data() + one.at, count);
+    one.at += count;
+    one.sent += count;
+    one.moved += count;
+    const bool promised = one.streams && reply.length && one.sent >= *reply.length;
+    if (one.at < one.size) return static_cast<std::ptrdiff_t>(count);
+    if (!one.streams || one.source_ended || promised) {
+        flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (reply.trailers().empty()) return static_cast<std::ptrdiff_t>(count);
+        flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        try {
+            auto& fields = self.from_.fields;
+            auto& names = self.from_.names;
+            fields.clear();
+            names.clear();
+            names.reserve(reply.trailers().size());
+            add_lines(fields, names, reply.trailers());
+            nghttp2_submit_trailer(self.protocol_.get(), one.id, fields.data(), fields.size());
+        } catch (const std::bad_alloc&) {
+            return NGHTTP2_ERR_CALLBACK_FAILURE;
+        }
+        return static_cast<std::ptrdiff_t>(count);
+    }
+    if (!one.piece_due && !one.asking) {
+        one.piece_due = true;
+        ++self.due_;
+    }
+    if (count == 0) return NGHTTP2_ERR_DEFERRED;
+    return static_cast<std::ptrdiff_t>(count);
+}
+
+void machine::frame_sent(const nghttp2_frame& frame) {
+    if (frame.hd.type == NGHTTP2_GOAWAY && frame.goaway.error_code != NGHTTP2_NO_ERROR) {  // of nghttp2's own
+        ending_ = {'P', 'R'};
+        goodbye_.skip();
+        lost(at_);
+        broken_ = false;
+        return;
+    }
+    const bool ends = (frame.hd.type == NGHTTP2_HEADERS || frame.hd.type == NGHTTP2_DATA) &&
+                      (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (!ends) return;
+    auto* const one = of_id(frame.hd.stream_id);
+    if (one == nullptr) return;
+    one->done = true;
+    const auto& current = one->current;
+    if (one->streams && current.was_told() && !current.left)
+        ++(one->ended_by_us ? changes_.ended_by_us : changes_.ended);
+    count(*one, one->forced ? request_end::cut : request_end::finished);
+    // RFC 9113 section 8.1: what still comes of the request is of no interest.
+    if (!one->whole && (!one->through || !one->through->inside)) reset(*one, NGHTTP2_NO_ERROR);
+}
+
+// ── the pieces of a stream ──────────────────────────────────────────────────────────────────────
+
+/// So many streams that nobody reads hold no more than a few that somebody does.
+std::size_t machine::largest_piece() const noexcept {
+    return std::clamp(response::window / std::max<std::size_t>(1, alive_), smallest_piece, response::window);
+}
+
+void machine::ask_due() {
+    for (auto next = all_.begin(); due_ > 0 && next != all_.end();) {
+        auto& one = *next++;
+        if (!std::exchange(one.piece_due, false)) continue;
+        --due_;
+        if (one.id != 0 && !one.cut) ask_piece(one);
+    }
+}
+
+void machine::ask_piece(stream& one) {
+    auto& reply = one.current.reply;
+    if (one.ended_by_us) {
+        one.source_ended = true;
+        nghttp2_session_resume_data(protocol_.get(), one.id);
+        return;
+    }
+    one.deadline = reply.texts ? clock::time_point::max() : at_.now + limits_->write_timeout;
+    if (reply.texts) {
+        reply.body = std::string();
+    } else {
+        const auto left = reply.length ? *reply.length - one.sent : response::window;
+        reply.body.resize(std::min<std::uint64_t>(left, largest_piece()));
+    }
+    one.asking = true;
+    ++asked_;
+    if (!by_.ask(asked::piece, one)) return;
+    one.asking = false;
+    --asked_;
+    if (one.current.thrown != nullptr) by_.log_failure(one, one.current.thrown);
+    piece_came(one);
+}
+
+void machine::piece_came(stream& one) {
+    auto& current = one.current;
+    const bool failed = std::exchange(current.thrown, nullptr) != nullptr;
+    if (one.straggled) by_.returned_late(one);
+    if (one.id == 0 || one.cut) return;
+    one.deadline = at_.now + limits_->write_timeout;
+    one.moved = 0;
+    one.at = 0;
+    one.size = current.piece;
+    const bool too_short = one.size == 0 && current.reply.length && one.sent < *current.reply.length;
+    if (failed || too_short) {
+        count(one, request_end::finished);  // it has said all that it could
+        return cut(one, false);
+    }
+    one.source_ended = one.size == 0 || one.ended_by_us;
+    nghttp2_session_resume_data(protocol_.get(), one.id);
+}
+
+// ── the end of a stream ─────────────────────────────────────────────────────────────────────────
+
+void machine::reset(stream& one, std::uint32_t code) {
+    if (one.id != 0) check(nghttp2_submit_rst_stream(protocol_.get(), NGHTTP2_FLAG_NONE, one.id, code));
+}
+
+void machine::count(stream& one, request_end how) {
+    if (std::exchange(one.counted, true)) return;
+    switch (how) {
+        case request_end::finished: ++unflushed_; break;
+        case request_end::cut: ++changes_.cut; break;
+        case request_end::gone: ++changes_.gone; break;
+    }
+}
+
+void machine::release(stream& one) noexcept {
+    assert(!one.asking);
+    if (reading_ == &one) reading_ = nullptr;
+    if (one.piece_due) --due_;
+    if (one.unread() > 0) drop_body(one);
+    --alive_;
+    from_.give_back(std::unique_ptr<stream>(&one));
+}
+
+// ── bytes out ───────────────────────────────────────────────────────────────────────────────────
+
+void machine::fill(std::string& out, std::size_t enough, const moment& at) {
+    at_ = at;
+    for (;;) {
+        if (dead_) {
+            out += last_words_;
+            last_words_.clear();
+            return;
+        }
+        while (out.size() < enough) {
+            const std::uint8_t* bytes = nullptr;
+            const auto count = nghttp2_session_mem_send(protocol_.get(), &bytes);
+            // A client that hears the notice with the answer that it waited for has nothing under way to lose: some
+            // (JDK 17) drop what they have sent when it comes.
+            if (count == 0 && say_goodbye()) continue;
+            if (count == 0) break;
+            if (count < 0) throw std::bad_alloc();
+            const auto from = out.size();
+            out.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(count));
+            if (!said_settings_) announce_streams(out, from);
+            if (dead_) break;
+        }
+        if (due_ == 0 || out.size() >= enough || dead_) {
+            if (dead_ && !last_words_.empty()) continue;
+            return;
+        }
+        ask_due();
+    }
+}
+
+/// nghttp2 refuses what is more than it has announced, also before the client can know of that, and by a reset which
+/// many clients do not repeat. So it is told of any number, the client of the true one, and the excess is answered.
+void machine::announce_streams(std::string& out, std::size_t from) {
+    constexpr std::size_t head = 9, entry = 6;
+    if (out[from + 3] != NGHTTP2_SETTINGS || (out[from + 4] & NGHTTP2_FLAG_ACK) != 0) return;
+    said_settings_ = true;
+    const auto most = static_cast<std::uint32_t>(limits_->http2_max_streams);
+    for (auto at = from + head; at + entry <= out.size(); at += entry)
+        if (out[at + 1] == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
+            for (std::size_t nth = 0; nth < 4; ++nth)
+                out[at + 2 + nth] = static_cast<char>(most >> (24 - 8 * nth) & 0xff);
+}
+
+void machine::flushed() noexcept { changes_.finished += std::exchange(unflushed_, 0); }
+
+bool machine::wants_to_write() const noexcept {
+    return !last_words_.empty() || (!dead_ && nghttp2_session_want_write(protocol_.get()) != 0);
+}
+
+}  // namespace server::http2

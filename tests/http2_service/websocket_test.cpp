@@ -1,0 +1,121 @@
+// WebSocket over HTTP/2 (RFC 8441), on the real binary.
+
+#ifdef WEBSOCKET
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <string>
+
+#include "tests/http2_service/client.hpp"
+#include "tests/integration/service.hpp"
+
+namespace http2_tests {
+namespace {
+
+using integration::faults;
+using integration::metric;
+using integration::number;
+using integration::service;
+
+/// A frame of a client, masked by zeroes; shorter than 126 bytes.
+std::string masked(char first, const std::string& payload) {
+    return std::string(1, first) + static_cast<char>(0x80 | payload.size()) + std::string(4, '\0') + payload;
+}
+const char text = '\x81', close = '\x88';
+const std::string going_away("\x88\x02\x03\xe9", 4);
+
+std::int32_t open(connected_peer& client, const peer::fields& more = {}) {
+    peer::fields all{{":protocol", "websocket"}, {"sec-websocket-version", "13"}};
+    all.insert(all.end(), more.begin(), more.end());
+    return client.ask("CONNECT", "/ws", all, std::nullopt, true);
+}
+
+TEST(Http2WebSocket, EchoesOnAStreamBesideOtherRequests) {
+    service one;
+    connected_peer client(one.app());
+    ASSERT_TRUE(client.until([&] { return !client.settings.empty(); }));
+    EXPECT_EQ(client.settings[NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL], 1);
+    const auto id = open(client);
+    client.send_body(id, masked(text, "hello"), false);
+    ASSERT_TRUE(client.until([&] { return client.answers[id].body == "\x81\x05hello"; })) << one.err();
+    EXPECT_EQ(client.answers[id].status, 200);
+    EXPECT_EQ(client.answers[id].header("sec-websocket-accept"), "");
+    const auto hello = client.get("/");
+    ASSERT_TRUE(client.answered(hello));
+    EXPECT_EQ(metric(one, "websocket_open{route=\"GET /ws\"}"), 1);
+    client.send_body(id, masked(close, "\x03\xe8"), true);
+    ASSERT_TRUE(client.answered(id));
+    EXPECT_TRUE(client.answers[id].ended);
+    EXPECT_EQ(client.answers[id].body, std::string("\x81\x05hello\x88\x02\x03\xe8", 11));
+    EXPECT_TRUE(support::eventually([&] { return metric(one, "websocket_open{route=\"GET /ws\"}") == 0; }));
+}
+
+TEST(Http2WebSocket, AgreesOnCompressionAndRefusesWhatIsNoHandshake) {
+    service one;
+    connected_peer client(one.app());
+    const auto squeezed = open(client, {{"sec-websocket-extensions", "permessage-deflate"}});
+    ASSERT_TRUE(client.until([&] { return client.answers[squeezed].status != 0; }));
+    EXPECT_NE(client.answers[squeezed].header("sec-websocket-extensions"), "");
+    const auto status = [&](const peer::fields& fields, std::string_view method = "CONNECT") {
+        const auto id = client.ask(method, "/ws", fields);
+        EXPECT_TRUE(client.answered(id));
+        return client.answers[id].status;
+    };
+    EXPECT_EQ(status({{":protocol", "websocket"}}), 426);
+    EXPECT_EQ(status({{":protocol", "connect-udp"}, {"sec-websocket-version", "13"}}), 426);
+    EXPECT_EQ(status({{"sec-websocket-version", "13"}}, "GET"), 426);
+}
+
+TEST(Http2WebSocket, AStopSays1001AndEndsTheStreamAndTheConnection) {
+    service one({"--shutdown.idle_grace=200ms"});
+    connected_peer answers(one.app()), silent(one.app());
+    const auto first = open(answers);
+    const auto second = open(silent);
+    ASSERT_TRUE(answers.until([&] { return answers.answers[first].status == 200; }));
+    ASSERT_TRUE(silent.until([&] { return silent.answers[second].status == 200; }));
+    one.begin_stop(SIGTERM);
+    ASSERT_TRUE(answers.until([&] { return answers.answers[first].body == going_away; })) << one.err();
+    answers.send_body(first, masked(close, "\x03\xe9"), true);
+    ASSERT_TRUE(answers.until([&] { return answers.closed; }));
+    EXPECT_TRUE(answers.answers[first].ended);
+    ASSERT_TRUE(silent.until([&] { return silent.closed; }));  // it never answers, and is closed
+    EXPECT_EQ(silent.answers[second].body, going_away);
+    EXPECT_TRUE(silent.answers[second].ended);
+    EXPECT_EQ(one.exit_code(), 0) << one.err();
+    EXPECT_EQ(faults(one.report()), "");
+    EXPECT_EQ(number(one.report(), "requests", "finished"), 2);
+}
+
+TEST(Http2WebSocket, AnUpgradeInTheLameDuckIsRefused) {
+    service one({"--shutdown.lame_duck=500ms"});
+    connected_peer client(one.app());
+    ASSERT_TRUE(client.answered(client.get("/")));
+    one.begin_stop(SIGTERM);
+    const auto id = open(client);
+    ASSERT_TRUE(client.answered(id));
+    EXPECT_EQ(client.answers[id].status, 503);
+    EXPECT_EQ(one.exit_code(), 0);
+}
+
+TEST(Http2WebSocket, AClientThatResetsItsStreamIsGoneAndNothingElse) {
+    service one;
+    connected_peer client(one.app());
+    const auto id = open(client);
+    ASSERT_TRUE(client.until([&] { return client.answers[id].status == 200; }));
+    client.reset(id);
+    client.until([] { return false; }, support::milliseconds(50));  // it is on its way
+    EXPECT_TRUE(support::eventually(
+        [&] { return metric(one, "websocket_closed_total{route=\"GET /ws\",how=\"gone\"}") == 1; }));
+    const auto hello = client.get("/");
+    ASSERT_TRUE(client.answered(hello));
+    one.begin_stop(SIGTERM);
+    EXPECT_TRUE(client.until([&] { return client.closed; }));
+    EXPECT_EQ(one.exit_code(), 0) << one.err();
+    EXPECT_EQ(faults(one.report()), "");
+}
+
+}  // namespace
+}  // namespace http2_tests
+
+#endif
