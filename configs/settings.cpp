@@ -219,7 +219,7 @@ std::vector<setting> make_table() {
              "a text", FIELD(telemetry.endpoint), is_text),
         number("telemetry.queue_capacity", "spans of a loop that wait, and log records; more are dropped and counted",
                FIELD(telemetry.queue_capacity), 1, million),
-        duration("telemetry.interval", "for so long they wait for others", FIELD(telemetry.interval), 1ms, 1h),
+        duration("telemetry.interval", "for this long they wait for others", FIELD(telemetry.interval), 1ms, 1h),
         duration("telemetry.metrics_interval", "between two times that metrics are sent",
                  FIELD(telemetry.metrics_interval), 1ms, 24h),
         duration("telemetry.flush", "for what is left at a stop, of its budget", FIELD(telemetry.flush), 0ms, 1h),

@@ -21,7 +21,7 @@ namespace telemetry {
 class record_ring {
 public:
     static constexpr std::size_t longest_record = 16UL * 1024;
-    static constexpr std::size_t usual_record = 512;  ///< for so many bytes each there is room
+    static constexpr std::size_t usual_record = 512;  ///< for this many bytes each there is room
 
     explicit record_ring(std::size_t capacity);
 
