@@ -1,4 +1,5 @@
 #include "cmd/service/telemetry/plan.hpp"
+#include "configs/program.hpp"
 
 #include <gmock/gmock.h>
 
@@ -158,7 +159,7 @@ TEST(TelemetryPlan, namesTheServiceByItsVariableAboveTheAttributes) {
     EXPECT_THAT(made.resource, Contains(Pair("deployment.environment.name", "p q")));
     EXPECT_THAT(made.resource, Contains(Pair("telemetry.sdk.language", "cpp")));
     EXPECT_THAT(warning(made), HasSubstr("OTEL_RESOURCE_ATTRIBUTES"));
-    EXPECT_THAT(plan_of({}, "http://c").resource, Contains(Pair("service.name", configs::program_name)));
+    EXPECT_THAT(plan_of({}, "http://c").resource, Contains(Pair("service.name", configs::this_program().name)));
     values named;
     for (const auto& [name, value] : made.resource) EXPECT_TRUE(named.emplace(name, value).second) << name;
     EXPECT_NE(named["service.instance.id"], "");

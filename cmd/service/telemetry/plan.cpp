@@ -14,6 +14,7 @@
 
 #include "cmd/service/build_info.hpp"
 #include "cmd/service/telemetry/wire.hpp"
+#include "configs/program.hpp"
 #include "server/head.hpp"
 #include "server/request.hpp"
 
@@ -265,11 +266,11 @@ private:
     fields resource() {
         std::array<char, 256> host{};
         ::gethostname(host.data(), host.size() - 1);
-        fields all{{"service.name", std::string(configs::program_name)},
+        fields all{{"service.name", std::string(configs::this_program().name)},
                    {"service.version", std::string(build_info::version())},
                    {"service.instance.id", random_uuid()},
                    {"host.name", host.data()},
-                   {"telemetry.sdk.name", std::string(configs::program_name)},
+                   {"telemetry.sdk.name", std::string(configs::this_program().name)},
                    {"telemetry.sdk.language", "cpp"},
                    {"telemetry.sdk.version", std::string(build_info::version())}};
         const auto set = [&](std::string_view name, std::string_view value) {

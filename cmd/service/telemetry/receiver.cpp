@@ -9,6 +9,7 @@
 #include "cmd/service/build_info.hpp"
 #include "cmd/service/telemetry/names.hpp"
 #include "cmd/service/telemetry/request_body.hpp"
+#include "configs/program.hpp"
 #include "tracker/http_connection/http_connection.hpp"
 
 namespace telemetry {
@@ -29,8 +30,8 @@ tracker::http_address address_of(const destination& to) {
                                .ca_name = "telemetry: certificate"};
     made.fields.emplace_back("Content-Type", "application/x-protobuf");
     if (to.gzip) made.fields.emplace_back("Content-Encoding", "gzip");
-    made.fields.emplace_back("User-Agent",
-                             fmt::format("OTel-OTLP-Exporter-{}/{}", configs::program_name, build_info::version()));
+    made.fields.emplace_back(
+        "User-Agent", fmt::format("OTel-OTLP-Exporter-{}/{}", configs::this_program().name, build_info::version()));
     return made;
 }
 

@@ -10,6 +10,7 @@
 #include "cmd/service/build_info.hpp"
 #include "cmd/service/telemetry/wire.hpp"
 #include "configs/config.hpp"
+#include "configs/program.hpp"
 
 namespace telemetry {
 namespace {
@@ -103,10 +104,10 @@ envelope::envelope(const fields& resource) {
     resource_.resize(to.size());
 
     const auto version = build_info::version();
-    scope_.resize(configs::program_name.size() + version.size() + 64);
+    scope_.resize(configs::this_program().name.size() + version.size() + 64);
     wire_writer scope(scope_.data(), scope_.data() + scope_.size());
     const auto begun = scope.open(1);
-    scope.bytes(1, configs::program_name);
+    scope.bytes(1, configs::this_program().name);
     scope.bytes(2, version);
     scope.close(begun);
     scope_.resize(scope.size());
