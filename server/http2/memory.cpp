@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <bit>
+#include <cassert>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -19,11 +20,13 @@ constexpr std::size_t page = 4096;
 
 /// In front of each block. As large as the strictest alignment.
 struct alignas(std::max_align_t) memory::header {
-    std::size_t size;   ///< of the block, without this
-    std::uint32_t nth;  ///< class, or one of those below
-    header* next;       ///< while nobody has it
+    union {
+        std::size_t size;  ///< of the block, without this
+        header* next;      ///< while nobody has it
+    };
+    std::uint32_t nth;  ///< class, or none
 
-    static constexpr std::uint32_t by_malloc = 100, by_pages = 101;
+    static constexpr std::uint32_t by_malloc = 100;
 };
 
 memory::~memory() {
@@ -39,12 +42,6 @@ void* memory::take(std::size_t size) noexcept {
     if (nth < classes && free_[nth] != nullptr) {
         made = std::exchange(free_[nth], free_[nth]->next);
         kept_[nth] -= whole;
-    } else if (size >= 4 * page) {
-        void* const pages =
-            ::mmap(nullptr, size + sizeof(header), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (pages == MAP_FAILED) return nullptr;
-        made = static_cast<header*>(pages);
-        made->nth = header::by_pages;
     } else {
         made = static_cast<header*>(std::malloc(nth < classes ? whole : size + sizeof(header)));
         if (made == nullptr) return nullptr;
@@ -58,10 +55,6 @@ void memory::give_back(void* block) noexcept {
     if (block == nullptr) return;
     auto* const one = static_cast<header*>(block) - 1;
     const auto nth = one->nth;
-    if (nth == header::by_pages) {
-        ::munmap(one, one->size + sizeof(header));
-        return;
-    }
     const auto whole = smallest << (nth < classes ? nth : 0);
     if (nth >= classes || kept_[nth] + whole > most_kept) return std::free(one);
     kept_[nth] += whole;
@@ -72,23 +65,27 @@ session_memory::session_memory(memory& from) noexcept
     : from_(from),
       hooks_{.mem_user_data = this, .malloc = take, .free = give_back, .calloc = take_zeroed, .realloc = grow} {}
 
+session_memory::~session_memory() { assert(frame_ == nullptr && "it outlives its session"); }
+
 void session_memory::rest() noexcept {
-    if (frame_ == nullptr) return;
-    auto* const first = static_cast<char*>(frame_) - sizeof(memory::header) + page;  // the first has the header
-    ::madvise(first, 3 * page, MADV_DONTNEED);                                       // madvise(2): zeroes from here on
+    if (frame_ != nullptr) ::madvise(frame_, frame_size_, MADV_DONTNEED);  // madvise(2): zeroes from here on
 }
 
 void* session_memory::take(std::size_t size, void* self) {
     auto& of = *static_cast<session_memory*>(self);
-    void* const made = of.from_.take(size);
-    if (size >= 4 * page && of.frame_ == nullptr) of.frame_ = made;
-    return made;
+    if (size < 4 * page || of.frame_ != nullptr) return of.from_.take(size);
+    void* const pages = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) return nullptr;
+    of.frame_ = pages;
+    of.frame_size_ = size;
+    return pages;
 }
 
 void session_memory::give_back(void* block, void* self) {
     auto& of = *static_cast<session_memory*>(self);
-    if (block == of.frame_) of.frame_ = nullptr;
-    of.from_.give_back(block);
+    if (block == nullptr || block != of.frame_) return of.from_.give_back(block);
+    ::munmap(block, of.frame_size_);
+    of.frame_ = nullptr;
 }
 
 void* session_memory::take_zeroed(std::size_t number, std::size_t size, void* self) {
@@ -100,7 +97,8 @@ void* session_memory::take_zeroed(std::size_t number, std::size_t size, void* se
 
 void* session_memory::grow(void* block, std::size_t size, void* self) {
     if (block == nullptr) return take(size, self);
-    const auto before = (static_cast<memory::header*>(block) - 1)->size;
+    const auto& of = *static_cast<session_memory*>(self);
+    const auto before = block == of.frame_ ? of.frame_size_ : (static_cast<memory::header*>(block) - 1)->size;
     void* const made = take(size, self);
     if (made == nullptr) return nullptr;
     std::memcpy(made, block, std::min(before, size));

@@ -30,10 +30,11 @@ private:
 };
 
 /// What one session has of it. nghttp2 keeps a buffer for the largest frame as long as a session lives, 16 KiB of which
-/// an idle connection needs nothing: it has pages of its own, and they can be let go of.
+/// an idle connection needs nothing: it has pages of its own, with nothing else on them, and they can be let go of.
 class session_memory {
 public:
     explicit session_memory(memory& from) noexcept;
+    ~session_memory();
     session_memory(const session_memory&) = delete;
     session_memory& operator=(const session_memory&) = delete;
 
@@ -48,7 +49,8 @@ private:
     static void* grow(void* block, std::size_t size, void* self);
 
     memory& from_;
-    void* frame_ = nullptr;
+    void* frame_ = nullptr;  ///< that buffer
+    std::size_t frame_size_ = 0;
     nghttp2_mem hooks_;
 };
 
