@@ -62,7 +62,6 @@ inline look()
 inline request_begins(i)
 {
     at[i] = head; under_way++;
-    SEEN_OF(saw_begun, i)
     if
     :: noted -> begun_after++; worked[i] = true
     :: else
@@ -88,8 +87,8 @@ inline answered(i)
     :: else
     fi;
     if
-    :: by_force[i] -> request_ends(i, r_cut, true_cut); SEEN_OF(saw_cut, i)
-    :: else -> request_ends(i, r_finished, true_finished); SEEN_OF(saw_answered, i)
+    :: by_force[i] -> request_ends(i, r_cut, true_cut)
+    :: else -> request_ends(i, r_finished, true_finished)
     fi
 }
 
@@ -119,7 +118,6 @@ inline cut(i)
     heard[i] = (at[i] == streaming && !with(CUT_BY_RESET) -> false_end : visible_cut);
     by_force[i] = true;
     request_ends(i, r_cut, true_cut);
-    SEEN_OF(saw_cut, i)
     close_connection(i)
 }
 
@@ -129,7 +127,6 @@ inline request_gone(i)
     :: with(WHO_LEFT_IS_COUNTED) -> request_ends(i, r_gone, true_gone)
     :: else -> under_way--; COUNT(stopping, true_gone)
     fi;
-    SEEN_OF(saw_gone, i)
     close_connection(i)
 }
 
@@ -190,7 +187,8 @@ proctype connection(byte me)
 end:
     do
     /* The client. */
-    :: atomic { alive && at[me] == none && listening && !turned_away -> at[me] = handshake }
+    :: atomic { alive && at[me] == none && listening && !turned_away &&
+               (!TRACED || requests_left[me] > 0) -> at[me] = handshake }
     :: atomic { alive && (at[me] == fresh || at[me] == idle || at[me] == handshake) && sent[me] == nothing &&
                requests_left[me] > 0 && !left[me] -> requests_left[me]--; sent[me] = first_bytes }
     :: atomic { alive && sent[me] == first_bytes && at[me] != closed && at[me] != lingering -> sent[me] = whole_request }
@@ -203,8 +201,10 @@ end:
             COUNT(noted, accepted_after) }
     :: atomic { alive && !wedged && (at[me] == fresh || at[me] == idle) && sent[me] != nothing &&
                !about_to_close[me] -> look(); request_begins(me) }
-    :: atomic { alive && !wedged && at[me] == head && sent[me] == whole_request -> look(); at[me] = handling }
-    :: atomic { alive && !wedged && at[me] == handling && returned[me] && !abandoned[me] && !left[me] -> look(); at[me] = writing }
+    :: atomic { alive && !wedged && at[me] == head && sent[me] == whole_request ->
+            look(); at[me] = handling; SEEN_OF(saw_handler, me) }
+    :: atomic { alive && !wedged && at[me] == handling && returned[me] && !abandoned[me] && !left[me] ->
+            look(); at[me] = writing; SEEN_OF(saw_its_answer, me) }
     :: atomic { alive && !wedged && at[me] == handling && returned[me] && !abandoned[me] && left[me] -> look(); request_gone(me) }
     :: atomic { alive && !wedged && at[me] == handling && returned[me] && abandoned[me] ->
             look(); named_handler[me] = false; close_connection(me) }
@@ -246,7 +246,8 @@ end:
                (!ANY(is_queued) || !with(LISTENER_CLOSES_LAST)) ->
             LAW(law_handshake, !ANY(is_queued));
             listening = false; drains = true; drain_at = t; look(); loop_due = (open > 0) }
-    :: atomic { alive && !wedged && drains && open == 0 && !ended[APP] -> look(); ended[APP] = true; main_due = true }
+    :: atomic { alive && !wedged && drains && open == 0 && !ended[APP] ->
+            look(); ended[APP] = true; main_due = true; SEEN(saw_app_ended) }
     od
 }
 
@@ -322,7 +323,7 @@ inline memory_is_gone()
 
 inline exit_of_process()
 {
-    SEEN_OF(saw_exit, code)
+    show_exit();
     check_what_is_kept();
     memory_is_gone()
 }

@@ -101,13 +101,54 @@ bool the_model_gets_on = 1;     /* no law of the program: what cannot end would 
 #define ANY(what) (what(0) || what(1) || what(2) || what(3))
 #endif
 
-/* What a trace of a real run shows; see trace.py. */
+/* With -D TRACE only runs that show what the trace of a real one shows (trace.py), in its order: steps of the stop, and
+ * which connection's handler begins and answers. Between these anything may happen. */
 #ifdef TRACE
-#include "trace.inc"
+#define LONGEST_TRACE 40
+byte steps_shown[LONGEST_TRACE], requests_shown[LONGEST_TRACE];
+byte step_now, request_now, steps_wanted, requests_wanted, exit_wanted, code_wanted;
+byte wanted_in_flight, wanted_begun_after, wanted_finished, wanted_cut, wanted_gone;
+bool the_trace_is_no_run = 1;
+#define TRACED 1
+#define WHOLE (step_now == steps_wanted && request_now == requests_wanted)
+#define MATCH(shown, now_at, most, what) \
+    if \
+    :: now_at < most && shown[now_at] == (what) -> now_at++ \
+    :: else -> alive = false        /* not this run */ \
+    fi; \
+    LAW(the_trace_is_no_run, !alive || exit_wanted || !WHOLE);
+#define SEEN(what) MATCH(steps_shown, step_now, steps_wanted, what)
+#define SEEN_OF(what, whom) MATCH(requests_shown, request_now, requests_wanted, 2 * (whom) + what)
+inline show_exit()
+{
+    LAW(the_trace_is_no_run, !(exit_wanted && WHOLE && code == code_wanted && in_flight_at_stop == wanted_in_flight &&
+                                  begun_after == wanted_begun_after && r_finished == wanted_finished &&
+                                  r_cut == wanted_cut && r_gone == wanted_gone))
+}
+c_decl {
+    \#include <string.h>
+    static void numbers_of(const char* name, unsigned char* into, unsigned char* count)  /* of the environment: "1 2 3" */
+    {
+        char* text = strdup(getenv(name) ? getenv(name) : "");
+        char* one;
+        for (one = strtok(text, " "); one; one = strtok(0, " ")) into[(*count)++] = atoi(one);
+        free(text);
+    }
+}
 #else
+#define TRACED 0
 #define SEEN(what)
 #define SEEN_OF(what, whom)
+inline show_exit() { skip }
 #endif
+#define saw_began(why) (why == by_signal -> 1 : (why == by_post -> 2 : (why == by_app -> 3 : (why == by_tracker -> 4 : 5))))
+#define saw_withdrawn 6
+#define saw_forced 7
+#define saw_app_asked 8
+#define saw_tracker_asked 9
+#define saw_app_ended 10
+#define saw_handler 0
+#define saw_its_answer 1
 
 inline begin(why)
 {
@@ -117,7 +158,7 @@ inline begin(why)
         t = 0; began = true; main_due = true;
         true_finished = 0; true_cut = 0; true_gone = 0;
         noted = noted && !(with(LOOPS_TURN_BETWEEN_TWO_STOPS) && with(WITHDRAWAL_IS_NOTED));
-        SEEN(saw_began)
+        SEEN(saw_began(why))
     :: else
     fi
 }
@@ -301,7 +342,8 @@ end:
 }
 
 #define a_part_is_due ((asked_to_end[APP] && !ended[APP] && !wedged && (!drains || open == 0)) || \
-                       (asked_to_end[DEBUG] && !ended[DEBUG] && !debug_hangs) || tracker_can_end)
+                       (asked_to_end[DEBUG] && !ended[DEBUG] && !debug_hangs) || (asked_to_end[TRACKER] && !tracker_closing) || \
+                       tracker_can_end)
 
 active proctype clock()
 {
@@ -332,6 +374,19 @@ active proctype world()
             now.durability = number_of("DURABILITY", process);
             now.lame = number_of("LAME_DUCK", 0);
         };
+#ifdef TRACE
+        c_code {
+            numbers_of("STEPS_SHOWN", now.steps_shown, &now.steps_wanted);
+            numbers_of("REQUESTS_SHOWN", now.requests_shown, &now.requests_wanted);
+            now.exit_wanted = number_of("EXIT_SHOWN", 0);
+            now.code_wanted = number_of("CODE", 0);
+            now.wanted_in_flight = number_of("IN_FLIGHT_AT_STOP", 0);
+            now.wanted_begun_after = number_of("BEGUN_AFTER", 0);
+            now.wanted_finished = number_of("FINISHED", 0);
+            now.wanted_cut = number_of("CUT", 0);
+            now.wanted_gone = number_of("GONE", 0);
+        };
+#endif
         do
         :: one < CONNECTIONS -> c_code { now.requests_left[Pworld->one] = number_of("REQUESTS", 1); }; run connection(one); one++
         :: else -> break

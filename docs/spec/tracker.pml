@@ -90,7 +90,6 @@ end:
             in_sink[delivering] = true; reached_the_sink = true }
     :: atomic { alive && delivering != NOTHING && reached_the_sink ->
             settled[delivering] = true; delivered++;
-            SEEN(saw_delivered)
             delivering = NOTHING }
     :: atomic { alive && delivering != NOTHING && !reached_the_sink && !sink_hangs && (GIVEN_UP || sink_fails) ->
             queued[delivering] = (queued[delivering] || durability == memory); delivering = NOTHING }
@@ -114,8 +113,7 @@ end:
     do
     :: atomic { alive && asked_to_end[TRACKER] && !tracker_closing -> tracker_closing = true }
     :: atomic { alive && tracker_can_end ->
-            fail(TRACKER, by_tracker);
-            SEEN(saw_tracker_ended) }
+            fail(TRACKER, by_tracker) }
     od
 }
 
