@@ -75,6 +75,9 @@ public:
     virtual void reload() {}                                       ///< beside the settings
     virtual bool upgrade() { return false; }                       ///< SIGUSR2; whether it has done something about it
     virtual void ready() {}  ///< the service answers; again after a stop that was withdrawn
+    /// Another process has the listeners for good: this one does not say any more that it answers. Safe from any
+    /// thread.
+    virtual bool handed_over() const { return false; }
     virtual void progress(const lifecycle::stop_channel::status&) {}
     virtual void ended(const lifecycle::shutdown_report&) {}
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "configs/load.hpp"
@@ -278,6 +279,10 @@ void modules::upgrade() {
 
 void modules::ready() {
     for (const auto& one : all_) one->ready();
+}
+
+bool modules::handed_over() const {
+    return std::ranges::any_of(all_, [](const auto& one) { return one->handed_over(); });
 }
 
 void modules::progress(const lifecycle::stop_channel::status& status) {

@@ -38,6 +38,7 @@ public:
     void reload();
     void upgrade();
     void ready();
+    bool handed_over() const;
     void progress(const lifecycle::stop_channel::status& status);
     void ended(const lifecycle::shutdown_report& report);
 

@@ -21,6 +21,7 @@ lifecycle::done_collector::hooks process_hooks(const inspected& parts, const ser
         .announce =
             [&](bool answers) {
                 if (!answers) return announced.remove();
+                if (extras.handed_over()) return;  // the stop that was withdrawn is followed by that of the upgrade
                 announced.write(app.address(), debug.address());
                 extras.ready();
             },

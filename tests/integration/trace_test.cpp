@@ -143,6 +143,11 @@ TEST(Trace, ShowsThePhasesOfAStopAndLosesNothing) {
     EXPECT_THAT(names(events, "stop"), IsSupersetOf({"stop", "lame_duck", "app", "tracker"}));
     EXPECT_THAT(threads(events, "stop"), testing::ElementsAre("main"));
     EXPECT_THAT(names(events, "request"), Contains("GET /slow"));
+    std::vector<std::string> steps;
+    for (const auto& one : events)
+        if (text(one, "cat") == "step") steps.push_back(text(one, "name"));
+    EXPECT_THAT(steps,
+                testing::ElementsAre("began", "entered lame_duck", "entered app", "ended app", "entered tracker"));
     std::map<std::string, std::pair<double, double>> phases;
     for (const auto& one : events)
         if (text(one, "cat") == "stop")

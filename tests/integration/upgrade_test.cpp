@@ -186,6 +186,43 @@ TEST(Upgrade, TheSuccessorIsAChildOfTheManagerBeforeThatIsToldOfIt) {
     EXPECT_EQ(all.stop().first, 0) << all.first().err();
 }
 
+/// Of its descriptors.
+std::ptrdiff_t sockets_of(pid_t pid) {
+    std::error_code gone;
+    return std::ranges::count_if(
+        std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", pid)), [&](const auto& one) {
+            return std::filesystem::read_symlink(one.path(), gone).string().starts_with("socket:");
+        });
+}
+
+TEST(Upgrade, AStopThatIsTakenBackWhileItHandsOverLeavesOneThatListens) {
+    support::notify_listener systemd;
+    generations all({"--shutdown.lame_duck=5s"}, {systemd.variable()});
+    ASSERT_TRUE(systemd.hears("READY=1"));
+    client debug(all.first().debug(), milliseconds(20'000));
+    const auto asks = [&](const std::string& method) {
+        debug.send(method + " /debug/shutdown HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+        const auto answer = debug.receive();
+        return answer ? answer->status : 0;
+    };
+    debug.send(get("/livez"));  // it stays connected when the listener goes
+    ASSERT_TRUE(debug.receive());
+    const auto sockets = sockets_of(all.pid());
+    systemd.fill();  // which holds the old one up between the word of the new one and its own stop
+    all.signal(SIGUSR2);
+    ASSERT_TRUE(all.says("is ready and has the listeners"));
+    EXPECT_EQ(asks("POST"), 202);
+    EXPECT_TRUE(eventually([&] { return sockets_of(all.pid()) < sockets; })) << "it has given its listeners up";
+    const auto left = asks("DELETE");
+    EXPECT_TRUE(left == 200 || left == 409) << left << ", the second when the upgrade was faster";
+    systemd.listen();
+    const auto [code, report] = all.followed();
+    EXPECT_EQ(code, 0) << all.first().err();
+    EXPECT_EQ(report.at("cause"), "upgrade");
+    EXPECT_EQ(all.first().ask(get("/")).status, 200);
+    EXPECT_EQ(all.first().ask_debug(get("/readyz")).status, 200);
+}
+
 TEST(Upgrade, WithoutTheModuleSigusr2IsALine) {
     service plain;
     plain.process().signal(SIGUSR2);

@@ -57,6 +57,17 @@ TEST(TraceJson, PutsAHandlerIntoItsRequest) {
     EXPECT_EQ(events[0].at("tid"), 7);
 }
 
+TEST(TraceJson, AMomentIsAnInstantOfTheProcess) {
+    json made;
+    made.add(
+        moment{.thread = 7, .category = "step", .name = "began", .when = at(10), .arguments = {{"cause", "debug"}}});
+    const auto trace = boost::json::parse(made.take(0));
+    EXPECT_THAT(events_of(trace), ElementsAre("i began 10"));
+    const auto& event = trace.at("traceEvents").at(0);
+    EXPECT_EQ(event.at("s"), "p");
+    EXPECT_EQ(event.at("args").at("cause"), "debug");
+}
+
 TEST(TraceJson, EndsWhatHasNoAnswerOfItsOwnWithItsHandler) {
     const int one = 0;
     json made;

@@ -19,6 +19,7 @@ public:
         return true;
     }
     void ready() override { upgrade_->ready(); }  // from here on the process before this one goes
+    bool handed_over() const override { return upgrade_ && upgrade_->handed_over(); }
 
 private:
     const module_start start_;

@@ -45,6 +45,10 @@ void json::add(const slice& one) {
           fmt::format(R"("dur":{},{})", in_microseconds(one.until - one.since), arguments(one.arguments)));
 }
 
+void json::add(const moment& one) {
+    event('i', one.category, one.name, one.thread, one.when, R"("s":"p",)" + arguments(one.arguments));
+}
+
 /// A handler's record comes before that of the answer to the same request. There is none of an answer that was not on
 /// its way at the end, or that the tick has written in place of a late handler's.
 void json::add(pid_t thread, std::span<const record> records) {

@@ -24,13 +24,24 @@ struct slice {
     std::vector<argument> arguments = {};
 };
 
+/// Something that has happened at one moment.
+struct moment {
+    pid_t thread;
+    std::string_view category;
+    std::string name;
+    lifecycle::clock::time_point when;
+    std::vector<argument> arguments = {};
+};
+
 /// A trace in the Trace Event Format (Google, "Trace Event Format", 2016), the JSON that ui.perfetto.dev and
 /// chrome://tracing open. Requests and the handlers in them are nestable asynchronous events, since a loop has many at
-/// a time; everything else are complete events of a thread. Times are microseconds of steady_clock. A value.
+/// a time; moments are instants of the process, everything else are complete events of a thread. Times are microseconds
+/// of steady_clock. A value.
 class json {
 public:
     void name_thread(pid_t id, std::string_view name);
     void add(const slice& one);
+    void add(const moment& one);
     /// What one thread has recorded, in its order.
     void add(pid_t thread, std::span<const record> records);
     /// `lost`: how many events are not in it.

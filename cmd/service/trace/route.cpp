@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -63,6 +65,56 @@ private:
     std::vector<slice> seen_;
 };
 
+/// What a stop has come to, as looks find it, in its order. What is over between two looks (a stop that is withdrawn at
+/// once) is not seen.
+class steps_of_stop {
+public:
+    void look(const lifecycle::stop_channel::status& now) {
+        const bool stops = now.phase >= lifecycle::stop_phase::lame_duck;
+        if (began_ && (!stops || now.began != *began_)) {
+            note("withdrawn", clock::now());
+            began_.reset();
+            forced_ = false;
+            phases_ = 0;
+        }
+        if (!stops) {
+            running_ = now.running;
+            return;
+        }
+        if (!began_) {
+            began_ = now.began;
+            note("began", now.began, {{"cause", now.cause}});
+        }
+        if (now.forced && !std::exchange(forced_, true)) note("forced", clock::now());
+        for (; phases_ < now.phases.size(); ++phases_) {
+            if (phases_ > 0) note_end(now.phases[phases_ - 1].name, now);  // it may be why the next one's turn has come
+            note("entered " + now.phases[phases_].name, clock::now());
+        }
+        for (const auto& part : std::vector(running_)) note_end(part, now);
+    }
+
+    const std::vector<moment>& seen() const noexcept { return seen_; }
+
+private:
+    void note_end(const std::string& part, const lifecycle::stop_channel::status& now) {
+        if (std::ranges::find(now.running, part) != now.running.end()) return;
+        if (std::erase(running_, part) > 0) note("ended " + part, clock::now());
+    }
+    void note(std::string what, clock::time_point when, std::vector<argument> about = {}) {
+        seen_.push_back({.thread = ::getpid(),
+                         .category = "step",
+                         .name = std::move(what),
+                         .when = when,
+                         .arguments = std::move(about)});
+    }
+
+    std::optional<clock::time_point> began_;
+    bool forced_ = false;
+    std::size_t phases_ = 0;            ///< so many have been noted
+    std::vector<std::string> running_;  ///< whose ends have not
+    std::vector<moment> seen_;
+};
+
 using thread_names = std::map<pid_t, std::string>;
 
 /// Those that live now, beside those that have been seen before.
@@ -85,10 +137,11 @@ void add_phases(json& to, const lifecycle::stop_channel::status& stop) {
 }
 
 std::string written(const recorder& events, const thread_names& threads, const standstills& loops,
-                    const lifecycle::stop_channel::status& stop) {
+                    const steps_of_stop& steps, const lifecycle::stop_channel::status& stop) {
     json made;
     for (const auto& [id, name] : threads) made.name_thread(id, name);
     add_phases(made, stop);
+    for (const auto& one : steps.seen()) made.add(one);
     for (const auto& one : loops.seen()) made.add(one);
     events.for_each([&](pid_t thread, std::span<const record> records) { made.add(thread, records); });
     return made.take(events.lost());
@@ -112,17 +165,22 @@ answer take(std::shared_ptr<session> takes, std::shared_ptr<const server::debug_
     if (!one.took()) co_return server::response(status::conflict, "another trace is being taken\n");
 
     standstills loops(from->app.loops());
+    steps_of_stop steps;
+    steps.look(from->stop.now());
     const auto until = clock::now() + std::chrono::seconds(*seconds);
     for (bool goes_on = true; goes_on;) {
         const auto pause = from->stop.stopping() ? look_in_a_stop : look_every;
         auto sleeping = lifecycle::sleep_until(context, std::min(until, clock::now() + pause));
         const bool slept = co_await std::move(sleeping);
         loops.look();
+        steps.look(from->stop.now());
         goes_on = slept && clock::now() < until && !one.awaited() && !nearly_over(*from);
     }
     takes->events.end();
     note_threads(threads, *from);
-    server::response reply(status::ok, written(takes->events, threads, loops, from->stop.now()), "application/json");
+    const auto stop = from->stop.now();
+    steps.look(stop);
+    server::response reply(status::ok, written(takes->events, threads, loops, steps, stop), "application/json");
     reply.set("Content-Disposition", "attachment; filename=\"trace.json\"");
     co_return reply;
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <unistd.h>
@@ -93,13 +94,26 @@ void in_place_upgrade::run() {
                                     next.pid());
         const systemd::notify_socket notify(systemd::text_of("NOTIFY_SOCKET"));
         notify.insist(fmt::format("MAINPID={}", next.pid()));
+        handed_over_.store(true, std::memory_order_release);
         // Before the stop: a listener that others have must not be closed as one that this process alone owns.
         app_.hand_over();
         debug_.hand_over();
-        stop_.request("upgrade");
-        // Somebody wants all of it to end, and it was in the last moment that this process was all of it.
-        if (stop_.now().cause != "upgrade") ::kill(next.pid(), SIGTERM);
+        stop_after(next.pid());
     } catch (const std::exception& e) {
         lifecycle::lines(log_).error("upgrade failed, this process stays: {error}", e.what());
     }
+}
+
+/// A stop may have begun in the last moment in which this process was all of the service, and that is what is to end
+/// then. But what POST /debug/shutdown has begun can be left until its lame duck is over, and nobody would listen here
+/// any more: who leaves it leaves the service to the successor.
+void in_place_upgrade::stop_after(pid_t next) {
+    constexpr int look_ms = 5;
+    for (;; ::poll(nullptr, 0, look_ms)) {
+        stop_.request("upgrade");
+        const auto status = stop_.now();
+        if (status.cause == "upgrade") return;
+        if (status.phase > lifecycle::stop_phase::lame_duck) break;
+    }
+    ::kill(next, SIGTERM);
 }

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <spdlog/logger.h>
+#include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <vector>
@@ -33,7 +35,12 @@ public:
     /// This process answers: tells the one that it follows, if there is one. Never blocks.
     void ready() noexcept;
 
+    /// The successor is ready, and has the listeners alone from now on. Safe from any thread.
+    bool handed_over() const noexcept { return handed_over_.load(std::memory_order_acquire); }
+
 private:
+    void stop_after(pid_t next);
+
     server::http_server& app_;
     server::http_server& debug_;
     lifecycle::stop_channel& stop_;
@@ -43,5 +50,6 @@ private:
     bool app_path_, debug_path_;  ///< are removed by whoever has the sockets last
     std::string program_;
     std::vector<std::string> arguments_;
+    std::atomic<bool> handed_over_{false};
     int predecessor_ = -1;  ///< the pipe on which it waits; -1: nobody does
 };
