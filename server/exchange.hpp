@@ -12,7 +12,7 @@
 #include "lifecycle/context.hpp"
 #include "server/admission.hpp"
 #include "server/forwarded.hpp"
-#include "server/http1.hpp"
+#include "server/http1/request_parser.hpp"
 #include "server/options.hpp"
 #include "server/request_body.hpp"
 #include "server/request_observer.hpp"

@@ -14,9 +14,9 @@
 #include "lifecycle/lines.hpp"
 #include "server/cpus.hpp"
 #include "server/fitting.hpp"
-#include "server/listener.hpp"
 #include "server/loop_thread.hpp"
 #include "server/metrics.hpp"
+#include "server/net/listener.hpp"
 #include "server/request_metrics.hpp"
 
 namespace server {

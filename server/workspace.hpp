@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "server/exchange.hpp"
-#include "server/http1.hpp"
+#include "server/http1/request_parser.hpp"
 
 namespace server {
 

@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #ifdef HEAP
-#include "server/heap/sampler.hpp"
+#include "server/admin/heap/sampler.hpp"
 #endif
 
 namespace {

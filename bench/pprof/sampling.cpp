@@ -11,8 +11,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "server/pprof/cpu_sampler.hpp"
-#include "server/pprof/threads.hpp"
+#include "server/admin/pprof/cpu_sampler.hpp"
+#include "server/admin/pprof/threads.hpp"
 
 namespace {
 

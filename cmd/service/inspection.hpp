@@ -11,7 +11,7 @@
 #include "lifecycle/shutdown_report.hpp"
 #include "lifecycle/stop_channel.hpp"
 #include "lifecycle/workers.hpp"
-#include "server/debug.hpp"
+#include "server/admin/debug.hpp"
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
 

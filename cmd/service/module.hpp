@@ -11,8 +11,8 @@
 #include "lifecycle/shutdown_report.hpp"
 #include "lifecycle/stop_channel.hpp"
 #include "lifecycle/workers.hpp"
+#include "server/admin/debug.hpp"
 #include "server/call_observer.hpp"
-#include "server/debug.hpp"
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
 

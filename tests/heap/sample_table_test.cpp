@@ -1,4 +1,4 @@
-#include "server/heap/sample_table.hpp"
+#include "server/admin/heap/sample_table.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "server/heap/sampler.hpp"
+#include "server/admin/heap/sampler.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -54,7 +54,7 @@ void leak(const service& service) {
     }
 }
 
-/// Five standard deviations: see server/heap/sampler.hpp.
+/// Five standard deviations: see server/admin/heap/sampler.hpp.
 double error_of(double bytes, double interval) { return 5 * std::sqrt(bytes * interval); }
 
 TEST(HeapProfile, NamesTheFunctionThatLeaksAndHowMuch) {

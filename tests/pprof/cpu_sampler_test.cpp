@@ -1,4 +1,4 @@
-#include "server/pprof/cpu_sampler.hpp"
+#include "server/admin/pprof/cpu_sampler.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "server/pprof/threads.hpp"
+#include "server/admin/pprof/threads.hpp"
 #include "server/symbols.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/slow_build.hpp"

@@ -1,12 +1,12 @@
 // The bytes of a profile, read by a decoder that knows nothing of the encoder: profile.proto of
 // github.com/google/pprof and protobuf.dev/programming-guides/encoding.
 
-#include "server/pprof/profile.hpp"
+#include "server/admin/pprof/profile.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/pprof/code_map.hpp"
+#include "server/admin/pprof/code_map.hpp"
 #include "tests/pprof/decoded.hpp"
 
 namespace server::pprof {

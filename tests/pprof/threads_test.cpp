@@ -1,4 +1,4 @@
-#include "server/pprof/threads.hpp"
+#include "server/admin/pprof/threads.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // How a listening socket closes: who is waited for, and how long.
 
-#include "server/closing_listener.hpp"
+#include "server/net/closing_listener.hpp"
 
 #include <gtest/gtest.h>
 

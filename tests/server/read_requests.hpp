@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/http1.hpp"
+#include "server/http1/request_parser.hpp"
 
 namespace requests {
 

@@ -6,7 +6,7 @@
 
 #include <stdexcept>
 
-#include "server/http1.hpp"
+#include "server/http1/request_parser.hpp"
 
 namespace {
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cmd/service/module.hpp"
-#include "server/heap/routes.hpp"
+#include "server/admin/heap/routes.hpp"
 
 /// Which stacks hold the memory.
 class heap_module final : public service_module {

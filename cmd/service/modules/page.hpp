@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cmd/service/module.hpp"
-#include "server/page/page.hpp"
+#include "server/admin/page/page.hpp"
 
 /// What a browser sees at /debug/.
 class page_module final : public service_module {

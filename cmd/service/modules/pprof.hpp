@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cmd/service/module.hpp"
-#include "server/pprof/routes.hpp"
+#include "server/admin/pprof/routes.hpp"
 
 /// What `go tool pprof` reads, and who lives now.
 class pprof_module final : public service_module {

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "cmd/service/trace/session.hpp"
-#include "server/debug.hpp"
+#include "server/admin/debug.hpp"
 #include "server/router.hpp"
 
 namespace trace {

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "server/debug.hpp"
+#include "server/admin/debug.hpp"
 #include "server/router.hpp"
 #include "tracker/sink.hpp"
 

@@ -47,7 +47,7 @@
 #include "configs/command_line.hpp"
 #include "configs/load.hpp"
 #include "lifecycle/done_collector.hpp"
-#include "server/debug.hpp"
+#include "server/admin/debug.hpp"
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
 

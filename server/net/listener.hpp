@@ -1,0 +1,77 @@
+#pragma once
+
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "lifecycle/task_group.hpp"
+#include "server/client_table.hpp"
+#include "server/net/closing_listener.hpp"
+#include "server/net/listening_socket.hpp"
+#include "server/net/socket_address.hpp"
+#include "server/options.hpp"
+#include "server/rule.hpp"
+
+namespace server {
+
+class loop;
+struct arrival;
+
+/// Accepts connections and deals them to the loops, the one with the fewest first.
+///
+/// Runs as a task of the first loop, and ends when told to `close_last`. Only on that loop's thread,
+/// unless it says otherwise. What finds no memory is tried again after a pause; see also loop::fail.
+class listener {
+public:
+    listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops, client_table& clients);
+    ~listener();
+
+    lifecycle::awaitable<> run();
+
+    /// Closes without losing who is about to come: closing a listening socket resets its whole accept queue and who is
+    /// in a handshake, so both are let in first; see closing_listener. `closed` is called when that is done, or has
+    /// been before. It takes `patience` at most; 0: nobody is waited for, since others listen on the socket, or nobody
+    /// minds. Safe from any thread. Throws std::bad_alloc: nothing has been asked for.
+    void close_last(std::chrono::milliseconds patience, std::function<void()> closed);
+
+private:
+    enum class result { accepted, empty, no_room };
+    struct last_words;
+
+    bool still_closing();
+    bool given_up() const;
+    void let_in_the_last();
+    result accept_quietly() noexcept;
+    result accept_one(bool in_spite_of_limit);
+    result find_place(rule& without);
+    bool make_room();
+    bool deal(int descriptor, const socket_address& peer, rule without);
+    bool count(arrival& client, const options& limits);
+    void measure(int descriptor);
+    void refuse(int descriptor);
+    void refuse_with_reserve();
+    std::size_t open() const;
+
+    listening_socket& socket_;
+    std::vector<std::unique_ptr<loop>>& loops_;
+    client_table& clients_;
+    lifecycle::loop_timer pause_;
+    using watched = boost::asio::posix::basic_stream_descriptor<lifecycle::executor>;  // a socket of either family
+
+    std::unique_ptr<watched> watched_;
+    std::vector<std::function<void()>> closed_;  ///< who hands over and who stops may come at one time
+    bool running_ = false;
+    bool closing_ = false;
+    int reserve_ = -1;  ///< given up to answer 503 when there are no descriptors left
+    round_trips round_trips_;
+    bool measured_ = false;  ///< somebody in this turn
+    std::chrono::milliseconds patience_{0};
+    std::optional<closing_listener> closing_by_;
+    bool somebody_came_ = false;                 ///< since that was asked last
+    lifecycle::clock::time_point full_since_{};  ///< somebody stands in the queue, and there is no place
+};
+
+}  // namespace server
