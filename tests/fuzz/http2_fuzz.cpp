@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "server/http2/machine.hpp"
+#include "tests/http2/guest.hpp"
 #include "tests/server/simulated.hpp"
 
 namespace {
@@ -21,6 +23,12 @@ const server::router& routes() {
         const auto nothing = [](const lifecycle::context&, const server::request&) { return server::response(); };
         server::router all;
         all.get("/", nothing).post("/", nothing);
+        const auto takes = [](lifecycle::context, const server::request&,
+                              server::request_body&) -> lifecycle::awaitable<server::response> {
+            co_return server::response();
+        };
+        all.get("/s", nothing).becomes([](server::wire) { return std::unique_ptr<server::session>(); });
+        all.streamed(server::http::verb::post, "/b", takes);
         return all;
     }();
     return made;
@@ -50,8 +58,8 @@ public:
         machine.end();
         add();
         const bool balanced = began_ == ended_;
-        if (balanced && machine.idle() && depot_.held == 0) return;
-        std::fprintf(stderr, "began %u, ended %u, held %zu\n", began_, ended_, depot_.held);
+        if (balanced && machine.idle() && depot_.held == 0 && guests_ == 0) return;
+        std::fprintf(stderr, "began %u, ended %u, held %zu, guests %d\n", began_, ended_, depot_.held, guests_);
         std::abort();
     }
 
@@ -59,9 +67,11 @@ private:
     server::moment at() const { return {.now = now_, .stopping = false, .parting = true}; }
     void settle() {
         std::string out;
+        machine.wake(at());
         machine.fill(out, 1 << 20, at());
         machine.flushed();
         return_all();
+        machine.wake(at());
         machine.fill(out, 1 << 21, at());
         machine.flushed();
         add();
@@ -69,7 +79,7 @@ private:
     void return_all() {
         for (auto* one : std::exchange(asked_, {})) {
             one->current.piece = 0;
-            one->current.reply = server::response(server::http::status::ok, "later");
+            one->current.reply = answer_of(*one, "later");
             one->returned();
         }
     }
@@ -84,8 +94,16 @@ private:
             return false;
         }
         of.current.piece = 0;
-        of.current.reply = server::response(server::http::status::ok, "now");
+        of.current.reply = answer_of(of, "now");
         return true;
+    }
+    static server::response answer_of(const stream& of, const char* text) {
+        if (of.current.to != nullptr && of.current.to->becomes)
+            return server::response(server::http::status::switching_protocols);
+        return server::response(server::http::status::ok, text);
+    }
+    std::unique_ptr<server::session> becomes(stream&, server::http2::tunnel& through) override {
+        return std::make_unique<http2_tests::guest>(through, guests_);
     }
     void left(stream&, const server::moment&) override {}
     void note(stream&, const server::answer_row&) override {}
@@ -100,6 +118,7 @@ private:
     bool waits_;
     std::vector<stream*> asked_;
     std::uint32_t began_ = 0, ended_ = 0;
+    int guests_ = 0;  ///< sessions on streams that are alive
     simulated::place place_;
     server::http2::depot depot_;
 

@@ -9,6 +9,7 @@
 
 #include "configs/config.hpp"
 #include "configs/kinds.hpp"
+#include "configs/program.hpp"
 
 namespace make_it_yours {
 namespace {
