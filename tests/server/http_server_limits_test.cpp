@@ -207,7 +207,7 @@ TEST(HttpServerFairness, APipelineAtTheLimitOfRequestsLetsOthersIn) {
     const running app(router().get("/", a_while), options);
     auto greedy = app.connect();
     std::string many;
-    for (int nth = 0; nth < 2'000; ++nth) many += get("/");
+    for (int nth = 0; nth < 20'000; ++nth) many += get("/");
     greedy.send(many);
     ASSERT_TRUE(eventually([&] { return app.server().now().in_flight == 1; }));
     auto polite = app.connect();

@@ -111,7 +111,9 @@ private:
     void act_somehow() {
         if (of_.one.busy() && chance(2)) return chance(2) ? answer() : of_.returns();
         switch (below(24)) {
-            case 0: of_.holds = !of_.holds; return;
+            case 0:
+                of_.holds = of_.limits.copies && !of_.holds;
+                return;  // what a handler that waits is shown is copied
             case 1:
                 if (of_.one.now_in() == machine::state::open) of_.one.send(opcode::text, "pushed");
                 return of_.settle();
