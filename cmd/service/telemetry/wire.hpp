@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -32,8 +33,7 @@ public:
     }
     void raw(std::string_view bytes) noexcept {
         if (!has(bytes.size())) return;
-        std::memcpy(at_, bytes.data(), bytes.size());
-        at_ += bytes.size();
+        at_ = std::copy(bytes.begin(), bytes.end(), at_);  // nothing may be a null pointer, which memcpy does not take
     }
 
     /// uint64, int64, bool and enums.
