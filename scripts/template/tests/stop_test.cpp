@@ -32,7 +32,7 @@ TEST(Stop, UnderLoadLosesNobody) {
 }
 
 TEST(Stop, WaitsForARequestThatHasBegun) {
-    service running({"--greeting.patience=300ms"});
+    service running({"--greeting.patience=1s"});
     auto client = running.connect();
     client.send(get("/later/Ada"));
     ASSERT_TRUE(running.handles("/later"));
