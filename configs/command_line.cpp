@@ -39,7 +39,7 @@ public:
         option(action::spool_dump, "--spool-dump", "DIR", "print the events in a spool and exit");
         const std::string about_file = "TOML file with settings";
         file_ = app_.add_option("--config", about_file)->type_name("FILE");
-        for (const auto& one : settings()) add(one);
+        for (const auto& setting : settings()) add(setting);
         for (auto* every : app_.get_options()) every->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
 
@@ -63,11 +63,11 @@ private:
         actions_.emplace_back(what, app_.add_option(name, help)->type_name(type));
     }
 
-    void add(const setting& one) {
-        const auto standard = one.default_text();
+    void add(const setting& setting) {
+        const auto standard = setting.default_text();
         const auto shown = standard.empty() ? "empty" : standard;
-        const std::string help = fmt::format("{} {} [{}]", one.help, one.remark(), shown);
-        settings_.emplace_back(&one, app_.add_option(one.flag(), help)->group("Settings"));
+        const std::string help = fmt::format("{} {} [{}]", setting.help, setting.remark(), shown);
+        settings_.emplace_back(&setting, app_.add_option(setting.flag(), help)->group("Settings"));
     }
 
     void parse(const std::vector<std::string>& arguments) {

@@ -142,7 +142,7 @@ template <class Field>
 setting paths(std::string_view key, std::string_view help, Field field) {
     const auto parse = [](std::string_view given) {
         auto all = split_list(given);
-        const auto right = [](const std::string& one) { return one.starts_with('/') && is_text(one); };
+        const auto right = [](const std::string& text) { return text.starts_with('/') && is_text(text); };
         return std::ranges::all_of(all, right) ? std::optional(std::move(all)) : std::nullopt;
     };
     return make(key, help, "paths that begin with /, separated by commas", form::list, field, parse,
@@ -154,7 +154,7 @@ template <class Field>
 setting files(std::string_view key, std::string_view help, Field field) {
     const auto parse = [](std::string_view given) {
         auto all = split_list(given);
-        const auto right = [](const std::string& one) { return !one.empty() && is_text(one); };
+        const auto right = [](const std::string& text) { return !text.empty() && is_text(text); };
         return std::ranges::all_of(all, right) ? std::optional(std::move(all)) : std::nullopt;
     };
     return make(key, help, "paths, separated by commas, or empty for none", form::list, field, parse,
@@ -168,15 +168,15 @@ using choices = std::vector<std::pair<std::string, T>>;
 template <class Field>
 setting choice(std::string_view key, std::string_view help, Field field, const choices<type_of<Field>>& among) {
     std::string names;
-    for (const auto& one : among) names += (names.empty() ? "" : ", ") + one.first;
+    for (const auto& pair : among) names += (names.empty() ? "" : ", ") + pair.first;
     const auto parse = [among](std::string_view name) -> std::optional<type_of<Field>> {
-        for (const auto& one : among)
-            if (one.first == name) return one.second;
+        for (const auto& pair : among)
+            if (pair.first == name) return pair.second;
         return std::nullopt;
     };
     const auto print = [among](const type_of<Field>& value) {
-        for (const auto& one : among)
-            if (one.second == value) return one.first;
+        for (const auto& pair : among)
+            if (pair.second == value) return pair.first;
         return std::string();
     };
     return make(key, help, (among.size() > 1 ? "one of " : "") + names, form::text, field, parse, print);
@@ -185,7 +185,7 @@ setting choice(std::string_view key, std::string_view help, Field field, const c
 template <class Field>
 setting word(std::string_view key, std::string_view help, Field field, const std::vector<std::string>& among) {
     choices<std::string> pairs;
-    for (const auto& one : among) pairs.emplace_back(one, one);
+    for (const auto& name : among) pairs.emplace_back(name, name);
     return choice(key, help, field, pairs);
 }
 

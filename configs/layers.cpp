@@ -12,9 +12,9 @@ namespace configs {
 environment environment_of(const char* const* variables) {
     environment result;
     for (; *variables != nullptr; ++variables) {
-        const std::string_view one(*variables);
-        const auto equals = one.find('=');
-        if (equals != std::string_view::npos) result.emplace(one.substr(0, equals), one.substr(equals + 1));
+        const std::string_view text(*variables);
+        const auto equals = text.find('=');
+        if (equals != std::string_view::npos) result.emplace(text.substr(0, equals), text.substr(equals + 1));
     }
     return result;
 }
@@ -22,9 +22,9 @@ environment environment_of(const char* const* variables) {
 layer read_environment(const environment& variables) {
     std::map<std::string, const setting*> known;
     std::vector<std::string> names;
-    for (const auto& one : settings()) {
-        known.emplace(one.variable(), &one);
-        names.push_back(one.variable());
+    for (const auto& setting : settings()) {
+        known.emplace(setting.variable(), &setting);
+        names.push_back(setting.variable());
     }
     layer result;
     for (const auto& [name, text] : variables) {

@@ -84,7 +84,7 @@ bool is_default(const loaded& settings, std::string_view key) {
 loaded load(const command& line, const environment& variables) {
     loaded result;
     std::set<std::string> wrong;
-    for (const auto& one : settings()) result.origin.emplace(one.key, "built-in");
+    for (const auto& setting : settings()) result.origin.emplace(setting.key, "built-in");
     if (line.file) {
         const auto file = read_file(*line.file);
         result.file_names_a_key = !file.values.empty();
@@ -102,10 +102,10 @@ loaded load(const command& line, const environment& variables) {
 
 loaded reloaded(const loaded& now, const loaded& fresh, const environment& variables) {
     auto result = now;
-    for (const auto& one : settings()) {
-        if (one.reloadable) one.set(result.values, one.get(fresh.values));
-        const std::string key(one.key);
-        if (one.get(result.values) == one.get(fresh.values)) result.origin[key] = fresh.origin.at(key);
+    for (const auto& setting : settings()) {
+        if (setting.reloadable) setting.set(result.values, setting.get(fresh.values));
+        const std::string key(setting.key);
+        if (setting.get(result.values) == setting.get(fresh.values)) result.origin[key] = fresh.origin.at(key);
     }
     result.values.app.access_log = result.values.log.access;
     result.faults = cross_faults(result.values, result.origin, variables, {});
@@ -114,24 +114,25 @@ loaded reloaded(const loaded& now, const loaded& fresh, const environment& varia
 
 std::vector<row> rows(const loaded& from, std::span<const setting> table) {
     std::vector<row> all;
-    for (const auto& one : table)
+    for (const auto& row : table)
         all.push_back(
-            {.key = std::string(one.key), .value = one.shown(from.values), .place = from.origin.find(one.key)->second});
+            {.key = std::string(row.key), .value = row.shown(from.values), .place = from.origin.find(row.key)->second});
     return all;
 }
 
 std::string to_toml(const loaded& from, std::span<const setting> table) {
     std::string text;
-    for (const auto& one : table)
-        text += fmt::format("{} = {}  # {}\n", one.key, one.toml(from.values), from.origin.find(one.key)->second);
+    for (const auto& row : table)
+        text += fmt::format("{} = {}  # {}\n", row.key, row.toml(from.values), from.origin.find(row.key)->second);
     return text;
 }
 
 std::vector<change> changes(const config& before, const config& after) {
     std::vector<change> all;
-    for (const auto& one : settings())
-        if (one.get(before) != one.get(after))
-            all.push_back({.key = std::string(one.key), .before = one.shown(before), .after = one.shown(after)});
+    for (const auto& setting : settings())
+        if (setting.get(before) != setting.get(after))
+            all.push_back(
+                {.key = std::string(setting.key), .before = setting.shown(before), .after = setting.shown(after)});
     return all;
 }
 

@@ -60,7 +60,7 @@ public:
 
 private:
     static bool is_section(const std::string& key) {
-        const auto inside = [&](const setting& one) { return one.key.starts_with(key + '.'); };
+        const auto inside = [&](const setting& setting) { return setting.key.starts_with(key + '.'); };
         return std::ranges::any_of(settings(), inside);
     }
 
@@ -78,7 +78,7 @@ private:
     void unknown(const std::string& key, const toml::key& name) {
         const auto line = name.source().begin.line;
         std::vector<std::string> keys;
-        for (const auto& one : settings()) keys.emplace_back(one.key);
+        for (const auto& setting : settings()) keys.emplace_back(setting.key);
         faults_.emplace(
             line, fmt::format("{} ({}): no such key; the nearest is {}", shown(key), place(line), nearest(key, keys)));
     }

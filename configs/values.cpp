@@ -38,8 +38,8 @@ std::optional<std::uint64_t> parse_with(std::span<const unit> units, std::string
 std::string format_with(std::span<const unit> units, std::uint64_t value, std::string_view if_zero) {
     if (value == 0) return fmt::format("0{}", if_zero);
     auto largest = units.front();
-    for (const auto& one : units)
-        if (value % one.factor == 0) largest = one;
+    for (const auto& unit : units)
+        if (value % unit.factor == 0) largest = unit;
     return fmt::format("{}{}", value / largest.factor, largest.name);
 }
 
@@ -132,12 +132,12 @@ bool is_listen_address(std::string_view text) {
 
 std::optional<server::trusted_peers> parse_trusted(std::string_view text) {
     server::trusted_peers made;
-    for (const auto& one : split_list(text)) {
-        if (one == unix_word) {
+    for (const auto& word : split_list(text)) {
+        if (word == unix_word) {
             made.unix_sockets = true;
             continue;
         }
-        const auto network = parse_network(one);
+        const auto network = parse_network(word);
         if (!network) return std::nullopt;
         made.networks.push_back(*network);
     }
@@ -146,12 +146,12 @@ std::optional<server::trusted_peers> parse_trusted(std::string_view text) {
 
 std::string format_trusted(const server::trusted_peers& peers) {
     std::string text(peers.unix_sockets ? unix_word : "");
-    for (const auto& one : peers.networks) {
+    for (const auto& network : peers.networks) {
         std::array<char, INET6_ADDRSTRLEN> literal{};
-        ::inet_ntop(one.v6 ? AF_INET6 : AF_INET, one.bits.data(), literal.data(), literal.size());
-        const bool alone = one.length == (one.v6 ? 128 : 32);
+        ::inet_ntop(network.v6 ? AF_INET6 : AF_INET, network.bits.data(), literal.data(), literal.size());
+        const bool alone = network.length == (network.v6 ? 128 : 32);
         text += fmt::format("{}{}{}", text.empty() ? "" : ",", literal.data(),
-                            alone ? std::string() : fmt::format("/{}", one.length));
+                            alone ? std::string() : fmt::format("/{}", network.length));
     }
     return text;
 }

@@ -241,7 +241,7 @@ std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& 
 /// the budget. Signals are heard meanwhile.
 bool done_collector::settled(std::initializer_list<const aside*> all, clock::time_point least, clock::time_point most,
                              const hooks& hooks) {
-    while (std::any_of(all.begin(), all.end(), [](const aside* one) { return one->busy(); })) {
+    while (std::any_of(all.begin(), all.end(), [](const aside* aside) { return aside->busy(); })) {
         step(hooks);  // a second signal
         const auto now = clock::now(), until = std::max(least, std::min(most, now + stop_.now().left));
         if (now >= until) return false;
@@ -252,8 +252,8 @@ bool done_collector::settled(std::initializer_list<const aside*> all, clock::tim
 }
 
 void done_collector::join_idle() {
-    for (auto* one : {&reload_, &upgrade_, &stacks_, &note_ready_, &note_progress_, &note_report_})
-        if (!one->busy()) one->join();
+    for (auto* task : {&reload_, &upgrade_, &stacks_, &note_ready_, &note_progress_, &note_report_})
+        if (!task->busy()) task->join();
 }
 
 ends done_collector::ends_so_far() const {
@@ -299,11 +299,11 @@ int done_collector::conclude(const hooks& hooks, bool over) {
 /// The note of how it ended and the report, both at a time: on a slow disk one wait is enough. The report says whether
 /// that note was written, so it is written again where it was not. True when one of them hangs, or somebody did before.
 bool done_collector::write_down(shutdown_report& report, bool leave, clock::time_point least, const hooks& hooks) {
-    const auto finish = [&](const aside& one) {
-        if (settled({&one}, std::max(least, clock::now() + 2 * least_patience), clock::time_point::max(), hooks))
+    const auto finish = [&](const aside& aside) {
+        if (settled({&aside}, std::max(least, clock::now() + 2 * least_patience), clock::time_point::max(), hooks))
             return;
         for (auto& late : stragglers(hooks, false))
-            if (late.name == one.name()) report.stragglers.push_back(std::move(late));
+            if (late.name == aside.name()) report.stragglers.push_back(std::move(late));
         report.exit_code = std::max<int>(report.exit_code, forced);
         leave = true;
     };

@@ -161,7 +161,7 @@ line_writer::~line_writer() {
 void line_writer::start(const std::string& name) {
     assert(!thread_.joinable());
     state_->threaded = true;
-    thread_ = state_->own.start(name, "log", [one = state_.get()](const std::stop_token& stop) { one->run(stop); });
+    thread_ = state_->own.start(name, "log", [state = state_.get()](const std::stop_token& stop) { state->run(stop); });
 }
 
 line_writer::taken line_writer::take(std::string_view lines, std::size_t most) {

@@ -39,18 +39,18 @@ private:
         return std::copy(text.begin(), text.end(), out);
     }
     template <class Out>
-    static Out put(Out out, const lifecycle::log_fact& one) {
+    static Out put(Out out, const lifecycle::log_fact& fact) {
         using kind = lifecycle::log_fact::kind;
-        switch (one.what) {
-            case kind::integer: return fmt::format_to(out, "{}", one.integer);
-            case kind::count: return fmt::format_to(out, "{}", one.count);
-            case kind::real: return fmt::format_to(out, "{}", one.real);
-            case kind::truth: return put(out, std::string_view(one.integer != 0 ? "true" : "false"));
-            case kind::microseconds: return fmt::format_to(out, "{}us", one.count);
+        switch (fact.what) {
+            case kind::integer: return fmt::format_to(out, "{}", fact.integer);
+            case kind::count: return fmt::format_to(out, "{}", fact.count);
+            case kind::real: return fmt::format_to(out, "{}", fact.real);
+            case kind::truth: return put(out, std::string_view(fact.integer != 0 ? "true" : "false"));
+            case kind::microseconds: return fmt::format_to(out, "{}us", fact.count);
             case kind::text:
             case kind::json: break;
         }
-        return put(out, one.text);
+        return put(out, fact.text);
     }
 };
 

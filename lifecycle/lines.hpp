@@ -88,8 +88,8 @@ struct sentence {
             if (close == left.npos) throw "a name without its end";
             pieces[nth] = left.substr(0, open);
             names[nth] = left.substr(open + 1, close - open - 1);
-            for (const char one : names[nth])
-                if (!((one >= 'a' && one <= 'z') || (one >= '0' && one <= '9') || one == '_')) throw "not a name";
+            for (const char name : names[nth])
+                if (!((name >= 'a' && name <= 'z') || (name >= '0' && name <= '9') || name == '_')) throw "not a name";
             left.remove_prefix(close + 1);
         }
         if (left.find('{') != left.npos) throw "more names than values";

@@ -33,8 +33,8 @@ struct target {
         } else if (::stat(path.c_str(), &found) == 0) {
             // /dev/stdout leads to a file where output is redirected. Opened anew it would be written from its
             // beginning, by an offset that is not the one of whoever else writes there.
-            for (int one = STDIN_FILENO; one <= STDERR_FILENO && own < 0; ++one)
-                if (struct stat open{}; ::fstat(one, &open) == 0 && is_same(open, found)) own = one;
+            for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO && own < 0; ++descriptor)
+                if (struct stat open{}; ::fstat(descriptor, &open) == 0 && is_same(open, found)) own = descriptor;
             if (!S_ISREG(found.st_mode)) own = -1;  // a pipe or a terminal is opened anew, so as never to wait for it
             into = own >= 0 || !S_ISREG(found.st_mode);
         }

@@ -33,23 +33,23 @@ void part_threads::misused(const std::string& name, const char* what) {
 void part_threads::run(const part& part, std::function<void(std::stop_token)> body) {
     if (part.index_ == stop_channel::no_part) return misused(part.name(), "was added after the parts run");
     if (parts_.size() <= part.index_) parts_.resize(part.index_ + 1);
-    auto& one = parts_[part.index_];
-    if (one) return misused(part.name(), "is run twice");
-    one.reset(new running{.index = part.index_, .mutex = {}, .end = {.name = part.name()}, .thread = {}});
-    auto whole = [this, &made = *one, body = std::move(body)](std::stop_token stop) {
+    auto& entry = parts_[part.index_];
+    if (entry) return misused(part.name(), "is run twice");
+    entry.reset(new running{.index = part.index_, .mutex = {}, .end = {.name = part.name()}, .thread = {}});
+    auto whole = [this, &made = *entry, body = std::move(body)](std::stop_token stop) {
         body_of(made, body, std::move(stop));
     };
     try {
-        one->thread = workers_.start(part.name(), "part", std::move(whole));
+        entry->thread = workers_.start(part.name(), "part", std::move(whole));
     } catch (const std::exception& e) {  // no thread to be had: the part has failed, the others roll back
-        one->end.ended = one->end.failed = true;
-        one->end.before_ready = !stop_.has_been_ready();
+        entry->end.ended = entry->end.failed = true;
+        entry->end.before_ready = !stop_.has_been_ready();
         lines(log_).error("{part} failed: {error}", part.name(), e.what());
         stop_.part_ended(part.index_);
     }
 }
 
-void part_threads::body_of(running& one, const std::function<void(std::stop_token)>& body, std::stop_token stop) {
+void part_threads::body_of(running& running, const std::function<void(std::stop_token)>& body, std::stop_token stop) {
     std::optional<std::string> error;
     try {
         body(std::move(stop));
@@ -58,17 +58,17 @@ void part_threads::body_of(running& one, const std::function<void(std::stop_toke
     } catch (...) {
         error = "an exception that is not a std::exception";
     }
-    if (error) lines(log_).error("{part} failed: {error}", one.end.name, *error);
+    if (error) lines(log_).error("{part} failed: {error}", running.end.name, *error);
     const bool before_ready = !stop_.has_been_ready();
     {
-        const std::scoped_lock lock(one.mutex);
-        one.end.ended = true;
-        one.end.failed = error.has_value();
-        one.end.before_ready = before_ready;
-        if (!error && !one.end.asked && before_ready)
-            lines(log_).error("{part} has ended before the service was ready", one.end.name);
+        const std::scoped_lock lock(running.mutex);
+        running.end.ended = true;
+        running.end.failed = error.has_value();
+        running.end.before_ready = before_ready;
+        if (!error && !running.end.asked && before_ready)
+            lines(log_).error("{part} has ended before the service was ready", running.end.name);
     }
-    stop_.part_ended(one.index);
+    stop_.part_ended(running.index);
 }
 
 void part_threads::require_all() {
@@ -82,12 +82,12 @@ void part_threads::require_all() {
 }
 
 void part_threads::ask(std::size_t part) {
-    auto& one = *parts_[part];
+    auto& entry = *parts_[part];
     {
-        const std::scoped_lock lock(one.mutex);
-        one.end.asked = true;
+        const std::scoped_lock lock(entry.mutex);
+        entry.end.asked = true;
     }
-    one.thread.request_stop();
+    entry.thread.request_stop();
 }
 
 const std::string& part_threads::name(std::size_t part) const { return parts_[part]->end.name; }

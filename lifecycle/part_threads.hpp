@@ -47,7 +47,7 @@ public:
 private:
     struct running;
 
-    void body_of(running& one, const std::function<void(std::stop_token)>& body, std::stop_token stop);
+    void body_of(running& running, const std::function<void(std::stop_token)>& body, std::stop_token stop);
     void misused(const std::string& name, const char* what);
 
     stop_channel& stop_;

@@ -14,8 +14,11 @@ std::string shutdown_report::to_json() const {
         phase_list.push_back(
             {{"name", phase.name}, {"budget_ms", phase.allowed.count()}, {"used_ms", phase.used.count()}});
     json::array late;
-    for (const auto& one : stragglers)
-        late.push_back({{"name", one.name}, {"kind", one.kind}, {"age_ms", one.age.count()}, {"where", one.where}});
+    for (const auto& straggler : stragglers)
+        late.push_back({{"name", straggler.name},
+                        {"kind", straggler.kind},
+                        {"age_ms", straggler.age.count()},
+                        {"where", straggler.where}});
 
     const auto seconds = std::chrono::floor<std::chrono::seconds>(started);
     const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(started - seconds).count();

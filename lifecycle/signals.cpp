@@ -79,7 +79,8 @@ void on_hard_stop(int, siginfo_t* info, void*) {
 void on_stop_at_start(int number, siginfo_t*, void* interrupted) {
     const int error = errno;
     ::timer_settime(start_guard().timer, 0, &start_guard().after, nullptr);
-    for (const int one : stop_signals) sigaddset(&static_cast<ucontext_t*>(interrupted)->uc_sigmask, one);
+    for (const int stop_signal : stop_signals)
+        sigaddset(&static_cast<ucontext_t*>(interrupted)->uc_sigmask, stop_signal);
     ::kill(::getpid(), number);
     errno = error;
 }
@@ -157,7 +158,7 @@ void signals::guard_start(std::chrono::milliseconds after) {
     action.sa_sigaction = on_stop_at_start;
     action.sa_flags = SA_SIGINFO | SA_RESTART;
     action.sa_mask = set_of(stop_signals);
-    for (const int one : stop_signals) ::sigaction(one, &action, nullptr);
+    for (const int stop_signal : stop_signals) ::sigaction(stop_signal, &action, nullptr);
     ::pthread_sigmask(SIG_UNBLOCK, &action.sa_mask, nullptr);
 }
 

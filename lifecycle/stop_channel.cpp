@@ -31,8 +31,8 @@ stop_channel::stop_channel(const shutdown_options& options)
 stop_channel::~stop_channel() { ::close(event_); }
 
 void stop_channel::wake() const noexcept {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(event_, &one, sizeof one);
+    const std::uint64_t increment = 1;
+    [[maybe_unused]] const auto written = ::write(event_, &increment, sizeof increment);
 }
 
 /// Makes the phase visible to readers without a lock, and wakes main. With the lock held.

@@ -6,21 +6,21 @@
 namespace lifecycle {
 
 bool stop_order::all_up() const {
-    return std::all_of(parts.begin(), parts.end(), [](const part& one) { return !one.awaited || one.up; });
+    return std::all_of(parts.begin(), parts.end(), [](const part& part) { return !part.awaited || part.up; });
 }
 
 bool stop_order::all_ended() const {
-    return std::all_of(parts.begin(), parts.end(), [](const part& one) { return one.ended; });
+    return std::all_of(parts.begin(), parts.end(), [](const part& part) { return part.ended; });
 }
 
 bool stop_order::nobody_serves() const {
-    return std::all_of(parts.begin(), parts.end(), [](const part& one) { return !one.serves || one.ended; });
+    return std::all_of(parts.begin(), parts.end(), [](const part& part) { return !part.serves || part.ended; });
 }
 
 std::vector<std::string> stop_order::running() const {
     std::vector<std::string> names;
-    for (const auto& one : parts)
-        if (!one.ended) names.push_back(one.name);
+    for (const auto& part : parts)
+        if (!part.ended) names.push_back(part.name);
     return names;
 }
 
@@ -34,39 +34,39 @@ std::size_t stop_order::turn_of(std::size_t part) const {
 
 std::string stop_order::name_of_turn(std::size_t turn) const {
     std::string name;
-    for (std::size_t one = 0; one < parts.size(); ++one)
-        if (turn_of(one) == turn) name += (name.empty() ? "" : "+") + parts[one].name;
+    for (std::size_t index = 0; index < parts.size(); ++index)
+        if (turn_of(index) == turn) name += (name.empty() ? "" : "+") + parts[index].name;
     return name;
 }
 
 bool stop_order::home(std::size_t part) const {
-    for (std::size_t one = 0; one < parts.size(); ++one)
-        if (turn_of(one) == turn_of(part) && !parts[one].ended) return false;
+    for (std::size_t index = 0; index < parts.size(); ++index)
+        if (turn_of(index) == turn_of(part) && !parts[index].ended) return false;
     return true;
 }
 
 std::size_t stop_order::turns() const {
     std::size_t count = 0;
-    for (std::size_t one = 0; one < parts.size(); ++one) count += has_a_turn(one) ? 1 : 0;
+    for (std::size_t turn = 0; turn < parts.size(); ++turn) count += has_a_turn(turn) ? 1 : 0;
     return count;
 }
 
 std::size_t stop_order::turns_after(std::size_t part) const {
     std::size_t count = 0;
-    for (std::size_t one = 0; one < turn_of(part); ++one) count += has_a_turn(one) ? 1 : 0;
+    for (std::size_t turn = 0; turn < turn_of(part); ++turn) count += has_a_turn(turn) ? 1 : 0;
     return count;
 }
 
 stop_order::duration stop_order::reserved_after(std::size_t part) const {
     duration sum{0};
-    for (std::size_t one = 0; one < parts.size(); ++one)
-        if (turn_of(one) < turn_of(part)) sum += parts[one].reserved;
+    for (std::size_t index = 0; index < parts.size(); ++index)
+        if (turn_of(index) < turn_of(part)) sum += parts[index].reserved;
     return sum;
 }
 
 stop_order::duration stop_order::reserved() const {
     duration sum{0};
-    for (const auto& one : parts) sum += one.reserved;
+    for (const auto& part : parts) sum += part.reserved;
     return sum;
 }
 

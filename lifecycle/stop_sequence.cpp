@@ -142,10 +142,10 @@ bool stop_sequence::withdraw() {
 }
 
 bool stop_sequence::part_ended(std::size_t part, time_point now) {
-    auto& one = order_.parts[part];
-    one.ended = true;
-    if (!one.asked) fail("part:" + one.name, now);
-    return !one.asked;
+    auto& entry = order_.parts[part];
+    entry.ended = true;
+    if (!entry.asked) fail("part:" + entry.name, now);
+    return !entry.asked;
 }
 
 void stop_sequence::frozen(duration gap, time_point now) {
@@ -214,11 +214,11 @@ void stop_sequence::advance(time_point now) {
         if (!order_.has_a_turn(turn)) continue;  // asked already, with the others that serve clients
         enter(order_.name_of_turn(turn), now, patience(turn));
         waiting_.push_back({happening::entered, turn});
-        for (std::size_t one = 0; one < order_.parts.size(); ++one) {
-            if (order_.turn_of(one) != turn) continue;
-            auto& part = order_.parts[one];
+        for (std::size_t index = 0; index < order_.parts.size(); ++index) {
+            if (order_.turn_of(index) != turn) continue;
+            auto& part = order_.parts[index];
             assert(!part.asked);
-            if (!part.ended) waiting_.push_back({happening::ask, one});
+            if (!part.ended) waiting_.push_back({happening::ask, index});
             part.asked = true;
         }
     }

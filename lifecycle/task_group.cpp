@@ -26,7 +26,7 @@ constexpr std::size_t most_errors = 16;
 /// ended too: its task must not stay behind.
 class task_group::end_of_task {
 public:
-    end_of_task(task_group& group, task& one) noexcept : group_(group), one_(&one) {}
+    end_of_task(task_group& group, task& task) noexcept : group_(group), one_(&task) {}
     end_of_task(end_of_task&& other) noexcept : group_(other.group_), one_(std::exchange(other.one_, nullptr)) {}
     end_of_task(const end_of_task&) = delete;
     end_of_task& operator=(const end_of_task&) = delete;
@@ -56,34 +56,34 @@ task_group::~task_group() { assert(size_ == 0 && "a task outlives its owner"); }
 bool task_group::spawn(std::string name, const char* kind, awaitable<> work) {
     if (closed_) return false;
     auto made = std::make_unique<coroutine>(std::move(name), kind);
-    auto* const one = made.release();
-    tasks_.push_back(*one);
+    auto* const begun = made.release();
+    tasks_.push_back(*begun);
     ++size_;
     asio::co_spawn(executor_, std::move(work),
-                   asio::bind_cancellation_slot(one->signal.slot(), end_of_task(*this, *one)));
+                   asio::bind_cancellation_slot(begun->signal.slot(), end_of_task(*this, *begun)));
     return true;
 }
 
 bool task_group::spawn(std::unique_ptr<task> owned, awaitable<> work) {
     if (closed_) return false;
-    auto& one = *owned.release();
-    tasks_.push_back(one);
+    auto& begun = *owned.release();
+    tasks_.push_back(begun);
     ++size_;
-    resume(one, std::move(work));
+    resume(begun, std::move(work));
     return true;
 }
 
-void task_group::resume(task& one, awaitable<> work) {
-    asio::co_spawn(executor_, std::move(work), end_of_task(*this, one));
+void task_group::resume(task& task, awaitable<> work) {
+    asio::co_spawn(executor_, std::move(work), end_of_task(*this, task));
 }
 
-void task_group::ended(task* one, std::exception_ptr error, bool for_good) noexcept {
+void task_group::ended(task* task, std::exception_ptr error, bool for_good) noexcept {
     if (error) {
-        if (errors_.size() < most_errors) errors_.emplace_back(std::move(one->name), std::move(error));
-    } else if (!for_good && one->rests()) {
+        if (errors_.size() < most_errors) errors_.emplace_back(std::move(task->name), std::move(error));
+    } else if (!for_good && task->rests()) {
         return;
     }
-    delete one;
+    delete task;
     if (--size_ == 0) empty_.cancel();
 }
 

@@ -83,9 +83,9 @@ public:
     /// The same for a task that has a cancel of its own; it lives until `work` has ended.
     bool spawn(std::unique_ptr<task> owned, awaitable<> work);
     /// Goes on with a task of this group that rests, also when the group is closed. When it throws, the task is gone.
-    void resume(task& one, awaitable<> work);
+    void resume(task& task, awaitable<> work);
     /// The end of a task that rests.
-    void drop(task& one) noexcept { ended(&one, nullptr, true); }
+    void drop(task& task) noexcept { ended(&task, nullptr, true); }
 
     /// From now on nothing new is started.
     void close() noexcept { closed_ = true; }
@@ -100,12 +100,12 @@ public:
 
     template <class F>
     void for_each(F f) const {
-        for (const auto& one : tasks_) f(one);
+        for (const auto& task : tasks_) f(task);
     }
 
 private:
     class end_of_task;
-    void ended(task* one, std::exception_ptr error, bool for_good = false) noexcept;
+    void ended(task* task, std::exception_ptr error, bool for_good = false) noexcept;
 
     executor executor_;
     loop_timer empty_;

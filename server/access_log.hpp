@@ -61,9 +61,9 @@ public:
         at_ = std::copy(text.begin(), text.end(), at_);
         return *this;
     }
-    line_text& operator<<(char one) {
+    line_text& operator<<(char letter) {
         if (at_ == end_) grow(1);
-        *at_++ = one;
+        *at_++ = letter;
         return *this;
     }
     line_text& operator<<(std::uint64_t number) {
@@ -73,11 +73,11 @@ public:
     }
     line_text& operator<<(const boost::asio::ip::address& client);
     /// Without the port.
-    line_text& operator<<(const socket_address& one) {
-        return one.is_unix() ? *this << std::string_view("unix") : *this << one.address();
+    line_text& operator<<(const socket_address& address) {
+        return address.is_unix() ? *this << std::string_view("unix") : *this << address.address();
     }
     /// Nothing, of none.
-    line_text& operator<<(const socket_address* one) { return one == nullptr ? *this : *this << *one; }
+    line_text& operator<<(const socket_address* address) { return address == nullptr ? *this : *this << *address; }
 
     std::string_view view() const noexcept { return {begin_, at_}; }
 

@@ -29,8 +29,8 @@ public:
     call_observer& operator=(const call_observer&) = delete;
 
     /// Sets `began`, `ids` and `sampled`. `carried` is the trace of who calls, and becomes what the upstream is told.
-    virtual void begin(observed_call& one, trace_context& carried) noexcept = 0;
-    virtual void end(const observed_call& one) noexcept = 0;
+    virtual void begin(observed_call& call, trace_context& carried) noexcept = 0;
+    virtual void end(const observed_call& call) noexcept = 0;
 };
 
 }  // namespace server

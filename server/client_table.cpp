@@ -50,7 +50,7 @@ client_table::taken client_table::take(const ip::address& client) {
     if (its == nullptr) return {};
     // It may have become free since it was looked at; then it is this client's anew.
     its->client = key;
-    return {.one = share(*its), .nth = its->open.fetch_add(1, std::memory_order_relaxed) + 1};
+    return {.held = share(*its), .nth = its->open.fetch_add(1, std::memory_order_relaxed) + 1};
 }
 
 }  // namespace server

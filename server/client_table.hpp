@@ -42,7 +42,7 @@ public:
         slot* in_ = nullptr;
     };
     struct taken {
-        share one;
+        share held;
         std::uint32_t nth = 0;  ///< connection that its client has now; 0: not counted
     };
 

@@ -76,8 +76,8 @@ public:
         return session_ ? session_->in_focus().deadline : machine_.view().deadline;
     }
     bool abandoned() const noexcept {
-        const auto* const one = current();
-        return one != nullptr && one->abandoned;
+        const auto* const serving = current();
+        return serving != nullptr && serving->abandoned;
     }
     bool straggled() const noexcept { return !session_ && machine_.straggled(); }
     bool awaits_word() const noexcept { return session_ ? session_->awaits_word() : machine_.awaits_word(); }

@@ -15,9 +15,9 @@ void connection::trust() {
 }
 
 const socket_address& connection::client() const noexcept {
-    const auto* const one = current();
-    if (one == nullptr || !one->is_forwarded) return caller();
-    const auto& named = one->from.client;
+    const auto* const serving = current();
+    if (serving == nullptr || !serving->is_forwarded) return caller();
+    const auto& named = serving->from.client;
     return named ? *named : caller();
 }
 

@@ -109,8 +109,8 @@ void wire::proceed() noexcept {
 bool wire::ask(asked what, exchange& of, const request& about, asker& whose) {
     return of_->loop_.handlers().ask(what, of, about, whose);
 }
-void wire::enters(const endpoint& to) { of_->loop_.enters(to); }
-void wire::leaves(const endpoint& to, http::status status, const moment& at) {
+void wire::enters(const route& to) { of_->loop_.enters(to); }
+void wire::leaves(const route& to, http::status status, const moment& at) {
     of_->loop_.leaves(*of_, to, status, at.now);
 }
 void wire::note(const answer_row& row) {

@@ -20,37 +20,37 @@ const request* connection::asked_of() const noexcept {
 }
 
 std::string connection::describe() const {
-    const auto* const one = current();
-    return one != nullptr && one->to != nullptr ? one->to->name : "connection";
+    const auto* const serving = current();
+    return serving != nullptr && serving->to != nullptr ? serving->to->name : "connection";
 }
 
 std::source_location connection::waits_at() const noexcept {
-    const auto* const one = current();
+    const auto* const serving = current();
     const bool has_handler = now_in() == state::handling || now_in() == state::streaming;
-    return one != nullptr && has_handler ? one->scope.get().waits_at() : std::source_location{};
+    return serving != nullptr && has_handler ? serving->scope.get().waits_at() : std::source_location{};
 }
 
 std::string_view connection::trace_id() const noexcept {
-    const auto* const one = asked_of();
-    return one != nullptr ? one->trace.id() : std::string_view();
+    const auto* const asked = asked_of();
+    return asked != nullptr ? asked->trace.id() : std::string_view();
 }
 
 std::string_view connection::target() const noexcept {
-    const auto* const one = asked_of();
-    return one != nullptr && now_in() == state::handling ? one->target : std::string_view();
+    const auto* const asked = asked_of();
+    return asked != nullptr && now_in() == state::handling ? asked->target : std::string_view();
 }
 
 std::string connection::identity() const {
-    const auto* const one = asked_of();
-    if (one == nullptr) return "no request";
-    return fmt::format("request {}{}{}", one->id, one->trace ? ", trace " : "", one->trace.id());
+    const auto* const asked = asked_of();
+    if (asked == nullptr) return "no request";
+    return fmt::format("request {}{}{}", asked->id, asked->trace ? ", trace " : "", asked->trace.id());
 }
 
 lifecycle::lines connection::lines_to(spdlog::logger& log) const noexcept {
-    const auto* const one = asked_of();
-    if (one == nullptr) return lifecycle::lines(log);
-    const std::array facts{lifecycle::log_fact("request_id", one->id),
-                           lifecycle::log_fact("trace_id", one->trace.id())};
+    const auto* const asked = asked_of();
+    if (asked == nullptr) return lifecycle::lines(log);
+    const std::array facts{lifecycle::log_fact("request_id", asked->id),
+                           lifecycle::log_fact("trace_id", asked->trace.id())};
     return {&log, facts};
 }
 

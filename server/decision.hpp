@@ -62,6 +62,6 @@ struct decision {
 constexpr std::chrono::milliseconds grace_after_deadline{100};
 
 /// The decision for one connection at one tick: no clock, no I/O, no state of its own.
-decision decide(const connection_view& one, const drain_view& drain, lifecycle::clock::time_point now) noexcept;
+decision decide(const connection_view& view, const drain_view& drain, lifecycle::clock::time_point now) noexcept;
 
 }  // namespace server

@@ -56,20 +56,20 @@ milliseconds time_to_return() {
 void event_writer::event(std::string_view data, std::string_view id, std::string_view type) {
     if (!is_one_line(id) || !is_one_line(type))
         throw std::invalid_argument("the id or type of an event holds CR, LF or NUL");
-    std::string one;
-    if (!type.empty()) one.append("event: ").append(type).push_back('\n');
-    if (retry_ > milliseconds(0)) fmt::format_to(std::back_inserter(one), "retry: {}\n", retry_.count());
+    std::string text;
+    if (!type.empty()) text.append("event: ").append(type).push_back('\n');
+    if (retry_ > milliseconds(0)) fmt::format_to(std::back_inserter(text), "retry: {}\n", retry_.count());
     for (;;) {
         const auto end = data.find_first_of("\r\n");
-        one.append("data: ").append(data.substr(0, end)).push_back('\n');
+        text.append("data: ").append(data.substr(0, end)).push_back('\n');
         if (end == data.npos) break;
         data.remove_prefix(data.substr(end, 2) == "\r\n" ? end + 2 : end + 1);
     }
-    if (!id.empty()) one.append("id: ").append(id).push_back('\n');
-    one.push_back('\n');
-    if (one.size() > largest) throw std::length_error("an event of a stream is larger than 60000 bytes");
+    if (!id.empty()) text.append("id: ").append(id).push_back('\n');
+    text.push_back('\n');
+    if (text.size() > largest) throw std::length_error("an event of a stream is larger than 60000 bytes");
     retry_ = milliseconds(0);
-    text_ += one;
+    text_ += text;
 }
 
 response event_stream(const lifecycle::context& of, event_source next) {

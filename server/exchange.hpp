@@ -71,8 +71,8 @@ struct ending_letters {
 
 /// What metrics and access log say of one answer. Its views are good until the request is over.
 struct answer_row {
-    const endpoint* to = nullptr;  ///< nullptr: no route
-    const request* of = nullptr;   ///< nullptr: what came is none, not even its first line
+    const route* to = nullptr;    ///< nullptr: no route
+    const request* of = nullptr;  ///< nullptr: what came is none, not even its first line
     http::status status = http::status::ok;
     std::size_t digit = 0;  ///< of the status, as metrics have it; 0: the client has gone
     lifecycle::clock::duration took{};
@@ -115,7 +115,7 @@ struct exchange {
         reply = std::move(with);
     }
     /// A handler that does not decode it would take the bytes of a compressed body for the body.
-    static bool comes_encoded(const endpoint& by, const request& asked, bool has_body) {
+    static bool comes_encoded(const route& by, const request& asked, bool has_body) {
         return has_body && !by.decodes && !asked.content_coding().empty();
     }
     void refuse_coding();
@@ -151,7 +151,7 @@ struct exchange {
     void begin_serving();
     void end_serving() noexcept;
 
-    const endpoint* to = nullptr;  ///< nullptr: no route
+    const route* to = nullptr;  ///< nullptr: no route
     lifecycle::cancel_scope scope;
     std::unique_ptr<lifecycle::cancel_scope> serving;  ///< of a route that is told of the drain, until then
     std::unique_ptr<request_body> incoming;            ///< of a route that takes it as it comes

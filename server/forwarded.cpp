@@ -20,13 +20,13 @@ std::string_view trimmed(std::string_view text) noexcept {
 std::string_view take_last(std::string_view& list, char separator) noexcept {
     bool quoted = false;
     for (auto at = list.size(); at > 0; --at) {
-        const char one = list[at - 1];
-        if (one == '"') {
+        const char letter = list[at - 1];
+        if (letter == '"') {
             std::size_t escapes = 0;
             while (escapes + 1 < at && list[at - 2 - escapes] == '\\') ++escapes;
             if (!quoted || escapes % 2 == 0) quoted = !quoted;
         }
-        if (quoted || one != separator) continue;
+        if (quoted || letter != separator) continue;
         const auto item = list.substr(at);
         list = list.substr(0, at - 1);
         return trimmed(item);

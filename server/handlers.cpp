@@ -112,10 +112,10 @@ handlers::runner& handlers::take() {
         return *std::exchange(free_, free_->next);
     }
     auto made = std::make_unique<runner>(*this);
-    auto& one = *made;
-    auto work = one.run();
+    auto& handled = *made;
+    auto work = handled.run();
     if (!tasks_.spawn(std::move(made), std::move(work))) throw std::runtime_error("the loop has ended");
-    return one;
+    return handled;
 }
 
 bool handlers::ask(asked what, exchange& of, const request& about, asker& whose) {

@@ -71,10 +71,10 @@ struct http_server::state {
 
     bool admit(std::size_t most, bool to_the_last) const;
     clock::time_point crowded_until() const;
-    void run_loop(loop& one);
+    void run_loop(loop& loop);
     void let_loops_end();
-    void end_of_loop(const loop& one, std::exception_ptr error);
-    std::string name_of(const loop& one) const { return fmt::format("{}-{}", name, one.index() + 1); }
+    void end_of_loop(const loop& loop, std::exception_ptr error);
+    std::string name_of(const loop& loop) const { return fmt::format("{}-{}", name, loop.index() + 1); }
 
     const lifecycle::part part;
     const std::string name;
@@ -99,37 +99,37 @@ struct http_server::state {
 /// cache miss.
 bool http_server::state::admit(std::size_t most, bool to_the_last) const {
     std::uint64_t all = 0;
-    for (const auto& one : loops) all += one->account().in_flight.get();
+    for (const auto& loop : loops) all += loop->account().in_flight.get();
     const auto kept = most < 4 ? 0 : std::max<std::size_t>(1, most / 16);  // in a crowd, for those who have waited
     return all + (to_the_last ? 0 : kept) < most;
 }
 
 clock::time_point http_server::state::crowded_until() const {
     std::uint64_t last = 0;
-    for (const auto& one : loops) last = std::max(last, one->account().crowded_until.get());
+    for (const auto& loop : loops) last = std::max(last, loop->account().crowded_until.get());
     return clock::time_point{clock::duration(static_cast<clock::rep>(last))};
 }
 
-void http_server::state::run_loop(loop& one) {
+void http_server::state::run_loop(loop& loop) {
     try {
-        one.run();
+        loop.run();
     } catch (...) {
-        if (&one == loops.front().get()) let_loops_end();  // its listener will not close any more
-        end_of_loop(one, std::current_exception());
+        if (&loop == loops.front().get()) let_loops_end();  // its listener will not close any more
+        end_of_loop(loop, std::current_exception());
     }
 }
 
 /// Behind what has been dealt to them: nothing more comes.
 void http_server::state::let_loops_end() {
-    for (auto& one : loops) one->seal();
+    for (auto& loop : loops) loop->seal();
     const std::scoped_lock lock(mutex);
     listener_closed = true;
     changed.notify_all();
 }
 
 /// Told at once, not when the others have drained: nobody is served by it meanwhile.
-void http_server::state::end_of_loop(const loop& one, std::exception_ptr error) {
-    const bool told = workers.died(name_of(one), error);
+void http_server::state::end_of_loop(const loop& loop, std::exception_ptr error) {
+    const bool told = workers.died(name_of(loop), error);
     const std::scoped_lock lock(mutex);
     if (!failed && !told) failure = std::move(error);
     failed = true;
@@ -186,12 +186,12 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
     std::vector<std::jthread> threads;  // joined when this function is left
     threads.reserve(s.loops.size());
     try {
-        for (auto& one : s.loops)
+        for (auto& loop : s.loops)
             threads.push_back(
-                s.workers.start(s.name_of(*one), "loop", [&s, &one](std::stop_token) { s.run_loop(*one); }));
+                s.workers.start(s.name_of(*loop), "loop", [&s, &loop](std::stop_token) { s.run_loop(*loop); }));
     } catch (const std::exception& e) {  // those that run end
-        for (auto& one : s.loops) one->seal();
-        for (auto& one : s.loops) one->close();
+        for (auto& loop : s.loops) loop->seal();
+        for (auto& loop : s.loops) loop->close();
         throw std::runtime_error(fmt::format("{}; {}.threads may be fewer", e.what(), s.name));
     }
     insist([&] {
@@ -211,34 +211,34 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
         std::unique_lock lock(s.mutex);
         s.changed.wait_for(lock, listener_patience, [&s] { return s.listener_closed; });
     }
-    for (auto& one : s.loops) s.part.serves_clients() ? one->drain() : one->close();
+    for (auto& loop : s.loops) s.part.serves_clients() ? loop->drain() : loop->close();
     threads.clear();
     if (s.failure) std::rethrow_exception(s.failure);
 }
 
 void http_server::apply(const options& fresh) {
     const auto limits = fitting(fresh, state_->name, state_->log);
-    for (const auto& one : state_->loops) one->apply(limits);
+    for (const auto& loop : state_->loops) loop->apply(limits);
 }
 
 std::uint64_t http_server::turns() const {
     auto slowest = state_->loops.front()->account().turns.get();
-    for (const auto& one : state_->loops) slowest = std::min(slowest, one->account().turns.get());
+    for (const auto& loop : state_->loops) slowest = std::min(slowest, loop->account().turns.get());
     return slowest;
 }
 
 milliseconds http_server::longest_stall() const {
     milliseconds longest{0};
-    for (const auto& one : state_->loops) longest = std::max(longest, one->stall().value_or(milliseconds(0)));
+    for (const auto& loop : state_->loops) longest = std::max(longest, loop->stall().value_or(milliseconds(0)));
     return longest;
 }
 
 void http_server::account(stop_account& report) const {
     auto& c = report.connections;
     auto& r = report.requests;
-    for (const auto& one : state_->loops) {
-        for (auto& late : one->stragglers()) report.stragglers.push_back(std::move(late));
-        const auto& a = one->account();
+    for (const auto& loop : state_->loops) {
+        for (auto& late : loop->stragglers()) report.stragglers.push_back(std::move(late));
+        const auto& a = loop->account();
         if (a.noted.get() == 0) {  // a wedged loop: everybody on it is cut by the exit
             c.open_at_stop += a.open.get();
             c.forced += a.open.get();
@@ -275,15 +275,15 @@ void http_server::account(stop_account& report) const {
 http_server::snapshot http_server::now() const {
     snapshot all{};
     histogram::values durations;
-    for (const auto& one : state_->loops) {
-        const auto& a = one->account();
+    for (const auto& loop : state_->loops) {
+        const auto& a = loop->account();
         all.open += a.open.get();
         all.idle += a.idle.get();
         all.in_flight += a.in_flight.get();
         all.requests += a.requests.get();
         for (const auto& by_rule : a.refused) all.refused += by_rule.get();
         all.accepted += a.accepted.get();
-        for (const auto& endpoint : one->endpoints()) durations += endpoint.duration;
+        for (const auto& route : loop->routes()) durations += route.duration;
     }
     all.p50 = durations.quantile(0.5);
     all.p99 = durations.quantile(0.99);
@@ -292,7 +292,7 @@ http_server::snapshot http_server::now() const {
 
 std::vector<const loop*> http_server::loops() const {
     std::vector<const loop*> all;
-    for (const auto& one : state_->loops) all.push_back(one.get());
+    for (const auto& loop : state_->loops) all.push_back(loop.get());
     return all;
 }
 
@@ -304,7 +304,7 @@ void http_server::write_metrics(metrics_text& out) const {
 
     const auto sum = [this](const auto& column) {
         std::uint64_t all = 0;
-        for (const auto& one : state_->loops) all += column(*one).get();
+        for (const auto& loop : state_->loops) all += column(*loop).get();
         return static_cast<double>(all);
     };
 
@@ -314,8 +314,7 @@ void http_server::write_metrics(metrics_text& out) const {
     const auto all = now();
     out.family("http_requests_in_flight", "gauge", "Requests in handlers, by route.");
     for (std::size_t index = 0; index + 1 < names.size(); ++index)
-        out.sample(labels(index),
-                   sum([&](const loop& on) -> const counter& { return on.endpoints()[index].in_flight; }));
+        out.sample(labels(index), sum([&](const loop& on) -> const counter& { return on.routes()[index].in_flight; }));
     out.family("http_requests_refused_total", "counter", "Answers of 4xx and 5xx that no handler has made, by rule.");
     for (std::size_t by = 1; by < rule_count; ++by) {
         const auto count = sum([&](const loop& on) -> const counter& { return on.account().refused[by]; });
@@ -328,16 +327,16 @@ void http_server::write_metrics(metrics_text& out) const {
                    sum([&](const loop& on) -> const counter& { return on.account().in_state[at]; }));
     out.family("http_connections_accepted_total", "counter", "Connections accepted.");
     out.sample(server, static_cast<double>(all.accepted));
-    const auto on = [&](const loop& one) { return server + ',' + label("loop", std::to_string(one.index() + 1)); };
+    const auto on = [&](const loop& loop) { return server + ',' + label("loop", std::to_string(loop.index() + 1)); };
     out.family("loop_lag_seconds", "histogram", "How late the coarse tick of a loop came.");
-    for (const auto& one : state_->loops) {
+    for (const auto& loop : state_->loops) {
         histogram::values lag;
-        lag += one->account().lag;
-        out.sample(on(*one), lag);
+        lag += loop->account().lag;
+        out.sample(on(*loop), lag);
     }
     out.family("loop_stall_seconds", "gauge", "How long ago a loop turned last; at rest it turns at each tick.");
-    for (const auto& one : state_->loops)
-        out.sample(on(*one), std::chrono::duration<double>(one->stall().value_or(milliseconds(0))).count());
+    for (const auto& loop : state_->loops)
+        out.sample(on(*loop), std::chrono::duration<double>(loop->stall().value_or(milliseconds(0))).count());
 }
 
 namespace {
@@ -353,18 +352,18 @@ struct inquiry {
 
 lifecycle::awaitable<std::vector<http_server::loop_report>> http_server::inspect(milliseconds limit) {
     auto asked = std::make_shared<inquiry>();
-    for (const auto& one : state_->loops) {
+    for (const auto& loop : state_->loops) {
         loop_report report;
-        report.name = fmt::format("{}-{}", state_->name, one->index() + 1);
-        report.thread = one->thread();
-        if (const auto* entered = one->last_entered()) report.last_entered = entered->name;
-        report.answered = one->account().turned_at.get() == 0;  // it has ended: nobody lives on it
+        report.name = fmt::format("{}-{}", state_->name, loop->index() + 1);
+        report.thread = loop->thread();
+        if (const auto* entered = loop->last_entered()) report.last_entered = entered->name;
+        report.answered = loop->account().turned_at.get() == 0;  // it has ended: nobody lives on it
         asked->missing += report.answered ? 0 : 1;
         asked->reports.push_back(std::move(report));
     }
-    for (const auto& one : state_->loops)
-        if (!asked->reports[one->index()].answered)
-            asio::post(one->context(), [asked, &on = *one] {
+    for (const auto& loop : state_->loops)
+        if (!asked->reports[loop->index()].answered)
+            asio::post(loop->context(), [asked, &on = *loop] {
                 auto rows = on.here().describe();
                 const std::scoped_lock lock(asked->mutex);
                 auto& report = asked->reports[on.index()];

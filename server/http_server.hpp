@@ -86,7 +86,7 @@ public:
 
     struct snapshot {
         std::uint64_t open, idle, in_flight, requests, refused, accepted;
-        double p50, p99;  ///< seconds, over all endpoints since the start
+        double p50, p99;  ///< seconds, over all routes since the start
     };
     snapshot now() const;
 

@@ -15,9 +15,9 @@ class late_handlers {
 public:
     using straggler = lifecycle::shutdown_report::straggler;
 
-    void add(const void* owner, straggler one) {
+    void add(const void* owner, straggler straggler) {
         const std::scoped_lock lock(mutex_);
-        all_.insert_or_assign(owner, std::move(one));
+        all_.insert_or_assign(owner, std::move(straggler));
     }
     void remove(const void* owner) {
         const std::scoped_lock lock(mutex_);
@@ -25,7 +25,7 @@ public:
     }
     void append_to(std::vector<straggler>& some) const {
         const std::scoped_lock lock(mutex_);
-        for (const auto& [owner, one] : all_) some.push_back(one);
+        for (const auto& [owner, handler] : all_) some.push_back(handler);
     }
 
 private:

@@ -26,7 +26,7 @@ constexpr milliseconds wedged_after{250};  // without a turn
 loop::loop(const environment& env, std::size_t index)
     : env_(env),
       index_(index),
-      published_{.account = {}, .endpoints = std::vector<endpoint_metrics>(env.routes.names().size() + 1), .late = {}},
+      published_{.account = {}, .routes = std::vector<route_metrics>(env.routes.names().size() + 1), .late = {}},
       here_(std::make_unique<loop_thread>(env, index, io_, published_)) {}
 
 loop::~loop() = default;
@@ -38,8 +38,8 @@ void loop::run() {
 
 void loop::adopt(int descriptor, arrival client) {
     transport socket(descriptor);
-    auto one = std::make_unique<connection>(*here_, std::move(socket), std::move(client));
-    asio::dispatch(io_, [this, one = std::move(one)]() mutable { here_->take(std::move(one)); });
+    auto made = std::make_unique<connection>(*here_, std::move(socket), std::move(client));
+    asio::dispatch(io_, [this, made = std::move(made)]() mutable { here_->take(std::move(made)); });
 }
 
 void loop::give(unsigned order) noexcept {

@@ -67,9 +67,9 @@ struct task_row {
 /// What a loop's thread lets others see.
 struct published {
     loop_account account;
-    std::vector<endpoint_metrics> endpoints;
+    std::vector<route_metrics> routes;
     std::atomic<pid_t> thread{0};
-    std::atomic<const endpoint*> entered{nullptr};
+    std::atomic<const route*> entered{nullptr};
     late_handlers late;
 };
 
@@ -108,13 +108,13 @@ public:
     void begin(std::function<void()> work);
 
     const loop_account& account() const noexcept { return published_.account; }
-    const std::vector<endpoint_metrics>& endpoints() const noexcept { return published_.endpoints; }
+    const std::vector<route_metrics>& routes() const noexcept { return published_.routes; }
     boost::asio::io_context& context() noexcept { return io_; }
     std::size_t index() const noexcept { return index_; }
     pid_t thread() const noexcept { return published_.thread.load(std::memory_order_relaxed); }
-    /// The endpoint whose handler was entered last and has not answered: what a wedged loop runs, most likely, if not
+    /// The route whose handler was entered last and has not answered: what a wedged loop runs, most likely, if not
     /// one that has waited meanwhile. nullptr: it has. Also for signal handlers.
-    const endpoint* last_entered() const noexcept { return published_.entered.load(std::memory_order_relaxed); }
+    const route* last_entered() const noexcept { return published_.entered.load(std::memory_order_relaxed); }
     /// How long ago it turned last; none: it does not run. At rest it turns at each tick.
     std::optional<std::chrono::milliseconds> stall() const noexcept;
     /// Handlers that have been answered in place of and have not returned, by name.

@@ -52,8 +52,8 @@ void put(line_text& line, const Values&... values) {
 }
 
 /// nullptr: the peer is who asks.
-const socket_address* peer_beside_client(const connection& one) {
-    return one.client() == one.peer() ? nullptr : &one.peer();
+const socket_address* peer_beside_client(const connection& connection) {
+    return connection.client() == connection.peer() ? nullptr : &connection.peer();
 }
 
 std::uint64_t in_microseconds(clock::duration time) {
@@ -67,7 +67,7 @@ bool loop_thread::logs_access(const connection& of) const { return of.limits().a
 bool loop_thread::note(const answer_row& row, const connection& of) {
     auto& account = seen_.account;
     account.requests.add();
-    auto& metrics = row.to != nullptr ? seen_.endpoints[row.to->index] : seen_.endpoints.back();
+    auto& metrics = row.to != nullptr ? seen_.routes[row.to->index] : seen_.routes.back();
     metrics.responses[row.digit].add();
     metrics.statuses.add(static_cast<unsigned>(row.status));
     const auto bucket = metrics.duration.observe(row.took);
@@ -160,24 +160,24 @@ void loop_thread::refuses_to_shake_hands(std::string_view why, const socket_addr
 } catch (...) {}  // not even memory to say so
 
 /// One line a connection, beside the access log: were these resets ours?
-void loop_thread::log_end(const connection& one) noexcept try {
-    if (!logs_access(one) || one.unlogged()) return;
-    const auto [who, when] = one.ending();
-    const auto* const peer = peer_beside_client(one);
+void loop_thread::log_end(const connection& connection) noexcept try {
+    if (!logs_access(connection) || connection.unlogged()) return;
+    const auto [who, when] = connection.ending();
+    const auto* const peer = peer_beside_client(connection);
     if (env_.access->wants_facts()) {
         line_text client, beside;
-        client << one.client();
+        client << connection.client();
         beside << peer;
         const std::array letters{who, when};
         const std::array facts{log_fact("server", env_.name), log_fact("client", client.view()),
-                               log_fact("requests", std::uint64_t{one.served()}),
+                               log_fact("requests", std::uint64_t{connection.served()}),
                                log_fact("ending", std::string_view(letters.data(), letters.size())),
                                log_fact("peer", beside.view())};
         return log_access("closed", facts);
     }
     line_text line;
-    put<"closed {} after {} requests {}{}{}{}">(line, one.client(), std::uint64_t{one.served()}, who, when,
-                                                std::string_view(peer == nullptr ? "" : " peer "), peer);
+    put<"closed {} after {} requests {}{}{}{}">(line, connection.client(), std::uint64_t{connection.served()}, who,
+                                                when, std::string_view(peer == nullptr ? "" : " peer "), peer);
     log_access(line.view());
 } catch (const std::bad_alloc&) {}  // nor for this line
 
@@ -190,12 +190,12 @@ void loop_thread::log_access(std::string_view text, std::span<const log_fact> fa
     access_lines_.write(*env_.access);
 }
 
-void loop_thread::log_failure(const connection& one, const std::exception_ptr& thrown) noexcept try {
-    if (one.now_in() == connection::state::streaming)
-        one.lines_to(env_.log).error("a response was cut: {error} ({})", what_was_thrown(thrown), one.identity());
+void loop_thread::log_failure(const connection& client, const std::exception_ptr& thrown) noexcept try {
+    if (client.now_in() == connection::state::streaming)
+        client.lines_to(env_.log).error("a response was cut: {error} ({})", what_was_thrown(thrown), client.identity());
     else
-        one.lines_to(env_.log).error("{route} failed: {error} ({})", one.describe(), what_was_thrown(thrown),
-                                     one.identity());
+        client.lines_to(env_.log).error("{route} failed: {error} ({})", client.describe(), what_was_thrown(thrown),
+                                        client.identity());
 } catch (const std::bad_alloc&) {}  // nor for this line
 
 }  // namespace server

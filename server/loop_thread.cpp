@@ -32,30 +32,30 @@ constexpr int handshakes_a_turn = 8;  // some 3 ms
 }  // namespace
 
 /// "file:line", or nothing when it waits in no awaitable of ours.
-std::string loop_thread::place(const connection& one) {
-    const auto where = one.waits_at();
+std::string loop_thread::place(const connection& connection) {
+    const auto where = connection.waits_at();
     return where.line() == 0 ? std::string() : fmt::format("{}:{}", where.file_name(), where.line());
 }
 
-task_row loop_thread::row_of(const connection& one, clock::time_point now) {
-    const auto in = one.now_in();
-    const bool rests = in == connection::state::idle && !one.has_workspace();
-    task_row row{.name = one.describe(),
+task_row loop_thread::row_of(const connection& client, clock::time_point now) {
+    const auto in = client.now_in();
+    const bool rests = in == connection::state::idle && !client.has_workspace();
+    task_row row{.name = client.describe(),
                  .kind = "connection",
-                 .state = one.abandoned() ? "abandoned"
-                          : rests         ? "resting"
-                                          : std::string(to_string(in)),
-                 .where = place(one),
-                 .age = duration_cast<milliseconds>(now - one.born()),
-                 .client = one.client().text(),
-                 .peer = one.peer().text()};
-    const auto* const other = one.its_session();
+                 .state = client.abandoned() ? "abandoned"
+                          : rests            ? "resting"
+                                             : std::string(to_string(in)),
+                 .where = place(client),
+                 .age = duration_cast<milliseconds>(now - client.born()),
+                 .client = client.client().text(),
+                 .peer = client.peer().text()};
+    const auto* const other = client.its_session();
     if (in == connection::state::handling && (other == nullptr || other->in_focus().current != nullptr)) {
         row.kind = "request";
-        row.age = duration_cast<milliseconds>(now - one.since());
-        row.trace = one.trace_id();
-        row.target = one.target();
-        row.left = duration_cast<milliseconds>(one.deadline() - now);
+        row.age = duration_cast<milliseconds>(now - client.since());
+        row.trace = client.trace_id();
+        row.target = client.target();
+        row.left = duration_cast<milliseconds>(client.deadline() - now);
     }
     return row;
 }
@@ -84,7 +84,7 @@ loop_thread::~loop_thread() = default;
 
 /// However a loop ends, nobody waits for a turn of it.
 struct loop_thread::running {
-    explicit running(loop_thread& one) : whose(one) { whose.kept_back_ = &kept_back; }
+    explicit running(loop_thread& loop_thread) : whose(loop_thread) { whose.kept_back_ = &kept_back; }
     ~running() {
         whose.seen_.account.turned_at.set(0);
         whose.kept_back_ = nullptr;
@@ -164,11 +164,11 @@ void loop_thread::lost_connection(const char* why) noexcept try {
                                      env_.name, index_ + 1, lost_, why);
 } catch (...) {}  // not even memory to say so
 
-void loop_thread::take(std::unique_ptr<connection> one) noexcept try {
+void loop_thread::take(std::unique_ptr<connection> connection) noexcept try {
     if (closing_ || ended_) return;  // the socket closes itself
     const auto at = now();           // before it is among those that a stop finds open
-    one->begin(at, env_.secure ? env_.secure->make() : nullptr);
-    idle_.push_back(*one.release());
+    connection->begin(at, env_.secure ? env_.secure->make() : nullptr);
+    idle_.push_back(*connection.release());
     ++idle_count_;
     seen_.account.connection_began(at.stopping);
     publish_idle();
@@ -215,7 +215,7 @@ void loop_thread::note_stop(bool begun) {
     // Of the lame duck they are told in the last tenth.
     if (begun) parting_ = env_.stop->now().began + env_.stop->options().lame_duck * 9 / 10;
     for (auto* list : {&idle_, &busy_})
-        for (auto& one : *list) one.stop_begins();
+        for (auto& client : *list) client.stop_begins();
 }
 
 /// A loop that has no more than its share need not ask what the others have.
@@ -225,17 +225,17 @@ bool loop_thread::has_room(bool to_the_last) const {
     return env_.admit(most, to_the_last);
 }
 
-void loop_thread::enters(const endpoint& to) noexcept {
+void loop_thread::enters(const route& to) noexcept {
     seen_.entered.store(&to, std::memory_order_relaxed);
     seen_.account.in_flight.add();
-    seen_.endpoints[to.index].in_flight.add();
+    seen_.routes[to.index].in_flight.add();
 }
 
-void loop_thread::leaves(const connection& one, const endpoint& to, http::status status, clock::time_point now) {
-    seen_.endpoints[to.index].in_flight.subtract();
+void loop_thread::leaves(const connection& connection, const route& to, http::status status, clock::time_point now) {
+    seen_.routes[to.index].in_flight.subtract();
     seen_.account.in_flight.subtract();
-    if (stalls_.late(now)) stalls_.held_up_by(fmt::format("{} ({})", one.describe(), one.identity()));
-    if (env_.routes.observe) env_.routes.observe(one, status, true);
+    if (stalls_.late(now)) stalls_.held_up_by(fmt::format("{} ({})", connection.describe(), connection.identity()));
+    if (env_.routes.observe) env_.routes.observe(connection, status, true);
 }
 
 void loop_thread::straggles(const connection& late, const void* which) {
@@ -251,7 +251,7 @@ bool loop_thread::has_place_for(const socket_address& client, client_table::shar
     const auto most = limits.max_connections_per_client;
     if (most == 0 || client.is_unix() || is_among(client, limits.trusted_proxies)) return true;
     auto taken = env_.clients->take(client.address());
-    share = std::move(taken.one);
+    share = std::move(taken.held);
     return taken.nth <= most;
 } catch (const std::bad_alloc&) {
     return false;
@@ -262,34 +262,34 @@ bool loop_thread::may_shake_hands() noexcept {
     return shaken_++ < handshakes_a_turn;
 }
 
-void loop_thread::answered(const connection& one, http::status status) {
-    if (env_.routes.observe) env_.routes.observe(one, status, false);
+void loop_thread::answered(const connection& connection, http::status status) {
+    if (env_.routes.observe) env_.routes.observe(connection, status, false);
     seen_.entered.store(nullptr, std::memory_order_relaxed);
 }
 
-void loop_thread::moved(connection& one, bool was_waiting, bool waits) {
-    auto& hook = static_cast<activity_hook&>(one);
+void loop_thread::moved(connection& connection, bool was_waiting, bool waits) {
+    auto& hook = static_cast<activity_hook&>(connection);
     hook.unlink();
-    (waits ? idle_ : busy_).push_back(one);
+    (waits ? idle_ : busy_).push_back(connection);
     if (waits && !was_waiting) ++idle_count_;
     if (!waits && was_waiting) --idle_count_;
     seen_.account.idle.set(idle_count_);
 }
 
-void loop_thread::left(connection& one, bool waited) {
+void loop_thread::left(connection& client, bool waited) {
     const bool in_stop = stopping();  // first: what the stop finds open is counted with this one still among it
     if (waited) --idle_count_;
     seen_.account.idle.set(idle_count_);
-    seen_.account.connection_ended(one.forced(), one.worked_during_stop(), in_stop);
-    static_cast<activity_hook&>(one).unlink();
-    for (auto& some : stepped_back_) std::replace(some.begin(), some.end(), &one, static_cast<connection*>(nullptr));
-    if (one.straggled()) seen_.late.remove(&one);  // its handler has returned after all
+    seen_.account.connection_ended(client.forced(), client.worked_during_stop(), in_stop);
+    static_cast<activity_hook&>(client).unlink();
+    for (auto& some : stepped_back_) std::replace(some.begin(), some.end(), &client, static_cast<connection*>(nullptr));
+    if (client.straggled()) seen_.late.remove(&client);  // its handler has returned after all
     end_if_empty();
 }
 
 /// The first turn is for what the loop has to do, the second for what the kernel has brought meanwhile.
-void loop_thread::let_others_go_first(connection& one) {
-    stepped_back_.back().push_back(&one);
+void loop_thread::let_others_go_first(connection& connection) {
+    stepped_back_.back().push_back(&connection);
     if (stepped_back_.back().size() == 1) post_turn(stepped_back_.size() - 1);
 }
 

@@ -39,7 +39,7 @@ public:
     bool make_room();
     /// On a server that drains, a request that has begun is answered.
     bool ends_slow_heads() const noexcept { return env_.stop == nullptr; }
-    void take(std::unique_ptr<connection> one) noexcept;
+    void take(std::unique_ptr<connection> connection) noexcept;
     /// From now on it serves nobody; see environment::failed. The first reason stays.
     void fail(std::exception_ptr why) noexcept;
     lifecycle::task_group& tasks() noexcept { return tasks_; }
@@ -67,28 +67,28 @@ public:
     bool may_shake_hands() noexcept;
     void refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept;
     /// A handler is entered, and left: `one` has its reply.
-    void enters(const endpoint& to) noexcept;
-    void leaves(const connection& one, const endpoint& to, http::status status, lifecycle::clock::time_point now);
-    void log_failure(const connection& one, const std::exception_ptr& thrown) noexcept;
+    void enters(const route& to) noexcept;
+    void leaves(const connection& connection, const route& to, http::status status, lifecycle::clock::time_point now);
+    void log_failure(const connection& connection, const std::exception_ptr& thrown) noexcept;
     /// `which`: of its requests, an address that no other has.
     void straggles(const connection& late, const void* which);
     void returned_late(const void* which) noexcept { seen_.late.remove(which); }
     /// An answer stands, and then its request is over. False: the access log leaves it out.
     bool note(const answer_row& row, const connection& of);
     void note_refusal(const answer_row& row, const connection& of);
-    void answered(const connection& one, http::status status);
+    void answered(const connection& connection, http::status status);
     loop_account& account() noexcept { return seen_.account; }
     void account_for(const account_changes& some) noexcept {
         if (some.any()) seen_.account.add(some);
     }
     /// `one` is told after two turns.
-    void let_others_go_first(connection& one);
-    void moved(connection& one, bool was_waiting, bool waits);
-    void log_end(const connection& one) noexcept;
+    void let_others_go_first(connection& connection);
+    void moved(connection& connection, bool was_waiting, bool waits);
+    void log_end(const connection& connection) noexcept;
     /// It is no more after this.
-    static void remove(connection& one) noexcept { delete &one; }
+    static void remove(connection& connection) noexcept { delete &connection; }
     /// `waited`: it was among those that wait for a request.
-    void left(connection& one, bool waited);
+    void left(connection& connection, bool waited);
     /// A connection is closed for want of memory, or of something as bad.
     void lost_connection(const char* why) noexcept;
 
@@ -125,9 +125,9 @@ private:
     void look_for_gone_clients();
     void post_turn(std::size_t left);
     void give_turn(std::size_t left);
-    static std::string place(const connection& one);
+    static std::string place(const connection& connection);
     static std::string_view waits_at(std::string_view where) noexcept { return where.empty() ? "" : ", waits at "; }
-    static task_row row_of(const connection& one, lifecycle::clock::time_point now);
+    static task_row row_of(const connection& connection, lifecycle::clock::time_point now);
     void warn_of_standstill(lifecycle::clock::duration lag);
     lifecycle::clock::time_point warn_at(lifecycle::clock::time_point end) const;
     void warn_of_late();

@@ -36,7 +36,7 @@ struct without_tick {
 
 /// What a connection works on: itself, or, where it has a session, the requests of that, one after the other in focus.
 template <class Visit>
-void for_each_work(const connection& one, bool itself_too, const Visit& visit) {
+void for_each_work(const connection& connection, bool itself_too, const Visit& visit) {
     struct visiting final : session::visitor {
         explicit visiting(const Visit& v) : call(v) {}
         void visit() override {
@@ -46,7 +46,7 @@ void for_each_work(const connection& one, bool itself_too, const Visit& visit) {
         const Visit& call;
         bool any = false;
     };
-    auto* const other = one.its_session();
+    auto* const other = connection.its_session();
     visiting each(visit);
     if (other != nullptr) other->each(each);
     if (other == nullptr || itself_too || !each.any) visit();
@@ -117,13 +117,13 @@ drain_view loop_thread::drain_now() const {
 }
 
 void loop_thread::look_after(connections& list, const drain_view& drain, const moment& at) {
-    for (auto one = list.begin(); one != list.end();) (one++)->tick(drain, at);
+    for (auto next = list.begin(); next != list.end();) (next++)->tick(drain, at);
 }
 
 /// Those whose time is over are closed at the tick when it is, not all of a quarter of a second at once.
 void loop_thread::look_after_late(const drain_view& drain, const moment& at) {
     const auto late = at.now - host_.limits->idle_timeout;
-    for (auto one = idle_.begin(); one != idle_.end() && one->since() <= late;) (one++)->tick(drain, at);
+    for (auto next = idle_.begin(); next != idle_.end() && next->since() <= late;) (next++)->tick(drain, at);
 }
 
 /// A client that has gone is seen by the socket, not by the next write: one poll(2) for all whose
@@ -133,11 +133,11 @@ void loop_thread::look_for_gone_clients() {
     auto& owners = watched_by_;
     sockets.clear();
     owners.clear();
-    for (auto& one : busy_) {
-        if (!one.awaits_word()) continue;
+    for (auto& connection : busy_) {
+        if (!connection.awaits_word()) continue;
         const auto events = static_cast<short>(host_.limits->half_close ? 0 : POLLRDHUP);
-        sockets.push_back({.fd = one.descriptor(), .events = events, .revents = 0});
-        owners.push_back(&one);
+        sockets.push_back({.fd = connection.descriptor(), .events = events, .revents = 0});
+        owners.push_back(&connection);
     }
     if (sockets.empty() || ::poll(sockets.data(), sockets.size(), 0) <= 0) return;
     for (std::size_t nth = 0; nth < sockets.size(); ++nth)
@@ -153,13 +153,13 @@ void loop_thread::warn_of_late() {
     constexpr std::size_t most = 10;
     warned_ = true;
     std::size_t late = 0;
-    for (const auto& one : busy_)
-        for_each_work(one, false, [&] {
-            if (one.now_in() == connection::state::lingering || ++late > most) return;
-            const auto age = duration_cast<milliseconds>(clock::now() - one.since()).count();
-            const auto where = place(one);
+    for (const auto& client : busy_)
+        for_each_work(client, false, [&] {
+            if (client.now_in() == connection::state::lingering || ++late > most) return;
+            const auto age = duration_cast<milliseconds>(clock::now() - client.since()).count();
+            const auto where = place(client);
             lifecycle::lines(env_.log).warn("the drain waits for {route}: {state} for {age_ms} ms{}{where}",
-                                            one.describe(), to_string(one.now_in()), age, waits_at(where), where);
+                                            client.describe(), to_string(client.now_in()), age, waits_at(where), where);
         });
     if (late > most) lifecycle::lines(env_.log).warn("the drain waits for {requests} more", late - most);
 }
@@ -192,7 +192,7 @@ void loop_thread::update_date() {
 
 void loop_thread::publish_states() {
     std::array<std::uint64_t, connection_states> now{};
-    for (const auto& one : busy_) ++now[static_cast<std::size_t>(one.now_in())];
+    for (const auto& connection : busy_) ++now[static_cast<std::size_t>(connection.now_in())];
     for (std::size_t at = 0; at < now.size(); ++at) seen_.account.in_state[at].set(now[at]);
 }
 
@@ -204,16 +204,16 @@ void loop_thread::publish_idle() {
 std::vector<task_row> loop_thread::describe() const {
     std::vector<task_row> rows;
     const auto now = clock::now();
-    tasks_.for_each([&](const lifecycle::task& one) {
-        if (server::handlers::is_one(one)) return;  // its connection says what it does
-        rows.push_back({.name = one.name,
-                        .kind = one.kind,
+    tasks_.for_each([&](const lifecycle::task& task) {
+        if (server::handlers::is_one(task)) return;  // its connection says what it does
+        rows.push_back({.name = task.name,
+                        .kind = task.kind,
                         .state = "waiting",
                         .where = {},
-                        .age = duration_cast<milliseconds>(now - one.born)});
+                        .age = duration_cast<milliseconds>(now - task.born)});
     });
     for (const auto* list : {&idle_, &busy_})
-        for (const auto& one : *list) for_each_work(one, true, [&] { rows.push_back(row_of(one, now)); });
+        for (const auto& client : *list) for_each_work(client, true, [&] { rows.push_back(row_of(client, now)); });
     return rows;
 }
 

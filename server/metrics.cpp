@@ -57,20 +57,21 @@ void exemplar_table::collect(bucket_exemplars& all) const noexcept {
 }
 
 void status_table::add(unsigned status) noexcept {
-    for (auto& one : entries_) {
-        const auto known = one.status.get();
-        if (known == status) return one.times.add();
+    for (auto& entry : entries_) {
+        const auto known = entry.status.get();
+        if (known == status) return entry.times.add();
         if (known != 0) continue;
-        one.times.add();  // before whoever reads knows what of
-        one.status.set(status);
+        entry.times.add();  // before whoever reads knows what of
+        entry.status.set(status);
         return;
     }
     others_.add();
 }
 
 void status_table::collect(std::map<unsigned, std::uint64_t>& all) const {
-    for (const auto& one : entries_)
-        if (const auto status = one.status.get(); status != 0) all[static_cast<unsigned>(status)] += one.times.get();
+    for (const auto& entry : entries_)
+        if (const auto status = entry.status.get(); status != 0)
+            all[static_cast<unsigned>(status)] += entry.times.get();
     if (const auto others = others_.get(); others > 0) all[0] += others;
 }
 
@@ -81,7 +82,7 @@ void histogram::values::operator+=(const histogram& from) noexcept {
 
 std::uint64_t histogram::values::count() const noexcept {
     std::uint64_t all = 0;
-    for (const auto one : counts) all += one;
+    for (const auto count : counts) all += count;
     return all;
 }
 
@@ -167,13 +168,14 @@ void metrics_text::sample(std::string_view labels, double value, std::string_vie
         fmt::format_to(std::back_inserter(text_), " {}\n", value);
 }
 
-void metrics_text::bucket(std::string_view labels, std::string_view bound, std::uint64_t count, const exemplar& one) {
+void metrics_text::bucket(std::string_view labels, std::string_view bound, std::uint64_t count,
+                          const exemplar& exemplar) {
     fmt::format_to(std::back_inserter(text_), "{}_bucket{{{}{}le=\"{}\"}} {}", name_, labels, labels.empty() ? "" : ",",
                    bound, count);
-    if (format_ == format::openmetrics && one)
-        fmt::format_to(std::back_inserter(text_), " # {{trace_id=\"{:016x}{:016x}\"}} {} {}.{:03}", one.trace[0],
-                       one.trace[1], std::chrono::duration<double>(one.duration).count(), one.when.count() / 1'000,
-                       one.when.count() % 1'000);
+    if (format_ == format::openmetrics && exemplar)
+        fmt::format_to(std::back_inserter(text_), " # {{trace_id=\"{:016x}{:016x}\"}} {} {}.{:03}", exemplar.trace[0],
+                       exemplar.trace[1], std::chrono::duration<double>(exemplar.duration).count(),
+                       exemplar.when.count() / 1'000, exemplar.when.count() % 1'000);
     text_ += '\n';
 }
 

@@ -96,8 +96,8 @@ private:
     counter others_;
 };
 
-/// What one endpoint has done on one loop.
-struct endpoint_metrics {
+/// What one route has done on one loop.
+struct route_metrics {
     std::array<counter, 6> responses;  ///< by the first digit of the status; 0: its client had gone
     status_table statuses;             ///< as answered
     histogram duration;
@@ -126,7 +126,7 @@ public:
     std::string take();  ///< all of it
 
 private:
-    void bucket(std::string_view labels, std::string_view bound, std::uint64_t count, const exemplar& one);
+    void bucket(std::string_view labels, std::string_view bound, std::uint64_t count, const exemplar& exemplar);
 
     format format_;
     std::string text_;

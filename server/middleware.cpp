@@ -17,7 +17,7 @@ std::string_view without_port(std::string_view host) {
 bool trusted_host(std::string_view host, const std::vector<std::string>& allowed) {
     auto name = without_port(host);
     if (same_name(name, "localhost")) return true;
-    if (std::ranges::any_of(allowed, [name](const auto& one) { return same_name(name, one); })) return true;
+    if (std::ranges::any_of(allowed, [name](const auto& known) { return same_name(name, known); })) return true;
     if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
     boost::system::error_code error;
     boost::asio::ip::make_address(std::string(name), error);

@@ -29,7 +29,7 @@ public:
     }
     /// Does nothing when nobody waits. This may be no more behind it.
     void go_on() {
-        if (auto* const one = std::exchange(waits_, nullptr)) one->go_on();
+        if (auto* const waiting = std::exchange(waits_, nullptr)) waiting->go_on();
     }
 
 private:

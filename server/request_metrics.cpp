@@ -11,7 +11,7 @@ void write_classes(metrics_text& out, const std::string& labels, std::size_t rou
                    const std::vector<const loop*>& loops) {
     for (std::size_t digit = 0; digit <= 5; ++digit) {
         std::uint64_t times = 0;
-        for (const auto* one : loops) times += one->endpoints()[route].responses[digit].get();
+        for (const auto* loop : loops) times += loop->routes()[route].responses[digit].get();
         const auto code = digit == 0 ? std::string("client_gone") : fmt::format("{}xx", digit);
         if (times > 0) out.sample(labels + ',' + label("code", code), static_cast<double>(times));
     }
@@ -20,7 +20,7 @@ void write_classes(metrics_text& out, const std::string& labels, std::size_t rou
 void write_statuses(metrics_text& out, const std::string& labels, std::size_t route,
                     const std::vector<const loop*>& loops) {
     std::map<unsigned, std::uint64_t> all;
-    for (const auto* one : loops) one->endpoints()[route].statuses.collect(all);
+    for (const auto* loop : loops) loop->routes()[route].statuses.collect(all);
     for (const auto& [status, times] : all)
         out.sample(labels + ',' + label("code", status == 0 ? "other" : std::to_string(status)),
                    static_cast<double>(times));
@@ -30,9 +30,9 @@ void write_durations(metrics_text& out, const std::string& labels, std::size_t r
                      const std::vector<const loop*>& loops) {
     histogram::values all;
     bucket_exemplars exemplars;
-    for (const auto* one : loops) {
-        all += one->endpoints()[route].duration;
-        one->endpoints()[route].exemplars.collect(exemplars);
+    for (const auto* loop : loops) {
+        all += loop->routes()[route].duration;
+        loop->routes()[route].exemplars.collect(exemplars);
     }
     if (all.count() > 0) out.sample(labels, all, exemplars);
 }

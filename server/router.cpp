@@ -53,13 +53,13 @@ lifecycle::awaitable<response> handler::operator()(lifecycle::context context, c
 
 void path_table::add(std::string_view path, std::size_t number) {
     std::vector<slot> all(std::bit_ceil(4 * ++used_));
-    const auto put = [&all](slot one) {
-        auto nth = hash(one.path) & (all.size() - 1);
+    const auto put = [&all](slot slot) {
+        auto nth = hash(slot.path) & (all.size() - 1);
         while (all[nth].number != none) nth = (nth + 1) & (all.size() - 1);
-        all[nth] = std::move(one);
+        all[nth] = std::move(slot);
     };
-    for (auto& one : slots_)
-        if (one.number != none) put(std::move(one));
+    for (auto& slot : slots_)
+        if (slot.number != none) put(std::move(slot));
     put({.path = std::string(path), .number = number});
     slots_ = std::move(all);
 }
@@ -89,21 +89,20 @@ router::resource& router::resource_for(std::string_view pattern) {
 router& router::add(http::verb method, std::string_view pattern, handler handle, bool exempt) {
     for (auto wrap = wraps_.rbegin(); wrap != wraps_.rend(); ++wrap) handle = (*wrap)(std::move(handle));
     auto& to = resource_for(pattern);
-    for (const auto& [known, endpoint] : to.methods)
-        if (known == method) throw std::invalid_argument("two handlers for " + endpoint.name);
+    for (const auto& [known, route] : to.methods)
+        if (known == method) throw std::invalid_argument("two handlers for " + route.name);
     const auto verb = std::string(http::to_string(method));
     to.methods.emplace_back(
         method,
-        endpoint{
-            .name = verb + ' ' + to.pattern, .handle = std::move(handle), .exempt = exempt, .index = endpoints_++});
+        route{.name = verb + ' ' + to.pattern, .handle = std::move(handle), .exempt = exempt, .index = routes_++});
     last_ = static_cast<std::size_t>(&to - resources_.data());
     if (!to.allow.empty()) to.allow += ", ";
     to.allow += method == http::verb::get ? "GET, HEAD" : verb;
     return *this;
 }
 
-endpoint& router::last() {
-    if (endpoints_ == 0) throw std::invalid_argument("no route has been added");
+route& router::last() {
+    if (routes_ == 0) throw std::invalid_argument("no route has been added");
     return resources_[last_].methods.back().second;
 }
 
@@ -151,13 +150,13 @@ const router::resource* router::find_resource(
     return nullptr;
 }
 
-const endpoint* router::find(request& request) const {
+const route* router::find(request& request) const {
     const auto* const found = find_resource(request.path, &request.parameters);
     if (found == nullptr) return nullptr;
     const bool head = request.method == http::verb::head;
     for (const auto wanted : {request.method, head ? http::verb::get : request.method})
-        for (const auto& [method, endpoint] : found->methods)
-            if (method == wanted) return &endpoint;
+        for (const auto& [method, route] : found->methods)
+            if (method == wanted) return &route;
     return nullptr;
 }
 
@@ -174,9 +173,9 @@ response router::fallback(const request& request) const {
 }
 
 std::vector<std::string> router::names() const {
-    std::vector<std::string> all(endpoints_);
-    for (const auto& one : resources_)
-        for (const auto& [method, endpoint] : one.methods) all[endpoint.index] = endpoint.name;
+    std::vector<std::string> all(routes_);
+    for (const auto& resource : resources_)
+        for (const auto& [method, route] : resource.methods) all[route.index] = route.name;
     return all;
 }
 

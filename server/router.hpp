@@ -75,7 +75,7 @@ handler plain(F f) {
 using middleware = std::function<handler(handler)>;
 
 /// One method of one path.
-struct endpoint {
+struct route {
     std::string name;  ///< "GET /slow", for metrics, tasks and logs
     handler handle;
     bool exempt = false;  ///< answered above `max_in_flight` too
@@ -167,9 +167,9 @@ public:
     bool has_sessions() const noexcept { return has_sessions_; }  ///< a route becomes something else
     void joined(host& loop, boost::asio::io_context& its_context) const;
 
-    /// The endpoint that answers, with the parameters of its pattern in the request; HEAD is answered
+    /// The route that answers, with the parameters of its pattern in the request; HEAD is answered
     /// by GET. nullptr: `fallback` has the answer.
-    const endpoint* find(request& request) const;
+    const route* find(request& request) const;
 
     /// 404, 405 with Allow, 204 with Allow for OPTIONS.
     response fallback(const request& request) const;
@@ -177,19 +177,19 @@ public:
     /// Called on the loops: a handler has returned (`true`), an answer is on its way. Not to be changed later.
     std::function<void(const class connection&, http::status, bool handled)> observe;
 
-    /// How many endpoints there are, and their names by index.
+    /// How many routes there are, and their names by index.
     std::vector<std::string> names() const;
 
 private:
     struct resource {
         std::string pattern;
         std::vector<std::string> segments;  ///< of a pattern with parameters
-        std::vector<std::pair<http::verb, endpoint>> methods;
+        std::vector<std::pair<http::verb, route>> methods;
         std::string allow;
     };
     const resource* find_resource(std::string_view path,
                                   std::vector<std::pair<std::string_view, std::string_view>>* parameters) const;
-    endpoint& last();
+    route& last();
     static router& takes_body_in_pieces(router& last_of, std::uint64_t most);
     resource& resource_for(std::string_view pattern);
 
@@ -197,7 +197,7 @@ private:
     path_table exact_;  ///< of `resources_`, those without parameters
     std::vector<std::size_t> patterns_;
     std::vector<middleware> wraps_;
-    std::size_t endpoints_ = 0;
+    std::size_t routes_ = 0;
     bool has_sessions_ = false;
     std::size_t last_ = 0;  ///< the resource that the last route was added to
 };

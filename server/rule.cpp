@@ -13,8 +13,8 @@ struct entry {
     status code = status::bad_request;
 };
 
-constexpr entry of(rule one) noexcept {
-    switch (one) {
+constexpr entry of(rule which) noexcept {
+    switch (which) {
         case rule::none: return {"none"};
         case rule::request_line: return {"request_line"};
         case rule::http_version: return {"http_version", status::http_version_not_supported};
@@ -69,9 +69,9 @@ bool begins(std::string_view bytes, std::string_view with, std::size_t enough) n
 
 }  // namespace
 
-std::string_view to_string(rule one) noexcept { return of(one).name; }
+std::string_view to_string(rule rule) noexcept { return of(rule).name; }
 
-http::status status_of(rule one) noexcept { return of(one).code; }
+http::status status_of(rule rule) noexcept { return of(rule).code; }
 
 rule looks_like(std::string_view first_bytes) noexcept {
     // RFC 8446 section 5.1: a handshake record, and the major version of all of them.
@@ -82,8 +82,8 @@ rule looks_like(std::string_view first_bytes) noexcept {
     return rule::none;
 }
 
-std::string_view in_words(rule one) noexcept {
-    switch (one) {
+std::string_view in_words(rule which) noexcept {
+    switch (which) {
         case rule::tls: return "looks like a TLS hello, which is not spoken here";
         case rule::proxy_header: return "looks like a header of the PROXY protocol, which is not spoken here";
         case rule::http2: return "looks like the preface of HTTP/2, which is not spoken here";

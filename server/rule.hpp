@@ -65,10 +65,10 @@ enum class rule : std::uint8_t {
 constexpr std::size_t rule_count = static_cast<std::size_t>(rule::drain) + 1;
 
 /// "max_body_bytes"; lives for ever.
-std::string_view to_string(rule one) noexcept;
+std::string_view to_string(rule rule) noexcept;
 
 /// What is answered by it; of one in the place of a handler or of a time-out, by whoever answers.
-http::status status_of(rule one) noexcept;
+http::status status_of(rule rule) noexcept;
 
 /// What the first bytes of a connection look like that are no request: `tls` (a hello), `proxy_header`, `http2` (its
 /// preface) or none.
@@ -76,6 +76,6 @@ rule looks_like(std::string_view first_bytes) noexcept;
 
 /// What a line says of a peer that speaks another protocol, or the PROXY protocol badly: "looks like a TLS hello,
 /// which is not spoken here"; empty of any other rule; lives for ever.
-std::string_view in_words(rule one) noexcept;
+std::string_view in_words(rule rule) noexcept;
 
 }  // namespace server

@@ -74,9 +74,10 @@ std::string_view symbols::function_at(std::size_t offset) const {
         if (table.sh_type != SHT_SYMTAB) continue;
         const char* const names = file_ + sections[table.sh_link].sh_offset;
         const auto count = table.sh_size / sizeof(ElfW(Sym));
-        for (const auto& one : std::span(reinterpret_cast<const ElfW(Sym)*>(file_ + table.sh_offset), count)) {
-            const bool function = ELF64_ST_TYPE(one.st_info) == STT_FUNC;
-            if (function && offset >= one.st_value && offset - one.st_value < one.st_size) return names + one.st_name;
+        for (const auto& symbol : std::span(reinterpret_cast<const ElfW(Sym)*>(file_ + table.sh_offset), count)) {
+            const bool function = ELF64_ST_TYPE(symbol.st_info) == STT_FUNC;
+            if (function && offset >= symbol.st_value && offset - symbol.st_value < symbol.st_size)
+                return names + symbol.st_name;
         }
     }
     return {};

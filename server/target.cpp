@@ -130,8 +130,8 @@ static bool is_port(std::string_view text) noexcept {
     if (text.empty()) return true;
     if (text.front() != ':' || text.size() > 6) return false;
     text.remove_prefix(1);
-    for (const char one : text)
-        if (!is_digit(one)) return false;
+    for (const char letter : text)
+        if (!is_digit(letter)) return false;
     return true;
 }
 
@@ -155,8 +155,8 @@ static std::string_view without_port(std::string_view text) noexcept {
     }
     unsigned some = 0;
     std::size_t end = 0;
-    for (const char one : text) {
-        const auto kind = host_bytes[static_cast<unsigned char>(one)];
+    for (const char letter : text) {
+        const auto kind = host_bytes[static_cast<unsigned char>(letter)];
         if (kind == 0) break;
         some |= kind;
         ++end;

@@ -88,8 +88,8 @@ public:
 
     /// See handlers::ask. A handler is entered before it is asked, and left when it has returned.
     bool ask(asked what, exchange& of, const request& about, asker& whose);
-    void enters(const endpoint& to);
-    void leaves(const endpoint& to, http::status status, const moment& at);
+    void enters(const route& to);
+    void leaves(const route& to, http::status status, const moment& at);
     /// An answer stands, and then its request is over.
     void note(const answer_row& row);
     void note_refusal(const answer_row& row);

@@ -113,23 +113,23 @@ public:
 
     /// Throws std::bad_alloc.
     std::unique_ptr<workspace> lend() {
-        std::unique_ptr<workspace> one;
+        std::unique_ptr<workspace> lent;
         if (free_.empty()) {
-            one = std::make_unique<workspace>(limits_);
+            lent = std::make_unique<workspace>(limits_);
         } else {
-            one = std::move(free_.back());
+            lent = std::move(free_.back());
             free_.pop_back();
         }
         ++lent_;
-        return one;
+        return lent;
     }
-    void give_back(std::unique_ptr<workspace> one) noexcept {
+    void give_back(std::unique_ptr<workspace> workspace) noexcept {
         --lent_;
-        freed_ += one->capacity + one->out.capacity();
+        freed_ += workspace->capacity + workspace->out.capacity();
         if (free_.size() >= max_free) return;
-        one->renew();
-        freed_ -= one->capacity + one->out.capacity();
-        free_.push_back(std::move(one));
+        workspace->renew();
+        freed_ -= workspace->capacity + workspace->out.capacity();
+        free_.push_back(std::move(workspace));
     }
     /// So many that whoever falls idle should not keep one for the next request, were it to come at once.
     bool many_lent() const noexcept { return lent_ > 2048; }

@@ -67,7 +67,7 @@ private:
 
 sinks shared_by_workers(sinks all, bool durable) {
     if (!durable)
-        for (auto& one : all) one = std::make_shared<one_at_a_time>(std::move(one));
+        for (auto& sink : all) sink = std::make_shared<one_at_a_time>(std::move(sink));
     return all;
 }
 
@@ -195,10 +195,11 @@ void event_tracker::run(std::stop_token stop) {
     const auto each = self.durable ? 1 : std::max<std::size_t>(self.options.workers, 1);
     try {
         if (self.durable) appending = start("tracker-spool", [&self] { self.append_all(); });
-        for (auto& one : self.deliveries)
+        for (auto& delivery : self.deliveries)
             for (std::size_t i = 1; i <= each; ++i) {
                 const auto number = each > 1 ? fmt::format("-{}", i) : std::string();
-                delivering.push_back(start(fmt::format("tracker-{}{}", one.name(), number), [&one] { one.work(); }));
+                delivering.push_back(
+                    start(fmt::format("tracker-{}{}", delivery.name(), number), [&delivery] { delivery.work(); }));
             }
         looking = start("tracker-earlier", [&self] { self.earlier.work(); });
     } catch (...) {
@@ -241,7 +242,7 @@ std::size_t event_tracker::waiting() const { return state_->queue.waiting(); }
 
 bool event_tracker::healthy() const {
     return state_->earlier.healthy() &&
-           std::ranges::all_of(state_->deliveries, [](const auto& one) { return one.healthy(); });
+           std::ranges::all_of(state_->deliveries, [](const auto& delivery) { return delivery.healthy(); });
 }
 
 void event_tracker::apply(const options& fresh) {
@@ -255,7 +256,8 @@ void event_tracker::reopen() {
 
 std::vector<event_tracker::sink_state> event_tracker::sink_states() const {
     std::vector<sink_state> all;
-    for (const auto& one : state_->deliveries) all.push_back({std::string(one.name()), one.healthy(), one.waiting()});
+    for (const auto& delivery : state_->deliveries)
+        all.push_back({std::string(delivery.name()), delivery.healthy(), delivery.waiting()});
     all.front().healthy = all.front().healthy && state_->earlier.healthy();
     all.front().waiting += state_->earlier.waiting();
     return all;

@@ -62,7 +62,7 @@ std::uint64_t last_word(std::string_view bytes, std::size_t left) noexcept {
 std::uint64_t siphash(const std::array<std::uint64_t, 2>& key, std::initializer_list<std::uint64_t> words) noexcept {
     sip_state state{key[0] ^ 0x736f6d6570736575U, key[1] ^ 0x646f72616e646f6dU, key[0] ^ 0x6c7967656e657261U,
                     key[1] ^ 0x7465646279746573U};
-    for (const auto one : words) state.take(one);
+    for (const auto word : words) state.take(word);
     state.take(std::uint64_t{words.size() * 8} << 56U);  // the length in bytes, modulo 256
     state.c ^= 0xffU;
     for (int i = 0; i < 4; ++i) state.round();

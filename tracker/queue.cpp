@@ -138,7 +138,7 @@ verdict queue::leave_line(waiter& who) {
 
 /// Its event has been promised to nobody. Mutex held.
 void queue::withdraw(waiter& who) {
-    const auto found = std::ranges::find_if(ring_, [&](const place& one) { return one.who == &who; });
+    const auto found = std::ranges::find_if(ring_, [&](const place& place) { return place.who == &who; });
     bytes_ -= size_of(found->what);
     --accepted_;
     who.queued = false;

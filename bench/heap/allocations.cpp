@@ -24,12 +24,12 @@ void replace_blocks(benchmark::State& state) {
     std::uint32_t at = 1;
     for (auto _ : state) {
         at = at * 1'664'525 + 1'013'904'223;  // Numerical Recipes, 7.1
-        auto& one = blocks[at >> 22];
-        ::operator delete(one);
-        one = static_cast<char*>(::operator new(size));
-        one[0] = 'x';
+        auto& block = blocks[at >> 22];
+        ::operator delete(block);
+        block = static_cast<char*>(::operator new(size));
+        block[0] = 'x';
     }
-    for (auto* const one : blocks) ::operator delete(one);
+    for (auto* const block : blocks) ::operator delete(block);
 }
 
 }  // namespace

@@ -47,11 +47,11 @@ void answer(std::string& out, std::string_view body, bool close) {
 }
 
 /// False when the connection is to be closed.
-bool serve(connection& one, buffers& use) {
-    const auto count = ::read(one.descriptor, use.in.data(), use.in.size());
+bool serve(connection& connection, buffers& use) {
+    const auto count = ::read(connection.descriptor, use.in.data(), use.in.size());
     if (count <= 0) return count < 0 && errno == EAGAIN;
     std::string_view in(use.in.data(), static_cast<std::size_t>(count));
-    if (!one.unfinished.empty()) in = one.unfinished += in;
+    if (!connection.unfinished.empty()) in = connection.unfinished += in;
     use.out.clear();
     bool close = false;
     while (!close) {
@@ -68,8 +68,8 @@ bool serve(connection& one, buffers& use) {
         answer(use.out, length > 0 ? in.substr(end + 4, length) : hello, close);
         in.remove_prefix(end + 4 + length);
     }
-    if (!in.empty() || !one.unfinished.empty()) one.unfinished = std::string(in);
-    if (!use.out.empty() && ::write(one.descriptor, use.out.data(), use.out.size()) < 0) return false;
+    if (!in.empty() || !connection.unfinished.empty()) connection.unfinished = std::string(in);
+    if (!use.out.empty() && ::write(connection.descriptor, use.out.data(), use.out.size()) < 0) return false;
     return !close;
 }
 
@@ -82,15 +82,15 @@ void run(int listener) {
     for (;;) {
         const int count = ::epoll_wait(set, events.data(), static_cast<int>(events.size()), -1);
         for (int nth = 0; nth < count; ++nth) {
-            auto* const one = static_cast<connection*>(events[static_cast<std::size_t>(nth)].data.ptr);
-            if (one == nullptr) {
+            auto* const client = static_cast<connection*>(events[static_cast<std::size_t>(nth)].data.ptr);
+            if (client == nullptr) {
                 const int descriptor = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
                 if (descriptor < 0) continue;
                 epoll_event readable{EPOLLIN, {.ptr = new connection{descriptor}}};
                 ::epoll_ctl(set, EPOLL_CTL_ADD, descriptor, &readable);
-            } else if (!serve(*one, use)) {
-                ::close(one->descriptor);
-                delete one;
+            } else if (!serve(*client, use)) {
+                ::close(client->descriptor);
+                delete client;
             }
         }
     }

@@ -33,13 +33,13 @@ int print_free_port() {
 }
 
 bool ask_once(std::uint16_t port) {
-    const int one = ::socket(AF_INET, SOCK_STREAM, 0);
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
     const sockaddr_in address{AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {}};
-    if (::connect(one, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return false;
+    if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return false;
     constexpr std::string_view asked = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    if (::write(one, asked.data(), asked.size()) < 0) return false;
+    if (::write(socket, asked.data(), asked.size()) < 0) return false;
     std::array<char, 4096> answer;
-    return ::read(one, answer.data(), answer.size()) > 0;
+    return ::read(socket, answer.data(), answer.size()) > 0;
 }
 
 }  // namespace

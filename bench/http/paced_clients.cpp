@@ -30,10 +30,10 @@ struct client {
 };
 
 int connect_to(std::uint16_t port) {
-    const int one = ::socket(AF_INET, SOCK_STREAM, 0), on = 1;
-    ::setsockopt(one, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const sockaddr_in address{AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {}};
-    if (::connect(one, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return one;
+    if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
     std::perror("connect");
     std::exit(1);
 }
@@ -72,9 +72,9 @@ int main(int count, char** arguments) {
     const auto over = next + std::chrono::seconds(number(4) + 5);
     for (std::size_t sent = 0; late.size() < all && clock_type::now() < over;) {
         for (; sent < all && next <= clock_type::now(); ++sent, next += pause) {
-            auto& one = clients[sent % clients.size()];
-            one.due.push_back(next);
-            if (::send(one.descriptor, asked.data(), asked.size(), MSG_NOSIGNAL) < 0) return 1;
+            auto& client = clients[sent % clients.size()];
+            client.due.push_back(next);
+            if (::send(client.descriptor, asked.data(), asked.size(), MSG_NOSIGNAL) < 0) return 1;
         }
         const int ready = ::epoll_wait(set, events.data(), static_cast<int>(events.size()), 0);
         for (int nth = 0; nth < ready; ++nth)

@@ -77,14 +77,14 @@ int main() {
     work(true);
     for (int pair = 0; pair < pairs; ++pair) {
         const bool first = pair % 2 == 0;
-        const auto one = work(first), other = work(!first);
-        with.push_back(first ? one.milliseconds : other.milliseconds);
-        without.push_back(first ? other.milliseconds : one.milliseconds);
+        const auto measured = work(first), other = work(!first);
+        with.push_back(first ? measured.milliseconds : other.milliseconds);
+        without.push_back(first ? other.milliseconds : measured.milliseconds);
         ratios.push_back(with.back() / without.back());
-        samples += one.samples + other.samples;
+        samples += measured.samples + other.samples;
     }
     double all = 0;
-    for (const auto one : with) all += one;
+    for (const auto part : with) all += part;
     fmt::print(
         "CPU time with / without: median {:.4f}, middle half {:.4f} to {:.4f}; best {:.2f} / {:.2f} ms = {:.4f}\n",
         at(ratios, 0.5), at(ratios, 0.25), at(ratios, 0.75), at(with, 0), at(without, 0), at(with, 0) / at(without, 0));

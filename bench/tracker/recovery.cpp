@@ -36,8 +36,8 @@ tracker::options options_in(const std::string& directory) {
 /// The segments of earlier runs, with what is in each.
 std::vector<std::filesystem::path> segments_in(const std::string& directory) {
     std::vector<std::filesystem::path> all;
-    for (const auto& one : std::filesystem::recursive_directory_iterator(directory))
-        if (one.path().extension() == ".seg") all.push_back(one.path());
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory))
+        if (entry.path().extension() == ".seg") all.push_back(entry.path());
     std::ranges::sort(all);
     return all;
 }

@@ -75,9 +75,9 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
                number(events.recovery_bytes_left()));
     const auto sinks = events.sink_states();
     out.family("tracker_sink_waiting", "gauge", "Accepted events that this sink does not have yet.");
-    for (const auto& one : sinks) out.sample(label("sink", one.name), number(one.waiting));
+    for (const auto& sink : sinks) out.sample(label("sink", sink.name), number(sink.waiting));
     out.family("tracker_sink_healthy", "gauge", "0 while deliveries to this sink fail.");
-    for (const auto& one : sinks) out.sample(label("sink", one.name), one.healthy ? 1 : 0);
+    for (const auto& sink : sinks) out.sample(label("sink", sink.name), sink.healthy ? 1 : 0);
     out.single("tracker_healthy", "gauge", "0 while deliveries fail.", events.healthy() ? 1 : 0);
 }
 
@@ -139,7 +139,7 @@ void fill_in(lifecycle::shutdown_report& report, const server::http_server& app,
     report.events_left = account.spooled;
     report.balanced = account.balanced() && account.queued == 0;
     report.lost = std::ranges::any_of(
-        account.dropped, [](const auto& one) { return one.first != "overflow" && one.first != "dead_letter"; });
+        account.dropped, [](const auto& pair) { return pair.first != "overflow" && pair.first != "dead_letter"; });
 }
 
 std::string stack_line(pid_t thread, std::chrono::milliseconds limit) {

@@ -35,14 +35,14 @@ void append_escaped(std::string& out, std::string_view text, bool json) {
         return utf8 && at + 1 < text.size() && text[at] == '\xc2' && text[at + 1] < '\xa0';
     };
     for (std::size_t at = 0; at < text.size(); ++at) {
-        const char one = text[at];
-        const auto byte = static_cast<unsigned char>(one);
+        const char letter = text[at];
+        const auto byte = static_cast<unsigned char>(letter);
         // U+0080 to U+009F are two bytes in UTF-8, and control codes to a terminal all the same (U+009B: CSI).
         if (byte < 0x20 || byte == 0x7f || (byte > 0x7f && !utf8) || c1(at) || (at > 0 && c1(at - 1))) {
-            append_hex(out, one, json);
+            append_hex(out, letter, json);
         } else {
-            if (json && (one == '"' || one == '\\')) out += '\\';
-            out += one;
+            if (json && (letter == '"' || letter == '\\')) out += '\\';
+            out += letter;
         }
     }
 }
@@ -110,15 +110,15 @@ char* put_milliseconds(char* at, std::uint64_t microseconds) {
     return at;
 }
 
-char* put_number(char* at, const lifecycle::log_fact& one) {
+char* put_number(char* at, const lifecycle::log_fact& fact) {
     using kind = lifecycle::log_fact::kind;
-    switch (one.what) {
-        case kind::integer: return std::to_chars(at, at + longest_number, one.integer).ptr;
-        case kind::count: return std::to_chars(at, at + longest_number, one.count).ptr;
-        case kind::microseconds: return put_milliseconds(at, one.count);
-        case kind::truth: return put(at, one.integer != 0 ? "true" : "false");
+    switch (fact.what) {
+        case kind::integer: return std::to_chars(at, at + longest_number, fact.integer).ptr;
+        case kind::count: return std::to_chars(at, at + longest_number, fact.count).ptr;
+        case kind::microseconds: return put_milliseconds(at, fact.count);
+        case kind::truth: return put(at, fact.integer != 0 ? "true" : "false");
         case kind::real:
-            return std::isfinite(one.real) ? std::to_chars(at, at + longest_number, one.real).ptr : put(at, "null");
+            return std::isfinite(fact.real) ? std::to_chars(at, at + longest_number, fact.real).ptr : put(at, "null");
         case kind::text:
         case kind::json: break;
     }
@@ -130,26 +130,26 @@ void append_fields(std::string& out, std::span<const lifecycle::log_fact> facts)
     using kind = lifecycle::log_fact::kind;
     constexpr std::size_t around = 6;  // ,"": and two quotes
     std::size_t most = 0;
-    for (const auto& one : facts) most += one.name.size() + one.text.size() + around + longest_number;
+    for (const auto& fact : facts) most += fact.name.size() + fact.text.size() + around + longest_number;
     const auto before = out.size();
     out.resize(before + most);
     char* at = out.data() + before;
-    for (const auto& one : facts) {
-        if (!one.is_field()) continue;
+    for (const auto& fact : facts) {
+        if (!fact.is_field()) continue;
         at = put(at, ",\"");
-        at = put(at, one.name);
-        if (one.what != kind::text) {
+        at = put(at, fact.name);
+        if (fact.what != kind::text) {
             at = put(at, "\":");
-            at = one.what == kind::json ? put(at, one.text) : put_number(at, one);
+            at = fact.what == kind::json ? put(at, fact.text) : put_number(at, fact);
             continue;
         }
         at = put(at, "\":\"");
-        if (is_plain(one.text)) [[likely]] {
-            at = put(at, one.text);
+        if (is_plain(fact.text)) [[likely]] {
+            at = put(at, fact.text);
         } else {  // it grows: what is left of the room is made anew behind it
-            const auto room = out.size() - static_cast<std::size_t>(at - out.data()) - one.text.size();
+            const auto room = out.size() - static_cast<std::size_t>(at - out.data()) - fact.text.size();
             out.resize(static_cast<std::size_t>(at - out.data()));
-            append_escaped(out, one.text, true);
+            append_escaped(out, fact.text, true);
             const auto used = out.size();
             out.resize(used + room);
             at = out.data() + used;

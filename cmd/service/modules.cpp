@@ -175,8 +175,8 @@ modules::modules(const module_start& start)
     : start_{start.settings, start.stop, start.workers, start.log, has_http2, follows_another()} {
     require_built(start_.settings);
     for (const auto& row : rows) all_.push_back(row.make(start_));
-    for (const auto& one : all_)
-        if (auto observer = one->call_observer())
+    for (const auto& extra : all_)
+        if (auto observer = extra->call_observer())
             for (const auto& other : all_) other->show_calls_to(observer);
 }
 
@@ -210,85 +210,85 @@ bool modules::follows_another() {
 
 tracker::sinks modules::sinks(const lifecycle::part& tracker) {
     auto known = known_sinks(start_.log.output);
-    for (const auto& one : all_) one->wrap_sinks(known);
+    for (const auto& extra : all_) extra->wrap_sinks(known);
     return tracker::make_sinks(start_.settings.values.tracker, *start_.log.logger, tracker, known);
 }
 
 server::options modules::inherit(std::string_view server, server::options own) {
-    for (const auto& one : all_) own = one->inherit(server, std::move(own));
+    for (const auto& extra : all_) own = extra->inherit(server, std::move(own));
     return own;
 }
 
 server::router modules::around(server::router app) {
-    for (const auto& one : all_) one->add_routes(app);
+    for (const auto& extra : all_) extra->add_routes(app);
     return app;
 }
 
 server::router modules::debug_routes(server::debug_sources from) {
-    for (const auto& one : all_) one->look_at(from);
+    for (const auto& extra : all_) extra->look_at(from);
     auto routes = server::debug_routes(from);
-    for (const auto& one : all_) one->add_debug_routes(routes, from);
+    for (const auto& extra : all_) extra->add_debug_routes(routes, from);
     return routes;
 }
 
 void modules::equip(std::string_view name, server::http_server& server) {
-    for (const auto& one : all_) one->equip(name, server);
+    for (const auto& extra : all_) extra->equip(name, server);
 }
 
 void modules::made(const service_parts& parts) {
-    for (const auto& one : all_) one->made(parts);
+    for (const auto& extra : all_) extra->made(parts);
 }
 
 void modules::run_parts(lifecycle::done_collector& done) {
-    for (const auto& one : all_) one->run_parts(done);
+    for (const auto& extra : all_) extra->run_parts(done);
 }
 
 std::vector<std::shared_ptr<void>> modules::watch() {
     std::vector<std::shared_ptr<void>> watching;
-    for (const auto& one : all_) watching.push_back(one->watch());
+    for (const auto& extra : all_) watching.push_back(extra->watch());
     return watching;
 }
 
 std::vector<std::shared_ptr<void>> modules::reloading() {
     std::vector<std::shared_ptr<void>> notes;
-    for (const auto& one : all_) notes.push_back(one->reloading());
+    for (const auto& extra : all_) notes.push_back(extra->reloading());
     return notes;
 }
 
 void modules::write_metrics(server::metrics_text& out) const {
-    for (const auto& one : all_) one->write_metrics(out);
+    for (const auto& extra : all_) extra->write_metrics(out);
     out.family("previous_exit", "gauge", "How the run before this one ended.");
     out.sample(server::label("kind", previous_exit()), 1);
 }
 
 std::string modules::previous_exit() const {
-    for (const auto& one : all_)
-        if (auto kind = one->previous_exit(); !kind.empty()) return kind;
+    for (const auto& extra : all_)
+        if (auto kind = extra->previous_exit(); !kind.empty()) return kind;
     return "unknown";
 }
 
 void modules::reload() {
-    for (const auto& one : all_) one->reload();
+    for (const auto& extra : all_) extra->reload();
 }
 
 void modules::upgrade() {
     bool done = false;
-    for (const auto& one : all_) done = one->upgrade() || done;
+    for (const auto& extra : all_) done = extra->upgrade() || done;
     if (!done) start_.log.logger->info("SIGUSR2 ignored: this program is built without UPGRADE");
 }
 
 void modules::ready() {
-    for (const auto& one : all_) one->ready();
+    for (const auto& extra : all_) extra->ready();
 }
 
 bool modules::handed_over() const {
-    return std::ranges::any_of(all_, [](const auto& one) { return one->handed_over(); });
+    return std::ranges::any_of(all_, [](const auto& extra) { return extra->handed_over(); });
 }
 
 void modules::progress(const lifecycle::stop_channel::status& status) {
-    for (const auto& one : all_) one->progress(status);
+    for (const auto& extra : all_) extra->progress(status);
 }
 
 void modules::ended(const lifecycle::shutdown_report& report) {
-    for (const auto& one : all_) one->ended(report);
+    for (const auto& extra : all_) extra->ended(report);
 }

@@ -38,10 +38,10 @@ server::response settings_in_force::reload() {
     if (!next.faults.empty()) return refuse(status::unprocessable_entity, next.faults);
     if (to_->stop.stopping()) return refuse(status::conflict, {"the service is stopping"});
     json::array waiting;
-    for (const auto& one : configs::changes(next.values, fresh.values)) {
-        lifecycle::lines(to_->log).warn("reload: {setting} stays {before}: {after} needs a restart", one.key,
-                                        one.before, one.after);
-        waiting.push_back({{"key", one.key}, {"in_force", one.before}, {"asked", one.after}});
+    for (const auto& change : configs::changes(next.values, fresh.values)) {
+        lifecycle::lines(to_->log).warn("reload: {setting} stays {before}: {after} needs a restart", change.key,
+                                        change.before, change.after);
+        waiting.push_back({{"key", change.key}, {"in_force", change.before}, {"asked", change.after}});
     }
     auto told = apply(next);
     told["needs_restart"] = std::move(waiting);
@@ -58,10 +58,10 @@ server::response settings_in_force::refuse(status code, const std::vector<std::s
 /// What differs, as JSON. New work sees it from here on.
 json::object settings_in_force::apply(const configs::loaded& next) {
     json::array changed;
-    for (const auto& one : configs::changes(now()->values, next.values)) {
-        lifecycle::lines(to_->log).info("reload: {setting} is {after}, was {before} ({place})", one.key, one.after,
-                                        one.before, next.origin.at(one.key));
-        changed.push_back({{"key", one.key}, {"before", one.before}, {"after", one.after}});
+    for (const auto& change : configs::changes(now()->values, next.values)) {
+        lifecycle::lines(to_->log).info("reload: {setting} is {after}, was {before} ({place})", change.key,
+                                        change.after, change.before, next.origin.at(change.key));
+        changed.push_back({{"key", change.key}, {"before", change.before}, {"after", change.after}});
     }
     if (!changed.empty()) {
         to_->app.apply(next.values.app);

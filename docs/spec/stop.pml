@@ -130,8 +130,8 @@ c_decl {
     static void numbers_of(const char* name, unsigned char* into, unsigned char* count)  /* of the environment: "1 2 3" */
     {
         char* text = strdup(getenv(name) ? getenv(name) : "");
-        char* one;
-        for (one = strtok(text, " "); one; one = strtok(0, " ")) into[(*count)++] = atoi(one);
+        char* number;
+        for (number = strtok(text, " "); number; number = strtok(0, " ")) into[(*count)++] = atoi(number);
         free(text);
     }
 }

@@ -131,7 +131,7 @@ awaitable<std::conditional_t<std::is_void_v<T>, void, std::vector<T>>> run_all(
     if constexpr (!std::is_void_v<T>) {
         std::vector<T> values;
         values.reserve(all.size());
-        for (auto& one : all) values.push_back(std::move(*one.value));
+        for (auto& member : all) values.push_back(std::move(*member.value));
         co_return values;
     }
 }
@@ -150,8 +150,8 @@ awaitable<T> run_first(context parent, std::size_t limit, Begin begin,
                        std::source_location where = std::source_location::current()) {
     auto running = run_group<T>(std::move(parent), limit, give_up::at_first_value, std::move(begin), where);
     auto all = co_await std::move(running);
-    for (auto& one : all)
-        if (one.value) co_return std::move(*one.value);
+    for (auto& member : all)
+        if (member.value) co_return std::move(*member.value);
     const auto failed = first_error(all);
     if (failed == all.end()) throw context_ended(cause::cancelled);
     throw_task_error(failed->name, failed->where, failed->error);

@@ -47,10 +47,10 @@ enum class give_up : std::uint8_t { never, at_first_error, at_first_value };
 template <class Outcomes>
 auto first_error(const Outcomes& all) {
     const auto is = [](bool of_context) {
-        return [of_context](const auto& one) {
-            if (!one.error) return false;
+        return [of_context](const auto& member) {
+            if (!member.error) return false;
             try {
-                std::rethrow_exception(one.error);
+                std::rethrow_exception(member.error);
             } catch (const context_ended&) {
                 return of_context;
             } catch (...) {

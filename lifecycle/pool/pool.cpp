@@ -108,15 +108,15 @@ void pool::work(std::stop_token cut_short) {
     }
 }
 
-void pool::perform(entry& one, std::stop_token cut_short) {
+void pool::perform(entry& entry, std::stop_token cut_short) {
     bool failed = true;
     try {
-        one.work(std::move(cut_short));
+        entry.work(std::move(cut_short));
         failed = false;
     } catch (const std::exception& error) {
-        lines(log_).error("{pool}: job {job} failed: {error}", options_.name, one.name, error.what());
+        lines(log_).error("{pool}: job {job} failed: {error}", options_.name, entry.name, error.what());
     } catch (...) {
-        lines(log_).error("{pool}: job {job} failed with an exception without a text", options_.name, one.name);
+        lines(log_).error("{pool}: job {job} failed with an exception without a text", options_.name, entry.name);
     }
     const std::scoped_lock lock(mutex_);
     ++(failed ? stats_.failed : stats_.done);
@@ -133,17 +133,17 @@ pool::stats pool::now() const {
 std::vector<std::string> pool::names() const {
     const std::scoped_lock lock(mutex_);
     std::vector<std::string> all;
-    for (const auto& one : running_) all.push_back(one.name);
-    for (const auto& one : queue_) all.push_back(one.name);
+    for (const auto& job : running_) all.push_back(job.name);
+    for (const auto& job : queue_) all.push_back(job.name);
     return all;
 }
 
 std::vector<shutdown_report::straggler> pool::stragglers() const {
     const std::scoped_lock lock(mutex_);
     std::vector<shutdown_report::straggler> late;
-    for (const auto& one : running_) {
-        const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - one.began);
-        late.push_back({one.name, "job", age, "on a worker of " + options_.name});
+    for (const auto& job : running_) {
+        const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - job.began);
+        late.push_back({job.name, "job", age, "on a worker of " + options_.name});
     }
     return late;
 }

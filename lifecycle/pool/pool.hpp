@@ -68,7 +68,7 @@ private:
         clock::time_point began;
     };
     void work(std::stop_token cut_short);
-    void perform(entry& one, std::stop_token cut_short);
+    void perform(entry& entry, std::stop_token cut_short);
     void wait_until_done();
     std::deque<entry> close_queue();
 

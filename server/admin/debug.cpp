@@ -47,8 +47,8 @@ bool is_ready(const debug_sources& from) { return from.stop.is_ready() && (!from
 
 json::array phases_of(const lifecycle::stop_channel::status& status) {
     json::array phases;
-    for (const auto& one : status.phases)
-        phases.push_back({{"name", one.name}, {"budget_ms", one.allowed.count()}, {"used_ms", one.used.count()}});
+    for (const auto& phase : status.phases)
+        phases.push_back({{"name", phase.name}, {"budget_ms", phase.allowed.count()}, {"used_ms", phase.used.count()}});
     return phases;
 }
 
@@ -94,16 +94,16 @@ json::object shutdown_state(const debug_sources& from) {
 }
 
 json::object to_json(const task_row& row) {
-    json::object one{{"name", row.name}, {"kind", row.kind}, {"state", row.state}, {"age_ms", row.age.count()}};
-    if (!row.where.empty()) one["where"] = row.where;
-    if (!row.trace.empty()) one["trace_id"] = row.trace;
-    if (!row.client.empty()) one["client"] = row.client;
-    if (!row.peer.empty()) one["peer"] = row.peer;
+    json::object object{{"name", row.name}, {"kind", row.kind}, {"state", row.state}, {"age_ms", row.age.count()}};
+    if (!row.where.empty()) object["where"] = row.where;
+    if (!row.trace.empty()) object["trace_id"] = row.trace;
+    if (!row.client.empty()) object["client"] = row.client;
+    if (!row.peer.empty()) object["peer"] = row.peer;
     if (!row.target.empty()) {
-        one["target"] = row.target;
-        one["deadline_ms"] = row.left.count();
+        object["target"] = row.target;
+        object["deadline_ms"] = row.left.count();
     }
-    return one;
+    return object;
 }
 
 /// Every worker, and who lives on the app's loops. A loop that does not answer is shown with its stack.
@@ -137,9 +137,9 @@ response metrics(const debug_sources& from, const request& asked) {
     const auto phase = from.stop.phase();
     out.family("shutdown_phase", "gauge", "1 for the phase that the process is in.");
     using lifecycle::stop_phase;
-    for (const auto one :
+    for (const auto each :
          {stop_phase::starting, stop_phase::serving, stop_phase::lame_duck, stop_phase::stopping, stop_phase::stopped})
-        out.sample(label("phase", lifecycle::to_string(one)), one == phase ? 1 : 0);
+        out.sample(label("phase", lifecycle::to_string(each)), each == phase ? 1 : 0);
     out.single("shutdown_eta_seconds", "gauge", "How long a stop begun now would take.", shutdown_eta(from));
     out.single("workers", "gauge", "Live threads of the service.", static_cast<double>(from.workers.live()));
     write_process_metrics(out);

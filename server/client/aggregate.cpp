@@ -99,28 +99,28 @@ lifecycle::awaitable<piece> call(const http_client& client, context context, cli
 /// Those that there was no time for have not begun.
 std::vector<piece> pieces_of(std::vector<lifecycle::outcome<piece>>& outcomes) {
     std::vector<piece> all;
-    for (auto& one : outcomes) {
-        if (!one.value) one.value = piece{0, {}, "late", true, milliseconds(0)};
-        all.push_back(std::move(*one.value));
+    for (auto& outcome : outcomes) {
+        if (!outcome.value) outcome.value = piece{0, {}, "late", true, milliseconds(0)};
+        all.push_back(std::move(*outcome.value));
     }
     return all;
 }
 
 response to_response(const std::vector<asked_url>& urls, std::vector<piece> pieces) {
-    const auto failed = [](const piece& one) { return !one.error.empty(); };
-    const auto late = [](const piece& one) { return one.late; };
+    const auto failed = [](const piece& piece) { return !piece.error.empty(); };
+    const auto late = [](const piece& piece) { return piece.late; };
     const auto code = !std::ranges::all_of(pieces, failed) ? http::status::ok
                       : std::ranges::all_of(pieces, late)  ? http::status::gateway_timeout
                                                            : http::status::bad_gateway;
     json::array results;
     for (std::size_t nth = 0; nth < pieces.size(); ++nth) {
-        auto& one = pieces[nth];
-        json::object result{{"url", urls[nth].text}, {"ms", one.took.count()}};
-        if (failed(one)) {
-            result["error"] = one.error;
+        auto& piece = pieces[nth];
+        json::object result{{"url", urls[nth].text}, {"ms", piece.took.count()}};
+        if (failed(piece)) {
+            result["error"] = piece.error;
         } else {
-            result["status"] = one.status;
-            result["body"] = std::move(one.body);
+            result["status"] = piece.status;
+            result["body"] = std::move(piece.body);
         }
         results.push_back(std::move(result));
     }
@@ -142,9 +142,9 @@ lifecycle::awaitable<response> aggregate(const http_client& client, context cont
     std::vector<asked_url> urls;
     if (auto refused = read(client, request, urls)) co_return std::move(*refused);
     const auto begin = [&](lifecycle::group<piece>& calls) {
-        for (auto& one : urls)
-            calls.start(one.text, [&client, &one](lifecycle::context of_group) {
-                return call(client, std::move(of_group), std::move(one.request));
+        for (auto& url : urls)
+            calls.start(url.text, [&client, &url](lifecycle::context of_group) {
+                return call(client, std::move(of_group), std::move(url.request));
             });
     };
     auto running = lifecycle::run_each<piece>(without_our_share(context), at_a_time, begin);

@@ -42,7 +42,7 @@ connection_pool& connection_pool::of(lifecycle::executor on) {
 /// Coroutines that are still there go after this, and give their places back to `peers_`.
 void connection_pool::shutdown() {
     timer_.cancel();
-    for (auto& [to, one] : peers_) one.kept.clear();
+    for (auto& [to, peer] : peers_) peer.kept.clear();
 }
 
 lifecycle::awaitable<std::unique_ptr<connection_pool::place>> connection_pool::wait_for_place(
@@ -83,7 +83,7 @@ void connection_pool::give_back(peer& from) noexcept {
 
 std::size_t connection_pool::kept() const noexcept {
     std::size_t all = 0;
-    for (const auto& [to, one] : peers_) all += one.kept.size();
+    for (const auto& [to, peer] : peers_) all += peer.kept.size();
     return all;
 }
 
@@ -98,10 +98,10 @@ void connection_pool::look_again() {
 
 void connection_pool::look_at_kept() {
     const auto now = clock::now();
-    for (auto& [to, one] : peers_) {
+    for (auto& [to, peer] : peers_) {
         const auto too_old = now - to->limits.idle_timeout;
         const bool none = stopping(*to);
-        std::erase_if(one.kept, [&](const kept_stream& kept) {
+        std::erase_if(peer.kept, [&](const kept_stream& kept) {
             return none || kept.since <= too_old || !kept.stream->is_quiet();
         });
     }

@@ -70,10 +70,10 @@ addresses look_up(const std::string& host, std::uint16_t port) {
         return {{}, failed == EAI_AGAIN ? asio::error::host_not_found_try_again : asio::error::host_not_found};
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
     addresses all;
-    for (const auto* one = list; one != nullptr; one = one->ai_next) {
+    for (const auto* found = list; found != nullptr; found = found->ai_next) {
         tcp::endpoint endpoint;
-        endpoint.resize(one->ai_addrlen);
-        std::memcpy(endpoint.data(), one->ai_addr, one->ai_addrlen);
+        endpoint.resize(found->ai_addrlen);
+        std::memcpy(endpoint.data(), found->ai_addr, found->ai_addrlen);
         endpoint.port(port);
         all.found.push_back(endpoint);
     }
@@ -173,9 +173,9 @@ private:
 namespace {
 
 std::optional<lifecycle::part> part_for(const allow_list& allowed, lifecycle::stop_channel& stop) {
-    const auto is_name = [](const auto& one) {
+    const auto is_name = [](const auto& host) {
         error_code no_literal;
-        asio::ip::make_address(one->host, no_literal);
+        asio::ip::make_address(host->host, no_literal);
         return no_literal.failed();
     };
     if (std::ranges::none_of(allowed.upstreams(), is_name)) return std::nullopt;
@@ -195,7 +195,7 @@ http_client::http_client(const client_options& options, lifecycle::stop_channel&
       stop_(stop),
       allowed_(options.allow, {options.max_connections, options.idle_timeout, &stop}),
       log_(log),
-      tls_(std::ranges::any_of(allowed_.upstreams(), [](const auto& one) { return one->secure; })
+      tls_(std::ranges::any_of(allowed_.upstreams(), [](const auto& upstream) { return upstream->secure; })
                ? std::make_unique<client_tls>(options)
                : nullptr),
       looks_up_(part_for(allowed_, stop)),

@@ -57,11 +57,11 @@ boost::system::result<upstream_target> allow_list::find(std::string_view text) c
     if (!is_spoken(*url)) return errc::make_error_code(errc::permission_denied);
     const auto host = url->host_address();
     const auto port = port_of(*url);
-    for (const auto& one : upstreams_) {
-        if (one->port != port || one->secure != is_https(*url) || !same_name(one->host, host)) continue;
+    for (const auto& upstream : upstreams_) {
+        if (upstream->port != port || upstream->secure != is_https(*url) || !same_name(upstream->host, host)) continue;
         std::string path(url->encoded_path().empty() ? "/" : std::string(url->encoded_path()));
         if (url->has_query()) path.append("?").append(std::string(url->encoded_query()));
-        return upstream_target(one, std::move(path));
+        return upstream_target(upstream, std::move(path));
     }
     return errc::make_error_code(errc::permission_denied);
 }

@@ -34,7 +34,7 @@ auto http1_machine::next(const moment& at) -> step {
             return static_cast<step>(first);
         }
         if (waits_ != waiting::nothing) return step::wait;
-        if (const auto one = advance(at)) return *one;
+        if (const auto step = advance(at)) return *step;
     }
 }
 

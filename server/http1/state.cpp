@@ -13,7 +13,7 @@ namespace {
 
 constexpr milliseconds first_request{1'000};  // comes with the end of a handshake, or a round trip later
 
-constexpr unsigned bit(connection_state one) { return 1U << static_cast<unsigned>(one); }
+constexpr unsigned bit(connection_state connection_state) { return 1U << static_cast<unsigned>(connection_state); }
 
 /// Where a connection may go from each of its states, in their order.
 constexpr std::array<unsigned, connection_states> after = [] {

@@ -49,7 +49,7 @@ public:
 
     explicit http1_state(host& on) noexcept : host_(on) {}
 
-    void lend(std::unique_ptr<workspace> one) noexcept { work_ = std::move(one); }
+    void lend(std::unique_ptr<workspace> workspace) noexcept { work_ = std::move(workspace); }
     std::unique_ptr<workspace> take_back() noexcept { return std::move(work_); }
     std::size_t buffer() const noexcept { return work_->capacity; }
     bool has_workspace() const noexcept { return work_ != nullptr; }
@@ -131,7 +131,7 @@ protected:
     };
 
     void enter(state next, lifecycle::clock::time_point deadline, const moment& at);
-    void ask(step one) noexcept { asked_ |= 1U << static_cast<unsigned>(one); }
+    void ask(step step) noexcept { asked_ |= 1U << static_cast<unsigned>(step); }
     void go(phase next) noexcept { phase_ = next; }
     void flush_then(phase next) noexcept;
     /// By the least rate, in this long.

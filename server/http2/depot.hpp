@@ -15,17 +15,17 @@ class depot {
 public:
     std::unique_ptr<stream> take() {
         if (free_.empty()) return std::make_unique<stream>();
-        auto one = std::move(free_.back());
+        auto taken = std::move(free_.back());
         free_.pop_back();
-        return one;
+        return taken;
     }
-    void give_back(std::unique_ptr<stream> one) noexcept {
-        held -= one->unread();
-        one->stream_hook::unlink();
-        one->waking_hook::unlink();
+    void give_back(std::unique_ptr<stream> stream) noexcept {
+        held -= stream->unread();
+        stream->stream_hook::unlink();
+        stream->waking_hook::unlink();
         if (free_.size() == free_.capacity()) return;
-        one->renew();
-        free_.push_back(std::move(one));
+        stream->renew();
+        free_.push_back(std::move(stream));
     }
     depot() { free_.reserve(most_free); }
 

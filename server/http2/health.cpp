@@ -79,15 +79,15 @@ struct watch {
     std::string name;
     std::optional<serving> said;
 
-    static lifecycle::awaitable<std::string> next(std::shared_ptr<watch> one) {
-        while (!one->of.done()) {
-            const auto status = one->whole->of(one->name);
-            if (one->said != status) {
-                one->said = status;
+    static lifecycle::awaitable<std::string> next(std::shared_ptr<watch> watch) {
+        while (!watch->of.done()) {
+            const auto status = watch->whole->of(watch->name);
+            if (watch->said != status) {
+                watch->said = status;
                 co_return framed(encoded(status));
             }
-            const bool told = one->until_stop.done();
-            const auto& by = told ? one->of : one->until_stop;
+            const bool told = watch->until_stop.done();
+            const auto& by = told ? watch->of : watch->until_stop;
             auto waiting = lifecycle::sleep_until(by, clock::now() + (told ? look : std::chrono::hours(1)));
             co_await std::move(waiting);
         }
@@ -99,10 +99,10 @@ response watched(const std::shared_ptr<const health>& whole, const lifecycle::co
     const auto message = grpc_message(asked);
     const auto name = message ? service_of(*message) : std::nullopt;
     if (!name) return grpc_error(3, "that is no HealthCheckRequest");
-    const auto one = std::make_shared<watch>(
+    const auto watcher = std::make_shared<watch>(
         watch{.whole = whole, .of = of, .until_stop = until_drain(of), .name = std::string(*name), .said = {}});
     response made(http::status::ok, {}, grpc_type);
-    made.texts = [one] { return watch::next(one); };
+    made.texts = [watcher] { return watch::next(watcher); };
     made.trail("grpc-status", "14").trail("grpc-message", "stopping");
     return made;
 }
@@ -141,16 +141,17 @@ router with_grpc_health(router routes, const lifecycle::stop_channel& stop, std:
     return std::move(routes.at_stop(at_drain::notify));
 }
 
-bool is_watch(const endpoint* to) noexcept {
+bool is_watch(const route* to) noexcept {
     constexpr std::string_view method = "POST ";
     return to != nullptr && to->name.size() == method.size() + watch_path.size() && to->name.ends_with(watch_path);
 }
 
-void serve_without_end(exchange& one) {
-    one.end_serving();
-    one.scope.renew(clock::time_point::max());
-    one.serving = std::make_unique<lifecycle::cancel_scope>(one.scope.get());
-    one.given = one.scope.get().with(drain_notice{.until = one.serving->get(), .app_gives_up = &one.app_gives_up});
+void serve_without_end(exchange& exchange) {
+    exchange.end_serving();
+    exchange.scope.renew(clock::time_point::max());
+    exchange.serving = std::make_unique<lifecycle::cancel_scope>(exchange.scope.get());
+    exchange.given = exchange.scope.get().with(
+        drain_notice{.until = exchange.serving->get(), .app_gives_up = &exchange.app_gives_up});
 }
 
 }  // namespace server::http2

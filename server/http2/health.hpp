@@ -17,8 +17,8 @@ namespace server::http2 {
 router with_grpc_health(router routes, const lifecycle::stop_channel& stop, std::vector<std::string> services = {});
 
 /// Whether it is one of a Watch: that has no deadline, and is told when the stop begins, not when the drain does.
-bool is_watch(const endpoint* to) noexcept;
-void serve_without_end(exchange& one);
+bool is_watch(const route* to) noexcept;
+void serve_without_end(exchange& exchange);
 
 /// An answer of a unary call, and of one that has failed. `code`: as gRPC numbers them.
 response grpc_answer(std::string_view message);

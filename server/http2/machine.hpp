@@ -88,7 +88,7 @@ public:
     bool settled() const noexcept { return settled_; }
     bool wants_to_write() const noexcept;
     /// nghttp2 takes some of the body of `one`.
-    static std::ptrdiff_t read_body(stream& one, std::span<std::uint8_t> into, std::uint32_t& flags) noexcept;
+    static std::ptrdiff_t read_body(stream& stream, std::span<std::uint8_t> into, std::uint32_t& flags) noexcept;
     bool forced() const noexcept { return forced_; }
     bool worked_during_stop() const noexcept { return worked_during_stop_; }
     std::uint32_t served() const noexcept { return served_; }
@@ -102,67 +102,67 @@ private:
     friend struct calls;  ///< what nghttp2 calls
     friend class tunnel;
 
-    void returned(stream& one) noexcept override;
+    void returned(stream& stream) noexcept override;
 
     // Reading.
     int begin_frame(const nghttp2_frame_hd& head);
     int begin_stream(std::int32_t id);
     void note_ended(std::int32_t id) noexcept { ended_[ended_next_++ % ended_.size()] = id; }
     stream* of_id(std::int32_t id) noexcept;
-    void head_came(stream& one);
+    void head_came(stream& stream);
     int frame_came(const nghttp2_frame& frame);
     void frame_sent(const nghttp2_frame& frame);
-    void closed(stream& one);
-    bool body_came(stream& one, std::string_view bytes);
-    void request_came(stream& one);
+    void closed(stream& stream);
+    bool body_came(stream& stream, std::string_view bytes);
+    void request_came(stream& stream);
     bool too_many(allowance& of);
     // Bodies as they come.
     /// So much may be held of bodies that nobody takes, on any number of streams; together with what else a hundred of
     /// them need it is less than 1 MiB.
     static constexpr std::int32_t window_of_connection = 768 * 1024;
-    void begin_body(stream& one);
-    void wants_body(stream& one);
-    void say_continue(stream& one);
-    bool hold(stream& one, std::string_view bytes);
-    void keep(stream& one, std::string_view bytes);
+    void begin_body(stream& stream);
+    void wants_body(stream& stream);
+    void say_continue(stream& stream);
+    bool hold(stream& stream, std::string_view bytes);
+    void keep(stream& stream, std::string_view bytes);
     bool has_room(std::size_t more) const noexcept;
-    void took(stream& one, std::size_t count);
-    void open_window(stream& one, std::size_t bytes);
-    void leave_body(stream& one);
-    void drop_body(stream& one) noexcept;
-    void fail_body(stream& one, rule by) noexcept;
-    void body_is_late(stream& one);
-    void wake_later(stream& one) noexcept;
+    void took(stream& stream, std::size_t count);
+    void open_window(stream& stream, std::size_t bytes);
+    void leave_body(stream& stream);
+    void drop_body(stream& stream) noexcept;
+    void fail_body(stream& stream, rule by) noexcept;
+    void body_is_late(stream& stream);
+    void wake_later(stream& stream) noexcept;
     // Streams that other sessions live on.
-    void connect(stream& one);
-    void open_tunnel(stream& one);
+    void connect(stream& stream);
+    void open_tunnel(stream& stream);
     void count_asked(tunnel& of) noexcept;
-    void drive(stream& one);
-    void end_tunnel(stream& one, bool whole);
+    void drive(stream& stream);
+    void end_tunnel(stream& stream, bool whole);
     // Answering.
-    void start(stream& one);
-    void ask(stream& one);
-    void log_failure(stream& one);
-    void replied(stream& one);
-    void refuse(stream& one, rule by);
-    void answer(stream& one);
-    answer_row row(const stream& one) const;
+    void start(stream& stream);
+    void ask(stream& stream);
+    void log_failure(stream& stream);
+    void replied(stream& stream);
+    void refuse(stream& stream, rule by);
+    void answer(stream& stream);
+    answer_row row(const stream& stream) const;
     void announce_streams(std::string& out, std::size_t from);
-    void submit(stream& one, response& reply);
-    void submit_grpc_status(stream& one, http::status status);
+    void submit(stream& stream, response& reply);
+    void submit_grpc_status(stream& stream, http::status status);
     void check(int result) const;
     void ask_due();
-    void ask_piece(stream& one);
+    void ask_piece(stream& stream);
     std::size_t largest_piece() const noexcept;
-    void piece_came(stream& one);
-    void reset(stream& one, std::uint32_t code);
-    void count(stream& one, request_end how);
-    void release(stream& one) noexcept;
+    void piece_came(stream& stream);
+    void reset(stream& stream, std::uint32_t code);
+    void count(stream& stream, request_end how);
+    void release(stream& stream) noexcept;
     // The stop.
     bool say_goodbye();
-    void obey(stream& one, decision decided);
-    void abandon(stream& one);
-    void cut(stream& one, bool by_drain);
+    void obey(stream& stream, decision decided);
+    void abandon(stream& stream);
+    void cut(stream& stream, bool by_drain);
     void end_hostile(std::uint32_t code);
 
     host& host_;

@@ -19,63 +19,63 @@ std::uint64_t least_bytes(const options& limits) noexcept {
 }  // namespace
 
 /// As http1_receiving::begin_body does.
-void machine::begin_body(stream& one) {
-    auto& current = one.current;
-    if (!one.whole) {
-        current.incoming = std::make_unique<request_body>(one.announced(), std::string_view(), false);
-        one.asked.incoming = current.incoming.get();
-        current.incoming->wants = [this, &one] { wants_body(one); };
-        current.incoming->took = [this, &one](std::size_t count) { took(one, count); };
+void machine::begin_body(stream& stream) {
+    auto& current = stream.current;
+    if (!stream.whole) {
+        current.incoming = std::make_unique<request_body>(stream.announced(), std::string_view(), false);
+        stream.asked.incoming = current.incoming.get();
+        current.incoming->wants = [this, &stream] { wants_body(stream); };
+        current.incoming->took = [this, &stream](std::size_t count) { took(stream, count); };
     }
     current.incoming->rate.renew(at_.now, limits_->body_timeout);
-    one.deadline = std::min(current.deadline, at_.now + limits_->request_timeout);
+    stream.deadline = std::min(current.deadline, at_.now + limits_->request_timeout);
 }
 
 /// A reader waits: from here on it is the client's time. What comes of that is seen to outside of the reader.
-void machine::wants_body(stream& one) {
+void machine::wants_body(stream& stream) {
     at_ = by_.now();
-    auto& body = *one.current.incoming;
-    one.receives = true;
-    if (one.id == 0 || dead_) return fail_body(one, rule::none);
+    auto& body = *stream.current.incoming;
+    stream.receives = true;
+    if (stream.id == 0 || dead_) return fail_body(stream, rule::none);
     body.rate.since = at_.now;
-    if (!std::exchange(body.rate.asked, true) && one.expects_continue()) say_continue(one);
-    one.deadline = std::min(one.current.deadline, at_.now + body.rate.left);
+    if (!std::exchange(body.rate.asked, true) && stream.expects_continue()) say_continue(stream);
+    stream.deadline = std::min(stream.current.deadline, at_.now + body.rate.left);
     by_.proceed();
 }
 
-void machine::say_continue(stream& one) {
+void machine::say_continue(stream& stream) {
     std::array<char, 8> name{":status"};
     std::array<char, 4> code{"100"};
     nghttp2_nv field{reinterpret_cast<std::uint8_t*>(name.data()), reinterpret_cast<std::uint8_t*>(code.data()), 7, 3,
                      0};
-    check(nghttp2_submit_headers(protocol_.get(), NGHTTP2_FLAG_NONE, one.id, nullptr, &field, 1, nullptr));
+    check(nghttp2_submit_headers(protocol_.get(), NGHTTP2_FLAG_NONE, stream.id, nullptr, &field, 1, nullptr));
 }
 
 /// False: it is of no interest any more.
-bool machine::hold(stream& one, std::string_view bytes) {
-    if (one.connects()) {
-        if (one.answered && (!one.through || !one.through->inside)) return false;
-        keep(one, bytes);
-        if (one.through) wake_later(one);
+bool machine::hold(stream& stream, std::string_view bytes) {
+    if (stream.connects()) {
+        if (stream.answered && (!stream.through || !stream.through->inside)) return false;
+        keep(stream, bytes);
+        if (stream.through) wake_later(stream);
         return true;
     }
-    auto& body = *one.current.incoming;
-    if (one.answered || body.has_failed()) return false;
+    auto& body = *stream.current.incoming;
+    if (stream.answered || body.has_failed()) return false;
     body.rate.bytes += bytes.size();
-    const bool large = one.received > one.current.to->most_body;
+    const bool large = stream.received > stream.current.to->most_body;
     if (large || !has_room(bytes.size())) {
-        fail_body(one, large ? rule::max_body_bytes : rule::max_in_flight);
+        fail_body(stream, large ? rule::max_body_bytes : rule::max_in_flight);
         return false;
     }
-    keep(one, bytes);
-    body.hold(one.body, false);
-    if (one.receives) wake_later(one);
+    keep(stream, bytes);
+    body.hold(stream.body, false);
+    if (stream.receives) wake_later(stream);
     return true;
 }
 
-void machine::keep(stream& one, std::string_view bytes) {
-    if (one.taken > 0) one.body.erase(0, std::exchange(one.taken, 0));
-    one.body += bytes;
+void machine::keep(stream& stream, std::string_view bytes) {
+    if (stream.taken > 0) stream.body.erase(0, std::exchange(stream.taken, 0));
+    stream.body += bytes;
     from_.held += bytes.size();
 }
 
@@ -85,18 +85,18 @@ bool machine::has_room(std::size_t more) const noexcept {
     return from_.held + more <= most * limits_->max_body_bytes;
 }
 
-void machine::took(stream& one, std::size_t count) {
-    one.taken += count;
+void machine::took(stream& stream, std::size_t count) {
+    stream.taken += count;
     from_.held -= count;
-    open_window(one, count);
+    open_window(stream, count);
     by_.proceed();
 }
 
 /// nghttp2 would open the window of the connection by halves: who reads would wait for those who do not.
-void machine::open_window(stream& one, std::size_t bytes) {
+void machine::open_window(stream& stream, std::size_t bytes) {
     constexpr std::size_t step = 32 * 1024, little = 128 * 1024;
     if (dead_) return;
-    one.credit += bytes;
+    stream.credit += bytes;
     credit_ += bytes;
     const auto give = [this](std::int32_t id, std::size_t& credit) {
         check(nghttp2_submit_window_update(protocol_.get(), NGHTTP2_FLAG_NONE, id,
@@ -104,71 +104,71 @@ void machine::open_window(stream& one, std::size_t bytes) {
     };
     const auto used = nghttp2_session_get_effective_recv_data_length(protocol_.get());
     if (credit_ >= step || used > window_of_connection - static_cast<std::int32_t>(little)) give(0, credit_);
-    if (one.credit >= step && one.id != 0 && !one.whole) give(one.id, one.credit);
+    if (stream.credit >= step && stream.id != 0 && !stream.whole) give(stream.id, stream.credit);
 }
 
 /// Its handler has returned, and what still comes is of no interest; that of a body which is whole may still be to the
 /// source of a streamed answer.
-void machine::leave_body(stream& one) {
-    auto& body = *one.current.incoming;
+void machine::leave_body(stream& stream) {
+    auto& body = *stream.current.incoming;
     body.fail(rule::none, "the handler of its request has returned");
     if (!body.has_failed()) return;
     body.hold({}, false);
-    drop_body(one);
+    drop_body(stream);
 }
 
-void machine::drop_body(stream& one) noexcept {
-    const auto bytes = one.unread();
+void machine::drop_body(stream& stream) noexcept {
+    const auto bytes = stream.unread();
     from_.held -= bytes;
-    one.body.clear();
-    one.taken = 0;
-    if (!one.is_taken() || bytes == 0) return;  // of what has been gathered they are open
+    stream.body.clear();
+    stream.taken = 0;
+    if (!stream.is_taken() || bytes == 0) return;  // of what has been gathered they are open
     try {
-        open_window(one, bytes);
+        open_window(stream, bytes);
     } catch (const std::bad_alloc&) {
         broken_ = true;
     }
 }
 
-void machine::fail_body(stream& one, rule by) noexcept {
-    if (!one.current.incoming) return;
-    one.current.incoming->fail(by);
-    if (one.receives) wake_later(one);
+void machine::fail_body(stream& stream, rule by) noexcept {
+    if (!stream.current.incoming) return;
+    stream.current.incoming->fail(by);
+    if (stream.receives) wake_later(stream);
 }
 
-void machine::body_is_late(stream& one) {
-    auto& current = one.current;
+void machine::body_is_late(stream& stream) {
+    auto& current = stream.current;
     if (at_.now >= current.deadline) {
         current.tell(lifecycle::cause::deadline);
-        return fail_body(one, rule::request_timeout);
+        return fail_body(stream, rule::request_timeout);
     }
     auto& rate = current.incoming->rate;
-    if (!rate.is_enough(least_bytes(*limits_))) return fail_body(one, rule::body_timeout);
+    if (!rate.is_enough(least_bytes(*limits_))) return fail_body(stream, rule::body_timeout);
     rate.renew(at_.now, limits_->body_timeout);
-    one.deadline = std::min(current.deadline, at_.now + limits_->body_timeout);
+    stream.deadline = std::min(current.deadline, at_.now + limits_->body_timeout);
 }
 
-void machine::wake_later(stream& one) noexcept {
-    if (!one.waking_hook::is_linked()) waking_.push_back(one);
+void machine::wake_later(stream& stream) noexcept {
+    if (!stream.waking_hook::is_linked()) waking_.push_back(stream);
 }
 
 void machine::wake(const moment& at) {
     at_ = at;
     while (!waking_.empty()) {
-        auto& one = waking_.front();
-        one.waking_hook::unlink();
-        if (one.through) {
-            drive(one);
+        auto& stream = waking_.front();
+        stream.waking_hook::unlink();
+        if (stream.through) {
+            drive(stream);
             continue;
         }
-        auto& body = *one.current.incoming;
+        auto& body = *stream.current.incoming;
         if (!body.has_failed()) {
             const auto count = body.take(body.wanted());
-            body.came(count, one.whole);
+            body.came(count, stream.whole);
         }
-        one.receives = false;
+        stream.receives = false;
         body.rate.stop(at_.now, limits_->body_timeout, least_bytes(*limits_));
-        one.deadline = std::min(one.current.deadline, at_.now + limits_->request_timeout);
+        stream.deadline = std::min(stream.current.deadline, at_.now + limits_->request_timeout);
         body.go_on();  // the last thing that is done with it: its handler may return
     }
 }

@@ -56,8 +56,8 @@ struct calls {
     static int body_came(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes, std::size_t size,
                          void* self) {
         return safely(self, [&](machine& of) {
-            auto* const one = of.of_id(id);
-            const bool held = one != nullptr && of.body_came(*one, {reinterpret_cast<const char*>(bytes), size});
+            auto* const stream = of.of_id(id);
+            const bool held = stream != nullptr && of.body_came(*stream, {reinterpret_cast<const char*>(bytes), size});
             if (!held) nghttp2_session_consume(of.protocol_.get(), id, size);
             return 0;
         });
@@ -75,7 +75,7 @@ struct calls {
         return safely(
             self,
             [&](machine& of) {
-                if (auto* const one = of.of_id(id)) of.closed(*one);
+                if (auto* const stream = of.of_id(id)) of.closed(*stream);
                 return 0;
             },
             0);
@@ -192,8 +192,8 @@ int machine::begin_frame(const nghttp2_frame_hd& head) {
     if (head.type == NGHTTP2_PRIORITY && id == 0) return end(NGHTTP2_PROTOCOL_ERROR);
     if ((head.type != NGHTTP2_HEADERS && head.type != NGHTTP2_DATA) || id > last_id_ || id == 0) return 0;
     if (head.type == NGHTTP2_HEADERS && id >= gap_from_ && id < gap_to_) return end(NGHTTP2_PROTOCOL_ERROR);
-    const auto* const one = of_id(id);
-    const bool has_ended = one != nullptr ? one->whole : std::ranges::find(ended_, id) != ended_.end();
+    const auto* const stream = of_id(id);
+    const bool has_ended = stream != nullptr ? stream->whole : std::ranges::find(ended_, id) != ended_.end();
     return has_ended ? end(NGHTTP2_STREAM_CLOSED) : 0;
 }
 
@@ -209,36 +209,36 @@ int machine::begin_stream(std::int32_t id) {
         gap_to_ = id;
     }
     last_id_ = id;
-    auto& one = *from_.take().release();
-    all_.push_back(one);
+    auto& stream = *from_.take().release();
+    all_.push_back(stream);
     ++alive_;
-    one.of = this;
-    one.id = id;
-    one.state = connection_state::head;
-    one.since = at_.now;
-    one.deadline = at_.now + limits_->header_timeout;
+    stream.of = this;
+    stream.id = id;
+    stream.state = connection_state::head;
+    stream.since = at_.now;
+    stream.deadline = at_.now + limits_->header_timeout;
     ++changes_.began;
     worked_during_stop_ = worked_during_stop_ || at_.stopping;
-    reading_ = &one;
-    nghttp2_session_set_stream_user_data(protocol_.get(), id, &one);
+    reading_ = &stream;
+    nghttp2_session_set_stream_user_data(protocol_.get(), id, &stream);
     return 0;
 }
 
 int machine::frame_came(const nghttp2_frame& frame) {
-    auto* const one = frame.hd.stream_id > 0 ? of_id(frame.hd.stream_id) : nullptr;
+    auto* const stream = frame.hd.stream_id > 0 ? of_id(frame.hd.stream_id) : nullptr;
     switch (frame.hd.type) {
         case NGHTTP2_HEADERS:
-            if (one == nullptr) break;
+            if (stream == nullptr) break;
             reading_ = nullptr;
             if (frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
-                one->whole = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-                head_came(*one);
+                stream->whole = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+                head_came(*stream);
                 break;
             }
             [[fallthrough]];
         case NGHTTP2_DATA:
-            if (one != nullptr && (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
-                request_came(*one);
+            if (stream != nullptr && (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+                request_came(*stream);
                 break;
             }
             if (frame.hd.length == 0 && too_many(controls_)) return failed;
@@ -259,69 +259,69 @@ int machine::frame_came(const nghttp2_frame& frame) {
 
 /// A body that is taken as it comes has limits of its own, and its handler is asked at once. Who waits to hear whether
 /// it is wanted and asks for what is not there hears that.
-void machine::head_came(stream& one) {
-    one.make_request(*limits_);
-    if (one.refused != rule::none) return refuse(one, one.refused);
-    if (one.connects()) return connect(one);
-    if (one.whole) return start(one);
-    const auto* const to = host_.routes.find(one.asked);
+void machine::head_came(stream& stream) {
+    stream.make_request(*limits_);
+    if (stream.refused != rule::none) return refuse(stream, stream.refused);
+    if (stream.connects()) return connect(stream);
+    if (stream.whole) return start(stream);
+    const auto* const to = host_.routes.find(stream.asked);
     const bool streams = to != nullptr && to->streams_body;
     const auto most = streams ? to->most_body : limits_->max_body_bytes;
-    if (one.announced().value_or(0) > most) return refuse(one, rule::max_body_bytes);
-    if (streams && exchange::comes_encoded(*to, one.asked, true)) return refuse(one, rule::content_encoding);
-    if (streams || (to == nullptr && one.expects_continue())) return start(one);
-    one.state = connection_state::body;
-    one.since = at_.now;
+    if (stream.announced().value_or(0) > most) return refuse(stream, rule::max_body_bytes);
+    if (streams && exchange::comes_encoded(*to, stream.asked, true)) return refuse(stream, rule::content_encoding);
+    if (streams || (to == nullptr && stream.expects_continue())) return start(stream);
+    stream.state = connection_state::body;
+    stream.since = at_.now;
     const auto first_look = limits_->min_data_rate > 0 ? limits_->data_rate_grace : limits_->body_timeout;
-    one.deadline = at_.now + std::min(first_look, limits_->body_timeout);
-    if (one.expects_continue()) say_continue(one);
+    stream.deadline = at_.now + std::min(first_look, limits_->body_timeout);
+    if (stream.expects_continue()) say_continue(stream);
 }
 
 /// True: it is held for a handler that will take it, and the windows stay as they are until then.
-bool machine::body_came(stream& one, std::string_view bytes) {
-    one.received += bytes.size();
-    if (one.is_taken()) return hold(one, bytes);
-    if (one.answered || one.refused != rule::none) return false;
-    if (one.body.size() + bytes.size() > limits_->max_body_bytes) {
-        refuse(one, rule::max_body_bytes);
+bool machine::body_came(stream& stream, std::string_view bytes) {
+    stream.received += bytes.size();
+    if (stream.is_taken()) return hold(stream, bytes);
+    if (stream.answered || stream.refused != rule::none) return false;
+    if (stream.body.size() + bytes.size() > limits_->max_body_bytes) {
+        refuse(stream, rule::max_body_bytes);
     } else if (!has_room(bytes.size())) {
-        refuse(one, rule::max_in_flight);
+        refuse(stream, rule::max_in_flight);
     } else {
-        one.body += bytes;
+        stream.body += bytes;
         from_.held += bytes.size();
     }
     return false;
 }
 
-void machine::request_came(stream& one) {
-    if (one.whole) return;
-    one.end_body();
-    if (one.through) return end_tunnel(one, true);
-    if (one.current.incoming) {
-        if (one.current.incoming->has_failed()) return;
-        one.current.incoming->hold(std::string_view(one.body).substr(one.taken), true);
-        if (one.receives) wake_later(one);
+void machine::request_came(stream& stream) {
+    if (stream.whole) return;
+    stream.end_body();
+    if (stream.through) return end_tunnel(stream, true);
+    if (stream.current.incoming) {
+        if (stream.current.incoming->has_failed()) return;
+        stream.current.incoming->hold(std::string_view(stream.body).substr(stream.taken), true);
+        if (stream.receives) wake_later(stream);
         return;
     }
-    if (one.answered || one.state != connection_state::body) return;
-    if (one.refused != rule::none) return refuse(one, one.refused);
-    start(one);
+    if (stream.answered || stream.state != connection_state::body) return;
+    if (stream.refused != rule::none) return refuse(stream, stream.refused);
+    start(stream);
 }
 
 /// A stream is over as far as the protocol goes: both sides have said all, or one of them has given it up.
-void machine::closed(stream& one) {
-    nghttp2_session_set_stream_user_data(protocol_.get(), one.id, nullptr);
-    if (one.whole) note_ended(one.id);
-    one.id = 0;
-    if (reading_ == &one) reading_ = nullptr;
-    if (!one.done && !one.counted) {
-        count(one, request_end::gone);
-        one.current.left = true;
-        if (one.asking) one.current.scope.cancel(lifecycle::cause::client_gone);
+void machine::closed(stream& stream) {
+    nghttp2_session_set_stream_user_data(protocol_.get(), stream.id, nullptr);
+    if (stream.whole) note_ended(stream.id);
+    stream.id = 0;
+    if (reading_ == &stream) reading_ = nullptr;
+    if (!stream.done && !stream.counted) {
+        count(stream, request_end::gone);
+        stream.current.left = true;
+        if (stream.asking) stream.current.scope.cancel(lifecycle::cause::client_gone);
     }
-    fail_body(one, rule::none);
-    if (one.through && one.through->inside) return end_tunnel(one, one.whole && one.done);
-    if (!one.asking) release(one);
+    fail_body(stream, rule::none);
+    if (stream.through && stream.through->inside) return end_tunnel(stream, stream.whole && stream.done);
+    if (!stream.asking) release(stream);
 }
 
 void machine::peer_closed(const moment& at) {
@@ -330,15 +330,15 @@ void machine::peer_closed(const moment& at) {
     if (ending_.who == '-') ending_ = {'C', all_.empty() ? 'I' : 'R'};
     if (limits_->half_close) return;
     for (auto next = all_.begin(); next != all_.end();) {
-        auto& one = *next++;
-        one.current.left = true;
-        if (one.through) {
-            end_tunnel(one, true);
-        } else if (one.asking) {
-            one.current.scope.cancel(lifecycle::cause::client_gone);
-            fail_body(one, rule::none);
-        } else if (!one.whole) {
-            reset(one, NGHTTP2_CANCEL);  // the rest of it will not come
+        auto& stream = *next++;
+        stream.current.left = true;
+        if (stream.through) {
+            end_tunnel(stream, true);
+        } else if (stream.asking) {
+            stream.current.scope.cancel(lifecycle::cause::client_gone);
+            fail_body(stream, rule::none);
+        } else if (!stream.whole) {
+            reset(stream, NGHTTP2_CANCEL);  // the rest of it will not come
         }
     }
 }
@@ -347,17 +347,17 @@ void machine::lost(const moment& at) {
     at_ = at;
     broken_ = dead_ = true;
     for (auto next = all_.begin(); next != all_.end();) {
-        auto& one = *next++;
-        one.id = 0;
-        count(one, forced_ ? request_end::cut : request_end::gone);
-        one.current.left = true;
-        if (one.through && one.through->inside) {
-            end_tunnel(one, false);
-        } else if (one.asking) {
-            one.current.scope.cancel(lifecycle::cause::client_gone);
-            fail_body(one, rule::none);
+        auto& stream = *next++;
+        stream.id = 0;
+        count(stream, forced_ ? request_end::cut : request_end::gone);
+        stream.current.left = true;
+        if (stream.through && stream.through->inside) {
+            end_tunnel(stream, false);
+        } else if (stream.asking) {
+            stream.current.scope.cancel(lifecycle::cause::client_gone);
+            fail_body(stream, rule::none);
         } else {
-            release(one);
+            release(stream);
         }
     }
 }

@@ -15,18 +15,18 @@ using lifecycle::clock;
 static constexpr std::size_t smallest_piece = 8 * 1024;
 
 /// nghttp2 takes some of a body, as the windows allow.
-std::ptrdiff_t machine::read_body(stream& one, std::span<std::uint8_t> into, std::uint32_t& flags) noexcept {
-    if (one.through) return one.through->give(into, flags);
-    auto& self = static_cast<machine&>(*one.of);
-    const auto& reply = one.instead ? *one.instead : one.current.reply;
-    const auto count = std::min(one.size - one.at, into.size());
-    if (count > 0) std::memcpy(into.data(), reply.body.data() + one.at, count);
-    one.at += count;
-    one.sent += count;
-    one.moved += count;
-    const bool promised = one.streams && reply.length && one.sent >= *reply.length;
-    if (one.at < one.size) return static_cast<std::ptrdiff_t>(count);
-    if (!one.streams || one.source_ended || promised) {
+std::ptrdiff_t machine::read_body(stream& stream, std::span<std::uint8_t> into, std::uint32_t& flags) noexcept {
+    if (stream.through) return stream.through->give(into, flags);
+    auto& self = static_cast<machine&>(*stream.of);
+    const auto& reply = stream.instead ? *stream.instead : stream.current.reply;
+    const auto count = std::min(stream.size - stream.at, into.size());
+    if (count > 0) std::memcpy(into.data(), reply.body.data() + stream.at, count);
+    stream.at += count;
+    stream.sent += count;
+    stream.moved += count;
+    const bool promised = stream.streams && reply.length && stream.sent >= *reply.length;
+    if (stream.at < stream.size) return static_cast<std::ptrdiff_t>(count);
+    if (!stream.streams || stream.source_ended || promised) {
         flags |= NGHTTP2_DATA_FLAG_EOF;
         if (reply.trailers().empty()) return static_cast<std::ptrdiff_t>(count);
         flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -37,14 +37,14 @@ std::ptrdiff_t machine::read_body(stream& one, std::span<std::uint8_t> into, std
             names.clear();
             names.reserve(reply.trailers().size());
             add_lines(fields, names, reply.trailers());
-            nghttp2_submit_trailer(self.protocol_.get(), one.id, fields.data(), fields.size());
+            nghttp2_submit_trailer(self.protocol_.get(), stream.id, fields.data(), fields.size());
         } catch (const std::bad_alloc&) {
             return NGHTTP2_ERR_CALLBACK_FAILURE;
         }
         return static_cast<std::ptrdiff_t>(count);
     }
-    if (!one.piece_due && !one.asking) {
-        one.piece_due = true;
+    if (!stream.piece_due && !stream.asking) {
+        stream.piece_due = true;
         ++self.due_;
     }
     if (count == 0) return NGHTTP2_ERR_DEFERRED;
@@ -62,15 +62,15 @@ void machine::frame_sent(const nghttp2_frame& frame) {
     const bool ends = (frame.hd.type == NGHTTP2_HEADERS || frame.hd.type == NGHTTP2_DATA) &&
                       (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (!ends) return;
-    auto* const one = of_id(frame.hd.stream_id);
-    if (one == nullptr) return;
-    one->done = true;
-    const auto& current = one->current;
-    if (one->streams && current.was_told() && !current.left)
-        ++(one->ended_by_us ? changes_.ended_by_us : changes_.ended);
-    count(*one, one->forced ? request_end::cut : request_end::finished);
+    auto* const stream = of_id(frame.hd.stream_id);
+    if (stream == nullptr) return;
+    stream->done = true;
+    const auto& current = stream->current;
+    if (stream->streams && current.was_told() && !current.left)
+        ++(stream->ended_by_us ? changes_.ended_by_us : changes_.ended);
+    count(*stream, stream->forced ? request_end::cut : request_end::finished);
     // RFC 9113 section 8.1: what still comes of the request is of no interest.
-    if (!one->whole && (!one->through || !one->through->inside)) reset(*one, NGHTTP2_NO_ERROR);
+    if (!stream->whole && (!stream->through || !stream->through->inside)) reset(*stream, NGHTTP2_NO_ERROR);
 }
 
 // ── the pieces of a stream ──────────────────────────────────────────────────────────────────────
@@ -82,62 +82,62 @@ std::size_t machine::largest_piece() const noexcept {
 
 void machine::ask_due() {
     for (auto next = all_.begin(); due_ > 0 && next != all_.end();) {
-        auto& one = *next++;
-        if (!std::exchange(one.piece_due, false)) continue;
+        auto& stream = *next++;
+        if (!std::exchange(stream.piece_due, false)) continue;
         --due_;
-        if (one.id != 0 && !one.cut) ask_piece(one);
+        if (stream.id != 0 && !stream.cut) ask_piece(stream);
     }
 }
 
-void machine::ask_piece(stream& one) {
-    auto& reply = one.current.reply;
-    if (one.ended_by_us) {
-        one.source_ended = true;
-        nghttp2_session_resume_data(protocol_.get(), one.id);
+void machine::ask_piece(stream& stream) {
+    auto& reply = stream.current.reply;
+    if (stream.ended_by_us) {
+        stream.source_ended = true;
+        nghttp2_session_resume_data(protocol_.get(), stream.id);
         return;
     }
-    one.deadline = reply.texts ? clock::time_point::max() : at_.now + limits_->write_timeout;
+    stream.deadline = reply.texts ? clock::time_point::max() : at_.now + limits_->write_timeout;
     if (reply.texts) {
         reply.body = std::string();
     } else {
-        const auto left = reply.length ? *reply.length - one.sent : response::window;
+        const auto left = reply.length ? *reply.length - stream.sent : response::window;
         reply.body.resize(std::min<std::uint64_t>(left, largest_piece()));
     }
-    one.asking = true;
+    stream.asking = true;
     ++asked_;
-    if (!by_.ask(asked::piece, one)) return;
-    one.asking = false;
+    if (!by_.ask(asked::piece, stream)) return;
+    stream.asking = false;
     --asked_;
-    if (one.current.thrown != nullptr) by_.log_failure(one, one.current.thrown);
-    piece_came(one);
+    if (stream.current.thrown != nullptr) by_.log_failure(stream, stream.current.thrown);
+    piece_came(stream);
 }
 
-void machine::piece_came(stream& one) {
-    auto& current = one.current;
+void machine::piece_came(stream& stream) {
+    auto& current = stream.current;
     const bool failed = std::exchange(current.thrown, nullptr) != nullptr;
-    if (one.straggled) by_.returned_late(one);
-    if (one.id == 0 || one.cut) return;
-    one.deadline = at_.now + limits_->write_timeout;
-    one.moved = 0;
-    one.at = 0;
-    one.size = current.piece;
-    const bool too_short = one.size == 0 && current.reply.length && one.sent < *current.reply.length;
+    if (stream.straggled) by_.returned_late(stream);
+    if (stream.id == 0 || stream.cut) return;
+    stream.deadline = at_.now + limits_->write_timeout;
+    stream.moved = 0;
+    stream.at = 0;
+    stream.size = current.piece;
+    const bool too_short = stream.size == 0 && current.reply.length && stream.sent < *current.reply.length;
     if (failed || too_short) {
-        count(one, request_end::finished);  // it has said all that it could
-        return cut(one, false);
+        count(stream, request_end::finished);  // it has said all that it could
+        return cut(stream, false);
     }
-    one.source_ended = one.size == 0 || one.ended_by_us;
-    nghttp2_session_resume_data(protocol_.get(), one.id);
+    stream.source_ended = stream.size == 0 || stream.ended_by_us;
+    nghttp2_session_resume_data(protocol_.get(), stream.id);
 }
 
 // ── the end of a stream ─────────────────────────────────────────────────────────────────────────
 
-void machine::reset(stream& one, std::uint32_t code) {
-    if (one.id != 0) check(nghttp2_submit_rst_stream(protocol_.get(), NGHTTP2_FLAG_NONE, one.id, code));
+void machine::reset(stream& stream, std::uint32_t code) {
+    if (stream.id != 0) check(nghttp2_submit_rst_stream(protocol_.get(), NGHTTP2_FLAG_NONE, stream.id, code));
 }
 
-void machine::count(stream& one, request_end how) {
-    if (std::exchange(one.counted, true)) return;
+void machine::count(stream& stream, request_end how) {
+    if (std::exchange(stream.counted, true)) return;
     switch (how) {
         case request_end::finished: ++unflushed_; break;
         case request_end::cut: ++changes_.cut; break;
@@ -145,13 +145,13 @@ void machine::count(stream& one, request_end how) {
     }
 }
 
-void machine::release(stream& one) noexcept {
-    assert(!one.asking);
-    if (reading_ == &one) reading_ = nullptr;
-    if (one.piece_due) --due_;
-    if (one.unread() > 0) drop_body(one);
+void machine::release(stream& done) noexcept {
+    assert(!done.asking);
+    if (reading_ == &done) reading_ = nullptr;
+    if (done.piece_due) --due_;
+    if (done.unread() > 0) drop_body(done);
     --alive_;
-    from_.give_back(std::unique_ptr<stream>(&one));
+    from_.give_back(std::unique_ptr<stream>(&done));
 }
 
 // ── bytes out ───────────────────────────────────────────────────────────────────────────────────

@@ -72,32 +72,32 @@ std::ptrdiff_t tunnel::give(std::span<std::uint8_t> into, std::uint32_t& flags) 
 // ── its life ────────────────────────────────────────────────────────────────────────────────────
 
 /// RFC 8441 section 4. What is no such request for its route is none at all: the handler of a GET is not asked.
-void machine::connect(stream& one) {
-    const auto* const to = host_.routes.find(one.asked);
-    if (to != nullptr && !to->becomes) return refuse(one, rule::method);
-    start(one);
+void machine::connect(stream& stream) {
+    const auto* const to = host_.routes.find(stream.asked);
+    if (to != nullptr && !to->becomes) return refuse(stream, rule::method);
+    start(stream);
 }
 
 /// Its route has said yes. The request is over when the session is.
-void machine::open_tunnel(stream& one) {
-    one.current.reply.status = http::status::ok;
-    one.counted = true;
-    one.through = std::make_unique<tunnel>(*this, one);
-    submit(one, one.current.reply);
-    by_.note(one, row(one));
-    by_.answered(one, http::status::ok);
-    auto& through = *one.through;
-    if (one.whole) through.end();
-    through.inside = by_.becomes(one, through);
+void machine::open_tunnel(stream& stream) {
+    stream.current.reply.status = http::status::ok;
+    stream.counted = true;
+    stream.through = std::make_unique<tunnel>(*this, stream);
+    submit(stream, stream.current.reply);
+    by_.note(stream, row(stream));
+    by_.answered(stream, http::status::ok);
+    auto& through = *stream.through;
+    if (stream.whole) through.end();
+    through.inside = by_.becomes(stream, through);
     through.inside->begin({.work = nullptr,
                            .bytes = {},
-                           .asked = &one.asked,
+                           .asked = &stream.asked,
                            .served = served_,
                            .counted = true,
                            .trusts_peer = trusts_peer_,
                            .worked_during_stop = worked_during_stop_},
                           at_);
-    wake_later(one);
+    wake_later(stream);
 }
 
 void machine::count_asked(tunnel& of) noexcept {
@@ -105,8 +105,8 @@ void machine::count_asked(tunnel& of) noexcept {
     asked_ += of.asked;
 }
 
-void machine::drive(stream& one) {
-    auto& through = *one.through;
+void machine::drive(stream& stream) {
+    auto& through = *stream.through;
     if (!through.inside) return;
     const auto next = through.drive(at_);
     count_asked(through);
@@ -114,18 +114,18 @@ void machine::drive(stream& one) {
     forced_ = forced_ || through.inside->forced();
     through.inside->end();
     through.inside = nullptr;
-    if (one.id == 0) return release(one);
-    if (next == server::session::next::reset) return reset(one, NGHTTP2_CANCEL);
+    if (stream.id == 0) return release(stream);
+    if (next == server::session::next::reset) return reset(stream, NGHTTP2_CANCEL);
     through.finish();
-    if (one.done && !one.whole) reset(one, NGHTTP2_NO_ERROR);
+    if (stream.done && !stream.whole) reset(stream, NGHTTP2_NO_ERROR);
 }
 
 /// Its stream is over in the protocol, its connection is, or nothing comes any more.
-void machine::end_tunnel(stream& one, bool whole) {
-    auto& through = *one.through;
+void machine::end_tunnel(stream& stream, bool whole) {
+    auto& through = *stream.through;
     through.end();
     if (!whole && through.inside) forced_ ? through.inside->cut(at_) : through.inside->client_gone(at_);
-    wake_later(one);
+    wake_later(stream);
 }
 
 }  // namespace server::http2

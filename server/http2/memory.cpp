@@ -30,8 +30,8 @@ struct alignas(std::max_align_t) memory::header {
 };
 
 memory::~memory() {
-    for (auto* one : free_)
-        while (one != nullptr) std::free(std::exchange(one, one->next));
+    for (auto* block : free_)
+        while (block != nullptr) std::free(std::exchange(block, block->next));
 }
 
 void* memory::take(std::size_t size) noexcept {
@@ -53,12 +53,12 @@ void* memory::take(std::size_t size) noexcept {
 
 void memory::give_back(void* block) noexcept {
     if (block == nullptr) return;
-    auto* const one = static_cast<header*>(block) - 1;
-    const auto nth = one->nth;
+    auto* const head = static_cast<header*>(block) - 1;
+    const auto nth = head->nth;
     const auto whole = smallest << (nth < classes ? nth : 0);
-    if (nth >= classes || kept_[nth] + whole > most_kept) return std::free(one);
+    if (nth >= classes || kept_[nth] + whole > most_kept) return std::free(head);
     kept_[nth] += whole;
-    one->next = std::exchange(free_[nth], one);
+    head->next = std::exchange(free_[nth], head);
 }
 
 session_memory::session_memory(memory& from) noexcept

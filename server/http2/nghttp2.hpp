@@ -7,9 +7,9 @@
 namespace server::http2 {
 
 struct deletes {
-    void operator()(nghttp2_session* one) const noexcept { nghttp2_session_del(one); }
-    void operator()(nghttp2_session_callbacks* one) const noexcept { nghttp2_session_callbacks_del(one); }
-    void operator()(nghttp2_option* one) const noexcept { nghttp2_option_del(one); }
+    void operator()(nghttp2_session* object) const noexcept { nghttp2_session_del(object); }
+    void operator()(nghttp2_session_callbacks* object) const noexcept { nghttp2_session_callbacks_del(object); }
+    void operator()(nghttp2_option* object) const noexcept { nghttp2_option_del(object); }
 };
 
 template <class T>

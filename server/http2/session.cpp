@@ -195,12 +195,12 @@ void session::end() noexcept {
 }
 
 void session::each(visitor& who) {
-    for (auto& one : machine_.all()) {
-        if (one.through && one.through->inside) {
-            one.through->inside->each(who);
+    for (auto& stream : machine_.all()) {
+        if (stream.through && stream.through->inside) {
+            stream.through->inside->each(who);
             continue;
         }
-        const focused now(*this, on(one));
+        const focused now(*this, on(stream));
         who.visit();
     }
 }
@@ -271,9 +271,9 @@ std::unique_ptr<server::session> source::make(wire on) {
     std::shared_ptr<depot> shared;
     {
         const std::scoped_lock lock(mutex_);
-        auto& one = depots_[&on.serving()];
-        if (!one) one = std::make_shared<depot>();
-        shared = one;
+        auto& kept = depots_[&on.serving()];
+        if (!kept) kept = std::make_shared<depot>();
+        shared = kept;
     }
     return std::make_unique<session>(on, std::move(shared));
 }

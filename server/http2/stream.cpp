@@ -74,20 +74,20 @@ bool stream::add_field(std::string_view name, std::string_view value, const opti
         return true;
     }
     auto& bytes = made_ ? trailers_ : head_;
-    const pair one{.name = {bytes.size(), name.size()}, .value = {bytes.size() + name.size(), value.size()}};
+    const pair pair{.name = {bytes.size(), name.size()}, .value = {bytes.size() + name.size(), value.size()}};
     bytes.append(name).append(value);
-    places_.push_back(one);
+    places_.push_back(pair);
     return true;
 }
 
 void stream::add_pseudo(std::string_view name, std::string_view value) {
-    const place one{head_.size(), value.size()};
+    const place place{head_.size(), value.size()};
     head_ += value;
-    if (name == ":method") method_ = one;
-    if (name == ":path") path_ = one;
-    if (name == ":scheme") scheme_ = one;
-    if (name == ":authority") authority_ = one;
-    if (name == ":protocol") protocol_ = one;
+    if (name == ":method") method_ = place;
+    if (name == ":path") path_ = place;
+    if (name == ":scheme") scheme_ = place;
+    if (name == ":authority") authority_ = place;
+    if (name == ":protocol") protocol_ = place;
 }
 
 /// What every answer looks for.
@@ -129,12 +129,12 @@ void stream::make_request(const options& limits) {
         places_.push_back({.name = {head_.size(), 6}, .value = {head_.size() + 6, cookies_.size()}});
         head_.append("cookie").append(cookies_);
     }
-    const auto at_place = [this](place one) { return std::string_view(head_).substr(one.at, one.size); };
+    const auto at_place = [this](place place) { return std::string_view(head_).substr(place.at, place.size); };
     made_ = true;
     asked.version = 20;
-    for (const auto& one : places_) {
-        const auto name = at_place(one.name);
-        asked.fields.push_back({.known = known_field(name), .name = name, .value = at_place(one.value)});
+    for (const auto& place : places_) {
+        const auto name = at_place(place.name);
+        asked.fields.push_back({.known = known_field(name), .name = name, .value = at_place(place.value)});
     }
     places_.clear();
     asked.method_name = at_place(method_);

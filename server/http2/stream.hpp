@@ -20,7 +20,7 @@ class tunnel;
 /// Who is told that a handler or a source has returned.
 class owner {
 public:
-    virtual void returned(stream& one) noexcept = 0;
+    virtual void returned(stream& stream) noexcept = 0;
 
 protected:
     ~owner() = default;

@@ -15,13 +15,13 @@ constexpr milliseconds scheduling{5};  // of both sides, beside the way
 
 }  // namespace
 
-void round_trips::add(microseconds one, clock::time_point now) noexcept {
+void round_trips::add(microseconds measured, clock::time_point now) noexcept {
     if (now - began_ >= window) {
         before_ = now - began_ < 2 * window ? now_ : microseconds(0);
         now_ = microseconds(0);
         began_ = now;
     }
-    now_ = std::max(now_, one);
+    now_ = std::max(now_, measured);
     last_ = now;
 }
 

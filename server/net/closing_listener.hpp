@@ -9,7 +9,7 @@ namespace server {
 /// The slowest round trip of those accepted within the last five to ten seconds. Only on one thread.
 class round_trips {
 public:
-    void add(std::chrono::microseconds one, lifecycle::clock::time_point now) noexcept;
+    void add(std::chrono::microseconds microseconds, lifecycle::clock::time_point now) noexcept;
     /// None: nobody has come for as long as that.
     bool any(lifecycle::clock::time_point now) const noexcept { return now - last_ < 2 * window; }
     std::chrono::microseconds slowest(lifecycle::clock::time_point now) const noexcept;

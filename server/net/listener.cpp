@@ -141,12 +141,12 @@ void listener::let_in_the_last() {
         if (accept_one(true) != result::accepted) break;
     watched_->release();
     socket_.close();
-    for (const auto& one : closed_) one();
+    for (const auto& tell : closed_) tell();
 }
 
 std::size_t listener::open() const {
     std::size_t all = 0;
-    for (const auto& one : loops_) all += one->account().open.get();
+    for (const auto& loop : loops_) all += loop->account().open.get();
     return all;
 }
 
@@ -169,9 +169,9 @@ listener::result listener::find_place(rule& without) {
 /// False: all are busy. On the listener's own loop there is room when it returns.
 bool listener::make_room() {
     loop* owner = nullptr;
-    for (const auto& one : loops_) {
-        const auto since = one->account().oldest_idle.get();
-        if (since != 0 && (owner == nullptr || since < owner->account().oldest_idle.get())) owner = one.get();
+    for (const auto& loop : loops_) {
+        const auto since = loop->account().oldest_idle.get();
+        if (since != 0 && (owner == nullptr || since < owner->account().oldest_idle.get())) owner = loop.get();
     }
     if (owner == loops_.front().get() || (owner == nullptr && loops_.front()->here().ends_slow_heads()))
         return loops_.front()->here().make_room();
@@ -227,7 +227,7 @@ bool listener::count(arrival& client, const options& limits) {
         is_among(client.peer, limits.trusted_proxies))
         return true;
     auto taken = clients_.take(client.peer.address());
-    client.share = std::move(taken.one);
+    client.share = std::move(taken.held);
     if (taken.nth <= limits.max_connections_per_client) return true;
     client.without = rule::max_connections_per_client;
     return taken.nth <= limits.max_connections_per_client + refused_politely;

@@ -162,8 +162,8 @@ void listening_socket::turn_away_newcomers(unsigned nth) noexcept try {
     }
     // SO_ATTACH_REUSEPORT_CBPF, socket(7): the number of the socket that a new SYN goes to.
     if (const auto all = reuses_port_ ? listeners() : 1; all > 1) {
-        sock_filter one[] = {{BPF_RET | BPF_K, 0, 0, all - 1 - nth % all}};
-        const sock_fprog choice{static_cast<unsigned short>(std::size(one)), one};
+        sock_filter sock_filter[] = {{BPF_RET | BPF_K, 0, 0, all - 1 - nth % all}};
+        const sock_fprog choice{static_cast<unsigned short>(std::size(sock_filter)), sock_filter};
         directs_ = ::setsockopt(descriptor_, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &choice, sizeof choice) == 0;
         if (directs_) return;
     }

@@ -12,18 +12,18 @@ namespace ip = boost::asio::ip;
 
 namespace {
 
-ip::tcp::endpoint by_its_own_name(const ip::tcp::endpoint& one) {
-    if (!one.address().is_v6() || !one.address().to_v6().is_v4_mapped()) return one;
-    return {ip::make_address_v4(ip::v4_mapped, one.address().to_v6()), one.port()};
+ip::tcp::endpoint by_its_own_name(const ip::tcp::endpoint& endpoint) {
+    if (!endpoint.address().is_v6() || !endpoint.address().to_v6().is_v4_mapped()) return endpoint;
+    return {ip::make_address_v4(ip::v4_mapped, endpoint.address().to_v6()), endpoint.port()};
 }
 
-bool holds(const network& of, const ip::address& one) noexcept {
-    if (of.v6 != one.is_v6()) return false;
+bool holds(const network& of, const ip::address& address) noexcept {
+    if (of.v6 != address.is_v6()) return false;
     std::array<std::uint8_t, 16> bits{};
-    if (one.is_v6())
-        bits = one.to_v6().to_bytes();
+    if (address.is_v6())
+        bits = address.to_v6().to_bytes();
     else
-        std::ranges::copy(one.to_v4().to_bytes(), bits.begin());
+        std::ranges::copy(address.to_v4().to_bytes(), bits.begin());
     const std::size_t whole = of.length / 8, rest = of.length % 8;
     if (!std::equal(bits.begin(), bits.begin() + static_cast<std::ptrdiff_t>(whole), of.bits.begin())) return false;
     return rest == 0 || ((bits[whole] ^ of.bits[whole]) >> (8 - rest)) == 0;
@@ -31,9 +31,9 @@ bool holds(const network& of, const ip::address& one) noexcept {
 
 }  // namespace
 
-bool is_among(const socket_address& one, const trusted_peers& peers) noexcept {
-    if (one.is_unix()) return peers.unix_sockets;
-    const auto address = one.address();
+bool is_among(const socket_address& peer, const trusted_peers& peers) noexcept {
+    if (peer.is_unix()) return peers.unix_sockets;
+    const auto address = peer.address();
     return std::ranges::any_of(peers.networks, [&](const network& of) { return holds(of, address); });
 }
 

@@ -36,7 +36,7 @@ private:
 };
 
 /// An IPv6 prefix holds no IPv4 address, not even ::/0.
-bool is_among(const socket_address& one, const trusted_peers& peers) noexcept;
+bool is_among(const socket_address& address, const trusted_peers& peers) noexcept;
 
 /// An IPv4 or IPv6 literal as inet_pton(3) takes it, so without brackets, port or zone. Never throws or allocates.
 std::optional<boost::asio::ip::address> read_ip(std::string_view text) noexcept;

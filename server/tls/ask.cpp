@@ -39,16 +39,16 @@ std::string ask(int socket, std::string_view request, const tls_options& of_both
     }
     const session_pointer session(SSL_new(context.get()));
     if (!session || SSL_set_fd(session.get(), socket) != 1) return {};
-    auto& one = *session;
-    if (!complete(one, socket, until, [&] { return SSL_connect(&one); })) return {};
+    auto& ssl = *session;
+    if (!complete(ssl, socket, until, [&] { return SSL_connect(&ssl); })) return {};
     const auto size = static_cast<int>(request.size());
-    if (!complete(one, socket, until, [&] { return SSL_write(&one, request.data(), size); })) return {};
+    if (!complete(ssl, socket, until, [&] { return SSL_write(&ssl, request.data(), size); })) return {};
     std::string answer(enough, '\0');
     std::size_t received = 0;
     while (received < answer.size()) {
         std::size_t count = 0;
-        const auto read = [&] { return SSL_read_ex(&one, answer.data() + received, answer.size() - received, &count); };
-        if (!complete(one, socket, until, read)) break;
+        const auto read = [&] { return SSL_read_ex(&ssl, answer.data() + received, answer.size() - received, &count); };
+        if (!complete(ssl, socket, until, read)) break;
         received += count;
     }
     answer.resize(received);

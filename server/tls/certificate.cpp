@@ -59,10 +59,10 @@ std::vector<std::string> names_of(const X509& leaf) {
     std::vector<std::string> names;
     auto* const found = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(&leaf, NID_subject_alt_name, nullptr, nullptr));
     for (int nth = 0; nth < sk_GENERAL_NAME_num(found); ++nth) {
-        const auto* const one = sk_GENERAL_NAME_value(found, nth);
-        if (one->type != GEN_DNS) continue;
-        const auto* const text = reinterpret_cast<const char*>(ASN1_STRING_get0_data(one->d.dNSName));
-        names.push_back(lower({text, static_cast<std::size_t>(ASN1_STRING_length(one->d.dNSName))}));
+        const auto* const name = sk_GENERAL_NAME_value(found, nth);
+        if (name->type != GEN_DNS) continue;
+        const auto* const text = reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName));
+        names.push_back(lower({text, static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName))}));
     }
     GENERAL_NAMES_free(found);
     char common[256];
@@ -73,33 +73,33 @@ std::vector<std::string> names_of(const X509& leaf) {
     return names;
 }
 
-void check_order(const certificate& one) {
-    auto* before = one.leaf.get();
+void check_order(const certificate& certificate) {
+    auto* before = certificate.leaf.get();
     std::size_t nth = 2;
-    for (const auto& next : one.chain) {
+    for (const auto& next : certificate.chain) {
         if (X509_check_issued(next.get(), before) != X509_V_OK)
             throw fault(certificate_key,
                         fmt::format("certificate {} in {}, of {}, has not issued the one before it, of {}", nth,
-                                    one.file, subject_of(*next), subject_of(*before)),
+                                    certificate.file, subject_of(*next), subject_of(*before)),
                         a_chain);
         before = next.get();
         ++nth;
     }
 }
 
-void check_time(const certificate& one) {
+void check_time(const certificate& certificate) {
     const auto now = std::time(nullptr);
-    const auto from = time_of(X509_get0_notBefore(one.leaf.get()));
-    if (now >= one.not_after)
+    const auto from = time_of(X509_get0_notBefore(certificate.leaf.get()));
+    if (now >= certificate.not_after)
         throw fault(certificate_key,
-                    fmt::format("the certificate of {} in {} has expired, at {}", one.subject, one.file,
-                                in_words(one.not_after)),
+                    fmt::format("the certificate of {} in {} has expired, at {}", certificate.subject, certificate.file,
+                                in_words(certificate.not_after)),
                     "a certificate that is in force");
     if (now < from)
-        throw fault(
-            certificate_key,
-            fmt::format("the certificate of {} in {} is not in force before {}", one.subject, one.file, in_words(from)),
-            "a certificate that is in force");
+        throw fault(certificate_key,
+                    fmt::format("the certificate of {} in {} is not in force before {}", certificate.subject,
+                                certificate.file, in_words(from)),
+                    "a certificate that is in force");
 }
 
 key_pointer key_of(const std::string& file, std::string_view pem) {
@@ -114,20 +114,21 @@ key_pointer key_of(const std::string& file, std::string_view pem) {
                 "a PEM file with a private key that no password protects");
 }
 
-void check_key(const certificate& one, const std::string& file) {
-    if (X509_check_private_key(one.leaf.get(), one.key.get()) == 1) return;
+void check_key(const certificate& certificate, const std::string& file) {
+    if (X509_check_private_key(certificate.leaf.get(), certificate.key.get()) == 1) return;
     ERR_clear_error();
-    const bool of_another = std::ranges::any_of(
-        one.chain, [&](const auto& other) { return X509_check_private_key(other.get(), one.key.get()) == 1; });
+    const bool of_another = std::ranges::any_of(certificate.chain, [&](const auto& other) {
+        return X509_check_private_key(other.get(), certificate.key.get()) == 1;
+    });
     ERR_clear_error();
     if (of_another)
         throw fault(certificate_key,
                     fmt::format("the first certificate in {} is that of {}, and the key in {} that of a later one",
-                                one.file, one.subject, file),
+                                certificate.file, certificate.subject, file),
                     a_chain);
     throw fault(key_key,
-                fmt::format("the key in {} does not fit the certificate of {} in {}, valid until {}", file, one.subject,
-                            one.file, in_words(one.not_after)),
+                fmt::format("the key in {} does not fit the certificate of {} in {}, valid until {}", file,
+                            certificate.subject, certificate.file, in_words(certificate.not_after)),
                 "the private key of that certificate");
 }
 
@@ -135,10 +136,10 @@ void check_key(const certificate& one, const std::string& file) {
 
 std::string in_words(std::time_t time) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(time)); }
 
-std::string subject_of(const X509& one) {
+std::string subject_of(const X509& certificate) {
     const bio_pointer text(BIO_new(BIO_s_mem()));
     if (!text) throw std::bad_alloc();
-    X509_NAME_print_ex(text.get(), X509_get_subject_name(&one), 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+    X509_NAME_print_ex(text.get(), X509_get_subject_name(&certificate), 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
     const char* bytes = nullptr;
     const auto count = BIO_get_mem_data(text.get(), &bytes);
     return {bytes, static_cast<std::size_t>(count)};
@@ -172,7 +173,7 @@ std::vector<certificate_pointer> certificates_of(std::string_view key, const std
     const auto reader = reader_of(pem);
     bool asked = false;
     ERR_clear_error();
-    while (auto* const one = PEM_read_bio_X509(reader.get(), nullptr, no_password, &asked)) all.emplace_back(one);
+    while (auto* const read = PEM_read_bio_X509(reader.get(), nullptr, no_password, &asked)) all.emplace_back(read);
     const auto error = ERR_peek_last_error();
     const bool at_end = ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
     const auto reason = last_error();

@@ -34,7 +34,7 @@ std::vector<certificate_pointer> certificates_of(std::string_view key, const std
 std::string bytes_of(std::string_view key, const std::string& file);
 
 /// Whom a certificate names (RFC 4514), in UTF-8.
-std::string subject_of(const X509& one);
+std::string subject_of(const X509& certificate);
 
 /// "2026-11-29T08:00:00Z"
 std::string in_words(std::time_t time);

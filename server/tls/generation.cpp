@@ -84,11 +84,11 @@ void generation::read_ticket_keys(const std::string& file, const ticket_key& at_
 }
 
 /// Certificates of the same names and other kinds of key are served by one context: the client says which it can do.
-SSL_CTX* generation::context_for(const certificate& one, const tls_options& by) {
-    const int kind = EVP_PKEY_get_base_id(one.key.get());
+SSL_CTX* generation::context_for(const certificate& certificate, const tls_options& by) {
+    const int kind = EVP_PKEY_get_base_id(certificate.key.get());
     for (std::size_t nth = 0; nth < contexts_.size(); ++nth) {
         auto& kinds = kinds_of_[nth];
-        if (names_of_[nth] != one.names || std::ranges::find(kinds, kind) != kinds.end()) continue;
+        if (names_of_[nth] != certificate.names || std::ranges::find(kinds, kind) != kinds.end()) continue;
         kinds.push_back(kind);
         return contexts_[nth].get();
     }
@@ -96,37 +96,38 @@ SSL_CTX* generation::context_for(const certificate& one, const tls_options& by) 
     if (!made) throw std::bad_alloc();
     set_up(*made, by);
     contexts_.push_back(std::move(made));
-    names_of_.push_back(one.names);
+    names_of_.push_back(certificate.names);
     kinds_of_.push_back({kind});
     return contexts_.back().get();
 }
 
-void generation::add(certificate one, const tls_options& by) {
-    auto* const context = context_for(one, by);
+void generation::add(certificate certificate, const tls_options& by) {
+    auto* const context = context_for(certificate, by);
     const std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> chain(sk_X509_new_null(),
                                                                            [](auto* all) { sk_X509_free(all); });
     if (!chain) throw std::bad_alloc();
-    for (const auto& next : one.chain) sk_X509_push(chain.get(), next.get());
+    for (const auto& next : certificate.chain) sk_X509_push(chain.get(), next.get());
     ERR_clear_error();
     // It takes references to all of them.
-    if (SSL_CTX_use_cert_and_key(context, one.leaf.get(), one.key.get(), chain.get(), 1) != 1 ||
+    if (SSL_CTX_use_cert_and_key(context, certificate.leaf.get(), certificate.key.get(), chain.get(), 1) != 1 ||
         SSL_CTX_check_private_key(context) != 1)
-        throw fault("tls_certificate",
-                    fmt::format("the certificate of {} in {} is refused ({})", one.subject, one.file, reason()),
-                    "a certificate and a key of at least 112 bits of security (RSA of 2048 bits, ECDSA P-256)");
-    for (const auto& name : one.names) by_name_.emplace(name, context);  // the first of two stays
-    if (one.key_is_open)
-        warnings_.push_back(fmt::format("everybody may read the key of the certificate in {}", one.file));
-    shown_.push_back({.file = one.file, .subject = one.subject, .not_after = one.not_after});
-    digest_ = digest_of(digest_ + digest_of(one.bytes));
-    OPENSSL_cleanse(one.bytes.data(), one.bytes.size());
+        throw fault(
+            "tls_certificate",
+            fmt::format("the certificate of {} in {} is refused ({})", certificate.subject, certificate.file, reason()),
+            "a certificate and a key of at least 112 bits of security (RSA of 2048 bits, ECDSA P-256)");
+    for (const auto& name : certificate.names) by_name_.emplace(name, context);  // the first of two stays
+    if (certificate.key_is_open)
+        warnings_.push_back(fmt::format("everybody may read the key of the certificate in {}", certificate.file));
+    shown_.push_back({.file = certificate.file, .subject = certificate.subject, .not_after = certificate.not_after});
+    digest_ = digest_of(digest_ + digest_of(certificate.bytes));
+    OPENSSL_cleanse(certificate.bytes.data(), certificate.bytes.size());
 }
 
 void generation::trust(SSL_CTX& context) const {
     auto* const store = SSL_CTX_get_cert_store(&context);
-    for (const auto& one : trusted_) {
-        X509_STORE_add_cert(store, one.get());
-        SSL_CTX_add_client_CA(&context, one.get());
+    for (const auto& authority : trusted_) {
+        X509_STORE_add_cert(store, authority.get());
+        SSL_CTX_add_client_CA(&context, authority.get());
     }
     ERR_clear_error();  // one that is there twice
     SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
@@ -195,9 +196,9 @@ int generation::by_protocol(SSL*, const unsigned char** chosen, unsigned char* l
                             unsigned int size, void* has_http2) {
     int found = SSL_TLSEXT_ERR_NOACK;
     for (unsigned int at = 0; at < size && at + offered[at] < size; at += offered[at] + 1U) {
-        const std::string_view one(reinterpret_cast<const char*>(offered + at + 1), offered[at]);
-        const bool is_http2 = has_http2 != nullptr && one == http2;
-        if (one != http1 && !is_http2) continue;
+        const std::string_view text(reinterpret_cast<const char*>(offered + at + 1), offered[at]);
+        const bool is_http2 = has_http2 != nullptr && text == http2;
+        if (text != http1 && !is_http2) continue;
         *chosen = offered + at + 1;
         *length = offered[at];
         found = SSL_TLSEXT_ERR_OK;
@@ -215,7 +216,8 @@ int generation::by_ticket(SSL* session, unsigned char* name, unsigned char* iv, 
         if (RAND_bytes(iv, EVP_MAX_IV_LENGTH) != 1) return -1;
         std::memcpy(name, key->name.data(), key->name.size());
     } else {
-        key = std::ranges::find_if(keys, [&](const auto& one) { return std::memcmp(name, one.name.data(), 16) == 0; });
+        key = std::ranges::find_if(
+            keys, [&](const auto& candidate) { return std::memcmp(name, candidate.name.data(), 16) == 0; });
         if (key == keys.end()) return 0;
     }
     char digest[] = "SHA256";

@@ -54,8 +54,8 @@ private:
     static int by_ticket(SSL* session, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
                          int sealing);
 
-    SSL_CTX* context_for(const certificate& one, const tls_options& by);
-    void add(certificate one, const tls_options& by);
+    SSL_CTX* context_for(const certificate& certificate, const tls_options& by);
+    void add(certificate certificate, const tls_options& by);
     void trust(SSL_CTX& context) const;
     void read_ticket_keys(const std::string& file, const ticket_key& at_random);
     void read_trust(const std::string& file);

@@ -13,8 +13,8 @@ namespace server::tls {
 template <auto free>
 struct freed_by {
     template <class T>
-    void operator()(T* one) const noexcept {
-        free(one);
+    void operator()(T* object) const noexcept {
+        free(object);
     }
 };
 

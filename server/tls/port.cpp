@@ -19,8 +19,8 @@ namespace {
 constexpr std::time_t day = 24 * 60 * 60;
 constexpr std::time_t early = 14 * day;  // of the first warning; the second comes a day before the end
 
-std::string line_of(const fault& one, const port::show& shown) {
-    return fmt::format("{}: {}: allowed is {}", shown(one.key), one.what(), one.allowed);
+std::string line_of(const fault& fault, const port::show& shown) {
+    return fmt::format("{}: {}: allowed is {}", shown(fault.key), fault.what(), fault.allowed);
 }
 
 }  // namespace
@@ -58,10 +58,10 @@ struct port::state final : layer_source {
 };
 
 void port::state::put(std::shared_ptr<const generation> fresh) {
-    for (const auto& one : fresh->warnings()) lifecycle::lines(log).warn("{part}: {error}", name, one);
-    for (const auto& one : fresh->certificates())
+    for (const auto& warning : fresh->warnings()) lifecycle::lines(log).warn("{part}: {error}", name, warning);
+    for (const auto& certificate : fresh->certificates())
         lifecycle::lines(log).info("{server}: the certificate of {subject} in {path} is in force, valid until {until}",
-                                   name, one.subject, one.file, in_words(one.not_after));
+                                   name, certificate.subject, certificate.file, in_words(certificate.not_after));
     const std::scoped_lock lock(mutex);
     in_force.swap(fresh);
 }
@@ -135,50 +135,51 @@ void port::reload() {
 
 std::jthread port::watch(lifecycle::workers& workers) const {
     if (!state_) return {};
-    return workers.start(state_->name + "-tls-files", "worker", [one = state_](const std::stop_token& token) {
-        auto files = one->by.certificate;
-        files.insert(files.end(), one->by.key.begin(), one->by.key.end());
-        for (const auto* const file : {&one->by.client_ca, &one->by.ticket_key})
+    return workers.start(state_->name + "-tls-files", "worker", [state = state_](const std::stop_token& token) {
+        auto files = state->by.certificate;
+        files.insert(files.end(), state->by.key.begin(), state->by.key.end());
+        for (const auto* const file : {&state->by.client_ca, &state->by.ticket_key})
             if (!file->empty()) files.push_back(*file);
         try {
             watch_files(
-                files, one->looks, [&one] { return one->look(false); }, token);
+                files, state->looks, [&state] { return state->look(false); }, token);
         } catch (const std::exception& e) {
-            lifecycle::lines(one->log).error(
-                "{server}: files are not watched, certificates change by SIGHUP alone: {error}", one->name, e.what());
+            lifecycle::lines(state->log)
+                .error("{server}: files are not watched, certificates change by SIGHUP alone: {error}", state->name,
+                       e.what());
         }
     });
 }
 
 void port::write_metrics(metrics_text& out, std::initializer_list<const port*> ports) {
     std::vector<const state*> all;
-    for (const auto* const one : ports)
-        if (one->state_) all.push_back(one->state_.get());
+    for (const auto* const port : ports)
+        if (port->state_) all.push_back(port->state_.get());
     if (all.empty()) return;
     const auto number = [](const auto& n) { return static_cast<double>(n); };
-    const auto server = [](const state& one) { return label("server", one.name) + ','; };
+    const auto server = [](const state& state) { return label("server", state.name) + ','; };
     out.family("tls_handshakes_total", "counter", "Handshakes, by version of TLS and whether a session was resumed.");
-    for (const auto* const one : all)
+    for (const auto* const port : all)
         for (std::size_t version = 0; version < 2; ++version)
             for (std::size_t resumed = 0; resumed < 2; ++resumed)
-                out.sample(server(*one) + label("version", version == 1 ? "1.3" : "1.2") + ',' +
+                out.sample(server(*port) + label("version", version == 1 ? "1.3" : "1.2") + ',' +
                                label("resumed", resumed == 1 ? "true" : "false"),
-                           number(one->counts->done[version][resumed].load()));
+                           number(port->counts->done[version][resumed].load()));
     out.family("tls_handshake_failures_total", "counter", "Connections that have not come to a handshake, by reason.");
-    for (const auto* const one : all)
+    for (const auto* const port : all)
         for (std::size_t why = 0; why < refusals; ++why)
-            out.sample(server(*one) + label("reason", to_string(static_cast<refusal>(why))),
-                       number(one->counts->refused[why].load()));
+            out.sample(server(*port) + label("reason", to_string(static_cast<refusal>(why))),
+                       number(port->counts->refused[why].load()));
     out.family("tls_certificate_not_after_seconds", "gauge", "When a certificate expires, in seconds since 1970.");
-    for (const auto* const one : all) {
-        const auto serving = one->now();  // or another thread would let go of it
+    for (const auto* const port : all) {
+        const auto serving = port->now();  // or another thread would let go of it
         for (const auto& each : serving->certificates())
-            out.sample(server(*one) + label("name", each.subject), number(each.not_after));
+            out.sample(server(*port) + label("name", each.subject), number(each.not_after));
     }
     out.family("tls_reloads_total", "counter", "Looks at changed files of certificates, by what came of them.");
-    for (const auto* const one : all) {
-        out.sample(server(*one) + label("result", "applied"), number(one->applied.load()));
-        out.sample(server(*one) + label("result", "refused"), number(one->refused.load()));
+    for (const auto* const port : all) {
+        out.sample(server(*port) + label("result", "applied"), number(port->applied.load()));
+        out.sample(server(*port) + label("result", "refused"), number(port->refused.load()));
     }
 }
 

@@ -17,8 +17,8 @@ constexpr int alerts_from = 1'000;  // sslerr.h: SSL_AD_REASON_OFFSET, what the 
 
 }  // namespace
 
-std::string_view to_string(refusal one) noexcept {
-    switch (one) {
+std::string_view to_string(refusal why) noexcept {
+    switch (why) {
         case refusal::clear_text: return "clear_text";
         case refusal::protocol: return "protocol";
         case refusal::cipher: return "cipher";

@@ -22,7 +22,7 @@ enum class refusal : std::uint8_t {
 };
 constexpr std::size_t refusals = 9;
 
-std::string_view to_string(refusal one) noexcept;
+std::string_view to_string(refusal refusal) noexcept;
 
 /// What the sessions of a port have come to. Written by all loops, read by any thread: a handshake costs a thousand
 /// times what this does.

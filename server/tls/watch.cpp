@@ -51,7 +51,7 @@ std::set<std::filesystem::path> folders_of(const std::vector<std::string>& files
 
 /// Also those that have been made anew. One that is not there is found by the next poll.
 void watch(int events, const std::set<std::filesystem::path>& folders) {
-    for (const auto& one : folders) ::inotify_add_watch(events, one.c_str(), changes);
+    for (const auto& folder : folders) ::inotify_add_watch(events, folder.c_str(), changes);
 }
 
 void drain(int events) {
@@ -66,8 +66,8 @@ void watch_files(const std::vector<std::string>& files, const pace& by, const st
     const descriptor events(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK), "inotify_init1");
     const descriptor stopped(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
     const std::stop_callback wake(token, [&stopped] {
-        const std::uint64_t one = 1;
-        [[maybe_unused]] const auto written = ::write(stopped.get(), &one, sizeof one);
+        const std::uint64_t increment = 1;
+        [[maybe_unused]] const auto written = ::write(stopped.get(), &increment, sizeof increment);
     });
     const auto folders = folders_of(files);
     watch(events.get(), folders);

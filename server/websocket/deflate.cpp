@@ -48,7 +48,7 @@ std::optional<deflate_terms> read_offer(std::string_view parameters) {
         const bool valued = parameter.find('=') != parameter.npos;
         const auto name = take_until(parameter, '=');
         const auto which = static_cast<std::size_t>(
-            std::ranges::find_if(known, [&](auto one) { return same_name(one, name); }) - known.begin());
+            std::ranges::find_if(known, [&](auto each) { return same_name(each, name); }) - known.begin());
         if (which == known.size() || (seen & 1U << which) != 0) return std::nullopt;
         seen |= 1U << which;
         if (which < 2 && valued) return std::nullopt;
@@ -113,9 +113,9 @@ compression::compression() = default;
 compression::~compression() = default;
 
 void compression::deflate(std::string_view message, unsigned window_bits, std::string& out) {
-    auto& one = by_window_[window_bits];
-    if (!one) one = std::make_unique<deflater>(window_bits);
-    auto& state = one->state;
+    auto& engine = by_window_[window_bits];
+    if (!engine) engine = std::make_unique<deflater>(window_bits);
+    auto& state = engine->state;
     ::deflateReset(&state);
     const auto before = out.size();
     // deflateBound does not count the flush that ends a message: an empty block, and what was left of a byte.

@@ -13,11 +13,11 @@ namespace {
 /// Of a list, without blanks; takes it from the front.
 std::string_view take_token(std::string_view& list) {
     const auto comma = list.find(',');
-    auto one = list.substr(0, comma);
+    auto element = list.substr(0, comma);
     list.remove_prefix(comma == list.npos ? list.size() : comma + 1);
-    const auto first = one.find_first_not_of(" \t");
-    if (first == one.npos) return {};
-    return one.substr(first, one.find_last_not_of(" \t") + 1 - first);
+    const auto first = element.find_first_not_of(" \t");
+    if (first == element.npos) return {};
+    return element.substr(first, element.find_last_not_of(" \t") + 1 - first);
 }
 
 bool has_token(const request& asked, std::string_view name, std::string_view wanted) {

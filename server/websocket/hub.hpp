@@ -74,7 +74,7 @@ public:
     const callbacks does;
     const route_options how;
     /// Coroutines are run as handlers are, by the loop's own: one for each kind.
-    endpoint shown, on_open, on_message, on_close;
+    server::route shown, on_open, on_message, on_close;
 
 private:
     mutable std::mutex guard_;

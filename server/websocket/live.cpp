@@ -16,9 +16,9 @@ using waiting = machine::waiting;
 struct live::job final : asker {
     explicit job(live& of) : whose(of) {}
     void returned() noexcept override {
-        auto& one = whose;
-        one.returned_from_job();
-        one.wire_.proceed();  // the last thing
+        auto& socket = whose;
+        socket.returned_from_job();
+        socket.wire_.proceed();  // the last thing
     }
     live& whose;
     exchange of;

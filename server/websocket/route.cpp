@@ -31,12 +31,12 @@ handler as_handler(const callback<Argument>& does, const Find& find) {
 }
 
 template <class Argument>
-bool is_coroutine(const callback<Argument>& one) {
-    return one && one.as_plain() == nullptr;
+bool is_coroutine(const callback<Argument>& given) {
+    return given && given.as_plain() == nullptr;
 }
 
-endpoint named(const std::string& name, handler handle = {}) {
-    endpoint made;
+server::route named(const std::string& name, handler handle = {}) {
+    server::route made;
     made.name = name;
     made.handle = std::move(handle);
     return made;
@@ -52,9 +52,9 @@ station::station(const hub& of, host& on, asio::io_context& its_context) : route
 
 const machine_limits& station::limits() {
     const auto& now = *loop.limits;
-    const auto fits = [&](const machine_limits& one) {
-        return one.reading.max_message == now.max_websocket_message && one.ping == now.websocket_ping &&
-               one.write_timeout == now.write_timeout;
+    const auto fits = [&](const machine_limits& machine_limits) {
+        return machine_limits.reading.max_message == now.max_websocket_message &&
+               machine_limits.ping == now.websocket_ping && machine_limits.write_timeout == now.write_timeout;
     };
     if (!limits_so_far.empty() && fits(*limits_so_far.back())) return *limits_so_far.back();
     limits_so_far.push_back(
@@ -89,26 +89,26 @@ bool hub::waits() const noexcept {
 
 station& hub::at(host& loop, asio::io_context& context) {
     const std::lock_guard lock(guard_);
-    for (const auto& one : stations_)
-        if (&one->loop == &loop) return *one;
+    for (const auto& station : stations_)
+        if (&station->loop == &loop) return *station;
     stations_.push_back(std::make_unique<station>(*this, loop, context));
     return *stations_.back();
 }
 
 void hub::on_each_loop(const std::function<void(station&)>& visit) const {
     const std::lock_guard lock(guard_);
-    for (const auto& one : stations_) asio::post(one->context, [visit, &on = *one] { visit(on); });
+    for (const auto& station : stations_) asio::post(station->context, [visit, &on = *station] { visit(on); });
 }
 
 hub::totals hub::count() const {
     totals all{.route = label("route", name)};
     const std::lock_guard lock(guard_);
-    for (const auto& one : stations_) {
-        all.open += one->open_now.get();
-        all.opened += one->opened.get();
-        all.received += one->messages_in.get();
-        all.sent += one->messages_out.get();
-        for (std::size_t nth = 0; nth < all.closed.size(); ++nth) all.closed[nth] += one->closed[nth].get();
+    for (const auto& station : stations_) {
+        all.open += station->open_now.get();
+        all.opened += station->opened.get();
+        all.received += station->messages_in.get();
+        all.sent += station->messages_out.get();
+        for (std::size_t nth = 0; nth < all.closed.size(); ++nth) all.closed[nth] += station->closed[nth].get();
     }
     return all;
 }
@@ -116,18 +116,18 @@ hub::totals hub::count() const {
 void sockets::write_metrics(metrics_text& out, std::span<const sockets> of) {
     constexpr std::array<std::string_view, hub::totals::endings> endings{"none", "whole", "by_us", "cut", "gone"};
     std::vector<hub::totals> all;
-    for (const auto& one : of) all.push_back(one.hub_->count());
+    for (const auto& route : of) all.push_back(route.hub_->count());
     const auto family = [&](const char* name, const char* type, const char* help, std::uint64_t hub::totals::*value) {
         out.family(name, type, help);
-        for (const auto& one : all) out.sample(one.route, static_cast<double>(one.*value));
+        for (const auto& count : all) out.sample(count.route, static_cast<double>(count.*value));
     };
     family("websocket_open", "gauge", "WebSockets that are open.", &hub::totals::open);
     family("websocket_opened_total", "counter", "WebSockets that have been opened.", &hub::totals::opened);
     out.family("websocket_closed_total", "counter", "WebSockets that have ended, by how.");
-    for (const auto& one : all)
+    for (const auto& count : all)
         for (std::size_t nth = 1; nth < endings.size(); ++nth)
-            out.sample(fmt::format("{},{}", one.route, label("how", endings[nth])),
-                       static_cast<double>(one.closed[nth]));
+            out.sample(fmt::format("{},{}", count.route, label("how", endings[nth])),
+                       static_cast<double>(count.closed[nth]));
     family("websocket_messages_received_total", "counter", "Messages of peers.", &hub::totals::received);
     family("websocket_messages_sent_total", "counter", "Messages to peers, of sockets that have ended.",
            &hub::totals::sent);
@@ -136,8 +136,8 @@ void sockets::write_metrics(metrics_text& out, std::span<const sockets> of) {
 void hub::broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) const {
     on_each_loop([frame = make_frame(kind, data), wanted = std::move(wanted)](station& on) {
         for (auto at = on.open.begin(); at != on.open.end();) {
-            auto& one = static_cast<live&>(*at++);  // it may be no more behind this
-            if (!wanted || wanted(one)) one.send_frame(frame);
+            auto& socket = static_cast<live&>(*at++);  // it may be no more behind this
+            if (!wanted || wanted(socket)) socket.send_frame(frame);
         }
     });
 }

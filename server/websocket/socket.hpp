@@ -28,7 +28,7 @@ public:
     sent send_text(std::string_view text) { return send(opcode::text, text); }
     sent send_binary(std::string_view bytes) { return send(opcode::binary, bytes); }
     /// As it came: text as text, binary as binary.
-    sent send(const message& one) { return send(one.text ? opcode::text : opcode::binary, one.data); }
+    sent send(const message& message) { return send(message.text ? opcode::text : opcode::binary, message.data); }
 
     /// To all sockets of its route, this one too; see sockets::broadcast.
     virtual void broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted = {}) = 0;

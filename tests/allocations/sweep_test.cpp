@@ -149,25 +149,25 @@ std::set<std::string> a_day(const running& server) {
 
 /// How many allocations there were; `how_many` fail, from the nth on.
 std::uint64_t try_day(std::uint64_t nth, std::uint64_t how_many) {
-    house one;
-    one.server().ask(get("/"));  // its loop has begun: what fails before is a start that fails
+    house house;
+    house.server().ask(get("/"));  // its loop has begun: what fails before is a start that fails
     failing::arm(nth, how_many);
     std::set<std::string> created;
     std::optional<support::client> idle;
     try {
-        created = a_day(one.server());
-        idle = one.server().connect(0, 2s);  // is there at the drain
+        created = a_day(house.server());
+        idle = house.server().connect(0, 2s);  // is there at the drain
         ask_for(*idle, get("/"));
     } catch (const std::system_error& refused) {
         failing::disarm();
-        ADD_FAILURE() << refused.what() << ": " << one.faults(created);
+        ADD_FAILURE() << refused.what() << ": " << house.faults(created);
         return 0;
     }
     const auto seen = failing::disarm();
-    auto client = one.server().connect(0, 2s);
+    auto client = house.server().connect(0, 2s);
     const auto answer = client.exchange(get("/"));
     EXPECT_TRUE(answer && answer->status == 200) << "deaf";
-    EXPECT_EQ(one.faults(created), "");
+    EXPECT_EQ(house.faults(created), "");
     EXPECT_TRUE(nth > 0 || created.size() == 3U);
     return seen;
 }

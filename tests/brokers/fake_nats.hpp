@@ -49,8 +49,8 @@ public:
 
 private:
     static bool readable(int descriptor) {
-        pollfd one{descriptor, POLLIN, 0};
-        return ::poll(&one, 1, 20) > 0;
+        pollfd watched{descriptor, POLLIN, 0};
+        return ::poll(&watched, 1, 20) > 0;
     }
     void run(const std::stop_token& stop) {
         while (!stop.stop_requested()) {

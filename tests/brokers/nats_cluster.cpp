@@ -51,7 +51,7 @@ public:
         }
         std::vector<const char*> servers;
         servers.reserve(all.size());
-        for (const auto& one : all) servers.push_back(one.c_str());
+        for (const auto& each : all) servers.push_back(each.c_str());
         natsOptions_SetServers(options, servers.data(), static_cast<int>(servers.size()));
         natsOptions_SetTimeout(options, 1'000);
         connected_ = natsConnection_Connect(&connection_, options) == NATS_OK &&
@@ -121,28 +121,28 @@ nats_cluster::nats_cluster(std::size_t servers, std::string more) {
     for (std::size_t i = 0; i < servers; ++i)
         routes += fmt::format("{}\"nats://127.0.0.1:{}\"", i == 0 ? "" : ", ", ports[servers + i]);
     for (std::size_t i = 0; i < servers; ++i) {
-        auto& one = servers_.emplace_back();
-        one.port = ports[i];
-        one.configuration = root_.path() / fmt::format("n{}.conf", i);
+        auto& node = servers_.emplace_back();
+        node.port = ports[i];
+        node.configuration = root_.path() / fmt::format("n{}.conf", i);
         auto text = fmt::format("server_name: n{}\nlisten: \"127.0.0.1:{}\"\njetstream {{ store_dir: \"{}\" }}\n", i,
-                                one.port, (root_.path() / fmt::format("n{}", i)).string());
+                                node.port, (root_.path() / fmt::format("n{}", i)).string());
         if (servers > 1)
             text += fmt::format("cluster {{ name: c, listen: \"127.0.0.1:{}\", routes: [{}] }}\n", ports[servers + i],
                                 routes);
-        support::write_file(one.configuration, text + more);
+        support::write_file(node.configuration, text + more);
         start(i);
     }
 }
 
 void nats_cluster::start(std::size_t server) {
-    auto& one = servers_.at(server);
+    auto& node = servers_.at(server);
     const auto work = root_.path() / fmt::format("w{}", server);
     std::filesystem::create_directories(work);
     support::process::options how;
     how.program = program;
-    how.arguments = {"-c", one.configuration.string()};
+    how.arguments = {"-c", node.configuration.string()};
     how.directory = work;
-    one.process = std::make_unique<support::process>(std::move(how));
+    node.process = std::make_unique<support::process>(std::move(how));
 }
 
 void nats_cluster::kill(std::size_t server) {
@@ -153,8 +153,8 @@ void nats_cluster::kill(std::size_t server) {
 
 std::string nats_cluster::urls(const std::string& scheme) const {
     std::string all;
-    for (const auto& one : servers_)
-        all += fmt::format("{}{}://127.0.0.1:{}", all.empty() ? "" : ",", scheme, one.port);
+    for (const auto& server : servers_)
+        all += fmt::format("{}{}://127.0.0.1:{}", all.empty() ? "" : ",", scheme, server.port);
     return all;
 }
 

@@ -56,16 +56,16 @@ struct Nats : testing::Test {
         options.program = SERVICE_WITH_MODULES;
         return options;
     }
-    static void stop_clean(service& one) {
-        EXPECT_TRUE(eventually([&] { return metric(one, "tracker_events_waiting") == 0; }, milliseconds(60'000)))
-            << one.err();
-        one.process().signal(SIGTERM);
-        EXPECT_EQ(one.exit_code(), 0) << one.err();
-        EXPECT_EQ(integration::faults(one.report()), "");
+    static void stop_clean(service& service) {
+        EXPECT_TRUE(eventually([&] { return metric(service, "tracker_events_waiting") == 0; }, milliseconds(60'000)))
+            << service.err();
+        service.process().signal(SIGTERM);
+        EXPECT_EQ(service.exit_code(), 0) << service.err();
+        EXPECT_EQ(integration::faults(service.report()), "");
     }
     static void expect_each_once(const std::map<std::string, int>& stream, const ids& promised) {
         const auto missing = std::ranges::count_if(promised, [&](const auto& id) { return !stream.contains(id); });
-        const auto twins = std::ranges::count_if(stream, [](const auto& one) { return one.second != 1; });
+        const auto twins = std::ranges::count_if(stream, [](const auto& each) { return each.second != 1; });
         EXPECT_EQ(missing, 0) << "of " << promised.size();
         EXPECT_EQ(twins, 0) << "of " << stream.size();
         std::printf("%zu answers 201, %zu messages in the stream, %td missing, %td twins\n", promised.size(),
@@ -75,30 +75,30 @@ struct Nats : testing::Test {
 
 TEST_F(Nats, EveryEventIsInAStreamThatIsMadeAndAnEventThatComesTwiceIsInItOnce) {
     nats_cluster broker(1);
-    service one(with(broker.urls()));
+    service service(with(broker.urls()));
     promises promised;
-    support::load load(one.app(), promised.load_of(8));
+    support::load load(service.app(), promised.load_of(8));
     EXPECT_TRUE(load.run([&] { return promised.given.size() >= 500; }, milliseconds(20'000)));
     load.finish(milliseconds(5'000));
-    EXPECT_EQ(one.ask(post("e0", std::string(200, 'x'))).status, 201);
-    stop_clean(one);
-    EXPECT_TRUE(one.logs("made the stream EVENTS with 1 replicas")) << one.err();
+    EXPECT_EQ(service.ask(post("e0", std::string(200, 'x'))).status, 201);
+    stop_clean(service);
+    EXPECT_TRUE(service.logs("made the stream EVENTS with 1 replicas")) << service.err();
     expect_each_once(broker.ids_in("EVENTS"), promised.given);
 }
 
 TEST_F(Nats, ABrokerThatIsAwayAtTheStartIsALineAndAMetricAndGetsEverythingWhenItComes) {
     nats_cluster broker(1);
     broker.kill(0);
-    service one(with(broker.urls()));
-    EXPECT_TRUE(one.readiness_is(200));
-    for (const auto* id : {"a", "b", "c"}) EXPECT_EQ(one.ask(post(id)).status, 201);
-    EXPECT_TRUE(eventually([&] { return metric(one, "tracker_sink_healthy{sink=\"nats\"}") == 0; }));
-    EXPECT_TRUE(eventually([&] { return one.err().find("sink nats fails") != std::string::npos; }));
-    EXPECT_TRUE(one.readiness_is(200));
-    EXPECT_EQ(metric(one, "tracker_sink_waiting{sink=\"nats\"}"), 3);
+    service service(with(broker.urls()));
+    EXPECT_TRUE(service.readiness_is(200));
+    for (const auto* id : {"a", "b", "c"}) EXPECT_EQ(service.ask(post(id)).status, 201);
+    EXPECT_TRUE(eventually([&] { return metric(service, "tracker_sink_healthy{sink=\"nats\"}") == 0; }));
+    EXPECT_TRUE(eventually([&] { return service.err().find("sink nats fails") != std::string::npos; }));
+    EXPECT_TRUE(service.readiness_is(200));
+    EXPECT_EQ(metric(service, "tracker_sink_waiting{sink=\"nats\"}"), 3);
     broker.start(0);
-    EXPECT_TRUE(eventually([&] { return metric(one, "tracker_sink_healthy{sink=\"nats\"}") == 1; }));
-    stop_clean(one);
+    EXPECT_TRUE(eventually([&] { return metric(service, "tracker_sink_healthy{sink=\"nats\"}") == 1; }));
+    stop_clean(service);
     expect_each_once(broker.ids_in("EVENTS"), {"a", "b", "c"});
 }
 
@@ -107,16 +107,16 @@ TEST_F(Nats, ABrokerThatHangsCostsTheFlushShareAndTheNextRunDelivers) {
     const support::temporary_directory root;
     const auto directory = "--tracker.directory=" + (root.path() / "events").string();
     {
-        service one(with(broker.urls(), {directory, "--shutdown.flush=1s", "--shutdown.budget=3s"}));
-        EXPECT_EQ(one.ask(post("before")).status, 201);
-        EXPECT_TRUE(eventually([&] { return metric(one, "tracker_events_delivered_total") == 1; }));
+        service service(with(broker.urls(), {directory, "--shutdown.flush=1s", "--shutdown.budget=3s"}));
+        EXPECT_EQ(service.ask(post("before")).status, 201);
+        EXPECT_TRUE(eventually([&] { return metric(service, "tracker_events_delivered_total") == 1; }));
         broker.signal(0, SIGSTOP);
-        EXPECT_EQ(one.ask(post("after")).status, 201);
-        const auto since = one.process().signal(SIGTERM);
-        EXPECT_EQ(one.exit_code(), 0) << one.err();
-        EXPECT_LT(one.lasted(since), milliseconds(4'000));
-        EXPECT_EQ(integration::faults(one.report()), "");
-        EXPECT_EQ(integration::number(one.report(), "events", "spooled"), 1);
+        EXPECT_EQ(service.ask(post("after")).status, 201);
+        const auto since = service.process().signal(SIGTERM);
+        EXPECT_EQ(service.exit_code(), 0) << service.err();
+        EXPECT_LT(service.lasted(since), milliseconds(4'000));
+        EXPECT_EQ(integration::faults(service.report()), "");
+        EXPECT_EQ(integration::number(service.report(), "events", "spooled"), 1);
     }
     broker.signal(0, SIGCONT);
     service next(with(broker.urls(), {directory}));
@@ -126,13 +126,14 @@ TEST_F(Nats, ABrokerThatHangsCostsTheFlushShareAndTheNextRunDelivers) {
 
 TEST_F(Nats, AnEventThatTheBrokerWillNeverTakeIsADeadLetter) {
     nats_cluster broker(1, "max_payload: 4096\n");
-    service one(with(broker.urls()));
-    EXPECT_EQ(one.ask(post("small")).status, 201);
-    EXPECT_EQ(one.ask(post("large", std::string(8000, 'x'))).status, 201);
-    EXPECT_EQ(one.ask(post("small-too")).status, 201);
-    stop_clean(one);
-    EXPECT_EQ(integration::number(one.report(), "events", "delivered"), 2);
-    EXPECT_THAT(support::read_file(one.directory() / "var/events/dead-letter.jsonl"), HasSubstr("\"id\":\"large\""));
+    service service(with(broker.urls()));
+    EXPECT_EQ(service.ask(post("small")).status, 201);
+    EXPECT_EQ(service.ask(post("large", std::string(8000, 'x'))).status, 201);
+    EXPECT_EQ(service.ask(post("small-too")).status, 201);
+    stop_clean(service);
+    EXPECT_EQ(integration::number(service.report(), "events", "delivered"), 2);
+    EXPECT_THAT(support::read_file(service.directory() / "var/events/dead-letter.jsonl"),
+                HasSubstr("\"id\":\"large\""));
     expect_each_once(broker.ids_in("EVENTS"), {"small", "small-too"});
 }
 
@@ -140,13 +141,13 @@ TEST_F(Nats, AnEventLargerThanAllThatItsStreamMayHoldIsADeadLetterAndHoldsUpNobo
     for (const bool discards_old : {false, true}) {
         nats_cluster broker(1);
         broker.make_stream("EVENTS", "events", 4'096, discards_old);
-        service one(with(broker.urls()));
-        EXPECT_EQ(one.ask(post("small")).status, 201);
-        EXPECT_EQ(one.ask(post("large", std::string(4'500, 'x'))).status, 201);
-        EXPECT_EQ(one.ask(post("small-too")).status, 201);
-        stop_clean(one);
-        EXPECT_EQ(integration::number(one.report(), "events", "delivered"), 2) << discards_old;
-        EXPECT_THAT(support::read_file(one.directory() / "var/events/dead-letter.jsonl"),
+        service service(with(broker.urls()));
+        EXPECT_EQ(service.ask(post("small")).status, 201);
+        EXPECT_EQ(service.ask(post("large", std::string(4'500, 'x'))).status, 201);
+        EXPECT_EQ(service.ask(post("small-too")).status, 201);
+        stop_clean(service);
+        EXPECT_EQ(integration::number(service.report(), "events", "delivered"), 2) << discards_old;
+        EXPECT_THAT(support::read_file(service.directory() / "var/events/dead-letter.jsonl"),
                     HasSubstr("\"id\":\"large\""));
         expect_each_once(broker.ids_in("EVENTS"), {"small", "small-too"});
     }
@@ -160,55 +161,55 @@ TEST_F(Nats, WhatItsUserMayNotDoIsSaidInTheBrokersWordsAndNothingIsGivenUp) {
                                         denied));
         auto url = broker.urls();
         url.insert(url.find("//") + 2, "a:b@");
-        service one(with(url, {"--shutdown.flush=1s", "--shutdown.budget=3s"}));
-        EXPECT_EQ(one.ask(post("a")).status, 201);
-        EXPECT_TRUE(one.logs("ermissions Violation for Publish to \"" + std::string(denied))) << one.err();
-        one.process().signal(SIGTERM);
-        EXPECT_EQ(one.exit_code(), 0) << one.err();
-        EXPECT_EQ(integration::number(one.report(), "events", "spooled"), 1);
+        service service(with(url, {"--shutdown.flush=1s", "--shutdown.budget=3s"}));
+        EXPECT_EQ(service.ask(post("a")).status, 201);
+        EXPECT_TRUE(service.logs("ermissions Violation for Publish to \"" + std::string(denied))) << service.err();
+        service.process().signal(SIGTERM);
+        EXPECT_EQ(service.exit_code(), 0) << service.err();
+        EXPECT_EQ(integration::number(service.report(), "events", "spooled"), 1);
     }
 }
 
 TEST_F(Nats, AQuestionAboutTheStreamThatNobodyAnswersIsAskedAgainSoon) {
     brokers::fake_nats broker;
     broker.silent_questions = 2;
-    service one(with(broker.url()));
-    EXPECT_EQ(one.ask(post("a")).status, 201);
-    stop_clean(one);
+    service service(with(broker.url()));
+    EXPECT_EQ(service.ask(post("a")).status, 201);
+    stop_clean(service);
     const auto asked = broker.questions();
     ASSERT_GE(asked.size(), 3U);
     EXPECT_LT(asked[2] - asked[0], milliseconds(4'000)) << "500 ms on a quiet machine, and not the 5 s of one question";
-    EXPECT_EQ(one.err().find("sink nats fails"), std::string::npos) << one.err();
+    EXPECT_EQ(service.err().find("sink nats fails"), std::string::npos) << service.err();
     EXPECT_EQ(broker.published(), 1U);
 }
 
 TEST_F(Nats, ABrokerThatAnswersNonsenseIsLeftAndTriedAgainWithALineInFiveSeconds) {
     brokers::fake_nats broker;
     broker.nonsense = true;
-    service one(with(broker.url()));
+    service service(with(broker.url()));
     const auto since = support::clock::now();
-    EXPECT_EQ(one.ask(post("a")).status, 201);
-    EXPECT_TRUE(one.logs("sink nats fails")) << one.err();
+    EXPECT_EQ(service.ask(post("a")).status, 201);
+    EXPECT_TRUE(service.logs("sink nats fails")) << service.err();
     EXPECT_TRUE(eventually([&] { return broker.connections() >= 6; }));
-    const auto log = one.err();
+    const auto log = service.err();
     const auto most = 1 + (support::clock::now() - since) / std::chrono::seconds(5);
     std::ptrdiff_t lines = 0;
     for (auto at = log.find("sink nats fails"); at != log.npos; at = log.find("sink nats fails", at + 1)) ++lines;
     EXPECT_LE(lines, most) << log;
     broker.nonsense = false;
-    stop_clean(one);
+    stop_clean(service);
     EXPECT_EQ(broker.published(), 1U);
 }
 
 TEST_F(Nats, AStreamThatIsMadeAnewAfterADeletionIsAWarning) {
     nats_cluster broker(1);
-    service one(with(broker.urls()));
-    EXPECT_EQ(one.ask(post("a")).status, 201);
-    EXPECT_TRUE(eventually([&] { return metric(one, "tracker_events_delivered_total") == 1; }));
+    service service(with(broker.urls()));
+    EXPECT_EQ(service.ask(post("a")).status, 201);
+    EXPECT_TRUE(eventually([&] { return metric(service, "tracker_events_delivered_total") == 1; }));
     broker.delete_stream("EVENTS");
-    EXPECT_EQ(one.ask(post("b")).status, 201);
-    stop_clean(one);
-    EXPECT_TRUE(one.logs("the stream EVENTS was gone and is made anew")) << one.err();
+    EXPECT_EQ(service.ask(post("b")).status, 201);
+    stop_clean(service);
+    EXPECT_TRUE(service.logs("the stream EVENTS was gone and is made anew")) << service.err();
     expect_each_once(broker.ids_in("EVENTS"), {"b"});
 }
 
@@ -230,9 +231,9 @@ TEST_F(Nats, AnotherSinkDoesNotWaitForABrokerThatIsAway) {
 TEST_F(Nats, AStreamWhoseDuplicateWindowIsTooShortIsNamed) {
     nats_cluster broker(1);
     {
-        service one(with(broker.urls(), {"--tracker.nats_duplicate_window=1m"}));
-        EXPECT_EQ(one.ask(post("a")).status, 201);
-        stop_clean(one);
+        service service(with(broker.urls(), {"--tracker.nats_duplicate_window=1m"}));
+        EXPECT_EQ(service.ask(post("a")).status, 201);
+        stop_clean(service);
     }
     service next(with(broker.urls(), {"--tracker.nats_duplicate_window=1h"}));
     EXPECT_EQ(next.ask(post("b")).status, 201);
@@ -282,42 +283,44 @@ TEST_F(Nats, SpeaksTlsWithACertificateOfItsOwnAndTrustsNobodyElse) {
         EXPECT_TRUE(eventually([&] { return stranger.err().find("sink nats fails") != std::string::npos; }));
         EXPECT_EQ(metric(stranger, "tracker_events_delivered_total"), 0);
     }
-    service one(
+    service service(
         with(broker.urls("tls"), {"--tracker.nats_ca=" + stem + ".pem", "--tracker.nats_certificate=" + stem + ".pem",
                                   "--tracker.nats_key=" + stem + ".key"}));
-    EXPECT_EQ(one.ask(post("b")).status, 201);
-    stop_clean(one);
-    EXPECT_EQ(integration::number(one.report(), "events", "delivered"), 1);
+    EXPECT_EQ(service.ask(post("b")).status, 201);
+    stop_clean(service);
+    EXPECT_EQ(integration::number(service.report(), "events", "delivered"), 1);
 }
 
 TEST_F(Nats, AFileThatCannotBeReadIsAFaultAtTheStart) {
     for (const auto* setting : {"nats_credentials", "nats_ca", "nats_certificate"}) {
         auto how = with("nats://127.0.0.1:4222", {fmt::format("--tracker.{}=missing.pem", setting)});
         how.wait_until_ready = false;
-        service one(std::move(how));
-        EXPECT_EQ(one.exit_code(), 1);
-        EXPECT_TRUE(one.logs(fmt::format("tracker.{}", setting))) << one.err();
+        service service(std::move(how));
+        EXPECT_EQ(service.exit_code(), 1);
+        EXPECT_TRUE(service.logs(fmt::format("tracker.{}", setting))) << service.err();
     }
 }
 
 TEST_F(Nats, ALeaderKilledWhileEventsPourInLosesNoneAndDoublesNone) {
     nats_cluster cluster(3);
     // With `disk` a producer waits for the disk: events pour in, but not by the hundred thousand.
-    service one(with(cluster.urls(), {"--tracker.nats_replicas=3", "--tracker.durability=disk"}));
-    EXPECT_EQ(one.ask(post("first")).status, 201);
-    ASSERT_TRUE(eventually([&] { return metric(one, "tracker_events_delivered_total") == 1; }, milliseconds(60'000)))
-        << one.err();
+    service service(with(cluster.urls(), {"--tracker.nats_replicas=3", "--tracker.durability=disk"}));
+    EXPECT_EQ(service.ask(post("first")).status, 201);
+    ASSERT_TRUE(
+        eventually([&] { return metric(service, "tracker_events_delivered_total") == 1; }, milliseconds(60'000)))
+        << service.err();
     promises promised;
     promised.given.insert("first");
-    support::load load(one.app(), promised.load_of(1));
+    support::load load(service.app(), promised.load_of(1));
     const auto delivered = [&](double events) {
-        return load.run([&] { return metric(one, "tracker_events_delivered_total") >= events; }, milliseconds(30'000));
+        return load.run([&] { return metric(service, "tracker_events_delivered_total") >= events; },
+                        milliseconds(30'000));
     };
     EXPECT_TRUE(delivered(300));
     cluster.kill(cluster.leader_of("EVENTS"));
-    EXPECT_TRUE(delivered(metric(one, "tracker_events_delivered_total") + 200));  // there is another leader
+    EXPECT_TRUE(delivered(metric(service, "tracker_events_delivered_total") + 200));  // there is another leader
     load.finish(milliseconds(5'000));
-    stop_clean(one);
+    stop_clean(service);
     expect_each_once(cluster.ids_in("EVENTS"), promised.given);
 }
 

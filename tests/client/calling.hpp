@@ -62,10 +62,10 @@ struct Calling : testing::Test {
         }
         return condition();
     }
-    answer finish(const std::shared_ptr<call>& one) {
-        EXPECT_TRUE(run_until([&] { return one->got.has_value(); })) << "no answer in time";
-        if (one->thrown) std::rethrow_exception(one->thrown);
-        return *one->got;
+    answer finish(const std::shared_ptr<call>& call) {
+        EXPECT_TRUE(run_until([&] { return call->got.has_value(); })) << "no answer in time";
+        if (call->thrown) std::rethrow_exception(call->thrown);
+        return *call->got;
     }
     answer ask(server::client_request asked, lifecycle::context context = {}) {
         return finish(begin(std::move(asked), std::move(context)));

@@ -141,7 +141,7 @@ TEST_F(HttpClient, AConnectIsPartOfTheTime) {
     const auto origin = "http://127.0.0.1:" + std::to_string(ntohs(any.sin_port));
     more_allowed = "," + origin;
     EXPECT_EQ(ask({.to = client().find(origin).value()}, within(100ms)).error(), errc::timed_out);
-    for (const int one : fill) ::close(one);
+    for (const int each : fill) ::close(each);
     ::close(deaf);
 }
 
@@ -150,10 +150,10 @@ TEST_F(HttpClient, ACancelledCallGoesAtOnceAndLeavesNothing) {
     EXPECT_TRUE(support::eventually([&] { return up.open() == 0; }));
     const auto before = descriptors();
     lifecycle::cancel_scope scope;
-    const auto one = begin(request("/hang"), scope.get());
+    const auto call = begin(request("/hang"), scope.get());
     EXPECT_TRUE(run_until([&] { return up.requests().size() == 2; }));
     scope.cancel(lifecycle::cause::client_gone);
-    EXPECT_EQ(finish(one).error(), errc::operation_canceled);
+    EXPECT_EQ(finish(call).error(), errc::operation_canceled);
     EXPECT_TRUE(support::eventually([&] { return up.open() == 0; }));
     EXPECT_EQ(descriptors(), before);
 }
@@ -174,7 +174,7 @@ TEST_F(HttpClient, WhoFindsNoPlaceWaitsInOrder) {
     std::vector<std::shared_ptr<call>> calls;
     std::vector<std::size_t> order;
     for (int i = 0; i < 8; ++i) calls.push_back(begin(request("/slow?" + std::to_string(i))));
-    for (auto& one : calls) finish(one);
+    for (auto& call : calls) finish(call);
     EXPECT_EQ(up.accepted(), 2U);
     for (const auto& asked : up.requests()) order.push_back(static_cast<std::size_t>(asked.path().back() - '0'));
     for (std::size_t nth = 0; nth < order.size(); ++nth)  // two at a time: neighbours may swap
@@ -248,11 +248,11 @@ TEST_F(HttpClient, AnswersAreReadAsRfc9112HasThem) {
          0},  // and something that nobody asked for
         {ok + "Content-Length: 1\r\nConnection: x, close\r\n\r\nx", then::hang, "x", 0},
     };
-    for (const auto& one : rows) {
-        play = [&one](const auto&, std::size_t) { return scripted_upstream::reply{one.bytes, one.after}; };
+    for (const auto& row : rows) {
+        play = [&row](const auto&, std::size_t) { return scripted_upstream::reply{row.bytes, row.after}; };
         const auto got = ask("/");
-        EXPECT_EQ(got ? got->body : got.error().message(), one.body) << one.bytes;
-        EXPECT_EQ(kept(), one.kept) << one.bytes;
+        EXPECT_EQ(got ? got->body : got.error().message(), row.body) << row.bytes;
+        EXPECT_EQ(kept(), row.kept) << row.bytes;
         up.close_idle();
         EXPECT_TRUE(run_until([&] { return kept() == 0; }));
     }

@@ -19,7 +19,7 @@ using action = command::action;
 std::vector<std::pair<std::string, std::string>> values_of(const command& from) {
     std::vector<std::pair<std::string, std::string>> all;
     all.reserve(from.flags.values.size());
-    for (const auto& one : from.flags.values) all.emplace_back(one.place, one.text);
+    for (const auto& value : from.flags.values) all.emplace_back(value.place, value.text);
     return all;
 }
 
@@ -32,9 +32,9 @@ TEST(CommandLine, RunsWhenNothingIsSaid) {
 }
 
 TEST(CommandLine, EverySettingIsAFlag) {
-    for (const auto& one : settings()) {
-        const auto line = read_command_line({one.flag() + "=" + one.default_text()});
-        EXPECT_THAT(values_of(line), ElementsAre(Pair(one.flag(), one.default_text())));
+    for (const auto& setting : settings()) {
+        const auto line = read_command_line({setting.flag() + "=" + setting.default_text()});
+        EXPECT_THAT(values_of(line), ElementsAre(Pair(setting.flag(), setting.default_text())));
         EXPECT_THAT(line.flags.faults, IsEmpty());
     }
 }
@@ -123,10 +123,10 @@ TEST(CommandLine, FaultsAreOneLine) {
 
 TEST(CommandLine, HelpNamesEveryFlagWithItsDefaultAndWhatIsAllowed) {
     const auto text = read_command_line({"--help"}).text;
-    for (const auto& one : settings()) {
-        EXPECT_THAT(text, HasSubstr(one.flag() + " "));
-        EXPECT_THAT(text, HasSubstr(std::string(one.help)));
-        EXPECT_THAT(text, HasSubstr(one.allowed));
+    for (const auto& setting : settings()) {
+        EXPECT_THAT(text, HasSubstr(setting.flag() + " "));
+        EXPECT_THAT(text, HasSubstr(std::string(setting.help)));
+        EXPECT_THAT(text, HasSubstr(setting.allowed));
     }
     for (const auto* name : {"--config", "--check-config", "--version", "--help", "--probe", "--spool-dump"})
         EXPECT_THAT(text, HasSubstr(name));

@@ -87,13 +87,13 @@ TEST_F(Load, AccessLogBelongsToTheAppServer) {
 }
 
 TEST_F(Load, EverySettingCanComeFromEveryPlace) {
-    for (const auto& one : settings()) {
-        const auto text = one.default_text();
-        EXPECT_EQ(from({one.flag() + "=" + text}).origin.at(std::string(one.key)), one.flag());
-        EXPECT_EQ(from({}, {{one.variable(), text}}).origin.at(std::string(one.key)), one.variable());
-        const auto result = from_toml(std::string(one.key) + " = " + one.toml(config{}) + "\n");
+    for (const auto& setting : settings()) {
+        const auto text = setting.default_text();
+        EXPECT_EQ(from({setting.flag() + "=" + text}).origin.at(std::string(setting.key)), setting.flag());
+        EXPECT_EQ(from({}, {{setting.variable(), text}}).origin.at(std::string(setting.key)), setting.variable());
+        const auto result = from_toml(std::string(setting.key) + " = " + setting.toml(config{}) + "\n");
         EXPECT_THAT(result.faults, IsEmpty());
-        EXPECT_THAT(result.origin.at(std::string(one.key)), EndsWith("test.toml:1"));
+        EXPECT_THAT(result.origin.at(std::string(setting.key)), EndsWith("test.toml:1"));
     }
 }
 
@@ -280,12 +280,12 @@ TEST_F(Load, TheTwoServersNeedDifferentPortsOnOverlappingAddresses) {
                                        {"::1", "127.0.0.1", false},
                                        {"::ffff:127.0.0.1", "127.0.0.1", true},
                                        {"0.0.0.0", "::ffff:10.0.0.1", true}};
-    for (const auto& one : trials) {
-        const std::vector<std::string> addresses = {std::string("--app.address=") + one.app,
-                                                    std::string("--debug.address=") + one.debug};
+    for (const auto& trial : trials) {
+        const std::vector<std::string> addresses = {std::string("--app.address=") + trial.app,
+                                                    std::string("--debug.address=") + trial.debug};
         auto same = addresses;
         same.insert(same.end(), {"--app.port=9000", "--debug.port=9000"});
-        EXPECT_THAT(from(same).faults, SizeIs(one.collide ? 1 : 0)) << one.app << " " << one.debug;
+        EXPECT_THAT(from(same).faults, SizeIs(trial.collide ? 1 : 0)) << trial.app << " " << trial.debug;
         auto any = addresses;
         any.insert(any.end(), {"--app.port=0", "--debug.port=0"});
         EXPECT_THAT(from(any).faults, IsEmpty());
@@ -360,7 +360,7 @@ TEST_F(Load, RowsShowEachEffectiveValueWithItsPlace) {
 
 TEST_F(Load, RowsAndTomlMaskASecret) {
     auto table = settings();
-    for (auto& one : table) one.secret = one.key == "ready_file";
+    for (auto& row : table) row.secret = row.key == "ready_file";
     const auto result = from({"--ready_file=hunter2"});
     EXPECT_EQ(rows(result, table)[0].value, "***");
     EXPECT_THAT(to_toml(result, table), AllOf(HasSubstr("ready_file = \"***\""), Not(HasSubstr("hunter2"))));

@@ -17,14 +17,14 @@ const std::string path = SOURCE_DIR "/configs/service.toml";
 std::string from_table() {
     std::string text;
     std::string section;
-    for (const auto& one : settings()) {
-        const auto dot = one.key.find('.');
-        if (dot != std::string_view::npos && one.key.substr(0, dot) != section) {
-            section = one.key.substr(0, dot);
+    for (const auto& setting : settings()) {
+        const auto dot = setting.key.find('.');
+        if (dot != std::string_view::npos && setting.key.substr(0, dot) != section) {
+            section = setting.key.substr(0, dot);
             text += fmt::format("[{}]\n", section);
         }
-        const auto name = dot == std::string_view::npos ? one.key : one.key.substr(dot + 1);
-        text += fmt::format("# {} {}\n{} = {}\n\n", one.help, one.remark(), name, one.toml(config{}));
+        const auto name = dot == std::string_view::npos ? setting.key : setting.key.substr(dot + 1);
+        text += fmt::format("# {} {}\n{} = {}\n\n", setting.help, setting.remark(), name, setting.toml(config{}));
     }
     text.pop_back();
     return text;

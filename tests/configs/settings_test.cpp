@@ -18,7 +18,7 @@ using testing::IsSupersetOf;
 
 std::vector<std::string> keys() {
     std::vector<std::string> all;
-    for (const auto& one : settings()) all.emplace_back(one.key);
+    for (const auto& setting : settings()) all.emplace_back(setting.key);
     return all;
 }
 
@@ -101,10 +101,10 @@ TEST(Settings, HaveTheDefaultsOfTheContract) {
 
 TEST(Settings, AreUniqueByKeyFlagAndVariable) {
     std::set<std::string> names;
-    for (const auto& one : settings()) {
-        EXPECT_TRUE(names.insert(std::string(one.key)).second) << one.key;
-        EXPECT_TRUE(names.insert(one.flag()).second) << one.key;
-        EXPECT_TRUE(names.insert(one.variable()).second) << one.key;
+    for (const auto& setting : settings()) {
+        EXPECT_TRUE(names.insert(std::string(setting.key)).second) << setting.key;
+        EXPECT_TRUE(names.insert(setting.flag()).second) << setting.key;
+        EXPECT_TRUE(names.insert(setting.variable()).second) << setting.key;
     }
 }
 
@@ -116,10 +116,10 @@ TEST(Settings, NameTheirFlagAndVariable) {
 }
 
 TEST(Settings, AcceptTheirOwnDefaults) {
-    for (const auto& one : settings()) {
+    for (const auto& setting : settings()) {
         config values;
-        EXPECT_TRUE(one.set(values, one.default_text())) << one.key;
-        EXPECT_EQ(one.get(values), one.default_text()) << one.key;
+        EXPECT_TRUE(setting.set(values, setting.default_text())) << setting.key;
+        EXPECT_EQ(setting.get(values), setting.default_text()) << setting.key;
     }
 }
 
@@ -127,14 +127,14 @@ TEST(Settings, ReachAFieldOfTheirOwn) {
     const std::vector<std::string> tries = {"true",   "1",          "2",         "300",  "7s",     "::1",   "other",
                                             "stdout", "reject",     "json",      "warn", "memory", "64KiB", "/a,/b",
                                             "0600",   "10.0.0.0/8", "forwarded", "1.3",  "false",  "error"};
-    for (const auto& one : settings()) {
+    for (const auto& setting : settings()) {
         config values;
         for (const auto& text : tries)
-            if (one.set(values, text) && one.get(values) != one.default_text()) break;
-        EXPECT_NE(one.get(values), one.default_text()) << one.key;
+            if (setting.set(values, text) && setting.get(values) != setting.default_text()) break;
+        EXPECT_NE(setting.get(values), setting.default_text()) << setting.key;
         for (const auto& other : settings()) {
-            if (other.key == one.key) continue;
-            EXPECT_EQ(other.get(values), other.default_text()) << one.key << " sets " << other.key;
+            if (other.key == setting.key) continue;
+            EXPECT_EQ(other.get(values), other.default_text()) << setting.key << " sets " << other.key;
         }
     }
 }
@@ -179,12 +179,12 @@ TEST(Settings, CheckRangesAndChoices) {
         {"tracker.directory", {"x"}, {""}},
         {"log.level", {"trace", "debug", "info", "warn", "error", "critical", "off"}, {"", "loud"}},
         {"log.format", {"text", "json"}, {"xml"}}};
-    for (const auto& one : trials) {
+    for (const auto& trial : trials) {
         config values;
-        for (const auto* text : one.good)
-            EXPECT_TRUE(find_setting(one.key)->set(values, text)) << one.key << " " << text;
-        for (const auto* text : one.bad)
-            EXPECT_FALSE(find_setting(one.key)->set(values, text)) << one.key << " " << text;
+        for (const auto* text : trial.good)
+            EXPECT_TRUE(find_setting(trial.key)->set(values, text)) << trial.key << " " << text;
+        for (const auto* text : trial.bad)
+            EXPECT_FALSE(find_setting(trial.key)->set(values, text)) << trial.key << " " << text;
     }
 }
 
@@ -208,10 +208,10 @@ TEST(Settings, SayWhatIsAllowed) {
     EXPECT_EQ(find_setting("app.port")->allowed, "a whole number from 0 to 65535");
     EXPECT_EQ(find_setting("tracker.overflow")->allowed, "one of block, reject, drop_oldest");
     EXPECT_EQ(find_setting("tracker.batch_age")->allowed, "a duration from 0s to 1m");
-    for (const auto& one : settings()) {
-        EXPECT_FALSE(one.allowed.empty()) << one.key;
-        EXPECT_FALSE(one.help.empty()) << one.key;
-        EXPECT_THAT(one.help, Not(AnyOf(HasSubstr("\n"), EndsWith(".")))) << one.key;
+    for (const auto& setting : settings()) {
+        EXPECT_FALSE(setting.allowed.empty()) << setting.key;
+        EXPECT_FALSE(setting.help.empty()) << setting.key;
+        EXPECT_THAT(setting.help, Not(AnyOf(HasSubstr("\n"), EndsWith(".")))) << setting.key;
     }
 }
 

@@ -25,11 +25,11 @@ TEST(Exam, HasAtLeast400QuestionsEachWithItsOwnNameAndSection) {
     const auto all = all_questions();
     EXPECT_GE(all.size(), 400U);
     std::set<std::string> bytes;
-    for (const auto& one : all) {
-        EXPECT_THAT(one.section, testing::MatchesRegex("(9110|9112|9113|3986) [0-9C][0-9.]*")) << one.name;
-        EXPECT_FALSE(one.name.empty());
-        bytes.insert(one.bytes + one.expect + (one.also.empty() ? "" : one.also.front()) +
-                     (one.finishes_sending ? "F" : ""));
+    for (const auto& each : all) {
+        EXPECT_THAT(each.section, testing::MatchesRegex("(9110|9112|9113|3986) [0-9C][0-9.]*")) << each.name;
+        EXPECT_FALSE(each.name.empty());
+        bytes.insert(each.bytes + each.expect + (each.also.empty() ? "" : each.also.front()) +
+                     (each.finishes_sending ? "F" : ""));
     }
     EXPECT_EQ(bytes.size(), all.size()) << "a question is asked twice";
 }
@@ -41,8 +41,8 @@ constexpr auto alone = "--app.http2=false";
 /// With the answers of a server that also takes what browsers leave unescaped in a target.
 questions as_browsers_need_it() {
     auto all = all_questions();
-    for (auto& one : all)
-        if (!one.by_browsers.empty()) one.expect = one.by_browsers;
+    for (auto& each : all)
+        if (!each.by_browsers.empty()) each.expect = each.by_browsers;
     return all;
 }
 

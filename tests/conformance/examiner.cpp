@@ -24,14 +24,14 @@ struct expected {
         optional = text.ends_with('?');
         if (optional) text.pop_back();
         std::istringstream all(text);
-        for (std::string one; std::getline(all, one, '|');) {
-            if (one.ends_with('h')) to_head = true, one.pop_back();
-            statuses.push_back(one);
+        for (std::string status; std::getline(all, status, '|');) {
+            if (status.ends_with('h')) to_head = true, status.pop_back();
+            statuses.push_back(status);
         }
     }
     bool allows(int status) const {
-        for (const auto& one : statuses)
-            if (one.ends_with("xx") ? status / 100 == one[0] - '0' : std::to_string(status) == one) return true;
+        for (const auto& each : statuses)
+            if (each.ends_with("xx") ? status / 100 == each[0] - '0' : std::to_string(status) == each) return true;
         return false;
     }
     std::vector<std::string> statuses;
@@ -41,18 +41,18 @@ struct expected {
 
 /// Why the answer is not what `also` asks for; empty when it is.
 std::string missing(const support::response& answer, const std::vector<std::string>& also) {
-    for (const auto& one : also) {
-        const auto colon = one.find(": ");
+    for (const auto& each : also) {
+        const auto colon = each.find(": ");
         bool right = false;
-        if (one.starts_with('='))
-            right = answer.body == one.substr(1);
-        else if (one.starts_with('!'))
-            right = !answer.has(one.substr(1));
-        else if (colon != one.npos)
-            right = answer.header(one.substr(0, colon)) == one.substr(colon + 2);
+        if (each.starts_with('='))
+            right = answer.body == each.substr(1);
+        else if (each.starts_with('!'))
+            right = !answer.has(each.substr(1));
+        else if (colon != each.npos)
+            right = answer.header(each.substr(0, colon)) == each.substr(colon + 2);
         else
-            right = answer.has(one);
-        if (!right) return fmt::format("the answer is not '{}'", one);
+            right = answer.has(each);
+        if (!right) return fmt::format("the answer is not '{}'", each);
     }
     return {};
 }
@@ -210,13 +210,13 @@ std::vector<verdict> examine(const support::endpoint& server, const questions& a
         for (; next < all.size() && present.size() < at_a_time; ++next)
             present.push_back(std::make_unique<candidate>(server, all[next], how, clock::now() + limit));
         sockets.clear();
-        for (const auto& one : present) sockets.push_back(one->watched());
+        for (const auto& each : present) sockets.push_back(each->watched());
         ::poll(sockets.data(), sockets.size(), 20);
         const auto now = clock::now();
         for (std::size_t nth = 0; nth < present.size(); ++nth) present[nth]->on(sockets[nth].revents, now);
-        std::erase_if(present, [&](const auto& one) {
-            if (one->done()) verdicts.push_back(one->result());
-            return one->done();
+        std::erase_if(present, [&](const auto& each) {
+            if (each->done()) verdicts.push_back(each->result());
+            return each->done();
         });
     }
     return verdicts;

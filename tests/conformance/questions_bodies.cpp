@@ -284,7 +284,7 @@ static questions bad_chunks() {
 
 questions chunks() {
     auto all = good_chunks();
-    for (auto& one : bad_chunks()) all.push_back(std::move(one));
+    for (auto& bad_chunk : bad_chunks()) all.push_back(std::move(bad_chunk));
     return all;
 }
 

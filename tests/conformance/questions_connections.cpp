@@ -239,7 +239,7 @@ questions all_questions() {
     questions all;
     for (const auto part : {&request_lines, &targets, &hosts, &fields, &lengths, &codings, &chunks, &methods,
                             &connections, &pipelines, &expectations, &foreign})
-        for (auto& one : part()) all.push_back(std::move(one));
+        for (auto& each : part()) all.push_back(std::move(each));
     return all;
 }
 

@@ -201,7 +201,7 @@ static questions known_fields() {
 questions fields() {
     auto all = field_names();
     for (auto* more : {&field_values, &known_fields})
-        for (auto& one : more()) all.push_back(std::move(one));
+        for (auto& each : more()) all.push_back(std::move(each));
     return all;
 }
 

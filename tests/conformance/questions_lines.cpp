@@ -111,7 +111,7 @@ static questions bad_methods() {
 questions request_lines() {
     auto all = versions();
     for (auto* more : {&bad_shapes, &bad_methods})
-        for (auto& one : more()) all.push_back(std::move(one));
+        for (auto& each : more()) all.push_back(std::move(each));
     return all;
 }
 
@@ -173,12 +173,12 @@ static questions bad_targets() {
     questions all;
     for (const char byte : "\"<>\\^`{|}[]#\x01\x08\x0b\x1f\x7f\x80\xc3\xff"s)
         for (const bool query : {false, true}) {
-            question one{fmt::format("{} in a {}", shown(byte), query ? "query" : "path"), "9112 3.2", should,
-                         with_host(fmt::format("GET /{}a{}b HTTP/1.1", query ? "?" : "", byte)), "400 close"};
+            question question{fmt::format("{} in a {}", shown(byte), query ? "query" : "path"), "9112 3.2", should,
+                              with_host(fmt::format("GET /{}a{}b HTTP/1.1", query ? "?" : "", byte)), "400 close"};
             // URL Standard, section 1.3: what is in no percent-encode set of a query, or of a path.
             if ((query ? "\\^`{|}[]"s : "\\^|[]"s).find(byte) != std::string::npos)
-                one.by_browsers = query ? "200 open" : "404 open";
-            all.push_back(std::move(one));
+                question.by_browsers = query ? "200 open" : "404 open";
+            all.push_back(std::move(question));
         }
     for (const char* bad : {"/%", "/%z", "/%zz", "/%0", "/%0g", "/?%", "/?%zz", "/%%30", "/%u0041", "/% 41"})
         all.push_back({fmt::format("the escape {}", bad), "3986 2.1", should,
@@ -250,7 +250,7 @@ static questions bad_targets() {
 
 questions targets() {
     auto all = good_targets();
-    for (auto& one : bad_targets()) all.push_back(std::move(one));
+    for (auto& bad_target : bad_targets()) all.push_back(std::move(bad_target));
     return all;
 }
 

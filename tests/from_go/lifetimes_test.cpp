@@ -200,12 +200,12 @@ public:
 
     std::unique_ptr<T> lend() {
         if (free_.empty()) return std::make_unique<T>();
-        auto one = std::move(free_.back());
+        auto taken = std::move(free_.back());
         free_.pop_back();
-        return one;
+        return taken;
     }
-    void give_back(std::unique_ptr<T> one) {
-        if (free_.size() < most_) free_.push_back(std::move(one));
+    void give_back(std::unique_ptr<T> given) {
+        if (free_.size() < most_) free_.push_back(std::move(given));
     }
     std::size_t free() const { return free_.size(); }
 
@@ -244,7 +244,7 @@ public:
     void start(std::function<void()> work) { running_.push_back(std::async(std::launch::async, std::move(work))); }
     /// How many have not ended by then.
     std::size_t shutdown(lifecycle::clock::time_point deadline) {
-        const auto home = [&](auto& one) { return one.wait_until(deadline) == std::future_status::ready; };
+        const auto home = [&](auto& each) { return each.wait_until(deadline) == std::future_status::ready; };
         std::erase_if(running_, home);
         return running_.size();
     }

@@ -62,18 +62,18 @@ template <class Length>
 outcome exchange(const server::options& limits, std::string_view bytes, Length length) {
     const server::moment at{.now = lifecycle::clock::time_point(std::chrono::hours(1))};
     simulated::place place(routes(), limits);
-    simulated::connection one(place, at.now);
-    while (!bytes.empty() && !one.over) {
+    simulated::connection connection(place, at.now);
+    while (!bytes.empty() && !connection.over) {
         const auto count = std::min(bytes.size(), length());
-        one.send(bytes.substr(0, count), at);
+        connection.send(bytes.substr(0, count), at);
         bytes.remove_prefix(count);
-        for (; one.asked; one.settle(at)) one.reply(answer_to(one.machine.request()), at);
+        for (; connection.asked; connection.settle(at)) connection.reply(answer_to(connection.machine.request()), at);
     }
-    one.wire.client_finished = true;
-    one.settle(at);
-    const auto account = one.account();
-    if (!one.over || account.began != account.finished + account.cut + account.gone) std::abort();
-    outcome seen{.out = std::move(one.wire.to_client), .answers = static_cast<std::size_t>(one.notes)};
+    connection.wire.client_finished = true;
+    connection.settle(at);
+    const auto account = connection.account();
+    if (!connection.over || account.began != account.finished + account.cut + account.gone) std::abort();
+    outcome seen{.out = std::move(connection.wire.to_client), .answers = static_cast<std::size_t>(connection.notes)};
     for (auto found = seen.out.find(go_ahead); found != seen.out.npos; found = seen.out.find(go_ahead, found))
         seen.out.erase(found, go_ahead.size());
     return seen;

@@ -77,10 +77,10 @@ private:
         add();
     }
     void return_all() {
-        for (auto* one : std::exchange(asked_, {})) {
-            one->current.piece = 0;
-            one->current.reply = answer_of(*one, "later");
-            one->returned();
+        for (auto* each : std::exchange(asked_, {})) {
+            each->current.piece = 0;
+            each->current.reply = answer_of(*each, "later");
+            each->returned();
         }
     }
     void add() {
@@ -136,16 +136,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     limits.http2_max_streams = 8;
     std::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
     const auto cut = std::max<std::size_t>(1, data[0]);
-    driven one(limits, (data[1] & 1) != 0);
-    one.receive(std::string_view("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33));
+    driven driven(limits, (data[1] & 1) != 0);
+    driven.receive(std::string_view("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33));
     while (!bytes.empty()) {
         const auto some = bytes.substr(0, cut);
-        one.receive(some);
+        driven.receive(some);
         bytes.remove_prefix(some.size());
-        if ((data[1] & 2) != 0) one.tick({});
+        if ((data[1] & 2) != 0) driven.tick({});
     }
-    const auto drain = one.drain();
-    for (int ticks = 0; ticks < 4; ++ticks) one.tick(drain);
-    one.end();
+    const auto drain = driven.drain();
+    for (int ticks = 0; ticks < 4; ++ticks) driven.tick(drain);
+    driven.end();
     return 0;
 }

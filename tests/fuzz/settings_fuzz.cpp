@@ -45,10 +45,10 @@ void require(bool condition, const std::string& what) {
 configs::loaded load_any(std::uint8_t where, const std::string& text) {
     if (where % 3 == 0) return load_file(text);
     const auto& table = configs::settings();
-    const auto& one = table[where / 3 % table.size()];
+    const auto& row = table[where / 3 % table.size()];
     const auto until_nul = text.substr(0, text.find('\0'));  // neither environment nor arguments can carry more
-    if (where % 3 == 1) return configs::load({}, {{one.variable(), until_nul}});
-    return configs::load(configs::read_command_line({one.flag() + "=" + until_nul}), {});
+    if (where % 3 == 1) return configs::load({}, {{row.variable(), until_nul}});
+    return configs::load(configs::read_command_line({row.flag() + "=" + until_nul}), {});
 }
 
 }  // namespace

@@ -89,8 +89,8 @@ void adversary(std::string_view bytes) {
         }
     }
     for (const auto& found : read_all(segment, false))
-        require(std::ranges::any_of(sent, [&](const auto& one) {
-            return one.id == found.id && one.time == found.time && one.data == found.data;
+        require(std::ranges::any_of(sent, [&](const auto& each) {
+            return each.id == found.id && each.time == found.time && each.data == found.data;
         }));
 }
 

@@ -34,34 +34,34 @@ template <class Length>
 outcome echo(const machine_limits& limits, bool compressed, std::string_view bytes, Length length) {
     static compression zlib;
     const lifecycle::clock::time_point now{std::chrono::hours(1)};
-    machine one(limits, compressed ? &zlib : nullptr, now);
+    machine tested(limits, compressed ? &zlib : nullptr, now);
     outcome seen;
     std::string part;
     for (bool closed = false; !closed;) {
-        switch (one.next(now)) {
+        switch (tested.next(now)) {
             case step::wait:
-                require(one.waits_for() == machine::waiting::bytes, "it waits for nobody");
+                require(tested.waits_for() == machine::waiting::bytes, "it waits for nobody");
                 if (bytes.empty()) {
-                    one.peer_closed();
+                    tested.peer_closed();
                     break;
                 }
                 part = bytes.substr(0, length());
                 bytes.remove_prefix(part.size());
-                one.received(part);
+                tested.received(part);
                 break;
             case step::deliver:
-                require(one.current().data.size() <= largest, "a message above the limit");
-                one.send(one.current().text ? opcode::text : opcode::binary, one.current().data);
-                one.returned();
+                require(tested.current().data.size() <= largest, "a message above the limit");
+                tested.send(tested.current().text ? opcode::text : opcode::binary, tested.current().data);
+                tested.returned();
                 break;
-            case step::say_open: one.returned(); break;
+            case step::say_open: tested.returned(); break;
             case step::say_closed:
-                seen.code = one.end().code;
-                one.returned();
+                seen.code = tested.end().code;
+                tested.returned();
                 break;
             case step::write:
-                seen.out += one.to_write();
-                one.wrote(one.to_write().size());
+                seen.out += tested.to_write();
+                tested.wrote(tested.to_write().size());
                 break;
             case step::close:
             case step::reset: closed = true; break;

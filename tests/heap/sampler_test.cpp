@@ -24,7 +24,7 @@ namespace server::heap {
 namespace {
 
 void allocate_many(std::span<void*> into, std::size_t size) {
-    for (auto& one : into) one = allocate(size, alignof(std::max_align_t), nullptr);
+    for (auto& each : into) each = allocate(size, alignof(std::max_align_t), nullptr);
 }
 
 }  // namespace
@@ -69,7 +69,7 @@ usage of(const std::string& function) {
 double error_of(double bytes, double interval) { return 5 * std::sqrt(interval * bytes); }
 
 void release_all(const std::vector<void*>& blocks) {
-    for (auto* const one : blocks) release(one);
+    for (auto* const block : blocks) release(block);
 }
 
 /// What is sampled belongs to the process: each test looks at what it has added.
@@ -134,12 +134,12 @@ TEST_F(HeapSampler, ThreadsThatComeAndGoAndFreeWhatOthersHaveAreAddedUp) {
     std::array<std::vector<void*>, 40> by_thread;
     by_thread.fill(std::vector<void*>(2'000));
     for (std::size_t nth = 0; nth < by_thread.size(); nth += 2) {
-        std::jthread one([&, nth] { allocate_here(by_thread[nth], 100); });
+        std::jthread first([&, nth] { allocate_here(by_thread[nth], 100); });
         std::jthread other([&, nth] { allocate_here(by_thread[nth + 1], 100); });
     }
     EXPECT_NEAR(of("allocate_here").in_use - before.in_use, 8'000'000, error_of(8'000'000, 4'096));
     std::jthread([&] {
-        for (const auto& one : by_thread) release_all(one);
+        for (const auto& each : by_thread) release_all(each);
     }).join();
     EXPECT_EQ(of("allocate_here").in_use, before.in_use);
 }

@@ -11,8 +11,8 @@ namespace {
 using testing::SizeIs;
 
 /// How it has been ended; NO_ERROR: it has not.
-std::uint32_t ended_by(scene& one) {
-    return one.client.goaways.empty() ? std::uint32_t{NGHTTP2_NO_ERROR} : one.client.goaways.back().code;
+std::uint32_t ended_by(scene& scene) {
+    return scene.client.goaways.empty() ? std::uint32_t{NGHTTP2_NO_ERROR} : scene.client.goaways.back().code;
 }
 
 std::string number(std::uint32_t value) {
@@ -22,80 +22,80 @@ std::string number(std::uint32_t value) {
 }
 
 TEST(Http2Hostile, ResetsOneAfterTheOtherAreEnded) {  // CVE-2023-44487
-    scene one;
-    one.holds_handlers = true;
+    scene scene;
+    scene.holds_handlers = true;
     int sent = 0;
-    for (; sent < 1000 && ended_by(one) == NGHTTP2_NO_ERROR; ++sent) {
-        const auto id = one.client.get("/");
-        one.settle();
-        one.client.reset(id);
-        one.settle();
+    for (; sent < 1000 && ended_by(scene) == NGHTTP2_NO_ERROR; ++sent) {
+        const auto id = scene.client.get("/");
+        scene.settle();
+        scene.client.reset(id);
+        scene.settle();
     }
-    EXPECT_EQ(ended_by(one), NGHTTP2_ENHANCE_YOUR_CALM);
+    EXPECT_EQ(ended_by(scene), NGHTTP2_ENHANCE_YOUR_CALM);
     EXPECT_LE(sent, 110);
 }
 
 TEST(Http2Hostile, SomeResetsNowAndThenAreEveryday) {
-    scene one;
+    scene scene;
     for (int nth = 0; nth < 300; ++nth) {
-        const auto id = one.client.ask("POST", "/", {}, std::nullopt, true);
-        one.settle();
-        one.client.reset(id);
-        one.settle();
-        one.pass(100ms);
+        const auto id = scene.client.ask("POST", "/", {}, std::nullopt, true);
+        scene.settle();
+        scene.client.reset(id);
+        scene.settle();
+        scene.pass(100ms);
     }
-    EXPECT_EQ(ended_by(one), NGHTTP2_NO_ERROR);
-    EXPECT_EQ(one.account().gone, 300);
+    EXPECT_EQ(ended_by(scene), NGHTTP2_NO_ERROR);
+    EXPECT_EQ(scene.account().gone, 300);
 }
 
 TEST(Http2Hostile, HandlersAreCountedUntilTheyReturnWhateverTheClientDoes) {
     server::options limits;
     limits.http2_max_streams = 10;
-    scene one(limits);
-    one.holds_handlers = true;
+    scene scene(limits);
+    scene.holds_handlers = true;
     for (int nth = 0; nth < 50; ++nth) {
-        const auto id = one.client.get("/");
-        one.settle();
-        one.client.reset(id);
-        one.settle();
+        const auto id = scene.client.get("/");
+        scene.settle();
+        scene.client.reset(id);
+        scene.settle();
     }
-    EXPECT_THAT(one.asked, SizeIs(10));
+    EXPECT_THAT(scene.asked, SizeIs(10));
 }
 
 TEST(Http2Hostile, ResetsThatThePeerMakesUsSendAreEnded) {  // CVE-2025-8671
-    scene one;
+    scene scene;
     int sent = 0;
-    for (; sent < 1000 && ended_by(one) == NGHTTP2_NO_ERROR; ++sent) {
-        one.client.ask("GET", "/", {{"connection", "close"}});
-        one.settle();
+    for (; sent < 1000 && ended_by(scene) == NGHTTP2_NO_ERROR; ++sent) {
+        scene.client.ask("GET", "/", {{"connection", "close"}});
+        scene.settle();
     }
-    EXPECT_EQ(ended_by(one), NGHTTP2_ENHANCE_YOUR_CALM);
+    EXPECT_EQ(ended_by(scene), NGHTTP2_ENHANCE_YOUR_CALM);
     EXPECT_LE(sent, 110);
 }
 
 TEST(Http2Hostile, FloodsOfControlFramesAreEnded) {
     const std::vector<std::string> some{frame(NGHTTP2_PING, 0, 0, "01234567"), frame(NGHTTP2_SETTINGS, 0, 0, "")};
     for (const auto& each : some) {
-        scene one;
+        scene scene;
         int sent = 0;
-        for (; sent < 5000 && ended_by(one) == NGHTTP2_NO_ERROR; ++sent) one.send_raw(each);
-        EXPECT_EQ(ended_by(one), NGHTTP2_ENHANCE_YOUR_CALM) << int(each[3]);
+        for (; sent < 5000 && ended_by(scene) == NGHTTP2_NO_ERROR; ++sent) scene.send_raw(each);
+        EXPECT_EQ(ended_by(scene), NGHTTP2_ENHANCE_YOUR_CALM) << int(each[3]);
         EXPECT_LE(sent, 1100);
     }
 }
 
 TEST(Http2Hostile, EmptyPiecesOfABodyAreEnded) {
-    scene one;
-    const auto id = one.client.ask("POST", "/", {}, std::nullopt, true);
-    one.settle();
+    scene scene;
+    const auto id = scene.client.ask("POST", "/", {}, std::nullopt, true);
+    scene.settle();
     int sent = 0;
-    for (; sent < 5000 && ended_by(one) == NGHTTP2_NO_ERROR; ++sent)
-        one.send_raw(frame(NGHTTP2_DATA, 0, static_cast<std::uint32_t>(id), ""));
-    EXPECT_EQ(ended_by(one), NGHTTP2_ENHANCE_YOUR_CALM);
+    for (; sent < 5000 && ended_by(scene) == NGHTTP2_NO_ERROR; ++sent)
+        scene.send_raw(frame(NGHTTP2_DATA, 0, static_cast<std::uint32_t>(id), ""));
+    EXPECT_EQ(ended_by(scene), NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 TEST(Http2Hostile, ABlockOfHeadersThatDoesNotEndIsEnded) {  // CVE-2024-28182
-    scene one;
+    scene scene;
     std::string bytes = frame(NGHTTP2_HEADERS, 0, 1, "\x82");
     for (int nth = 0; nth < 100; ++nth)
         bytes += frame(NGHTTP2_CONTINUATION, 0, 1,
@@ -103,17 +103,17 @@ TEST(Http2Hostile, ABlockOfHeadersThatDoesNotEndIsEnded) {  // CVE-2024-28182
                                    "a\x01"
                                    "b",
                                    5));
-    one.send_raw(bytes);
-    EXPECT_EQ(ended_by(one), NGHTTP2_ENHANCE_YOUR_CALM);
-    EXPECT_TRUE(one.machine.over());
+    scene.send_raw(bytes);
+    EXPECT_EQ(ended_by(scene), NGHTTP2_ENHANCE_YOUR_CALM);
+    EXPECT_TRUE(scene.machine.over());
 }
 
 TEST(Http2Hostile, AHeadThatStopsInTheMiddleEndsTheConnection) {
-    scene one;
-    one.send_raw(frame(NGHTTP2_HEADERS, 0, 1, "\x82"));
-    one.tick_after(10'001ms);
-    EXPECT_EQ(ended_by(one), NGHTTP2_PROTOCOL_ERROR);
-    EXPECT_TRUE(one.machine.over());
+    scene scene;
+    scene.send_raw(frame(NGHTTP2_HEADERS, 0, 1, "\x82"));
+    scene.tick_after(10'001ms);
+    EXPECT_EQ(ended_by(scene), NGHTTP2_PROTOCOL_ERROR);
+    EXPECT_TRUE(scene.machine.over());
 }
 
 TEST(Http2Hostile, AStreamWhoseIdWasLeftOutNeverBegins) {
@@ -121,11 +121,11 @@ TEST(Http2Hostile, AStreamWhoseIdWasLeftOutNeverBegins) {
         "\x82\x86\x84\x41\x01"
         "a",
         6);
-    scene one;
-    one.send_raw(frame(NGHTTP2_HEADERS, 5, 5, head));
-    one.send_raw(frame(NGHTTP2_HEADERS, 5, 3, head));
-    EXPECT_EQ(ended_by(one), NGHTTP2_PROTOCOL_ERROR);
-    EXPECT_EQ(one.calls, 1);
+    scene scene;
+    scene.send_raw(frame(NGHTTP2_HEADERS, 5, 5, head));
+    scene.send_raw(frame(NGHTTP2_HEADERS, 5, 3, head));
+    EXPECT_EQ(ended_by(scene), NGHTTP2_PROTOCOL_ERROR);
+    EXPECT_EQ(scene.calls, 1);
 }
 
 TEST(Http2Hostile, AStreamThatTheClientHasEndedStaysEnded) {
@@ -133,47 +133,47 @@ TEST(Http2Hostile, AStreamThatTheClientHasEndedStaysEnded) {
         "\x82\x86\x84\x41\x01"
         "a",
         6);
-    scene one;
-    one.send_raw(frame(NGHTTP2_HEADERS, 5, 1, head));
-    one.send_raw(frame(NGHTTP2_DATA, 1, 1, "more"));  // is dropped, whoever has ended it
-    EXPECT_EQ(ended_by(one), NGHTTP2_NO_ERROR);
-    one.send_raw(frame(NGHTTP2_HEADERS, 5, 1, head));
-    EXPECT_EQ(ended_by(one), NGHTTP2_STREAM_CLOSED);
-    EXPECT_EQ(one.calls, 1);
+    scene scene;
+    scene.send_raw(frame(NGHTTP2_HEADERS, 5, 1, head));
+    scene.send_raw(frame(NGHTTP2_DATA, 1, 1, "more"));  // is dropped, whoever has ended it
+    EXPECT_EQ(ended_by(scene), NGHTTP2_NO_ERROR);
+    scene.send_raw(frame(NGHTTP2_HEADERS, 5, 1, head));
+    EXPECT_EQ(ended_by(scene), NGHTTP2_STREAM_CLOSED);
+    EXPECT_EQ(scene.calls, 1);
 }
 
 TEST(Http2Hostile, APriorityOfTheConnectionEndsIt) {
-    scene one;
-    one.send_raw(frame(NGHTTP2_PRIORITY, 0, 0, number(5) + '\x10'));
-    EXPECT_EQ(ended_by(one), NGHTTP2_PROTOCOL_ERROR);
+    scene scene;
+    scene.send_raw(frame(NGHTTP2_PRIORITY, 0, 0, number(5) + '\x10'));
+    EXPECT_EQ(ended_by(scene), NGHTTP2_PROTOCOL_ERROR);
 }
 
 TEST(Http2Hostile, WindowsThatOverflowEndTheStreamOrTheConnection) {
-    scene one({}, 0, false);
-    const auto id = one.client.get("/");
-    one.settle();
-    one.send_raw(frame(NGHTTP2_WINDOW_UPDATE, 0, static_cast<std::uint32_t>(id), number(0x7fff'ffff)) +
-                 frame(NGHTTP2_WINDOW_UPDATE, 0, static_cast<std::uint32_t>(id), number(0x7fff'ffff)));
-    EXPECT_EQ(one.answer(id).reset, NGHTTP2_FLOW_CONTROL_ERROR);
-    one.send_raw(frame(NGHTTP2_WINDOW_UPDATE, 0, 0, number(0x7fff'ffff)) +
-                 frame(NGHTTP2_WINDOW_UPDATE, 0, 0, number(0x7fff'ffff)));
-    EXPECT_EQ(ended_by(one), NGHTTP2_FLOW_CONTROL_ERROR);
-    EXPECT_TRUE(one.machine.over());
+    scene scene({}, 0, false);
+    const auto id = scene.client.get("/");
+    scene.settle();
+    scene.send_raw(frame(NGHTTP2_WINDOW_UPDATE, 0, static_cast<std::uint32_t>(id), number(0x7fff'ffff)) +
+                   frame(NGHTTP2_WINDOW_UPDATE, 0, static_cast<std::uint32_t>(id), number(0x7fff'ffff)));
+    EXPECT_EQ(scene.answer(id).reset, NGHTTP2_FLOW_CONTROL_ERROR);
+    scene.send_raw(frame(NGHTTP2_WINDOW_UPDATE, 0, 0, number(0x7fff'ffff)) +
+                   frame(NGHTTP2_WINDOW_UPDATE, 0, 0, number(0x7fff'ffff)));
+    EXPECT_EQ(ended_by(scene), NGHTTP2_FLOW_CONTROL_ERROR);
+    EXPECT_TRUE(scene.machine.over());
 }
 
 TEST(Http2Hostile, ADependencyOnItselfIsNoHarm) {
-    scene one;
-    one.send_raw(frame(NGHTTP2_PRIORITY, 0, 5, number(5) + '\x10'));
-    EXPECT_EQ(ended_by(one), NGHTTP2_NO_ERROR);  // RFC 9113 section 5.3.2: it means nothing
-    one.send_raw(frame(NGHTTP2_HEADERS, 5, 5,
-                       std::string("\x82\x86\x84\x41\x01"
-                                   "a",
-                                   6)));
-    EXPECT_EQ(one.calls, 1);
+    scene scene;
+    scene.send_raw(frame(NGHTTP2_PRIORITY, 0, 5, number(5) + '\x10'));
+    EXPECT_EQ(ended_by(scene), NGHTTP2_NO_ERROR);  // RFC 9113 section 5.3.2: it means nothing
+    scene.send_raw(frame(NGHTTP2_HEADERS, 5, 5,
+                         std::string("\x82\x86\x84\x41\x01"
+                                     "a",
+                                     6)));
+    EXPECT_EQ(scene.calls, 1);
 }
 
 TEST(Http2Hostile, ABombOfHeadersCostsNoMoreThanItsLimit) {
-    scene one;
+    scene scene;
     // One entry of 4 KB in the table, and then references to it, a byte each.
     std::string block(
         "\x40\x01"
@@ -187,10 +187,10 @@ TEST(Http2Hostile, ABombOfHeadersCostsNoMoreThanItsLimit) {
                                          6) +
                                  block) +
                        frame(NGHTTP2_CONTINUATION, 4, 1, references);
-    one.send_raw(bytes);
-    const auto& answer = one.answer(1);
-    EXPECT_TRUE(answer.status == 431 || answer.reset || ended_by(one) != NGHTTP2_NO_ERROR);
-    EXPECT_TRUE(one.machine.idle());
+    scene.send_raw(bytes);
+    const auto& answer = scene.answer(1);
+    EXPECT_TRUE(answer.status == 431 || answer.reset || ended_by(scene) != NGHTTP2_NO_ERROR);
+    EXPECT_TRUE(scene.machine.idle());
 }
 
 }  // namespace

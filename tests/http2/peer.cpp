@@ -11,12 +11,12 @@ struct peer_calls {
 
     static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
                       const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* self) {
-        auto& one = of(self).answers[frame->hd.stream_id];
+        auto& answer = of(self).answers[frame->hd.stream_id];
         std::string key(reinterpret_cast<const char*>(name), name_size);
         std::string text(reinterpret_cast<const char*>(value), value_size);
-        if (key == ":status") one.status = std::stoi(text);
-        const bool behind = frame->headers.cat == NGHTTP2_HCAT_HEADERS && one.status >= 200 && key[0] != ':';
-        (behind ? one.trailers : one.headers).emplace(std::move(key), std::move(text));
+        if (key == ":status") answer.status = std::stoi(text);
+        const bool behind = frame->headers.cat == NGHTTP2_HCAT_HEADERS && answer.status >= 200 && key[0] != ':';
+        (behind ? answer.trailers : answer.headers).emplace(std::move(key), std::move(text));
         return 0;
     }
     static int data(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes, std::size_t size,
@@ -52,17 +52,17 @@ struct peer_calls {
     }
     static ssize_t body(nghttp2_session* session, std::int32_t id, std::uint8_t* into, std::size_t size,
                         std::uint32_t* flags, nghttp2_data_source*, void* self) {
-        auto& one = of(self).uploads_[id];
-        const auto count = std::min(size, one.bytes.size());
-        if (count == 0 && !one.last) return NGHTTP2_ERR_DEFERRED;
-        std::memcpy(into, one.bytes.data(), count);
-        one.bytes.erase(0, count);
-        if (!one.last || !one.bytes.empty()) return static_cast<ssize_t>(count);
+        auto& upload = of(self).uploads_[id];
+        const auto count = std::min(size, upload.bytes.size());
+        if (count == 0 && !upload.last) return NGHTTP2_ERR_DEFERRED;
+        std::memcpy(into, upload.bytes.data(), count);
+        upload.bytes.erase(0, count);
+        if (!upload.last || !upload.bytes.empty()) return static_cast<ssize_t>(count);
         *flags |= NGHTTP2_DATA_FLAG_EOF;
-        if (one.trailers.empty()) return static_cast<ssize_t>(count);
+        if (upload.trailers.empty()) return static_cast<ssize_t>(count);
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         std::vector<nghttp2_nv> some;
-        for (auto& [name, value] : one.trailers)
+        for (auto& [name, value] : upload.trailers)
             some.push_back({reinterpret_cast<std::uint8_t*>(name.data()), reinterpret_cast<std::uint8_t*>(value.data()),
                             name.size(), value.size(), 0});
         nghttp2_submit_trailer(session, id, some.data(), some.size());
@@ -94,14 +94,14 @@ std::int32_t peer::ask(std::string_view method, std::string_view path, const fie
                        std::optional<std::string> body, bool has_body) {
     fields all{
         {":method", std::string(method)}, {":scheme", "http"}, {":authority", "a"}, {":path", std::string(path)}};
-    for (const auto& one : more) {
-        const auto same = [&](const auto& other) { return other.first == one.first && one.first[0] == ':'; };
+    for (const auto& each : more) {
+        const auto same = [&](const auto& other) { return other.first == each.first && each.first[0] == ':'; };
         std::erase_if(all, same);
-        if (one.first[0] == ':') all.insert(all.begin(), one);
+        if (each.first[0] == ':') all.insert(all.begin(), each);
     }
-    for (const auto& one : more)
-        if (one.first[0] != ':') all.push_back(one);
-    std::erase_if(all, [](const auto& one) { return one.second == "-"; });
+    for (const auto& each : more)
+        if (each.first[0] != ':') all.push_back(each);
+    std::erase_if(all, [](const auto& each) { return each.second == "-"; });
     std::vector<nghttp2_nv> some;
     for (auto& [name, value] : all)
         some.push_back({reinterpret_cast<std::uint8_t*>(name.data()), reinterpret_cast<std::uint8_t*>(value.data()),
@@ -134,7 +134,7 @@ void peer::open_window(std::int32_t id, std::int32_t bytes) {
 void peer::ping() { nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr); }
 
 void peer::answer_pings() {
-    for (const auto& one : pings_) nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_ACK, one.data());
+    for (const auto& ping : pings_) nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_ACK, ping.data());
     pings_.clear();
 }
 

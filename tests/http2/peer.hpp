@@ -71,7 +71,7 @@ private:
         fields trailers;
     };
     struct deletes {
-        void operator()(nghttp2_session* one) const { nghttp2_session_del(one); }
+        void operator()(nghttp2_session* nghttp2_session) const { nghttp2_session_del(nghttp2_session); }
     };
     friend struct peer_calls;
 

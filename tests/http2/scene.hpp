@@ -56,16 +56,16 @@ public:
     }
     /// A handler that has been asked returns.
     void reply(std::int32_t id, server::response with = server::response(http::status::ok, "hello")) {
-        auto* const one = asked.extract(id).mapped();
-        one->current.reply = std::move(with);
-        came_back(*one);
+        auto* const waiting = asked.extract(id).mapped();
+        waiting->current.reply = std::move(with);
+        came_back(*waiting);
     }
     /// ... or a source, with so many bytes.
     void give_piece(std::int32_t id, std::size_t bytes) {
-        auto* const one = asked.extract(id).mapped();
-        one->current.piece = std::min(bytes, one->current.reply.body.size());
-        std::fill_n(one->current.reply.body.begin(), one->current.piece, 'x');
-        came_back(*one);
+        auto* const waiting = asked.extract(id).mapped();
+        waiting->current.piece = std::min(bytes, waiting->current.reply.body.size());
+        std::fill_n(waiting->current.reply.body.begin(), waiting->current.piece, 'x');
+        came_back(*waiting);
     }
     /// Asks for a stream as a socket (RFC 8441).
     std::int32_t connect(std::string_view path = "/socket", const peer::fields& more = {{":protocol", "websocket"}}) {
@@ -105,9 +105,9 @@ public:
         return reads_[id].substr(0, body.given());
     }
     void throw_out(std::int32_t id) {
-        auto* const one = asked.extract(id).mapped();
-        one->current.thrown = std::make_exception_ptr(std::runtime_error("thrown"));
-        came_back(*one);
+        auto* const waiting = asked.extract(id).mapped();
+        waiting->current.thrown = std::make_exception_ptr(std::runtime_error("thrown"));
+        came_back(*waiting);
     }
     static server::response streamed(std::optional<std::uint64_t> length = std::nullopt) {
         auto made =
@@ -161,9 +161,9 @@ private:
         raw_ ? client.look(out) : static_cast<void>(client.receive(out));
         return out;
     }
-    void came_back(stream& one) {
-        const auto id = one.id;
-        one.returned();
+    void came_back(stream& stream) {
+        const auto id = stream.id;
+        stream.returned();
         requests.erase(id);
         settle();
     }

@@ -8,160 +8,160 @@ namespace http2_tests {
 namespace {
 
 TEST(Http2Tunnels, ARouteThatBecomesASessionGetsTheStream) {
-    scene one;
-    EXPECT_EQ(one.client.settings[NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL], 1);
-    const auto id = one.connect();
-    EXPECT_EQ(one.answer(id).status, 200);
-    EXPECT_EQ(one.answer(id).headers.count("content-length"), 0);
-    EXPECT_FALSE(one.answer(id).ended);
-    ASSERT_EQ(one.guests, 1);
-    EXPECT_EQ(one.last_guest->path, "/socket");
-    EXPECT_TRUE(one.last_guest->counted);
-    one.client.send_body(id, "hello", false);
-    one.settle();
-    EXPECT_EQ(one.answer(id).body, "hello");
-    one.client.send_body(id, " there", true);
-    one.settle();
-    EXPECT_EQ(one.answer(id).body, "hello there");
-    EXPECT_TRUE(one.answer(id).ended);
-    EXPECT_FALSE(one.answer(id).reset);
-    EXPECT_EQ(one.guests, 0);
-    EXPECT_TRUE(one.machine.idle());
-    EXPECT_EQ(one.notes, 1);
-    EXPECT_EQ(one.account().began, 1);
-    EXPECT_EQ(one.account().finished, 0);  // which the session says itself
+    scene scene;
+    EXPECT_EQ(scene.client.settings[NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL], 1);
+    const auto id = scene.connect();
+    EXPECT_EQ(scene.answer(id).status, 200);
+    EXPECT_EQ(scene.answer(id).headers.count("content-length"), 0);
+    EXPECT_FALSE(scene.answer(id).ended);
+    ASSERT_EQ(scene.guests, 1);
+    EXPECT_EQ(scene.last_guest->path, "/socket");
+    EXPECT_TRUE(scene.last_guest->counted);
+    scene.client.send_body(id, "hello", false);
+    scene.settle();
+    EXPECT_EQ(scene.answer(id).body, "hello");
+    scene.client.send_body(id, " there", true);
+    scene.settle();
+    EXPECT_EQ(scene.answer(id).body, "hello there");
+    EXPECT_TRUE(scene.answer(id).ended);
+    EXPECT_FALSE(scene.answer(id).reset);
+    EXPECT_EQ(scene.guests, 0);
+    EXPECT_TRUE(scene.machine.idle());
+    EXPECT_EQ(scene.notes, 1);
+    EXPECT_EQ(scene.account().began, 1);
+    EXPECT_EQ(scene.account().finished, 0);  // which the session says itself
 }
 
 TEST(Http2Tunnels, BytesThatComeBeforeTheAnswerAreNotLost) {
-    scene one;
-    one.holds_handlers = true;
-    const auto id = one.connect();
-    one.client.send_body(id, "early", false);
-    one.settle();
-    one.reply(id, server::response(http::status::switching_protocols));
-    EXPECT_EQ(one.answer(id).body, "early");
+    scene scene;
+    scene.holds_handlers = true;
+    const auto id = scene.connect();
+    scene.client.send_body(id, "early", false);
+    scene.settle();
+    scene.reply(id, server::response(http::status::switching_protocols));
+    EXPECT_EQ(scene.answer(id).body, "early");
 }
 
 TEST(Http2Tunnels, WindowsHoldUpBothSides) {
-    scene one({}, 1'000, false);
-    const auto id = one.connect();
-    auto& inside = *one.last_guest;
+    scene scene({}, 1'000, false);
+    const auto id = scene.connect();
+    auto& inside = *scene.last_guest;
     inside.reads = false;
-    one.send_body(id, 200'000);
-    EXPECT_EQ(one.held(), 65'535);
+    scene.send_body(id, 200'000);
+    EXPECT_EQ(scene.held(), 65'535);
     EXPECT_EQ(inside.heard.size(), 0);
     inside.reads = true;
-    one.tick();
+    scene.tick();
     EXPECT_EQ(inside.heard.size(), 200'000);
-    EXPECT_EQ(one.held(), 0);
-    EXPECT_EQ(one.answer(id).body.size(), 1'000);
+    EXPECT_EQ(scene.held(), 0);
+    EXPECT_EQ(scene.answer(id).body.size(), 1'000);
     EXPECT_LE(inside.through.unacknowledged(), 64 * 1024);
-    one.client.open_window(id, 1'000'000);
-    one.client.open_window(0, 1'000'000);
-    one.settle();
-    EXPECT_EQ(one.answer(id).body.size(), 200'000);
+    scene.client.open_window(id, 1'000'000);
+    scene.client.open_window(0, 1'000'000);
+    scene.settle();
+    EXPECT_EQ(scene.answer(id).body.size(), 200'000);
     EXPECT_EQ(inside.through.unacknowledged(), 0);
 }
 
 TEST(Http2Tunnels, WhatIsNoSuchRequestIsRefused) {
-    scene one;
-    EXPECT_EQ(one.answer(one.connect("/")).status, 501);  // and the handler of the GET is not asked
-    EXPECT_EQ(one.answer(one.connect("/nowhere")).status, 404);
-    const auto plain = one.client.ask("CONNECT", "-", {{":scheme", "-"}, {":path", "-"}});
-    one.settle();
-    EXPECT_EQ(one.answer(plain).status, 501);
-    EXPECT_EQ(one.calls, 0);
-    const auto get = one.client.get("/socket");  // a 101 that nobody has asked for
-    one.settle();
-    EXPECT_EQ(one.answer(get).status, 500);
-    EXPECT_EQ(one.guests, 0);
-    EXPECT_TRUE(one.machine.idle());
+    scene scene;
+    EXPECT_EQ(scene.answer(scene.connect("/")).status, 501);  // and the handler of the GET is not asked
+    EXPECT_EQ(scene.answer(scene.connect("/nowhere")).status, 404);
+    const auto plain = scene.client.ask("CONNECT", "-", {{":scheme", "-"}, {":path", "-"}});
+    scene.settle();
+    EXPECT_EQ(scene.answer(plain).status, 501);
+    EXPECT_EQ(scene.calls, 0);
+    const auto get = scene.client.get("/socket");  // a 101 that nobody has asked for
+    scene.settle();
+    EXPECT_EQ(scene.answer(get).status, 500);
+    EXPECT_EQ(scene.guests, 0);
+    EXPECT_TRUE(scene.machine.idle());
 }
 
 TEST(Http2Tunnels, NoneBeginsOnceTheStopHasBegun) {
-    scene one;
-    one.stop();
-    const auto id = one.connect();
-    EXPECT_EQ(one.answer(id).status, 503);
-    EXPECT_EQ(one.answer(id).header("retry-after"), "1");
-    EXPECT_EQ(one.refused, server::rule::drain);
-    EXPECT_EQ(one.guests, 0);
+    scene scene;
+    scene.stop();
+    const auto id = scene.connect();
+    EXPECT_EQ(scene.answer(id).status, 503);
+    EXPECT_EQ(scene.answer(id).header("retry-after"), "1");
+    EXPECT_EQ(scene.refused, server::rule::drain);
+    EXPECT_EQ(scene.guests, 0);
 }
 
 TEST(Http2Tunnels, ADrainIsTheSessionsToEndAndTheConnectionWaitsForIt) {
-    scene one;
-    const auto id = one.connect();
-    one.stop();
-    EXPECT_TRUE(one.last_guest->told);
-    one.drain(1s, 20s);
-    EXPECT_EQ(one.answer(id).body, "bye");
-    EXPECT_TRUE(one.answer(id).ended);
-    EXPECT_FALSE(one.answer(id).reset);  // its client may still have something to say
-    one.tick_after(1001ms);
-    EXPECT_EQ(one.client.goaways.size(), 2);
-    EXPECT_FALSE(one.machine.over());
-    one.client.send_body(id, "", true);
-    one.settle();
-    EXPECT_EQ(one.guests, 0);
-    EXPECT_TRUE(one.machine.over());
+    scene scene;
+    const auto id = scene.connect();
+    scene.stop();
+    EXPECT_TRUE(scene.last_guest->told);
+    scene.drain(1s, 20s);
+    EXPECT_EQ(scene.answer(id).body, "bye");
+    EXPECT_TRUE(scene.answer(id).ended);
+    EXPECT_FALSE(scene.answer(id).reset);  // its client may still have something to say
+    scene.tick_after(1001ms);
+    EXPECT_EQ(scene.client.goaways.size(), 2);
+    EXPECT_FALSE(scene.machine.over());
+    scene.client.send_body(id, "", true);
+    scene.settle();
+    EXPECT_EQ(scene.guests, 0);
+    EXPECT_TRUE(scene.machine.over());
 }
 
 TEST(Http2Tunnels, ASessionThatHasEndedEndsItsStream) {
-    scene one;
-    const auto id = one.connect();
-    one.last_guest->leaves = one.last_guest->ended = true;
-    one.tick();
-    EXPECT_TRUE(one.answer(id).ended);
-    EXPECT_EQ(one.answer(id).reset, NGHTTP2_NO_ERROR);  // the client had more to say
-    EXPECT_TRUE(one.machine.idle());
+    scene scene;
+    const auto id = scene.connect();
+    scene.last_guest->leaves = scene.last_guest->ended = true;
+    scene.tick();
+    EXPECT_TRUE(scene.answer(id).ended);
+    EXPECT_EQ(scene.answer(id).reset, NGHTTP2_NO_ERROR);  // the client had more to say
+    EXPECT_TRUE(scene.machine.idle());
 
-    const auto cut = one.connect();
-    one.last_guest->resets = true;
-    one.tick();
-    EXPECT_FALSE(one.answer(cut).ended);
-    EXPECT_EQ(one.answer(cut).reset, NGHTTP2_CANCEL);  // RFC 8441 section 5
-    EXPECT_TRUE(one.machine.idle());
+    const auto cut = scene.connect();
+    scene.last_guest->resets = true;
+    scene.tick();
+    EXPECT_FALSE(scene.answer(cut).ended);
+    EXPECT_EQ(scene.answer(cut).reset, NGHTTP2_CANCEL);  // RFC 8441 section 5
+    EXPECT_TRUE(scene.machine.idle());
 }
 
 TEST(Http2Tunnels, AClientThatDoesNotEndItsSideIsNotWaitedForLongerThanTheSessionDoes) {
-    scene one;
-    const auto id = one.connect();
-    one.drain(1s, 20s);
-    EXPECT_TRUE(one.answer(id).ended);
-    EXPECT_FALSE(one.answer(id).reset);
-    one.last_guest->ended = true;  // it has waited long enough
-    one.tick();
-    EXPECT_EQ(one.answer(id).reset, NGHTTP2_NO_ERROR);
-    EXPECT_EQ(one.guests, 0);
-    EXPECT_TRUE(one.machine.idle());
+    scene scene;
+    const auto id = scene.connect();
+    scene.drain(1s, 20s);
+    EXPECT_TRUE(scene.answer(id).ended);
+    EXPECT_FALSE(scene.answer(id).reset);
+    scene.last_guest->ended = true;  // it has waited long enough
+    scene.tick();
+    EXPECT_EQ(scene.answer(id).reset, NGHTTP2_NO_ERROR);
+    EXPECT_EQ(scene.guests, 0);
+    EXPECT_TRUE(scene.machine.idle());
 }
 
 TEST(Http2Tunnels, AClientThatResetsTheStreamIsGone) {
-    scene one;
-    const auto id = one.connect();
-    one.last_guest->works(1);
-    one.client.reset(id);
-    one.settle();
-    ASSERT_EQ(one.guests, 1);  // a handler of it works
-    EXPECT_TRUE(one.last_guest->gone);
-    EXPECT_EQ(one.machine.asked_now(), 1);
-    one.last_guest->works(0);
-    one.last_guest->through.proceed();
-    one.settle();
-    EXPECT_EQ(one.guests, 0);
-    EXPECT_EQ(one.machine.asked_now(), 0);
-    EXPECT_TRUE(one.machine.idle());
-    EXPECT_TRUE(one.client.goaways.empty());
+    scene scene;
+    const auto id = scene.connect();
+    scene.last_guest->works(1);
+    scene.client.reset(id);
+    scene.settle();
+    ASSERT_EQ(scene.guests, 1);  // a handler of it works
+    EXPECT_TRUE(scene.last_guest->gone);
+    EXPECT_EQ(scene.machine.asked_now(), 1);
+    scene.last_guest->works(0);
+    scene.last_guest->through.proceed();
+    scene.settle();
+    EXPECT_EQ(scene.guests, 0);
+    EXPECT_EQ(scene.machine.asked_now(), 0);
+    EXPECT_TRUE(scene.machine.idle());
+    EXPECT_TRUE(scene.client.goaways.empty());
 }
 
 TEST(Http2Tunnels, OneThatIsCutAndOneThatIsLostEnd) {
     for (const bool lost : {true, false}) {
-        scene one;
-        one.connect();
-        lost ? one.machine.lost(one.at()) : one.machine.cut(one.at());
-        one.settle();
-        EXPECT_EQ(one.guests, 0);
-        EXPECT_TRUE(one.machine.idle());
+        scene scene;
+        scene.connect();
+        lost ? scene.machine.lost(scene.at()) : scene.machine.cut(scene.at());
+        scene.settle();
+        EXPECT_EQ(scene.guests, 0);
+        EXPECT_TRUE(scene.machine.idle());
     }
 }
 

@@ -26,10 +26,10 @@ long most_memory(pid_t of) {
 }
 
 TEST(Http2ServiceBodies, CountTakesMoreThanABodyMayHaveElsewhere) {
-    service one({"--app.max_body_bytes=64KiB"});
-    connected_peer client(one.app());
+    service service({"--app.max_body_bytes=64KiB"});
+    connected_peer client(service.app());
     const auto id = client.ask("POST", "/count", {}, std::string(1'000'000, 'a'));
-    ASSERT_TRUE(client.answered(id)) << one.err();
+    ASSERT_TRUE(client.answered(id)) << service.err();
     EXPECT_EQ(client.answers[id].body,
               "{\"bytes\":1000000,\"sha256\":\"cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0\"}\n");
     const auto elsewhere = client.ask("POST", "/echo", {}, std::string(100'000, 'a'));
@@ -38,8 +38,8 @@ TEST(Http2ServiceBodies, CountTakesMoreThanABodyMayHaveElsewhere) {
 }
 
 TEST(Http2ServiceBodies, CountTakesThemInBoundedMemory) {
-    service one;
-    connected_peer client(one.app());
+    service service;
+    connected_peer client(service.app());
     const auto id = client.ask("POST", "/count", {}, std::nullopt, true);
     const auto send = [&](int mebibytes) {
         for (int nth = 0; nth < mebibytes; ++nth) {
@@ -48,28 +48,28 @@ TEST(Http2ServiceBodies, CountTakesThemInBoundedMemory) {
         }
     };
     send(8);
-    const auto before = most_memory(one.process().pid());
+    const auto before = most_memory(service.process().pid());
     send(56);
     client.send_body(id, "", true);
     ASSERT_TRUE(client.answered(id));
     EXPECT_NE(client.answers[id].body.find("\"bytes\":67108864"), std::string::npos) << client.answers[id].body;
-    EXPECT_LT(most_memory(one.process().pid()) - before, 4 * 1024);
+    EXPECT_LT(most_memory(service.process().pid()) - before, 4 * 1024);
 }
 
 TEST(Http2ServiceBodies, WhoStillSendsWhenTheDrainEndsHearsA503) {
-    service one({"--shutdown.budget=2s", "--shutdown.idle_grace=100ms", "--shutdown.flush=100ms"});
-    connected_peer client(one.app());
+    service service({"--shutdown.budget=2s", "--shutdown.idle_grace=100ms", "--shutdown.flush=100ms"});
+    connected_peer client(service.app());
     const auto id = client.ask("POST", "/count", {}, std::nullopt, true);
     client.send_body(id, "some", false);
     ASSERT_TRUE(client.until([&] { return client.sent(id); }));
-    EXPECT_TRUE(one.handles("/count"));
-    one.begin_stop(SIGTERM);
-    ASSERT_TRUE(client.answered(id)) << one.err();
+    EXPECT_TRUE(service.handles("/count"));
+    service.begin_stop(SIGTERM);
+    ASSERT_TRUE(client.answered(id)) << service.err();
     EXPECT_EQ(client.answers[id].status, 503);
     EXPECT_EQ(client.answers[id].header("retry-after"), "1");
-    EXPECT_EQ(one.exit_code(), 3) << one.err();
-    EXPECT_EQ(faults(one.report()), "");
-    EXPECT_EQ(number(one.report(), "requests", "cut"), 1);
+    EXPECT_EQ(service.exit_code(), 3) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "requests", "cut"), 1);
 }
 
 }  // namespace

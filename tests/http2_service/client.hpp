@@ -18,8 +18,8 @@ class connected_peer : public peer {
 public:
     explicit connected_peer(const support::endpoint& to) : socket_(to.make_socket()) {
         to.connect(socket_);
-        pollfd one{.fd = socket_, .events = POLLOUT, .revents = 0};
-        ::poll(&one, 1, 20'000);
+        pollfd watched{.fd = socket_, .events = POLLOUT, .revents = 0};
+        ::poll(&watched, 1, 20'000);
     }
     ~connected_peer() { ::close(socket_); }
     connected_peer(const connected_peer&) = delete;
@@ -32,14 +32,14 @@ public:
             out_ += take();
             const auto left = std::chrono::duration_cast<support::milliseconds>(end - support::clock::now()).count();
             if (closed || left <= 0) return so();
-            pollfd one{
+            pollfd watched{
                 .fd = socket_, .events = static_cast<short>(POLLIN | (out_.empty() ? 0 : POLLOUT)), .revents = 0};
-            if (::poll(&one, 1, static_cast<int>(left)) <= 0) continue;
-            if ((one.revents & POLLOUT) != 0) {
+            if (::poll(&watched, 1, static_cast<int>(left)) <= 0) continue;
+            if ((watched.revents & POLLOUT) != 0) {
                 const auto count = ::send(socket_, out_.data(), out_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
                 if (count > 0) out_.erase(0, static_cast<std::size_t>(count));
             }
-            if ((one.revents & ~POLLOUT) == 0) continue;
+            if ((watched.revents & ~POLLOUT) == 0) continue;
             char bytes[16 * 1024];
             const auto count = ::recv(socket_, bytes, sizeof bytes, MSG_DONTWAIT);
             if (count > 0)

@@ -20,13 +20,13 @@ using integration::service;
 using namespace std::chrono_literals;
 
 TEST(Http2Service, AnswersTheRoutesOfHttp1) {
-    service one;
-    connected_peer client(one.app());
+    service service;
+    connected_peer client(service.app());
     const auto hello = client.get("/");
     const auto big = client.get("/big?bytes=300000");
     const auto echo = client.ask("POST", "/echo", {}, std::string(200'000, 'e'));
     const auto nowhere = client.get("/nowhere");
-    for (const auto id : {hello, big, echo, nowhere}) ASSERT_TRUE(client.answered(id)) << one.err();
+    for (const auto id : {hello, big, echo, nowhere}) ASSERT_TRUE(client.answered(id)) << service.err();
     EXPECT_EQ(client.answers[hello].body, "Hello, QCon!\n");
     EXPECT_EQ(client.answers[big].body.size(), 300'000);
     EXPECT_EQ(client.answers[echo].body.size(), 200'000);
@@ -34,8 +34,8 @@ TEST(Http2Service, AnswersTheRoutesOfHttp1) {
 }
 
 TEST(Http2Service, WithoutTheSettingThePrefaceIsRefusedInHttp1) {
-    service one({"--app.http2=false"});
-    auto client = one.connect();
+    service service({"--app.http2=false"});
+    auto client = service.connect();
     client.send(preface);
     const auto answer = client.receive();
     ASSERT_TRUE(answer);
@@ -43,27 +43,27 @@ TEST(Http2Service, WithoutTheSettingThePrefaceIsRefusedInHttp1) {
 }
 
 TEST(Http2Service, ARequestInAHandlerIsSeenByTheDebugPort) {
-    service one;
-    connected_peer client(one.app());
+    service service;
+    connected_peer client(service.app());
     const auto id = client.get("/slow?ms=2000");
     client.until([] { return false; }, 50ms);  // it is on its way
-    EXPECT_TRUE(one.handles("/slow?ms=2000"));
+    EXPECT_TRUE(service.handles("/slow?ms=2000"));
     client.reset(id);
     client.until([] { return false; }, 50ms);
     EXPECT_TRUE(support::eventually([&] {
-        return one.ask_debug(support::get("/metrics")).body.find("code=\"client_gone\"} 1") != std::string::npos;
+        return service.ask_debug(support::get("/metrics")).body.find("code=\"client_gone\"} 1") != std::string::npos;
     }));
 }
 
 TEST(Http2Service, AStopTellsInTwoStepsFinishesAndBalances) {
-    service one({"--shutdown.lame_duck=300ms"});
-    connected_peer idle(one.app());
+    service service({"--shutdown.lame_duck=300ms"});
+    connected_peer idle(service.app());
     const auto first = idle.get("/");
     ASSERT_TRUE(idle.answered(first));
-    connected_peer busy(one.app());
+    connected_peer busy(service.app());
     const auto slow = busy.get("/slow?ms=900");
     busy.until([] { return false; }, 50ms);
-    one.begin_stop(SIGTERM);
+    service.begin_stop(SIGTERM);
     const auto in_lame_duck = idle.get("/");
     ASSERT_TRUE(idle.answered(in_lame_duck));
     EXPECT_EQ(idle.answers[in_lame_duck].status, 200);
@@ -74,28 +74,28 @@ TEST(Http2Service, AStopTellsInTwoStepsFinishesAndBalances) {
     EXPECT_THAT(idle.goaways,
                 testing::ElementsAre(goaway{0x7fff'ffff, NGHTTP2_NO_ERROR}, goaway{in_lame_duck, NGHTTP2_NO_ERROR}));
     EXPECT_EQ(busy.answers[slow].status, 200);
-    EXPECT_EQ(one.exit_code(), 0) << one.err();
-    EXPECT_EQ(faults(one.report()), "");
-    EXPECT_EQ(number(one.report(), "connections", "open_at_stop"), 2);
-    EXPECT_EQ(number(one.report(), "requests", "finished"), 2);
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "connections", "open_at_stop"), 2);
+    EXPECT_EQ(number(service.report(), "requests", "finished"), 2);
 }
 
 TEST(Http2Service, AtTheEndOfTheBudgetWhatHasNoHeadIsAnsweredAndWhatHasOneIsReset) {
-    service one({"--shutdown.budget=2s", "--shutdown.flush=200ms", "--shutdown.idle_grace=100ms"});
-    connected_peer client(one.app());
+    service service({"--shutdown.budget=2s", "--shutdown.flush=200ms", "--shutdown.idle_grace=100ms"});
+    connected_peer client(service.app());
     const auto slow = client.get("/slow?ms=60000");
     const auto call = client.ask("POST", "/echo", {{"content-type", "application/grpc"}}, std::nullopt, true);
     const auto big = client.get("/big?bytes=1099511627776");
     client.until([&] { return client.answers[big].body.size() > 100'000; });
-    one.begin_stop(SIGTERM);
+    service.begin_stop(SIGTERM);
     ASSERT_TRUE(client.until([&] { return client.closed; }));
     EXPECT_EQ(client.answers[slow].status, 503);
     EXPECT_EQ(client.answers[slow].header("retry-after"), "1");
     EXPECT_EQ(client.answers[call].header("grpc-status"), "14");
     EXPECT_EQ(client.answers[big].reset, NGHTTP2_INTERNAL_ERROR);
-    EXPECT_EQ(one.exit_code(), 3) << one.err();
-    EXPECT_EQ(faults(one.report()), "");
-    EXPECT_EQ(number(one.report(), "requests", "cut"), 3);
+    EXPECT_EQ(service.exit_code(), 3) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "requests", "cut"), 3);
 }
 
 /// A call of gRPC, with an empty message.
@@ -106,15 +106,15 @@ std::int32_t call(connected_peer& client, std::string_view path) {
 std::string says(char status) { return std::string("\0\0\0\0\2\x08", 6) + status; }
 
 TEST(Http2Service, TheHealthServiceSaysNotServingFromTheFirstMomentOfAStop) {
-    service one({"--shutdown.lame_duck=500ms"});
-    connected_peer client(one.app());
+    service service({"--shutdown.lame_duck=500ms"});
+    connected_peer client(service.app());
     const auto check = call(client, "/grpc.health.v1.Health/Check");
     const auto watch = call(client, "/grpc.health.v1.Health/Watch");
     ASSERT_TRUE(client.answered(check));
     EXPECT_EQ(client.answers[check].body, says(1));
     EXPECT_EQ(client.answers[check].trailers.find("grpc-status")->second, "0");
     ASSERT_TRUE(client.until([&] { return client.answers[watch].body == says(1); }));
-    const auto began = one.begin_stop(SIGTERM);
+    const auto began = service.begin_stop(SIGTERM);
     ASSERT_TRUE(client.until([&] { return client.answers[watch].body == says(1) + says(2); }));
     EXPECT_LT(support::clock::now() - began, 400ms);
     EXPECT_TRUE(client.goaways.empty());
@@ -124,8 +124,8 @@ TEST(Http2Service, TheHealthServiceSaysNotServingFromTheFirstMomentOfAStop) {
     ASSERT_TRUE(client.until([&] { return client.closed; }));
     EXPECT_TRUE(client.answers[watch].ended);
     EXPECT_EQ(client.answers[watch].trailers.find("grpc-status")->second, "14");
-    EXPECT_EQ(one.exit_code(), 0) << one.err();
-    EXPECT_EQ(faults(one.report()), "");
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
 }
 
 /// Calls one after the other, on a new connection where the last one has been told to go: what RFC 9113 asks of it.
@@ -149,18 +149,18 @@ struct caller {
 
 TEST(Http2Service, AStopUnderLoadLosesNoRequestThatWasTaken) {
     for (int stop = 0; stop < 3; ++stop) {
-        service one({"--shutdown.lame_duck=100ms"});
+        service service({"--shutdown.lame_duck=100ms"});
         std::atomic<bool> over{false};
         caller all;
         std::vector<std::jthread> threads;  // lint: callers of a test
-        for (int nth = 0; nth < 8; ++nth) threads.emplace_back([&] { all.run(one.app(), over); });
+        for (int nth = 0; nth < 8; ++nth) threads.emplace_back([&] { all.run(service.app(), over); });
         ASSERT_TRUE(support::eventually([&] { return all.answered > 200; }));
-        one.begin_stop(SIGTERM);
-        EXPECT_EQ(one.exit_code(), 0) << one.err();
+        service.begin_stop(SIGTERM);
+        EXPECT_EQ(service.exit_code(), 0) << service.err();
         over = true;
         threads.clear();
         EXPECT_EQ(all.lost, 0);
-        EXPECT_EQ(faults(one.report()), "");
+        EXPECT_EQ(faults(service.report()), "");
     }
 }
 

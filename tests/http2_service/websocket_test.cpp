@@ -32,28 +32,28 @@ std::int32_t open(connected_peer& client, const peer::fields& more = {}) {
 }
 
 TEST(Http2WebSocket, EchoesOnAStreamBesideOtherRequests) {
-    service one;
-    connected_peer client(one.app());
+    service service;
+    connected_peer client(service.app());
     ASSERT_TRUE(client.until([&] { return !client.settings.empty(); }));
     EXPECT_EQ(client.settings[NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL], 1);
     const auto id = open(client);
     client.send_body(id, masked(text, "hello"), false);
-    ASSERT_TRUE(client.until([&] { return client.answers[id].body == "\x81\x05hello"; })) << one.err();
+    ASSERT_TRUE(client.until([&] { return client.answers[id].body == "\x81\x05hello"; })) << service.err();
     EXPECT_EQ(client.answers[id].status, 200);
     EXPECT_EQ(client.answers[id].header("sec-websocket-accept"), "");
     const auto hello = client.get("/");
     ASSERT_TRUE(client.answered(hello));
-    EXPECT_EQ(metric(one, "websocket_open{route=\"GET /ws\"}"), 1);
+    EXPECT_EQ(metric(service, "websocket_open{route=\"GET /ws\"}"), 1);
     client.send_body(id, masked(close, "\x03\xe8"), true);
     ASSERT_TRUE(client.answered(id));
     EXPECT_TRUE(client.answers[id].ended);
     EXPECT_EQ(client.answers[id].body, std::string("\x81\x05hello\x88\x02\x03\xe8", 11));
-    EXPECT_TRUE(support::eventually([&] { return metric(one, "websocket_open{route=\"GET /ws\"}") == 0; }));
+    EXPECT_TRUE(support::eventually([&] { return metric(service, "websocket_open{route=\"GET /ws\"}") == 0; }));
 }
 
 TEST(Http2WebSocket, AgreesOnCompressionAndRefusesWhatIsNoHandshake) {
-    service one;
-    connected_peer client(one.app());
+    service service;
+    connected_peer client(service.app());
     const auto squeezed = open(client, {{"sec-websocket-extensions", "permessage-deflate"}});
     ASSERT_TRUE(client.until([&] { return client.answers[squeezed].status != 0; }));
     EXPECT_NE(client.answers[squeezed].header("sec-websocket-extensions"), "");
@@ -68,51 +68,51 @@ TEST(Http2WebSocket, AgreesOnCompressionAndRefusesWhatIsNoHandshake) {
 }
 
 TEST(Http2WebSocket, AStopSays1001AndEndsTheStreamAndTheConnection) {
-    service one({"--shutdown.idle_grace=200ms"});
-    connected_peer answers(one.app()), silent(one.app());
+    service service({"--shutdown.idle_grace=200ms"});
+    connected_peer answers(service.app()), silent(service.app());
     const auto first = open(answers);
     const auto second = open(silent);
     ASSERT_TRUE(answers.until([&] { return answers.answers[first].status == 200; }));
     ASSERT_TRUE(silent.until([&] { return silent.answers[second].status == 200; }));
-    one.begin_stop(SIGTERM);
-    ASSERT_TRUE(answers.until([&] { return answers.answers[first].body == going_away; })) << one.err();
+    service.begin_stop(SIGTERM);
+    ASSERT_TRUE(answers.until([&] { return answers.answers[first].body == going_away; })) << service.err();
     answers.send_body(first, masked(close, "\x03\xe9"), true);
     ASSERT_TRUE(answers.until([&] { return answers.closed; }));
     EXPECT_TRUE(answers.answers[first].ended);
     ASSERT_TRUE(silent.until([&] { return silent.closed; }));  // it never answers, and is closed
     EXPECT_EQ(silent.answers[second].body, going_away);
     EXPECT_TRUE(silent.answers[second].ended);
-    EXPECT_EQ(one.exit_code(), 0) << one.err();
-    EXPECT_EQ(faults(one.report()), "");
-    EXPECT_EQ(number(one.report(), "requests", "finished"), 2);
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "requests", "finished"), 2);
 }
 
 TEST(Http2WebSocket, AnUpgradeInTheLameDuckIsRefused) {
-    service one({"--shutdown.lame_duck=500ms"});
-    connected_peer client(one.app());
+    service service({"--shutdown.lame_duck=500ms"});
+    connected_peer client(service.app());
     ASSERT_TRUE(client.answered(client.get("/")));
-    one.begin_stop(SIGTERM);
+    service.begin_stop(SIGTERM);
     const auto id = open(client);
     ASSERT_TRUE(client.answered(id));
     EXPECT_EQ(client.answers[id].status, 503);
-    EXPECT_EQ(one.exit_code(), 0);
+    EXPECT_EQ(service.exit_code(), 0);
 }
 
 TEST(Http2WebSocket, AClientThatResetsItsStreamIsGoneAndNothingElse) {
-    service one;
-    connected_peer client(one.app());
+    service service;
+    connected_peer client(service.app());
     const auto id = open(client);
     ASSERT_TRUE(client.until([&] { return client.answers[id].status == 200; }));
     client.reset(id);
     client.until([] { return false; }, support::milliseconds(50));  // it is on its way
     EXPECT_TRUE(support::eventually(
-        [&] { return metric(one, "websocket_closed_total{route=\"GET /ws\",how=\"gone\"}") == 1; }));
+        [&] { return metric(service, "websocket_closed_total{route=\"GET /ws\",how=\"gone\"}") == 1; }));
     const auto hello = client.get("/");
     ASSERT_TRUE(client.answered(hello));
-    one.begin_stop(SIGTERM);
+    service.begin_stop(SIGTERM);
     EXPECT_TRUE(client.until([&] { return client.closed; }));
-    EXPECT_EQ(one.exit_code(), 0) << one.err();
-    EXPECT_EQ(faults(one.report()), "");
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ using answer = lifecycle::awaitable<server::response>;
 class printing final : public tracker::sink {
 public:
     void deliver(std::span<const tracker::event> batch) override {
-        for (const auto& one : batch) std::printf("greeted %s\n", one.data.c_str());
+        for (const auto& each : batch) std::printf("greeted %s\n", each.data.c_str());
         std::fflush(stdout);
     }
     std::string_view name() const noexcept override { return "printing"; }

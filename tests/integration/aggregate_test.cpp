@@ -42,10 +42,10 @@ std::vector<std::string> results(const response& answer) {
     std::vector<std::string> all;
     const auto whole = json::parse(answer.body);
     for (const auto& value : whole.at("results").as_array()) {
-        const auto& one = value.as_object();
-        all.push_back(one.contains("error") ? std::string(one.at("error").as_string())
-                                            : fmt::format("{} {}", one.at("status").to_number<int>(),
-                                                          std::string_view(one.at("body").as_string())));
+        const auto& object = value.as_object();
+        all.push_back(object.contains("error") ? std::string(object.at("error").as_string())
+                                               : fmt::format("{} {}", object.at("status").to_number<int>(),
+                                                             std::string_view(object.at("body").as_string())));
     }
     return all;
 }

@@ -51,25 +51,25 @@ TEST(Sha256, DoesNotDependOnThePieces) {
 
 TEST(Count, SaysSizeAndSumOfABodyInAnyFraming) {
     const service service;
-    auto one = service.connect();
-    EXPECT_EQ(one.exchange(request("POST", "/count"))->body, counted(0, sum_of_nothing));
-    EXPECT_EQ(one.exchange(request("POST", "/count", {}, "abc"))->body, counted(3, sum_of_abc));
-    const auto chunked = one.exchange(
+    auto client = service.connect();
+    EXPECT_EQ(client.exchange(request("POST", "/count"))->body, counted(0, sum_of_nothing));
+    EXPECT_EQ(client.exchange(request("POST", "/count", {}, "abc"))->body, counted(3, sum_of_abc));
+    const auto chunked = client.exchange(
         "POST /count HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         "1\r\na\r\n2;x=y\r\nbc\r\n0\r\nT: u\r\n\r\n");
     EXPECT_EQ(chunked->body, counted(3, sum_of_abc));
-    EXPECT_EQ(one.exchange(get("/"))->status, 200);  // the same connection
+    EXPECT_EQ(client.exchange(get("/"))->status, 200);  // the same connection
     EXPECT_EQ(service.ask("POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: 1099511627777\r\n\r\n").status, 413);
     EXPECT_EQ(service.ask(request("POST", "/count", "Content-Encoding: gzip\r\n", "abc")).status, 415);
 }
 
 TEST(Count, TellsAClientThatExpectsToGoOn) {
     const service service;
-    auto one = service.connect();
-    one.send("POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
-    EXPECT_EQ(one.receive()->status, 100);
-    one.send("abc");
-    EXPECT_EQ(one.receive()->body, counted(3, sum_of_abc));
+    auto client = service.connect();
+    client.send("POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    EXPECT_EQ(client.receive()->status, 100);
+    client.send("abc");
+    EXPECT_EQ(client.receive()->body, counted(3, sum_of_abc));
 }
 
 std::size_t resident(service& of) {
@@ -81,15 +81,15 @@ std::size_t resident(service& of) {
 
 TEST(Count, TakesAnyNumberOfBytesInBoundedMemory) {
     service service;
-    auto one = service.connect();
-    EXPECT_EQ(one.exchange(request("POST", "/count", {}, "abc"))->status, 200);
+    auto client = service.connect();
+    EXPECT_EQ(client.exchange(request("POST", "/count", {}, "abc"))->status, 200);
     const auto before = resident(service);
     constexpr std::size_t pieces = 300;
     const std::string piece(1'000'000, 'a');
-    one.send("POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(pieces * piece.size()) +
-             "\r\n\r\n");
-    for (std::size_t nth = 0; nth < pieces; ++nth) ASSERT_TRUE(one.send(piece));
-    const auto answer = one.receive();
+    client.send("POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(pieces * piece.size()) +
+                "\r\n\r\n");
+    for (std::size_t nth = 0; nth < pieces; ++nth) ASSERT_TRUE(client.send(piece));
+    const auto answer = client.receive();
     ASSERT_TRUE(answer);
     EXPECT_THAT(answer->body, HasSubstr("{\"bytes\":300000000,"));
     EXPECT_LE(resident(service), before + 1'024) << "KiB";
@@ -97,12 +97,12 @@ TEST(Count, TakesAnyNumberOfBytesInBoundedMemory) {
 
 TEST(Count, AStopWaitsForABodyThatComes) {
     service service;
-    auto one = service.connect();
-    one.send("POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc");
+    auto client = service.connect();
+    client.send("POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc");
     ASSERT_TRUE(service.handles("/count"));
     service.begin_stop(SIGTERM);
-    one.send("abc");
-    const auto answer = one.receive();
+    client.send("abc");
+    const auto answer = client.receive();
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->status, 200);
     EXPECT_TRUE(answer->closes());
@@ -112,11 +112,11 @@ TEST(Count, AStopWaitsForABodyThatComes) {
 
 TEST(Count, ABodyThatDoesNotComeIs503WhenTheAppGivesUp) {
     service service({"--shutdown.budget=3s", "--shutdown.idle_grace=100ms", "--shutdown.flush=500ms"});
-    auto one = service.connect();
-    one.send("POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc");
+    auto client = service.connect();
+    client.send("POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc");
     ASSERT_TRUE(service.handles("/count"));
     service.begin_stop(SIGTERM);
-    const auto answer = one.receive();
+    const auto answer = client.receive();
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->status, 503);
     EXPECT_EQ(answer->header("Retry-After"), "1");

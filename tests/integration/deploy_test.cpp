@@ -54,7 +54,7 @@ configs::config accepted(const variables& given, const std::string& file = {}) {
     EXPECT_EQ(result.code, 0) << result.err;
     EXPECT_EQ(result.err, "");
     configs::environment environment;
-    for (const auto& one : given) environment.emplace(one.substr(0, one.find('=')), one.substr(one.find('=') + 1));
+    for (const auto& each : given) environment.emplace(each.substr(0, each.find('=')), each.substr(each.find('=') + 1));
     return configs::load(configs::read_command_line(arguments), environment).values;
 }
 

@@ -83,7 +83,7 @@ TEST(AcceptQueue, IsAnsweredInSpiteOfMaxConnections) {
 TEST(AcceptQueue, WithoutDescriptorsEverybodyIsServedOrTold503) {
     service service;
     std::size_t open = 0;
-    for ([[maybe_unused]] const auto& one :
+    for ([[maybe_unused]] const auto& each :
          std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", service.process().pid())))
         ++open;
     const rlimit few = {open + 8, open + 8};
@@ -95,9 +95,9 @@ TEST(AcceptQueue, WithoutDescriptorsEverybodyIsServedOrTold503) {
     }
     service.process().signal(SIGTERM);
     int served = 0, refused = 0;
-    for (auto& one : clients) {
-        const auto answer = one.receive();
-        ASSERT_TRUE(answer) << "nobody answered; ended " << static_cast<int>(one.ended());
+    for (auto& client : clients) {
+        const auto answer = client.receive();
+        ASSERT_TRUE(answer) << "nobody answered; ended " << static_cast<int>(client.ended());
         (answer->status == 200 ? served : refused) += 1;
         EXPECT_THAT(answer->status, testing::AnyOf(200, 503));
     }
@@ -118,19 +118,19 @@ TEST(Pipelining, ATailThatIsHalfSentAtTheStopIsServed) {
     }
     ASSERT_TRUE(service.handles("/slow"));
     service.begin_stop(SIGTERM);
-    for (auto& one : clients)
+    for (auto& client : clients)
         for (int i = 0; i < 3; ++i) {
-            const auto answer = one.receive();
+            const auto answer = client.receive();
             ASSERT_TRUE(answer);
             EXPECT_FALSE(answer->closes()) << "answer " << i << " closes, and half a request is behind it";
         }
-    for (auto& one : clients) one.send(plain.substr(7));
-    for (auto& one : clients) {
-        const auto last = one.receive();
+    for (auto& client : clients) client.send(plain.substr(7));
+    for (auto& client : clients) {
+        const auto last = client.receive();
         ASSERT_TRUE(last);
         EXPECT_EQ(last->status, 200);
         EXPECT_TRUE(last->closes());
-        EXPECT_TRUE(one.closes_silently(milliseconds(5'000)));
+        EXPECT_TRUE(client.closes_silently(milliseconds(5'000)));
     }
     expect_clean(service);
 }
@@ -145,7 +145,7 @@ TEST(Look, RequestsThatArriveJustBeforeTheIdleGraceEndsAreServed) {
     service.begin_stop(SIGTERM);
     freeze(service);
     let_pass(service, milliseconds(400));  // when it goes on, the grace is over and the requests are there
-    for (auto& one : idle) ASSERT_TRUE(one.send(get("/")));
+    for (auto& each : idle) ASSERT_TRUE(each.send(get("/")));
     service.process().signal(SIGCONT);
     for (std::size_t i = 0; i < idle.size(); ++i) expect_answer(idle[i], fmt::format("connection {}", i));
     expect_clean(service);
@@ -166,10 +166,10 @@ TEST(Look, ARequestThatWasThereBeforeTheFinIsServed) {
     while (idle.front().quiet()) ASSERT_LT(clock::now(), until);
     std::vector<client*> in_time;
     in_time.reserve(idle.size());
-    for (auto one = idle.rbegin(); one != idle.rend(); ++one)
-        if (one->send(bytes) && one->quiet()) in_time.push_back(&*one);
+    for (auto client = idle.rbegin(); client != idle.rend(); ++client)
+        if (client->send(bytes) && client->quiet()) in_time.push_back(&*client);
     std::size_t crossed = 0;
-    for (auto* const one : in_time) crossed += one->receive() ? 0U : 1U;
+    for (auto* const each : in_time) crossed += each->receive() ? 0U : 1U;
     EXPECT_LE(crossed, 2 + in_time.size() / 50) << "of " << in_time.size();
     EXPECT_EQ(service.exit_code(), 0) << service.err();
 }
@@ -186,11 +186,11 @@ TEST(Linger, ALargeAnswerSurvivesRequestsThatNobodyReadsAnyMore) {
         clients.back().send(get("/big?bytes=3000000", "Connection: close\r\n") + behind);
     }
     service.begin_stop(SIGTERM);
-    for (auto& one : clients) {
-        const auto answer = one.receive();
-        ASSERT_TRUE(answer) << "cut after " << one.rest().size() << " bytes";
+    for (auto& client : clients) {
+        const auto answer = client.receive();
+        ASSERT_TRUE(answer) << "cut after " << client.rest().size() << " bytes";
         EXPECT_EQ(answer->body.size(), 3'000'000U);
-        EXPECT_TRUE(one.closes_silently(milliseconds(5'000)));
+        EXPECT_TRUE(client.closes_silently(milliseconds(5'000)));
     }
     expect_clean(service);
 }
@@ -203,9 +203,9 @@ TEST(Linger, ARefusedUploadGetsItsAnswerThroughTheStop) {
         clients.back().send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 90000000\r\n\r\n");
     }
     service.process().signal(SIGTERM);
-    for (auto& one : clients) {
-        one.send(std::string(300'000, 'x'));
-        expect_answer(one, "upload", 413);
+    for (auto& client : clients) {
+        client.send(std::string(300'000, 'x'));
+        expect_answer(client, "upload", 413);
     }
     expect_clean(service);
 }
@@ -261,7 +261,7 @@ TEST(Durations, AThousandIdleConnectionsTakeTheIdleGrace) {
     fmt::print("1000 idle connections: {} ms with an idle grace of 500\n", service.lasted(when).count());
     EXPECT_GE(service.lasted(when), milliseconds(490));
     EXPECT_LE(service.lasted(when), milliseconds(1'000));
-    for (auto& one : idle) EXPECT_TRUE(one.closes_silently(milliseconds(1'000)));
+    for (auto& each : idle) EXPECT_TRUE(each.closes_silently(milliseconds(1'000)));
 }
 
 TEST(Rest, WhoRestsIsServedThoughMoreThanTwoThousandHalfRequestsHoldBuffers) {
@@ -284,8 +284,8 @@ TEST(Rest, WhoRestsIsServedThoughMoreThanTwoThousandHalfRequestsHoldBuffers) {
     ASSERT_TRUE(resting.exchange(get("/")));
     gone.finish_sending();
     EXPECT_TRUE(gone.closes_silently(milliseconds(10'000))) << "nor does one that has gone stay";
-    for (auto& one : half) one.send("\r\n\r\n");
-    for (auto& one : half) ASSERT_TRUE(one.receive());
+    for (auto& each : half) each.send("\r\n\r\n");
+    for (auto& each : half) ASSERT_TRUE(each.receive());
     service.process().signal(SIGTERM);
     expect_clean(service);
 }

@@ -22,11 +22,11 @@ std::string ticks(std::string_view query, std::string_view fields = {}, std::str
 }
 
 /// Reads on until that is there.
-bool says(client& one, std::string_view text) {
-    while (one.rest().find(text) == std::string::npos) {
-        const auto before = one.rest().size();
-        one.receive_some(before + 1);
-        if (one.rest().size() == before) return false;
+bool says(client& client, std::string_view text) {
+    while (client.rest().find(text) == std::string::npos) {
+        const auto before = client.rest().size();
+        client.receive_some(before + 1);
+        if (client.rest().size() == before) return false;
     }
     return true;
 }
@@ -37,11 +37,11 @@ TEST(EventStream, TicksFromOneOrGoesOnWhereItsClientHasStopped) {
                                         {"Last-Event-ID: 41\r\n", "42"},
                                         {"Last-Event-ID: \xff\xfe none of ours\r\n", "1"},
                                         {"Last-Event-ID: 99999999999999999999999\r\n", "1"}}) {
-        auto one = service.connect();
-        one.send(ticks("ms=10", fields));
-        EXPECT_TRUE(says(one, std::string("data: ") + first + "\nid: " + first + "\n\n")) << one.rest();
-        EXPECT_THAT(one.rest(), HasSubstr("Content-Type: text/event-stream"));
-        EXPECT_THAT(one.rest(), HasSubstr("retry: "));
+        auto client = service.connect();
+        client.send(ticks("ms=10", fields));
+        EXPECT_TRUE(says(client, std::string("data: ") + first + "\nid: " + first + "\n\n")) << client.rest();
+        EXPECT_THAT(client.rest(), HasSubstr("Content-Type: text/event-stream"));
+        EXPECT_THAT(client.rest(), HasSubstr("retry: "));
     }
 }
 
@@ -53,9 +53,9 @@ TEST(EventStream, RefusesANumberThatIsNone) {
 
 TEST(EventStream, SaysHeadAndACommentAtOnce) {
     const service service;
-    auto one = service.connect();
-    one.send(ticks("ms=60000"));
-    EXPECT_TRUE(says(one, "\r\n\r\n2\r\n:\n\r\n")) << one.rest();
+    auto client = service.connect();
+    client.send(ticks("ms=60000"));
+    EXPECT_TRUE(says(client, "\r\n\r\n2\r\n:\n\r\n")) << client.rest();
 }
 
 TEST(EventStream, IsToldOfTheDrainEndsWholeAndHoldsNoStop) {
@@ -85,9 +85,9 @@ TEST(EventStream, IsToldOfTheDrainEndsWholeAndHoldsNoStop) {
 TEST(EventStream, AClientThatHasGoneIsNotedBeforeTheNextEvent) {
     const service service;
     {
-        auto one = service.connect();
-        one.send(ticks("ms=60000"));
-        ASSERT_TRUE(says(one, ":\n"));
+        auto client = service.connect();
+        client.send(ticks("ms=60000"));
+        ASSERT_TRUE(says(client, ":\n"));
     }
     EXPECT_TRUE(eventually([&] {
         const auto vars = boost::json::parse(service.ask_debug(get("/debug/vars")).body).as_object();

@@ -26,19 +26,19 @@ struct Files : testing::Test {
     }
     /// Five events that a killed run has not delivered.
     void leave_five() const {
-        service one(with({"--tracker.batch_age=1m"}));
-        for (const auto* id : {"a", "b", "c", "d", "e"}) EXPECT_EQ(one.ask(post(id)).status, 201);
-        one.process().signal(SIGKILL);
-        EXPECT_EQ(one.exit_code(), -1);
+        service service(with({"--tracker.batch_age=1m"}));
+        for (const auto* id : {"a", "b", "c", "d", "e"}) EXPECT_EQ(service.ask(post(id)).status, 201);
+        service.process().signal(SIGKILL);
+        EXPECT_EQ(service.exit_code(), -1);
     }
-    boost::json::object stop_clean(service& one) const {
-        one.process().signal(SIGTERM);
-        EXPECT_EQ(one.exit_code(), 0) << one.err();
-        EXPECT_EQ(faults(one.report()), "");
-        return one.report();
+    boost::json::object stop_clean(service& service) const {
+        service.process().signal(SIGTERM);
+        EXPECT_EQ(service.exit_code(), 0) << service.err();
+        EXPECT_EQ(faults(service.report()), "");
+        return service.report();
     }
-    bool delivered(const service& one, int events) const {
-        return eventually([&] { return metric(one, "tracker_events_delivered_total") == events; });
+    bool delivered(const service& service, int events) const {
+        return eventually([&] { return metric(service, "tracker_events_delivered_total") == events; });
     }
     std::filesystem::path sink() const { return directory / "events.jsonl"; }
 
@@ -81,78 +81,78 @@ TEST_F(Files, ABacklogThatTheSinkNoneWouldDiscardStaysIsNamedAndCounted) {
 }
 
 TEST_F(Files, ALineThatSomebodyCutsWhileItRunsIsTheOnlyOneThatSuffers) {
-    service one(with());
-    EXPECT_EQ(one.ask(post("first")).status, 201);
-    EXPECT_EQ(one.ask(post("cut")).status, 201);
-    EXPECT_TRUE(delivered(one, 2));
+    service service(with());
+    EXPECT_EQ(service.ask(post("first")).status, 201);
+    EXPECT_EQ(service.ask(post("cut")).status, 201);
+    EXPECT_TRUE(delivered(service, 2));
     std::filesystem::resize_file(sink(), std::filesystem::file_size(sink()) - 4);
-    EXPECT_EQ(one.ask(post("next")).status, 201);
-    EXPECT_TRUE(delivered(one, 3));
+    EXPECT_EQ(service.ask(post("next")).status, 201);
+    EXPECT_TRUE(delivered(service, 3));
     EXPECT_EQ(ids_in(sink()), (ids{"first", "next"}));
-    EXPECT_TRUE(one.logs("cut a torn last line of ")) << one.err();
+    EXPECT_TRUE(service.logs("cut a torn last line of ")) << service.err();
     std::filesystem::resize_file(sink(), std::filesystem::file_size(sink()) - 1);
-    EXPECT_EQ(one.ask(post("last")).status, 201);
-    EXPECT_TRUE(delivered(one, 4));
+    EXPECT_EQ(service.ask(post("last")).status, 201);
+    EXPECT_TRUE(delivered(service, 4));
     EXPECT_EQ(ids_in(sink()), (ids{"first", "next", "last"})) << "what lacked only its end is there";
-    stop_clean(one);
+    stop_clean(service);
 }
 
 TEST_F(Files, AfterARenameAndSighupNothingMoreGoesIntoTheOldFile) {
-    service one(with({"--tracker.batch_age=0s"}));
+    service service(with({"--tracker.batch_age=0s"}));
     ids expected;
     for (int round = 0; round < 20; ++round) {
         const auto moved = directory / fmt::format("moved.{}", round);
         // Under way or not, at the sink or in the spool: the signal comes at any moment of a delivery.
         for (int i = 0; i < round % 3; ++i) {
             const auto id = fmt::format("before-{}-{}", round, i);
-            EXPECT_EQ(one.ask(post(id)).status, 201);
+            EXPECT_EQ(service.ask(post(id)).status, 201);
             expected.insert(id);
         }
         if (!std::filesystem::exists(sink())) continue;
         std::filesystem::rename(sink(), moved);
-        const auto reloads = metric(one, "config_reloads_total{result=\"applied\"}");
-        one.process().signal(SIGHUP);
-        ASSERT_TRUE(eventually([&] { return metric(one, "config_reloads_total{result=\"applied\"}") > reloads; }));
+        const auto reloads = metric(service, "config_reloads_total{result=\"applied\"}");
+        service.process().signal(SIGHUP);
+        ASSERT_TRUE(eventually([&] { return metric(service, "config_reloads_total{result=\"applied\"}") > reloads; }));
         const auto id = fmt::format("after-{}", round);
-        EXPECT_EQ(one.ask(post(id)).status, 201);
+        EXPECT_EQ(service.ask(post(id)).status, 201);
         expected.insert(id);
-        EXPECT_TRUE(delivered(one, static_cast<int>(expected.size())));
+        EXPECT_TRUE(delivered(service, static_cast<int>(expected.size())));
         EXPECT_THAT(support::read_file(moved), Not(HasSubstr("\"" + id + "\"")));
         EXPECT_THAT(support::read_file(sink()), HasSubstr("\"" + id + "\""));
     }
-    stop_clean(one);
+    stop_clean(service);
     auto all = ids_in(sink());
     for (int round = 0; round < 20; ++round) all.merge(ids_in(directory / fmt::format("moved.{}", round)));
     EXPECT_EQ(all, expected);
 }
 
 TEST_F(Files, ARotationThatCannotBeDoneSaysWhatToDoAndLosesNothing) {
-    service one(with({"--tracker.file_max_size=64B", "--tracker.file_keep=1"}));
-    EXPECT_EQ(one.ask(post("first")).status, 201);
-    EXPECT_TRUE(delivered(one, 1));
+    service service(with({"--tracker.file_max_size=64B", "--tracker.file_keep=1"}));
+    EXPECT_EQ(service.ask(post("first")).status, 201);
+    EXPECT_TRUE(delivered(service, 1));
     std::filesystem::create_directories(sink().string() + ".1");
-    EXPECT_EQ(one.ask(post("second")).status, 201);
-    EXPECT_TRUE(eventually([&] { return metric(one, "tracker_healthy") == 0; }));
-    EXPECT_TRUE(one.logs(fmt::format("{}: cannot be rotated to {}.1: Is a directory; move what is in its way",
-                                     sink().string(), sink().string())))
-        << one.err();
+    EXPECT_EQ(service.ask(post("second")).status, 201);
+    EXPECT_TRUE(eventually([&] { return metric(service, "tracker_healthy") == 0; }));
+    EXPECT_TRUE(service.logs(fmt::format("{}: cannot be rotated to {}.1: Is a directory; move what is in its way",
+                                         sink().string(), sink().string())))
+        << service.err();
     std::filesystem::remove(sink().string() + ".1");
-    EXPECT_TRUE(delivered(one, 2));
-    stop_clean(one);
+    EXPECT_TRUE(delivered(service, 2));
+    stop_clean(service);
     EXPECT_EQ(ids_in(sink()), ids{"second"});
     EXPECT_EQ(ids_in(sink().string() + ".1"), ids{"first"});
 }
 
 TEST_F(Files, AKeyWithAnotherBodyIsRefusedWithinARunAndNotBeyond) {
     {
-        service one(with());
-        EXPECT_EQ(one.ask(post("key", "body")).status, 201);
-        EXPECT_EQ(one.ask(post("key", "body")).status, 201);
-        const auto refused = one.ask(post("key", "another"));
+        service service(with());
+        EXPECT_EQ(service.ask(post("key", "body")).status, 201);
+        EXPECT_EQ(service.ask(post("key", "body")).status, 201);
+        const auto refused = service.ask(post("key", "another"));
         EXPECT_EQ(refused.status, 422);
         EXPECT_THAT(refused.body, HasSubstr("another event takes another key"));
-        EXPECT_EQ(one.ask(request("POST", "/events", {}, "another")).status, 201) << "no key, no memory";
-        const auto report = stop_clean(one);
+        EXPECT_EQ(service.ask(request("POST", "/events", {}, "another")).status, 201) << "no key, no memory";
+        const auto report = stop_clean(service);
         EXPECT_EQ(number(report, "events", "accepted"), 3);
     }
     service next(with());

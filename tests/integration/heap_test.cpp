@@ -19,9 +19,9 @@ std::uint64_t blocks_held(const service& service, const std::string& function) {
     const server::pprof::decoded heap(service.ask_debug(get("/debug/pprof/heap")).body);
     EXPECT_THAT(heap.mappings, Contains(HasSubstr(program_mapped())));
     std::uint64_t all = 0;
-    for (const auto& one : heap.samples) {
-        const bool kept_by_asio = testing::Value(one.frames, Contains(HasSubstr("allocate_descriptor_state")));
-        if (!kept_by_asio && testing::Value(one.frames, Contains(HasSubstr(function)))) all += one.values.at(2);
+    for (const auto& sample : heap.samples) {
+        const bool kept_by_asio = testing::Value(sample.frames, Contains(HasSubstr("allocate_descriptor_state")));
+        if (!kept_by_asio && testing::Value(sample.frames, Contains(HasSubstr(function)))) all += sample.values.at(2);
     }
     return all;
 }

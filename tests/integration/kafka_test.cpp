@@ -33,17 +33,17 @@ bool is_built() {
 
 TEST(KafkaSink, ABrokerThatIsAwayIsALineAndAMetricAndAStopEndsInTimeWithNoThreadLeft) {
     if (!is_built()) GTEST_SKIP() << "librdkafka is not installed (scripts/setup test)";
-    service one(with({}));
-    EXPECT_TRUE(one.readiness_is(200));
-    for (const auto* id : {"a", "b", "c"}) EXPECT_EQ(one.ask(post(id)).status, 201);
-    EXPECT_TRUE(one.logs("sink kafka fails")) << one.err();
-    EXPECT_THAT(one.err(), HasSubstr("127.0.0.1:1"));
-    EXPECT_EQ(metric(one, "tracker_sink_healthy{sink=\"kafka\"}"), 0);
-    const auto since = one.process().signal(SIGTERM);
-    EXPECT_EQ(one.exit_code(), 0) << one.err();
-    EXPECT_LT(one.lasted(since), milliseconds(2'100));
-    EXPECT_EQ(faults(one.report()), "");
-    EXPECT_EQ(number(one.report(), "events", "spooled"), 3);
+    service service(with({}));
+    EXPECT_TRUE(service.readiness_is(200));
+    for (const auto* id : {"a", "b", "c"}) EXPECT_EQ(service.ask(post(id)).status, 201);
+    EXPECT_TRUE(service.logs("sink kafka fails")) << service.err();
+    EXPECT_THAT(service.err(), HasSubstr("127.0.0.1:1"));
+    EXPECT_EQ(metric(service, "tracker_sink_healthy{sink=\"kafka\"}"), 0);
+    const auto since = service.process().signal(SIGTERM);
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_LT(service.lasted(since), milliseconds(2'100));
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "events", "spooled"), 3);
 }
 
 TEST(KafkaSink, AFaultInItsPropertiesIsAFaultAtTheStart) {
@@ -53,9 +53,9 @@ TEST(KafkaSink, AFaultInItsPropertiesIsAFaultAtTheStart) {
     support::write_file(path, "acks=1\n");
     auto how = with({"--tracker.kafka_properties=" + path});
     how.wait_until_ready = false;
-    service one(std::move(how));
-    EXPECT_EQ(one.exit_code(), 1);
-    EXPECT_TRUE(one.logs("line 1: acks stays as it is")) << one.err();
+    service service(std::move(how));
+    EXPECT_EQ(service.exit_code(), 1);
+    EXPECT_TRUE(service.logs("line 1: acks stays as it is")) << service.err();
 }
 
 }  // namespace

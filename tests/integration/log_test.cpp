@@ -56,8 +56,8 @@ std::string fault_of(const std::string& line) {
         const auto& type = rule->as_object().at("type");
         const auto& here = value;
         const bool fits = type.is_string() ? is_of(here, type.as_string())
-                                           : std::ranges::any_of(type.as_array(), [&here](const auto& one) {
-                                                 return is_of(here, one.as_string());
+                                           : std::ranges::any_of(type.as_array(), [&here](const auto& each) {
+                                                 return is_of(here, each.as_string());
                                              });
         if (!fits) return std::string(name.data(), name.size()) + " is not of its type: " + line;
         if (const auto* const pattern = rule->as_object().if_contains("pattern"))

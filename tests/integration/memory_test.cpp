@@ -25,9 +25,9 @@ rlim_t address_space(pid_t process) {
 /// But for main's.
 std::set<std::string> threads_of(pid_t process) {
     std::set<std::string> names;
-    for (const auto& one : std::filesystem::directory_iterator("/proc/" + std::to_string(process) + "/task")) {
-        if (one.path().filename() == std::to_string(process)) continue;
-        auto name = support::read_file(one.path() / "comm");
+    for (const auto& each : std::filesystem::directory_iterator("/proc/" + std::to_string(process) + "/task")) {
+        if (each.path().filename() == std::to_string(process)) continue;
+        auto name = support::read_file(each.path() / "comm");
         names.insert(name.substr(0, name.find('\n')));
     }
     return names;

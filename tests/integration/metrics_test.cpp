@@ -173,8 +173,8 @@ TEST(Metrics, NoMethodAndNoPathMakesANewSeries) {
         if (!answer || answer->closes()) connection = service.connect();
     }
     const auto after = series(scrape(service));
-    for (const auto& one : after)
-        EXPECT_TRUE(before.contains(one) || one.find("route=\"unmatched\"") != one.npos) << one;
+    for (const auto& each : after)
+        EXPECT_TRUE(before.contains(each) || each.find("route=\"unmatched\"") != each.npos) << each;
     EXPECT_LE(after.size(), before.size() + 2) << "other classes of status for what no route answers";
     EXPECT_LT(after.size(), 300U);
 }

@@ -146,9 +146,9 @@ TEST(Notes, APipeGetsBothWhereSomebodyReads) {
 /// Which of 0 to 2 are /dev/null in that process, as "012".
 std::string nulls_of(pid_t process) {
     std::string all;
-    for (const char* one : {"0", "1", "2"}) {
+    for (const char* letter : {"0", "1", "2"}) {
         std::error_code gone;
-        if (fs::read_symlink(fmt::format("/proc/{}/fd/{}", process, one), gone) == "/dev/null") all += one;
+        if (fs::read_symlink(fmt::format("/proc/{}/fd/{}", process, letter), gone) == "/dev/null") all += letter;
     }
     return all;
 }

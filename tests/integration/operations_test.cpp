@@ -47,15 +47,15 @@ TEST(Operations, TheManualHasEverySettingWithItsDefaultAndNoOther) {
         defaults[line.substr(0, equals)] = line.substr(equals + 3, line.rfind("  # ") - equals - 3);
     }
     auto manual = rows("Settings");
-    for (const auto& one : configs::settings()) {
-        const std::string key(one.key);
+    for (const auto& setting : configs::settings()) {
+        const std::string key(setting.key);
         ASSERT_TRUE(defaults.contains(key)) << checked.out;
         const auto row = manual.extract(key);
         const auto expected = fmt::format("| `{}` | {} | {} | what it is for |", key, in_code(defaults[key]),
-                                          one.reloadable ? "yes" : "");
+                                          setting.reloadable ? "yes" : "");
         ASSERT_TRUE(row && row.mapped().size() == 4) << "docs/operations.md lacks " << expected;
         EXPECT_EQ(row.mapped()[1], in_code(defaults[key])) << expected;
-        EXPECT_EQ(row.mapped()[2], one.reloadable ? "yes" : "") << expected;
+        EXPECT_EQ(row.mapped()[2], setting.reloadable ? "yes" : "") << expected;
         EXPECT_NE(row.mapped()[3], "") << expected;
     }
     for (const auto& [key, cells] : manual) ADD_FAILURE() << "docs/operations.md has a setting that is none: " << key;

@@ -18,8 +18,8 @@ using testing::HasSubstr;
 
 const std::vector<std::string> to_stdout{"--tracker.sink=stdout", "--log.access=true", "--log.format=json"};
 
-std::vector<std::string> with(std::vector<std::string> flags, const std::string& one) {
-    flags.push_back(one);
+std::vector<std::string> with(std::vector<std::string> flags, const std::string& text) {
+    flags.push_back(text);
     return flags;
 }
 

@@ -111,17 +111,17 @@ TEST(Overload, ProbesFindAPlaceWhereAllConnectionsAreBusyAndEverybodyElseIsTold)
         more.back().send(get("/slow?ms=3000"));
     }
     for (const auto* path : {"/readyz", "/livez", "/readyz"}) EXPECT_EQ(service.ask(get(path)).status, 200) << path;
-    for (auto& one : more) {
-        const auto answer = one.receive();
+    for (auto& each : more) {
+        const auto answer = each.receive();
         ASSERT_TRUE(answer);
         EXPECT_EQ(answer->status, 503);
         EXPECT_TRUE(answer->has("Retry-After"));
-        EXPECT_TRUE(one.closes_silently(milliseconds(5'000)));
+        EXPECT_TRUE(each.closes_silently(milliseconds(5'000)));
     }
     EXPECT_TRUE(service.logs(" rule max_connections"));
     service.process().signal(SIGTERM);
-    for (auto& one : busy) {
-        const auto answer = one.receive();
+    for (auto& connection : busy) {
+        const auto answer = connection.receive();
         ASSERT_TRUE(answer);
         EXPECT_EQ(answer->status, 200);
     }
@@ -152,11 +152,11 @@ TEST(Overload, ManyMoreClientsThanConnectionsAreAllServed) {
     clients.reserve(64);
     for (int i = 0; i < 64; ++i) clients.push_back(service.connect());
     std::size_t served = 0;
-    for (auto& one : clients) {
+    for (auto& client : clients) {
         // One that was idle when room was needed may have been closed: silently, without having asked.
-        const auto answer = one.exchange(get("/"));
+        const auto answer = client.exchange(get("/"));
         served += answer && answer->status == 200;
-        EXPECT_FALSE(one.partial());
+        EXPECT_FALSE(client.partial());
     }
     EXPECT_GE(served, 1U);
     service.process().signal(SIGTERM);

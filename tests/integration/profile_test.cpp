@@ -26,10 +26,10 @@ TEST(Profile, NamesTheFunctionsOfTheProgramUnderLoad) {
         ASSERT_EQ(answer.status, 200);
         const server::pprof::decoded read(answer.body);
         EXPECT_THAT(read.mappings, Contains(HasSubstr(program_mapped()))) << "the program, with a build-id";
-        for (const auto& one : read.samples) {
-            all += one.values.at(0);
-            if (testing::Value(one.frames, Contains(HasSubstr("server::loop::run")))) named += one.values.at(0);
-            if (testing::Value(one.labels, Contains("route=GET /"))) labelled += one.values.at(0);
+        for (const auto& sample : read.samples) {
+            all += sample.values.at(0);
+            if (testing::Value(sample.frames, Contains(HasSubstr("server::loop::run")))) named += sample.values.at(0);
+            if (testing::Value(sample.labels, Contains("route=GET /"))) labelled += sample.values.at(0);
         }
     }
     EXPECT_EQ(load.finish().lost(), 0U);

@@ -32,11 +32,11 @@ struct Spool : testing::Test {
         more.emplace_back("--tracker.retry_max=200ms");
         return {std::move(more), {}};
     }
-    void stop_clean(service& one) const {
-        EXPECT_TRUE(eventually([&] { return metric(one, "tracker_events_waiting") == 0; }, milliseconds(60'000)));
-        one.process().signal(SIGTERM);
-        EXPECT_EQ(one.exit_code(), 0) << one.err();
-        EXPECT_EQ(faults(one.report()), "");
+    void stop_clean(service& service) const {
+        EXPECT_TRUE(eventually([&] { return metric(service, "tracker_events_waiting") == 0; }, milliseconds(60'000)));
+        service.process().signal(SIGTERM);
+        EXPECT_EQ(service.exit_code(), 0) << service.err();
+        EXPECT_EQ(faults(service.report()), "");
     }
     std::filesystem::path sink() const { return directory / "events.jsonl"; }
 
@@ -51,8 +51,8 @@ TEST_P(SpoolKilled, AtAnyMomentKeepsEveryPromise) {
     std::uint64_t sent = 0;
     std::minstd_rand random(std::random_device{}());
     for (int round = 0; round < rounds(); ++round) {
-        service one(with({fmt::format("--tracker.durability={}", GetParam()), "--tracker.spool_bytes=2MiB",
-                          "--tracker.segment_bytes=64KiB"}));
+        service service(with({fmt::format("--tracker.durability={}", GetParam()), "--tracker.spool_bytes=2MiB",
+                              "--tracker.segment_bytes=64KiB"}));
         support::load::options how;
         how.connections = 16;
         how.request = [&](std::uint64_t) {
@@ -63,12 +63,12 @@ TEST_P(SpoolKilled, AtAnyMomentKeepsEveryPromise) {
             const auto from = asked.find("Idempotency-Key: ") + 17;
             promised.insert(asked.substr(from, asked.find('\r', from) - from));
         };
-        support::load load(one.app(), how);
+        support::load load(service.app(), how);
         const auto enough = promised.size() + random() % 800;
         EXPECT_TRUE(load.run([&] { return promised.size() >= enough; }, milliseconds(20'000)));
-        one.process().signal(SIGKILL);
+        service.process().signal(SIGKILL);
         load.finish(milliseconds(5'000));
-        EXPECT_EQ(one.exit_code(), -1);
+        EXPECT_EQ(service.exit_code(), -1);
     }
     service last(with());
     stop_clean(last);
@@ -112,15 +112,15 @@ TEST_F(Spool, ALivingProcessDeliversWhatAKilledOneBesideItHasLeft) {
 TEST_F(Spool, ASinkThatIsAwayCostsTheFlushShareAndTheNextRunDelivers) {
     const std::vector<std::string> flags{"--shutdown.flush=300ms", "--shutdown.budget=3s"};
     {
-        service one(with(flags));
+        service service(with(flags));
         std::filesystem::remove(sink());
         std::filesystem::create_directories(sink());  // where the file should be
-        for (const auto* id : {"a", "b", "c"}) EXPECT_EQ(one.ask(post(id)).status, 201);
-        EXPECT_TRUE(one.readiness_is(200));
-        const auto since = one.process().signal(SIGTERM);
-        EXPECT_EQ(one.exit_code(), 0) << one.err();
-        EXPECT_LT(one.lasted(since), milliseconds(4'000));
-        const auto report = one.report();
+        for (const auto* id : {"a", "b", "c"}) EXPECT_EQ(service.ask(post(id)).status, 201);
+        EXPECT_TRUE(service.readiness_is(200));
+        const auto since = service.process().signal(SIGTERM);
+        EXPECT_EQ(service.exit_code(), 0) << service.err();
+        EXPECT_LT(service.lasted(since), milliseconds(4'000));
+        const auto report = service.report();
         EXPECT_EQ(faults(report), "");
         EXPECT_EQ(number(report, "events", "spooled"), 3);
     }
@@ -145,25 +145,25 @@ TEST_F(Spool, AFullDiskRefusesIsNotReadyAndLosesNothing) {
         GTEST_SKIP() << "this kernel does not let us mount a small file system";
     ids promised;
     {
-        service one(with());
+        service service(with());
         int refused = 0;
         for (int i = 0; i < 400 && refused == 0; ++i) {
             const auto id = fmt::format("e{}", i);
-            const auto answer = one.ask(post(id, std::string(4000, 'x')));
+            const auto answer = service.ask(post(id, std::string(4000, 'x')));
             if (answer.status == 201) promised.insert(id);
             if (answer.status == 503) ++refused;
             EXPECT_TRUE(answer.status == 201 || answer.has("Retry-After"));
         }
         EXPECT_EQ(refused, 1);
-        EXPECT_TRUE(one.readiness_is(503));
-        EXPECT_EQ(one.ask(get("/readyz")).status, 503);
-        EXPECT_EQ(one.ask(get("/livez")).status, 200);
-        EXPECT_TRUE(one.logs("No space left on device")) << one.err();
+        EXPECT_TRUE(service.readiness_is(503));
+        EXPECT_EQ(service.ask(get("/readyz")).status, 503);
+        EXPECT_EQ(service.ask(get("/livez")).status, 200);
+        EXPECT_TRUE(service.logs("No space left on device")) << service.err();
         EXPECT_EQ(::mount("none", directory.c_str(), "tmpfs", MS_REMOUNT, "size=10m"), 0);
-        EXPECT_TRUE(eventually([&] { return one.readiness_is(200); }));
-        EXPECT_EQ(one.ask(post("after")).status, 201);
+        EXPECT_TRUE(eventually([&] { return service.readiness_is(200); }));
+        EXPECT_EQ(service.ask(post("after")).status, 201);
         promised.insert("after");
-        stop_clean(one);
+        stop_clean(service);
     }
     EXPECT_EQ(ids_in(sink()), promised);
     ::umount2(directory.c_str(), MNT_DETACH);
@@ -173,11 +173,11 @@ TEST_F(Spool, AFullDiskRefusesIsNotReadyAndLosesNothing) {
 std::string forged_records(std::size_t bytes) {
     std::string all;
     for (int number = 0; all.size() < bytes; ++number) {
-        std::string one;
+        std::string text;
         auto event = fakes::make_event("forged", fmt::format("{}", number));
         event.time = {};
-        fakes::append_first_version(one, 2 + static_cast<std::uint64_t>(number) % 120, event);
-        if (std::ranges::all_of(one, [](char c) { return c >= 0; })) all += one;
+        fakes::append_first_version(text, 2 + static_cast<std::uint64_t>(number) % 120, event);
+        if (std::ranges::all_of(text, [](char c) { return c >= 0; })) all += text;
     }
     return all;
 }
@@ -185,13 +185,13 @@ std::string forged_records(std::size_t bytes) {
 struct SpoolAttacked : Spool {
     /// What a killed run leaves whose sink was away.
     std::filesystem::path left_by_a_kill(const std::vector<std::string>& bodies) {
-        service one(with());
+        service service(with());
         std::filesystem::remove(sink());
         std::filesystem::create_directories(sink());  // where the file should be
         for (std::size_t i = 0; i < bodies.size(); ++i)
-            EXPECT_EQ(one.ask(post(fmt::format("e{}", i), bodies[i])).status, 201);
-        one.process().signal(SIGKILL);
-        EXPECT_EQ(one.exit_code(), -1);
+            EXPECT_EQ(service.ask(post(fmt::format("e{}", i), bodies[i])).status, 201);
+        service.process().signal(SIGKILL);
+        EXPECT_EQ(service.exit_code(), -1);
         std::filesystem::remove(sink());
         for (const auto& entry : std::filesystem::recursive_directory_iterator(directory / "spool"))
             if (entry.path().extension() == ".seg") return entry.path();

@@ -59,12 +59,12 @@ TEST(SpoolDump, IsEndedByASignalLikeOtherPrograms) {
     const support::temporary_directory root;
     const auto sink = root.path() / "events.jsonl", out = root.path() / "out";
     {
-        service one({"--tracker.directory=" + root.path().string()});
+        service service({"--tracker.directory=" + root.path().string()});
         std::filesystem::remove(sink);
         std::filesystem::create_directories(sink);  // where the file should be: nothing is delivered
-        ASSERT_EQ(one.ask(post("large", std::string(500'000, 'x'))).status, 201);
-        one.process().signal(SIGKILL);
-        EXPECT_EQ(one.exit_code(), -1);
+        ASSERT_EQ(service.ask(post("large", std::string(500'000, 'x'))).status, 201);
+        service.process().signal(SIGKILL);
+        EXPECT_EQ(service.exit_code(), -1);
     }
     ASSERT_EQ(::mkfifo(out.c_str(), 0600), 0);
     const int reader = ::open(out.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);  // which reads nothing

@@ -33,9 +33,9 @@ struct holdings {
     bool operator==(const holdings&) const = default;
 };
 
-std::ostream& operator<<(std::ostream& out, const holdings& one) {
-    return out << one.descriptors << " descriptors, " << one.tasks << " tasks, " << one.connections << " connections, "
-               << one.in_flight << " in flight";
+std::ostream& operator<<(std::ostream& out, const holdings& holdings) {
+    return out << holdings.descriptors << " descriptors, " << holdings.tasks << " tasks, " << holdings.connections
+               << " connections, " << holdings.in_flight << " in flight";
 }
 
 holdings held_by(service& service) {

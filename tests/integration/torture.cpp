@@ -92,20 +92,20 @@ public:
     }
 
     void complete() {
-        for (auto& one : all_) one.on.send(one.rest);
+        for (auto& each : all_) each.on.send(each.rest);
     }
 
     /// Takes every answer, the large ones in steps of `pace`.
     void collect(support::process& process, toll& seen) {
         for (std::size_t bytes = 1'600'000; bytes < 16'000'000; bytes += 1'600'000) {
-            for (auto& one : all_)
-                if (one.kind == "slow reader") one.on.receive_some(bytes);
+            for (auto& each : all_)
+                if (each.kind == "slow reader") each.on.receive_some(bytes);
             process.wait(milliseconds(40));
         }
-        for (auto& one : all_) {
-            for (int i = 0; i < one.answers; ++i) take(one, i, seen);
-            const bool closed = one.on.closes_silently(milliseconds(15'000));
-            if (one.answers == 0 && !closed) ++seen.unused_reset;
+        for (auto& each : all_) {
+            for (int i = 0; i < each.answers; ++i) take(each, i, seen);
+            const bool closed = each.on.closes_silently(milliseconds(15'000));
+            if (each.answers == 0 && !closed) ++seen.unused_reset;
         }
     }
 
@@ -126,19 +126,19 @@ private:
         return all_.back();
     }
 
-    static void take(actor& one, int nth, toll& seen) {
-        const auto answer = one.on.receive();
+    static void take(actor& actor, int nth, toll& seen) {
+        const auto answer = actor.on.receive();
         if (answer) {
             ++seen.answered;
             seen.errors += answer->status >= 400;
-            if (answer->status >= 400) seen.what.push_back(fmt::format("{}: status {}", one.kind, answer->status));
+            if (answer->status >= 400) seen.what.push_back(fmt::format("{}: status {}", actor.kind, answer->status));
             return;
         }
-        const bool reset = one.on.ended() == client::ending::reset;
+        const bool reset = actor.on.ended() == client::ending::reset;
         const char* how = "lost";
-        if (one.on.partial()) how = reset ? "cut" : "truncated";
-        ++(!one.on.partial() ? seen.lost : reset ? seen.cut : seen.truncated);
-        seen.what.push_back(fmt::format("{}, answer {}: {}{}", one.kind, nth + 1, how, reset ? " by a reset" : ""));
+        if (actor.on.partial()) how = reset ? "cut" : "truncated";
+        ++(!actor.on.partial() ? seen.lost : reset ? seen.cut : seen.truncated);
+        seen.what.push_back(fmt::format("{}, answer {}: {}{}", actor.kind, nth + 1, how, reset ? " by a reset" : ""));
     }
 
     support::endpoint to_;

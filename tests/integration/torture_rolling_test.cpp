@@ -36,7 +36,7 @@ std::vector<std::uint16_t> free_ports(std::size_t count) {
             throw std::runtime_error("no free port");
         ports.push_back(ntohs(address.sin_port));
     }
-    for (const int one : held) ::close(one);
+    for (const int each : held) ::close(each);
     return ports;
 }
 

@@ -61,19 +61,19 @@ std::vector<value> events_of(const response& answer) {
 
 std::set<std::string> names(const std::vector<value>& events, const std::string& category) {
     std::set<std::string> all;
-    for (const auto& one : events)
-        if (text(one, "cat") == category) all.insert(text(one, "name"));
+    for (const auto& event : events)
+        if (text(event, "cat") == category) all.insert(text(event, "name"));
     return all;
 }
 
 /// What the threads of these events are called.
 std::set<std::string> threads(const std::vector<value>& events, const std::string& category) {
     std::map<std::int64_t, std::string> called;
-    for (const auto& one : events)
-        if (text(one, "name") == "thread_name") called[one.at("tid").as_int64()] = text(one.at("args"), "name");
+    for (const auto& event : events)
+        if (text(event, "name") == "thread_name") called[event.at("tid").as_int64()] = text(event.at("args"), "name");
     std::set<std::string> all;
-    for (const auto& one : events)
-        if (text(one, "cat") == category) all.insert(called[one.at("tid").as_int64()]);
+    for (const auto& event : events)
+        if (text(event, "cat") == category) all.insert(called[event.at("tid").as_int64()]);
     return all;
 }
 
@@ -99,14 +99,14 @@ TEST(Trace, ShowsRequestsHandlersAndDeliveriesOnTheirThreads) {
     bool traced = false;
     std::set<std::string> statuses;
     double slow = 0;
-    for (const auto& one : events) {
-        const auto phase = text(one, "ph");
-        if (text(one, "cat") != "request" || text(one, "name") == "handler") continue;
-        if (phase == "b" && one.at("args").as_object().contains("trace_id"))
-            traced = text(one.at("args"), "trace_id") == "0af7651916cd43dd8448eb211c80319c" &&
-                     text(one.at("args"), "target") == "/slow?ms=50";
-        if (phase == "e") statuses.insert(text(one.at("args"), "status"));
-        if (text(one, "name") == "GET /slow") slow = one.at("ts").to_number<double>() - (phase == "e" ? slow : 0);
+    for (const auto& event : events) {
+        const auto phase = text(event, "ph");
+        if (text(event, "cat") != "request" || text(event, "name") == "handler") continue;
+        if (phase == "b" && event.at("args").as_object().contains("trace_id"))
+            traced = text(event.at("args"), "trace_id") == "0af7651916cd43dd8448eb211c80319c" &&
+                     text(event.at("args"), "target") == "/slow?ms=50";
+        if (phase == "e") statuses.insert(text(event.at("args"), "status"));
+        if (text(event, "name") == "GET /slow") slow = event.at("ts").to_number<double>() - (phase == "e" ? slow : 0);
     }
     EXPECT_TRUE(traced);
     EXPECT_GE(slow, 50'000) << "microseconds";
@@ -144,14 +144,14 @@ TEST(Trace, ShowsThePhasesOfAStopAndLosesNothing) {
     EXPECT_THAT(threads(events, "stop"), testing::ElementsAre("main"));
     EXPECT_THAT(names(events, "request"), Contains("GET /slow"));
     std::vector<std::string> steps;
-    for (const auto& one : events)
-        if (text(one, "cat") == "step") steps.push_back(text(one, "name"));
+    for (const auto& event : events)
+        if (text(event, "cat") == "step") steps.push_back(text(event, "name"));
     EXPECT_THAT(steps,
                 testing::ElementsAre("began", "entered lame_duck", "entered app", "ended app", "entered tracker"));
     std::map<std::string, std::pair<double, double>> phases;
-    for (const auto& one : events)
-        if (text(one, "cat") == "stop")
-            phases[text(one, "name")] = {one.at("ts").to_number<double>(), one.at("dur").to_number<double>()};
+    for (const auto& event : events)
+        if (text(event, "cat") == "stop")
+            phases[text(event, "name")] = {event.at("ts").to_number<double>(), event.at("dur").to_number<double>()};
     EXPECT_GE(phases["lame_duck"].second, 200'000);
     EXPECT_NEAR(phases["app"].first, phases["lame_duck"].first + phases["lame_duck"].second, 1) << "one after another";
     EXPECT_LE(phases["tracker"].first + phases["tracker"].second, phases["stop"].first + phases["stop"].second + 1);

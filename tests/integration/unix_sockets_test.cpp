@@ -154,7 +154,7 @@ TEST(UnixSockets, OnesThatAreHandedInByNameStayWhereTheyAre) {
     const int app = server::listen_on_path(at.path("app"), 0600, SOMAXCONN);
     const int debug = server::listen_on_path(at.path("debug"), 0600, SOMAXCONN);
     const auto script = fmt::format(R"(export LISTEN_PID=$$; exec "$0" "$@" 3<&{} 4<&{})", app, debug);
-    for (const int one : {app, debug}) ::fcntl(one, F_SETFD, 0);
+    for (const int each : {app, debug}) ::fcntl(each, F_SETFD, 0);
     for (int nth = 0; nth < 2; ++nth) {
         service service({.environment = {"LISTEN_FDS=2", "LISTEN_FDNAMES=app:debug"},
                          .program = SERVICE_WITH_MODULES,

@@ -190,8 +190,8 @@ TEST(Upgrade, TheSuccessorIsAChildOfTheManagerBeforeThatIsToldOfIt) {
 std::ptrdiff_t sockets_of(pid_t pid) {
     std::error_code gone;
     return std::ranges::count_if(
-        std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", pid)), [&](const auto& one) {
-            return std::filesystem::read_symlink(one.path(), gone).string().starts_with("socket:");
+        std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", pid)), [&](const auto& each) {
+            return std::filesystem::read_symlink(each.path(), gone).string().starts_with("socket:");
         });
 }
 

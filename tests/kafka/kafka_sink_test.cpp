@@ -80,7 +80,7 @@ std::string failure_of(tracker::sink& sink, std::span<const event> batch) {
 /// Each id of `some(count)`, once.
 std::map<std::string, int> each_once(std::size_t count) {
     std::map<std::string, int> times;
-    for (const auto& one : some(count)) times[one.id] = 1;
+    for (const auto& each : some(count)) times[each.id] = 1;
     return times;
 }
 
@@ -121,7 +121,7 @@ TEST_F(Kafka, OfABatchThatIsRefusedOnlyTheEventThatFailsAloneIsBuried) {
     sinks.push_back(make_sink(cluster));
     tracker::event_tracker events(options, sinks, workers, book.log, [this] { return flush_until.load(); });
     auto running = workers.start("tracker", "part", [&](std::stop_token stop) { events.run(std::move(stop)); });
-    for (auto& one : some(20)) ASSERT_EQ(events.try_record(one), tracker::verdict::accepted);
+    for (auto& each : some(20)) ASSERT_EQ(events.try_record(each), tracker::verdict::accepted);
     EXPECT_TRUE(eventually([&] { return events.account().delivered == 19; })) << book.text.str();
     running.request_stop();
     running.join();

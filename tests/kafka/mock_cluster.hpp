@@ -72,20 +72,20 @@ public:
         rd_kafka_topic_partition_list_destroy(from);
         std::vector<message> all;
         for (int ended = 0; ended < partitions_;) {
-            auto* const one = rd_kafka_consumer_poll(reader_, 10'000);
-            if (one == nullptr) throw std::runtime_error("the topic cannot be read");
-            if (one->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) ++ended;
-            if (one->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-                all.push_back({std::string(static_cast<const char*>(one->key), one->key_len),
-                               std::string(static_cast<const char*>(one->payload), one->len)});
-            rd_kafka_message_destroy(one);
+            auto* const polled = rd_kafka_consumer_poll(reader_, 10'000);
+            if (polled == nullptr) throw std::runtime_error("the topic cannot be read");
+            if (polled->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) ++ended;
+            if (polled->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+                all.push_back({std::string(static_cast<const char*>(polled->key), polled->key_len),
+                               std::string(static_cast<const char*>(polled->payload), polled->len)});
+            rd_kafka_message_destroy(polled);
         }
         rd_kafka_assign(reader_, nullptr);
         return all;
     }
     std::map<std::string, int> ids() {
         std::map<std::string, int> times;
-        for (const auto& one : content()) ++times[one.key];
+        for (const auto& each : content()) ++times[each.key];
         return times;
     }
 

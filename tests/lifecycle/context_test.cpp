@@ -95,7 +95,7 @@ TEST(Context, CancelsAllThatIsDerivedFromIt) {
     const auto strict = child.get().with_deadline(clock::now() + 1h);
     cancel_scope grandchild(strict);
     root.cancel(cause::shutdown);
-    for (const auto* one : {&value, &child.get(), &strict, &grandchild.get()}) EXPECT_EQ(one->why(), cause::shutdown);
+    for (const auto* each : {&value, &child.get(), &strict, &grandchild.get()}) EXPECT_EQ(each->why(), cause::shutdown);
 }
 
 TEST(Context, IsBornCancelledUnderACancelledParent) {

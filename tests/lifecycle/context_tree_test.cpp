@@ -80,7 +80,7 @@ private:
         const auto by = nearest(at);
         return by == none ? cause::none : all_[by].told;
     }
-    static bool passed(const entry& one) { return one.deadline != never && clock::now() >= one.deadline; }
+    static bool passed(const entry& entry) { return entry.deadline != never && clock::now() >= entry.deadline; }
 
     entry& derive(std::size_t above, clock::time_point deadline, bool cancellable) {
         auto& made = all_.emplace_back();
@@ -93,11 +93,11 @@ private:
     }
 
     void end(std::size_t index, cause why) {
-        auto& one = all_[index];
-        if (one.told != cause::none) return;
-        one.told = passed(one) ? cause::deadline : why;
+        auto& node = all_[index];
+        if (node.told != cause::none) return;
+        node.told = passed(node) ? cause::deadline : why;
         for (auto below = index + 1; below < all_.size(); ++below)
-            if (all_[below].cancellable && nearest(all_[below].above) == index) end(below, one.told);
+            if (all_[below].cancellable && nearest(all_[below].above) == index) end(below, node.told);
     }
 
     // ── what happens to both ────────────────────────────────────────────────────────────────────
@@ -114,11 +114,11 @@ private:
         return none;
     }
     std::size_t any_with_scope() {
-        return any([](const entry& one) { return one.scope != nullptr; });
+        return any([](const entry& entry) { return entry.scope != nullptr; });
     }
 
     void grow() {
-        const auto held = [](const entry& one) { return one.seen.has_value(); };
+        const auto held = [](const entry& entry) { return entry.seen.has_value(); };
         const auto above = random_() % 4 == 0 ? none : any(held);
         const auto parent = above == none ? context() : *all_[above].seen;
         const auto deadline = any_deadline();
@@ -129,14 +129,14 @@ private:
     }
 
     /// By value: what it hears at once may destroy the scope.
-    void hold(entry& one, context made) {
+    void hold(entry& entry, context made) {
         const auto index = all_.size() - 1;
-        one.seen = made.with(index);
-        if (random_() % 4 == 0) one.token = one.seen->token();
+        entry.seen = made.with(index);
+        if (random_() % 4 == 0) entry.token = entry.seen->token();
         const auto manner = random_() % 4;
         if (manner == 0) return;
-        one.listens = true;
-        one.wake.emplace(*one.seen, [this, index, falls = manner == 1] {
+        entry.listens = true;
+        entry.wake.emplace(*entry.seen, [this, index, falls = manner == 1] {
             ++all_[index].calls;
             if (falls) fall_in_its_call(index);
         });
@@ -149,17 +149,17 @@ private:
         for (std::size_t other = 0; other < all_.size(); ++other)
             if (other != index && nearest(other) == scope) forget(all_[other]);
         all_[scope].scope.reset();
-        auto& one = all_[index];
-        one.seen.reset();
-        one.token.reset();
-        one.wake.reset();  // last: the function that runs is in it
+        auto& node = all_[index];
+        node.seen.reset();
+        node.token.reset();
+        node.wake.reset();  // last: the function that runs is in it
     }
 
-    static void forget(entry& one) {
-        one.listens = false;
-        one.wake.reset();
-        one.token.reset();
-        one.seen.reset();
+    static void forget(entry& entry) {
+        entry.listens = false;
+        entry.wake.reset();
+        entry.token.reset();
+        entry.seen.reset();
     }
 
     void cancel() {
@@ -190,7 +190,7 @@ private:
     }
 
     void let_go() {
-        const auto index = any([](const entry& one) { return one.seen.has_value(); });
+        const auto index = any([](const entry& entry) { return entry.seen.has_value(); });
         if (index != none) forget(all_[index]);
     }
 
@@ -205,24 +205,24 @@ private:
             check();
             forget(all_[index]);
         }
-        for (const auto& one : all_) ++ended[one.told];
+        for (const auto& each : all_) ++ended[each.told];
     }
 
     void check() const {
         for (std::size_t index = 0; index < all_.size(); ++index) {
-            const auto& one = all_[index];
+            const auto& node = all_[index];
             const auto why = told(index);
-            if (one.seen) {
-                ASSERT_EQ(one.seen->why(), why != cause::none ? why
-                                           : passed(one)      ? cause::deadline
-                                                              : cause::none)
+            if (node.seen) {
+                ASSERT_EQ(node.seen->why(), why != cause::none ? why
+                                            : passed(node)     ? cause::deadline
+                                                               : cause::none)
                     << index;
-                ASSERT_EQ(one.seen->deadline(), one.deadline) << index;
-                ASSERT_EQ(*one.seen->find<std::size_t>(), index);
+                ASSERT_EQ(node.seen->deadline(), node.deadline) << index;
+                ASSERT_EQ(*node.seen->find<std::size_t>(), index);
             }
-            ASSERT_TRUE(!one.token || one.token->stop_requested() == (why != cause::none)) << index;
-            ASSERT_LE(one.calls, 1) << index;
-            ASSERT_TRUE(!one.listens || (one.calls == 1) == (why != cause::none)) << index;
+            ASSERT_TRUE(!node.token || node.token->stop_requested() == (why != cause::none)) << index;
+            ASSERT_LE(node.calls, 1) << index;
+            ASSERT_TRUE(!node.listens || (node.calls == 1) == (why != cause::none)) << index;
         }
     }
 
@@ -237,10 +237,10 @@ TEST(Context, EndsInEveryRandomTreeExactlyWhoIsBelowOrWhoseTimeIsOver) {
     int fell_in_their_own_call = 0;
     for (unsigned seed = 1; seed <= 3'000 && !HasFailure(); ++seed) {
         SCOPED_TRACE(seed);
-        tree one(seed, time);
-        one.grow_and_wither();
-        for (const auto& [why, count] : one.ended) ended[why] += count;
-        fell_in_their_own_call += one.fell_in_their_own_call;
+        tree tree(seed, time);
+        tree.grow_and_wither();
+        for (const auto& [why, count] : tree.ended) ended[why] += count;
+        fell_in_their_own_call += tree.fell_in_their_own_call;
     }
     for (const auto why : {cause::cancelled, cause::deadline, cause::client_gone, cause::shutdown})
         EXPECT_GT(ended[why], 1'000) << to_string(why);

@@ -210,8 +210,8 @@ TEST(DoneCollector, ReloadsOnAWorkerOfItsOwn) {
     });
     const auto reload = [&] {
         const auto self = static_cast<pid_t>(::syscall(SYS_gettid));
-        for (const auto& one : process.workers.list())
-            if (one.thread == self) worker = one.name;
+        for (const auto& each : process.workers.list())
+            if (each.thread == self) worker = each.name;
         process.send(SIGTERM);
     };
     EXPECT_EQ(process.done.wait({.reload = reload}), 0);

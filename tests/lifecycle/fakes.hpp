@@ -47,8 +47,8 @@ inline void until_asked(const std::stop_token& token) {
 
 /// Blocks in poll(2) for ever, or until `descriptor` says something: a part that ignores its stop.
 inline void hang(int descriptor = -1) {
-    pollfd one{descriptor, POLLIN, 0};
-    while (::poll(&one, descriptor >= 0 ? 1 : 0, 60'000) == 0) continue;
+    pollfd watched{descriptor, POLLIN, 0};
+    while (::poll(&watched, descriptor >= 0 ? 1 : 0, 60'000) == 0) continue;
 }
 
 /// Keeps every line.
@@ -179,7 +179,7 @@ public:
         {
             const std::scoped_lock lock(mutex_);
             up_ = true;
-            for (const auto& one : parts_) one.up();
+            for (const auto& part : parts_) part.up();
         }
         EXPECT_TRUE(eventually([&] { return stop.has_been_ready() || stop.stopping(); }));
     }

@@ -20,15 +20,15 @@ public:
     void log(const spdlog::details::log_msg& message) override {
         sentences.emplace_back(message.payload.data(), message.payload.size());
         facts.clear();
-        const auto keep = [this](const log_fact& one) {
-            if (!one.is_field()) return;
-            const bool is_text = one.what == log_fact::kind::text || one.what == log_fact::kind::json;
-            facts.push_back(std::string(one.name) + '=' +
-                            (is_text ? std::string(one.text) : std::to_string(one.integer)));
+        const auto keep = [this](const log_fact& fact) {
+            if (!fact.is_field()) return;
+            const bool is_text = fact.what == log_fact::kind::text || fact.what == log_fact::kind::json;
+            facts.push_back(std::string(fact.name) + '=' +
+                            (is_text ? std::string(fact.text) : std::to_string(fact.integer)));
         };
         const auto said = lifecycle::facts_of_this_line();
-        for (const auto& one : said.own) keep(one);
-        for (const auto& one : said.of_request) keep(one);
+        for (const auto& each : said.own) keep(each);
+        for (const auto& each : said.of_request) keep(each);
     }
     void flush() override {}
     void set_pattern(const std::string&) override {}

@@ -23,8 +23,8 @@ using kind = lifecycle::signals::kind;
 using lifecycle::clock;
 
 bool readable(int descriptor) {
-    pollfd one{descriptor, POLLIN, 0};
-    return ::poll(&one, 1, 0) == 1;
+    pollfd watched{descriptor, POLLIN, 0};
+    return ::poll(&watched, 1, 0) == 1;
 }
 
 TEST(Signals, ArriveAtTheDescriptorWithTheirNames) {

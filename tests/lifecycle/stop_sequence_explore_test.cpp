@@ -134,7 +134,7 @@ private:
             sequence_.up(part);
         }
         bool all = complete_;
-        for (std::size_t one = 0; one < up_.size(); ++one) all = all && (up_[one] || !serves_[one]);
+        for (std::size_t index = 0; index < up_.size(); ++index) all = all && (up_[index] || !serves_[index]);
         expect(sequence_.phase() != stop_phase::serving || all, "it serves only when all that serve are up");
         expect(sequence_.phase() != stop_phase::starting || !all, "it serves as soon as all that serve are up");
     }
@@ -324,12 +324,12 @@ TEST(StopSequence, KeepsItsPromisesInEveryScheduleExplored) {
     if (const char* seed = std::getenv("EXPLORE_SEED")) first = last = std::strtoull(seed, nullptr, 10);
     std::uint64_t ended = 0, forced = 0, over = 0, withdrawn = 0;
     for (auto seed = first; seed <= last; ++seed) {
-        schedule one(seed, false);
-        if (one.run()) FAIL() << "EXPLORE_SEED=" << seed << "\n" << schedule(seed, true).run().value_or("");
-        ended += one.reached(stop_phase::stopped);
-        forced += one.was_forced();
-        over += one.was_over();
-        withdrawn += one.withdrawals() > 0;
+        schedule life(seed, false);
+        if (life.run()) FAIL() << "EXPLORE_SEED=" << seed << "\n" << schedule(seed, true).run().value_or("");
+        ended += life.reached(stop_phase::stopped);
+        forced += life.was_forced();
+        over += life.was_over();
+        withdrawn += life.withdrawals() > 0;
     }
     if (first == last) return;
     // An exploration that does not get anywhere proves nothing.

@@ -84,7 +84,7 @@ TEST(TaskGroup, KnowsWhoLives) {
     loop.turn();
     EXPECT_EQ(home, 1);
     std::vector<std::string> names;
-    loop.group.for_each([&](const lifecycle::task& one) { names.push_back(one.name + " " + one.kind); });
+    loop.group.for_each([&](const lifecycle::task& task) { names.push_back(task.name + " " + task.kind); });
     EXPECT_THAT(names, ElementsAre("one connection"));
     loop.group.cancel();
     loop.run();
@@ -226,7 +226,7 @@ TEST(TaskGroup, KeepsATaskThatRestsWithoutACoroutineUntilItHasGoneOnAndEnded) {
     resting::destroyed = 0;
     loop loop;
     auto owned = std::make_unique<resting>();
-    auto& one = *owned;
+    auto& begun = *owned;
     int home = 0;
     loop.group.spawn(std::move(owned), at_once(home));
     loop.group.close();
@@ -234,8 +234,8 @@ TEST(TaskGroup, KeepsATaskThatRestsWithoutACoroutineUntilItHasGoneOnAndEnded) {
     EXPECT_EQ(home, 1);
     EXPECT_EQ(loop.group.size(), 1U);
     EXPECT_EQ(resting::destroyed, 0);
-    one.at_rest = false;
-    loop.group.resume(one, at_once(home));
+    begun.at_rest = false;
+    loop.group.resume(begun, at_once(home));
     loop.run();
     EXPECT_EQ(home, 2);
     EXPECT_EQ(loop.group.size(), 0U);

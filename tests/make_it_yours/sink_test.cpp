@@ -24,15 +24,15 @@ public:
     }
 
     void deliver(std::span<const tracker::event> batch) override {
-        for (const auto& one : batch) {
+        for (const auto& event : batch) {
             std::string text;
-            tracker::append_json(text, one);
+            tracker::append_json(text, event);
             std::ofstream file;
             file.exceptions(std::ios::failbit | std::ios::badbit);  // throws: the whole batch is tried again
             file.open(folder_ / ".new");
             file << text << '\n';
             file.close();
-            std::filesystem::rename(folder_ / ".new", folder_ / (one.id + ".json"));
+            std::filesystem::rename(folder_ / ".new", folder_ / (event.id + ".json"));
         }
     }
     std::string_view name() const noexcept override { return "outbox"; }

@@ -44,9 +44,9 @@ void expect_forced(service& service, clock::time_point when, milliseconds limit)
 /// The straggler of that name, as "kind where"; empty when the report has none.
 std::string straggler(const service& service, const std::string& name) {
     const auto report = service.report();  // named: a loop over a part of a temporary outlives it
-    for (const auto& one : report.at("stragglers").as_array())
-        if (one.at("name").as_string() == name)
-            return fmt::format("{} {}", one.at("kind").as_string().c_str(), one.at("where").as_string().c_str());
+    for (const auto& each : report.at("stragglers").as_array())
+        if (each.at("name").as_string() == name)
+            return fmt::format("{} {}", each.at("kind").as_string().c_str(), each.at("where").as_string().c_str());
     return {};
 }
 
@@ -115,7 +115,7 @@ TEST_P(Obstinate, ManyHandlersOnEveryLoopAreAllAnsweredFor) {
         return tasks.find("http_requests_in_flight{server=\"app\",route=\"GET /stubborn\"} 50") != std::string::npos;
     })) << service.ask_debug(get("/metrics")).body;
     const auto when = end(service);
-    for (auto& one : waiting) expect_503(one);
+    for (auto& each : waiting) expect_503(each);
     expect_forced(service, when, limit());
     EXPECT_EQ(number(service.report(), "requests", "cut"), 50);
 }

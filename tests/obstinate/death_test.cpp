@@ -33,9 +33,9 @@ TEST(Death, OfALoopClosesItsConnectionsAndTheOthersAnswerTheirs) {
     all.front().send(get("/break"));
     ASSERT_TRUE(eventually([&] { return service.readiness_is(503); }));
     int ended = 0;
-    for (auto& one : all) {
-        one.receive_to_end();
-        ended += one.ended() == client::ending::closed || one.ended() == client::ending::reset ? 1 : 0;
+    for (auto& each : all) {
+        each.receive_to_end();
+        ended += each.ended() == client::ending::closed || each.ended() == client::ending::reset ? 1 : 0;
     }
     EXPECT_EQ(ended, 8) << "nobody is left without an end";
     EXPECT_EQ(service.exit_code(), 2) << service.err();

@@ -27,8 +27,9 @@ enum kind : std::size_t { alloc_objects, alloc_space, inuse_objects, inuse_space
 /// What the stacks with this function in them have, in one kind.
 double held(const decoded& profile, const std::string& function, kind kind) {
     double all = 0;
-    for (const auto& one : profile.samples)
-        if (testing::Value(one.frames, Contains(HasSubstr(function)))) all += static_cast<double>(one.values.at(kind));
+    for (const auto& sample : profile.samples)
+        if (testing::Value(sample.frames, Contains(HasSubstr(function))))
+            all += static_cast<double>(sample.values.at(kind));
     return all;
 }
 

@@ -41,10 +41,10 @@ std::vector<client> wedge_all(const service& service) {
         busy.push_back(service.connect());
         EXPECT_TRUE(busy.back().exchange(get("/")));
     }
-    for (auto& one : busy) one.send(get("/spin?ms=60000"));
+    for (auto& connection : busy) connection.send(get("/spin?ms=60000"));
     EXPECT_TRUE(eventually([&] {
         const auto loops = rows(service, "/debug/loops", "loops");
-        return std::ranges::all_of(loops, [](const auto& one) { return one.at("state") == "wedged"; });
+        return std::ranges::all_of(loops, [](const auto& each) { return each.at("state") == "wedged"; });
     }));
     return busy;
 }
@@ -119,11 +119,11 @@ TEST(DebugPort, CountsTasksThatWaitInTheSamePlaceAsGoDoes) {
     const server::pprof::decoded read(debug(service, "/debug/pprof/goroutine"));
     EXPECT_THAT(read.types, testing::ElementsAre("goroutine/count"));
     std::uint64_t stubborn = 0;
-    for (const auto& one : read.samples) {
-        if (!testing::Value(one.labels, Contains("route=GET /stubborn"))) continue;
-        stubborn += one.values.at(0);
-        EXPECT_THAT(one.frames.front(), ContainsRegex("^handling at .*main.cpp:[0-9]+ .*main.cpp:[0-9]+$"));
-        EXPECT_THAT(one.frames.back(), testing::StartsWith("main "));
+    for (const auto& sample : read.samples) {
+        if (!testing::Value(sample.labels, Contains("route=GET /stubborn"))) continue;
+        stubborn += sample.values.at(0);
+        EXPECT_THAT(sample.frames.front(), ContainsRegex("^handling at .*main.cpp:[0-9]+ .*main.cpp:[0-9]+$"));
+        EXPECT_THAT(sample.frames.back(), testing::StartsWith("main "));
     }
     EXPECT_EQ(stubborn, 3U);
 }
@@ -151,11 +151,11 @@ TEST(DebugPort, ListsRequestsConnectionsLoopsAndThreadsAsTextAndAsJson) {
     auto idle = service.connect();
     ASSERT_TRUE(idle.exchange(get("/")));
     const auto waiting = three_wait(service);
-    for (const auto& one : rows(service, "/debug/requests", "requests")) {
-        EXPECT_EQ(one.at("route"), "GET /stubborn");
-        EXPECT_EQ(one.at("trace_id"), "0af7651916cd43dd8448eb211c80319c");
-        EXPECT_GT(one.at("deadline_ms").as_int64(), 0);
-        EXPECT_GE(one.at("age_ms").as_int64(), 0);
+    for (const auto& row : rows(service, "/debug/requests", "requests")) {
+        EXPECT_EQ(row.at("route"), "GET /stubborn");
+        EXPECT_EQ(row.at("trace_id"), "0af7651916cd43dd8448eb211c80319c");
+        EXPECT_GT(row.at("deadline_ms").as_int64(), 0);
+        EXPECT_GE(row.at("age_ms").as_int64(), 0);
     }
     EXPECT_THAT(debug(service, "/debug/requests"), HasSubstr("/stubborn?ms=60000  handling"));
     EXPECT_THAT(debug(service, "/debug/connections?format=json"),
@@ -165,13 +165,13 @@ TEST(DebugPort, ListsRequestsConnectionsLoopsAndThreadsAsTextAndAsJson) {
     EXPECT_THAT(debug(service, "/debug/connections"), ContainsRegex("handling +3\nidle +1\n"));
     EXPECT_TRUE(eventually([&] {  // from its first tick on
         const auto loops = rows(service, "/debug/loops", "loops");
-        return std::ranges::none_of(loops, [](const auto& one) { return one.at("lag").as_array().empty(); });
+        return std::ranges::none_of(loops, [](const auto& each) { return each.at("lag").as_array().empty(); });
     }));
     std::int64_t in_flight = 0;
-    for (const auto& one : rows(service, "/debug/loops", "loops")) {
-        EXPECT_EQ(one.at("state"), "turns");
-        EXPECT_TRUE(one.at("stack").as_array().empty());
-        in_flight += one.at("in_flight").to_number<std::int64_t>();
+    for (const auto& row : rows(service, "/debug/loops", "loops")) {
+        EXPECT_EQ(row.at("state"), "turns");
+        EXPECT_TRUE(row.at("stack").as_array().empty());
+        in_flight += row.at("in_flight").to_number<std::int64_t>();
     }
     EXPECT_EQ(in_flight, 3);
     EXPECT_GE(rows(service, "/debug/pprof/threads", "threads").size(), 6U);

@@ -42,11 +42,11 @@ TEST(CpuProfile, NamesThreadRouteAndFunctionOfWhatUsesTheCpu) {
     const double used = metric(service, "process_cpu_seconds_total") - before;  // on a busy machine far from a second
     EXPECT_THAT(read.types, testing::ElementsAre("samples/count", "cpu/nanoseconds"));
     std::uint64_t here = 0, all = 0;
-    for (const auto& one : read.samples) {
-        all += one.values.at(0);
-        if (testing::Value(one.frames, Contains(HasSubstr("spin_and_hear_nothing"))) &&
-            testing::Value(one.labels, Contains("route=GET /spin")))
-            here += one.values.at(0);
+    for (const auto& sample : read.samples) {
+        all += sample.values.at(0);
+        if (testing::Value(sample.frames, Contains(HasSubstr("spin_and_hear_nothing"))) &&
+            testing::Value(sample.labels, Contains("route=GET /spin")))
+            here += sample.values.at(0);
     }
     EXPECT_GT(here, all / 2) << all;
     EXPECT_GT(static_cast<double>(here), used * 50) << "of 100 in a second of CPU time";

@@ -23,8 +23,8 @@ TEST(AcceptQueue, IsLetInAndServedThoughTheListenersLoopIsLateAndTheOthersHaveDr
         queued.back().send(post("queued-" + std::to_string(nth)));
     }
     service.process().signal(SIGTERM);
-    for (auto& one : queued) {
-        const auto answer = one.receive();
+    for (auto& each : queued) {
+        const auto answer = each.receive();
         ASSERT_TRUE(answer);
         EXPECT_EQ(answer->status, 201);
     }

@@ -24,9 +24,9 @@ TEST(Trace, NamesTheHandlerInWhichALoopStoodStill) {
     ASSERT_TRUE(answer);
     double stood = 0;
     const auto trace = boost::json::parse(answer->body);
-    for (const auto& one : trace.at("traceEvents").as_array())
-        if (one.at("name") == "stood still" && one.at("args").at("last_entered") == "GET /spin")
-            stood = one.at("dur").to_number<double>();
+    for (const auto& each : trace.at("traceEvents").as_array())
+        if (each.at("name") == "stood still" && each.at("args").at("last_entered") == "GET /spin")
+            stood = each.at("dur").to_number<double>();
     EXPECT_GE(stood, 450'000) << "microseconds, less what a loop rests between two ticks";
 }
 

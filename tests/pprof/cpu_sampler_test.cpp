@@ -99,7 +99,7 @@ TEST(CpuSampler, WorksWhileExceptionsFlyAndThreadsComeAndGo) {
             } catch (const std::runtime_error&) {}
         }
     };
-    std::jthread one(throw_on), other(throw_on);
+    std::jthread first(throw_on), other(throw_on);
     std::jthread starts([&] {
         while (!over)
             std::jthread([] {

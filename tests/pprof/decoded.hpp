@@ -21,36 +21,36 @@ struct decoded {
 
     explicit decoded(std::string_view bytes) {
         const auto all = fields_of(bytes);
-        for (const auto& one : all)
-            if (one.number == 6) texts.emplace_back(one.bytes);
+        for (const auto& each : all)
+            if (each.number == 6) texts.emplace_back(each.bytes);
         std::map<std::uint64_t, std::string> function_names, function_files, places;
-        for (const auto& one : all) {
-            if (one.number != 5) continue;
-            const auto id = value(one.bytes, 1);
-            function_names[id] = text(one.bytes, 2);
-            function_files[id] = text(one.bytes, 4);
+        for (const auto& each : all) {
+            if (each.number != 5) continue;
+            const auto id = value(each.bytes, 1);
+            function_names[id] = text(each.bytes, 2);
+            function_files[id] = text(each.bytes, 4);
             ++functions;
         }
-        for (const auto& one : all) {
-            if (one.number != 4) continue;
-            std::string line = fmt::format("{:#x}", value(one.bytes, 3));
-            for (const auto& part : fields_of(one.bytes))
+        for (const auto& each : all) {
+            if (each.number != 4) continue;
+            std::string line = fmt::format("{:#x}", value(each.bytes, 3));
+            for (const auto& part : fields_of(each.bytes))
                 if (part.number == 4)
                     line = fmt::format("{} {}:{}", function_names.at(value(part.bytes, 1)),
                                        function_files.at(value(part.bytes, 1)), value(part.bytes, 2));
-            places[value(one.bytes, 1)] = line;
+            places[value(each.bytes, 1)] = line;
         }
-        for (const auto& one : all) {
-            if (one.number == 1) types.push_back(type_of(one.bytes));
-            if (one.number == 2) samples.push_back(sample_of(one.bytes, places));
-            if (one.number == 3)
-                mappings.push_back(fmt::format("{}: {:x}-{:x}+{:x} {} {}{}", value(one.bytes, 1), value(one.bytes, 2),
-                                               value(one.bytes, 3), value(one.bytes, 4), text(one.bytes, 5),
-                                               text(one.bytes, 6), value(one.bytes, 7) == 1 ? " named" : ""));
-            if (one.number == 10) duration = one.value;
-            if (one.number == 11) period_type = type_of(one.bytes);
-            if (one.number == 12) period = one.value;
-            if (one.number == 13) comments.push_back(texts.at(one.value));
+        for (const auto& each : all) {
+            if (each.number == 1) types.push_back(type_of(each.bytes));
+            if (each.number == 2) samples.push_back(sample_of(each.bytes, places));
+            if (each.number == 3)
+                mappings.push_back(fmt::format("{}: {:x}-{:x}+{:x} {} {}{}", value(each.bytes, 1), value(each.bytes, 2),
+                                               value(each.bytes, 3), value(each.bytes, 4), text(each.bytes, 5),
+                                               text(each.bytes, 6), value(each.bytes, 7) == 1 ? " named" : ""));
+            if (each.number == 10) duration = each.value;
+            if (each.number == 11) period_type = type_of(each.bytes);
+            if (each.number == 12) period = each.value;
+            if (each.number == 13) comments.push_back(texts.at(each.value));
         }
     }
 
@@ -81,22 +81,22 @@ private:
         std::vector<field> all;
         while (!from.empty()) {
             const auto tag = varint(from);
-            field one{tag >> 3, varint(from), {}};
+            field field{tag >> 3, varint(from), {}};
             if ((tag & 7) == 2) {
-                if (one.value > from.size()) throw std::runtime_error("a field is cut off");
-                one.bytes = from.substr(0, one.value);
-                from.remove_prefix(one.value);
+                if (field.value > from.size()) throw std::runtime_error("a field is cut off");
+                field.bytes = from.substr(0, field.value);
+                from.remove_prefix(field.value);
             } else if ((tag & 7) != 0) {
                 throw std::runtime_error("a wire type that the format does not use");
             }
-            all.push_back(one);
+            all.push_back(field);
         }
         return all;
     }
 
     static std::uint64_t value(std::string_view of, std::uint64_t number) {
-        for (const auto& one : fields_of(of))
-            if (one.number == number) return one.value;
+        for (const auto& each : fields_of(of))
+            if (each.number == number) return each.value;
         return 0;
     }
     std::string text(std::string_view of, std::uint64_t number) const { return texts.at(value(of, number)); }
@@ -104,10 +104,10 @@ private:
 
     sample sample_of(std::string_view of, const std::map<std::uint64_t, std::string>& places) const {
         sample made;
-        for (auto one : fields_of(of)) {
-            if (one.number == 3) made.labels.push_back(text(one.bytes, 1) + '=' + text(one.bytes, 2));
-            while (one.number == 1 && !one.bytes.empty()) made.frames.push_back(places.at(varint(one.bytes)));
-            while (one.number == 2 && !one.bytes.empty()) made.values.push_back(varint(one.bytes));
+        for (auto each : fields_of(of)) {
+            if (each.number == 3) made.labels.push_back(text(each.bytes, 1) + '=' + text(each.bytes, 2));
+            while (each.number == 1 && !each.bytes.empty()) made.frames.push_back(places.at(varint(each.bytes)));
+            while (each.number == 2 && !each.bytes.empty()) made.values.push_back(varint(each.bytes));
         }
         return made;
     }

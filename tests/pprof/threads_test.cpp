@@ -24,8 +24,8 @@ using testing::HasSubstr;
 
 /// The worker of that name; an unknown one without any.
 thread_view find(const lifecycle::workers& workers, const std::string& name) {
-    for (const auto& one : describe_threads(workers.list()))
-        if (one.name == name) return one;
+    for (const auto& describe_thread : describe_threads(workers.list()))
+        if (describe_thread.name == name) return describe_thread;
     return {};
 }
 
@@ -76,10 +76,10 @@ TEST(Threads, TheMainThreadIsTheFirstAndThoseOfOthersAreNotInterrupted) {
     EXPECT_EQ(all.front().name, "main");
     EXPECT_EQ(all.front().id, ::getpid());
     EXPECT_FALSE(all.front().stack.empty());
-    for (const auto& one : all)
-        if (one.name == "foreign") {
-            EXPECT_EQ(one.kind, "");
-            EXPECT_TRUE(one.stack.empty());
+    for (const auto& each : all)
+        if (each.name == "foreign") {
+            EXPECT_EQ(each.kind, "");
+            EXPECT_TRUE(each.stack.empty());
         }
 }
 

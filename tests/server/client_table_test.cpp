@@ -18,7 +18,7 @@ TEST(ClientTable, CountsTheConnectionsThatAClientHasNow) {
     for (std::uint32_t nth = 1; nth <= 3; ++nth) {
         auto taken = all.take(make_address("192.0.2.1"));
         EXPECT_EQ(taken.nth, nth);
-        held.push_back(std::move(taken.one));
+        held.push_back(std::move(taken.held));
     }
     held.pop_back();
     EXPECT_EQ(all.take(make_address("192.0.2.1")).nth, 3U) << "one has gone";
@@ -40,7 +40,7 @@ TEST(ClientTable, TakesAsManyClientsAsThereMayBeConnectionsAndHasRoomForOthersWh
         for (unsigned nth = 0; nth < 1'000; ++nth) {
             auto taken = all.take(boost::asio::ip::address_v4(0x0a000000U + nth));
             ASSERT_LE(taken.nth, 1U);
-            held.push_back(std::move(taken.one));
+            held.push_back(std::move(taken.held));
         }
     }
     EXPECT_EQ(all.take(make_address("10.0.0.1")).nth, 1U);
@@ -48,9 +48,9 @@ TEST(ClientTable, TakesAsManyClientsAsThereMayBeConnectionsAndHasRoomForOthersWh
 
 TEST(ClientTable, AShareThatMovesCountsOnce) {
     client_table all(10);
-    auto one = all.take(make_address("192.0.2.1")).one;
+    auto held = all.take(make_address("192.0.2.1")).held;
     client_table::share other;
-    other = std::move(one);
+    other = std::move(held);
     EXPECT_EQ(all.take(make_address("192.0.2.1")).nth, 2U);
     other = client_table::share();
     EXPECT_EQ(all.take(make_address("192.0.2.1")).nth, 1U);

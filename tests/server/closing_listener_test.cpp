@@ -33,11 +33,11 @@ TEST(RoundTrips, AreRememberedForFiveToTenSeconds) {
 }
 
 /// When it has said what, from its start; somebody comes in each millisecond before `come_until`.
-std::vector<std::pair<std::chrono::milliseconds, step>> said(closing_listener& one,
+std::vector<std::pair<std::chrono::milliseconds, step>> said(closing_listener& closing_listener,
                                                              std::chrono::milliseconds come_until = 0ms) {
     std::vector<std::pair<std::chrono::milliseconds, step>> all;
     for (auto passed = 0ms; passed < 10s; passed += 1ms) {
-        const auto next = one.next(passed < come_until, start + passed);
+        const auto next = closing_listener.next(passed < come_until, start + passed);
         if (next != step::wait) all.emplace_back(passed, next);
         if (next == step::over) break;
     }
@@ -53,8 +53,8 @@ TEST(ClosingListener, LetsInWhoHadSentASynAndWaitsForWhoIsInAHandshake) {
 }
 
 TEST(ClosingListener, WaitsForNobodyLongerThanItsPatience) {
-    closing_listener one(800ms, 100ms, false, start);
-    EXPECT_EQ(said(one), (list{{100ms, step::over}}));
+    closing_listener listener(800ms, 100ms, false, start);
+    EXPECT_EQ(said(listener), (list{{100ms, step::over}}));
     closing_listener other(800ms, 1s, false, start);
     EXPECT_EQ(said(other), (list{{503ms, step::turn_away}, {1s, step::over}}));
 }
@@ -67,8 +67,8 @@ TEST(ClosingListener, WithOthersOnItsPortSendsNewcomersToAnotherOneIfTheyKeepCom
 }
 
 TEST(ClosingListener, DoesNotSendThemOnForEver) {
-    closing_listener one(60ms, 10s, true, start);
-    EXPECT_EQ(said(one, 10s).back(), (std::pair{280ms, step::over}));
+    closing_listener closing_listener(60ms, 10s, true, start);
+    EXPECT_EQ(said(closing_listener, 10s).back(), (std::pair{280ms, step::over}));
 }
 
 }  // namespace

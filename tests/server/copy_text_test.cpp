@@ -22,9 +22,9 @@ TEST(CopyText, CopiesAllOfATextOfEachSizeAndNothingElse) {
 }
 
 TEST(CopyText, CopiesNothingOfNoText) {
-    char one = '.';
-    EXPECT_EQ(server::copy_text(&one, {}), &one);
-    EXPECT_EQ(one, '.');
+    char letter = '.';
+    EXPECT_EQ(server::copy_text(&letter, {}), &letter);
+    EXPECT_EQ(letter, '.');
 }
 
 }  // namespace

@@ -19,14 +19,14 @@ constexpr clock::time_point now{1h};
 server::drain_view over() { return {.draining = true, .idle_until = now - 2s, .over = now - 1s}; }
 
 action decided(bool told, bool forced) {
-    const server::connection_view one{.state = connection_state::handling,
-                                      .since = now - 10ms,
-                                      .deadline = now + 5s,
-                                      .rests = false,
-                                      .told = told,
-                                      .forced = forced,
-                                      .abandoned = false};
-    return server::decide(one, over(), now).what;
+    const server::connection_view view{.state = connection_state::handling,
+                                       .since = now - 10ms,
+                                       .deadline = now + 5s,
+                                       .rests = false,
+                                       .told = told,
+                                       .forced = forced,
+                                       .abandoned = false};
+    return server::decide(view, over(), now).what;
 }
 
 TEST(Decision, AHandlerIsToldOfTheEndOfTheDrainBeforeItIsAnsweredFor) {
@@ -37,15 +37,15 @@ TEST(Decision, AHandlerIsToldOfTheEndOfTheDrainBeforeItIsAnsweredFor) {
 }
 
 action lingering(bool sends_on, clock::duration silent_for, bool draining = true) {
-    const server::connection_view one{.state = connection_state::lingering,
-                                      .since = now - silent_for,
-                                      .deadline = now - silent_for + 1s,
-                                      .rests = true,
-                                      .told = false,
-                                      .forced = false,
-                                      .abandoned = false,
-                                      .sends_on = sends_on};
-    return server::decide(one, {.draining = draining, .idle_until = now, .over = now + 5s}, now).what;
+    const server::connection_view view{.state = connection_state::lingering,
+                                       .since = now - silent_for,
+                                       .deadline = now - silent_for + 1s,
+                                       .rests = true,
+                                       .told = false,
+                                       .forced = false,
+                                       .abandoned = false,
+                                       .sends_on = sends_on};
+    return server::decide(view, {.draining = draining, .idle_until = now, .over = now + 5s}, now).what;
 }
 
 TEST(Decision, WhoStillSendsWhatHasBeenRefusedIsReadInADrainAsWhileServing) {

@@ -60,9 +60,9 @@ TEST(EventStream, IsToComeBackToAfterOneToThreeSeconds) {
     bool differ = false;
     const auto first = server::time_to_return();
     for (int times = 0; times < 100; ++times) {
-        const auto one = server::time_to_return();
-        EXPECT_TRUE(one >= 1s && one <= 3s);
-        differ = differ || one != first;
+        const auto next = server::time_to_return();
+        EXPECT_TRUE(next >= 1s && next <= 3s);
+        differ = differ || next != first;
     }
     EXPECT_TRUE(differ);
 }
@@ -98,57 +98,57 @@ private:
 };
 
 TEST(EventStream, BeginsWithACommentAtOnceAndSaysWhenToComeBackWithItsFirstEvent) {
-    reader one([](context, event_writer& out) -> lifecycle::awaitable<bool> {
+    reader reader([](context, event_writer& out) -> lifecycle::awaitable<bool> {
         out.event("1", "1");
         co_return true;
     });
-    EXPECT_EQ(one.answer().content_type, "text/event-stream");
-    EXPECT_NE(one.answer().fields().find("Cache-Control: no-cache, no-transform\r\n"), std::string_view::npos);
-    EXPECT_NE(one.answer().fields().find("X-Accel-Buffering: no\r\n"), std::string_view::npos);
-    EXPECT_EQ(one.text(), ":\n");
-    EXPECT_TRUE(one.text().starts_with("retry: "));
-    EXPECT_EQ(one.text(), "data: 1\nid: 1\n\n");
+    EXPECT_EQ(reader.answer().content_type, "text/event-stream");
+    EXPECT_NE(reader.answer().fields().find("Cache-Control: no-cache, no-transform\r\n"), std::string_view::npos);
+    EXPECT_NE(reader.answer().fields().find("X-Accel-Buffering: no\r\n"), std::string_view::npos);
+    EXPECT_EQ(reader.text(), ":\n");
+    EXPECT_TRUE(reader.text().starts_with("retry: "));
+    EXPECT_EQ(reader.text(), "data: 1\nid: 1\n\n");
 }
 
 TEST(EventStream, ShowsThatItLivesWhenThereIsNothingToSay) {
     clock::time_point until{};
-    reader one([&until](context wait, event_writer&) -> lifecycle::awaitable<bool> {
+    reader reader([&until](context wait, event_writer&) -> lifecycle::awaitable<bool> {
         until = wait.deadline();
         co_return true;
     });
-    one.text();
+    reader.text();
     const auto before = clock::now();
-    EXPECT_EQ(one.text(), ":\n") << "one line feed: an empty line is an empty message to three clients";
+    EXPECT_EQ(reader.text(), ":\n") << "one line feed: an empty line is an empty message to three clients";
     EXPECT_GE(until, before + server::heart_beat);
 }
 
 TEST(EventStream, IsToldOfTheDrainAndEndsAfterItsLastWord) {
-    reader one([](context wait, event_writer& out) -> lifecycle::awaitable<bool> {
+    reader reader([](context wait, event_writer& out) -> lifecycle::awaitable<bool> {
         if (wait.why() == cause::shutdown) out.event("bye");
         co_return wait.why() == cause::none;
     });
-    one.text();
-    EXPECT_EQ(one.text(), ":\n");
-    one.drain();
-    EXPECT_TRUE(one.text().ends_with("data: bye\n\n"));
-    EXPECT_EQ(one.text(), "") << "the end";
+    reader.text();
+    EXPECT_EQ(reader.text(), ":\n");
+    reader.drain();
+    EXPECT_TRUE(reader.text().ends_with("data: bye\n\n"));
+    EXPECT_EQ(reader.text(), "") << "the end";
 }
 
 TEST(EventStream, ThatHasNothingToSayInTheDrainEnds) {
-    reader one([](context, event_writer&) -> lifecycle::awaitable<bool> { co_return true; });
-    one.text();
-    one.drain();
-    EXPECT_EQ(one.text(), "");
+    reader reader([](context, event_writer&) -> lifecycle::awaitable<bool> { co_return true; });
+    reader.text();
+    reader.drain();
+    EXPECT_EQ(reader.text(), "");
 }
 
 TEST(EventStream, WhatItsSourceThrowsIsThrown) {
-    reader one([](context, event_writer& out) -> lifecycle::awaitable<bool> {
+    reader reader([](context, event_writer& out) -> lifecycle::awaitable<bool> {
         out.event(std::string(70'000, 'x'));
         co_return true;
     });
-    one.text();
-    one.text();
-    EXPECT_TRUE(one.failed);
+    reader.text();
+    reader.text();
+    EXPECT_TRUE(reader.failed);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace {
 constexpr std::string_view bad = "refused 400";
 
 void append(std::vector<parser_case>& to, std::vector<parser_case> more) {
-    for (auto& one : more) to.push_back(std::move(one));
+    for (auto& each : more) to.push_back(std::move(each));
 }
 
 std::vector<parser_case> refused_lines() {

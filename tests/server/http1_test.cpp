@@ -11,7 +11,7 @@
 
 namespace requests {
 
-void PrintTo(const parser_case& one, std::ostream* out) { *out << one.why; }
+void PrintTo(const parser_case& parser_case, std::ostream* out) { *out << parser_case.why; }
 
 namespace {
 
@@ -49,11 +49,11 @@ TEST_P(Http1InPieces, IsTheSameAsWhole) {
 
 std::vector<parser_case> all_cases() {
     auto all = refused_cases();
-    for (auto& one : accepted_cases()) all.push_back(std::move(one));
+    for (auto& accepted : accepted_cases()) all.push_back(std::move(accepted));
     // Something behind each, which must not change it.
-    for (auto& one : accepted_cases()) {
-        one.bytes += head("GET /next HTTP/1.1");
-        all.push_back(std::move(one));
+    for (auto& accepted : accepted_cases()) {
+        accepted.bytes += head("GET /next HTTP/1.1");
+        all.push_back(std::move(accepted));
     }
     return all;
 }

@@ -128,16 +128,16 @@ TEST_F(ProxyProtocol, WhatIsNoHeaderIsClosedCountedAndSaid) {
     struct fault {
         std::string bytes, rule;
     };
-    for (const auto& one : std::vector<fault>{{get("/"), "proxy_header_missing"},
-                                              {std::string("\x16\x03\x01\x02\x00", 5), "proxy_header_missing"},
-                                              {"PROXY TCP4 nobody\r\n" + get("/"), "proxy_header_malformed"},
-                                              {"PROXY UNKNOWN " + std::string(200, 'x'), "proxy_header_malformed"},
-                                              {v2(proxy, tcp4, addresses4, 5'000), "proxy_header_malformed"}}) {
-        const auto before = refused(app, one.rule);
+    for (const auto& each : std::vector<fault>{{get("/"), "proxy_header_missing"},
+                                               {std::string("\x16\x03\x01\x02\x00", 5), "proxy_header_missing"},
+                                               {"PROXY TCP4 nobody\r\n" + get("/"), "proxy_header_malformed"},
+                                               {"PROXY UNKNOWN " + std::string(200, 'x'), "proxy_header_malformed"},
+                                               {v2(proxy, tcp4, addresses4, 5'000), "proxy_header_malformed"}}) {
+        const auto before = refused(app, each.rule);
         auto client = app.connect();
-        client.send(one.bytes);
-        EXPECT_TRUE(client.closes_silently(5s)) << one.bytes;
-        EXPECT_EQ(refused(app, one.rule), before + 1) << one.bytes;
+        client.send(each.bytes);
+        EXPECT_TRUE(client.closes_silently(5s)) << each.bytes;
+        EXPECT_EQ(refused(app, each.rule), before + 1) << each.bytes;
     }
     app.stop();
     EXPECT_THAT(app.log(),

@@ -67,14 +67,14 @@ TEST(HttpServerRules, WhatIsNoRequestIsRefusedByARuleThatTheLogAndTheMetricName)
         {line("FLY /x HTTP/1.1", "Host: a\r\n"), 501, "method", "FLY /x"},
     };
     running app(router().get("/", says("hello")), with_access_log());
-    for (const auto& one : faults) {
-        EXPECT_EQ(app.ask(one.bytes).status, one.status) << one.rule;
-        EXPECT_THAT(metrics_of(app), HasSubstr(refused(one.rule))) << one.rule;
+    for (const auto& fault : faults) {
+        EXPECT_EQ(app.ask(fault.bytes).status, fault.status) << fault.rule;
+        EXPECT_THAT(metrics_of(app), HasSubstr(refused(fault.rule))) << fault.rule;
     }
     app.stop();
-    for (const auto& one : faults)
-        EXPECT_THAT(app.log(), ContainsRegex("access 127.0.0.1 " + one.shown + " " + std::to_string(one.status) +
-                                             " [0-9]+us - PR rule " + one.rule + "\n"));
+    for (const auto& fault : faults)
+        EXPECT_THAT(app.log(), ContainsRegex("access 127.0.0.1 " + fault.shown + " " + std::to_string(fault.status) +
+                                             " [0-9]+us - PR rule " + fault.rule + "\n"));
 }
 
 TEST(HttpServerRules, OnesWithoutAHandlerHaveThemToo) {

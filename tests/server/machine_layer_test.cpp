@@ -19,174 +19,174 @@ server::options patient_for(clock::duration head) {
 // ── a handshake ─────────────────────────────────────────────────────────────────────────────────
 
 TEST(Layered, AHandshakeUnderWayOutlastsTheIdleGrace) {
-    scene one;
-    one.stirs();
-    one.drain(1s, 10s);
-    one.tick_after(5s);
-    EXPECT_FALSE(one.over());
-    one.shakes_hands();
-    one.send(ask());
-    EXPECT_EQ(one.status(), 200);
-    EXPECT_TRUE(one.says_close());
+    scene scene;
+    scene.stirs();
+    scene.drain(1s, 10s);
+    scene.tick_after(5s);
+    EXPECT_FALSE(scene.over());
+    scene.shakes_hands();
+    scene.send(ask());
+    EXPECT_EQ(scene.status(), 200);
+    EXPECT_TRUE(scene.says_close());
 }
 
 TEST(Layered, AHandshakeHasAsLongAsAHeadFromTheAcceptOn) {
-    scene one(patient_for(3s));
-    one.tick_after(2s);
-    one.stirs();
-    one.tick_after(900ms);
-    EXPECT_FALSE(one.over());
-    one.tick_after(100ms);
-    EXPECT_TRUE(one.over());
-    EXPECT_EQ(one.seen(), "");
+    scene scene(patient_for(3s));
+    scene.tick_after(2s);
+    scene.stirs();
+    scene.tick_after(900ms);
+    EXPECT_FALSE(scene.over());
+    scene.tick_after(100ms);
+    EXPECT_TRUE(scene.over());
+    EXPECT_EQ(scene.seen(), "");
 }
 
 TEST(Layered, AHandshakeEndsWithTheAppsShare) {
-    scene one;
-    one.stirs();
-    one.drain(1s, 3s);
-    one.tick_after(3s);
-    EXPECT_TRUE(one.over());
-    EXPECT_EQ(one.account().began, 0U) << "it is no request";
+    scene scene;
+    scene.stirs();
+    scene.drain(1s, 3s);
+    scene.tick_after(3s);
+    EXPECT_TRUE(scene.over());
+    EXPECT_EQ(scene.account().began, 0U) << "it is no request";
 }
 
 TEST(Layered, ADoneHandshakeDoesNotMoveTheDeadlineOfTheFirstHead) {
-    scene one(patient_for(3s));
-    one.tick_after(2s);
-    one.shakes_hands();
-    one.tick_after(1s);
-    EXPECT_TRUE(one.over());
+    scene scene(patient_for(3s));
+    scene.tick_after(2s);
+    scene.shakes_hands();
+    scene.tick_after(1s);
+    EXPECT_TRUE(scene.over());
 }
 
 TEST(Layered, WhoHasJustShakenHandsHasASecondForTheFirstRequest) {
-    scene one;
-    one.drain(0s, 10s);
-    one.shakes_hands();
-    one.tick_after(900ms);
-    EXPECT_FALSE(one.over());
-    one.tick_after(100ms);
-    EXPECT_TRUE(one.over());
-    EXPECT_TRUE(one.said_farewell());
+    scene scene;
+    scene.drain(0s, 10s);
+    scene.shakes_hands();
+    scene.tick_after(900ms);
+    EXPECT_FALSE(scene.over());
+    scene.tick_after(100ms);
+    EXPECT_TRUE(scene.over());
+    EXPECT_TRUE(scene.said_farewell());
 }
 
 TEST(Layered, WhoHasShakenHandsLongAgoHasTheIdleGrace) {
-    scene one;
-    one.shakes_hands();
-    one.tick_after(2s);
-    one.drain(0s, 10s);
-    one.tick();
-    EXPECT_TRUE(one.over());
+    scene scene;
+    scene.shakes_hands();
+    scene.tick_after(2s);
+    scene.drain(0s, 10s);
+    scene.tick();
+    EXPECT_TRUE(scene.over());
 }
 
 // ── part of a record ────────────────────────────────────────────────────────────────────────────
 
 TEST(Layered, ARecordThatIsNotWholeKeepsAnIdleConnection) {
-    scene one;
-    one.shakes_hands();
-    one.send(ask());
-    one.drain(1s, 20s);
-    one.stirs();
-    one.tick_after(5s);
-    EXPECT_FALSE(one.over());
-    one.send(ask());
-    EXPECT_EQ(one.answers(), 2U);
+    scene scene;
+    scene.shakes_hands();
+    scene.send(ask());
+    scene.drain(1s, 20s);
+    scene.stirs();
+    scene.tick_after(5s);
+    EXPECT_FALSE(scene.over());
+    scene.send(ask());
+    EXPECT_EQ(scene.answers(), 2U);
 }
 
 TEST(Layered, ARecordThatIsNotWholeHasAsLongAsAHead) {
-    scene one(patient_for(3s));
-    one.shakes_hands();
-    one.send(ask());
-    one.tick_after(10s);
-    one.stirs();
-    one.tick_after(2s);
-    one.stirs();  // another byte moves nothing
-    EXPECT_FALSE(one.over());
-    one.tick_after(1s);
-    EXPECT_TRUE(one.over());
+    scene scene(patient_for(3s));
+    scene.shakes_hands();
+    scene.send(ask());
+    scene.tick_after(10s);
+    scene.stirs();
+    scene.tick_after(2s);
+    scene.stirs();  // another byte moves nothing
+    EXPECT_FALSE(scene.over());
+    scene.tick_after(1s);
+    EXPECT_TRUE(scene.over());
 }
 
 // ── the good-bye ────────────────────────────────────────────────────────────────────────────────
 
 TEST(Layered, AGoodByeGoesBeforeTheFinOfALastAnswer) {
-    scene one;
-    one.shakes_hands();
-    one.send(ask("Connection: close\r\n"));
-    EXPECT_TRUE(one.said_farewell());
-    EXPECT_TRUE(one.over());
+    scene scene;
+    scene.shakes_hands();
+    scene.send(ask("Connection: close\r\n"));
+    EXPECT_TRUE(scene.said_farewell());
+    EXPECT_TRUE(scene.over());
 }
 
 TEST(Layered, AnIdleConnectionThatIsClosedHearsOne) {
-    scene one;
-    one.shakes_hands();
-    one.send(ask());
-    one.drain(1s, 10s);
-    one.tick_after(1s);
-    EXPECT_TRUE(one.over());
-    EXPECT_TRUE(one.said_farewell());
+    scene scene;
+    scene.shakes_hands();
+    scene.send(ask());
+    scene.drain(1s, 10s);
+    scene.tick_after(1s);
+    EXPECT_TRUE(scene.over());
+    EXPECT_TRUE(scene.said_farewell());
 }
 
 TEST(Layered, AGoodByeThatFindsNoRoomWaitsForIt) {
-    scene one(reads(60));  // less than an answer
-    one.shakes_hands();
-    one.send(ask("Connection: close\r\n"));
-    while (one.answers() == 0 || !one.said_farewell()) {
-        ASSERT_FALSE(one.over());
-        ASSERT_FALSE(one.finished());
-        one.client_reads();
+    scene scene(reads(60));  // less than an answer
+    scene.shakes_hands();
+    scene.send(ask("Connection: close\r\n"));
+    while (scene.answers() == 0 || !scene.said_farewell()) {
+        ASSERT_FALSE(scene.over());
+        ASSERT_FALSE(scene.finished());
+        scene.client_reads();
     }
-    EXPECT_TRUE(one.over());
+    EXPECT_TRUE(scene.over());
 }
 
 TEST(Layered, WhoNeverReadsIsNotWaitedForToHearIt) {
-    scene one(reads(60));
-    one.shakes_hands();
-    one.send(ask("Connection: close\r\n"));
-    one.tick_after(31s);
-    EXPECT_TRUE(one.over());
-    EXPECT_FALSE(one.said_farewell());
+    scene scene(reads(60));
+    scene.shakes_hands();
+    scene.send(ask("Connection: close\r\n"));
+    scene.tick_after(31s);
+    EXPECT_TRUE(scene.over());
+    EXPECT_FALSE(scene.said_farewell());
 }
 
 TEST(Layered, WithoutALayerThereIsNone) {
-    scene one;
-    one.send(ask("Connection: close\r\n"));
-    EXPECT_FALSE(one.said_farewell());
-    EXPECT_TRUE(one.over());
+    scene scene;
+    scene.send(ask("Connection: close\r\n"));
+    EXPECT_FALSE(scene.said_farewell());
+    EXPECT_TRUE(scene.over());
 }
 
 // ── who comes in a stop ─────────────────────────────────────────────────────────────────────────
 
 TEST(Layered, ANewcomerOfTheLameDuckHearsOfItOnlyNearItsEnd) {
-    scene one{in_a_stop()};
-    one.shakes_hands();
-    one.send(ask());
-    EXPECT_EQ(one.status(), 200);
-    EXPECT_FALSE(one.says_close());
-    EXPECT_FALSE(one.over());
-    one.part();
-    one.send(ask());
-    EXPECT_TRUE(one.says_close());
+    scene scene{in_a_stop()};
+    scene.shakes_hands();
+    scene.send(ask());
+    EXPECT_EQ(scene.status(), 200);
+    EXPECT_FALSE(scene.says_close());
+    EXPECT_FALSE(scene.over());
+    scene.part();
+    scene.send(ask());
+    EXPECT_TRUE(scene.says_close());
 }
 
 TEST(Layered, WhoWasThereBeforeHearsOfItAtOnce) {
-    scene one;
-    one.shakes_hands();
-    one.stop();
-    one.send(ask());
-    EXPECT_TRUE(one.says_close());
+    scene scene;
+    scene.shakes_hands();
+    scene.stop();
+    scene.send(ask());
+    EXPECT_TRUE(scene.says_close());
 }
 
 TEST(Layered, ANewcomerInClearHearsOfItAtOnce) {
-    scene one{in_a_stop()};
-    one.send(ask());
-    EXPECT_TRUE(one.says_close());
+    scene scene{in_a_stop()};
+    scene.send(ask());
+    EXPECT_TRUE(scene.says_close());
 }
 
 TEST(Layered, ANewcomerOfAStopThatWasLeftIsNoneOfTheNext) {
-    scene one{in_a_stop()};
-    one.shakes_hands();
-    one.stop();  // another one
-    one.send(ask());
-    EXPECT_TRUE(one.says_close());
+    scene scene{in_a_stop()};
+    scene.shakes_hands();
+    scene.stop();  // another one
+    scene.send(ask());
+    EXPECT_TRUE(scene.says_close());
 }
 
 }  // namespace

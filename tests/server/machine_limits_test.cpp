@@ -25,34 +25,34 @@ TEST(LimitOf, AFirstHeadIs408AndSilenceIsASilentClose) {
 }
 
 TEST(LimitOf, ALaterHeadHasItsTimeFromItsFirstByteAndNoByteMovesIt) {
-    scene one;
-    one.send(ask());
-    one.tick_after(20s);
-    one.send("G");
+    scene scene;
+    scene.send(ask());
+    scene.tick_after(20s);
+    scene.send("G");
     for (int bytes = 0; bytes < 9; ++bytes) {
-        one.tick_after(1s);
-        one.send("E");
+        scene.tick_after(1s);
+        scene.send("E");
     }
-    EXPECT_EQ(one.status(), 200);
-    one.tick_after(1s);
-    EXPECT_EQ(one.status(), 408);
+    EXPECT_EQ(scene.status(), 200);
+    scene.tick_after(1s);
+    EXPECT_EQ(scene.status(), 408);
 }
 
 TEST(LimitOf, ABodyIs408AtItsTime) {
-    scene one;
-    one.send(post(5, ""));
-    one.tick_after(29'990ms);
-    EXPECT_EQ(one.answers(), 0U);
-    one.tick_after(10ms);
-    EXPECT_EQ(one.status(), 408);
+    scene scene;
+    scene.send(post(5, ""));
+    scene.tick_after(29'990ms);
+    EXPECT_EQ(scene.answers(), 0U);
+    scene.tick_after(10ms);
+    EXPECT_EQ(scene.status(), 408);
 }
 
 TEST(LimitOf, WhatIsThereAtTheDeadlineIsLookedAtOnceMore) {
-    scene one;
-    one.send(post(5, "hell"));
-    one.arrives("o");
-    one.tick_after(30s);
-    EXPECT_EQ(one.status(), 200);
+    scene scene;
+    scene.send(post(5, "hell"));
+    scene.arrives("o");
+    scene.tick_after(30s);
+    EXPECT_EQ(scene.status(), 200);
 }
 
 TEST(LimitOf, ABodyThatIsTooSlowAfterItsGraceIs408AndAFastEnoughOneIsNot) {
@@ -80,49 +80,49 @@ TEST(LimitOf, AReaderThatTakesNothingIsCutAndOneThatTakesEnoughIsNot) {
 }
 
 TEST(LimitOf, WhoSendsARefusedBodyMayGoOnForAsLongAsABodyMayTake) {
-    scene one;
-    one.send(post(2'000'000, ""));
-    EXPECT_EQ(one.status(), 413);
+    scene scene;
+    scene.send(post(2'000'000, ""));
+    EXPECT_EQ(scene.status(), 413);
     for (int bytes = 0; bytes < 59; ++bytes) {
-        one.tick_after(500ms);
-        one.send("y");
-        EXPECT_FALSE(one.over()) << bytes;
+        scene.tick_after(500ms);
+        scene.send("y");
+        EXPECT_FALSE(scene.over()) << bytes;
     }
-    one.tick_after(500ms);
-    EXPECT_TRUE(one.over());
+    scene.tick_after(500ms);
+    EXPECT_TRUE(scene.over());
 }
 
 TEST(LimitOf, WhoIsSilentAfterARefusalIsClosedAfterASecond) {
-    scene one;
-    one.send(post(2'000'000, ""));
-    one.tick_after(1s);
-    EXPECT_TRUE(one.over());
-    EXPECT_FALSE(one.reset());
+    scene scene;
+    scene.send(post(2'000'000, ""));
+    scene.tick_after(1s);
+    EXPECT_TRUE(scene.over());
+    EXPECT_FALSE(scene.reset());
 }
 
 TEST(LimitOf, AnIdleConnectionIsASilentCloseWithinFiveSecondsOfItsTime) {
-    scene one;
-    one.send(ask());
-    one.tick_after(119'990ms);
-    EXPECT_FALSE(one.over());
-    one.tick_after(5'010ms);
-    EXPECT_TRUE(one.over());
-    EXPECT_EQ(one.answers(), 1U);
+    scene scene;
+    scene.send(ask());
+    scene.tick_after(119'990ms);
+    EXPECT_FALSE(scene.over());
+    scene.tick_after(5'010ms);
+    EXPECT_TRUE(scene.over());
+    EXPECT_EQ(scene.answers(), 1U);
 }
 
 TEST(LimitOf, AHandlerIs504AndOneThatDoesNotReturnIsAnsweredFor) {
-    scene one;
-    one.holds_handlers = true;
-    one.send(ask());
-    one.tick_after(30s);
-    EXPECT_TRUE(one.told());
-    one.tick_after(99ms);
-    EXPECT_EQ(one.seen(), "");
-    one.tick_after(1ms);
-    EXPECT_EQ(one.status(), 504);
-    EXPECT_TRUE(one.named() && one.finished());
-    one.reply();
-    EXPECT_TRUE(one.over());
+    scene scene;
+    scene.holds_handlers = true;
+    scene.send(ask());
+    scene.tick_after(30s);
+    EXPECT_TRUE(scene.told());
+    scene.tick_after(99ms);
+    EXPECT_EQ(scene.seen(), "");
+    scene.tick_after(1ms);
+    EXPECT_EQ(scene.status(), 504);
+    EXPECT_TRUE(scene.named() && scene.finished());
+    scene.reply();
+    EXPECT_TRUE(scene.over());
 }
 
 // ── number and size ─────────────────────────────────────────────────────────────────────────────
@@ -130,33 +130,33 @@ TEST(LimitOf, AHandlerIs504AndOneThatDoesNotReturnIsAnsweredFor) {
 TEST(LimitOf, RequestsInHandlersIs503WithRetryAfter) {
     server::options limits;
     limits.max_in_flight = 0;
-    scene one(limits);
-    one.send(ask());
-    EXPECT_EQ(one.status(), 503);
-    EXPECT_NE(one.seen().find("Retry-After: 1\r\n"), std::string::npos);
-    EXPECT_EQ(one.calls(), 0);
-    EXPECT_EQ(one.refused(), 1);
+    scene scene(limits);
+    scene.send(ask());
+    EXPECT_EQ(scene.status(), 503);
+    EXPECT_NE(scene.seen().find("Retry-After: 1\r\n"), std::string::npos);
+    EXPECT_EQ(scene.calls(), 0);
+    EXPECT_EQ(scene.refused(), 1);
 }
 
 TEST(LimitOf, ABodyIsNotAskedForThatFindsNoPlace) {
     server::options limits;
     limits.max_in_flight = 0;
-    scene one(limits);
-    one.send(post(100, "", "Expect: 100-continue\r\n"));
-    EXPECT_EQ(one.status(), 503);
-    EXPECT_TRUE(one.says_close());
-    EXPECT_EQ(one.answers(), 1U) << "no 100 Continue";
+    scene scene(limits);
+    scene.send(post(100, "", "Expect: 100-continue\r\n"));
+    EXPECT_EQ(scene.status(), 503);
+    EXPECT_TRUE(scene.says_close());
+    EXPECT_EQ(scene.answers(), 1U) << "no 100 Continue";
 }
 
 TEST(LimitOf, RequestsOfAConnectionEndsWithWhatHadComeByThen) {
     server::options limits;
     limits.max_requests = 2;
-    scene one(limits);
-    one.send(ask() + ask() + ask());
-    EXPECT_EQ(one.answers(), 3U);
-    EXPECT_TRUE(one.says_close());
-    one.client_finishes();
-    EXPECT_TRUE(one.over());
+    scene scene(limits);
+    scene.send(ask() + ask() + ask());
+    EXPECT_EQ(scene.answers(), 3U);
+    EXPECT_TRUE(scene.says_close());
+    scene.client_finishes();
+    EXPECT_TRUE(scene.over());
 }
 
 TEST(LimitOf, HeadTargetAndFieldsAre431And414) {
@@ -191,10 +191,10 @@ TEST(LimitOf, ExtensionsAndTrailersAre400) {
 TEST(LimitOf, WhatIsPipelinedBehindARequestStaysInTheKernelUntilItsTurn) {
     server::options limits;
     limits.max_pipelined_bytes = 64;
-    scene one(limits);
-    one.holds_handlers = true;
-    one.send(ask() + std::string(10'000, 'x'));
-    EXPECT_GT(one.unread(), 9'900U);
+    scene scene(limits);
+    scene.holds_handlers = true;
+    scene.send(ask() + std::string(10'000, 'x'));
+    EXPECT_GT(scene.unread(), 9'900U);
 }
 
 // ── memory ──────────────────────────────────────────────────────────────────────────────────────
@@ -213,37 +213,37 @@ TEST(LimitOf, AQuietConnectionOwnsNoBufferAfterASecondAndNeitherDoesOneThatLinge
 }
 
 TEST(LimitOf, AStreamIsAskedForItsNextPieceWhenTheLastIsInTheSocket) {
-    scene one(reads(1'000));
-    one.holds_handlers = true;
-    one.send(ask());
-    one.stream();
-    one.piece(60'000);
-    EXPECT_FALSE(one.asked()) << "the client has not read";
-    for (int turns = 0; turns < 60; ++turns) one.client_reads();
-    EXPECT_TRUE(one.asked());
-    one.piece(0);
-    EXPECT_EQ(one.seen().substr(one.seen().size() - 5), "0\r\n\r\n");
-    EXPECT_EQ(one.state(), connection_state::idle);
+    scene scene(reads(1'000));
+    scene.holds_handlers = true;
+    scene.send(ask());
+    scene.stream();
+    scene.piece(60'000);
+    EXPECT_FALSE(scene.asked()) << "the client has not read";
+    for (int turns = 0; turns < 60; ++turns) scene.client_reads();
+    EXPECT_TRUE(scene.asked());
+    scene.piece(0);
+    EXPECT_EQ(scene.seen().substr(scene.seen().size() - 5), "0\r\n\r\n");
+    EXPECT_EQ(scene.state(), connection_state::idle);
 }
 
 // ── connections above a limit ───────────────────────────────────────────────────────────────────
 
 TEST(LimitOf, ConnectionsIsNotForAProbeWhichIsAnsweredAndThenClosed) {
-    scene one(server::rule::max_connections);
-    one.send("GET /probe HTTP/1.1\r\nHost: a\r\n\r\n");
-    EXPECT_EQ(one.status(), 200);
-    EXPECT_TRUE(one.says_close());
+    scene scene(server::rule::max_connections);
+    scene.send("GET /probe HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(scene.status(), 200);
+    EXPECT_TRUE(scene.says_close());
 }
 
 TEST(LimitOf, ConnectionsIs503ForEverythingElseAndCloses) {
     for (const auto& asks : {ask(), post(5, ""), post(5, "hello"), std::string("GET /none HTTP/1.1\r\nHost: a\r\n\r\n"),
                              post(5, "", "Expect: 100-continue\r\n")}) {
-        scene one(server::rule::max_connections_per_client);
-        one.send(asks);
-        EXPECT_EQ(one.status(), 503) << asks;
-        EXPECT_EQ(one.answers(), 1U) << asks;
-        EXPECT_TRUE(one.says_close()) << asks;
-        EXPECT_NE(one.seen().find("Retry-After: 1"), std::string::npos) << asks;
+        scene scene(server::rule::max_connections_per_client);
+        scene.send(asks);
+        EXPECT_EQ(scene.status(), 503) << asks;
+        EXPECT_EQ(scene.answers(), 1U) << asks;
+        EXPECT_TRUE(scene.says_close()) << asks;
+        EXPECT_NE(scene.seen().find("Retry-After: 1"), std::string::npos) << asks;
     }
 }
 
@@ -262,38 +262,38 @@ TEST(LimitOf, ConnectionsGivesAHeadASecond) {
 // ── streams of events ───────────────────────────────────────────────────────────────────────────
 
 TEST(LimitOf, AStreamOfEventsIsNoDeadlineOfARequestOrOfAWrite) {
-    scene one;
-    one.holds_handlers = true;
-    one.send(ask_for("/ticks"));
-    one.stream_events();
-    one.tick_after(24h);
-    EXPECT_FALSE(one.over());
-    EXPECT_FALSE(one.context().done());
-    one.say("data: 1\n\n");
-    EXPECT_TRUE(one.seen().ends_with("data: 1\n\n\r\n"));
+    scene scene;
+    scene.holds_handlers = true;
+    scene.send(ask_for("/ticks"));
+    scene.stream_events();
+    scene.tick_after(24h);
+    EXPECT_FALSE(scene.over());
+    EXPECT_FALSE(scene.context().done());
+    scene.say("data: 1\n\n");
+    EXPECT_TRUE(scene.seen().ends_with("data: 1\n\n\r\n"));
 }
 
 TEST(LimitOf, AStreamOfEventsWhoseReaderTakesNothingIsCut) {
-    scene one(reads(500));
-    one.holds_handlers = true;
-    one.send(ask_for("/ticks"));
-    one.stream_events();
-    one.say("data: " + std::string(1'000, 'x') + "\n\n");
-    one.tick_after(30s);
-    EXPECT_TRUE(one.reset());
-    EXPECT_EQ(one.account().gone, 1U);
+    scene scene(reads(500));
+    scene.holds_handlers = true;
+    scene.send(ask_for("/ticks"));
+    scene.stream_events();
+    scene.say("data: " + std::string(1'000, 'x') + "\n\n");
+    scene.tick_after(30s);
+    EXPECT_TRUE(scene.reset());
+    EXPECT_EQ(scene.account().gone, 1U);
 }
 
 TEST(LimitOf, AStreamOfEventsEndsWithItsClientWhileItIsSilent) {
-    scene one;
-    one.holds_handlers = true;
-    one.send(ask_for("/ticks"));
-    one.stream_events();
-    one.client_goes();
-    EXPECT_EQ(one.context().why(), lifecycle::cause::client_gone);
-    one.say("");
-    EXPECT_TRUE(one.over());
-    EXPECT_EQ(one.account().gone, 1U);
+    scene scene;
+    scene.holds_handlers = true;
+    scene.send(ask_for("/ticks"));
+    scene.stream_events();
+    scene.client_goes();
+    EXPECT_EQ(scene.context().why(), lifecycle::cause::client_gone);
+    scene.say("");
+    EXPECT_TRUE(scene.over());
+    EXPECT_EQ(scene.account().gone, 1U);
 }
 
 TEST(LimitOf, ARequestForAStreamOfEventsIsNeverMetByAnotherStatusThan200) {
@@ -304,10 +304,10 @@ TEST(LimitOf, ARequestForAStreamOfEventsIsNeverMetByAnotherStatusThan200) {
     thrown.holds_handlers = true;
     thrown.send(ask_for("/ticks"));
     thrown.throw_out();
-    for (auto* one : {&above, &crowded, &thrown}) {
-        EXPECT_EQ(one->status(), 200);
-        EXPECT_NE(one->seen().find("\r\n\r\nretry: "), std::string::npos) << one->seen();
-        EXPECT_TRUE(one->says_close());
+    for (auto* each : {&above, &crowded, &thrown}) {
+        EXPECT_EQ(each->status(), 200);
+        EXPECT_NE(each->seen().find("\r\n\r\nretry: "), std::string::npos) << each->seen();
+        EXPECT_TRUE(each->says_close());
     }
     crowded.place().in_flight = 0;
 }

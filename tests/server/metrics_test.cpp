@@ -18,7 +18,7 @@ using testing::HasSubstr;
 
 histogram::values of(std::initializer_list<std::chrono::nanoseconds> durations) {
     histogram measured;
-    for (const auto one : durations) measured.observe(one);
+    for (const auto duration : durations) measured.observe(duration);
     histogram::values values;
     values += measured;
     return values;
@@ -60,12 +60,12 @@ TEST(Histogram, AQuantileOfNothingIsZeroAndBeyondTheLastBoundTheLastBound) {
 }
 
 TEST(Histogram, ValuesOfSeveralAddUp) {
-    histogram one, other;
-    one.observe(1ms);
+    histogram durations, other;
+    durations.observe(1ms);
     other.observe(1ms);
     other.observe(2ms);
     histogram::values both;
-    both += one;
+    both += durations;
     both += other;
     EXPECT_EQ(both.count(), 3U);
     EXPECT_NEAR(both.sum, 0.004, 1e-9);
@@ -117,12 +117,12 @@ TEST(MetricsText, AHistogramNeedsNoLabels) {
 constexpr const char* trace = "0af7651916cd43dd8448eb211c80319c";
 
 TEST(Exemplars, OfEachBucketTheLastIsKeptAndOfSeveralLoopsTheLatest) {
-    server::exemplar_table one, other;
-    one.keep(3, "ffffffffffffffffffffffffffffffff", 1ms);
-    one.keep(3, trace, 2ms);
+    server::exemplar_table exemplar_table, other;
+    exemplar_table.keep(3, "ffffffffffffffffffffffffffffffff", 1ms);
+    exemplar_table.keep(3, trace, 2ms);
     other.keep(0, trace, 50us);
     server::bucket_exemplars all;
-    one.collect(all);
+    exemplar_table.collect(all);
     other.collect(all);
     EXPECT_EQ(all[3].trace, (std::array<std::uint64_t, 2>{0x0af7651916cd43dd, 0x8448eb211c80319c}));
     EXPECT_EQ(all[3].duration, 2ms);
@@ -131,7 +131,7 @@ TEST(Exemplars, OfEachBucketTheLastIsKeptAndOfSeveralLoopsTheLatest) {
     auto later = all;
     later[3].when += 1h;
     later[3].duration = 3ms;
-    one.collect(later);
+    exemplar_table.collect(later);
     EXPECT_EQ(later[3].duration, 3ms) << "what is there is later";
 }
 

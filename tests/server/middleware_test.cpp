@@ -56,7 +56,7 @@ TEST(StrictTransport, EachAnswerSaysForHowLongHttpsAloneIsToBeAsked) {
         wrapped([](lifecycle::context, const request&) -> lifecycle::awaitable<response> { co_return response(); });
     const server::handler plain = wrapped([](const lifecycle::context&, const request&) { return response(); });
     EXPECT_NE(plain.as_plain(), nullptr) << "a plain handler stays one";
-    for (const auto& one : {waits, plain}) EXPECT_TRUE(run_handler(one, request()).has("Strict-Transport-Security"));
+    for (const auto& each : {waits, plain}) EXPECT_TRUE(run_handler(each, request()).has("Strict-Transport-Security"));
 }
 
 }  // namespace

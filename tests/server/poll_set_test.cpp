@@ -71,7 +71,7 @@ protected:
 };
 
 TEST_F(PollSet, CallsTheOwnersOfSocketsThatAreReadyAndNobodyElse) {
-    owner ready(set, [](owner&one) { one.read(); }), quiet(set, [](owner&) {});
+    owner ready(set, [](owner&owner) { owner.read(); }), quiet(set, [](owner&) {});
     ready.other->write("x");
     turn();
     EXPECT_EQ(ready.called, 1);
@@ -81,42 +81,42 @@ TEST_F(PollSet, CallsTheOwnersOfSocketsThatAreReadyAndNobodyElse) {
 }
 
 TEST_F(PollSet, SaysAgainWhatHasNotBeenReadAndStopsWhenNobodyWantsIt) {
-    owner one(set, [](owner&) {});
-    one.other->write("x");
+    owner holder(set, [](owner&) {});
+    holder.other->write("x");
     for (int turns = 0; turns < 3; ++turns) io.run_one();
-    EXPECT_GE(one.called, 2);
-    one.wants(poll_set::interest::none);
+    EXPECT_GE(holder.called, 2);
+    holder.wants(poll_set::interest::none);
     turn();
-    const auto before = one.called;
+    const auto before = holder.called;
     turn();
-    EXPECT_EQ(one.called, before);
-    one.wants(poll_set::interest::read);
+    EXPECT_EQ(holder.called, before);
+    holder.wants(poll_set::interest::read);
     io.run_one();
-    EXPECT_GT(one.called, before);
-    one.read();
+    EXPECT_GT(holder.called, before);
+    holder.read();
 }
 
 TEST_F(PollSet, SaysWhatHasBeenLeftThoughNothingNewComes) {
     int bytes = 0;
-    owner one(set, [&](owner& self) {
+    owner holder(set, [&](owner& self) {
         char byte;
         if (self.socket->read({&byte, 1}).how == transport::outcome::done) ++bytes;
     });
-    one.other->write("twenty bytes and more");
+    holder.other->write("twenty bytes and more");
     for (int turns = 0; turns < 3; ++turns) turn();
     EXPECT_EQ(bytes, 21);
 }
 
 TEST_F(PollSet, SaysAFinBehindBytesOfWhichAllHaveBeenTaken) {
     bool ended = false;
-    owner one(set, [&](owner& self) {
+    owner holder(set, [&](owner& self) {
         char bytes[64];
         ended = self.socket->read(bytes).how == transport::outcome::ended;
         if (ended) self.leave();
     });
-    one.takes = poll_set::rest::taken;
-    one.other->write("x");
-    one.other->finish();
+    holder.takes = poll_set::rest::taken;
+    holder.other->write("x");
+    holder.other->finish();
     turn();
     EXPECT_TRUE(ended);
 }
@@ -134,21 +134,21 @@ TEST_F(PollSet, DoesWhatIsToBeDoneBehindABatchOnceForAllOfIt) {
 }
 
 TEST_F(PollSet, SaysWhenThereIsRoomToWrite) {
-    owner one(set, [](owner& self) { self.wants(poll_set::interest::read); });
-    one.wants(poll_set::interest::write);
+    owner holder(set, [](owner& self) { self.wants(poll_set::interest::read); });
+    holder.wants(poll_set::interest::write);
     turn();
-    EXPECT_EQ(one.called, 1);
+    EXPECT_EQ(holder.called, 1);
 }
 
 TEST_F(PollSet, LooksAgainAfterAFullBatch) {
     std::vector<std::unique_ptr<owner>> many;
     for (int nth = 0; nth < 400; ++nth) {
-        many.push_back(std::make_unique<owner>(set, [](owner& one) { one.read(); }));
+        many.push_back(std::make_unique<owner>(set, [](owner& owner) { owner.read(); }));
         many.back()->other->write("x");
     }
     io.restart();
     io.run_one();
-    for (const auto& one : many) EXPECT_EQ(one->called, 1);
+    for (const auto& each : many) EXPECT_EQ(each->called, 1);
 }
 
 TEST_F(PollSet, AnOwnerMayEndItselfAndOthersInsideABatch) {
@@ -157,7 +157,7 @@ TEST_F(PollSet, AnOwnerMayEndItselfAndOthersInsideABatch) {
     for (int nth = 0; nth < 10; ++nth) {
         all.push_back(std::make_unique<owner>(set, [&](owner&) {
             ++called;
-            for (auto& one : all) one->leave();
+            for (auto& each : all) each->leave();
         }));
         all.back()->other->write("x");
     }
@@ -167,8 +167,8 @@ TEST_F(PollSet, AnOwnerMayEndItselfAndOthersInsideABatch) {
 
 TEST_F(PollSet, WhoComesInsideABatchIsCalledInALaterOne) {
     std::unique_ptr<owner> second;
-    owner first(set, [&](owner& one) {
-        one.read();
+    owner first(set, [&](owner& holder) {
+        holder.read();
         second = std::make_unique<owner>(set, [](owner& late) { late.read(); });
         second->other->write("x");
     });
@@ -180,11 +180,11 @@ TEST_F(PollSet, WhoComesInsideABatchIsCalledInALaterOne) {
 
 TEST_F(PollSet, WhoHasBeenForgottenIsNotCalledWhenAnotherProcessHasACopyOfTheSocket) {
     int called = 0;
-    auto one = std::make_unique<owner>(set, [&](owner&) { ++called; });
-    const transport copy(::dup(one->socket->descriptor()));
-    const int number = one->socket->descriptor();
-    const auto other = std::move(one->other);
-    one = nullptr;
+    auto holder = std::make_unique<owner>(set, [&](owner&) { ++called; });
+    const transport copy(::dup(holder->socket->descriptor()));
+    const int number = holder->socket->descriptor();
+    const auto other = std::move(holder->other);
+    holder = nullptr;
     owner next(set, [](owner&) {});
     EXPECT_EQ(next.socket->descriptor(), number) << "it has the number of the one that is gone";
     other->write("x");
@@ -196,12 +196,12 @@ TEST_F(PollSet, WhoHasBeenForgottenIsNotCalledWhenAnotherProcessHasACopyOfTheSoc
 
 TEST_F(PollSet, AFinAndAResetAreSomethingToRead) {
     transport::outcome how{};
-    owner one(set, [&](owner& self) {
+    owner holder(set, [&](owner& self) {
         char bytes[8];
         how = self.socket->read(bytes).how;
         self.leave();
     });
-    one.other = nullptr;
+    holder.other = nullptr;
     turn();
     EXPECT_EQ(how, transport::outcome::ended);
 }

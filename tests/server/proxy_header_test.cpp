@@ -23,8 +23,8 @@ struct outcome {
     bool operator==(const outcome&) const = default;
 };
 
-std::ostream& operator<<(std::ostream& to, const outcome& one) {
-    return to << static_cast<int>(one.how) << " after " << one.taken << " bytes, client " << one.client;
+std::ostream& operator<<(std::ostream& to, const outcome& outcome) {
+    return to << static_cast<int>(outcome.how) << " after " << outcome.taken << " bytes, client " << outcome.client;
 }
 
 template <class Length>

@@ -16,8 +16,8 @@ class keeping_sink final : public spdlog::sinks::sink {
 public:
     void log(const spdlog::details::log_msg& message) override {
         said = std::string(message.payload.data(), message.payload.size());
-        for (const auto& one : lifecycle::facts_of_this_line().of_request)
-            if (one.is_field()) ((((said += ' ') += one.name) += '=') += one.text);
+        for (const auto& each : lifecycle::facts_of_this_line().of_request)
+            if (each.is_field()) ((((said += ' ') += each.name) += '=') += each.text);
     }
     void flush() override {}
     void set_pattern(const std::string&) override {}

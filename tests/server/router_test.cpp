@@ -9,10 +9,10 @@
 
 namespace {
 
-using server::endpoint;
 using server::handler;
 using server::request;
 using server::response;
+using server::route;
 using server::router;
 namespace http = server::http;
 using pairs = std::vector<std::pair<std::string_view, std::string_view>>;
@@ -30,7 +30,7 @@ request asking(http::verb method, std::string_view path) {
     return made;
 }
 
-/// The name of the endpoint that answers; "" when the fallback does.
+/// The name of the route that answers; "" when the fallback does.
 std::string found(const router& routes, http::verb method, std::string_view path) {
     auto wanted = asking(method, path);
     const auto* const to = routes.find(wanted);

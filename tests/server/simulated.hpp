@@ -205,9 +205,9 @@ private:
     outcome read(const moment& at) {
         const bool lingers = machine.now_in() == http1_machine::state::lingering;
         if (!lingers && !machine.has_workspace()) {
-            auto one = pool().lend();
-            one->go_by(on_.host.limits);
-            machine.lend(std::move(one));
+            auto lent = pool().lend();
+            lent->go_by(on_.host.limits);
+            machine.lend(std::move(lent));
         }
         if (wire.client_gone) return ended;
         char scratch[512];

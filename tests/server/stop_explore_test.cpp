@@ -186,23 +186,23 @@ private:
     }
 
     void happen() {
-        auto* const one = anybody();
+        auto* const chosen = anybody();
         switch (upto(fair_ ? 7 : 13)) {
             case 0:
             case 1:
-                if (one != nullptr) handler_returns(*one);
+                if (chosen != nullptr) handler_returns(*chosen);
                 break;
             case 2:
             case 3:
-                if (one != nullptr) send(*one);
+                if (chosen != nullptr) send(*chosen);
                 break;
             case 4: deliver(); break;
             case 5: sink_works_ = !one_in(3); break;
             case 6:
-                if (one != nullptr && one_in(6)) client_goes(*one);
+                if (chosen != nullptr && one_in(6)) client_goes(*chosen);
                 break;
             case 7:
-                if (one != nullptr) one->connection.wire.client_reads();
+                if (chosen != nullptr) chosen->connection.wire.client_reads();
                 break;
             case 8:
             case 9:
@@ -219,9 +219,9 @@ private:
 
     client* anybody() {
         if (clients_.empty()) return nullptr;
-        auto one = clients_.begin();
-        std::advance(one, static_cast<std::ptrdiff_t>(upto(clients_.size() - 1)));
-        return one->connection.over ? nullptr : &*one;
+        auto found = clients_.begin();
+        std::advance(found, static_cast<std::ptrdiff_t>(upto(clients_.size() - 1)));
+        return found->connection.over ? nullptr : &*found;
     }
 
     void signal() {
@@ -239,21 +239,21 @@ private:
     void accept() {
         if (!listening_ || clients_.size() >= 5) return;
         note("accept");
-        auto& one = clients_.emplace_back(place_, now_);
-        if (one_in(3)) one.connection.shake_hands(at());
-        if (sequence_.stopping()) one.connection.machine.stop_begins();
-        auto& wire = one.connection.wire;
+        auto& added = clients_.emplace_back(place_, now_);
+        if (one_in(3)) added.connection.shake_hands(at());
+        if (sequence_.stopping()) added.connection.machine.stop_begins();
+        auto& wire = added.connection.wire;
         wire.piece = one_in(3) ? 1 + upto(30) : std::string::npos;
         if (one_in(4)) {  // reads when it likes
             wire.room = 100 + upto(20'000);
-            one.patient = false;
+            added.patient = false;
         }
     }
 
     // ── a client does everything that a client can do ───────────────────────────────────────────
 
-    std::string request_of(client& one) {
-        const auto id = "X-Request-Id: c" + std::to_string(100 + ++one.asked) + "\r\n";
+    std::string request_of(client& client) {
+        const auto id = "X-Request-Id: c" + std::to_string(100 + ++client.asked) + "\r\n";
         const auto body = std::string(upto(200), 'y');
         const auto sized = "Content-Length: " + std::to_string(body.size()) + "\r\n";
         const std::string post = one_in(2) ? "POST / " : "POST /count ";
@@ -269,40 +269,41 @@ private:
             case 6: return "HEAD /probe HTTP/1.1\r\nHost: a\r\n" + id + "\r\n";
             case 7: return "\r\nGET /nowhere HTTP/1.1\r\nHost: a\r\n" + id + "\r\n";
             case 8: return "GET / HTTP/1.1\r\nHost: a\r\n" + id + "X-Request-Timeout: 50ms\r\n\r\n";
-            case 9: one.confused = true; return "GET  / HTTP/1.1\r\n\r\n";
+            case 9: client.confused = true; return "GET  / HTTP/1.1\r\n\r\n";
             case 10: return "GET /ticks HTTP/1." + std::string(one_in(4) ? "0" : "1") + "\r\nHost: a\r\n" + id + "\r\n";
             case 11: return "GET /poll HTTP/1.1\r\nHost: a\r\n" + id + "\r\n";
             default: return "GET / HTTP/1.1\r\nHost: a\r\n" + id + "\r\n";
         }
     }
 
-    void send(client& one) {
-        auto& wire = one.connection.wire;
+    void send(client& client) {
+        auto& wire = client.connection.wire;
         if (wire.client_gone || wire.client_finished || wire.to_server.size() > 2'000) return;
-        for (auto more = one.to_send.empty() ? 1 + upto(one_in(3) ? 4 : 0) : 0; more > 0 && !one.confused; --more)
-            one.to_send += request_of(one);
-        const auto count = one_in(2) ? one.to_send.size() : std::min<std::size_t>(one.to_send.size(), 1 + upto(60));
-        wire.send(one.to_send.substr(0, count));
-        one.to_send.erase(0, count);
+        for (auto more = client.to_send.empty() ? 1 + upto(one_in(3) ? 4 : 0) : 0; more > 0 && !client.confused; --more)
+            client.to_send += request_of(client);
+        const auto count =
+            one_in(2) ? client.to_send.size() : std::min<std::size_t>(client.to_send.size(), 1 + upto(60));
+        wire.send(client.to_send.substr(0, count));
+        client.to_send.erase(0, count);
         note("bytes arrive: ", count);
     }
 
-    void client_goes(client& one) {
-        one.patient = false;
+    void client_goes(client& client) {
+        client.patient = false;
         if (one_in(2)) {
             note("client closes its half");
-            one.connection.wire.client_finished = true;
+            client.connection.wire.client_finished = true;
         } else {
             note("client resets");
-            one.connection.client_goes(at());
+            client.connection.client_goes(at());
         }
     }
 
     // ── handlers and their sources ──────────────────────────────────────────────────────────────
 
     /// The handler may have recorded an event, and answers 201 only when it was accepted.
-    void handler_returns(client& one) {
-        auto& connection = one.connection;
+    void handler_returns(client& client) {
+        auto& connection = client.connection;
         if (!connection.asked) return;
         if (connection.reads) return;  // it goes on when there is more of the body, or will be none
         const auto* const body = connection.machine.current().incoming.get();
@@ -319,7 +320,7 @@ private:
         }
         note(piece ? "a source returns" : "a handler returns");
         if (one_in(10)) {
-            one.spoiled = one.spoiled || piece;
+            client.spoiled = client.spoiled || piece;
             return connection.throw_out(at());
         }
         const auto& current = connection.machine.current();
@@ -342,16 +343,16 @@ private:
     // ── what a loop does ────────────────────────────────────────────────────────────────────────
 
     void look_at_sockets() {
-        for (auto& one : clients_) {
-            auto& connection = one.connection;
+        for (auto& client : clients_) {
+            auto& connection = client.connection;
             const auto calls = connection.calls;
             const auto sent = connection.wire.to_client.size();
             const bool reads = connection.machine.waits_for() == simulated::waiting::room && connection.wire.writable();
             connection.ready(at());
             expect(!reads || connection.over || connection.wire.client_gone || connection.wire.to_client.size() > sent,
                    "whoever has read is sent more");
-            if (connection.calls != calls) one.obedient = !one_in(3);
-            if (connection.asked && one_in(6)) handler_returns(one);  // a plain one, or one that does not wait
+            if (connection.calls != calls) client.obedient = !one_in(3);
+            if (connection.asked && one_in(6)) handler_returns(client);  // a plain one, or one that does not wait
         }
         place_.host.places.look(now_, time_point::min());
     }
@@ -364,15 +365,15 @@ private:
                      .began = drain_began_,
                      .idle_until = drain_began_ + options_.idle_grace,
                      .over = sequence_.deadline(app)};
-        for (auto& one : clients_) tick(one, drain);
-        clients_.remove_if([this](const client& one) { return one.connection.over && (settle(one), true); });
+        for (auto& client : clients_) tick(client, drain);
+        clients_.remove_if([this](const client& client) { return client.connection.over && (settle(client), true); });
         if (draining_ && clients_.empty()) app_home_ = true;
     }
 
-    void tick(client& one, const drain_view& drain) {
+    void tick(client& client, const drain_view& drain) {
         using action = decision::action;
-        const auto before = one.connection.machine.view();
-        const auto decided = one.connection.tick(drain, at());
+        const auto before = client.connection.machine.view();
+        const auto decided = client.connection.tick(drain, at());
         const bool over = drain.draining && now_ >= drain.over;
         switch (decided.what) {
             case action::look_and_close:
@@ -381,23 +382,23 @@ private:
                 return;
             case action::tell_handler:
                 expect(!before.told || decided.by_drain, "a handler is told once by its deadline");
-                if (one.obedient && one.connection.asked) handler_returns(one);
+                if (client.obedient && client.connection.asked) handler_returns(client);
                 break;
             case action::answer:
                 expect(before.told, "nobody is answered for whose context has not ended");
-                expect(!one.obedient, "a handler that ends with its context answers for itself");
-                expect(one.connection.straggled, "whoever is answered for is named");
+                expect(!client.obedient, "a handler that ends with its context answers for itself");
+                expect(client.connection.straggled, "whoever is answered for is named");
                 ++seen_.in_its_place;
                 break;
             case action::time_out: ++seen_.timed_out; break;
             case action::cut:
-                if (one.obedient && one.connection.asked) handler_returns(one);
+                if (client.obedient && client.connection.asked) handler_returns(client);
                 break;
             case action::notify:
             case action::end_stream:
                 expect(draining_, "nobody is told of a drain that has not begun");
                 expect(decided.what == action::notify || now_ >= drain.idle_until, "who is told has the idle grace");
-                if (one.obedient && one.connection.asked) handler_returns(one);
+                if (client.obedient && client.connection.asked) handler_returns(client);
                 return;
             default: break;
         }
@@ -461,8 +462,8 @@ private:
     // ── what must be true ───────────────────────────────────────────────────────────────────────
 
     /// Of one connection, at every moment.
-    void look_at(const client& one) {
-        const auto& connection = one.connection;
+    void look_at(const client& client) {
+        const auto& connection = client.connection;
         const auto account = connection.account();
         const auto ended = account.finished + account.cut + account.gone;
         const auto answers = answers_in(connection.wire.to_client);
@@ -470,39 +471,39 @@ private:
         expect(answers <= account.began, "nobody is answered who has not asked");
         expect(!connection.asked || connection.machine.has_workspace(),
                "what a handler reads is there until it returns");
-        if (one.patient && !one.confused && one.to_send.empty() && connection.wire.to_server.empty() &&
+        if (client.patient && !client.confused && client.to_send.empty() && connection.wire.to_server.empty() &&
             !connection.over && connection.machine.now_in() == connection_state::idle)
-            expect(answers == static_cast<std::size_t>(one.asked), "whoever is idle has all its answers", one);
+            expect(answers == static_cast<std::size_t>(client.asked), "whoever is idle has all its answers", client);
         if (draining_ && now_ < sequence_.deadline(app)) expect(account.cut == 0, "nobody is cut early");
         std::string_view last;
         const std::string_view bytes = connection.wire.to_client;
         for (auto id = bytes.find("Id: c"); id != bytes.npos; id = bytes.find("Id: c", id + 1)) {
             const auto name = bytes.substr(id + 5, 4);
             if (name.size() < 4) break;  // the rest of it is on its way
-            expect(last < name, "answers come in the order of their requests, each once", one);
+            expect(last < name, "answers come in the order of their requests, each once", client);
             last = name;
         }
     }
 
     /// Of one that has ended.
-    void settle(const client& one) {
-        look_at(one);
-        const auto& connection = one.connection;
+    void settle(const client& client) {
+        look_at(client);
+        const auto& connection = client.connection;
         const auto account = connection.account();
         const auto& wire = connection.wire;
         expect(account.began == account.finished + account.cut + account.gone, "each request ends in one column");
         expect(!connection.asked, "nobody's handler is left behind");
         expect(!connection.machine.has_workspace(), "nothing is left of what was lent");
-        expect(wire.unlooked == 0, "what has come before a FIN is looked at", one);
-        expect(!one.spoiled || wire.resets || wire.client_gone, "what was cut does not look whole", one);
-        if (one.patient) {
+        expect(wire.unlooked == 0, "what has come before a FIN is looked at", client);
+        expect(!client.spoiled || wire.resets || wire.client_gone, "what was cut does not look whole", client);
+        if (client.patient) {
             expect(account.gone == 0, "who stays is not gone");
             expect(answers_in(wire.to_client) + account.cut >= account.began, "whoever has begun and stays is answered",
-                   one);
+                   client);
         }
         const auto ended = account.ended + account.ended_by_us + account.cut_stream;
         expect(ended <= account.told, "a stream that was told ends once");
-        expect(ended == account.told || account.gone > 0 || !one.patient,
+        expect(ended == account.told || account.gone > 0 || !client.patient,
                "each stream that was told ends in one column");
         seen_.told += account.told;
         seen_.ended += account.ended;
@@ -518,15 +519,15 @@ private:
         const auto account = queue_.account();
         expect(account.balanced(), "the account of the events balances at every moment");
         expect(account.accepted == promised_, "every event that was promised is in the account");
-        for (const auto& one : clients_) look_at(one);
+        for (const auto& client : clients_) look_at(client);
         expect(listening_ || sequence_.phase() >= stop_phase::stopping, "through the lame duck everybody is let in");
         if (!fair_ || !draining_) return;
         const auto grace = drain_began_ + options_.idle_grace;
-        for (const auto& one : clients_) {
+        for (const auto& client : clients_) {
             // Who has just shaken hands has a second for the first request; and who has become idle by an empty line
             // behind the last one is seen by the next tick.
-            const auto& machine = one.connection.machine;
-            expect(!machine.waits_for_request() || one.connection.over || one.connection.wire.readable() ||
+            const auto& machine = client.connection.machine;
+            expect(!machine.waits_for_request() || client.connection.over || client.connection.wire.readable() ||
                        now_ < std::max({grace, machine.view().awaited, machine.since()}) + 20ms,
                    "who is idle does not hold the drain beyond the idle grace");
         }
@@ -536,10 +537,10 @@ private:
         const auto account = queue_.account();
         if (!over_) expect(account.queued == 0, "no event is left between two columns");
         if (fair_since_ + 40ms > sequence_.deadline(app)) return;  // the loop was starved when it mattered
-        for (const auto& one : clients_) {
-            if (one.connection.over) continue;
-            expect(one.connection.asked, "whoever is left at the end waits for a handler, or a source");
-            expect(!one.obedient, "what obeys has ended before the budget ends");
+        for (const auto& client : clients_) {
+            if (client.connection.over) continue;
+            expect(client.connection.asked, "whoever is left at the end waits for a handler, or a source");
+            expect(!client.obedient, "what obeys has ended before the budget ends");
         }
     }
 
@@ -572,9 +573,9 @@ TEST(Stop, KeepsItsPromisesInEveryOrderExplored) {
     sights all;
     std::uint64_t over = 0, withdrawn = 0, dropped = 0;
     for (auto seed = first; seed <= last; ++seed) {
-        schedule one(seed, false);
-        if (one.run()) FAIL() << "EXPLORE_SEED=" << seed << "\n" << schedule(seed, true).run().value_or("");
-        const auto& seen = one.seen();
+        schedule life(seed, false);
+        if (life.run()) FAIL() << "EXPLORE_SEED=" << seed << "\n" << schedule(seed, true).run().value_or("");
+        const auto& seen = life.seen();
         all.answered += seen.answered > 0;
         all.in_its_place += seen.in_its_place > 0;
         all.timed_out += seen.timed_out > 0;
@@ -587,9 +588,9 @@ TEST(Stop, KeepsItsPromisesInEveryOrderExplored) {
         all.ended += seen.ended > 0;
         all.ended_by_us += seen.ended_by_us > 0;
         all.cut_streams += seen.cut_streams > 0;
-        over += one.was_over();
-        withdrawn += one.was_withdrawn();
-        dropped += one.dropped();
+        over += life.was_over();
+        withdrawn += life.was_withdrawn();
+        dropped += life.dropped();
     }
     if (first == last) return;
     // An exploration that does not get anywhere proves nothing.

@@ -34,25 +34,25 @@ TEST(ThirdListener, IsWaitedForAtTheStartAndDrainsWithTheOthers) {
     std::array<support::response, 3> answers;
     std::jthread clients([&] {
         std::vector<support::client> open;
-        for (const auto* one : all) open.emplace_back(support::endpoint(one->address()), 20s, 0);
+        for (const auto* each : all) open.emplace_back(support::endpoint(each->address()), 20s, 0);
         open[0].send(get("/"));
         EXPECT_TRUE(eventually([&] { return held.entries() == 1; }));
         EXPECT_FALSE(process.stop.has_been_ready()) << "the third one does not serve yet";
         starts.release();
         EXPECT_TRUE(eventually([&] { return process.stop.is_ready(); }));
-        for (const auto one : {1, 2}) open[std::size_t(one)].send(get("/"));
+        for (const auto each : {1, 2}) open[std::size_t(each)].send(get("/"));
         EXPECT_TRUE(eventually([&] { return held.entries() == 3; }));
         process.send(SIGTERM);
         EXPECT_TRUE(eventually([&] { return process.lines->has("stopping third"); }));
         for (const auto* name : {"app", "second"})
             EXPECT_TRUE(process.lines->has(std::string("stopping ") + name)) << "all at once, though none has ended";
         held.open();
-        for (std::size_t one = 0; one < 3; ++one) answers[one] = answer_of(open[one]);
+        for (std::size_t index = 0; index < 3; ++index) answers[index] = answer_of(open[index]);
     });
     lifecycle::shutdown_report seen;
     const auto account = [&](lifecycle::shutdown_report& report) {
         server::stop_account served;
-        for (const auto* one : all) one->account(served);
+        for (const auto* each : all) each->account(served);
         EXPECT_EQ(served.requests.in_flight_at_stop, 3U);
         EXPECT_EQ(served.requests.finished, 3U);
         served.add_to(report);

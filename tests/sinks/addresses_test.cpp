@@ -35,8 +35,8 @@ public:
         if (::bind(listener_.get(), at, sizeof here) != 0 || ::listen(listener_.get(), 0) != 0)
             throw std::system_error(errno, std::generic_category(), address);
         for (int i = 0; i < 4; ++i) {
-            auto& one = waiting_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-            ::connect(one.get(), at, sizeof here);
+            auto& socket = waiting_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+            ::connect(socket.get(), at, sizeof here);
         }
     }
 
@@ -57,8 +57,8 @@ struct Addresses : testing::Test {
                 }};
     }
     static std::string failure(tracker::http_sink& sink) try {
-        const std::vector<tracker::event> one{make_event("a")};
-        sink.deliver(one);
+        const std::vector<tracker::event> event{make_event("a")};
+        sink.deliver(event);
         return "";
     } catch (const std::exception& error) {
         return error.what();
@@ -169,9 +169,9 @@ TEST(Interleaved, TheFamiliesTakeTurns) {
     using boost::asio::ip::make_address;
     using boost::asio::ip::tcp;
     std::vector<tcp::endpoint> all;
-    for (const auto* one : {"::1", "::2", "::3", "127.0.0.1", "127.0.0.2"}) all.emplace_back(make_address(one), 1);
+    for (const auto* each : {"::1", "::2", "::3", "127.0.0.1", "127.0.0.2"}) all.emplace_back(make_address(each), 1);
     strings order;
-    for (const auto& one : tracker::interleaved(all)) order.push_back(one.address().to_string());
+    for (const auto& each : tracker::interleaved(all)) order.push_back(each.address().to_string());
     EXPECT_THAT(order, ElementsAre("::1", "127.0.0.1", "::2", "127.0.0.2", "::3"));
     EXPECT_TRUE(tracker::interleaved({}).empty());
 }

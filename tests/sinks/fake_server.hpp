@@ -76,13 +76,13 @@ private:
 
     void run() {
         while (readable(listener_.get())) {
-            tracker::descriptor one(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+            tracker::descriptor descriptor(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
             {
                 const std::scoped_lock lock(mutex_);
                 ++connections_;
             }
             std::string buffer;
-            while (serve(one, buffer)) continue;
+            while (serve(descriptor, buffer)) continue;
         }
     }
 

@@ -117,24 +117,24 @@ TEST_P(OfTheSink, AStatusThatEveryEventHearsBuriesNone) {
     server.bad = GetParam();
     options.retry_max = 50ms;
     fake_server http([&](std::size_t, const auto& request) { return server(request); });
-    run one(options, http.url());
+    run run(options, http.url());
     for (int i = 0; i < 100; ++i) {
-        ASSERT_EQ(one.events->try_record(make_event("x")), verdict::accepted);
+        ASSERT_EQ(run.events->try_record(make_event("x")), verdict::accepted);
         if (i % 10 == 0) {
             EXPECT_TRUE(eventually([&] { return http.requests().size() > static_cast<std::size_t>(i / 10); }));
         }
     }
     EXPECT_TRUE(eventually([&] { return http.requests().size() > 20; }));
-    EXPECT_FALSE(one.events->healthy());
-    EXPECT_EQ(one.lines("tracker: sink http fails"), 1U) << one.book.text.str();
+    EXPECT_FALSE(run.events->healthy());
+    EXPECT_EQ(run.lines("tracker: sink http fails"), 1U) << run.book.text.str();
     server.bad = 0;
-    EXPECT_TRUE(eventually([&] { return one.events->account().delivered == 100; })) << one.book.text.str();
-    EXPECT_TRUE(one.events->healthy());
-    one.stop();
+    EXPECT_TRUE(eventually([&] { return run.events->account().delivered == 100; })) << run.book.text.str();
+    EXPECT_TRUE(run.events->healthy());
+    run.stop();
     EXPECT_EQ(server.taken(), 100U);
     EXPECT_EQ(server.most_often(), 1);
     EXPECT_TRUE(dead_letters().empty());
-    EXPECT_TRUE(one.events->account().dropped.empty());
+    EXPECT_TRUE(run.events->account().dropped.empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Http, OfTheSink,
@@ -147,24 +147,24 @@ struct OfAnEvent : Refusal, testing::WithParamInterface<int> {};
 TEST_P(OfAnEvent, SixtyAmongFourHundredAreBuriedWithinFiveSecondsAndTheOthersDeliveredOnce) {
     taking_server server(GetParam());
     fake_server http([&](std::size_t, const auto& request) { return server(request); });
-    run one(options, http.url());
+    run run(options, http.url());
     const auto began = clock::now();
     std::multiset<std::string> bad;
     for (int i = 0; i < 400; ++i) {
         const bool poison = i * 60 / 400 != (i + 1) * 60 / 400;  // the last one too
         const auto event = make_event(poison ? "poison" : "x");
         if (poison) bad.insert(event.id);
-        ASSERT_EQ(one.events->try_record(event), verdict::accepted);
+        ASSERT_EQ(run.events->try_record(event), verdict::accepted);
     }
     ASSERT_EQ(bad.size(), 60U);
-    EXPECT_TRUE(eventually([&] { return one.events->account().delivered == 340 && one.events->account().queued == 0; }))
-        << one.book.text.str();
+    EXPECT_TRUE(eventually([&] { return run.events->account().delivered == 340 && run.events->account().queued == 0; }))
+        << run.book.text.str();
     EXPECT_LT(clock::now() - began, 5s);
-    one.stop();
+    run.stop();
     EXPECT_EQ(dead_letters(), bad);
     EXPECT_EQ(server.taken(), 340U);
     EXPECT_EQ(server.most_often(), 1);
-    EXPECT_EQ(one.lines("tracker: sink http fails"), 0U) << one.book.text.str();
+    EXPECT_EQ(run.lines("tracker: sink http fails"), 0U) << run.book.text.str();
 }
 
 TEST_P(OfAnEvent, WhatWasSettledBeforeAStopInTheMiddleIsNotDeliveredOrBuriedAgain) {
@@ -176,17 +176,17 @@ TEST_P(OfAnEvent, WhatWasSettledBeforeAStopInTheMiddleIsNotDeliveredOrBuriedAgai
     });
     std::multiset<std::string> bad;
     {
-        run one(options, http.url());
+        run run(options, http.url());
         for (int i = 0; i < 400; ++i) {
             const auto event = make_event(i % 7 == 3 ? "poison" : "x");
             if (i % 7 == 3) bad.insert(event.id);
-            ASSERT_EQ(one.events->try_record(event), verdict::accepted);
+            ASSERT_EQ(run.events->try_record(event), verdict::accepted);
         }
         EXPECT_TRUE(eventually([&] { return http.requests().size() > 62; }));
-        one.flush_until = clock::now();
-        one.stop();
-        EXPECT_TRUE(one.events->account().balanced());
-        EXPECT_GT(one.events->account().delivered, 0U);
+        run.flush_until = clock::now();
+        run.stop();
+        EXPECT_TRUE(run.events->account().balanced());
+        EXPECT_GT(run.events->account().delivered, 0U);
         EXPECT_GT(dead_letters().size(), 0U);
         EXPECT_LT(dead_letters().size(), bad.size());
     }
@@ -212,25 +212,25 @@ TEST_F(Refusal, ABatchThatIsTooLargeGoesInParts) {
         largest = std::max<std::size_t>(largest, request.body.size());
         return reply();
     });
-    run one(options, http.url());
-    for (int i = 0; i < 300; ++i) ASSERT_EQ(one.events->try_record(make_event("x")), verdict::accepted);
-    EXPECT_TRUE(eventually([&] { return one.events->account().delivered == 300; })) << one.book.text.str();
+    run run(options, http.url());
+    for (int i = 0; i < 300; ++i) ASSERT_EQ(run.events->try_record(make_event("x")), verdict::accepted);
+    EXPECT_TRUE(eventually([&] { return run.events->account().delivered == 300; })) << run.book.text.str();
     EXPECT_GT(largest, 1'500U) << "and not one by one";
-    EXPECT_TRUE(one.events->account().dropped.empty());
+    EXPECT_TRUE(run.events->account().dropped.empty());
 }
 
 TEST_F(Refusal, WithoutASpoolItIsTheSame) {
     options.durability = tracker::durability::memory;
     taking_server server(400);
     fake_server http([&](std::size_t, const auto& request) { return server(request); });
-    run one(options, http.url());
-    ASSERT_EQ(one.events->try_record(make_event("poison")), verdict::accepted);
+    run run(options, http.url());
+    ASSERT_EQ(run.events->try_record(make_event("poison")), verdict::accepted);
     EXPECT_TRUE(eventually([&] { return http.requests().size() > 3; }));
-    EXPECT_EQ(one.events->account().queued, 1U) << "with nothing to compare it with, it may be the server";
-    for (int i = 0; i < 20; ++i) ASSERT_EQ(one.events->try_record(make_event("x")), verdict::accepted);
-    EXPECT_TRUE(eventually([&] { return one.events->account().delivered == 20; })) << one.book.text.str();
-    EXPECT_TRUE(eventually([&] { return one.events->account().queued == 0; }));
-    EXPECT_EQ(one.events->account().dropped.at("dead_letter"), 1U);
+    EXPECT_EQ(run.events->account().queued, 1U) << "with nothing to compare it with, it may be the server";
+    for (int i = 0; i < 20; ++i) ASSERT_EQ(run.events->try_record(make_event("x")), verdict::accepted);
+    EXPECT_TRUE(eventually([&] { return run.events->account().delivered == 20; })) << run.book.text.str();
+    EXPECT_TRUE(eventually([&] { return run.events->account().queued == 0; }));
+    EXPECT_EQ(run.events->account().dropped.at("dead_letter"), 1U);
     EXPECT_EQ(dead_letters().size(), 1U);
 }
 

@@ -160,8 +160,8 @@ std::string client::receive_to_end() {
 }
 
 bool client::quiet() const {
-    pollfd one{socket_, POLLIN | POLLRDHUP, 0};
-    return ::poll(&one, 1, 0) == 0;
+    pollfd watched{socket_, POLLIN | POLLRDHUP, 0};
+    return ::poll(&watched, 1, 0) == 0;
 }
 
 bool client::closes_silently(milliseconds limit) {

@@ -96,8 +96,8 @@ held_calls::held_calls() {
         filter_.push_back({code, yes, no, k});
     };
     add(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr));
-    for (const auto& one : table) {
-        add(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(one.number), 0, 1);
+    for (const auto& row : table) {
+        add(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(row.number), 0, 1);
         add(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
     }
     add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -106,8 +106,8 @@ held_calls::held_calls() {
 held_calls::~held_calls() {
     over_ = true;
     if (thread_.joinable()) thread_.join();
-    for (const int one : {sockets_[0], sockets_[1], listener_})
-        if (one >= 0) ::close(one);
+    for (const int each : {sockets_[0], sockets_[1], listener_})
+        if (each >= 0) ::close(each);
 }
 
 bool held_calls::install_in_child() const {
@@ -131,10 +131,10 @@ void held_calls::listen() {
         throw std::runtime_error("the child has not sent its listener");
     std::memcpy(&listener_, CMSG_DATA(CMSG_FIRSTHDR(&got.message)), sizeof listener_);
     thread_ = std::thread([this] {
-        pollfd one{listener_, POLLIN, 0};
+        pollfd watched{listener_, POLLIN, 0};
         while (!over_) {
-            if (::poll(&one, 1, 5) <= 0) continue;
-            if ((one.revents & POLLIN) == 0) return;  // nobody is left who could call
+            if (::poll(&watched, 1, 5) <= 0) continue;
+            if ((watched.revents & POLLIN) == 0) return;  // nobody is left who could call
             look_at_one();
         }
     });
@@ -144,7 +144,7 @@ void held_calls::look_at_one() {
     seccomp_notif asked{};
     if (::ioctl(listener_, SECCOMP_IOCTL_NOTIF_RECV, &asked) != 0) return;  // interrupted before it was looked at
     const auto found = std::find_if(std::begin(table), std::end(table),
-                                    [&](const watched& one) { return one.number == asked.data.nr; });
+                                    [&](const watched& watched) { return watched.number == asked.data.nr; });
     const auto argument = asked.data.args[found->argument];
     const auto process = static_cast<pid_t>(asked.pid);
     const call made{found->name, found->what == kind::path ? text_at(process, argument) : file_of(process, argument)};

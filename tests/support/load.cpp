@@ -20,110 +20,111 @@ struct load::connection {
 };
 
 load::load(const endpoint& to, options how) : to_(to), how_(std::move(how)), connections_(how_.connections) {
-    for (auto& one : connections_) connect(one);
+    for (auto& connection : connections_) connect(connection);
 }
 
 load::~load() {
-    for (auto& one : connections_) close(one);
+    for (auto& connection : connections_) close(connection);
 }
 
-void load::close(connection& one) {
-    if (one.socket >= 0) ::close(std::exchange(one.socket, -1));
-    one.now = connection::state::off;
+void load::close(connection& client) {
+    if (client.socket >= 0) ::close(std::exchange(client.socket, -1));
+    client.now = connection::state::off;
 }
 
-void load::connect(connection& one) {
-    close(one);
+void load::connect(connection& client) {
+    close(client);
     if (finishing_) return;
-    one.socket = to_.make_socket();
-    one.answers = 0;
-    one.sent.clear();
-    one.written = 0;
-    one.reader = {};
-    one.now = connection::state::connecting;
-    if (to_.connect(one.socket) != 0 && errno != EINPROGRESS) {
+    client.socket = to_.make_socket();
+    client.answers = 0;
+    client.sent.clear();
+    client.written = 0;
+    client.reader = {};
+    client.now = connection::state::connecting;
+    if (to_.connect(client.socket) != 0 && errno != EINPROGRESS) {
         ++counts_.refused;
-        close(one);
+        close(client);
     }
 }
 
 /// Begins a request, or goes on with one that the socket did not take whole.
-void load::send_next(connection& one) {
-    if (one.now != connection::state::waiting) {
-        if (finishing_) return close(one);
-        one.sent = (one.answers == 0 ? how_.greeting : std::string()) + how_.request(next_++);
-        one.written = 0;
+void load::send_next(connection& client) {
+    if (client.now != connection::state::waiting) {
+        if (finishing_) return close(client);
+        client.sent = (client.answers == 0 ? how_.greeting : std::string()) + how_.request(next_++);
+        client.written = 0;
     }
-    const auto count = ::send(one.socket, one.sent.data() + one.written, one.sent.size() - one.written, MSG_NOSIGNAL);
+    const auto count =
+        ::send(client.socket, client.sent.data() + client.written, client.sent.size() - client.written, MSG_NOSIGNAL);
     if (count >= 0) {
-        one.written += static_cast<std::size_t>(count);
-        one.now = connection::state::waiting;
-    } else if (errno != EAGAIN && one.written == 0) {
+        client.written += static_cast<std::size_t>(count);
+        client.now = connection::state::waiting;
+    } else if (errno != EAGAIN && client.written == 0) {
         ++counts_.unused;  // nothing of it has left: no request was lost
-        connect(one);
+        connect(client);
     } else if (errno != EAGAIN) {
-        on_end(one);
+        on_end(client);
     }
 }
 
-void load::on_event(connection& one, short events) {
-    if (one.now == connection::state::connecting) {
+void load::on_event(connection& client, short events) {
+    if (client.now == connection::state::connecting) {
         int error = 0;
         socklen_t size = sizeof error;
-        ::getsockopt(one.socket, SOL_SOCKET, SO_ERROR, &error, &size);
+        ::getsockopt(client.socket, SOL_SOCKET, SO_ERROR, &error, &size);
         if (error != 0) {
             error == ECONNREFUSED ? ++counts_.refused : ++counts_.unused;
-            return error == ECONNREFUSED ? close(one) : connect(one);
+            return error == ECONNREFUSED ? close(client) : connect(client);
         }
-        return send_next(one);
+        return send_next(client);
     }
-    if ((events & POLLOUT) != 0 && one.written < one.sent.size()) send_next(one);
-    if (one.socket >= 0 && (events & (POLLIN | POLLHUP | POLLERR)) != 0) on_bytes(one);
+    if ((events & POLLOUT) != 0 && client.written < client.sent.size()) send_next(client);
+    if (client.socket >= 0 && (events & (POLLIN | POLLHUP | POLLERR)) != 0) on_bytes(client);
 }
 
-void load::on_bytes(connection& one) {
+void load::on_bytes(connection& client) {
     char buffer[64 * 1024];
-    const auto count = ::recv(one.socket, buffer, sizeof buffer, 0);
+    const auto count = ::recv(client.socket, buffer, sizeof buffer, 0);
     if (count < 0 && errno == EAGAIN) return;
-    if (count <= 0) return on_end(one);
-    one.reader.feed({buffer, static_cast<std::size_t>(count)});
-    const auto answer = one.reader.next();
+    if (count <= 0) return on_end(client);
+    client.reader.feed({buffer, static_cast<std::size_t>(count)});
+    const auto answer = client.reader.next();
     if (!answer) return;
     ++counts_.answered;
-    ++one.answers;
+    ++client.answers;
     if (answer->status >= 400) ++counts_.errors;
-    if (how_.answered) how_.answered(one.sent, *answer);
+    if (how_.answered) how_.answered(client.sent, *answer);
     if (answer->closes()) {
         ++counts_.told_to_close;
-        return connect(one);
+        return connect(client);
     }
     // A connection that ends between two requests has lost none: the next one is not sent into it
     // when the end is already here.
     char byte;
-    if (::recv(one.socket, &byte, 1, MSG_PEEK) == 0) {
+    if (::recv(client.socket, &byte, 1, MSG_PEEK) == 0) {
         ++counts_.unused;
-        return connect(one);
+        return connect(client);
     }
-    one.now = connection::state::off;
-    send_next(one);
+    client.now = connection::state::off;
+    send_next(client);
 }
 
-void load::on_end(connection& one) {
-    if (one.reader.partial())
+void load::on_end(connection& connection) {
+    if (connection.reader.partial())
         ++counts_.truncated;
-    else if (one.answers == 0)
+    else if (connection.answers == 0)
         ++counts_.lost_fresh;
     else
         ++counts_.lost_reused;
-    connect(one);
+    connect(connection);
 }
 
 void load::turn(int timeout) {
     std::vector<pollfd> watched;
     watched.reserve(connections_.size());
-    for (const auto& one : connections_) {
-        const bool writes = one.now == connection::state::connecting || one.written < one.sent.size();
-        watched.push_back({one.socket, static_cast<short>(writes ? POLLIN | POLLOUT : POLLIN), 0});
+    for (const auto& each : connections_) {
+        const bool writes = each.now == connection::state::connecting || each.written < each.sent.size();
+        watched.push_back({each.socket, static_cast<short>(writes ? POLLIN | POLLOUT : POLLIN), 0});
     }
     if (::poll(watched.data(), watched.size(), timeout) <= 0) return;
     for (std::size_t i = 0; i < watched.size(); ++i)
@@ -145,14 +146,14 @@ bool load::finish(milliseconds limit) {
 }
 
 std::size_t load::waiting() const {
-    return static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(), [](const auto& one) {
-        return one.now == connection::state::waiting;
+    return static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(), [](const auto& each) {
+        return each.now == connection::state::waiting;
     }));
 }
 
 std::size_t load::alive() const {
     return static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(),
-                                                  [](const auto& one) { return one.now != connection::state::off; }));
+                                                  [](const auto& each) { return each.now != connection::state::off; }));
 }
 
 }  // namespace support

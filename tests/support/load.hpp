@@ -57,12 +57,12 @@ public:
 
 private:
     struct connection;
-    void connect(connection& one);
-    void send_next(connection& one);
-    void on_event(connection& one, short events);
-    void on_bytes(connection& one);
-    void on_end(connection& one);
-    void close(connection& one);
+    void connect(connection& connection);
+    void send_next(connection& connection);
+    void on_event(connection& connection, short events);
+    void on_bytes(connection& connection);
+    void on_end(connection& connection);
+    void close(connection& connection);
     void turn(int timeout);
 
     endpoint to_;

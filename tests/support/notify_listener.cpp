@@ -52,8 +52,8 @@ void notify_listener::fill() {
 
 std::vector<clock::time_point> notify_listener::times_of(const std::string& beginning) const {
     std::vector<clock::time_point> times;
-    for (const auto& one : heard_)
-        if (one.text.starts_with(beginning)) times.push_back(one.at);
+    for (const auto& each : heard_)
+        if (each.text.starts_with(beginning)) times.push_back(each.at);
     return times;
 }
 

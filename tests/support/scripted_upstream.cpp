@@ -129,9 +129,9 @@ bool scripted_upstream::obey(order what) {
         ::close(listener_);
         listener_ = -1;
     }
-    for (auto& [socket, one] : connections_) {
+    for (auto& [socket, client] : connections_) {
         if (what == order::die) reset_at_close(socket);
-        one.gone = one.gone || all || (what == order::close_idle && !one.playing);
+        client.gone = client.gone || all || (what == order::close_idle && !client.playing);
     }
     return what != order::end;
 }
@@ -139,10 +139,11 @@ bool scripted_upstream::obey(order what) {
 /// Until the next byte of somebody who is paced; -1: none is.
 int scripted_upstream::patience() const {
     int least = -1;
-    for (const auto& [socket, one] : connections_) {
-        if (!one.playing || one.sent >= one.now.bytes.size() || one.now.pace + one.now.pause == milliseconds(0))
+    for (const auto& [socket, client] : connections_) {
+        if (!client.playing || client.sent >= client.now.bytes.size() ||
+            client.now.pace + client.now.pause == milliseconds(0))
             continue;
-        const int mine = poll_timeout(one.next_at);
+        const int mine = poll_timeout(client.next_at);
         least = least < 0 ? mine : std::min(least, mine);
     }
     return least;
@@ -152,17 +153,17 @@ void scripted_upstream::run() {
     bool go_on = true;
     while (go_on) {
         std::vector<pollfd> watched{{wake_, POLLIN, 0}, {listener_, POLLIN, 0}};
-        for (const auto& [socket, one] : connections_) {
-            const bool full =
-                one.playing && one.sent < one.now.bytes.size() && one.now.pace + one.now.pause == milliseconds(0);
+        for (const auto& [socket, client] : connections_) {
+            const bool full = client.playing && client.sent < client.now.bytes.size() &&
+                              client.now.pace + client.now.pause == milliseconds(0);
             watched.push_back({socket, static_cast<short>(full ? POLLIN | POLLOUT : POLLIN), 0});
         }
         ::poll(watched.data(), watched.size(), patience());
         if (watched[1].revents != 0) accept_one();
         for (std::size_t nth = 2; nth < watched.size(); ++nth)
             if ((watched[nth].revents & ~POLLOUT) != 0) on_bytes(connections_.at(watched[nth].fd));
-        for (auto& [socket, one] : connections_)
-            if (one.playing && !one.gone) send_some(one);
+        for (auto& [socket, client] : connections_)
+            if (client.playing && !client.gone) send_some(client);
         order what = order::none;
         if (watched[0].revents != 0) {
             eventfd_t count = 0;
@@ -191,55 +192,55 @@ void scripted_upstream::accept_one() {
     ++accepted_;
 }
 
-void scripted_upstream::on_bytes(connection& one) {
+void scripted_upstream::on_bytes(connection& connection) {
     char block[4096];
-    const auto got = ::recv(one.socket, block, sizeof block, 0);
+    const auto got = ::recv(connection.socket, block, sizeof block, 0);
     if (got < 0 && errno == EAGAIN) return;
     if (got <= 0) {
-        one.gone = true;
+        connection.gone = true;
         return;
     }
-    one.in.append(block, static_cast<std::size_t>(got));
-    if (!one.playing) play_next(one);
+    connection.in.append(block, static_cast<std::size_t>(got));
+    if (!connection.playing) play_next(connection);
 }
 
-void scripted_upstream::play_next(connection& one) {
-    const auto end = one.in.find("\r\n\r\n");
-    if (end == one.in.npos) return;
+void scripted_upstream::play_next(connection& connection) {
+    const auto end = connection.in.find("\r\n\r\n");
+    if (end == connection.in.npos) return;
     request asked;
-    asked.head = one.in.substr(0, end + 2);
+    asked.head = connection.in.substr(0, end + 2);
     const auto length = std::stoul("0" + asked.field("Content-Length"));
-    if (one.in.size() < end + 4 + length) return;
-    asked.body = one.in.substr(end + 4, length);
-    one.in.erase(0, end + 4 + length);
-    one.now = play_(asked, ++one.nth);
-    one.sent = 0;
-    one.playing = true;
-    one.next_at = clock::now() + one.now.pause;
+    if (connection.in.size() < end + 4 + length) return;
+    asked.body = connection.in.substr(end + 4, length);
+    connection.in.erase(0, end + 4 + length);
+    connection.now = play_(asked, ++connection.nth);
+    connection.sent = 0;
+    connection.playing = true;
+    connection.next_at = clock::now() + connection.now.pause;
     const std::scoped_lock lock(mutex_);
     requests_.push_back(std::move(asked));
 }
 
-void scripted_upstream::send_some(connection& one) {
+void scripted_upstream::send_some(connection& connection) {
     using enum reply::then;
-    while (one.sent < one.now.bytes.size()) {
-        if (clock::now() < one.next_at) return;
-        const auto left = one.now.bytes.size() - one.sent;
-        const auto step = one.now.pace > milliseconds(0) ? 1 : left;
-        const auto sent = ::send(one.socket, one.now.bytes.data() + one.sent, step, MSG_NOSIGNAL);
+    while (connection.sent < connection.now.bytes.size()) {
+        if (clock::now() < connection.next_at) return;
+        const auto left = connection.now.bytes.size() - connection.sent;
+        const auto step = connection.now.pace > milliseconds(0) ? 1 : left;
+        const auto sent = ::send(connection.socket, connection.now.bytes.data() + connection.sent, step, MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN) return;
         if (sent < 0) {
-            one.gone = true;
+            connection.gone = true;
             return;
         }
-        one.sent += static_cast<std::size_t>(sent);
-        one.next_at = clock::now() + one.now.pace;
+        connection.sent += static_cast<std::size_t>(sent);
+        connection.next_at = clock::now() + connection.now.pace;
     }
-    if (one.now.after == hang) return;
-    one.playing = false;
-    if (one.now.after == reset) reset_at_close(one.socket);
-    one.gone = one.now.after != keep;
-    if (!one.gone) play_next(one);
+    if (connection.now.after == hang) return;
+    connection.playing = false;
+    if (connection.now.after == reset) reset_at_close(connection.socket);
+    connection.gone = connection.now.after != keep;
+    if (!connection.gone) play_next(connection);
 }
 
 }  // namespace support

@@ -64,9 +64,9 @@ private:
     bool obey(order what);
     void give(order what);
     void accept_one();
-    void on_bytes(connection& one);
-    void play_next(connection& one);
-    void send_some(connection& one);
+    void on_bytes(connection& connection);
+    void play_next(connection& connection);
+    void send_some(connection& connection);
     int patience() const;
 
     const script play_;

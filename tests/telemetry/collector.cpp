@@ -46,21 +46,21 @@ scripted_upstream::reply collector::answer(const scripted_upstream::request& ask
 std::vector<otlp::span> collector::spans() const {
     const std::scoped_lock lock(mutex_);
     std::vector<otlp::span> all;
-    for (const auto& one : stored_) all.insert(all.end(), one.spans.begin(), one.spans.end());
+    for (const auto& each : stored_) all.insert(all.end(), each.spans.begin(), each.spans.end());
     return all;
 }
 
 std::vector<otlp::log_record> collector::logs() const {
     const std::scoped_lock lock(mutex_);
     std::vector<otlp::log_record> all;
-    for (const auto& one : stored_) all.insert(all.end(), one.logs.begin(), one.logs.end());
+    for (const auto& each : stored_) all.insert(all.end(), each.logs.begin(), each.logs.end());
     return all;
 }
 
 std::vector<otlp::metric> collector::metrics() const {
     const std::scoped_lock lock(mutex_);
-    for (auto one = stored_.rbegin(); one != stored_.rend(); ++one)
-        if (!one->metrics.empty()) return one->metrics;
+    for (auto request = stored_.rbegin(); request != stored_.rend(); ++request)
+        if (!request->metrics.empty()) return request->metrics;
     return {};
 }
 

@@ -32,24 +32,24 @@ public:
 
     void for_each(const std::function<void(const field&)>& see) {
         while (!left_.empty()) {
-            field one;
+            field field;
             const auto key = varint();
-            one.number = static_cast<unsigned>(key >> 3);
-            one.type = key & 7;
-            require(one.number > 0, "field 0");
-            require(seen_.insert(one.number).second || many_.contains(one.number),
-                    fmt::format("field {} twice", one.number));
-            if (one.type == 0)
-                one.value = varint();
-            else if (one.type == 1)
-                one.value = fixed(8);
-            else if (one.type == 5)
-                one.value = fixed(4);
-            else if (one.type == 2)
-                one.bytes = take(varint());
+            field.number = static_cast<unsigned>(key >> 3);
+            field.type = key & 7;
+            require(field.number > 0, "field 0");
+            require(seen_.insert(field.number).second || many_.contains(field.number),
+                    fmt::format("field {} twice", field.number));
+            if (field.type == 0)
+                field.value = varint();
+            else if (field.type == 1)
+                field.value = fixed(8);
+            else if (field.type == 5)
+                field.value = fixed(4);
+            else if (field.type == 2)
+                field.bytes = take(varint());
             else
                 require(false, "a wire type");
-            see(one);
+            see(field);
         }
     }
 
@@ -80,52 +80,52 @@ private:
     std::set<unsigned> many_, seen_;
 };
 
-void expect(const field& one, unsigned type) {
-    require(one.type == type, fmt::format("field {} as wire type {}", one.number, one.type));
+void expect(const field& field, unsigned type) {
+    require(field.type == type, fmt::format("field {} as wire type {}", field.number, field.type));
 }
-std::string text(const field& one) {
-    expect(one, 2);
-    require(tracker::is_utf8(one.bytes), "a text that is no UTF-8");
-    return std::string(one.bytes);
+std::string text(const field& field) {
+    expect(field, 2);
+    require(tracker::is_utf8(field.bytes), "a text that is no UTF-8");
+    return std::string(field.bytes);
 }
-std::string id(const field& one, std::size_t size) {
-    expect(one, 2);
-    require(one.bytes.size() == size, "an id of the wrong size");
-    require(std::ranges::any_of(one.bytes, [](char c) { return c != 0; }), "an id that is all 0");
+std::string id(const field& field, std::size_t size) {
+    expect(field, 2);
+    require(field.bytes.size() == size, "an id of the wrong size");
+    require(std::ranges::any_of(field.bytes, [](char c) { return c != 0; }), "an id that is all 0");
     std::string made;
-    for (const char c : one.bytes) made += fmt::format("{:02x}", static_cast<unsigned char>(c));
+    for (const char c : field.bytes) made += fmt::format("{:02x}", static_cast<unsigned char>(c));
     return made;
 }
-std::uint64_t number(const field& one, unsigned type) {
-    expect(one, type);
-    return one.value;
+std::uint64_t number(const field& field, unsigned type) {
+    expect(field, type);
+    return field.value;
 }
-[[noreturn]] void unknown(const field& one, std::string_view of) {
-    throw std::runtime_error(fmt::format("no OTLP: {} has no field {}", of, one.number));
+[[noreturn]] void unknown(const field& field, std::string_view of) {
+    throw std::runtime_error(fmt::format("no OTLP: {} has no field {}", of, field.number));
 }
 
 std::string any_value(std::string_view bytes) {
     std::string made;
     int values = 0;
-    message(bytes, {}).for_each([&](const field& one) {
+    message(bytes, {}).for_each([&](const field& inner) {
         ++values;
-        switch (one.number) {
-            case 1: made = text(one); break;
-            case 2: made = number(one, 0) != 0 ? "true" : "false"; break;
-            case 3: made = std::to_string(static_cast<std::int64_t>(number(one, 0))); break;
-            case 4: made = fmt::format("{}", std::bit_cast<double>(number(one, 1))); break;
-            default: unknown(one, "AnyValue");
+        switch (inner.number) {
+            case 1: made = text(inner); break;
+            case 2: made = number(inner, 0) != 0 ? "true" : "false"; break;
+            case 3: made = std::to_string(static_cast<std::int64_t>(number(inner, 0))); break;
+            case 4: made = fmt::format("{}", std::bit_cast<double>(number(inner, 1))); break;
+            default: unknown(inner, "AnyValue");
         }
     });
     require(values == 1, "a value that is none, or two");
     return made;
 }
 
-void add_attribute(attributes& to, const field& one) {
-    expect(one, 2);
+void add_attribute(attributes& to, const field& from) {
+    expect(from, 2);
     std::string key, value;
     bool has_value = false;
-    message(one.bytes, {}).for_each([&](const field& part) {
+    message(from.bytes, {}).for_each([&](const field& part) {
         if (part.number == 1) {
             key = text(part);
         } else if (part.number == 2) {
@@ -142,20 +142,20 @@ void add_attribute(attributes& to, const field& one) {
 
 span read_span(std::string_view bytes) {
     span made;
-    message(bytes, {9}).for_each([&](const field& one) {
-        switch (one.number) {
-            case 1: made.trace = id(one, 16); break;
-            case 2: made.id = id(one, 8); break;
-            case 3: made.state = text(one); break;
-            case 4: made.parent = id(one, 8); break;
-            case 5: made.name = text(one); break;
-            case 6: made.kind = number(one, 0); break;
-            case 7: made.start = number(one, 1); break;
-            case 8: made.end = number(one, 1); break;
-            case 9: add_attribute(made.values, one); break;
+    message(bytes, {9}).for_each([&](const field& inner) {
+        switch (inner.number) {
+            case 1: made.trace = id(inner, 16); break;
+            case 2: made.id = id(inner, 8); break;
+            case 3: made.state = text(inner); break;
+            case 4: made.parent = id(inner, 8); break;
+            case 5: made.name = text(inner); break;
+            case 6: made.kind = number(inner, 0); break;
+            case 7: made.start = number(inner, 1); break;
+            case 8: made.end = number(inner, 1); break;
+            case 9: add_attribute(made.values, inner); break;
             case 15:
-                expect(one, 2);
-                message(one.bytes, {}).for_each([&](const field& part) {
+                expect(inner, 2);
+                message(inner.bytes, {}).for_each([&](const field& part) {
                     if (part.number == 2)
                         made.message = text(part);
                     else if (part.number == 3)
@@ -164,8 +164,8 @@ span read_span(std::string_view bytes) {
                         unknown(part, "Status");
                 });
                 break;
-            case 16: made.flags = number(one, 5); break;
-            default: unknown(one, "Span");
+            case 16: made.flags = number(inner, 5); break;
+            default: unknown(inner, "Span");
         }
     });
     require(!made.trace.empty() && !made.id.empty() && !made.name.empty(), "a span without ids or name");
@@ -176,21 +176,21 @@ span read_span(std::string_view bytes) {
 
 log_record read_log(std::string_view bytes) {
     log_record made;
-    message(bytes, {6}).for_each([&](const field& one) {
-        switch (one.number) {
-            case 1: made.time = number(one, 1); break;
-            case 2: made.severity = number(one, 0); break;
-            case 3: made.severity_text = text(one); break;
+    message(bytes, {6}).for_each([&](const field& field) {
+        switch (field.number) {
+            case 1: made.time = number(field, 1); break;
+            case 2: made.severity = number(field, 0); break;
+            case 3: made.severity_text = text(field); break;
             case 5:
-                expect(one, 2);
-                made.body = any_value(one.bytes);
+                expect(field, 2);
+                made.body = any_value(field.bytes);
                 break;
-            case 6: add_attribute(made.values, one); break;
-            case 9: made.trace = id(one, 16); break;
-            case 10: made.span = id(one, 8); break;
-            case 11: number(one, 1); break;
-            case 12: made.event = text(one); break;
-            default: unknown(one, "LogRecord");
+            case 6: add_attribute(made.values, field); break;
+            case 9: made.trace = id(field, 16); break;
+            case 10: made.span = id(field, 8); break;
+            case 11: number(field, 1); break;
+            case 12: made.event = text(field); break;
+            default: unknown(field, "LogRecord");
         }
     });
     require(made.severity >= 1 && made.severity <= 24, "a severity");
@@ -198,39 +198,39 @@ log_record read_log(std::string_view bytes) {
 }
 
 template <class Number>
-std::vector<Number> packed(const field& one) {
-    expect(one, 2);
-    require(one.bytes.size() % sizeof(Number) == 0, "a packed field");
-    std::vector<Number> made(one.bytes.size() / sizeof(Number));
-    if (!made.empty()) std::memcpy(made.data(), one.bytes.data(), one.bytes.size());
+std::vector<Number> packed(const field& field) {
+    expect(field, 2);
+    require(field.bytes.size() % sizeof(Number) == 0, "a packed field");
+    std::vector<Number> made(field.bytes.size() / sizeof(Number));
+    if (!made.empty()) std::memcpy(made.data(), field.bytes.data(), field.bytes.size());
     return made;
 }
 
 point read_point(std::string_view bytes, bool histogram) {
     point made;
-    message(bytes, {histogram ? 9U : 7U}).for_each([&](const field& one) {
-        if (one.number == (histogram ? 9U : 7U)) return add_attribute(made.values, one);
-        switch (one.number) {
-            case 2: made.start = number(one, 1); return;
-            case 3: made.time = number(one, 1); return;
+    message(bytes, {histogram ? 9U : 7U}).for_each([&](const field& field) {
+        if (field.number == (histogram ? 9U : 7U)) return add_attribute(made.values, field);
+        switch (field.number) {
+            case 2: made.start = number(field, 1); return;
+            case 3: made.time = number(field, 1); return;
             case 4:
                 if (histogram)
-                    made.count = number(one, 1);
+                    made.count = number(field, 1);
                 else
-                    made.value = std::bit_cast<double>(number(one, 1));
+                    made.value = std::bit_cast<double>(number(field, 1));
                 return;
             case 5:
                 require(histogram, "a sum");
-                made.sum = std::bit_cast<double>(number(one, 1));
+                made.sum = std::bit_cast<double>(number(field, 1));
                 return;
             case 6:
                 if (histogram)
-                    made.counts = packed<std::uint64_t>(one);
+                    made.counts = packed<std::uint64_t>(field);
                 else
-                    made.value = static_cast<double>(static_cast<std::int64_t>(number(one, 1)));
+                    made.value = static_cast<double>(static_cast<std::int64_t>(number(field, 1)));
                 return;
-            case 7: made.bounds = packed<double>(one); return;
-            default: unknown(one, "a data point");
+            case 7: made.bounds = packed<double>(field); return;
+            default: unknown(field, "a data point");
         }
     });
     if (!histogram) return made;
@@ -244,18 +244,18 @@ point read_point(std::string_view bytes, bool histogram) {
 
 metric read_metric(std::string_view bytes) {
     metric made;
-    message(bytes, {}).for_each([&](const field& one) {
-        switch (one.number) {
-            case 1: made.name = text(one); return;
-            case 2: made.description = text(one); return;
-            case 3: made.unit = text(one); return;
+    message(bytes, {}).for_each([&](const field& inner) {
+        switch (inner.number) {
+            case 1: made.name = text(inner); return;
+            case 2: made.description = text(inner); return;
+            case 3: made.unit = text(inner); return;
             case 5: made.type = "gauge"; break;
             case 7: made.type = "sum"; break;
             case 9: made.type = "histogram"; break;
-            default: unknown(one, "Metric");
+            default: unknown(inner, "Metric");
         }
-        expect(one, 2);
-        message(one.bytes, {1}).for_each([&](const field& part) {
+        expect(inner, 2);
+        message(inner.bytes, {1}).for_each([&](const field& part) {
             if (part.number == 1) {
                 expect(part, 2);
                 made.points.push_back(read_point(part.bytes, made.type == "histogram"));
@@ -281,16 +281,16 @@ request read(std::string_view bytes, const std::function<void(request&, std::str
         message(resources.bytes, {}).for_each([&](const field& part) {
             expect(part, 2);
             if (part.number == 1) {
-                message(part.bytes, {1}).for_each([&](const field& one) { add_attribute(made.resource, one); });
+                message(part.bytes, {1}).for_each([&](const field& field) { add_attribute(made.resource, field); });
             } else if (part.number == 2) {
-                message(part.bytes, {2}).for_each([&](const field& one) {
-                    expect(one, 2);
-                    if (one.number == 1)
-                        message(one.bytes, {}).for_each([&](const field& of) { made.scope += text(of); });
-                    else if (one.number == 2)
-                        record(made, one.bytes);
+                message(part.bytes, {2}).for_each([&](const field& inner) {
+                    expect(inner, 2);
+                    if (inner.number == 1)
+                        message(inner.bytes, {}).for_each([&](const field& of) { made.scope += text(of); });
+                    else if (inner.number == 2)
+                        record(made, inner.bytes);
                     else
-                        unknown(one, "a scope");
+                        unknown(inner, "a scope");
                 });
             } else if (part.number == 3) {
                 text(part);
@@ -306,13 +306,13 @@ request read(std::string_view bytes, const std::function<void(request&, std::str
 }  // namespace
 
 request read_traces(std::string_view bytes) {
-    return read(bytes, [](request& to, std::string_view one) { to.spans.push_back(read_span(one)); });
+    return read(bytes, [](request& to, std::string_view text) { to.spans.push_back(read_span(text)); });
 }
 request read_metrics(std::string_view bytes) {
-    return read(bytes, [](request& to, std::string_view one) { to.metrics.push_back(read_metric(one)); });
+    return read(bytes, [](request& to, std::string_view text) { to.metrics.push_back(read_metric(text)); });
 }
 request read_logs(std::string_view bytes) {
-    return read(bytes, [](request& to, std::string_view one) { to.logs.push_back(read_log(one)); });
+    return read(bytes, [](request& to, std::string_view text) { to.logs.push_back(read_log(text)); });
 }
 
 std::string gunzipped(std::string_view bytes) {

@@ -152,16 +152,16 @@ TEST(OtlpEncoding, readsWhatAReceiverHasNotTaken) {
 
 TEST(OtlpEncoding, halvesABatchBetweenTwoRecords) {
     batch whole;
-    for (const std::string_view one : {"a", "bb", "ccc", "dddd", "e"}) {
-        whole.bytes += one;
+    for (const std::string_view text : {"a", "bb", "ccc", "dddd", "e"}) {
+        whole.bytes += text;
         whole.ends.push_back(whole.bytes.size());
     }
     const auto second = whole.split();
     EXPECT_EQ(whole.bytes, "abb");
     EXPECT_EQ(second.bytes, "cccdddde");
     EXPECT_THAT(second.ends, testing::ElementsAre(3, 7, 8));
-    batch one{.bytes = "a", .ends = {1}};
-    EXPECT_TRUE(one.split().empty());
+    batch batch{.bytes = "a", .ends = {1}};
+    EXPECT_TRUE(batch.split().empty());
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ struct scene {
 
     int woken = 0;
     std::string agent, state;
-    server::endpoint route;
+    server::route route;
     server::request asked;
     server::answer_row row;
     std::shared_ptr<loop_records> records;
@@ -310,7 +310,7 @@ TEST(RequestSpans, wakeTheWorkerWhenABatchIsThere) {
 
 TEST(RequestSpans, haveTheirNamesAlsoWhenThereAreMoreKindsThanSeries) {
     scene s({}, 2000);
-    std::vector<server::endpoint> routes(request_series::most + 5);
+    std::vector<server::route> routes(request_series::most + 5);
     for (std::size_t nth = 0; nth < routes.size(); ++nth) {
         routes[nth].name = "GET /" + std::to_string(nth);
         s.row.to = &routes[nth];
@@ -320,10 +320,10 @@ TEST(RequestSpans, haveTheirNamesAlsoWhenThereAreMoreKindsThanSeries) {
     ASSERT_EQ(all.size(), routes.size());
     for (std::size_t nth = 0; nth < routes.size(); ++nth) EXPECT_EQ(all[nth].name, routes[nth].name);
     std::uint64_t others = 0;
-    s.records->series.for_each([&](const request_series::series& one) {
-        if (!one.overflow) return;
+    s.records->series.for_each([&](const request_series::series& series) {
+        if (!series.overflow) return;
         request_series::values values;
-        one.add_to(values);
+        series.add_to(values);
         for (const auto count : values.counts) others += count;
     });
     EXPECT_EQ(others, 5U) << "in the series for what overflows";

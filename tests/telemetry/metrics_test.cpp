@@ -55,12 +55,12 @@ TEST(OtlpMetrics, keepTheNamesThatStand) {
 }
 
 TEST(OtlpMetrics, takeHistogramsWithBucketsThatAreNotAddedUp) {
-    server::histogram one;
-    one.observe(3ms);
-    one.observe(3ms);
-    one.observe(20s);
+    server::histogram durations;
+    durations.observe(3ms);
+    durations.observe(3ms);
+    durations.observe(20s);
     server::histogram::values values;
-    values += one;
+    values += durations;
     server::metrics_text text;
     text.family("took_seconds", "histogram", "How long.");
     text.sample(server::label("route", "GET /"), values);
@@ -83,7 +83,7 @@ TEST(OtlpMetrics, leaveOutWhatIsNoNumber) {
     EXPECT_TRUE(of_text("no metrics at all\nx 1\n{ }\n").empty());
 }
 
-server::answer_row row_of(const server::request& asked, const server::endpoint* to, std::chrono::nanoseconds took,
+server::answer_row row_of(const server::request& asked, const server::route* to, std::chrono::nanoseconds took,
                           server::http::status status = server::http::status::ok) {
     server::answer_row row;
     row.to = to;
@@ -95,16 +95,16 @@ server::answer_row row_of(const server::request& asked, const server::endpoint* 
 }
 
 TEST(OtlpMetrics, haveTheRequestDurationOfTheConventionsWithItsFourteenBounds) {
-    server::endpoint route;
+    server::route route;
     route.name = "GET /slow";
     server::request asked;
     asked.method = server::http::verb::get;
-    request_series one, other;
-    one.of(request_kind::of(row_of(asked, &route, 0s))).observe(60ms);
+    request_series request_series, other;
+    request_series.of(request_kind::of(row_of(asked, &route, 0s))).observe(60ms);
     other.of(request_kind::of(row_of(asked, &route, 0s))).observe(11s);
     other.of(request_kind::of(row_of(asked, nullptr, 0s, server::http::status::not_found))).observe(1ms);
     batch all;
-    append_request_durations(all, {&one, &other}, when);
+    append_request_durations(all, {&request_series, &other}, when);
     const auto metrics = read(all);
     ASSERT_EQ(metrics.size(), 1U);
     EXPECT_EQ(metrics[0].name, "http.server.request.duration");

@@ -96,7 +96,7 @@ struct scene {
     configs::telemetry_options options;
     std::optional<pipeline> whole;
     std::unique_ptr<server::request_observer> observer;
-    server::endpoint route;
+    server::route route;
     server::request asked;
     server::answer_row row;
 };
@@ -175,9 +175,9 @@ TEST(TelemetryPipeline, sendsTheMetricsThatStandUnderTheirNames) {
     s.ask(2);
     s.run([] {});
     std::map<std::string, double> values;
-    for (const auto& one : s.metrics)
-        values[one.name] =
-            one.points.at(0).count > 0 ? static_cast<double>(one.points.at(0).count) : one.points.at(0).value;
+    for (const auto& metric : s.metrics)
+        values[metric.name] =
+            metric.points.at(0).count > 0 ? static_cast<double>(metric.points.at(0).count) : metric.points.at(0).value;
     EXPECT_EQ(values, (std::map<std::string, double>{{"http.server.request.duration", 2}, {"a_total", 7}}));
 }
 

@@ -88,8 +88,8 @@ TEST(RecordRing, losesNothingBetweenTwoThreads) {
         const auto some = take(ring, 7);
         std::size_t from = 0;
         for (const auto end : some.ends) {
-            const auto one = some.bytes.substr(from, end - from);
-            ASSERT_EQ(one, std::to_string(next) + "," + std::string(next % 900, 'x') + ";");
+            const auto record = some.bytes.substr(from, end - from);
+            ASSERT_EQ(record, std::to_string(next) + "," + std::string(next % 900, 'x') + ";");
             ++next;
             from = end;
         }

@@ -17,7 +17,7 @@ using boost::asio::ip::tcp;
 TEST(RequestSpans, allocateNothingOnTheLoop) {
     auto records = std::make_shared<loop_records>(100'000);
     loop_spans observer(records, std::make_shared<const span_settings>(span_settings{.sampling = {}, .wake = [] {}}));
-    server::endpoint route;
+    server::route route;
     route.name = "GET /users/{id}";
     server::request asked;
     asked.method = server::http::verb::get;

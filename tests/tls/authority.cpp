@@ -40,20 +40,20 @@ std::string pem(const Write& write) {
     return text;
 }
 
-std::string pem_of(X509* one) {
-    return pem([&](BIO* to) { return PEM_write_bio_X509(to, one); });
+std::string pem_of(X509* certificate) {
+    return pem([&](BIO* to) { return PEM_write_bio_X509(to, certificate); });
 }
 
 std::string pem_of(EVP_PKEY* key) {
     return pem([&](BIO* to) { return PEM_write_bio_PrivateKey(to, key, nullptr, nullptr, 0, nullptr, nullptr); });
 }
 
-void extend(X509* one, X509* issuer, int what, const std::string& value) {
+void extend(X509* certificate, X509* issuer, int what, const std::string& value) {
     X509V3_CTX context;
-    X509V3_set_ctx(&context, issuer, one, nullptr, nullptr, 0);
+    X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
     X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, &context, what, value.c_str());
     need(extension != nullptr, "make an extension");
-    X509_add_ext(one, extension, -1);
+    X509_add_ext(certificate, extension, -1);
     X509_EXTENSION_free(extension);
 }
 

@@ -44,8 +44,8 @@ private:
     template <auto free>
     struct freed_by {
         template <class T>
-        void operator()(T* one) const {
-            free(one);
+        void operator()(T* object) const {
+            free(object);
         }
     };
     std::unique_ptr<EVP_PKEY, freed_by<EVP_PKEY_free>> key_;

@@ -197,11 +197,11 @@ TEST_F(Generation, TrustWithoutACertificateIsAFault) {
 TEST_F(Generation, TwoOfTheSameFilesAreTheSame) {
     write("a", ours.issue());
     const auto key = server::tls::make_ticket_key();
-    const server::tls::generation one(with("a"), "app", key), two(with("a"), "app", key);
-    EXPECT_EQ(one.digest(), two.digest());
+    const server::tls::generation first(with("a"), "app", key), two(with("a"), "app", key);
+    EXPECT_EQ(first.digest(), two.digest());
     write("a", ours.issue());
     const server::tls::generation three(with("a"), "app", key);
-    EXPECT_NE(one.digest(), three.digest());
+    EXPECT_NE(first.digest(), three.digest());
 }
 
 }  // namespace

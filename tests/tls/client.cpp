@@ -28,9 +28,9 @@ void show(SSL_CTX* to, const client::wish& how) {
 
 void trust(SSL_CTX* to, const std::string& pem) {
     BIO* const from = reader_of(pem);
-    while (X509* const one = PEM_read_bio_X509(from, nullptr, nullptr, nullptr)) {
-        X509_STORE_add_cert(SSL_CTX_get_cert_store(to), one);
-        X509_free(one);
+    while (X509* const read = PEM_read_bio_X509(from, nullptr, nullptr, nullptr)) {
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(to), read);
+        X509_free(read);
     }
     BIO_free(from);
     ERR_clear_error();

@@ -74,8 +74,8 @@ private:
     template <auto free>
     struct freed_by {
         template <class T>
-        void operator()(T* one) const {
-            free(one);
+        void operator()(T* object) const {
+            free(object);
         }
     };
     step after(int returned);

@@ -162,10 +162,10 @@ TEST(Hello, EachThatIsNoneHearsItsAlert) {
         SCOPED_TRACE(what);
         int both[2] = {-1, -1};
         ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, both), 0);
-        server::tls::session one(from, std::make_shared<server::tls::tally>());
+        server::tls::session session(from, std::make_shared<server::tls::tally>());
         const auto bytes = made(hello());
         ASSERT_EQ(::send(both[0], bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
-        for (int turns = 0; turns < 5 && one.shakes(); ++turns) one.shake(both[1]);
+        for (int turns = 0; turns < 5 && session.shakes(); ++turns) session.shake(both[1]);
         std::string seen(65'536, '\0');
         const auto count = ::recv(both[0], seen.data(), seen.size(), 0);
         seen.resize(count < 0 ? 0 : static_cast<std::size_t>(count));
@@ -174,7 +174,7 @@ TEST(Hello, EachThatIsNoneHearsItsAlert) {
         const auto last = heard >= 0 || heard == silence ? stage::failed
                           : bytes.empty()                ? stage::quiet
                                                          : stage::shaking;
-        EXPECT_EQ(one.now_in(), last);
+        EXPECT_EQ(session.now_in(), last);
         ::close(both[0]);
         ::close(both[1]);
     }

@@ -50,12 +50,12 @@ struct TlsPort : testing::Test {
     static std::string shown(std::string_view key) { return "app." + std::string(key) + " = … (--here)"; }
     std::unique_ptr<port> made() { return std::make_unique<port>("app", by, shown, log, quick); }
     /// By the metric, which any thread may ask for.
-    static bool serves(const port& one, const std::string& subject) {
-        return metrics(one).find("name=\"CN=" + subject + "\"") != std::string::npos;
+    static bool serves(const port& port, const std::string& subject) {
+        return metrics(port).find("name=\"CN=" + subject + "\"") != std::string::npos;
     }
-    static std::string metrics(const port& one) {
+    static std::string metrics(const port& served) {
         server::metrics_text out;
-        port::write_metrics(out, {&one});
+        port::write_metrics(out, {&served});
         return out.take();
     }
 };
@@ -74,30 +74,30 @@ TEST_F(TlsPort, AFaultIsOneLineWithTheSettingItsPlaceAndWhatIsAllowed) {
 }
 
 TEST_F(TlsPort, AReloadPutsWhatIsWellInForce) {
-    const auto one = made();
-    EXPECT_TRUE(serves(*one, "first"));
+    const auto port = made();
+    EXPECT_TRUE(serves(*port, "first"));
     write("second");
-    one->reload();
-    EXPECT_TRUE(serves(*one, "second"));
-    EXPECT_THAT(metrics(*one), HasSubstr("tls_reloads_total{server=\"app\",result=\"applied\"} 1"));
+    port->reload();
+    EXPECT_TRUE(serves(*port, "second"));
+    EXPECT_THAT(metrics(*port), HasSubstr("tls_reloads_total{server=\"app\",result=\"applied\"} 1"));
 }
 
 TEST_F(TlsPort, AFaultLeavesWhatIsInForceAndIsSaid) {
-    const auto one = made();
+    const auto port = made();
     support::write_file(path("a.key"), authority().issue().key);
-    one->reload();
-    EXPECT_TRUE(serves(*one, "first"));
+    port->reload();
+    EXPECT_TRUE(serves(*port, "first"));
     EXPECT_THAT(written.str(),
                 HasSubstr("app: the certificates stay as they are: app.tls_key = … (--here): the key in " +
                           path("a.key") + " does not fit the certificate of CN=first in "));
-    EXPECT_THAT(metrics(*one), HasSubstr("result=\"refused\"} 1"));
+    EXPECT_THAT(metrics(*port), HasSubstr("result=\"refused\"} 1"));
 }
 
 TEST_F(TlsPort, OneThatHasExpiredDoesNotTakeThePlaceOfOneThatIsInForce) {
-    const auto one = made();
+    const auto port = made();
     write("late", {.from = -48h, .until = -24h});
-    one->reload();
-    EXPECT_TRUE(serves(*one, "first"));
+    port->reload();
+    EXPECT_TRUE(serves(*port, "first"));
     EXPECT_THAT(written.str(), HasSubstr("has expired"));
 }
 
@@ -120,12 +120,12 @@ TEST_F(TlsPort, AKeyThatEverybodyMayReadIsAWarning) {
 }
 
 TEST_F(TlsPort, SeesFilesThatAreWrittenAnew) {
-    const auto one = made();
-    const auto watching = one->watch(workers);
+    const auto port = made();
+    const auto watching = port->watch(workers);
     write("second");  // it may be seen by the first look, which is before anything is told
-    EXPECT_TRUE(eventually([&] { return serves(*one, "second"); }));
+    EXPECT_TRUE(eventually([&] { return serves(*port, "second"); }));
     write("third");
-    EXPECT_TRUE(eventually([&] { return serves(*one, "third"); }));
+    EXPECT_TRUE(eventually([&] { return serves(*port, "third"); }));
 }
 
 /// What the kubelet does with the volume of a Secret: a new folder, and a link that is moved.
@@ -142,15 +142,15 @@ TEST_F(TlsPort, SeesTheSwapOfAKubelet) {
     fs::create_symlink("..data/tls.key", folder.path() / "tls.key");
     by.certificate = {path("tls.crt")};
     by.key = {path("tls.key")};
-    const auto one = made();
-    const auto watching = one->watch(workers);
+    const auto port = made();
+    const auto watching = port->watch(workers);
     swap("..first", "first");
-    EXPECT_TRUE(eventually([&] { return serves(*one, "first"); }));
+    EXPECT_TRUE(eventually([&] { return serves(*port, "first"); }));
     for (int nth = 2; nth < 20; ++nth) {
         swap(".." + std::to_string(nth), "number " + std::to_string(nth));
         fs::remove_all(folder.path() / (".." + std::to_string(nth - 1)));
     }
-    EXPECT_TRUE(eventually([&] { return serves(*one, "number 19"); })) << metrics(*one);
+    EXPECT_TRUE(eventually([&] { return serves(*port, "number 19"); })) << metrics(*port);
 }
 
 /// What certbot does in its folder live/NAME: links are removed and made, one by one.
@@ -165,14 +165,14 @@ TEST_F(TlsPort, SeesTheLinksOfCertbot) {
     fs::create_symlink("../archive/one.key", key);
     by.certificate = {certificate.string()};
     by.key = {key.string()};
-    const auto one = made();
-    const auto watching = one->watch(workers);
+    const auto port = made();
+    const auto watching = port->watch(workers);
     for (const std::string to : {"two", "one"}) {
         fs::remove(key);
         fs::create_symlink("../archive/" + to + ".key", key);
         fs::remove(certificate);
         fs::create_symlink("../archive/" + to + ".crt", certificate);
-        EXPECT_TRUE(eventually([&] { return serves(*one, to); })) << metrics(*one);
+        EXPECT_TRUE(eventually([&] { return serves(*port, to); })) << metrics(*port);
     }
 }
 
@@ -186,20 +186,20 @@ TEST_F(TlsPort, TriesAgainWhatDoesNotFitYet) {
     fs::create_symlink("../archive/one.key", live / "a.key");
     by.certificate = {(live / "a.crt").string()};
     by.key = {(live / "a.key").string()};
-    const auto one = made();
-    const auto watching = one->watch(workers);
+    const auto port = made();
+    const auto watching = port->watch(workers);
     const auto next = ours.issue({.subject = "two"});
     support::write_file(archive / "new.crt", next.certificate);
     fs::remove(live / "a.crt");
     fs::create_symlink("../archive/new.crt", live / "a.crt");
-    EXPECT_TRUE(eventually([&] { return metrics(*one).find("result=\"refused\"} 1") != std::string::npos; }));
+    EXPECT_TRUE(eventually([&] { return metrics(*port).find("result=\"refused\"} 1") != std::string::npos; }));
     support::write_file(archive / "one.key", next.key);
-    EXPECT_TRUE(eventually([&] { return serves(*one, "two"); }));
+    EXPECT_TRUE(eventually([&] { return serves(*port, "two"); }));
 }
 
 TEST_F(TlsPort, AThreadThatWatchesEndsWhenItIsToldTo) {
-    const auto one = made();
-    { const auto watching = one->watch(workers); }
+    const auto port = made();
+    { const auto watching = port->watch(workers); }
     EXPECT_EQ(workers.live(), 0U);
 }
 

@@ -17,20 +17,20 @@ using testing::HasSubstr;
 using testing::Not;
 
 TEST_F(TlsService, AnswersOverTlsOnKeptConnections) {
-    const service one(how());
-    const auto client = connect(one);
+    const service service(how());
+    const auto client = connect(service);
     for (int nth = 0; nth < 3; ++nth) {
         const auto answer = client->exchange(get("/"));
         ASSERT_TRUE(answer);
         EXPECT_EQ(answer->status, 200);
         EXPECT_FALSE(answer->closes());
     }
-    EXPECT_EQ(metric(one, "tls_handshakes_total{server=\"app\",version=\"1.3\",resumed=\"false\"}"), 1);
+    EXPECT_EQ(metric(service, "tls_handshakes_total{server=\"app\",version=\"1.3\",resumed=\"false\"}"), 1);
 }
 
 TEST_F(TlsService, PipelinedRequestsInOneRecordAndInManyAreAllAnswered) {
-    const service one(how());
-    const auto client = connect(one);
+    const service service(how());
+    const auto client = connect(service);
     std::string many;
     for (int nth = 0; nth < 300; ++nth) many += get("/");  // more than a record and than the room of a connection
     ASSERT_TRUE(client->send_all(many));
@@ -42,8 +42,8 @@ TEST_F(TlsService, PipelinedRequestsInOneRecordAndInManyAreAllAnswered) {
 }
 
 TEST_F(TlsService, LargeBodiesGoBothWays) {
-    const service one(how());
-    const auto client = connect(one);
+    const service service(how());
+    const auto client = connect(service);
     const std::string body(1'000'000, 'b');
     const auto echoed = client->exchange(support::request("POST", "/echo", "", body));
     ASSERT_TRUE(echoed);
@@ -54,8 +54,8 @@ TEST_F(TlsService, LargeBodiesGoBothWays) {
 }
 
 TEST_F(TlsService, ABodyWithoutALengthEndsWithCloseNotify) {
-    const service one(how());
-    const auto client = connect(one);
+    const service service(how());
+    const auto client = connect(service);
     ASSERT_TRUE(client->send_all("GET /big?bytes=3000000 HTTP/1.0\r\n\r\n"));
     const auto all = client->receive_to_end();
     EXPECT_GT(all.size(), 3'000'000U);
@@ -63,16 +63,16 @@ TEST_F(TlsService, ABodyWithoutALengthEndsWithCloseNotify) {
 }
 
 TEST_F(TlsService, AnAnswerThatSaysCloseEndsWithCloseNotify) {
-    const service one(how());
-    const auto client = connect(one);
+    const service service(how());
+    const auto client = connect(service);
     ASSERT_TRUE(client->exchange(get("/", "Connection: close\r\n")));
     client->receive_to_end();
     EXPECT_TRUE(client->told_of_end());
 }
 
 TEST_F(TlsService, ARequestThatTricklesInPiecesOfARecordIsAnswered) {
-    const service one(how());
-    const auto client = connect(one);
+    const service service(how());
+    const auto client = connect(service);
     int both[2] = {-1, -1};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, both), 0);
     SSL_set_wfd(client->ssl(), both[0]);
@@ -87,42 +87,42 @@ TEST_F(TlsService, ARequestThatTricklesInPiecesOfARecordIsAnswered) {
 }
 
 TEST_F(TlsService, HttpInClearIsAnsweredInClear) {
-    const service one(how());
-    const auto answer = one.ask(get("/"));
+    const service service(how());
+    const auto answer = service.ask(get("/"));
     EXPECT_EQ(answer.status, 400);
     EXPECT_EQ(answer.body, "This port speaks TLS: ask for https, not http.\n");
     EXPECT_TRUE(answer.closes());
-    EXPECT_TRUE(one.logs("sends looks like HTTP in clear, which is not spoken here"));
-    EXPECT_EQ(metric(one, "tls_handshake_failures_total{server=\"app\",reason=\"clear_text\"}"), 1);
+    EXPECT_TRUE(service.logs("sends looks like HTTP in clear, which is not spoken here"));
+    EXPECT_EQ(metric(service, "tls_handshake_failures_total{server=\"app\",reason=\"clear_text\"}"), 1);
 }
 
 TEST_F(TlsService, AHandshakeThatLastsTooLongIsCut) {
-    const service one(how({"--app.header_timeout=500ms"}));
-    const auto silent = dial(one);
+    const service service(how({"--app.header_timeout=500ms"}));
+    const auto silent = dial(service);
     std::vector<std::unique_ptr<tls_tests::client>>
         halves;  // several: on a machine that stands still a hello may be late
     EXPECT_TRUE(eventually([&] {
         if (halves.size() < 50) {
-            halves.push_back(dial(one));
+            halves.push_back(dial(service));
             halves.back()->shake();  // its hello, and no more
         }
-        return metric(one, "tls_handshake_failures_total{server=\"app\",reason=\"cut\"}") > 0;
+        return metric(service, "tls_handshake_failures_total{server=\"app\",reason=\"cut\"}") > 0;
     }));
     EXPECT_TRUE(silent->readable(5s)) << "and so is who says nothing";
 }
 
 TEST_F(TlsService, WithoutDescriptorsClientsAreToldInTermsOfTls) {
-    service one(how());
+    service service(how());
     std::size_t open = 0;
     for ([[maybe_unused]] const auto& each :
-         std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", one.process().pid())))
+         std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", service.process().pid())))
         ++open;
     const rlimit few = {open + 8, open + 8};
-    ASSERT_EQ(::prlimit(one.process().pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+    ASSERT_EQ(::prlimit(service.process().pid(), RLIMIT_NOFILE, &few, nullptr), 0);
     int served = 0, refused = 0;
     std::vector<std::unique_ptr<tls_tests::client>> crowd;
     for (int nth = 0; nth < 20; ++nth) {
-        crowd.push_back(dial(one));
+        crowd.push_back(dial(service));
         if (crowd.back()->connect()) {
             ++served;
         } else {
@@ -135,10 +135,10 @@ TEST_F(TlsService, WithoutDescriptorsClientsAreToldInTermsOfTls) {
 }
 
 TEST_F(TlsService, ACrowdOfHandshakesIsServed) {
-    const service one(how({"--app.threads=1"}));
+    const service service(how({"--app.threads=1"}));
     std::vector<std::unique_ptr<tls_tests::client>> crowd;
     for (int nth = 0; nth < 100; ++nth) {
-        crowd.push_back(dial(one));
+        crowd.push_back(dial(service));
         crowd.back()->shake();
     }
     for (auto& client : crowd) {
@@ -151,19 +151,19 @@ TEST_F(TlsService, ACrowdOfHandshakesIsServed) {
 
 TEST_F(TlsService, TheClientsCertificateIsInTheAccessLog) {
     support::write_file(path("ca.pem"), ours.certificate());
-    const service one(how({"--app.tls_client_ca=" + path("ca.pem"), "--log.access=true"}));
+    const service service(how({"--app.tls_client_ca=" + path("ca.pem"), "--log.access=true"}));
     const auto shown = ours.issue({.subject = "some client", .names = {}});
     auto wish = trusting();
     wish.certificate = shown.certificate;
     wish.key = shown.key;
-    const auto client = dial(one, wish);
+    const auto client = dial(service, wish);
     ASSERT_TRUE(client->connect());
     ASSERT_TRUE(client->exchange(get("/")));
-    EXPECT_TRUE(one.logs(" subject CN=some client")) << one.err();
-    const auto stranger = dial(one);
+    EXPECT_TRUE(service.logs(" subject CN=some client")) << service.err();
+    const auto stranger = dial(service);
     stranger->connect();
     EXPECT_FALSE(stranger->exchange(get("/")));
-    EXPECT_TRUE(one.logs("no TLS handshake with 127.0.0.1: the client has shown no certificate")) << one.err();
+    EXPECT_TRUE(service.logs("no TLS handshake with 127.0.0.1: the client has shown no certificate")) << service.err();
 }
 
 TEST_F(TlsService, SessionsAreResumedAcrossARestartWithATicketKey) {
@@ -241,37 +241,37 @@ TEST_F(TlsSettings, AnotherVersionEndsTheStart) { expect_fault({"--app.tls_min_v
 // ── new certificates ────────────────────────────────────────────────────────────────────────────
 
 TEST_F(TlsService, SighupPutsANewCertificateInForceAndOldConnectionsStay) {
-    service one(how());
-    const auto old = connect(one);
+    service service(how());
+    const auto old = connect(service);
     write("renewed");
-    one.process().signal(SIGHUP);
-    EXPECT_TRUE(eventually([&] { return connect(one)->subject() == "renewed"; }));
+    service.process().signal(SIGHUP);
+    EXPECT_TRUE(eventually([&] { return connect(service)->subject() == "renewed"; }));
     EXPECT_TRUE(old->exchange(get("/")));
     support::write_file(path("a.key"), "nothing");
-    one.process().signal(SIGHUP);
-    EXPECT_TRUE(one.logs("app: the certificates stay as they are: app.tls_key = ")) << one.err();
-    EXPECT_EQ(connect(one)->subject(), "renewed");
+    service.process().signal(SIGHUP);
+    EXPECT_TRUE(service.logs("app: the certificates stay as they are: app.tls_key = ")) << service.err();
+    EXPECT_EQ(connect(service)->subject(), "renewed");
 }
 
 TEST_F(TlsService, AChangeOfTheFilesIsSeenWithoutASignal) {
-    const service one(how());
+    const service service(how());
     write("renewed");
-    EXPECT_TRUE(eventually([&] { return connect(one)->subject() == "renewed"; }));
+    EXPECT_TRUE(eventually([&] { return connect(service)->subject() == "renewed"; }));
 }
 
 TEST_F(TlsService, TheDebugPortSpeaksTlsWithSettingsOfItsOwn) {
     const std::vector<std::string> secured = {"--debug.tls_certificate=" + path("a.crt"),
                                               "--debug.tls_key=" + path("a.key")};
-    const service one(service::options{.flags = secured});
-    tls_tests::client who(connected(one.debug()), trusting());
+    const service running(service::options{.flags = secured});
+    tls_tests::client who(connected(running.debug()), trusting());
     ASSERT_TRUE(who.connect()) << who.why();
     const auto metrics = who.exchange(get("/metrics"));
     ASSERT_TRUE(metrics);
     EXPECT_THAT(metrics->body, HasSubstr("tls_certificate_not_after_seconds{server=\"debug\",name=\"CN=localhost\"}"));
     EXPECT_THAT(metrics->body, Not(HasSubstr("server=\"app\",version")));
-    EXPECT_EQ(one.ask(get("/")).status, 200) << "the app port stays in clear";
+    EXPECT_EQ(running.ask(get("/")).status, 200) << "the app port stays in clear";
     auto probing = secured;
-    probing.insert(probing.end(), {"--debug.port=" + std::to_string(one.debug().port), "--probe", "readyz"});
+    probing.insert(probing.end(), {"--debug.port=" + std::to_string(running.debug().port), "--probe", "readyz"});
     EXPECT_EQ(integration::run_to_end(probing).code, 0);
     EXPECT_EQ(integration::run_to_end({probing[2], "--probe", "readyz"}).code, 1) << "in clear";
 }
@@ -281,11 +281,11 @@ TEST_F(TlsService, WhoAsksTheDebugPortMustShowACertificateWhereOneIsAskedFor) {
     const std::vector<std::string> secured = {"--debug.tls_certificate=" + path("a.crt"),
                                               "--debug.tls_key=" + path("a.key"),
                                               "--debug.tls_client_ca=" + path("ca.crt")};
-    const service one(service::options{.flags = secured});
-    tls_tests::client stranger(connected(one.debug()), trusting());
+    const service running(service::options{.flags = secured});
+    tls_tests::client stranger(connected(running.debug()), trusting());
     EXPECT_FALSE(stranger.connect() && stranger.exchange(get("/readyz")));
     auto probing = secured;
-    probing.insert(probing.end(), {"--debug.port=" + std::to_string(one.debug().port), "--probe", "readyz"});
+    probing.insert(probing.end(), {"--debug.port=" + std::to_string(running.debug().port), "--probe", "readyz"});
     EXPECT_EQ(integration::run_to_end(probing).code, 0);
 }
 

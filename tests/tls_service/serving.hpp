@@ -47,9 +47,9 @@ struct TlsService : testing::Test {
     std::unique_ptr<tls_tests::client> dial(const service& to) const { return dial(to, trusting()); }
     /// Behind it.
     std::unique_ptr<tls_tests::client> connect(const service& to) const {
-        auto one = dial(to);
-        EXPECT_TRUE(one->connect()) << one->why();
-        return one;
+        auto socket = dial(to);
+        EXPECT_TRUE(socket->connect()) << socket->why();
+        return socket;
     }
 };
 

@@ -16,16 +16,16 @@ namespace {
 using testing::HasSubstr;
 
 TEST_F(TlsService, AHandshakeUnderWayIsServedInAStopAndToldToClose) {
-    service one(how({"--shutdown.idle_grace=1s"}));
-    const auto hello = dial(one);
+    service service(how({"--shutdown.idle_grace=1s"}));
+    const auto hello = dial(service);
     hello->shake();  // the hello is out, its answer not read
-    const auto half = dial(one);
+    const auto half = dial(service);
     half->shake();
-    ASSERT_TRUE(half->readable(5s));  // the server's flight is there
-    const auto done = connect(one);   // and nothing asked yet
-    const auto idle = connect(one);
+    ASSERT_TRUE(half->readable(5s));     // the server's flight is there
+    const auto done = connect(service);  // and nothing asked yet
+    const auto idle = connect(service);
     ASSERT_TRUE(idle->exchange(get("/")));
-    one.begin_stop(SIGTERM);
+    service.begin_stop(SIGTERM);
     for (const auto& client : {hello.get(), half.get(), done.get(), idle.get()}) {
         ASSERT_TRUE(client->connect()) << client->why();
         const auto answer = client->exchange(get("/"));
@@ -35,54 +35,54 @@ TEST_F(TlsService, AHandshakeUnderWayIsServedInAStopAndToldToClose) {
         client->receive_to_end();
         EXPECT_TRUE(client->told_of_end());
     }
-    EXPECT_EQ(one.exit_code(), 0) << one.err();
-    EXPECT_EQ(number(one.report(), "requests", "cut"), 0);
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(number(service.report(), "requests", "cut"), 0);
 }
 
 /// Its hello is there before the idle grace ends, the rest only behind it.
 TEST_F(TlsService, AHandshakeOutlastsTheIdleGrace) {
-    service one(how({"--shutdown.idle_grace=50ms"}));
-    const auto slow = dial(one);
+    service service(how({"--shutdown.idle_grace=50ms"}));
+    const auto slow = dial(service);
     slow->shake();
     ASSERT_TRUE(slow->readable(5s));
-    const auto idle = connect(one);
+    const auto idle = connect(service);
     ASSERT_TRUE(idle->exchange(get("/")));
-    one.begin_stop(SIGTERM);
+    service.begin_stop(SIGTERM);
     EXPECT_EQ(idle->receive_to_end(), "");  // the grace is over
     ASSERT_TRUE(slow->connect()) << slow->why();
     const auto answer = slow->exchange(get("/"));
     ASSERT_TRUE(answer) << slow->why();
     EXPECT_TRUE(answer->closes());
-    EXPECT_EQ(one.exit_code(), 0) << one.err();
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
 }
 
 TEST_F(TlsService, AnIdleConnectionIsToldOfItsEndByCloseNotify) {
-    service one(how({"--shutdown.idle_grace=50ms"}));
-    const auto idle = connect(one);
+    service service(how({"--shutdown.idle_grace=50ms"}));
+    const auto idle = connect(service);
     ASSERT_TRUE(idle->exchange(get("/")));
-    one.begin_stop(SIGTERM);
+    service.begin_stop(SIGTERM);
     EXPECT_EQ(idle->receive_to_end(), "");
     EXPECT_TRUE(idle->told_of_end());
-    EXPECT_EQ(one.exit_code(), 0);
+    EXPECT_EQ(service.exit_code(), 0);
 }
 
 TEST_F(TlsService, AHandshakeThatIsNeverFinishedIsCutAtTheEndOfTheAppsShare) {
-    service one(how({"--shutdown.budget=1500ms", "--shutdown.flush=200ms", "--shutdown.idle_grace=100ms"}));
-    const auto half = dial(one);
+    service service(how({"--shutdown.budget=1500ms", "--shutdown.flush=200ms", "--shutdown.idle_grace=100ms"}));
+    const auto half = dial(service);
     half->shake();
     ASSERT_TRUE(half->readable(5s));
-    const auto began = one.begin_stop(SIGTERM);
-    EXPECT_EQ(one.exit_code(), 0) << one.err();
-    EXPECT_LT(one.lasted(began), 1'700ms);
-    EXPECT_EQ(number(one.report(), "requests", "cut"), 0);
+    const auto began = service.begin_stop(SIGTERM);
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_LT(service.lasted(began), 1'700ms);
+    EXPECT_EQ(number(service.report(), "requests", "cut"), 0);
 }
 
 TEST_F(TlsService, InTheLameDuckOnlyOldConnectionsAreToldToClose) {
-    service one(how({"--shutdown.lame_duck=2s"}));
-    const auto old = connect(one);
+    service service(how({"--shutdown.lame_duck=2s"}));
+    const auto old = connect(service);
     ASSERT_TRUE(old->exchange(get("/")));
-    const auto began = one.begin_stop(SIGTERM);
-    const auto newcomer = connect(one);
+    const auto began = service.begin_stop(SIGTERM);
+    const auto newcomer = connect(service);
     const auto first = newcomer->exchange(get("/"));
     ASSERT_TRUE(first);
     EXPECT_FALSE(first->closes()) << "each new connection would be one more handshake";
@@ -93,16 +93,16 @@ TEST_F(TlsService, InTheLameDuckOnlyOldConnectionsAreToldToClose) {
     const auto told = newcomer->exchange(get("/"));
     ASSERT_TRUE(told);
     EXPECT_TRUE(told->closes());
-    EXPECT_EQ(one.exit_code(), 0);
+    EXPECT_EQ(service.exit_code(), 0);
 }
 
 TEST_F(TlsService, AnUntilCloseBodyThatIsCutIsNoWholeOne) {
-    service one(how({"--shutdown.budget=1s", "--shutdown.flush=100ms", "--shutdown.idle_grace=0s"}));
-    const auto client = connect(one);
+    service service(how({"--shutdown.budget=1s", "--shutdown.flush=100ms", "--shutdown.idle_grace=0s"}));
+    const auto client = connect(service);
     ASSERT_TRUE(client->send_all("GET /big?bytes=1000000000000 HTTP/1.0\r\n\r\n"));
     ASSERT_TRUE(client->readable(5s));
-    one.begin_stop(SIGTERM);
-    EXPECT_EQ(one.exit_code(), 3);
+    service.begin_stop(SIGTERM);
+    EXPECT_EQ(service.exit_code(), 3);
     client->receive_to_end();
     EXPECT_FALSE(client->told_of_end());
 }
@@ -121,8 +121,8 @@ public:
 
     void end() {
         over_ = true;
-        for (auto& one : threads_)
-            if (one.joinable()) one.join();
+        for (auto& thread : threads_)
+            if (thread.joinable()) thread.join();
     }
     int answered() const { return answered_; }
     std::string lost() const {
@@ -169,27 +169,27 @@ private:
 
 TEST_F(TlsService, AStopUnderLoadLosesNobody) {
     for (const auto* const lame_duck : {"0s", "300ms"}) {
-        service one(how({"--shutdown.lame_duck=" + std::string(lame_duck)}));
-        crowd clients(*this, one, 12);
+        service service(how({"--shutdown.lame_duck=" + std::string(lame_duck)}));
+        crowd clients(*this, service, 12);
         EXPECT_TRUE(eventually([&] { return clients.answered() > 200; }));
-        one.process().signal(SIGTERM);
-        EXPECT_EQ(one.exit_code(), 0) << one.err();
+        service.process().signal(SIGTERM);
+        EXPECT_EQ(service.exit_code(), 0) << service.err();
         clients.end();
         EXPECT_EQ(clients.lost(), "") << "with a lame duck of " << lame_duck;
-        EXPECT_EQ(integration::faults(one.report()), "");
+        EXPECT_EQ(integration::faults(service.report()), "");
     }
 }
 
 TEST_F(TlsService, NewCertificatesUnderLoadLoseNobody) {
-    service one(how());
-    crowd clients(*this, one, 6);
+    service service(how());
+    crowd clients(*this, service, 6);
     for (int nth = 0; nth < 10; ++nth) {
         const auto before = clients.answered();
         write(fmt::format("number {}", nth));
-        one.process().signal(SIGHUP);
+        service.process().signal(SIGHUP);
         EXPECT_TRUE(eventually([&] { return clients.answered() > before + 50; }));
     }
-    EXPECT_TRUE(eventually([&] { return connect(one)->subject() == "number 9"; }));
+    EXPECT_TRUE(eventually([&] { return connect(service)->subject() == "number 9"; }));
     clients.end();
     EXPECT_EQ(clients.lost(), "");
 }

@@ -16,16 +16,16 @@ using testing::ElementsAre;
 clock::time_point at(int ms) { return clock::time_point(milliseconds(ms)); }
 
 record seen(record::kind what, const void* of, int since, int until) {
-    record one{};
-    one.what = what;
-    one.of = of;
-    one.status = 200;
-    one.since = at(since);
-    one.until = at(until);
-    one.name = "GET /slow";
-    one.detail = "/slow?ms=\"5\\";
-    one.context = "0af7651916cd43dd8448eb211c80319c";
-    return one;
+    record record{};
+    record.what = what;
+    record.of = of;
+    record.status = 200;
+    record.since = at(since);
+    record.until = at(until);
+    record.name = "GET /slow";
+    record.detail = "/slow?ms=\"5\\";
+    record.context = "0af7651916cd43dd8448eb211c80319c";
+    return record;
 }
 
 /// "b GET /slow 10": each event, with its id where it has one.
@@ -42,10 +42,10 @@ std::vector<std::string> events_of(const boost::json::value& trace) {
 }
 
 TEST(TraceJson, PutsAHandlerIntoItsRequest) {
-    const int one = 0, other = 0;
+    const int loop = 0, other = 0;
     json made;
-    made.add(7, std::vector{seen(record::kind::handler, &one, 10, 20), seen(record::kind::handler, &other, 5, 21),
-                            seen(record::kind::request, &one, 20, 30), seen(record::kind::request, &other, 5, 22)});
+    made.add(7, std::vector{seen(record::kind::handler, &loop, 10, 20), seen(record::kind::handler, &other, 5, 21),
+                            seen(record::kind::request, &loop, 20, 30), seen(record::kind::request, &other, 5, 22)});
     const auto trace = boost::json::parse(made.take(0));
     EXPECT_THAT(events_of(trace),
                 ElementsAre("b GET /slow 10 0x1", "b handler 10 0x1", "e handler 20 0x1", "e GET /slow 30 0x1",
@@ -69,18 +69,18 @@ TEST(TraceJson, AMomentIsAnInstantOfTheProcess) {
 }
 
 TEST(TraceJson, EndsWhatHasNoAnswerOfItsOwnWithItsHandler) {
-    const int one = 0;
+    const int loop = 0;
     json made;
-    made.add(7, std::vector{seen(record::kind::handler, &one, 10, 20), seen(record::kind::handler, &one, 30, 40)});
+    made.add(7, std::vector{seen(record::kind::handler, &loop, 10, 20), seen(record::kind::handler, &loop, 30, 40)});
     EXPECT_THAT(events_of(boost::json::parse(made.take(0))),
                 ElementsAre("b GET /slow 10 0x1", "b handler 10 0x1", "e handler 20 0x1", "e GET /slow 20 0x1",
                             "b GET /slow 30 0x2", "b handler 30 0x2", "e handler 40 0x2", "e GET /slow 40 0x2"));
 }
 
 TEST(TraceJson, ShowsAnAnswerThatNoHandlerHasGiven) {
-    const int one = 0;
+    const int loop = 0;
     json made;
-    made.add(7, std::vector{seen(record::kind::request, &one, 10, 20)});
+    made.add(7, std::vector{seen(record::kind::request, &loop, 10, 20)});
     EXPECT_THAT(events_of(boost::json::parse(made.take(0))), ElementsAre("b GET /slow 10 0x1", "e GET /slow 20 0x1"));
 }
 

@@ -12,15 +12,15 @@ namespace {
 using testing::ElementsAre;
 
 record numbered(std::uint64_t number) {
-    record one{};
-    one.events = number;
-    return one;
+    record record{};
+    record.events = number;
+    return record;
 }
 
 std::vector<std::uint64_t> numbers(const recorder& from) {
     std::vector<std::uint64_t> all;
     from.for_each([&](pid_t, std::span<const record> records) {
-        for (const auto& one : records) all.push_back(one.events);
+        for (const auto& record : records) all.push_back(record.events);
     });
     return all;
 }
@@ -109,13 +109,13 @@ TEST(TraceRecorder, ThreadsMayAddWhileItBeginsAndEnds) {
 }
 
 TEST(TraceRecorder, CutsTextsAndKeepsThemPrintable) {
-    record one{};
-    one.name = std::string(200, 'x');
-    EXPECT_EQ(one.name.view().size(), 63U);
-    one.name = "a\n\xff\"b";
-    EXPECT_EQ(one.name.view(), "a??\"b");
-    one.name = "";
-    EXPECT_EQ(one.name.view(), "");
+    record record{};
+    record.name = std::string(200, 'x');
+    EXPECT_EQ(record.name.view().size(), 63U);
+    record.name = "a\n\xff\"b";
+    EXPECT_EQ(record.name.view(), "a??\"b");
+    record.name = "";
+    EXPECT_EQ(record.name.view(), "");
 }
 
 }  // namespace

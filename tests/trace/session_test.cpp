@@ -25,22 +25,22 @@ TEST(TraceSession, TakesOneAtATime) {
 
 TEST(TraceSession, WhoEndsTheProcessWaitsUntilItHasBeenWritten) {
     session all;
-    std::optional<session::taking> one(std::in_place, all, std::vector{::gettid()});
-    EXPECT_FALSE(one->awaited());
+    std::optional<session::taking> first(std::in_place, all, std::vector{::gettid()});
+    EXPECT_FALSE(first->awaited());
     std::jthread ends([&] { all.finish(clock::now() + seconds(60)); });
-    while (!one->awaited()) std::this_thread::yield();
+    while (!first->awaited()) std::this_thread::yield();
     EXPECT_FALSE(session::taking(all, {}).took());
-    EXPECT_TRUE(one->awaited()) << "whoever was refused has changed nothing";
-    one.reset();
+    EXPECT_TRUE(first->awaited()) << "whoever was refused has changed nothing";
+    first.reset();
     ends.join();
 }
 
 TEST(TraceSession, NobodyWaitsForWhatIsNotTakenOrBeyondTheTime) {
     session all;
     all.finish(clock::now() + seconds(60));
-    const session::taking one(all, {});
+    const session::taking taking(all, {});
     all.finish(clock::now());
-    EXPECT_TRUE(one.awaited());
+    EXPECT_TRUE(taking.awaited());
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ TEST_F(Durable, AnswersOnlyWhatItHasWritten) {
     const auto id = event.id;
     ASSERT_EQ(record(running, loop, std::move(event)), verdict::accepted);
     std::string all;
-    for (const auto& one : segments()) all += support::read_file(one);
+    for (const auto& segment : segments()) all += support::read_file(segment);
     EXPECT_NE(all.find(id + "kept"), std::string::npos);
     running.flush_until = clock::now();
 }
@@ -233,10 +233,10 @@ void one_round(std::uint32_t seed) {
         delivered_before_crash = delivered_to(running.sink);
         EXPECT_TRUE(running.events.account().balanced());
         if (random() % 2 == 0)
-            for (auto& one : producers) one.wait();
+            for (auto& producer : producers) producer.wait();
         running.flush_until = clock::now() + 1ms * (random() % 20);
         running.stop();
-        for (auto& one : producers) one.wait();
+        for (auto& producer : producers) producer.wait();
         const auto account = running.events.account();
         EXPECT_TRUE(account.balanced());
         EXPECT_EQ(account.queued, 0U);

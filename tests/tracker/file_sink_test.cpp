@@ -201,9 +201,9 @@ TEST_F(FileSink, RotatesBeforeItGrowsBeyondItsSizeAndKeepsSoManyWholeFiles) {
     fs::copy_file(file, numbered(4));
     tracker::file_sink sink(options, book.log);
     for (int i = 0; i < 4; ++i) {
-        const std::vector<tracker::event> one{make_event(std::string(100, static_cast<char>('a' + i)))};
-        texts.push_back(line(one[0]));
-        sink.deliver(one);
+        const std::vector<tracker::event> event{make_event(std::string(100, static_cast<char>('a' + i)))};
+        texts.push_back(line(event[0]));
+        sink.deliver(event);
     }
     EXPECT_EQ(read(file), texts[3]);
     EXPECT_EQ(read(numbered(1)), texts[2]);

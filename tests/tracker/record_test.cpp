@@ -125,10 +125,10 @@ TEST(Record, ManyAndLargeOnesCrossTheBlocksOfTheReader) {
 
 TEST(Record, ThatStandsAtAnotherPlaceIsNone) {
     const auto bytes = some(2);
-    const auto one = some(1).size();
-    const auto moved = bytes.substr(0, one) + "x" + bytes.substr(one);
+    const auto size = some(1).size();
+    const auto moved = bytes.substr(0, size) + "x" + bytes.substr(size);
     EXPECT_EQ(read(moved, true).data, strings{"event 1"});
-    EXPECT_EQ(read(bytes + bytes.substr(one), true).data.size(), 2U);
+    EXPECT_EQ(read(bytes + bytes.substr(size), true).data.size(), 2U);
 }
 
 TEST(SegmentHeader, SurvivesAnySingleDamagedByte) {

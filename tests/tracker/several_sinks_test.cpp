@@ -47,7 +47,7 @@ struct two_sinks {
         thread.request_stop();
         if (thread.joinable()) thread.join();
     }
-    static std::shared_ptr<tracker::sink> unowned(tracker::sink& one) { return {std::shared_ptr<void>(), &one}; }
+    static std::shared_ptr<tracker::sink> unowned(tracker::sink& sink) { return {std::shared_ptr<void>(), &sink}; }
 
     lifecycle::workers workers;
     fakes::log_book book;

@@ -40,35 +40,35 @@ struct Sieve : testing::Test {
     /// Until the batch is empty or a pause is asked for; true when it is empty.
     bool run(std::vector<tracker::event>& batch, const sink& at) {
         while (!batch.empty()) {
-            const auto part = one.next(batch);
+            const auto part = tested.next(batch);
             ++tries;
             const auto said = at(std::span<const tracker::event>(batch).subspan(part.first, part.count));
             const auto from = batch.begin() + static_cast<std::ptrdiff_t>(part.first);
             const auto to = from + static_cast<std::ptrdiff_t>(part.count);
             if (said == answer::taken) {
-                one.taken(part);
+                tested.taken(part);
                 for (auto event = from; event != to; ++event) taken.push_back(event->id);
                 batch.erase(from, to);
                 continue;
             }
-            const auto step = one.refused(part, batch, said == answer::bad_event, now);
+            const auto step = tested.refused(part, batch, said == answer::bad_event, now);
             if (step == sieve::step::go_on) continue;
             if (step == sieve::step::pause) {
-                one.paused();
+                tested.paused();
                 return false;
             }
             buried.push_back(batch.front().id);
-            one.buried();
+            tested.buried();
             batch.erase(batch.begin());
         }
         return true;
     }
     bool deliver(std::vector<tracker::event>& batch, const sink& at) {
-        one.begin(batch);
+        tested.begin(batch);
         return run(batch, at);
     }
 
-    sieve one{3};
+    sieve tested{3};
     strings taken, buried;
     int tries = 0;
     clock::time_point now = clock::time_point() + 1h;
@@ -85,7 +85,7 @@ TEST_F(Sieve, ABatchThatIsTakenGoesWhole) {
 
 TEST_F(Sieve, ABadEventIsFoundInAsManyTriesAsTheBatchCanBeHalved) {
     for (const auto* bad : {"0", "1", "100", "254", "255"}) {
-        one = sieve(3);
+        tested = sieve(3);
         buried.clear();
         taken.clear();
         tries = 0;
@@ -145,7 +145,7 @@ TEST_F(Sieve, ASinkThatIsWellAgainInTheMiddleOfItIsNotMistaken) {
 
 TEST_F(Sieve, ASinkThatTurnsBadInTheMiddleOfASearchIsNotMistaken) {
     for (int bad_after = 1; bad_after < 40; ++bad_after) {
-        one = sieve(3);
+        tested = sieve(3);
         buried.clear();
         auto batch = events(40);
         const auto poison = refusing({"11", "12", "30"}, answer::bad);
@@ -160,7 +160,7 @@ TEST_F(Sieve, ASinkThatTurnsBadInTheMiddleOfASearchIsNotMistaken) {
 TEST_F(Sieve, AsManyBadEventsAsYouLikeAreFoundWhereverTheyStand) {
     for (const auto how : {answer::bad_event, answer::bad}) {
         for (std::uint32_t seed = 1; seed <= 50; ++seed) {
-            one = sieve(3);
+            tested = sieve(3);
             taken.clear();
             buried.clear();
             std::minstd_rand random(seed);
@@ -244,30 +244,30 @@ TEST_F(Sieve, AndTheThreeSecondsAreItsOwn) {
 
 TEST_F(Sieve, WhatWasTakenBeforeAPauseProvesNothingAfterIt) {
     auto batch = events(3);
-    one.begin(batch);
-    EXPECT_EQ(one.refused(one.next(batch), batch, false, now), sieve::step::go_on);
-    EXPECT_EQ(one.refused(one.next(batch), batch, false, now), sieve::step::go_on);
-    const auto other = one.next(batch);
+    tested.begin(batch);
+    EXPECT_EQ(tested.refused(tested.next(batch), batch, false, now), sieve::step::go_on);
+    EXPECT_EQ(tested.refused(tested.next(batch), batch, false, now), sieve::step::go_on);
+    const auto other = tested.next(batch);
     EXPECT_EQ(other.first, 1U);
-    one.taken(other);
+    tested.taken(other);
     batch.erase(batch.begin() + 1);
-    one.paused();
+    tested.paused();
     for (int round = 0; round < 10; ++round) EXPECT_FALSE(run(batch, [](auto) { return answer::bad; }));
     EXPECT_THAT(buried, IsEmpty());
 }
 
 TEST_F(Sieve, AFailureOfAnotherKindLeavesThePartAsItIs) {
     auto batch = events(8);
-    one.begin(batch);
-    const auto all = one.next(batch);
-    one.paused();
-    EXPECT_EQ(one.next(batch).count, all.count);
-    EXPECT_EQ(one.refused(all, batch, false, now), sieve::step::go_on);
-    const auto half = one.next(batch);
+    tested.begin(batch);
+    const auto all = tested.next(batch);
+    tested.paused();
+    EXPECT_EQ(tested.next(batch).count, all.count);
+    EXPECT_EQ(tested.refused(all, batch, false, now), sieve::step::go_on);
+    const auto half = tested.next(batch);
     EXPECT_EQ(half.count, 4U);
-    one.paused();
-    EXPECT_EQ(one.next(batch).count, 4U);
-    EXPECT_EQ(one.next(batch).first, 0U);
+    tested.paused();
+    EXPECT_EQ(tested.next(batch).count, 4U);
+    EXPECT_EQ(tested.next(batch).first, 0U);
 }
 
 }  // namespace

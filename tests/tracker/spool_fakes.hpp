@@ -158,8 +158,8 @@ struct spool_place {
     std::vector<std::filesystem::path> segments() const {
         std::vector<std::filesystem::path> all;
         std::error_code error;
-        for (const auto& one : std::filesystem::recursive_directory_iterator(spool_directory(), error))
-            if (one.path().extension() == ".seg") all.push_back(one.path());
+        for (const auto& each : std::filesystem::recursive_directory_iterator(spool_directory(), error))
+            if (each.path().extension() == ".seg") all.push_back(each.path());
         std::sort(all.begin(), all.end());
         return all;
     }
@@ -180,7 +180,7 @@ struct spool_place {
 inline std::vector<tracker::event> some_events(const std::vector<std::string>& data) {
     std::vector<tracker::event> all;
     all.reserve(data.size());
-    for (const auto& one : data) all.push_back(make_event(one));
+    for (const auto& each : data) all.push_back(make_event(each));
     return all;
 }
 

@@ -69,7 +69,7 @@ events all_in(const std::string& bytes, bool first_version = false) {
 /// Everything found has been accepted; how many there were.
 std::size_t lawful(const std::string& bytes, const std::set<std::string>& accepted, bool first_version = false) {
     const auto found = ids_of(all_in(bytes, first_version));
-    for (const auto& one : found) EXPECT_TRUE(accepted.contains(one)) << one.substr(0, 20);
+    for (const auto& each : found) EXPECT_TRUE(accepted.contains(each)) << each.substr(0, 20);
     return found.size();
 }
 
@@ -226,9 +226,9 @@ TEST_F(HostileSpool, NeverWritesToASegmentThatItHasNotMade) {
     tracker::batch batch(options);
     ASSERT_TRUE(spool.of_sink(0).take(batch));
     EXPECT_EQ(support::read_file(path), bytes);
-    for (const auto& one : segments()) {
-        if (one == path) continue;
-        EXPECT_TRUE(support::read_file(one).starts_with(tracker::segment_magic));
+    for (const auto& segment : segments()) {
+        if (segment == path) continue;
+        EXPECT_TRUE(support::read_file(segment).starts_with(tracker::segment_magic));
     }
     spool.of_sink(0).settle(batch, tracker::outcome::given_up);
 }

@@ -91,8 +91,8 @@ struct SpoolReading : testing::Test, fakes::spool_place {
     void expect_kept(const tracker::account& account) {
         EXPECT_TRUE(account.balanced());
         EXPECT_TRUE(account.dropped.empty());
-        for (const auto& one : std::filesystem::recursive_directory_iterator(spool_directory()))
-            EXPECT_NE(one.path().extension(), ".damaged") << one.path();
+        for (const auto& each : std::filesystem::recursive_directory_iterator(spool_directory()))
+            EXPECT_NE(each.path().extension(), ".damaged") << each.path();
     }
 
     std::unique_ptr<tracker::spool> open() { return std::make_unique<tracker::spool>(options, book.log, &disk); }

@@ -212,7 +212,7 @@ TEST_F(Spool, SegmentsAreBoundedAndGoWhenTheyAreDelivered) {
     const auto spool = open();
     for (int i = 0; i < 10; ++i) ASSERT_EQ(spool->append(some_events({std::string(3000, 'x')})), verdict::accepted);
     EXPECT_EQ(segments().size(), 10U);
-    for (const auto& one : segments()) EXPECT_LE(std::filesystem::file_size(one), 4096U);
+    for (const auto& segment : segments()) EXPECT_LE(std::filesystem::file_size(segment), 4096U);
     tracker::batch batch(options);
     for (int i = 0; i < 9; ++i) {
         ASSERT_TRUE(spool->of_sink(0).take(batch));

@@ -45,8 +45,8 @@ private:
 
 struct FileSync : testing::Test, fakes::spool_place {
     void deliver(tracker::file_sink& sink, const char* data = "x") const {
-        const std::vector<tracker::event> one{make_event(data)};
-        sink.deliver(one);
+        const std::vector<tracker::event> event{make_event(data)};
+        sink.deliver(event);
     }
     counting_disk disk;
     fs::path file = fs::path(options.directory) / "events.jsonl";

@@ -35,7 +35,7 @@ struct Waiting : testing::Test {
     lifecycle::workers workers;
     tracker::queue queue{options};
     tracker::batch batch{options};
-    fakes::loop one{workers};
+    fakes::loop first{workers};
 
     void fill() {
         auto first = make_event("first");
@@ -55,11 +55,11 @@ struct Waiting : testing::Test {
 };
 
 TEST_F(Waiting, GetsRoomInOrderOfArrivalAcrossLoops) {
-    fakes::loop two(workers);
+    fakes::loop second(workers);
     fill();
     std::vector<std::future<verdict>> answers;
     answers.reserve(6);
-    for (int i = 0; i < 6; ++i) answers.push_back(wait_in_line(i % 2 == 0 ? one : two, std::to_string(i)));
+    for (int i = 0; i < 6; ++i) answers.push_back(wait_in_line(i % 2 == 0 ? first : second, std::to_string(i)));
     ASSERT_TRUE(queue.take(batch));
     for (int i = 0; i < 6; ++i) {
         EXPECT_EQ(within_patience(answers[static_cast<std::size_t>(i)]), verdict::accepted);
@@ -71,10 +71,10 @@ TEST_F(Waiting, GetsRoomInOrderOfArrivalAcrossLoops) {
 
 TEST_F(Waiting, GoesOnUnderAnotherPolicyWhichHoldsForWhoComesNow) {
     fill();
-    auto waiting = wait_in_line(one, "second");
+    auto waiting = wait_in_line(first, "second");
     options.overflow = overflow::reject;
     queue.apply(options);
-    auto refused = one.spawn(queue.push({}, make_event("third"), here));
+    auto refused = first.spawn(queue.push({}, make_event("third"), here));
     EXPECT_EQ(within_patience(refused), verdict::full);
     options.overflow = overflow::drop_oldest;
     queue.apply(options);
@@ -89,7 +89,7 @@ TEST_F(Waiting, GoesOnUnderAnotherPolicyWhichHoldsForWhoComesNow) {
 }
 
 TEST_F(Waiting, DoesNotWaitWhenThereIsRoom) {
-    auto answer = one.spawn(queue.push({}, make_event("a"), here));
+    auto answer = first.spawn(queue.push({}, make_event("a"), here));
     EXPECT_EQ(within_patience(answer), verdict::accepted);
     EXPECT_EQ(queue.depth(), 1U);
 }
@@ -102,8 +102,8 @@ TEST_F(Waiting, ComesBackOnItsOwnLoop) {
         co_return std::this_thread::get_id();
     };
     std::thread::id home;
-    one.run_here([&] { home = std::this_thread::get_id(); });
-    auto answer = one.spawn(where(queue));
+    first.run_here([&] { home = std::this_thread::get_id(); });
+    auto answer = first.spawn(where(queue));
     ASSERT_TRUE(eventually([&] { return queue.waiting() == 1; }));
     ASSERT_TRUE(queue.take(batch));
     EXPECT_EQ(answer.get(), home);
@@ -138,9 +138,9 @@ TEST(WaitingByBytes, ANewcomerStandsBehindThoseWhoWait) {
 TEST_F(Waiting, ACancelledContextLeavesTheLine) {
     fill();
     lifecycle::cancel_scope scope;
-    auto answer = wait_in_line(one, "never", scope.get());
-    auto next = wait_in_line(one, "next");
-    one.run_here([&] { scope.cancel(lifecycle::cause::client_gone); });
+    auto answer = wait_in_line(first, "never", scope.get());
+    auto next = wait_in_line(first, "next");
+    first.run_here([&] { scope.cancel(lifecycle::cause::client_gone); });
     EXPECT_EQ(within_patience(answer), verdict::deadline);
     ASSERT_TRUE(queue.take(batch));
     EXPECT_EQ(within_patience(next), verdict::accepted);
@@ -153,7 +153,7 @@ TEST_F(Waiting, AContextThatEndedBeforeItStoodInLineDoesNotWait) {
     fill();
     lifecycle::cancel_scope scope;
     scope.cancel(lifecycle::cause::shutdown);
-    auto answer = one.spawn(queue.push(scope.get(), make_event("never"), here));
+    auto answer = first.spawn(queue.push(scope.get(), make_event("never"), here));
     EXPECT_EQ(within_patience(answer), verdict::deadline);
     EXPECT_EQ(queue.waiting(), 0U);
 }
@@ -161,7 +161,7 @@ TEST_F(Waiting, AContextThatEndedBeforeItStoodInLineDoesNotWait) {
 TEST_F(Waiting, EndsWithTheDeadlineOfItsContext) {
     fill();
     const auto until = fakes::clock::now() + 5ms;
-    auto answer = one.spawn(queue.push(context().with_deadline(until), make_event("never"), here));
+    auto answer = first.spawn(queue.push(context().with_deadline(until), make_event("never"), here));
     EXPECT_EQ(within_patience(answer), verdict::deadline);
     EXPECT_GE(fakes::clock::now(), until);
     EXPECT_EQ(queue.waiting(), 0U);
@@ -172,22 +172,22 @@ TEST_F(Waiting, AsiosCancellationIsTheSame) {
     boost::asio::cancellation_signal signal;
     std::promise<verdict> promise;
     auto answer = promise.get_future();
-    one.run_here([&] {
+    first.run_here([&] {
         auto done = [&](std::exception_ptr, verdict what) { promise.set_value(what); };
-        boost::asio::co_spawn(one.context(), queue.push({}, make_event("never"), here),
+        boost::asio::co_spawn(first.context(), queue.push({}, make_event("never"), here),
                               boost::asio::bind_cancellation_slot(signal.slot(), std::move(done)));
     });
     ASSERT_TRUE(eventually([&] { return queue.waiting() == 1; }));
-    one.run_here([&] { signal.emit(boost::asio::cancellation_type::terminal); });
+    first.run_here([&] { signal.emit(boost::asio::cancellation_type::terminal); });
     EXPECT_EQ(within_patience(answer), verdict::deadline);
 }
 
 TEST_F(Waiting, ClosingAnswersAllWhoWait) {
-    fakes::loop two(workers);
+    fakes::loop second(workers);
     fill();
     std::vector<std::future<verdict>> answers;
     for (int i = 0; i < 200; ++i) {
-        auto& loop = i % 2 == 0 ? one : two;
+        auto& loop = i % 2 == 0 ? first : second;
         answers.push_back(loop.spawn(queue.push({}, make_event("never"), here)));
     }
     ASSERT_TRUE(eventually([&] { return queue.waiting() == 200; }));
@@ -225,9 +225,9 @@ TEST_F(Waiting, ALoopKeepsRunningForAWakeUpOnItsWay) {
 TEST_F(Waiting, SaysWhereItWaits) {
     fill();
     const lifecycle::cancel_scope scope;
-    auto answer = wait_in_line(one, "a", scope.get());
+    auto answer = wait_in_line(first, "a", scope.get());
     // In line is a step before the breadcrumb; a turn of the loop later it is there.
-    one.run_here([] {});
+    first.run_here([] {});
     EXPECT_EQ(scope.get().waits_at().line(), here.line());
     ASSERT_TRUE(queue.take(batch));
     EXPECT_EQ(within_patience(answer), verdict::accepted);

@@ -42,10 +42,10 @@ public:
         send(std::exchange(half_, {}));
         if (!of_.view.draining) of_.drain();
         for (const auto end = std::max(of_.now, of_.view.over) + 3s; !of_.closed && of_.now < end;) {
-            if (of_.one.busy() && of_.one.cancels() != lifecycle::cause::none) of_.returns();
+            if (of_.tested.busy() && of_.tested.cancels() != lifecycle::cause::none) of_.returns();
             if (good_ && of_.close_code() != 0 && !closing_) send_close(1000);
             if (good_ && of_.half_closed && !of_.finished) of_.finishes();
-            if (good_ && of_.one.busy()) answer();
+            if (good_ && of_.tested.busy()) answer();
             of_.tick_after(10ms);
             look();
         }
@@ -77,8 +77,8 @@ private:
         of_.send(frames::close(code));
     }
     void answer() {
-        if (!of_.one.busy()) return;
-        of_.reply(std::string(of_.one.current().data));
+        if (!of_.tested.busy()) return;
+        of_.reply(std::string(of_.tested.current().data));
     }
     void act_well() {
         if (!half_.empty()) return send(std::exchange(half_, {}));
@@ -109,16 +109,16 @@ private:
     // ... and what others do, and a server.
 
     void act_somehow() {
-        if (of_.one.busy() && chance(2)) return chance(2) ? answer() : of_.returns();
+        if (of_.tested.busy() && chance(2)) return chance(2) ? answer() : of_.returns();
         switch (below(24)) {
             case 0:
                 of_.holds = of_.limits.copies && !of_.holds;
                 return;  // what a handler that waits is shown is copied
             case 1:
-                if (of_.one.now_in() == machine::state::open) of_.one.send(opcode::text, "pushed");
+                if (of_.tested.now_in() == machine::state::open) of_.tested.send(opcode::text, "pushed");
                 return of_.settle();
             case 2:
-                if (chance(4) && of_.one.now_in() == machine::state::open) of_.one.close_with(4000, "enough");
+                if (chance(4) && of_.tested.now_in() == machine::state::open) of_.tested.close_with(4000, "enough");
                 return of_.settle();
             case 3: return of_.reads();
             case 4: return of_.tick_after(std::chrono::seconds(below(30)));
@@ -162,11 +162,11 @@ private:
     }
 
     void conclude() {
-        ASSERT_TRUE(of_.closed) << "it outlives the stop: state " << static_cast<int>(of_.one.now_in())
-                                << ", waits for " << static_cast<int>(of_.one.waits_for()) << ", busy "
-                                << of_.one.busy();
+        ASSERT_TRUE(of_.closed) << "it outlives the stop: state " << static_cast<int>(of_.tested.now_in())
+                                << ", waits for " << static_cast<int>(of_.tested.waits_for()) << ", busy "
+                                << of_.tested.busy();
         EXPECT_TRUE(of_.told_code) << "its handler has not heard of the end";
-        EXPECT_NE(of_.one.how(), machine::ending::none);
+        EXPECT_NE(of_.tested.how(), machine::ending::none);
         const auto seen = of_.seen();
         std::size_t echoes = 0, closes = 0, last = 0;
         for (const auto& frame : seen) {
@@ -191,7 +191,7 @@ private:
         if (!good_) return;
         EXPECT_EQ(closes, 1U);
         EXPECT_EQ(of_.close_code(), 1001U);
-        EXPECT_EQ(of_.one.how(), machine::ending::whole);
+        EXPECT_EQ(of_.tested.how(), machine::ending::whole);
         EXPECT_FALSE(of_.reset);
         EXPECT_EQ(echoes, of_.messages.size()) << "what its handler has answered has arrived";
         // What was under way when the Close of the stop came is the client's to send again.

@@ -25,7 +25,7 @@ using step = machine::step;
 
 class scene {
 public:
-    explicit scene(const machine_limits& with = {}) : limits(with), one(limits, nullptr, now) { drive(); }
+    explicit scene(const machine_limits& with = {}) : limits(with), tested(limits, nullptr, now) { drive(); }
     scene(const scene&) = delete;
     scene& operator=(const scene&) = delete;
 
@@ -50,12 +50,12 @@ public:
 
     bool holds = false, echoes = true;
     void reply(std::string_view text) {
-        one.send(opcode::text, text);
-        one.returned();
+        tested.send(opcode::text, text);
+        tested.returned();
         settle();
     }
     void returns() {
-        one.returned();
+        tested.returned();
         settle();
     }
 
@@ -66,7 +66,7 @@ public:
     }
     void tick_after(clock::duration passed) {
         now += passed;
-        one.tick(view, now, unread);
+        tested.tick(view, now, unread);
         settle();
     }
     /// Ticks as a loop does, for this long.
@@ -99,17 +99,17 @@ public:
     std::vector<std::string> messages;
     std::optional<unsigned> told_code;  ///< its handler has been told that it is over
     int opened = 0;
-    machine one;
+    machine tested;
 
     void settle() {
         for (int turns = 0; turns < 100'000; ++turns) {
             drive();
             if (closed) return;
-            const auto waits = one.waits_for();
+            const auto waits = tested.waits_for();
             if (waits == machine::waiting::bytes && (!to_server.empty() || finished || gone)) {
-                if (!read()) one.peer_closed();
+                if (!read()) tested.peer_closed();
             } else if (waits == machine::waiting::room && unread < room) {
-                one.writable();
+                tested.writable();
             } else {
                 return;
             }
@@ -123,37 +123,38 @@ private:
         if (count == 0) return false;
         scratch = to_server.substr(0, count);
         to_server.erase(0, count);
-        one.received(scratch);
+        tested.received(scratch);
         drive();
         scratch.assign(scratch.size(), '\xee');  // others use it
         return true;
     }
     void write() {
-        const auto bytes = one.to_write();
-        if (gone) return one.lost();
+        const auto bytes = tested.to_write();
+        if (gone) return tested.lost();
         const auto count = std::min({bytes.size(), room - std::min(room, unread), piece});
-        if (count == 0) return one.blocked(unread, now);
+        if (count == 0) return tested.blocked(unread, now);
         to_client += bytes.substr(0, count);
         if (room != std::string::npos) unread += count;
-        one.wrote(count);
+        tested.wrote(count);
     }
     void drive() {
         for (int steps = 0; steps < 1'000'000; ++steps) {
-            switch (one.next(now)) {
+            switch (tested.next(now)) {
                 case step::wait: return;
                 case step::say_open:
                     ++opened;
-                    one.returned();
+                    tested.returned();
                     break;
                 case step::deliver:
-                    messages.emplace_back(one.current().data);
+                    messages.emplace_back(tested.current().data);
                     if (holds) break;
-                    if (echoes) one.send(one.current().text ? opcode::text : opcode::binary, one.current().data);
-                    one.returned();
+                    if (echoes)
+                        tested.send(tested.current().text ? opcode::text : opcode::binary, tested.current().data);
+                    tested.returned();
                     break;
                 case step::say_closed:
-                    told_code = one.end().code;
-                    one.returned();
+                    told_code = tested.end().code;
+                    tested.returned();
                     break;
                 case step::write: write(); break;
                 case step::look:
@@ -170,7 +171,7 @@ private:
     void look() {
         looked = to_server.substr(0, piece);
         to_server.erase(0, looked.size());
-        one.received(looked);
+        tested.received(looked);
     }
     std::string scratch, looked;
 };

@@ -35,15 +35,15 @@ public:
     std::optional<frames::frame> receive() {
         std::size_t size = 0;
         if (!read_until([&] { return (size = whole()) > 0; })) return std::nullopt;
-        auto one = frames::parse(seen().substr(taken_, size)).front();
+        auto frame = frames::parse(seen().substr(taken_, size)).front();
         taken_ += size;
-        return one;
+        return frame;
     }
     /// What comes back for a text.
     std::string echo(std::string_view text) {
         send(frames::text(text));
-        const auto one = receive();
-        return one ? one->payload : "nothing";
+        const auto frame = receive();
+        return frame ? frame->payload : "nothing";
     }
     support::client& client() { return client_; }
 

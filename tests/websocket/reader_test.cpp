@@ -28,7 +28,7 @@ struct reading {
     std::size_t piece = std::string::npos;
 
     std::vector<seen> all(std::string bytes) {
-        reader one(limits, inflates ? &zlib : nullptr);
+        reader reader(limits, inflates ? &zlib : nullptr);
         std::vector<seen> found;
         for (std::size_t at = 0; at < bytes.size();) {
             const auto count = std::min(piece, bytes.size() - at);
@@ -36,20 +36,20 @@ struct reading {
             at += count;
             std::span<char> left(part);
             for (;;) {
-                const auto event = one.next(left);
+                const auto event = reader.next(left);
                 if (event.what == kind::need_more) break;
                 found.push_back({event.what, event.text, std::string(event.data), event.code});
                 if (event.what == kind::close || event.what == kind::fault) return found;
             }
             EXPECT_TRUE(left.empty());
         }
-        rests = !one.within();
+        rests = !reader.within();
         return found;
     }
     /// The code of the fault; none when there is none.
     std::optional<unsigned> fault(std::string bytes) {
-        for (const auto& one : all(std::move(bytes)))
-            if (one.what == kind::fault) return one.code;
+        for (const auto& each : all(std::move(bytes)))
+            if (each.what == kind::fault) return each.code;
         return std::nullopt;
     }
     bool rests = true;
@@ -96,27 +96,27 @@ TEST(Utf8, GoesOnInTheMiddleOfACharacter) {
 TEST(Accept, IsTheProofOfRfc6455) { EXPECT_EQ(accept_for("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="); }
 
 TEST(Frames, OfAllSizesAreMessages) {
-    reading one;
+    reading reading;
     for (const std::size_t size : {0U, 1U, 125U, 126U, 127U, 65'535U, 65'536U, 100'000U})
         for (const std::size_t piece : {std::string::npos, std::size_t{1}, std::size_t{1'000}}) {
-            one.piece = piece;
-            const auto found = one.all(frames::binary(std::string(size, 'x')) + frames::text("behind"));
+            reading.piece = piece;
+            const auto found = reading.all(frames::binary(std::string(size, 'x')) + frames::text("behind"));
             ASSERT_EQ(found.size(), 2U) << size << " in " << piece;
             EXPECT_FALSE(found[0].text);
             EXPECT_EQ(found[0].data, std::string(size, 'x'));
             EXPECT_TRUE(found[1].text);
             EXPECT_EQ(found[1].data, "behind");
-            EXPECT_TRUE(one.rests);
+            EXPECT_TRUE(reading.rests);
         }
 }
 
 TEST(Frames, ControlFramesStandBetweenFragments) {
-    reading one;
+    reading reading;
     const auto bytes = frames::masked(1, "one ") + frames::ping("are you there") + frames::masked(0, "and ") +
                        frames::pong() + frames::masked(fin, "two");
     for (const std::size_t piece : {std::string::npos, std::size_t{1}, std::size_t{7}}) {
-        one.piece = piece;
-        const auto found = one.all(bytes);
+        reading.piece = piece;
+        const auto found = reading.all(bytes);
         ASSERT_EQ(found.size(), 3U);
         EXPECT_EQ(found[0].what, kind::ping);
         EXPECT_EQ(found[0].data, "are you there");
@@ -127,8 +127,8 @@ TEST(Frames, ControlFramesStandBetweenFragments) {
 }
 
 TEST(Frames, ThatBreakARuleAreAProtocolError) {
-    reading one;
-    const auto code = [&](const std::string& bytes) { return one.fault(bytes).value_or(0); };
+    reading reading;
+    const auto code = [&](const std::string& bytes) { return reading.fault(bytes).value_or(0); };
     EXPECT_EQ(code("\x81\x03"
                    "abc"),
               1002U);  // not masked
@@ -145,65 +145,66 @@ TEST(Frames, ThatBreakARuleAreAProtocolError) {
 }
 
 TEST(Frames, AFaultOfTheFirstTwoBytesIsSeenWithThem) {
-    reading one;
-    EXPECT_EQ(one.fault("\x83\x80"), 1002U);
-    EXPECT_EQ(one.fault(std::string("\x81\x05", 2)), 1002U);
+    reading reading;
+    EXPECT_EQ(reading.fault("\x83\x80"), 1002U);
+    EXPECT_EQ(reading.fault(std::string("\x81\x05", 2)), 1002U);
 }
 
 TEST(Frames, ALengthAboveTheLimitIsSeenBeforeItsBytes) {
-    reading one;
-    one.limits.max_message = 1'000;
-    EXPECT_EQ(one.fault(std::string("\x82\xfe\x03\xe9\1\2\3\4", 8)), 1009U);
-    EXPECT_EQ(one.fault(frames::binary(std::string(1'000, 'x'))), std::nullopt);
-    EXPECT_EQ(one.fault(frames::masked(2, std::string(900, 'x')) + frames::masked(fin, std::string(101, 'x'))), 1009U);
-    EXPECT_EQ(one.fault(std::string("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\1\2\3\4", 14)), 1009U);
+    reading reading;
+    reading.limits.max_message = 1'000;
+    EXPECT_EQ(reading.fault(std::string("\x82\xfe\x03\xe9\1\2\3\4", 8)), 1009U);
+    EXPECT_EQ(reading.fault(frames::binary(std::string(1'000, 'x'))), std::nullopt);
+    EXPECT_EQ(reading.fault(frames::masked(2, std::string(900, 'x')) + frames::masked(fin, std::string(101, 'x'))),
+              1009U);
+    EXPECT_EQ(reading.fault(std::string("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\1\2\3\4", 14)), 1009U);
 }
 
 TEST(Frames, FragmentsHaveALimitThatLets65536Through) {
-    reading one;
+    reading reading;
     std::string many = frames::masked(2, "x");
     for (int nth = 0; nth < 65'536; ++nth) many += frames::masked(0, "x");
-    EXPECT_EQ(one.all(many + frames::masked(fin, "")).size(), 1U);
-    one.limits.max_fragments = 10'000;
-    EXPECT_EQ(one.fault(many), 1009U);
+    EXPECT_EQ(reading.all(many + frames::masked(fin, "")).size(), 1U);
+    reading.limits.max_fragments = 10'000;
+    EXPECT_EQ(reading.fault(many), 1009U);
 }
 
 TEST(Frames, TextThatIsNotUtf8IsSeenAtItsByte) {
-    reading one;
-    EXPECT_EQ(one.fault(frames::masked(1, "\xce\xba\xe1") + frames::masked(0, "\xbd\xb9\xed\xa0")), 1007U);
-    EXPECT_EQ(one.fault(frames::text("cut \xe2\x82")), 1007U);
-    EXPECT_EQ(one.fault(frames::binary("\xff\xfe")), std::nullopt);
+    reading reading;
+    EXPECT_EQ(reading.fault(frames::masked(1, "\xce\xba\xe1") + frames::masked(0, "\xbd\xb9\xed\xa0")), 1007U);
+    EXPECT_EQ(reading.fault(frames::text("cut \xe2\x82")), 1007U);
+    EXPECT_EQ(reading.fault(frames::binary("\xff\xfe")), std::nullopt);
     const auto bytes = frames::text("good \xff and a thousand bytes more");
-    EXPECT_EQ(one.fault(bytes.substr(0, 6 + 6)), 1007U);  // not only when the frame is whole
+    EXPECT_EQ(reading.fault(bytes.substr(0, 6 + 6)), 1007U);  // not only when the frame is whole
 }
 
 TEST(Close, SaysWhatMayBeSaid) {
-    reading one;
+    reading reading;
     for (const unsigned code : {1000U, 1001U, 1003U, 1007U, 1011U, 1014U, 3000U, 4999U}) {
-        const auto found = one.all(frames::close(code, "why"));
+        const auto found = reading.all(frames::close(code, "why"));
         ASSERT_EQ(found.size(), 1U);
         EXPECT_EQ(found[0].what, kind::close);
         EXPECT_EQ(found[0].code, code);
         EXPECT_EQ(found[0].data, "why");
     }
     for (const unsigned code : {0U, 999U, 1004U, 1005U, 1006U, 1015U, 1016U, 1100U, 2999U, 5000U, 65535U})
-        EXPECT_EQ(one.fault(frames::close(code)), 1002U) << code;
-    EXPECT_EQ(one.all(frames::masked(fin | 8, ""))[0].code, 1005U);
-    EXPECT_EQ(one.fault(frames::masked(fin | 8, "x")), 1002U);
-    EXPECT_EQ(one.fault(frames::close(1000, "\xed\xa0\x80")), 1007U);
+        EXPECT_EQ(reading.fault(frames::close(code)), 1002U) << code;
+    EXPECT_EQ(reading.all(frames::masked(fin | 8, ""))[0].code, 1005U);
+    EXPECT_EQ(reading.fault(frames::masked(fin | 8, "x")), 1002U);
+    EXPECT_EQ(reading.fault(frames::close(1000, "\xed\xa0\x80")), 1007U);
 }
 
 TEST(Deflate, MessagesComeBackAsTheyWere) {
-    reading one;
-    one.inflates = true;
+    reading reading;
+    reading.inflates = true;
     for (const std::string& text :
          {std::string(), std::string("a"), std::string(70'000, 'x'), std::string("h\xc3\xa9llo")}) {
         std::string squeezed;
-        one.zlib.deflate(text, 15, squeezed);
+        reading.zlib.deflate(text, 15, squeezed);
         const auto half = squeezed.size() / 2;
-        const auto found = one.all(frames::masked(fin | frames::rsv1 | 1, squeezed) +
-                                   frames::masked(frames::rsv1 | 1, squeezed.substr(0, half)) + frames::ping() +
-                                   frames::masked(fin, squeezed.substr(half)) + frames::text("plain"));
+        const auto found = reading.all(frames::masked(fin | frames::rsv1 | 1, squeezed) +
+                                       frames::masked(frames::rsv1 | 1, squeezed.substr(0, half)) + frames::ping() +
+                                       frames::masked(fin, squeezed.substr(half)) + frames::text("plain"));
         ASSERT_EQ(found.size(), 4U);
         EXPECT_EQ(found[0].data, text);
         EXPECT_EQ(found[2].data, text);
@@ -212,25 +213,25 @@ TEST(Deflate, MessagesComeBackAsTheyWere) {
 }
 
 TEST(Deflate, WhatIsTooLargeOrBrokenEndsThere) {
-    reading one;
-    one.inflates = true;
-    one.limits.max_message = 100'000;
+    reading reading;
+    reading.inflates = true;
+    reading.limits.max_message = 100'000;
     std::string bomb, broken = "\xff\xff\xff";
-    one.zlib.deflate(std::string(100'001, 'x'), 15, bomb);
-    EXPECT_EQ(one.fault(frames::masked(fin | frames::rsv1 | 2, bomb)), 1009U);
-    EXPECT_EQ(one.fault(frames::masked(fin | frames::rsv1 | 2, broken)), 1007U);
+    reading.zlib.deflate(std::string(100'001, 'x'), 15, bomb);
+    EXPECT_EQ(reading.fault(frames::masked(fin | frames::rsv1 | 2, bomb)), 1009U);
+    EXPECT_EQ(reading.fault(frames::masked(fin | frames::rsv1 | 2, broken)), 1007U);
     std::string latin;
-    one.zlib.deflate("\xe9t\xe9", 15, latin);
-    EXPECT_EQ(one.fault(frames::masked(fin | frames::rsv1 | 1, latin)), 1007U);
-    EXPECT_EQ(one.fault(frames::masked(fin | frames::rsv1 | 9, "")), 1002U);
-    EXPECT_EQ(one.fault(frames::masked(1, "") + frames::masked(fin | frames::rsv1, "")), 1002U);
+    reading.zlib.deflate("\xe9t\xe9", 15, latin);
+    EXPECT_EQ(reading.fault(frames::masked(fin | frames::rsv1 | 1, latin)), 1007U);
+    EXPECT_EQ(reading.fault(frames::masked(fin | frames::rsv1 | 9, "")), 1002U);
+    EXPECT_EQ(reading.fault(frames::masked(1, "") + frames::masked(fin | frames::rsv1, "")), 1002U);
 }
 
 TEST(Deflate, ABlockThatSaysItIsTheLastIsNone) {  // RFC 7692 section 7.2.3.4
-    reading one;
-    one.inflates = true;
+    reading reading;
+    reading.inflates = true;
     const std::string final_block("\xf3\x48\xcd\xc9\xc9\x07\x00\x00", 8);
-    const auto found = one.all(frames::masked(fin | frames::rsv1 | 1, final_block));
+    const auto found = reading.all(frames::masked(fin | frames::rsv1 | 1, final_block));
     ASSERT_EQ(found.size(), 1U);
     EXPECT_EQ(found[0].data, "Hello");
 }

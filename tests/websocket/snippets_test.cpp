@@ -60,9 +60,9 @@ TEST(WebSocketRoute, SaysAMessageToAllOnAllLoops) {
         third(service.connect(), "/chat/x");
     ASSERT_TRUE(ada.is_open() && grace.is_open() && third.is_open());
     ada.send(frames::text("hello"));
-    for (auto* one : {&ada, &grace, &third}) EXPECT_EQ(one->receive()->payload, "Ada: hello");
+    for (auto* each : {&ada, &grace, &third}) EXPECT_EQ(each->receive()->payload, "Ada: hello");
     grace.send(frames::text("hi"));
-    for (auto* one : {&ada, &grace, &third}) EXPECT_EQ(one->receive()->payload, "Grace: hi");
+    for (auto* each : {&ada, &grace, &third}) EXPECT_EQ(each->receive()->payload, "Grace: hi");
     server::metrics_text text;
     websocket::sockets::write_metrics(text, {&all, 1});
     EXPECT_THAT(text.take(), HasSubstr("websocket_open{route=\"GET /chat/{name}\"} 3"));
@@ -90,10 +90,10 @@ TEST(WebSocketRoute, ShakesHandsOnlyWithWhoAsksForItWell) {
     EXPECT_EQ(service.ask(without(handshake(), "Sec-WebSocket-Key")).status, 400);
     EXPECT_EQ(service.ask(without(handshake(), "Sec-WebSocket-Version") + "").status, 426);
     EXPECT_EQ(service.ask(support::request("POST", "/ws")).status, 405);
-    peer one(service.connect(), "/ws", "Sec-WebSocket-Protocol: v3, v1, v2\r\n");
-    EXPECT_THAT(one.head(), HasSubstr("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
-    EXPECT_THAT(one.head(), HasSubstr("Sec-WebSocket-Protocol: v1\r\n"));
-    EXPECT_EQ(one.echo("x"), "x");
+    peer peer(service.connect(), "/ws", "Sec-WebSocket-Protocol: v3, v1, v2\r\n");
+    EXPECT_THAT(peer.head(), HasSubstr("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+    EXPECT_THAT(peer.head(), HasSubstr("Sec-WebSocket-Protocol: v1\r\n"));
+    EXPECT_EQ(peer.echo("x"), "x");
 }
 
 TEST(WebSocketRoute, WhatComesWithTheHandshakeIsAMessage) {
@@ -114,14 +114,14 @@ TEST(WebSocketRoute, CompressesForWhoOffersIt) {
     server::router routes;
     websocket::route(routes, "/ws", echoes());
     const serving::running service(std::move(routes));
-    peer one(service.connect(), "/ws", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n");
-    EXPECT_THAT(one.head(), HasSubstr("Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"));
-    one.send(frames::text(std::string(10'000, 'x')));
-    const auto answer = one.receive();
+    peer peer(service.connect(), "/ws", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n");
+    EXPECT_THAT(peer.head(), HasSubstr("Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"));
+    peer.send(frames::text(std::string(10'000, 'x')));
+    const auto answer = peer.receive();
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->first, 0xc1U);
     EXPECT_LT(answer->payload.size(), 100U);
-    EXPECT_EQ(one.echo("short"), "short");
+    EXPECT_EQ(peer.echo("short"), "short");
 }
 
 TEST(WebSocketRoute, OriginsThatAreNotItsOwnAre403) {
@@ -152,12 +152,12 @@ TEST(WebSocketRoute, ACoroutineMayWaitAndIsToldWhenItsPeerHasGone) {
     websocket::route(routes, "/ws", does);
     const serving::running service(std::move(routes));
     {
-        peer one(service.connect());
-        one.send(frames::text("1") + frames::ping("p") + frames::text("2"));
-        EXPECT_EQ(one.receive()->kind(), 10U);  // while the first is worked on
-        EXPECT_EQ(one.receive()->payload, "1");
-        EXPECT_EQ(one.receive()->payload, "2");
-        one.send(frames::text("long"));
+        peer peer(service.connect());
+        peer.send(frames::text("1") + frames::ping("p") + frames::text("2"));
+        EXPECT_EQ(peer.receive()->kind(), 10U);  // while the first is worked on
+        EXPECT_EQ(peer.receive()->payload, "1");
+        EXPECT_EQ(peer.receive()->payload, "2");
+        peer.send(frames::text("long"));
     }
     EXPECT_TRUE(support::eventually([&] { return gone == 1; }));
 }
@@ -175,20 +175,20 @@ TEST(WebSocketRoute, IsSentToFromAnyThreadAndNotOnceItHasEnded) {
     does.on_close = [&](const context&, websocket::socket&, const websocket::machine::close& end) { code = end.code; };
     websocket::route(routes, "/ws", does);
     const serving::running service(std::move(routes));
-    peer one(service.connect());
-    ASSERT_TRUE(one.is_open());
+    peer peer(service.connect());
+    ASSERT_TRUE(peer.is_open());
     ASSERT_TRUE(support::eventually([&] {
         const std::lock_guard lock(guard);
         return kept.has_value();
     }));
     EXPECT_TRUE(kept->send_text("from elsewhere"));
-    EXPECT_EQ(one.receive()->payload, "from elsewhere");
+    EXPECT_EQ(peer.receive()->payload, "from elsewhere");
     kept->close(4000, "enough");
-    EXPECT_EQ(one.receive()->code(), 4000U);
-    one.send(frames::close(4000));
-    one.client().receive_to_end();
+    EXPECT_EQ(peer.receive()->code(), 4000U);
+    peer.send(frames::close(4000));
+    peer.client().receive_to_end();
     EXPECT_TRUE(support::eventually([&] { return code == 4000U; }));
-    one.client().reset();
+    peer.client().reset();
     EXPECT_TRUE(support::eventually([&] { return !kept->send_text("late"); }));
 }
 
@@ -200,9 +200,9 @@ TEST(WebSocketRoute, AHandlerThatThrowsCloses1011AndTheNextOneIsServed) {
     };
     websocket::route(routes, "/ws", does);
     serving::running service(std::move(routes));
-    peer one(service.connect());
-    one.send(frames::text("x"));
-    EXPECT_EQ(one.receive()->code(), 1011U);
+    peer client(service.connect());
+    client.send(frames::text("x"));
+    EXPECT_EQ(client.receive()->code(), 1011U);
     EXPECT_TRUE(peer(service.connect()).is_open());
 }
 

@@ -20,22 +20,22 @@ using websocket_peer::peer;
 
 TEST(WebSocketService, EchoesAndIsCounted) {
     const service service({"--log.access=true"});
-    peer one(service.connect());
-    ASSERT_TRUE(one.is_open());
-    EXPECT_EQ(one.echo("h\xc3\xa9llo"), "h\xc3\xa9llo");
+    peer peer(service.connect());
+    ASSERT_TRUE(peer.is_open());
+    EXPECT_EQ(peer.echo("h\xc3\xa9llo"), "h\xc3\xa9llo");
     EXPECT_EQ(metric(service, "websocket_open{route=\"GET /ws\"}"), 1);
     EXPECT_THAT(service.ask_debug(get("/debug/tasks")).body, HasSubstr("GET /ws"));
-    one.send(frames::close(1000));
-    EXPECT_EQ(one.receive()->code(), 1000U);
+    peer.send(frames::close(1000));
+    EXPECT_EQ(peer.receive()->code(), 1000U);
     EXPECT_TRUE(service.logs("GET /ws 101"));
 }
 
 TEST(WebSocketService, MessagesAboveTheSettingAre1009) {
     const service service({"--app.max_websocket_message=1000B"});
-    peer one(service.connect());
-    EXPECT_EQ(one.echo(std::string(1'000, 'x')), std::string(1'000, 'x'));
-    one.send(frames::text(std::string(1'001, 'x')));
-    EXPECT_EQ(one.receive()->code(), 1009U);
+    peer peer(service.connect());
+    EXPECT_EQ(peer.echo(std::string(1'000, 'x')), std::string(1'000, 'x'));
+    peer.send(frames::text(std::string(1'001, 'x')));
+    EXPECT_EQ(peer.receive()->code(), 1009U);
 }
 
 TEST(WebSocketService, APeerThatAnswersNoPingIsCut) {
@@ -63,9 +63,9 @@ TEST(WebSocketService, AStopSays1001AndClosesTcpASecondLater) {
         ASSERT_EQ(peers[nth].receive()->code(), 1001U);
         if (nth % 2 == 0) peers[nth].send(frames::close(nth % 4 == 0 ? 1000 : 1001));  // the others are mute
     }
-    for (auto& one : peers) {
-        one.client().receive_to_end();
-        EXPECT_EQ(one.client().ended(), support::client::ending::closed);
+    for (auto& peer : peers) {
+        peer.client().receive_to_end();
+        EXPECT_EQ(peer.client().ended(), support::client::ending::closed);
     }
     EXPECT_LT(clock::now() - began, milliseconds(4'000));
     EXPECT_EQ(service.exit_code(), 0);
@@ -98,16 +98,16 @@ TEST(WebSocketService, UnderLoadEveryMessageThatWasReadIsAnsweredAndNothingIsBeh
     std::atomic<bool> stopping{false};
     for (int nth = 0; nth < 8; ++nth)
         clients.emplace_back([&] {
-            peer one(service.connect());
+            peer peer(service.connect());
             for (int count = 0;; ++count) {
                 const auto text = "message " + std::to_string(count);
-                one.send(frames::text(text));
-                const auto frame = one.receive();
+                peer.send(frames::text(text));
+                const auto frame = peer.receive();
                 if (!frame) return void(++lost);
                 if (frame->kind() == 8) {
                     if (stopping && frame->code() == 1001) ++closed;
-                    one.send(frames::close(1001));
-                    if (one.receive()) ++lost;  // nothing is behind a Close
+                    peer.send(frames::close(1001));
+                    if (peer.receive()) ++lost;  // nothing is behind a Close
                     return;
                 }
                 if (frame->payload != text) return void(++lost);
@@ -126,9 +126,9 @@ TEST(WebSocketService, UnderLoadEveryMessageThatWasReadIsAnsweredAndNothingIsBeh
 
 TEST(WebSocketService, APeerThatDoesNotReadHoldsNoStop) {
     service service({"--shutdown.idle_grace=200ms"});
-    peer one(service.connect(4096));
+    peer peer(service.connect(4096));
     const auto large = frames::binary(std::string(900'000, 'x'));
-    for (int sent = 0; sent < 3; ++sent) one.send(large);
+    for (int sent = 0; sent < 3; ++sent) peer.send(large);
     service.process().signal(SIGTERM);
     EXPECT_EQ(service.exit_code(milliseconds(10'000)), 3);  // what it has not read is cut, and said to be
     EXPECT_EQ(faults(service.report()), "");

@@ -65,9 +65,9 @@ std::vector<std::string> look_up(const std::string& host) {
         throw std::runtime_error(fmt::format("look up {}: {}", host, ::gai_strerror(failed)));
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
     std::vector<std::string> all;
-    for (const auto* one = list; one != nullptr; one = one->ai_next) {
+    for (const auto* found = list; found != nullptr; found = found->ai_next) {
         std::array<char, NI_MAXHOST> text{};
-        if (::getnameinfo(one->ai_addr, one->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) == 0)
+        if (::getnameinfo(found->ai_addr, found->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) == 0)
             all.emplace_back(text.data());
     }
     return all;

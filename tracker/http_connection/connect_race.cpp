@@ -98,7 +98,7 @@ std::vector<tcp::endpoint> interleaved(std::vector<tcp::endpoint> addresses) {
         const auto from = addresses.begin() + static_cast<std::ptrdiff_t>(i);
         const auto family = addresses[i - 1].protocol();
         const auto other =
-            std::find_if(from, addresses.end(), [&](const auto& one) { return one.protocol() != family; });
+            std::find_if(from, addresses.end(), [&](const auto& address) { return address.protocol() != family; });
         if (other != addresses.end()) std::rotate(from, other, std::next(other));
     }
     return addresses;

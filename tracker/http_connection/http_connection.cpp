@@ -137,7 +137,7 @@ const std::vector<http_connection::tcp::endpoint>& http_connection::addresses() 
     }
     std::vector<tcp::endpoint> found;
     try {
-        for (const auto& one : look_up_(host_)) found.emplace_back(asio::ip::make_address(one), port_);
+        for (const auto& address : look_up_(host_)) found.emplace_back(asio::ip::make_address(address), port_);
     } catch (...) {
         lookup_took_ = clock::now() - began;
         throw;

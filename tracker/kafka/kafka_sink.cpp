@@ -87,15 +87,15 @@ private:
     std::vector<std::size_t> produce(std::span<const event> batch) {
         std::vector<std::size_t> too_large;
         for (std::size_t nth = 0; nth < batch.size(); ++nth) {
-            const auto& one = batch[nth];
-            if (acknowledged_.contains(one.id) || open_.contains(one.id)) continue;
+            const auto& event = batch[nth];
+            if (acknowledged_.contains(event.id) || open_.contains(event.id)) continue;
             text_.clear();
-            append_json(text_, one);
+            append_json(text_, event);
             const bool taken = rd_kafka_produce(topic_, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, text_.data(),
-                                                text_.size(), one.id.data(), one.id.size(), nullptr) == 0;
+                                                text_.size(), event.id.data(), event.id.size(), nullptr) == 0;
             const auto code = taken ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
             if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-                open_.insert(one.id);
+                open_.insert(event.id);
             } else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
                 too_large.push_back(nth);
             } else {  // of the sink, whatever it is: no rights, no such topic
@@ -106,7 +106,8 @@ private:
         return too_large;
     }
     bool is_open(std::span<const event> batch) const {
-        return !open_.empty() && std::ranges::any_of(batch, [this](const auto& one) { return open_.contains(one.id); });
+        return !open_.empty() &&
+               std::ranges::any_of(batch, [this](const auto& event) { return open_.contains(event.id); });
     }
     void note(rd_kafka_resp_err_t code) {
         if (code == RD_KAFKA_RESP_ERR__FATAL) return note_fatal();
@@ -167,7 +168,7 @@ void kafka_sink::deliver(std::span<const event> batch) try {
     if (now >= deadline_()) throw std::runtime_error("no time is left");
     if (!producer_) producer_ = std::make_unique<producer>(options_, acknowledged_);
     producer_->deliver(batch, now + patience_, deadline_);
-    for (const auto& one : batch) acknowledged_.erase(one.id);
+    for (const auto& event : batch) acknowledged_.erase(event.id);
 } catch (const fatal&) {
     producer_.reset();
     throw;

@@ -9,7 +9,7 @@
 namespace tracker {
 
 struct destroy_kafka_conf {
-    void operator()(rd_kafka_conf_t* one) const noexcept { rd_kafka_conf_destroy(one); }
+    void operator()(rd_kafka_conf_t* object) const noexcept { rd_kafka_conf_destroy(object); }
 };
 using kafka_conf = std::unique_ptr<rd_kafka_conf_t, destroy_kafka_conf>;
 

@@ -32,7 +32,7 @@ constexpr milliseconds goodbye{550};
 
 template <auto destroy>
 struct destroyer {
-    void operator()(auto* one) const noexcept { destroy(one); }
+    void operator()(auto* object) const noexcept { destroy(object); }
 };
 using connection_ptr = std::unique_ptr<natsConnection, destroyer<natsConnection_Destroy>>;
 using context_ptr = std::unique_ptr<jsCtx, destroyer<jsCtx_Destroy>>;
@@ -63,7 +63,7 @@ options_ptr options_for(const nats_options& from) {
     const auto servers = servers_of(from.url);
     std::vector<const char*> urls;
     urls.reserve(servers.size());
-    for (const auto& one : servers) urls.push_back(one.c_str());
+    for (const auto& server : servers) urls.push_back(server.c_str());
     check(natsOptions_SetServers(made, urls.data(), static_cast<int>(urls.size())), "tracker.nats_url");
     check(natsOptions_SetName(made, "curfew"), "name");
     // A new connection is made here, where it is known what has not been acknowledged.
@@ -73,7 +73,7 @@ options_ptr options_for(const nats_options& from) {
     if (!from.credentials.empty())
         check(natsOptions_SetUserCredentialsFromFiles(made, from.credentials.c_str(), nullptr),
               "tracker.nats_credentials");
-    const bool secure = std::ranges::any_of(servers, [](const auto& one) { return one.starts_with("tls://"); });
+    const bool secure = std::ranges::any_of(servers, [](const auto& server) { return server.starts_with("tls://"); });
     if (secure || !from.ca.empty()) check(natsOptions_SetSecure(made, true), "TLS");
     if (!from.ca.empty()) check(natsOptions_LoadCATrustedCertificates(made, from.ca.c_str()), "tracker.nats_ca");
     if (!from.certificate.empty())

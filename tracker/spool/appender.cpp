@@ -56,7 +56,7 @@ verdict appender::append(std::span<const event> events) {
         state_.current->size += text_.size();
         state_.current->records += events.size();
         state_.counts.accepted += events.size();
-        for (const auto& one : takers_) one->arrived(events.size());
+        for (const auto& taker : takers_) taker->arrived(events.size());
     }
     state_.arrived.notify_all();
     note_success();
@@ -174,9 +174,9 @@ bool appender::make_room(std::uint64_t bytes) {
         const std::scoped_lock lock(state_.mutex);
         std::uint64_t used = 0;
         for (const auto& set : state_.sets) used += set->bytes();
-        const auto may_go = [this](const segment_ptr& one) {
-            return one != state_.current &&
-                   std::ranges::none_of(takers_, [&](const auto& by) { return by->holds(*one); });
+        const auto may_go = [this](const segment_ptr& candidate) {
+            return candidate != state_.current &&
+                   std::ranges::none_of(takers_, [&](const auto& by) { return by->holds(*candidate); });
         };
         for (const auto& set : state_.sets) {
             while (used + bytes > state_.settings.spool_bytes && state_.settings.overflow == overflow::drop_oldest) {
@@ -196,13 +196,13 @@ bool appender::make_room(std::uint64_t bytes) {
         enough = used + bytes <= state_.settings.spool_bytes;
     }
     if (!dropped.empty()) state_.sinks_have_it_for_good(nullptr, 0);  // of what is dropped some may have been delivered
-    for (const auto& one : dropped) {
-        if (one->left() > 0)
+    for (const auto& lost : dropped) {
+        if (lost->left() > 0)
             lifecycle::lines(state_.log)
-                .warn("tracker: the spool is full: dropped {events} events, the oldest", one->left());
-        remove_segment(*one);
+                .warn("tracker: the spool is full: dropped {events} events, the oldest", lost->left());
+        remove_segment(*lost);
     }
-    for (const auto& one : emptied) remove_segment_set(*one);
+    for (const auto& set : emptied) remove_segment_set(*set);
     return enough;
 }
 

@@ -57,8 +57,8 @@ bool cursor::take(batch& into) {
 }
 
 segment_ptr cursor::next_in(const segment_set& set) const {
-    const auto found =
-        std::ranges::find_if(set.segments, [this](const auto& one) { return one->sinks[sink_].done < one->records; });
+    const auto found = std::ranges::find_if(
+        set.segments, [this](const auto& candidate) { return candidate->sinks[sink_].done < candidate->records; });
     return found == set.segments.end() ? nullptr : *found;
 }
 
@@ -124,14 +124,14 @@ bool cursor::read_batch(batch& into, const in_hand& next) {
     record_reader reader(state_.files, next.from->file.get(), next.from->secret(), next.first, next.end, &watch);
     try {
         std::size_t bytes = 0;
-        event one;
+        event event;
         while (into.events.size() < options.batch_events && bytes < options.batch_bytes) {
             const auto begins = reader.at();
             watch.goes_on = false;
-            if (reader.next(one)) {
-                bytes += one.id.size() + one.data.size();
+            if (reader.next(event)) {
+                bytes += event.id.size() + event.data.size();
                 places.push_back({.done = places.size(), .offset = begins});
-                into.events.push_back(std::move(one));
+                into.events.push_back(std::move(event));
                 continue;
             }
             watch.goes_on = true;
@@ -158,7 +158,7 @@ bool cursor::read_batch(batch& into, const in_hand& next) {
     const std::scoped_lock lock(state_.mutex);
     taken_.behind = reader.at();
     taken_.events = into.events.size();
-    for (auto& one : places) one.done += taken_.from->sinks[sink_].done;
+    for (auto& place : places) place.done += taken_.from->sinks[sink_].done;
     taken_.places = std::move(places);
     if (taken_.set != state_.own && options.replay_rate > 0)
         replay_at_ = std::max(clock::now(), replay_at_) +
@@ -287,7 +287,7 @@ void cursor::move_on(bool lost) {
                       state_.sinks_have_it_for_good(was.set, done.empty() ? was.from->number : done.front()->number);
     note_delivered(*was.set, sink_, was.from->number, was.behind);
     if (!goes) return;
-    for (const auto& one : done) remove_segment(*one);
+    for (const auto& segment : done) remove_segment(*segment);
     if (emptied) remove_segment_set(*was.set);
 }
 

@@ -30,7 +30,7 @@ public:
 
     /// Events have been appended, and mutex held.
     void arrived(std::uint64_t events);
-    bool holds(const segment& one) const noexcept { return taken_.from.get() == &one; }  ///< mutex held
+    bool holds(const segment& segment) const noexcept { return taken_.from.get() == &segment; }  ///< mutex held
 
 private:
     struct in_hand {

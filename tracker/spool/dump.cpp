@@ -9,11 +9,11 @@
 namespace tracker {
 namespace {
 
-void dump_segment(const segment& one, std::uint64_t from, disk& files, std::FILE* out) {
-    record_reader reader(files, one.file.get(), one.secret(), from, one.size);
+void dump_segment(const segment& segment, std::uint64_t from, disk& files, std::FILE* out) {
+    record_reader reader(files, segment.file.get(), segment.secret(), from, segment.size);
     event event;
     std::string line;
-    while (reader.next(event) || (reader.at() != one.size && reader.skip_damage() && reader.next(event))) {
+    while (reader.next(event) || (reader.at() != segment.size && reader.skip_damage() && reader.next(event))) {
         line.clear();
         append_json(line, event);
         line += '\n';
@@ -24,14 +24,14 @@ void dump_segment(const segment& one, std::uint64_t from, disk& files, std::FILE
 void dump_set(const std::filesystem::path& directory, std::FILE* out, std::FILE* err) {
     disk files;
     const auto set = load_segment_set(directory, {}, {.files = files});
-    for (const auto& one : set->segments) {
-        if (one->no_file) {
-            fmt::print(err, "{}: no regular file\n", one->path.string());
+    for (const auto& segment : set->segments) {
+        if (segment->no_file) {
+            fmt::print(err, "{}: no regular file\n", segment->path.string());
             continue;
         }
         fmt::print(err, "{}: {} bytes, {} events not delivered, torn tail of {} bytes, {} bytes damaged\n",
-                   one->path.string(), one->size, one->left(), one->torn, one->damaged);
-        if (one->left() > 0) dump_segment(*one, one->sinks.front().offset, files, out);
+                   segment->path.string(), segment->size, segment->left(), segment->torn, segment->damaged);
+        if (segment->left() > 0) dump_segment(*segment, segment->sinks.front().offset, files, out);
     }
 }
 

@@ -101,11 +101,11 @@ bool try_lock(const descriptor& file, const fs::path& path) {
 /// A name is durable once the directory that holds it is (fsync(2)), up to the root, since any of these may be
 /// new. Above tracker.directory, where a directory may be another's or of a system without fsync, as far as it goes.
 void sync_names(const fs::path& spool, disk& disk) {
-    auto one = fs::absolute(spool);
-    for (int level = 0;; ++level, one = one.parent_path()) {
-        const descriptor folder(::open(one.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (disk.sync_directory(folder.get()) != 0 && level < 2) fail(one);
-        if (!one.has_relative_path()) return;
+    auto path = fs::absolute(spool);
+    for (int level = 0;; ++level, path = path.parent_path()) {
+        const descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (disk.sync_directory(folder.get()) != 0 && level < 2) fail(path);
+        if (!path.has_relative_path()) return;
     }
 }
 
@@ -149,73 +149,73 @@ std::map<std::string, note> read_notes(const fs::path& set, disk& files) {
 }
 
 note slowest(const std::map<std::string, note>& notes) {
-    const auto found = std::ranges::min_element(notes, {}, [](const auto& one) { return one.second; });
+    const auto found = std::ranges::min_element(notes, {}, [](const auto& note) { return note.second; });
     return found == notes.end() ? note() : found->second;
 }
 
 /// What a segment begins with says how it is read: the first byte behind that, or none where it is no segment.
 /// `first_version`: one of that may be in the set. Elsewhere a file that begins so is a header that the disk has lost,
 /// with bytes in its place that a client may have sent.
-std::optional<std::uint64_t> begin_of(segment& one, std::uint64_t length, bool first_version, disk& files) {
+std::optional<std::uint64_t> begin_of(segment& segment, std::uint64_t length, bool first_version, disk& files) {
     std::array<char, segment_header_size> bytes{};
-    const auto got = files.read(one.file.get(), bytes, 0);
-    if (got < 0) fail(one.path);
+    const auto got = files.read(segment.file.get(), bytes, 0);
+    if (got < 0) fail(segment.path);
     const std::string_view header(bytes.data(), static_cast<std::size_t>(got));
-    one.key = segment_key::read(header);
-    if (one.key) return segment_header_size;
+    segment.key = segment_key::read(header);
+    if (segment.key) return segment_header_size;
     if (first_version && header.starts_with(first_magic)) return first_magic.size();
     // Who died while it was made has left a part of its header, and no record.
     const bool begun = length < segment_header_size && header.starts_with(segment_magic);
-    one.keep = length >= segment_magic.size() && !begun;
+    segment.keep = length >= segment_magic.size() && !begun;
     return std::nullopt;
 }
 
 /// Counts the records that not all have, and with that finds where the last whole one ends. False when the watch has
 /// ended it.
-bool scan(segment& one, const std::vector<note>& notes, std::uint64_t length, bool first_version, const reading& how) {
-    const auto begin = begin_of(one, length, first_version, how.files);
+bool scan(segment& into, const std::vector<note>& notes, std::uint64_t length, bool first_version, const reading& how) {
+    const auto begin = begin_of(into, length, first_version, how.files);
     auto from = length;
     for (const auto& note : notes) {
-        auto& place = one.sinks.emplace_back(segment::place{.done = 0, .offset = begin.value_or(0)});
-        if (note.segment > one.number) place.offset = length;
+        auto& place = into.sinks.emplace_back(segment::place{.done = 0, .offset = begin.value_or(0)});
+        if (note.segment > into.number) place.offset = length;
         // A note that is ahead of its file, after a loss of power, is none.
-        if (note.segment == one.number && note.offset <= length) place.offset = std::max(place.offset, note.offset);
+        if (note.segment == into.number && note.offset <= length) place.offset = std::max(place.offset, note.offset);
         from = std::min(from, place.offset);
     }
-    one.torn = length;
+    into.torn = length;
     if (!begin) return true;
-    record_reader reader(how.files, one.file.get(), one.secret(), from, length, how.watch);
-    for (std::uint64_t before = from;; one.damaged += reader.at() - before) {
-        for (; reader.pass(); ++one.records)
-            for (auto& place : one.sinks) place.done += reader.at() <= place.offset ? 1U : 0U;
+    record_reader reader(how.files, into.file.get(), into.secret(), from, length, how.watch);
+    for (std::uint64_t before = from;; into.damaged += reader.at() - before) {
+        for (; reader.pass(); ++into.records)
+            for (auto& place : into.sinks) place.done += reader.at() <= place.offset ? 1U : 0U;
         before = reader.at();
         if (reader.stopped() || !reader.skip_damage()) break;
     }
-    one.size = reader.at();
-    one.torn = length - one.size;
-    one.keep = !one.key && one.torn > 0;
+    into.size = reader.at();
+    into.torn = length - into.size;
+    into.keep = !into.key && into.torn > 0;
     return !reader.stopped();
 }
 
 /// What became of a segment of an earlier run, in a line each.
-void report(const segment& one, spdlog::logger& log) {
-    const auto path = one.path.string();
-    if (one.no_file)
+void report(const segment& segment, spdlog::logger& log) {
+    const auto path = segment.path.string();
+    if (segment.no_file)
         lifecycle::lines(log).error("tracker: {path} is no regular file: it is set aside as .damaged and never read",
                                     path);
-    else if (one.keep && one.size == 0)
+    else if (segment.keep && segment.size == 0)
         lifecycle::lines(log).error(
             "tracker: {path} does not begin as a segment does: it is kept, what is in it is not delivered", path);
-    else if (one.keep)
+    else if (segment.keep)
         lifecycle::lines(log).error(
             "tracker: {path} of an earlier version is torn or damaged {bytes} bytes before its end: what is there "
             "cannot be told from forgery and is not delivered, the file is kept as .damaged",
-            path, one.torn);
-    else if (one.torn > 0)
-        lifecycle::lines(log).warn("tracker: cut a torn tail of {bytes} bytes from {path}", one.torn, path);
-    if (one.damaged > 0)
+            path, segment.torn);
+    else if (segment.torn > 0)
+        lifecycle::lines(log).warn("tracker: cut a torn tail of {bytes} bytes from {path}", segment.torn, path);
+    if (segment.damaged > 0)
         lifecycle::lines(log).error("tracker: {bytes} bytes of {path} are damaged; the events in them are lost",
-                                    one.damaged, path);
+                                    segment.damaged, path);
 }
 
 /// A note that is no file would never become one.
@@ -239,19 +239,19 @@ std::uint64_t segment::done() const noexcept {
 
 std::uint64_t segment_set::left() const noexcept {
     std::uint64_t all = 0;
-    for (const auto& one : segments) all += one->left();
+    for (const auto& segment : segments) all += segment->left();
     return all;
 }
 
 std::uint64_t segment_set::left_for(std::size_t sink) const noexcept {
     std::uint64_t all = 0;
-    for (const auto& one : segments) all += one->records - one->sinks[sink].done;
+    for (const auto& segment : segments) all += segment->records - segment->sinks[sink].done;
     return all;
 }
 
 std::uint64_t segment_set::bytes() const noexcept {
     std::uint64_t all = 0;
-    for (const auto& one : segments) all += one->size;
+    for (const auto& segment : segments) all += segment->size;
     return all;
 }
 
@@ -287,26 +287,26 @@ segment_set_ptr load_segment_set(const fs::path& directory, const std::vector<st
     std::uint64_t all = 0;
     const bool first_version = may_be_first_version(directory, how.files);
     for (const auto& name : names_in(how.files, directory)) {
-        auto one = std::make_shared<segment>();
-        one->path = directory / name;
-        one->number = number_of(one->path);
-        if (one->number == 0) continue;
+        auto made = std::make_shared<segment>();
+        made->path = directory / name;
+        made->number = number_of(made->path);
+        if (made->number == 0) continue;
         std::uint64_t length = 0;
-        one->file = opened_file(how.files, one->path, &length);
-        if (!one->file && errno == ENOENT) continue;  // somebody has removed it
-        one->no_file = one->keep = !one->file;
-        if (one->number < std::ranges::min(notes).segment) length = 0;  // has been delivered
+        made->file = opened_file(how.files, made->path, &length);
+        if (!made->file && errno == ENOENT) continue;  // somebody has removed it
+        made->no_file = made->keep = !made->file;
+        if (made->number < std::ranges::min(notes).segment) length = 0;  // has been delivered
         all += length;
         lengths.push_back(length);
-        set->segments.push_back(std::move(one));
+        set->segments.push_back(std::move(made));
     }
     if (how.watch != nullptr) how.watch->expects(all);
     for (std::size_t i = 0; i < lengths.size(); ++i) {
-        auto& one = *set->segments[i];
-        if (one.number < std::ranges::min(notes).segment || one.no_file) continue;
-        if (!scan(one, notes, lengths[i], first_version, how)) return nullptr;
+        auto& segment = *set->segments[i];
+        if (segment.number < std::ranges::min(notes).segment || segment.no_file) continue;
+        if (!scan(segment, notes, lengths[i], first_version, how)) return nullptr;
     }
-    std::ranges::sort(set->segments, {}, [](const auto& one) { return one->number; });
+    std::ranges::sort(set->segments, {}, [](const auto& segment) { return segment->number; });
     return set;
 }
 
@@ -335,11 +335,11 @@ segment_set_ptr adopt_segment_set(const fs::path& directory, const std::vector<s
     set_aside_odd_notes(directory, how.files, log);
     set->lock = std::move(lock);
     set->marks = open_marks(how.files, directory, sinks);
-    for (const auto& one : set->segments) {
-        report(*one, log);
-        if (one->left() == 0) set->delivered.push_back(one);
+    for (const auto& segment : set->segments) {
+        report(*segment, log);
+        if (segment->left() == 0) set->delivered.push_back(segment);
     }
-    std::erase_if(set->segments, [](const auto& one) { return one->left() == 0; });
+    std::erase_if(set->segments, [](const auto& segment) { return segment->left() == 0; });
     return set;
 }
 
@@ -371,11 +371,11 @@ void note_delivered(const segment_set& set, std::size_t sink, std::uint64_t segm
     [[maybe_unused]] const auto written = ::pwrite(set.marks[sink].get(), &mark, sizeof mark, 0);
 }
 
-void remove_segment(const segment& one) noexcept try {
-    if (one.keep)
-        fs::rename(one.path, one.path.string() + std::string(kept_suffix));
+void remove_segment(const segment& segment) noexcept try {
+    if (segment.keep)
+        fs::rename(segment.path, segment.path.string() + std::string(kept_suffix));
     else
-        ::unlink(one.path.c_str());
+        ::unlink(segment.path.c_str());
 } catch (...) {  // NOLINT(bugprone-empty-catch): it has vanished, or is adopted and looked at once more
 }
 

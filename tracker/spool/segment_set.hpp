@@ -111,7 +111,7 @@ std::vector<std::filesystem::path> sets_in(const std::filesystem::path& spool);
 void note_delivered(const segment_set& set, std::size_t sink, std::uint64_t segment, std::uint64_t offset) noexcept;
 
 /// A segment is done: removes its file, or gives it a name that is no segment's if it is to be kept.
-void remove_segment(const segment& one) noexcept;
+void remove_segment(const segment& segment) noexcept;
 
 /// Removes the directory of a set without segments.
 void remove_segment_set(const segment_set& set) noexcept;

@@ -111,17 +111,17 @@ struct distribution {
 
 void write_point(wire_writer& to, const distribution& all, const span_of_time& when) {
     std::uint64_t count = 0;
-    for (const auto one : all.counts) count += one;
+    for (const auto bucket : all.counts) count += bucket;
     to.fixed64(2, when.start);
     to.fixed64(3, when.now);
     to.fixed64(4, count);
     to.real(5, all.sum);
     to.varint(6 << 3 | 2);
     to.varint(8 * all.counts.size());
-    for (const auto one : all.counts) to.little(one);
+    for (const auto bucket : all.counts) to.little(bucket);
     to.varint(7 << 3 | 2);
     to.varint(8 * all.bounds.size());
-    for (const auto one : all.bounds) to.little(one);
+    for (const auto bound : all.bounds) to.little(bound);
 }
 
 /// A family of /metrics, as it comes line by line.
@@ -131,7 +131,7 @@ public:
 
     std::string_view name() const noexcept { return name_; }
     void type(std::string_view type) { type_ = type; }
-    void add(const sample& one) { samples_.push_back(one); }
+    void add(const sample& sample) { samples_.push_back(sample); }
 
     void append(batch& to, const span_of_time& when) const {
         if (samples_.empty()) return;
@@ -146,15 +146,15 @@ public:
         } else {
             const bool sum = type_ == "counter";
             const auto body = out.open(sum ? 7 : 5);
-            for (const auto& one : samples_) {
+            for (const auto& sample : samples_) {
                 const auto point = out.open(1);
-                write_labels(out, 7, read_labels(one.labels));
+                write_labels(out, 7, read_labels(sample.labels));
                 if (sum) out.fixed64(2, when.start);
                 out.fixed64(3, when.now);
-                if (one.value == std::floor(one.value) && std::abs(one.value) < 9e15)
-                    out.fixed64(6, static_cast<std::uint64_t>(static_cast<std::int64_t>(one.value)));
+                if (sample.value == std::floor(sample.value) && std::abs(sample.value) < 9e15)
+                    out.fixed64(6, static_cast<std::uint64_t>(static_cast<std::int64_t>(sample.value)));
                 else
-                    out.real(4, one.value);
+                    out.real(4, sample.value);
                 out.close(point);
             }
             if (sum) {
@@ -177,12 +177,12 @@ private:
     void write_histograms(wire_writer& out, const span_of_time& when) const {
         distribution all;
         std::uint64_t before = 0;
-        for (const auto& one : samples_) {
-            const auto suffix = one.name.substr(std::min(name_.size(), one.name.size()));
-            auto its = read_labels(one.labels);
+        for (const auto& sample : samples_) {
+            const auto suffix = sample.name.substr(std::min(name_.size(), sample.name.size()));
+            auto its = read_labels(sample.labels);
             if (suffix == "_bucket") {
                 const auto bound = take_bound(its);
-                const auto count = static_cast<std::uint64_t>(one.value);
+                const auto count = static_cast<std::uint64_t>(sample.value);
                 double value = 0;
                 if (!bound) continue;
                 if (*bound != "+Inf" &&
@@ -191,7 +191,7 @@ private:
                 all.counts.push_back(count - std::min(before, count));
                 before = count;
             } else if (suffix == "_sum") {
-                all.sum = one.value;
+                all.sum = sample.value;
             } else if (suffix == "_count") {  // the last of each
                 if (all.counts.size() == all.bounds.size() + 1) {
                     const auto point = out.open(1);
@@ -258,8 +258,8 @@ void append_metrics(batch& to, std::string_view text, span_of_time when) {
             const auto blank = std::min(type->find(' '), type->size());
             if (now && now->name() == type->substr(0, blank))
                 now->type(type->substr(std::min(blank + 1, type->size())));
-        } else if (const auto one = read_sample(line); one && now) {
-            now->add(*one);
+        } else if (const auto sample = read_sample(line); sample && now) {
+            now->add(*sample);
         }
     }
     end();
@@ -269,9 +269,9 @@ void append_request_durations(batch& to, const std::vector<const request_series*
     std::map<request_kind, request_series::values, by_values> all;
     std::optional<request_series::values> overflow;
     for (const auto* loop : of)
-        loop->for_each([&](const request_series::series& one) {
-            if (one.overflow && !overflow) overflow.emplace();
-            one.add_to(one.overflow ? *overflow : all[one.kind]);
+        loop->for_each([&](const request_series::series& series) {
+            if (series.overflow && !overflow) overflow.emplace();
+            series.add_to(series.overflow ? *overflow : all[series.kind]);
         });
     if (all.empty()) return;
     metric_writer writer;

@@ -86,48 +86,48 @@ std::uint64_t other_spans::next_id() noexcept {
     return ids_.next();
 }
 
-void other_spans::begin(server::observed_call& one, server::trace_context& carried) noexcept try {
-    one.began = clock::now();
-    auto& ids = one.ids;
+void other_spans::begin(server::observed_call& call, server::trace_context& carried) noexcept try {
+    call.began = clock::now();
+    auto& ids = call.ids;
     if (carried) {
         ids = carried.ids;
         ids.caller = from_hex(carried.span());
         ids.high = from_hex(carried.id().substr(0, 16));
         ids.low = from_hex(carried.id().substr(16));
         ids.span = next_id();
-        one.sampled = sampling_.samples(true, carried.sampled(), ids.low);
+        call.sampled = sampling_.samples(true, carried.sampled(), ids.low);
     } else {
         ids = {.high = next_id(), .low = next_id(), .span = next_id()};
-        one.sampled = sampling_.samples(false, false, ids.low);
+        call.sampled = sampling_.samples(false, false, ids.low);
         carried.parent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-02";
         put_hex(carried.parent, 3, ids.high);
         put_hex(carried.parent, 19, ids.low);
     }
     put_hex(carried.parent, 36, ids.span);
     auto& flags = carried.parent.back();
-    flags = static_cast<char>('0' + ((flags - '0') & 2) + (one.sampled ? 1 : 0));
+    flags = static_cast<char>('0' + ((flags - '0') & 2) + (call.sampled ? 1 : 0));
     carried.ids = ids;
 } catch (...) {  // no memory
-    one.sampled = false;
+    call.sampled = false;
 }
 
-void other_spans::end(const server::observed_call& one) noexcept {
-    if (!records_ || !one.sampled) return;
+void other_spans::end(const server::observed_call& call) noexcept {
+    if (!records_ || !call.sampled) return;
     spans_.add([&](char* at) -> std::size_t {
         try {
             wire_writer to(at, at + record_ring::longest_record);
             const auto span = to.open(2);
-            write_ids(to, one.ids);
-            to.bytes(5, one.method);
+            write_ids(to, call.ids);
+            to.bytes(5, call.method);
             to.number(6, kind_client);
-            write_times(to, one.began);
+            write_times(to, call.began);
             const attributes all(to, 9);
-            all.text("http.request.method", one.method);
-            all.text("server.address", one.host);
-            all.number("server.port", one.port);
-            const auto brackets = one.host.find(':') != one.host.npos;
-            const auto url = std::string(one.scheme) + "://" + (brackets ? "[" : "") + std::string(one.host) +
-                             (brackets ? "]:" : ":") + std::to_string(one.port) + std::string(one.path);
+            all.text("http.request.method", call.method);
+            all.text("server.address", call.host);
+            all.number("server.port", call.port);
+            const auto brackets = call.host.find(':') != call.host.npos;
+            const auto url = std::string(call.scheme) + "://" + (brackets ? "[" : "") + std::string(call.host) +
+                             (brackets ? "]:" : ":") + std::to_string(call.port) + std::string(call.path);
             std::string room, query;
             const auto question = std::min(url.find('?'), url.size());
             auto whole = url.substr(0, question);
@@ -137,12 +137,12 @@ void other_spans::end(const server::observed_call& one) noexcept {
             }
             all.text("url.full", sound_text(whole, room));
             all.text("network.protocol.version", "1.1");
-            if (one.status != 0) all.number("http.response.status_code", one.status);
-            if (one.status == 0)
-                all.text("error.type", sound_text(one.error.message(), room));
-            else if (one.status >= 400)
-                all.text("error.type", std::to_string(one.status));
-            if (one.status == 0 || one.status >= 400) write_failure(to, {});
+            if (call.status != 0) all.number("http.response.status_code", call.status);
+            if (call.status == 0)
+                all.text("error.type", sound_text(call.error.message(), room));
+            else if (call.status >= 400)
+                all.text("error.type", std::to_string(call.status));
+            if (call.status == 0 || call.status >= 400) write_failure(to, {});
             to.fixed32(16, sampled_and_random);
             to.close(span);
             return to.fits() ? to.size() : 0;

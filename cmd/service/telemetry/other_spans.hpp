@@ -20,8 +20,8 @@ public:
     other_spans(sampler sampling, std::size_t capacity)
         : sampling_(sampling), records_(capacity > 0), spans_(capacity) {}
 
-    void begin(server::observed_call& one, server::trace_context& carried) noexcept override;
-    void end(const server::observed_call& one) noexcept override;
+    void begin(server::observed_call& call, server::trace_context& carried) noexcept override;
+    void end(const server::observed_call& call) noexcept override;
 
     /// A delivery to a sink, which begins a trace of its own. `failure` is empty when it was taken.
     void delivered(std::string_view sink, std::size_t events, lifecycle::clock::time_point began,

@@ -84,8 +84,8 @@ std::vector<std::shared_ptr<loop_records>> pipeline::loops() const {
 }
 
 void pipeline::wake() const noexcept {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(event_.get(), &one, sizeof one);  // full: it is awake
+    const std::uint64_t increment = 1;
+    [[maybe_unused]] const auto written = ::write(event_.get(), &increment, sizeof increment);  // full: it is awake
 }
 
 void pipeline::wait(std::stop_token& token) {

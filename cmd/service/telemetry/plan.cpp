@@ -289,16 +289,16 @@ private:
     }
 
     void say() {
-        const auto one = [&](std::string_view signal, const std::optional<destination>& to) {
+        const auto describe = [&](std::string_view signal, const std::optional<destination>& to) {
             if (!to) return;
             const auto url = to->url.substr(0, to->url.find('?'));  // a query may hold a secret
             made_.lines.push_back(fmt::format("{} to {}, timeout {} ms, {}, {} header fields", signal, url,
                                               to->timeout.count(), to->gzip ? "gzip" : "not compressed",
                                               to->headers.size()));
         };
-        one("traces", made_.traces);
-        one("metrics", made_.metrics);
-        one("logs", made_.logs);
+        describe("traces", made_.traces);
+        describe("metrics", made_.metrics);
+        describe("logs", made_.logs);
         std::vector<std::string> attributes;
         for (const auto& [name, value] : made_.resource) attributes.push_back(fmt::format("{}={}", name, value));
         made_.lines.push_back(fmt::format("sampler {}; resource {}", sampler_line_, fmt::join(attributes, ", ")));

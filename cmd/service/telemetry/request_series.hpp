@@ -18,7 +18,7 @@ namespace telemetry {
 /// Of what requests are alike: all that is in the name of a server span and in attributes of few values. Texts live
 /// for ever, or as long as the router.
 struct request_kind {
-    const server::endpoint* to = nullptr;  ///< nullptr: no route
+    const server::route* to = nullptr;  ///< nullptr: no route
     server::http::verb method{};
     unsigned status = 0;
     unsigned version = 11;

@@ -40,40 +40,40 @@ void json::name_thread(pid_t id, std::string_view name) {
     event('M', "__metadata", "thread_name", id, {}, arguments({{"name", std::string(name)}}));
 }
 
-void json::add(const slice& one) {
-    event('X', one.category, one.name, one.thread, one.since,
-          fmt::format(R"("dur":{},{})", in_microseconds(one.until - one.since), arguments(one.arguments)));
+void json::add(const slice& slice) {
+    event('X', slice.category, slice.name, slice.thread, slice.since,
+          fmt::format(R"("dur":{},{})", in_microseconds(slice.until - slice.since), arguments(slice.arguments)));
 }
 
-void json::add(const moment& one) {
-    event('i', one.category, one.name, one.thread, one.when, R"("s":"p",)" + arguments(one.arguments));
+void json::add(const moment& moment) {
+    event('i', moment.category, moment.name, moment.thread, moment.when, R"("s":"p",)" + arguments(moment.arguments));
 }
 
 /// A handler's record comes before that of the answer to the same request. There is none of an answer that was not on
 /// its way at the end, or that the tick has written in place of a late handler's.
 void json::add(pid_t thread, std::span<const record> records) {
     std::unordered_map<const void*, const record*> handled;  // by connection
-    for (const auto& one : records) {
-        if (one.what == record::kind::batch) {
+    for (const auto& entry : records) {
+        if (entry.what == record::kind::batch) {
             add(slice{thread,
                       "tracker",
-                      fmt::format("deliver to {}", one.name.view()),
-                      one.since,
-                      one.until,
-                      {{"events", std::to_string(one.events)},
-                       {"outcome", one.detail.view().empty() ? "delivered" : std::string(one.detail.view())}}});
+                      fmt::format("deliver to {}", entry.name.view()),
+                      entry.since,
+                      entry.until,
+                      {{"events", std::to_string(entry.events)},
+                       {"outcome", entry.detail.view().empty() ? "delivered" : std::string(entry.detail.view())}}});
             continue;
         }
-        auto& before = handled[one.of];
-        if (one.what == record::kind::request) {
-            request(thread, std::exchange(before, nullptr), &one);
+        auto& before = handled[entry.of];
+        if (entry.what == record::kind::request) {
+            request(thread, std::exchange(before, nullptr), &entry);
         } else {
             if (before != nullptr) request(thread, before, nullptr);
-            before = &one;
+            before = &entry;
         }
     }
-    for (const auto& [of, one] : handled)
-        if (one != nullptr) request(thread, one, nullptr);
+    for (const auto& [of, last] : handled)
+        if (last != nullptr) request(thread, last, nullptr);
 }
 
 void json::request(pid_t thread, const record* handled, const record* answered) {

@@ -40,8 +40,8 @@ struct moment {
 class json {
 public:
     void name_thread(pid_t id, std::string_view name);
-    void add(const slice& one);
-    void add(const moment& one);
+    void add(const slice& slice);
+    void add(const moment& moment);
     /// What one thread has recorded, in its order.
     void add(pid_t thread, std::span<const record> records);
     /// `lost`: how many events are not in it.

@@ -7,9 +7,9 @@
 namespace trace {
 
 void recorder::begin(const std::vector<pid_t>& living) {
-    for (auto& one : buffers_)
-        if (std::ranges::find(living, one.thread.load(std::memory_order_relaxed)) == living.end())
-            one.thread.store(0, std::memory_order_release);
+    for (auto& buffer : buffers_)
+        if (std::ranges::find(living, buffer.thread.load(std::memory_order_relaxed)) == living.end())
+            buffer.thread.store(0, std::memory_order_release);
     lost_.store(0, std::memory_order_relaxed);
     round_.store(++rounds_, std::memory_order_release);
 }
@@ -17,16 +17,16 @@ void recorder::begin(const std::vector<pid_t>& living) {
 /// The buffer of this thread, made at its first record; nullptr: there is none left, or no memory.
 recorder::buffer* recorder::mine() noexcept {
     thread_local const pid_t self = ::gettid();
-    for (auto& one : buffers_)
-        if (one.thread.load(std::memory_order_relaxed) == self) return &one;
-    for (auto& one : buffers_) {
+    for (auto& buffer : buffers_)
+        if (buffer.thread.load(std::memory_order_relaxed) == self) return &buffer;
+    for (auto& buffer : buffers_) {
         pid_t nobody = 0;
-        if (!one.thread.compare_exchange_strong(nobody, self, std::memory_order_acquire)) continue;
+        if (!buffer.thread.compare_exchange_strong(nobody, self, std::memory_order_acquire)) continue;
         try {
-            one.records.reserve(most_records);
-            return &one;
+            buffer.records.reserve(most_records);
+            return &buffer;
         } catch (const std::bad_alloc&) {
-            one.thread.store(0, std::memory_order_release);
+            buffer.thread.store(0, std::memory_order_release);
             return nullptr;
         }
     }
@@ -35,7 +35,7 @@ recorder::buffer* recorder::mine() noexcept {
 
 /// A thread that comes late writes behind what has been published, so nobody reads it; where it writes it says first
 /// thing in the next round.
-void recorder::add(const record& one) noexcept {
+void recorder::add(const record& record) noexcept {
     const auto round = round_.load(std::memory_order_acquire);
     if (round == 0) return;
     auto* const to = mine();
@@ -47,7 +47,7 @@ void recorder::add(const record& one) noexcept {
         lost_.fetch_add(1, std::memory_order_relaxed);
         return;
     }
-    to->records.push_back(one);  // there is room: it does not allocate
+    to->records.push_back(record);  // there is room: it does not allocate
     to->published.store(to->round << 32 | to->records.size(), std::memory_order_release);
 }
 

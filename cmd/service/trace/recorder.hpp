@@ -33,7 +33,7 @@ struct record {
     std::uint64_t events = 0;  ///< of a batch
     const void* of = nullptr;  ///< the connection
     lifecycle::clock::time_point since, until;
-    text<64> name;     ///< of the endpoint or the sink
+    text<64> name;     ///< of the route or the sink
     text<96> detail;   ///< the target of a request; why a delivery has failed
     text<40> context;  ///< the id of the trace (W3C) that a request is part of
 };
@@ -53,15 +53,16 @@ public:
     void end() noexcept { round_.store(0, std::memory_order_relaxed); }
     /// One load: whether `add` would take anything.
     bool on() const noexcept { return round_.load(std::memory_order_relaxed) != 0; }
-    void add(const record& one) noexcept;
+    void add(const record& record) noexcept;
 
     /// Calls `see(pid_t, std::span<const record>)` for each thread that has added something since `begin`. After `end`.
     template <class See>
     void for_each(See see) const {
-        for (const auto& one : buffers_) {
-            const auto published = one.published.load(std::memory_order_acquire);
+        for (const auto& buffer : buffers_) {
+            const auto published = buffer.published.load(std::memory_order_acquire);
             if (rounds_ == 0 || published >> 32 != rounds_) continue;
-            see(one.thread.load(std::memory_order_relaxed), std::span(one.records.data(), published & 0xffffffff));
+            see(buffer.thread.load(std::memory_order_relaxed),
+                std::span(buffer.records.data(), published & 0xffffffff));
         }
     }
     std::uint64_t lost() const noexcept { return lost_.load(std::memory_order_relaxed); }

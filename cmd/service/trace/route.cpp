@@ -31,7 +31,7 @@ constexpr milliseconds kept_of_a_budget{100};  // to write what there is
 class standstills {
 public:
     explicit standstills(const std::vector<const server::loop*>& loops) {
-        for (const auto* one : loops) watched_.push_back({one, turned(*one), {}});
+        for (const auto* loop : loops) watched_.push_back({loop, turned(*loop), {}});
     }
 
     void look() {
@@ -120,7 +120,7 @@ using thread_names = std::map<pid_t, std::string>;
 /// Those that live now, beside those that have been seen before.
 void note_threads(thread_names& names, const server::debug_sources& from) {
     names[::getpid()] = "main";
-    for (const auto& one : from.workers.list()) names[one.thread] = one.name;
+    for (const auto& worker : from.workers.list()) names[worker.thread] = worker.name;
 }
 
 /// Each lasts until the next begins. The stop channel knows milliseconds.
@@ -129,9 +129,9 @@ void add_phases(json& to, const lifecycle::stop_channel::status& stop) {
     const auto now = clock::now();
     auto at = now - stop.elapsed;
     to.add(slice{::getpid(), "stop", "stop", at, now, {{"cause", stop.cause}}});
-    for (const auto& one : stop.phases) {
-        const auto end = std::min(at + one.used, now);
-        to.add(slice{::getpid(), "stop", one.name, at, end, {{"allowed_ms", std::to_string(one.allowed.count())}}});
+    for (const auto& phase : stop.phases) {
+        const auto end = std::min(at + phase.used, now);
+        to.add(slice{::getpid(), "stop", phase.name, at, end, {{"allowed_ms", std::to_string(phase.allowed.count())}}});
         at = end;
     }
 }
@@ -141,8 +141,8 @@ std::string written(const recorder& events, const thread_names& threads, const s
     json made;
     for (const auto& [id, name] : threads) made.name_thread(id, name);
     add_phases(made, stop);
-    for (const auto& one : steps.seen()) made.add(one);
-    for (const auto& one : loops.seen()) made.add(one);
+    for (const auto& step : steps.seen()) made.add(step);
+    for (const auto& loop : loops.seen()) made.add(loop);
     events.for_each([&](pid_t thread, std::span<const record> records) { made.add(thread, records); });
     return made.take(events.lost());
 }
@@ -161,8 +161,8 @@ answer take(std::shared_ptr<session> takes, std::shared_ptr<const server::debug_
     note_threads(threads, *from);
     std::vector<pid_t> ids;
     for (const auto& [id, name] : threads) ids.push_back(id);
-    const session::taking one(*takes, ids);
-    if (!one.took()) co_return server::response(status::conflict, "another trace is being taken\n");
+    const session::taking taking(*takes, ids);
+    if (!taking.took()) co_return server::response(status::conflict, "another trace is being taken\n");
 
     standstills loops(from->app.loops());
     steps_of_stop steps;
@@ -174,7 +174,7 @@ answer take(std::shared_ptr<session> takes, std::shared_ptr<const server::debug_
         const bool slept = co_await std::move(sleeping);
         loops.look();
         steps.look(from->stop.now());
-        goes_on = slept && clock::now() < until && !one.awaited() && !nearly_over(*from);
+        goes_on = slept && clock::now() < until && !taking.awaited() && !nearly_over(*from);
     }
     takes->events.end();
     note_threads(threads, *from);

@@ -60,17 +60,17 @@ private:
     const std::shared_ptr<session> session_;
 };
 
-record seen_on(const server::connection& one, server::http::status status, bool handled) {
+record seen_on(const server::connection& connection, server::http::status status, bool handled) {
     record made{};
     made.what = handled ? record::kind::handler : record::kind::request;
-    made.of = &one;
+    made.of = &connection;
     made.status = static_cast<unsigned>(status);
-    made.since = one.since();
+    made.since = connection.since();
     made.until = clock::now();
-    const auto name = one.describe();
+    const auto name = connection.describe();
     made.name = name == "connection" ? "no route" : name;
-    made.detail = one.target();
-    made.context = one.trace_id();
+    made.detail = connection.target();
+    made.context = connection.trace_id();
     return made;
 }
 
@@ -91,8 +91,8 @@ tracker::sink_makers tracing::around(tracker::sink_makers makers) const {
 }
 
 server::router tracing::around(server::router of_app) const {
-    of_app.observe = [to = session_](const server::connection& one, server::http::status status, bool handled) {
-        if (to->events.on()) to->events.add(trace::seen_on(one, status, handled));
+    of_app.observe = [to = session_](const server::connection& connection, server::http::status status, bool handled) {
+        if (to->events.on()) to->events.add(trace::seen_on(connection, status, handled));
     };
     return of_app;
 }

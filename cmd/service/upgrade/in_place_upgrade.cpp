@@ -32,7 +32,7 @@ std::string program_path() {
 std::vector<std::string> own_arguments() {
     std::vector<std::string> arguments;
     std::ifstream file("/proc/self/cmdline", std::ios::binary);
-    for (std::string one; std::getline(file, one, '\0');) arguments.push_back(std::move(one));
+    for (std::string text; std::getline(file, text, '\0');) arguments.push_back(std::move(text));
     return arguments;
 }
 

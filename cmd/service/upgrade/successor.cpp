@@ -45,8 +45,8 @@ struct variables {
 variables::variables(const std::string& paths) {
     const std::string ready = ready_variable, owned = paths_variable;
     bool watched = false;
-    for (char** one = environ; *one != nullptr; ++one) {
-        const std::string_view line = *one, name = line.substr(0, line.find('='));
+    for (char** letter = environ; *letter != nullptr; ++letter) {
+        const std::string_view line = *letter, name = line.substr(0, line.find('='));
         watched = watched || name == "WATCHDOG_PID";
         if (!name.starts_with("LISTEN_") && name != "WATCHDOG_PID" && name != ready && name != owned)
             lines.emplace_back(line);
@@ -117,7 +117,7 @@ successor::successor(const std::string& program, std::vector<std::string> argume
                      const std::string& paths) {
     std::vector<char*> argument_pointers;
     argument_pointers.reserve(arguments.size() + 1);
-    for (auto& one : arguments) argument_pointers.push_back(one.data());
+    for (auto& argument : arguments) argument_pointers.push_back(argument.data());
     argument_pointers.push_back(nullptr);
     const variables given(paths);
     int pipe[2], number[2];

@@ -58,18 +58,18 @@ bool sample_table::add(const void* block, std::span<void* const> stack, weight o
 sample_table::stack_record* sample_table::record_of(std::span<void* const> stack) noexcept {
     const auto hash = hash_of(stack);
     for (std::size_t look = 0; look < most_looks; ++look) {
-        auto& one = stacks_[(hash + look) % most_stacks];
-        auto state = one.state.load(std::memory_order_acquire);
-        if (state == fill::empty && one.state.compare_exchange_strong(state, fill::writing)) {
-            one.hash = hash;
-            one.depth = static_cast<std::uint32_t>(stack.size());
-            std::ranges::copy(stack, one.frames.begin());
-            one.state.store(fill::full, std::memory_order_release);
-            return &one;
+        auto& slot = stacks_[(hash + look) % most_stacks];
+        auto state = slot.state.load(std::memory_order_acquire);
+        if (state == fill::empty && slot.state.compare_exchange_strong(state, fill::writing)) {
+            slot.hash = hash;
+            slot.depth = static_cast<std::uint32_t>(stack.size());
+            std::ranges::copy(stack, slot.frames.begin());
+            slot.state.store(fill::full, std::memory_order_release);
+            return &slot;
         }
-        if (state == fill::full && one.hash == hash &&
-            std::ranges::equal(stack, std::span(one.frames.data(), one.depth)))
-            return &one;
+        if (state == fill::full && slot.hash == hash &&
+            std::ranges::equal(stack, std::span(slot.frames.data(), slot.depth)))
+            return &slot;
     }
     return nullptr;
 }

@@ -37,10 +37,10 @@ public:
     /// first. Never more is freed than allocated.
     template <class See>
     void for_each(See see) const {
-        for (const auto& one : stacks_) {
-            if (one.state.load(std::memory_order_acquire) != fill::full) continue;
-            const auto freed = one.freed.now();  // before what is allocated
-            see(std::span(one.frames.data(), one.depth), one.allocated.now(), freed);
+        for (const auto& stack : stacks_) {
+            if (stack.state.load(std::memory_order_acquire) != fill::full) continue;
+            const auto freed = stack.freed.now();  // before what is allocated
+            see(std::span(stack.frames.data(), stack.depth), stack.allocated.now(), freed);
         }
     }
     /// Bytes that sampled blocks stood for which found no room.

@@ -57,19 +57,19 @@ code_map::code_map() {
     };
     ::dl_iterate_phdr(take, &objects_);
     has_names_ = !symbols_.function(reinterpret_cast<const void*>(&number)).empty();  // not stripped
-    for (auto& one : objects_) one.where.named = one.is_program && has_names_;
+    for (auto& object : objects_) object.where.named = object.is_program && has_names_;
     const auto vdso = ::getauxval(AT_SYSINFO_EHDR);  // vdso(7): not among the objects of a static program
     if (vdso != 0 && object_at(vdso) == nullptr)
         objects_.push_back({{vdso, vdso + 2 * 4096, 0, "[vdso]", {}, false}, false});
 }
 
 void code_map::describe(profile& into) {
-    for (auto& one : objects_) one.id = into.add(one.where);
+    for (auto& object : objects_) object.id = into.add(object.where);
 }
 
 const code_map::object* code_map::object_at(std::uint64_t address) const {
     const auto at = std::ranges::find_if(
-        objects_, [&](const object& one) { return address >= one.where.begin && address < one.where.end; });
+        objects_, [&](const object& object) { return address >= object.where.begin && address < object.where.end; });
     return at == objects_.end() ? nullptr : &*at;
 }
 

@@ -29,7 +29,7 @@ std::vector<sampled_thread> threads_of(const debug_sources& from) {
     const auto loops = from.app.loops();
     std::vector<sampled_thread> all;
     for (const auto id : thread_ids()) {
-        const auto on = std::ranges::find(loops, id, [](const loop* one) { return one->thread(); });
+        const auto on = std::ranges::find(loops, id, [](const loop* loop) { return loop->thread(); });
         all.push_back({id, thread_name(id, workers), on == loops.end() ? nullptr : *on});
     }
     return all;

@@ -64,8 +64,8 @@ cpu_sampler::cpu_sampler() : generation_(next_generation()) {
 cpu_sampler::~cpu_sampler() {
     auto* self = this;
     if (!current_.compare_exchange_strong(self, nullptr)) return;  // has never been the one
-    for (auto& one : slots_)
-        if (one.thread != 0) ::timer_delete(one.timer);
+    for (auto& slot : slots_)
+        if (slot.thread != 0) ::timer_delete(slot.timer);
     while (handlers_.load() != 0) std::this_thread::yield();  // microseconds: handlers do not wait
 }
 
@@ -107,7 +107,7 @@ void cpu_sampler::take(const siginfo_t& info, void* interrupted) noexcept {
 
 void cpu_sampler::follow(const std::vector<sampled_thread>& threads) {
     collect();  // before a place is taken by another thread
-    for (auto& one : slots_) one.seen = false;
+    for (auto& slot : slots_) slot.seen = false;
     std::vector<const sampled_thread*> fresh;
     for (const auto& thread : threads) {
         const auto at = std::ranges::find(slots_, thread.id, &slot::thread);
@@ -116,10 +116,10 @@ void cpu_sampler::follow(const std::vector<sampled_thread>& threads) {
         else
             fresh.push_back(&thread);
     }
-    for (auto& one : slots_)
-        if (one.thread != 0 && !one.seen) {
-            ::timer_delete(one.timer);
-            one.thread = 0;
+    for (auto& slot : slots_)
+        if (slot.thread != 0 && !slot.seen) {
+            ::timer_delete(slot.timer);
+            slot.thread = 0;
         }
     for (const auto* thread : fresh)
         if (const auto at = std::ranges::find(slots_, 0, &slot::thread); at != slots_.end()) begin(*at, *thread);
@@ -142,16 +142,16 @@ void cpu_sampler::begin(slot& in, const sampled_thread& thread) {
 }
 
 void cpu_sampler::collect() {
-    for (auto& one : records_) {
-        if (one.state.load(std::memory_order_acquire) != fill::full) continue;
+    for (auto& record : records_) {
+        if (record.state.load(std::memory_order_acquire) != fill::full) continue;
         // Not in braces: two pointers in braces are two frames.
-        std::vector<void*> frames(one.frames.begin(), one.frames.begin() + one.depth);
-        place at{std::move(frames), slots_[one.slot].name, one.route};
+        std::vector<void*> frames(record.frames.begin(), record.frames.begin() + record.depth);
+        place at{std::move(frames), slots_[record.slot].name, record.route};
         if (samples_.size() < most_places || samples_.contains(at))
-            samples_[std::move(at)] += one.times;
+            samples_[std::move(at)] += record.times;
         else
-            lost_.fetch_add(one.times, std::memory_order_relaxed);
-        one.state.store(fill::empty, std::memory_order_release);
+            lost_.fetch_add(record.times, std::memory_order_relaxed);
+        record.state.store(fill::empty, std::memory_order_release);
     }
 }
 

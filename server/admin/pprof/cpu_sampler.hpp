@@ -40,7 +40,7 @@ public:
     struct place {
         std::vector<void*> frames;
         const std::string* thread;
-        const endpoint* route;  ///< of the handler that the loop was in; nullptr: of none
+        const server::route* route;  ///< of the handler that the loop was in; nullptr: of none
         auto operator<=>(const place&) const = default;
     };
 
@@ -64,7 +64,7 @@ private:
         std::atomic<fill> state{fill::empty};
         std::uint16_t slot = 0;
         std::uint64_t times = 0;
-        const endpoint* route = nullptr;
+        const server::route* route = nullptr;
         int depth = 0;
         std::array<void*, 64> frames;
     };

@@ -49,7 +49,7 @@ std::string as_text(const json::array& rows) {
                 lines.back().push_back(cell(value));
                 continue;
             }
-            for (const auto& one : value.as_array()) lists.back() += "    " + cell(one, 160) + '\n';
+            for (const auto& element : value.as_array()) lists.back() += "    " + cell(element, 160) + '\n';
         }
     }
     std::vector<std::size_t> widths(lines.front().size());
@@ -80,14 +80,14 @@ answer show(shared_sources from, view look, const request& request) {
 
 json::object threads(const debug_sources& from, const loop_reports&) {
     json::array rows;
-    for (const auto& one : describe_threads(from.workers.list()))
-        rows.push_back({{"name", one.name},
-                        {"kind", one.kind},
-                        {"thread", one.id},
-                        {"state", one.state},
-                        {"waits_in", one.waits_in},
-                        {"cpu_ms", one.cpu.count()},
-                        {"stack", json::value_from(one.stack)}});
+    for (const auto& describe_thread : describe_threads(from.workers.list()))
+        rows.push_back({{"name", describe_thread.name},
+                        {"kind", describe_thread.kind},
+                        {"thread", describe_thread.id},
+                        {"state", describe_thread.state},
+                        {"waits_in", describe_thread.waits_in},
+                        {"cpu_ms", describe_thread.cpu.count()},
+                        {"stack", json::value_from(describe_thread.stack)}});
     return {{"threads", std::move(rows)}};
 }
 

@@ -25,7 +25,7 @@ void append_bytes(std::string& to, unsigned field, std::string_view bytes) {
 template <class Numbers>
 void append_packed(std::string& to, unsigned field, const Numbers& numbers) {
     std::string packed;
-    for (const auto one : numbers) append_varint(packed, static_cast<std::uint64_t>(one));
+    for (const auto number : numbers) append_varint(packed, static_cast<std::uint64_t>(number));
     append_bytes(to, field, packed);
 }
 
@@ -33,7 +33,7 @@ void append_packed(std::string& to, unsigned field, const Numbers& numbers) {
 
 profile::profile(std::initializer_list<kind> values, kind what, std::int64_t period) {
     text({});  // the first string is the empty one
-    for (const auto& one : values) append_bytes(fields_, 1, value_type(one));
+    for (const auto& value : values) append_bytes(fields_, 1, value_type(value));
     append_bytes(fields_, 11, value_type(what));
     append_number(fields_, 12, static_cast<std::uint64_t>(period));
 }
@@ -44,22 +44,22 @@ std::uint64_t profile::text(std::string_view of) {
     return at->second;
 }
 
-std::string profile::value_type(kind one) {
+std::string profile::value_type(kind kind) {
     std::string message;
-    append_number(message, 1, text(one.type));
-    append_number(message, 2, text(one.unit));
+    append_number(message, 1, text(kind.type));
+    append_number(message, 2, text(kind.unit));
     return message;
 }
 
-profile::id profile::add(const mapping& one) {
+profile::id profile::add(const mapping& mapping) {
     std::string message;
     append_number(message, 1, ++mappings_);
-    append_number(message, 2, one.begin);
-    append_number(message, 3, one.end);
-    append_number(message, 4, one.offset);
-    append_number(message, 5, text(one.file));
-    append_number(message, 6, text(one.build_id));
-    append_number(message, 7, one.named ? 1 : 0);
+    append_number(message, 2, mapping.begin);
+    append_number(message, 3, mapping.end);
+    append_number(message, 4, mapping.offset);
+    append_number(message, 5, text(mapping.file));
+    append_number(message, 6, text(mapping.build_id));
+    append_number(message, 7, mapping.named ? 1 : 0);
     append_bytes(fields_, 3, message);
     return mappings_;
 }
@@ -96,10 +96,10 @@ void profile::sample(std::span<const id> stack, std::initializer_list<std::int64
     append_packed(message, 1, stack);
     append_packed(message, 2, values);
     for (const auto& [key, value] : labels) {
-        std::string one;
-        append_number(one, 1, text(key));
-        append_number(one, 2, text(value));
-        append_bytes(message, 3, one);
+        std::string labelled;
+        append_number(labelled, 1, text(key));
+        append_number(labelled, 2, text(value));
+        append_bytes(message, 3, labelled);
     }
     append_bytes(fields_, 2, message);
 }
@@ -115,7 +115,7 @@ void profile::lasted(std::chrono::nanoseconds duration) { duration_ = duration; 
 
 std::string profile::encode() const {
     auto all = fields_;
-    for (const auto one : text_order_) append_bytes(all, 6, one);
+    for (const auto index : text_order_) append_bytes(all, 6, index);
     const auto began = std::chrono::system_clock::now().time_since_epoch() - duration_;
     append_number(all, 9, static_cast<std::uint64_t>(std::chrono::nanoseconds(began).count()));
     append_number(all, 10, static_cast<std::uint64_t>(duration_.count()));

@@ -35,7 +35,7 @@ public:
     /// `period` of `what` lie between two samples.
     profile(std::initializer_list<kind> values, kind what, std::int64_t period);
 
-    id add(const mapping& one);
+    id add(const mapping& mapping);
     /// A place in the code; `function` may be empty, `line` is of `file`. The same function is stored once.
     id location(id mapping, std::uint64_t address, std::string_view function, std::string_view file = {},
                 std::uint64_t line = 0);
@@ -52,7 +52,7 @@ public:
 
 private:
     std::uint64_t text(std::string_view of);
-    std::string value_type(kind one);
+    std::string value_type(kind kind);
 
     std::string fields_;  ///< encoded so far: the order of fields is free
     std::map<std::string, std::uint64_t, std::less<>> texts_;

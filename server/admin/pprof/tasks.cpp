@@ -24,9 +24,9 @@ namespace {
 
 std::vector<live_task> threads_of(const debug_sources& from) {
     std::vector<live_task> all;
-    for (const auto& one : from.workers.list()) {
-        const auto age = std::chrono::duration_cast<milliseconds>(clock::now() - one.born);
-        all.push_back({{"main"}, {one.name, one.kind, "running", {}, age}});
+    for (const auto& worker : from.workers.list()) {
+        const auto age = std::chrono::duration_cast<milliseconds>(clock::now() - worker.born);
+        all.push_back({{"main"}, {worker.name, worker.kind, "running", {}, age}});
     }
     return all;
 }
@@ -44,7 +44,7 @@ using kind = std::tuple<std::string, std::string, std::string, std::string>;
 /// The stack of a task is its place in the tree: where it waits, what it is, and its owners.
 std::string as_proto(const std::vector<live_task>& tasks) {
     std::map<std::pair<std::vector<std::string>, kind>, std::int64_t> counted;
-    for (const auto& one : tasks) ++counted[{one.owners, kind_of(one.row)}];
+    for (const auto& task : tasks) ++counted[{task.owners, kind_of(task.row)}];
 
     profile made({{"goroutine", "count"}}, {"goroutine", "count"}, 1);
     // A mapping that has names keeps pprof from a search for a program with more of them.
@@ -74,9 +74,9 @@ std::string as_proto(const std::vector<live_task>& tasks) {
 
 std::string as_counts(const std::vector<live_task>& tasks) {
     std::map<kind, std::int64_t> counted;
-    for (const auto& one : tasks) ++counted[kind_of(one.row)];
+    for (const auto& task : tasks) ++counted[kind_of(task.row)];
     std::vector<std::pair<kind, std::int64_t>> most_first(counted.begin(), counted.end());
-    std::ranges::stable_sort(most_first, std::greater{}, [](const auto& one) { return one.second; });
+    std::ranges::stable_sort(most_first, std::greater{}, [](const auto& pair) { return pair.second; });
     auto text = fmt::format("goroutine profile: total {}\n", tasks.size());
     for (const auto& [alike, count] : most_first) {
         const auto& [what, state, name, where] = alike;

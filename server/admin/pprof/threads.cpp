@@ -128,21 +128,23 @@ std::vector<thread_view> describe_threads(const std::vector<lifecycle::workers::
     for (const auto id : thread_ids()) {
         const auto worker = std::ranges::find(workers, id, &lifecycle::workers::entry::thread);
         const bool ours = worker != workers.end() || id == ::getpid();
-        thread_view one{
+        thread_view thread_view{
             .name = thread_name(id, workers), .kind = worker == workers.end() ? "" : worker->kind, .id = id};
         // proc(5), stat: the name in parentheses may hold anything; behind it the first field is the state, the 12th
         // and 13th are the time in user and system mode.
         const auto line = first_line(id, "stat");
         const auto fields = words(line.substr(std::min(line.size(), line.rfind(')') + 1)));
         if (fields.size() > 12) {
-            one.state = state_name(fields[0][0]);
+            thread_view.state = state_name(fields[0][0]);
             const auto ticks =
                 std::strtoull(fields[11].c_str(), nullptr, 10) + std::strtoull(fields[12].c_str(), nullptr, 10);
-            one.cpu = std::chrono::milliseconds(ticks * 1'000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
+            thread_view.cpu =
+                std::chrono::milliseconds(ticks * 1'000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
         }
-        if (one.state != "running") one.waits_in = waits_in(id);  // before the signal, which it would wait no more for
-        if (ours && lifecycle::clock::now() < until) one.stack = stack_of(id);
-        all.push_back(std::move(one));
+        if (thread_view.state != "running")
+            thread_view.waits_in = waits_in(id);  // before the signal, which it would wait no more for
+        if (ours && lifecycle::clock::now() < until) thread_view.stack = stack_of(id);
+        all.push_back(std::move(thread_view));
     }
     return all;
 }

@@ -17,10 +17,10 @@
 /// LISTEN_FDS nor NOTIFY_SOCKET is set nobody is there, and nothing happens.
 ///
 /// cmd/service/modules/systemd.hpp is the module.
-class supervisor {
+class service_manager {
 public:
     /// Reads the environment. Throws std::runtime_error with one line, see systemd::listen_fds.
-    supervisor();
+    service_manager();
 
     /// The options of a server, with its listening socket if systemd has one of this name: "app", "debug".
     server::options inherit(const std::string& name, server::options own) const;

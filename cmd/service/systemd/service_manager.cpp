@@ -1,4 +1,4 @@
-#include "cmd/service/systemd/supervisor.hpp"
+#include "cmd/service/systemd/service_manager.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -143,20 +143,20 @@ private:
 
 }  // namespace
 
-supervisor::supervisor()
+service_manager::service_manager()
     : notify_(systemd::text_of("NOTIFY_SOCKET")),
       watchdog_(watchdog_time()),
       sockets_(systemd::listen_fds(configs::environment_of(environ), {"app", "debug"})) {}
 
-server::options supervisor::inherit(const std::string& name, server::options own) const {
+server::options service_manager::inherit(const std::string& name, server::options own) const {
     if (const auto found = sockets_.find(name); found != sockets_.end()) own.inherited = found->second;
     return own;
 }
 
-std::jthread supervisor::watch(const server::http_server& app, const server::http_server& debug,
-                               const tracker::event_tracker& events, const lifecycle::stop_channel& stop,
-                               lifecycle::workers& workers, spdlog::logger& log,
-                               std::function<void()> log_stacks) const {
+std::jthread service_manager::watch(const server::http_server& app, const server::http_server& debug,
+                                    const tracker::event_tracker& events, const lifecycle::stop_channel& stop,
+                                    lifecycle::workers& workers, spdlog::logger& log,
+                                    std::function<void()> log_stacks) const {
     if (!notify_.heard()) return {};
     return workers.start(
         "debug-systemd", "worker", [&, this, log_stacks = std::move(log_stacks)](std::stop_token token) {
@@ -164,7 +164,7 @@ std::jthread supervisor::watch(const server::http_server& app, const server::htt
         });
 }
 
-supervisor::reload_note::reload_note(const systemd::notify_socket& socket) : socket_(socket) {
+service_manager::reload_note::reload_note(const systemd::notify_socket& socket) : socket_(socket) {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     const auto since_boot = std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
@@ -172,4 +172,4 @@ supervisor::reload_note::reload_note(const systemd::notify_socket& socket) : soc
         fmt::format("RELOADING=1\nMONOTONIC_USEC={}", std::chrono::duration_cast<microseconds>(since_boot).count()));
 }
 
-supervisor::reload_note::~reload_note() { socket_.insist("READY=1"); }
+service_manager::reload_note::~reload_note() { socket_.insist("READY=1"); }
