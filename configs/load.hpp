@@ -48,7 +48,7 @@ struct row {
 /// In the order of the table.
 std::vector<row> rows(const loaded& from, std::span<const setting> table = settings());
 
-/// What --check-config prints: TOML with each value's place as a comment behind it.
+/// What --check-config prints: TOML with each value's place as a comment after it.
 std::string to_toml(const loaded& from, std::span<const setting> table = settings());
 
 /// A setting that differs between two configs, as it may be shown.

@@ -14,7 +14,7 @@ namespace configs {
 struct program {
     std::string name = "service";        ///< as --help, --version and the log say it
     std::string variables = "SERVICE_";  ///< what its environment variables begin with
-    std::vector<setting> rows = {};      ///< its own, behind those that every program has
+    std::vector<setting> rows = {};      ///< its own, after those that every program has
 };
 
 /// Once, at the beginning of main, before any setting is looked at. Throws std::logic_error when it comes later, or a
@@ -23,7 +23,7 @@ void describe(program it);
 /// What `describe` was given; the default without it. Safe from any thread.
 const program& this_program();
 
-/// What every program has and behind it the rows of this one; throws as `describe` does.
+/// What every program has and after it the rows of this one; throws as `describe` does.
 std::vector<setting> table_of(const program& it);
 
 /// The settings of the program's own, of a type that it chooses: default-made until a row has set something. One type

@@ -42,7 +42,7 @@ struct setting {
     std::string toml(const config& from) const;
 };
 
-/// The table, in the order of service.toml, and behind it the rows of the program's own (configs/program.hpp).
+/// The table, in the order of service.toml, and after it the rows of the program's own (configs/program.hpp).
 /// Immutable; safe from any thread.
 const std::vector<setting>& settings();
 

@@ -13,7 +13,7 @@ namespace configs {
 // the library has promised not to. Whoever needs toml++ includes this.
 #define TOML_ASSERT(expr) (static_cast<bool>(expr) ? void() : ::configs::broken_toml(#expr))
 
-// Nor does it expect a letter beyond ASCII behind a value: where it asks whether one is a blank it runs into what it
+// Nor does it expect a letter beyond ASCII after a value: where it asks whether one is a blank it runs into what it
 // holds for unreachable, which is undefined behaviour. The answer is no.
 #include <toml++/impl/preprocessor.h>
 #pragma push_macro("TOML_UNREACHABLE")

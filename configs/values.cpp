@@ -63,7 +63,7 @@ std::size_t edit_distance(std::string_view from, std::string_view to) {
 
 constexpr std::string_view unix_word = "unix";
 
-/// Bits behind the prefix are let go: `127.0.0.1/8` is what `ip address` shows.
+/// Bits after the prefix are let go: `127.0.0.1/8` is what `ip address` shows.
 std::optional<server::network> parse_network(std::string_view text) {
     const auto slash = text.find('/');
     const std::string literal(text.substr(0, slash));

@@ -9,7 +9,7 @@ namespace {
 
 thread_local operation_memory* of_this_thread = nullptr;
 
-/// How Asio marks a block, behind what is used of it: how many chunks of this many bytes have room there.
+/// How Asio marks a block, after what is used of it: how many chunks of this many bytes have room there.
 constexpr std::size_t chunk = 4;
 constexpr auto chunks = static_cast<unsigned char>(operation_memory::block / chunk);
 static_assert(operation_memory::block % chunk == 0 && operation_memory::block / chunk < 256);

@@ -71,14 +71,14 @@ chunked_decoder::progress chunked_decoder::step(char c) {
             if (hex_digit(c) >= 0) return digit(c);
             if (c == '\r') return go(at::size_lf);
             [[fallthrough]];
-        case at::size_blank:  // section 7.1.1: blanks are for an extension to stand behind
+        case at::size_blank:  // section 7.1.1: blanks are for an extension to stand after
             if (c == ';') return go(at::extension);
             return blank(c) && extends() ? go(at::size_blank) : progress::malformed;
         case at::extension:
             if (c == '\r') return go(at::size_lf);
             if (c == '"') state_ = at::quoted;
             return visible_or_blank(c) && extends() ? progress::need_more : progress::malformed;
-        case at::quoted:  // a quote that does not end in its line: others read on behind the line end
+        case at::quoted:  // a quote that does not end in its line: others read on after the line end
             if (!visible_or_blank(c) || !extends()) return progress::malformed;
             return c == '"' ? go(at::extension) : c == '\\' ? go(at::quoted_pair) : progress::need_more;
         case at::quoted_pair: return visible_or_blank(c) && extends() ? go(at::quoted) : progress::malformed;

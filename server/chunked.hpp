@@ -26,7 +26,7 @@ public:
     bool is_within(std::uint64_t most) const noexcept { return left_ <= most && passed_ + written_ <= most - left_; }
 
     /// `data` is the whole body as received so far, decoded part included; what this call decodes is
-    /// moved to the end of that part. Call again with the same bytes and more behind them.
+    /// moved to the end of that part. Call again with the same bytes and more after them.
     /// Throws std::bad_alloc, for trailers.
     progress decode(char* data, std::size_t size);
     /// What has been decoded has gone to whoever wants it: the next call is with bytes that no call has seen.

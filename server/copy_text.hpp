@@ -6,7 +6,7 @@
 
 namespace server {
 
-/// Copies `text` to where there is room for it, and returns the place behind it. Of what a head or a line of a log is
+/// Copies `text` to where there is room for it, and returns the place after it. Of what a head or a line of a log is
 /// made of most has less than 33 bytes: then both ends of it are copied, as many bytes as a register holds, and where
 /// they overlap twice, for a call of memcpy(3) costs more than that.
 inline char* copy_text(char* to, std::string_view text) noexcept {

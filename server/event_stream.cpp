@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr std::string_view event_stream_type = "text/event-stream";
-constexpr std::string_view comment = ":\n";  // an empty line behind it would be an empty message to three clients
+constexpr std::string_view comment = ":\n";  // an empty line after it would be an empty message to three clients
 
 bool is_one_line(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) == text.npos; }
 

@@ -16,7 +16,7 @@ std::string_view trimmed(std::string_view text) noexcept {
 }
 
 /// Takes the last item of a list, whatever separates them; a quoted string (RFC 9110 section 5.6.4) is no place for it.
-/// From the right, so that a quote which a client has left open swallows nothing that a proxy has put behind it.
+/// From the right, so that a quote which a client has left open swallows nothing that a proxy has put after it.
 std::string_view take_last(std::string_view& list, char separator) noexcept {
     bool quoted = false;
     for (auto at = list.size(); at > 0; --at) {
@@ -41,7 +41,7 @@ std::optional<std::uint16_t> read_port(std::string_view text) noexcept {
     return port;
 }
 
-/// "192.0.2.1", "2001:db8::1", "[2001:db8::1]", and with ":80" behind the first and the last. RFC 7239 section 6.2
+/// "192.0.2.1", "2001:db8::1", "[2001:db8::1]", and with ":80" after the first and the last. RFC 7239 section 6.2
 /// knows ports that say nothing, "_p".
 std::optional<socket_address> read_node(std::string_view text) noexcept {
     auto host = text;

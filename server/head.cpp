@@ -23,7 +23,7 @@ public:
         at_ = Scan::template end_of<Kind>(begin_, at_, end_);
         return {first, at_};
     }
-    /// True, and behind it, when `expected` comes next.
+    /// True, and past it, when `expected` comes next.
     template <std::size_t Size>
     bool skip(const char (&expected)[Size]) noexcept {
         constexpr std::size_t length = Size - 1;  // without the NUL

@@ -119,7 +119,7 @@ void http_server::state::run_loop(loop& loop) {
     }
 }
 
-/// Behind what has been dealt to them: nothing more comes.
+/// After what has been dealt to them: nothing more comes.
 void http_server::state::let_loops_end() {
     for (auto& loop : loops) loop->seal();
     const std::scoped_lock lock(mutex);

@@ -127,7 +127,7 @@ void loop_thread::look_after_late(const drain_view& drain, const moment& at) {
 }
 
 /// A client that has gone is seen by the socket, not by the next write: one poll(2) for all whose
-/// handler waits. POLLRDHUP is set behind unread bytes too, which readability would hide; a reset is seen in any case.
+/// handler waits. POLLRDHUP is set after unread bytes too, which readability would hide; a reset is seen in any case.
 void loop_thread::look_for_gone_clients() {
     auto& sockets = watched_;
     auto& owners = watched_by_;

@@ -235,7 +235,7 @@ void write_process_metrics(metrics_text& out) {
     while (std::getline(uptime, line))
         if (line.starts_with("btime ")) boot = std::stod(line.substr(6));
     std::getline(stat, line);
-    // Fields of proc(5), counted from behind the name, which may hold anything but ')'.
+    // Fields of proc(5), counted from after the name, which may hold anything but ')'.
     const auto field = [&line](int wanted) {
         std::size_t at = line.rfind(')');
         for (int nth = 2; nth < wanted && at != line.npos; ++nth) at = line.find(' ', at + 1);

@@ -11,7 +11,7 @@ namespace server {
 
 /// The IP addresses whose first `length` bits are these.
 struct network {
-    std::array<std::uint8_t, 16> bits{};  ///< of IPv4 the first four; the others, and those behind `length`, are 0
+    std::array<std::uint8_t, 16> bits{};  ///< of IPv4 the first four; the others, and those after `length`, are 0
     std::uint8_t length = 0;
     bool v6 = false;
 

@@ -27,7 +27,7 @@ public:
         return boost::asio::async_initiate<const boost::asio::deferred_t, void()>(std::move(begin),
                                                                                   boost::asio::deferred);
     }
-    /// Does nothing when nobody waits. This may be no more behind it.
+    /// Does nothing when nobody waits. This may be no more after it.
     void go_on() {
         if (auto* const waiting = std::exchange(waits_, nullptr)) waiting->go_on();
     }

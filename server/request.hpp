@@ -47,7 +47,7 @@ struct request {
     std::vector<field> fields;
     std::string_view body;             ///< empty where the route takes it as it comes
     request_body* incoming = nullptr;  ///< ... from here
-    std::vector<field> trailers;       ///< behind the body, once that is there; see `trailer`
+    std::vector<field> trailers;       ///< after the body, once that is there; see `trailer`
     std::string_view id;               ///< X-Request-Id: the client's when it is sound, else made here
     trace_context trace;               ///< when the client has sent one
     std::string_view route;            ///< "GET /users/{id}", as in metrics; lives as long as the router
@@ -65,7 +65,7 @@ struct request {
     std::string_view header(http::field name) const noexcept;
     std::string_view header(std::string_view name) const noexcept;
 
-    /// The first of that name behind a chunked body (RFC 9110 section 6.5); none of them is a part of the head.
+    /// The first of that name after a chunked body (RFC 9110 section 6.5); none of them is a part of the head.
     std::string_view trailer(std::string_view name) const noexcept;
 
     /// What the body is sent in, other than as it is (RFC 9110 section 8.4); empty without a Content-Encoding.

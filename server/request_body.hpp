@@ -64,7 +64,7 @@ public:
     void fail(rule by, const char* why) noexcept;
     void fail(rule by) noexcept;  ///< says why itself
     void go_on() { reader_.go_on(); }
-    /// Of a machine that holds what has come until it is read: all that it holds now. `over`: nothing is behind it.
+    /// Of a machine that holds what has come until it is read: all that it holds now. `over`: nothing is after it.
     void hold(std::string_view here, bool over) noexcept;
     std::size_t given() noexcept { return std::exchange(given_, 0); }
     bool has_failed() const noexcept { return failed_; }
@@ -105,7 +105,7 @@ private:
     const char* why_ = "";
     rule failed_by_ = rule::none;
     bool failed_ = false;
-    bool over_ = false;  ///< nothing is behind `here_`
+    bool over_ = false;  ///< nothing is after `here_`
 };
 
 }  // namespace server

@@ -39,7 +39,7 @@ public:
     /// Adds a field. The one place that writes a field refuses what would end it early: a name that
     /// is not a token, CR, LF or NUL in the value (std::invalid_argument).
     response& set(std::string_view name, std::string_view value);
-    /// Adds a field that is sent behind the body, where the protocol has that for every client: HTTP/2. In HTTP/1.1 it
+    /// Adds a field that is sent after the body, where the protocol has that for every client: HTTP/2. In HTTP/1.1 it
     /// is not sent. Throws as `set` does.
     response& trail(std::string_view name, std::string_view value);
     /// Whether `set` has added a field of that name.

@@ -14,11 +14,11 @@ namespace server {
 
 /// What a connection has been until it became something else than HTTP/1.1.
 struct handover {
-    /// Behind an upgrade its exchange and its request are in there, and stay as they are; give it back by
+    /// After an upgrade its exchange and its request are in there, and stay as they are; give it back by
     /// wire::workspaces once nobody needs it.
     std::unique_ptr<workspace> work;
     std::string_view bytes;  ///< in there: read, and not looked at
-    /// Behind an upgrade what asked for it: in `work`, or, on a stream of HTTP/2, good as long as the session.
+    /// After an upgrade what asked for it: in `work`, or, on a stream of HTTP/2, good as long as the session.
     const request* asked = nullptr;
     std::uint32_t served = 0;  ///< requests
     bool counted = false;      ///< the account knows of a request whose end the session has to say
@@ -29,8 +29,8 @@ struct handover {
     lifecycle::clock::time_point deadline{};  ///< of the first request, from accept
 };
 
-/// What a connection is once it does not speak HTTP/1.1 any more: from its start (HTTP/2), or behind an upgrade
-/// (WebSocket). One that stands behind an upgrade may live on a stream of another, which then does for it what is said
+/// What a connection is once it does not speak HTTP/1.1 any more: from its start (HTTP/2), or after an upgrade
+/// (WebSocket). One that stands after an upgrade may live on a stream of another, which then does for it what is said
 /// here of the connection. The connection keeps the socket, its place in the lists of its loop and its share of what
 /// one client may have; it tells its session what happens, and lets it `proceed` after each event. What a session wants
 /// done it does by its wire. What is not the connection's event, the return of a handler, it makes one by

@@ -22,7 +22,7 @@ bool is_hex(std::string_view text) noexcept {
 
 bool is_id(std::string_view text) noexcept { return is_hex(text) && text.find_first_not_of('0') != text.npos; }
 
-/// Section 3.2: VERSION-TRACE-PARENT-FLAGS. Of a higher version than 00 more may follow, behind a dash.
+/// Section 3.2: VERSION-TRACE-PARENT-FLAGS. Of a higher version than 00 more may follow, after a dash.
 bool is_traceparent(std::string_view text) noexcept {
     constexpr std::size_t whole = 55;
     if (text.size() < whole || text[2] != '-' || text[35] != '-' || text[52] != '-') return false;

@@ -197,9 +197,8 @@ void event_tracker::run(std::stop_token stop) {
         if (self.durable) appending = start("tracker-spool", [&self] { self.append_all(); });
         for (auto& delivery : self.deliveries)
             for (std::size_t i = 1; i <= each; ++i) {
-                const auto number = each > 1 ? fmt::format("-{}", i) : std::string();
-                delivering.push_back(
-                    start(fmt::format("tracker-{}{}", delivery.name(), number), [&delivery] { delivery.work(); }));
+                const auto name = "tracker-" + std::string(delivery.name()) + (each > 1 ? fmt::format("-{}", i) : "");
+                delivering.push_back(start(name, [&delivery] { delivery.work(); }));
             }
         looking = start("tracker-earlier", [&self] { self.earlier.work(); });
     } catch (...) {

@@ -129,7 +129,7 @@ bool queue::stand_in_line(waiter& who) {
 
 verdict queue::leave_line(waiter& who) {
     const std::scoped_lock lock(mutex_);
-    // Still in line: woken by the deadline or a cancel. Those behind it need no look: the ring is not
+    // Still in line: woken by the deadline or a cancel. Those after it need no look: the ring is not
     // empty, or the first in line would be in it, so a worker comes by and lets them in.
     if (who.is_linked()) line_.erase(line_.iterator_to(who));
     if (who.queued) withdraw(who);

@@ -8,7 +8,7 @@ namespace build_info {
 
 // Of the program: in a service on installed libraries, of that one.
 std::string_view version() noexcept;   ///< "0.1.0"
-std::string_view revision() noexcept;  ///< short git hash, "-dirty" behind it if so; "unknown" without git
+std::string_view revision() noexcept;  ///< short git hash, "-dirty" after it if so; "unknown" without git
 std::string_view compiler() noexcept;  ///< "GNU 12.2.0"
 std::string_view flags() noexcept;     ///< what the compiler was told
 

@@ -84,7 +84,7 @@ lifecycle::awaitable<exchanged> exchange_over(Stream& on, const wire_request& me
         const auto status = parser.get().result_int();  // Beast knows no 103
         if (status >= 100 && status < 200 && status != unsigned(http::status::switching_protocols)) continue;
         if (status < 200 || !has_sound_length(parser)) break;
-        // A byte behind the answer is no answer to anything; whoever has not read the request wants no other.
+        // A byte after the answer is no answer to anything; whoever has not read the request wants no other.
         made.reusable = parser.keep_alive() && buffer.size() == 0 && !unsent;
         made.response = release(parser);
         co_return made;

@@ -109,7 +109,7 @@ bool http1_answering::says_close(const moment& at) const noexcept {
     return at.stopping && (at.parting || !flags_.shook_hands || !flags_.newcomer);
 }
 
-/// What is behind the request decides whether its answer is the last one, and nobody has looked.
+/// What is after the request decides whether its answer is the last one, and nobody has looked.
 bool http1_answering::wants_look(const moment& at) const noexcept {
     const auto& current = work_->current;
     if (flags_.looked || more_behind() || !work_->parser.keep_alive() || current.reply.close || current.told)
@@ -119,7 +119,7 @@ bool http1_answering::wants_look(const moment& at) const noexcept {
 }
 
 /// While the service stops the connection ends with the last response of what has been received: what is pipelined
-/// behind a `Connection: close` would be dropped.
+/// after a `Connection: close` would be dropped.
 bool http1_answering::closes_after(const response& reply, const moment& at) {
     if (!work_->parser.keep_alive() || reply.close || work_->current.told) return true;
     if (patience_.without != rule::none) return true;
@@ -129,7 +129,7 @@ bool http1_answering::closes_after(const response& reply, const moment& at) {
 }
 
 /// The limit of requests is reached: what has come by then is answered, and nothing that comes later, or a client
-/// that keeps its pipeline full would never be behind its last request.
+/// that keeps its pipeline full would never be after its last request.
 bool http1_answering::still_due(bool first) {
     if (first && more_behind()) due_ = work_->buffered();
     due_ -= std::min(due_, work_->parser.consumed());

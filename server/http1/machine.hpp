@@ -48,7 +48,7 @@ public:
     /// It speaks HTTP in clear where that is not spoken, and is answered in clear. Wants a workspace.
     void refuse_clear(const moment& at);
     void said_farewell() noexcept;
-    /// The good-bye comes behind what is written now.
+    /// The good-bye comes after what is written now.
     bool writes_last() const noexcept { return phase_ == phase::flush && then_ == phase::farewell; }
 
     // What comes by itself; what comes of a step is with the layer that asks for it.

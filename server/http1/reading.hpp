@@ -8,7 +8,7 @@
 
 namespace server {
 
-/// What a connection reads: heads and bodies, by when they have to be whole, and what comes behind its end.
+/// What a connection reads: heads and bodies, by when they have to be whole, and what comes after its end.
 class http1_reading : public http1_answering {
 public:
     using http1_answering::http1_answering;

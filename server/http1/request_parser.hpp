@@ -57,7 +57,7 @@ public:
     std::string_view request_id() const noexcept { return value_of(request_id_); }
     std::string_view request_timeout() const noexcept { return value_of(request_timeout_); }
     bool has_traceparent() const noexcept { return traceparent_ != nowhere; }
-    /// Once `next` needs more than these `size` bytes: as many are welcome, so that of what is pipelined behind the
+    /// Once `next` needs more than these `size` bytes: as many are welcome, so that of what is pipelined after the
     /// request no more than `max_pipelined_bytes` is read.
     std::size_t welcome(std::size_t size) const noexcept;
     /// Throws away the bytes of chunk sizes between the decoded body and what has not been decoded
@@ -76,7 +76,7 @@ public:
     struct fed {
         progress how;
         std::size_t body;  ///< bytes of it, at the front
-        std::size_t used;  ///< behind these begins the next message
+        std::size_t used;  ///< after these begins the next message
     };
     /// More of it, decoded in place; at most `welcome_piece` bytes.
     fed feed(std::span<char> bytes);

@@ -1,4 +1,4 @@
-// The body of a request that is not gathered, and what stands behind a chunked one.
+// The body of a request that is not gathered, and what stands after a chunked one.
 
 #include <algorithm>
 

@@ -115,7 +115,7 @@ protected:
         bool cut = false;        ///< its stream is
         bool ended = false;      ///< its stream is, by us
         bool failed = false;     ///< the source of its stream has
-        bool looked = false;     ///< for what is behind the request that is answered
+        bool looked = false;     ///< for what is after the request that is answered
         bool counted = false;    ///< the account knows of a request that has no answer yet
         bool continued = false;  ///< 100 Continue has been sent for this request
         bool straggled = false;  ///< its handler has been named as one that does not end
@@ -149,7 +149,7 @@ protected:
     std::uint64_t sent_ = 0;       ///< bytes given to the socket
     std::uint64_t taken_ = 0;      ///< of them the client had acknowledged when the write deadline was set
     std::uint64_t received_ = 0;   ///< bytes of this body, about
-    std::size_t due_ = 0;          ///< bytes behind its `max_requests`th request that are answered still
+    std::size_t due_ = 0;          ///< bytes after its `max_requests`th request that are answered still
     std::uint32_t served_ = 0;     ///< requests of this connection
     std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
     std::uint32_t asked_ = 0;      ///< steps to be done first, a bit each

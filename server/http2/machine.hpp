@@ -43,7 +43,7 @@ protected:
 ///
 ///     head ─▶ body ─▶ handling ─▶ writing / streaming ─▶ done        a stream; each is decided on like a connection
 ///
-/// A body is gathered before its handler is asked, or, on routes that take it as it comes, behind that.
+/// A body is gathered before its handler is asked, or, on routes that take it as it comes, after that.
 ///
 /// Only on one thread. What throws (std::bad_alloc) is the end of the connection.
 class machine final : private owner {
@@ -66,7 +66,7 @@ public:
     /// Nothing can be written any more.
     void lost(const moment& at);
 
-    /// Handlers go on that have waited for what has come of a body, or for its end. Behind each event, until nobody is
+    /// Handlers go on that have waited for what has come of a body, or for its end. After each event, until nobody is
     /// to be woken.
     void wake(const moment& at);
     bool wakes() const noexcept { return !waking_.empty(); }
@@ -182,7 +182,7 @@ private:
     drain_view leaving_ = {};  ///< as it was at the last tick
     account_changes changes_;
     lifecycle::clock::time_point leaves_since_{};  ///< it has had as many requests as one connection may
-    std::string last_words_;                       ///< a GOAWAY behind which nghttp2 is not asked any more
+    std::string last_words_;                       ///< a GOAWAY after which nghttp2 is not asked any more
     std::size_t credit_ = 0;                       ///< bytes that its window is to be opened by
     std::uint32_t served_ = 0, asked_ = 0, unflushed_ = 0, alive_ = 0;
     std::uint32_t due_ = 0;                                 ///< streams whose source is to be asked

@@ -86,7 +86,7 @@ void session::cut(const moment& at) {
         machine_.lost(at);
         peer_closed_ = true;
     }
-    machine_.wake(at);  // nothing may come behind this
+    machine_.wake(at);  // nothing may come after this
     seen_.asked = machine_.asked_now();
 }
 

@@ -43,11 +43,11 @@ public:
 
     /// For the next request; memory beyond the usual is given back.
     void renew() noexcept;
-    /// A field of the header block, or behind the body. False: the limits do not have it, and `refused` says why.
+    /// A field of the header block, or after the body. False: the limits do not have it, and `refused` says why.
     bool add_field(std::string_view name, std::string_view value, const options& limits);
     /// The block is whole: makes a request of it, or says by which rule not.
     void make_request(const options& limits);
-    /// The body is whole, and what is behind it.
+    /// The body is whole, and what is after it.
     void end_body();
     bool is_grpc() const noexcept { return grpc_; }
     /// X-Request-Id, X-Request-Timeout, grpc-timeout, traceparent, as they came.

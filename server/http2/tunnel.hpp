@@ -14,7 +14,7 @@ namespace server::http2 {
 class machine;
 class stream;
 
-/// A stream behind an extended CONNECT (RFC 8441): the socket of a session that lives on it. What comes is held in the
+/// A stream after an extended CONNECT (RFC 8441): the socket of a session that lives on it. What comes is held in the
 /// stream until it is read, and the windows are opened for that; what is written waits here for them. FIN is
 /// END_STREAM, a reset RST_STREAM CANCEL.
 ///

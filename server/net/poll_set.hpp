@@ -48,7 +48,7 @@ public:
         interest wants_ = interest::none;
     };
 
-    /// `after` is called behind what a wake-up has brought. Throws std::system_error: there is no descriptor for it.
+    /// `after` is called after what a wake-up has brought. Throws std::system_error: there is no descriptor for it.
     explicit poll_set(
         boost::asio::io_context& on, std::function<void()> after = [] {});
     ~poll_set();

@@ -144,7 +144,7 @@ char proxy_header::take_tlv(std::size_t at, char byte) noexcept {
 progress proxy_header::end_v2() noexcept {
     assert(size_ == length_);
     const unsigned command = held(12) & 15, family = held(13) >> 4, transport = held(13) & 15;
-    const bool sound = tlv_ == size_;  // else what is behind the addresses is no row of TLVs
+    const bool sound = tlv_ == size_;  // else what is after the addresses is no row of TLVs
     const bool right = !has_crc_ || expected_ == ~crc_;
     const bool names = command == 1 && family != unspecified;
     if ((names && !sound) || (sound && !right)) return progress::malformed;

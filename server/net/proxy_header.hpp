@@ -14,7 +14,7 @@ namespace server {
 /// (haproxy.org, proxy-protocol.txt of 2.6, sections 2.1 and 2.2). Without I/O: bytes in, and how many of them were the
 /// header's. However they are cut, the outcome is the same.
 ///
-/// Version 1 has at most 107 bytes. Version 2 is taken up to 4 KiB; what stands behind its addresses (TLVs) is skipped,
+/// Version 1 has at most 107 bytes. Version 2 is taken up to 4 KiB; what stands after its addresses (TLVs) is skipped,
 /// but for a checksum (PP2_TYPE_CRC32C), which must be right. Whatever the proxy does not know or does not want to say
 /// (LOCAL, UNKNOWN, AF_UNSPEC, no stream) is a header that names nobody. Port 0 and the destination 0.0.0.0 are taken;
 /// of the destination nothing is kept.
@@ -33,7 +33,7 @@ public:
     };
     struct result {
         progress how = progress::need_more;
-        std::size_t taken = 0;  ///< of `bytes`; what is behind them belongs to whatever comes next
+        std::size_t taken = 0;  ///< of `bytes`; what is after them belongs to whatever comes next
     };
 
     /// Not once it is something else than `need_more`.

@@ -49,7 +49,7 @@ public:
     result write(std::string_view bytes, bool last = false) noexcept;
     /// Its layer says that nothing more is sent.
     outcome farewell() noexcept { return layer_ ? layer_->farewell(descriptor_) : outcome::done; }
-    /// Nothing more is sent: FIN behind what has been written, and behind the layer's good-bye.
+    /// Nothing more is sent: FIN after what has been written, and after the layer's good-bye.
     void finish() noexcept;
     /// Reads and forgets what has come, some of it at least.
     void discard(std::span<char> scratch) noexcept;

@@ -46,7 +46,7 @@ private:
     std::string_view why_;
     int socket_ = -1;            ///< of the call that is under way
     bool may_receive_ = false;   ///< in this call, once
-    bool more_follows_ = false;  ///< behind what is sent in this call
+    bool more_follows_ = false;  ///< after what is sent in this call
     bool received_any_ = false;
     bool at_end_ = false;         ///< the socket has nothing more, ever
     bool said_farewell_ = false;  ///< what still comes is forgotten as it is

@@ -36,7 +36,7 @@ std::optional<unsigned> window_of(std::string_view value) {
     return bits;
 }
 
-/// One offer, behind its name. None: it cannot be taken (section 7.1: an unknown parameter, one that is there twice, or
+/// One offer, after its name. None: it cannot be taken (section 7.1: an unknown parameter, one that is there twice, or
 /// whose value is none of its values).
 std::optional<deflate_terms> read_offer(std::string_view parameters) {
     deflate_terms terms;
@@ -148,7 +148,7 @@ auto compression::inflate(std::string_view message, std::size_t most, std::strin
             const auto how = ::inflate(&state, Z_SYNC_FLUSH);
             out.resize(out.size() - state.avail_out);
             if (out.size() > most) return outcome::too_large;
-            // A block that says it is the last one: another may stand behind it (RFC 7692 section 7.2.3.4).
+            // A block that says it is the last one: another may stand after it (RFC 7692 section 7.2.3.4).
             if (how == Z_STREAM_END)
                 ::inflateReset(&state);
             else if (how != Z_OK && how != Z_BUF_ERROR)

@@ -294,7 +294,7 @@ sent live::send(opcode kind, std::string_view payload) {
     } else {
         how = machine_->send(kind, payload);
     }
-    wire_.proceed();  // in a handler of its own that has not waited: it is seen to behind that
+    wire_.proceed();  // in a handler of its own that has not waited: it is seen to after that
     return how;
 }
 

@@ -20,7 +20,7 @@ struct message {
     std::string_view data;
 };
 
-/// One WebSocket (RFC 6455), from the first byte behind the handshake to its end, without socket, clock, thread and
+/// One WebSocket (RFC 6455), from the first byte after the handshake to its end, without socket, clock, thread and
 /// log: events in, steps out, as with http1_machine.
 ///
 ///     open ──Close of ours──▶ closing ──Close of the peer, or 1 s──▶ parting ──FIN──▶ lingering ─▶ over

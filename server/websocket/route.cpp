@@ -136,7 +136,7 @@ void sockets::write_metrics(metrics_text& out, std::span<const sockets> of) {
 void hub::broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) const {
     on_each_loop([frame = make_frame(kind, data), wanted = std::move(wanted)](station& on) {
         for (auto at = on.open.begin(); at != on.open.end();) {
-            auto& socket = static_cast<live&>(*at++);  // it may be no more behind this
+            auto& socket = static_cast<live&>(*at++);  // it may be no more after this
             if (!wanted || wanted(socket)) socket.send_frame(frame);
         }
     });

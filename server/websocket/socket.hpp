@@ -33,7 +33,7 @@ public:
     /// To all sockets of its route, this one too; see sockets::broadcast.
     virtual void broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted = {}) = 0;
 
-    /// Sends a Close behind what has been sent; nothing goes behind it. `code` is one that `may_be_sent`, and `reason`
+    /// Sends a Close after what has been sent; nothing goes after it. `code` is one that `may_be_sent`, and `reason`
     /// UTF-8 of at most 123 bytes: the rest is cut off.
     virtual void close(std::uint16_t code = normal, std::string_view reason = {}) = 0;
 

@@ -6,7 +6,7 @@
 
 namespace conformance {
 
-/// What stands behind an expectation.
+/// What stands after an expectation.
 enum class grade {
     must,    ///< an absolute requirement of the RFC
     should,  ///< a SHOULD or RECOMMENDED, or what the grammar says (RFC 9112 section 2.2: 400 and close)
@@ -28,7 +28,7 @@ struct question {
     /// Of the last answer: `Name` is there, `!Name` is not, `Name: value`, `=body`.
     std::vector<std::string> also = {};
     std::string then = {};          ///< sent when a first answer (100) has come
-    bool finishes_sending = false;  ///< FIN behind the last byte
+    bool finishes_sending = false;  ///< FIN after the last byte
     /// What is right for a server that takes the targets of browsers too (app.strict_targets = false); empty: the same.
     std::string by_browsers = {};
 };

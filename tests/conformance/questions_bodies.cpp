@@ -1,4 +1,4 @@
-// Where a message ends: Content-Length, Transfer-Encoding, chunks. Each bad body has a request behind it or in
+// Where a message ends: Content-Length, Transfer-Encoding, chunks. Each bad body has a request after it or in
 // it that must not be answered: a server that answers it can be desynchronised.
 
 #include <fmt/format.h>

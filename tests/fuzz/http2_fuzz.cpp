@@ -1,4 +1,4 @@
-// Arbitrary bytes behind the preface of HTTP/2, in arbitrary pieces, with ticks in between and a drain behind them: no
+// Arbitrary bytes after the preface of HTTP/2, in arbitrary pieces, with ticks in between and a drain after them: no
 // request is lost from the account, nothing is held when the client has gone, and what is sent is HTTP/2. The first
 // byte chooses the cuts, the second what handlers do.
 #include <algorithm>

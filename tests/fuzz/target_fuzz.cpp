@@ -31,7 +31,7 @@ void check(const server::target_parts& parts, bool connect) {
     require(parts.path == "*" || parts.path.starts_with('/'));
     require(parts.path.find('\0') == std::string_view::npos);
     require(!has_dot_segment(parts.path));
-    if (parts.query.starts_with("n=")) {  // the first key is found, whatever stands behind it
+    if (parts.query.starts_with("n=")) {  // the first key is found, whatever stands after it
         server::request request;
         request.query = parts.query;
         require(request.query_value("n").has_value());
@@ -54,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) return 0;
     const server::target_rules rules{
         .connect = data[0] % 4 == 1, .options = data[0] % 4 == 2, .strict = (data[0] & 4) != 0};
-    // A copy of exactly that size: a byte read behind its end is found.
+    // A copy of exactly that size: a byte read after its end is found.
     const std::string target(reinterpret_cast<const char*>(data) + 1, size - 1);
     std::string storage;
     server::target_parts parts;

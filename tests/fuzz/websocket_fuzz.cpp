@@ -1,6 +1,6 @@
-// One WebSocket: arbitrary bytes behind the handshake, in arbitrary pieces, with and without compression, to a machine
+// One WebSocket: arbitrary bytes after the handshake, in arbitrary pieces, with and without compression, to a machine
 // that echoes. However they were cut, the answers are the same bytes; they are whole frames that are not masked;
-// nothing is behind a Close, and no message is larger than its limit. The first byte chooses the cuts and the
+// nothing is after a Close, and no message is larger than its limit. The first byte chooses the cuts and the
 // compression.
 #include <algorithm>
 #include <cstdint>

@@ -13,7 +13,7 @@ namespace {
 
 constexpr weight two_blocks{2 * weight::one_object, 200};
 
-/// An address that is the nth multiple of the alignment; nothing looks behind it.
+/// An address that is the nth multiple of the alignment; nothing looks after it.
 const void* block(std::size_t nth) { return reinterpret_cast<const void*>((nth + 1) * sample_table::block_alignment); }
 void* frame(std::size_t nth) { return reinterpret_cast<void*>(0x1000 + nth); }
 

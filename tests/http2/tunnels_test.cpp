@@ -1,4 +1,4 @@
-// A stream behind an extended CONNECT is a socket for another session (RFC 8441).
+// A stream after an extended CONNECT is a socket for another session (RFC 8441).
 
 #include <gtest/gtest.h>
 

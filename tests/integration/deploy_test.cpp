@@ -30,7 +30,7 @@ std::vector<std::string> lines_of(const std::string& text) {
     return lines;
 }
 
-/// What stands behind `name` on the one line that has it, from the line with `block` on; throws when there is none.
+/// What stands after `name` on the one line that has it, from the line with `block` on; throws when there is none.
 std::string behind(const std::string& text, const std::string& name, const std::string& block = {}) {
     const auto from = text.find(block);
     const auto at = from == std::string::npos ? from : text.find(name, from);

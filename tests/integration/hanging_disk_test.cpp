@@ -19,7 +19,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr milliseconds budget{700};
-constexpr milliseconds promised{100};  // behind the budget
+constexpr milliseconds promised{100};  // after the budget
 constexpr milliseconds busy_machine{150};
 
 /// A service whose files may hang, started by somebody who has blocked every signal.

@@ -194,7 +194,7 @@ private:
         if (index != none) forget(all_[index]);
     }
 
-    /// What is left of it goes, parents before or behind their children.
+    /// What is left of it goes, parents before or after their children.
     void fall() {
         std::vector<std::size_t> order(all_.size());
         std::iota(order.begin(), order.end(), std::size_t{0});

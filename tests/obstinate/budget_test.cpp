@@ -15,7 +15,7 @@ namespace {
 using testing::HasSubstr;
 
 constexpr milliseconds budget{2'000};
-constexpr milliseconds promised{100};  // behind the budget, or behind the second that a force has
+constexpr milliseconds promised{100};  // after the budget, or after the second that a force has
 constexpr milliseconds busy_machine{150};
 
 service::options obstinate(const char* what, std::vector<std::string> more = {}) {

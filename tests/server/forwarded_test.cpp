@@ -11,7 +11,7 @@ namespace {
 
 using server::forwarded_field;
 
-/// Who asks, with the scheme behind a blank when there is one; "peer" when nobody is named.
+/// Who asks, with the scheme after a blank when there is one; "peer" when nobody is named.
 std::string who(const std::vector<std::pair<std::string, std::string>>& fields,
                 forwarded_field by = forwarded_field::x_forwarded_for,
                 std::string_view trusted = "10.0.0.0/8,fd00::/8") {

@@ -50,7 +50,7 @@ TEST_P(Http1InPieces, IsTheSameAsWhole) {
 std::vector<parser_case> all_cases() {
     auto all = refused_cases();
     for (auto& accepted : accepted_cases()) all.push_back(std::move(accepted));
-    // Something behind each, which must not change it.
+    // Something after each, which must not change it.
     for (auto& accepted : accepted_cases()) {
         accepted.bytes += head("GET /next HTTP/1.1");
         all.push_back(std::move(accepted));

@@ -214,7 +214,7 @@ TEST(HttpServerUpload, ABodyInASegmentOfItsOwnDoesNotWaitForADelayedAcknowledgem
         << "the kernel delays an acknowledgement by 40 ms";
 }
 
-/// Pieces of an upload of 2 MiB with a pause behind each, as from a slow client. How many bytes got through.
+/// Pieces of an upload of 2 MiB with a pause after each, as from a slow client. How many bytes got through.
 std::size_t upload(support::client& client, int pieces, std::size_t size, std::chrono::milliseconds pause) {
     const std::string piece(size, 'x');
     std::size_t sent = 0;

@@ -233,7 +233,7 @@ TEST(StreamedBody, TheTimeInWhichItsHandlerWorksIsNotTheClients) {
     for (int pieces = 0; pieces < 10; ++pieces) {
         scene.arrives("b");
         scene.reads_body(1);
-        scene.tick_after(29s);  // the handler's own deadline is request_timeout behind each piece
+        scene.tick_after(29s);  // the handler's own deadline is request_timeout after each piece
         EXPECT_FALSE(scene.told());
     }
     scene.tick_after(1s);

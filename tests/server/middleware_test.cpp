@@ -10,7 +10,7 @@ namespace http = server::http;
 using server::request;
 using server::response;
 
-/// What `same_site_only` makes of a request; the handler behind it says 200.
+/// What `same_site_only` makes of a request; the handler after it says 200.
 http::status passes(http::verb method, std::string_view host, std::string_view origin = {}) {
     const auto guarded = server::same_site_only({"debug.example", "[v1.x]"})(
         [](lifecycle::context, const request&) -> lifecycle::awaitable<response> { co_return response(); });

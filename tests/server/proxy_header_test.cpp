@@ -52,7 +52,7 @@ outcome whole(const std::string& header, std::string client) {
 
 const std::string crc_of_zeros = tlv(3, std::string(4, '\0'));
 
-/// With a checksum behind the addresses, and something behind that.
+/// With a checksum after the addresses, and something after that.
 std::string checked(const std::string& behind = {}) {
     const auto block = addresses4 + tlv(1, "h2") + crc_of_zeros + behind;
     return with_crc32c(v2(proxy, tcp4, block), 16 + addresses4.size() + 5 + 3);
@@ -171,7 +171,7 @@ TEST(ProxyHeader, ATornOneIsNeverWhole) {
             EXPECT_EQ(read(header.substr(0, size)), (outcome{.how = progress::need_more, .taken = size, .client = {}}));
 }
 
-/// Whole ones, broken by a byte here and there, with something behind them.
+/// Whole ones, broken by a byte here and there, with something after them.
 std::string some_header(std::mt19937& random) {
     const auto below = [&](std::size_t most) { return random() % most; };
     const std::vector<std::string> sound{"PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n",

@@ -525,7 +525,7 @@ private:
         const auto grace = drain_began_ + options_.idle_grace;
         for (const auto& client : clients_) {
             // Who has just shaken hands has a second for the first request; and who has become idle by an empty line
-            // behind the last one is seen by the next tick.
+            // after the last one is seen by the next tick.
             const auto& machine = client.connection.machine;
             expect(!machine.waits_for_request() || client.connection.over || client.connection.wire.readable() ||
                        now_ < std::max({grace, machine.view().awaited, machine.since()}) + 20ms,

@@ -19,7 +19,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using namespace std::chrono_literals;
 
-/// An answer to a question: a CNAME, and what comes behind it.
+/// An answer to a question: a CNAME, and what comes after it.
 std::string answer_to(std::string question, const std::string& address) {
     question[2] = static_cast<char>(0x81);
     question[7] = 2;

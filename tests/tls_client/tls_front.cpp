@@ -12,7 +12,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using tcp = asio::ip::tcp;
 
-/// One connection and that behind it; there as long as a byte may come from either.
+/// One connection and that after it; there as long as a byte may come from either.
 struct tls_front::relay : std::enable_shared_from_this<relay> {
     relay(tls_front& whose, tcp::socket socket)
         : front(whose), secure(std::move(socket), whose.tls_), behind(whose.io_) {}

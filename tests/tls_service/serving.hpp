@@ -45,7 +45,7 @@ struct TlsService : testing::Test {
         return std::make_unique<tls_tests::client>(connected(to.app()), how);
     }
     std::unique_ptr<tls_tests::client> dial(const service& to) const { return dial(to, trusting()); }
-    /// Behind it.
+    /// After it.
     std::unique_ptr<tls_tests::client> connect(const service& to) const {
         auto socket = dial(to);
         EXPECT_TRUE(socket->connect()) << socket->why();

@@ -39,7 +39,7 @@ TEST_F(TlsService, AHandshakeUnderWayIsServedInAStopAndToldToClose) {
     EXPECT_EQ(number(service.report(), "requests", "cut"), 0);
 }
 
-/// Its hello is there before the idle grace ends, the rest only behind it.
+/// Its hello is there before the idle grace ends, the rest only after it.
 TEST_F(TlsService, AHandshakeOutlastsTheIdleGrace) {
     service service(how({"--shutdown.idle_grace=50ms"}));
     const auto slow = dial(service);

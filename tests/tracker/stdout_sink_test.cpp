@@ -59,7 +59,7 @@ struct StdoutSink : testing::TestWithParam<int> {
     std::vector<tracker::event> other{make_event("other")};
 };
 
-/// While one lives, whoever does not block SIGALRM has it every ten milliseconds, and its system calls go on behind it.
+/// While one lives, whoever does not block SIGALRM has it every ten milliseconds, and its system calls go on after it.
 struct alarms {
     alarms() {
         struct sigaction action = {};

@@ -107,7 +107,7 @@ TEST(WebSocketService, UnderLoadEveryMessageThatWasReadIsAnsweredAndNothingIsBeh
                 if (frame->kind() == 8) {
                     if (stopping && frame->code() == 1001) ++closed;
                     peer.send(frames::close(1001));
-                    if (peer.receive()) ++lost;  // nothing is behind a Close
+                    if (peer.receive()) ++lost;  // nothing is after a Close
                     return;
                 }
                 if (frame->payload != text) return void(++lost);

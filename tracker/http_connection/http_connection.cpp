@@ -225,7 +225,7 @@ http_connection::answer http_connection::exchange_once() {
         }
         const auto status = parser.get().result_int();  // Beast knows no 103
         if (status >= 100 && status < 200 && status != unsigned(http::status::switching_protocols)) continue;
-        // A byte behind the answer would be taken for the answer to what is sent next.
+        // A byte after the answer would be taken for the answer to what is sent next.
         if (!whole || !parser.keep_alive() || buffer.size() > 0 || unsent) close();
         rests_since_ = clock::now();
         return parser.release();

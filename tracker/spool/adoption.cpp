@@ -39,7 +39,7 @@ public:
         of_.bytes_left_ += bytes;
     }
     bool has_read(std::uint64_t bytes) override {
-        const auto part = std::min(bytes, left_);  // behind damage some are read again
+        const auto part = std::min(bytes, left_);  // after damage some are read again
         left_ -= part;
         of_.bytes_left_ -= part;
         if (!said_ && clock::now() > began_ + std::chrono::seconds(1)) {

@@ -82,7 +82,7 @@ void appender::lose(std::uint64_t events, verdict why) {
     (why == verdict::full ? state_.counts.dropped_full : state_.counts.dropped_unwritable) += events;
 }
 
-/// Writes behind the last record of the current segment, all or nothing.
+/// Writes after the last record of the current segment, all or nothing.
 void appender::write(std::string_view bytes) {
     const auto& to = *state_.current;
     const auto start = static_cast<off_t>(to.size);

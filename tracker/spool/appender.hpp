@@ -16,7 +16,7 @@
 
 namespace tracker {
 
-/// Writes what the spool is given behind the last record of the process's own set, a batch whole or not at all.
+/// Writes what the spool is given after the last record of the process's own set, a batch whole or not at all.
 ///
 /// Threads: one appends; `writable` is safe from any. What it is given must outlive it.
 class appender {

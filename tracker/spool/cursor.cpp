@@ -19,7 +19,7 @@ namespace {
 constexpr unsigned tries_in_stop = 3;
 constexpr std::chrono::milliseconds pause_in_stop{10};
 
-/// A stop ends the search for records behind damaged bytes, once this many more have been looked at: a few
+/// A stop ends the search for records after damaged bytes, once this many more have been looked at: a few
 /// milliseconds.
 class search final : public reading_watch {
 public:
@@ -144,7 +144,7 @@ bool cursor::read_batch(batch& into, const in_hand& next) {
     }
     if (into.events.empty()) {
         if (reader.stopped())
-            put_down("a stop has ended the search for what is whole behind damaged bytes");
+            put_down("a stop has ended the search for what is whole after damaged bytes");
         else
             give_up_segment("its bytes are not those that were written");
         return false;
@@ -182,7 +182,7 @@ void cursor::hold_off(std::string_view reason) {
     taken_ = {};
 }
 
-/// In a stop: what is in hand stays in the spool, and so does all behind it.
+/// In a stop: what is in hand stays in the spool, and so does all after it.
 void cursor::put_down(std::string_view reason) {
     lifecycle::lines(state_.log)
         .warn("tracker: {events} events in {path} could not be read before the end and stay in the spool: {error}",
@@ -257,7 +257,7 @@ void cursor::note_front() {
     note_delivered(*set, sink_, number, front.offset);
 }
 
-/// This sink is done with what is in hand: the next batch begins behind it.
+/// This sink is done with what is in hand: the next batch begins after it.
 void cursor::move_on(bool lost) {
     in_hand was;
     std::vector<segment_ptr> done;

@@ -70,7 +70,7 @@ void record_reader::step_over(const found& record) noexcept {
 }
 
 bool record_reader::skip_damage() {
-    // Behind damage a record of the first version cannot be told from the data of one that is damaged.
+    // After damage a record of the first version cannot be told from the data of one that is damaged.
     if (key_ == nullptr) return false;
     const auto at = at_;
     const auto sequence = sequence_;

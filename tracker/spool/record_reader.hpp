@@ -41,12 +41,12 @@ public:
     /// The same, and nobody is told what is in it.
     bool pass();
 
-    /// After `next` was false: goes on to the next intact record of a higher sequence, behind damaged
+    /// After `next` was false: goes on to the next intact record of a higher sequence, after damaged
     /// bytes. False, and nothing has changed, when there is none: then what is left is a torn tail. The work grows
     /// with the bytes, whatever they are.
     bool skip_damage();
 
-    std::uint64_t at() const noexcept { return at_; }              ///< the byte behind the last record that was whole
+    std::uint64_t at() const noexcept { return at_; }              ///< the byte after the last record that was whole
     std::uint64_t sequence() const noexcept { return sequence_; }  ///< of that record
     bool stopped() const noexcept { return stopped_; }             ///< its watch has heard enough
 

@@ -153,7 +153,7 @@ note slowest(const std::map<std::string, note>& notes) {
     return found == notes.end() ? note() : found->second;
 }
 
-/// What a segment begins with says how it is read: the first byte behind that, or none where it is no segment.
+/// What a segment begins with says how it is read: the first byte after that, or none where it is no segment.
 /// `first_version`: one of that may be in the set. Elsewhere a file that begins so is a header that the disk has lost,
 /// with bytes in its place that a client may have sent.
 std::optional<std::uint64_t> begin_of(segment& segment, std::uint64_t length, bool first_version, disk& files) {

@@ -39,7 +39,7 @@ struct segment {
     std::set<std::uint64_t> dead;    ///< of the `records`, those that some sink will never take
     std::uint64_t lost_from = 0;     ///< the records from here …
     std::uint64_t lost_to = 0;       ///< … up to here could not be read
-    std::uint64_t torn = 0;          ///< bytes behind `size`, left by a process or a machine that died
+    std::uint64_t torn = 0;          ///< bytes after `size`, left by a process or a machine that died
     std::uint64_t damaged = 0;       ///< bytes between records that are none
     /// Something in it is no event that could be delivered: removed from the spool, but not from the disk.
     bool keep = false;

@@ -63,7 +63,7 @@ labels read_labels(std::string_view text) {
     return all;
 }
 
-/// Takes what is behind the last comma that is not in a value: `le` is the last label of a bucket.
+/// Takes what is after the last comma that is not in a value: `le` is the last label of a bucket.
 std::optional<std::string> take_bound(labels& of) {
     if (of.empty() || of.back().first != "le") return std::nullopt;
     auto bound = std::move(of.back().second);
@@ -209,7 +209,7 @@ private:
     std::vector<sample> samples_;
 };
 
-/// "# HELP name …": what is behind `what`.
+/// "# HELP name …": what is after `what`.
 std::optional<std::string_view> behind(std::string_view line, std::string_view what) {
     if (!line.starts_with(what)) return std::nullopt;
     return line.substr(what.size());

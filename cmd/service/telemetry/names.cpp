@@ -92,7 +92,7 @@ void put16(std::string& to, std::uint16_t value) {
     to += static_cast<char>(value & 0xFF);
 }
 
-/// Behind a name, which may end in a pointer; `npos`: it does not end.
+/// After a name, which may end in a pointer; `npos`: it does not end.
 std::size_t behind_name(std::string_view message, std::size_t at) {
     while (at < message.size()) {
         const auto length = static_cast<unsigned char>(message[at]);

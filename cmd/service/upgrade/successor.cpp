@@ -76,7 +76,7 @@ variables::variables(const std::string& paths) {
     // Everything here is opened with O_CLOEXEC; what a library opens may not be. An older kernel says ENOSYS.
     ::close_range(first_descriptor, ~0U, CLOSE_RANGE_CLOEXEC);
     bool placed = true;
-    for (std::size_t nth = 0; nth < kept.size(); ++nth)  // dup2 leaves FD_CLOEXEC behind
+    for (std::size_t nth = 0; nth < kept.size(); ++nth)  // dup2 leaves FD_CLOEXEC after
         placed = placed && ::dup2(kept[nth], first_descriptor + static_cast<int>(nth)) >= 0;
     const auto pid = ::getpid();
     for (char* const place : given.pid_places) std::to_chars(place, place + longest_pid - 1, pid);

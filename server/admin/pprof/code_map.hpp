@@ -20,7 +20,7 @@ public:
     /// Writes all mappings into a profile: to be called once, before `location`.
     void describe(profile& into);
     /// The location of a frame. Of all frames but the innermost the address is where the call returns to, which may
-    /// be behind the function: `is_return` looks one byte before it, as pprof expects it too.
+    /// be after the function: `is_return` looks one byte before it, as pprof expects it too.
     profile::id location(profile& into, const void* address, bool is_return);
     /// "server::loop::run()", "libc.so.6+0x12ab", "[vdso]" or the address.
     std::string name(const void* address, bool is_return) const;

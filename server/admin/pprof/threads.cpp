@@ -130,7 +130,7 @@ std::vector<thread_view> describe_threads(const std::vector<lifecycle::workers::
         const bool ours = worker != workers.end() || id == ::getpid();
         thread_view thread_view{
             .name = thread_name(id, workers), .kind = worker == workers.end() ? "" : worker->kind, .id = id};
-        // proc(5), stat: the name in parentheses may hold anything; behind it the first field is the state, the 12th
+        // proc(5), stat: the name in parentheses may hold anything; after it the first field is the state, the 12th
         // and 13th are the time in user and system mode.
         const auto line = first_line(id, "stat");
         const auto fields = words(line.substr(std::min(line.size(), line.rfind(')') + 1)));
