@@ -33,7 +33,8 @@ public:
     /// How the peer ended the connection, as far as is known.
     enum class ending { open, closed, reset, late };
 
-    /// Connects; throws std::system_error (ECONNREFUSED …) when it cannot. `receive_buffer`: bytes
+    /// Connects; throws std::system_error (ECONNREFUSED …) when it cannot. One that the peer has ended by RST before
+    /// this returns has been connected, and is `reset`. `receive_buffer`: bytes
     /// for SO_RCVBUF, 0: the system's.
     explicit client(const endpoint& to, milliseconds limit = milliseconds(20'000), int receive_buffer = 0);
     ~client();
