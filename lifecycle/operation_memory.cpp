@@ -46,9 +46,9 @@ bool operation_memory::refill() noexcept {
 void* operation_memory::take(std::size_t bytes) noexcept {
     auto* const from = of_this_thread;
     if (from == nullptr || from->count_ == 0 || bytes > block) return nullptr;
-    void* const void = from->kept_[--from->count_];
-    static_cast<unsigned char*>(void)[bytes] = chunks;
-    return void;
+    void* const kept = from->kept_[--from->count_];
+    static_cast<unsigned char*>(kept)[bytes] = chunks;
+    return kept;
 }
 
 }  // namespace lifecycle
