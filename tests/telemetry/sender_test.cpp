@@ -77,6 +77,40 @@ TEST(OtlpSender, takesNothingButA2xxForSuccess) {
     for (const unsigned status : {200U, 202U, 204U}) EXPECT_EQ(verdict_on(with(status)), verdict::taken);
 }
 
+TEST(OtlpSender, hasWhatIsUnderWayStillWaiting) {
+    scene s;
+    std::vector<std::uint64_t> waiting;
+    s.answers = [&](const auto& records) {
+        waiting.push_back(s.account.waiting.get());
+        return with(records == "AB" ? 400 : 200);
+    };
+    s.give("AB");
+    EXPECT_EQ(s.account.waiting.get(), 2U);
+    EXPECT_TRUE(s.work());
+    EXPECT_EQ(waiting, (std::vector<std::uint64_t>{2, 2, 1})) << "both, the first half, the second";
+    EXPECT_EQ(s.account.waiting.get(), 0U);
+}
+
+TEST(OtlpSender, doesNotAskAboutEachRecordAReceiverThatRefusesAll) {
+    scene s;
+    s.answers = [](const auto&) { return with(400); };
+    s.give(std::string(512, 'A'));
+    EXPECT_TRUE(s.work());
+    EXPECT_EQ(s.account.rejected.get(), 512U);
+    EXPECT_LT(s.posts, 60U);
+    s.posts = 0;
+    s.give(std::string(512, 'A'));
+    EXPECT_TRUE(s.work());
+    EXPECT_EQ(s.posts, 1U) << "nothing has been taken since";
+    s.answers = [](const auto&) { return with(200); };
+    s.give("B");
+    EXPECT_TRUE(s.work());
+    s.answers = [](const auto& records) { return with(records.find('C') == records.npos ? 200 : 400); };
+    s.give("DDDDCDDD");
+    EXPECT_TRUE(s.work());
+    EXPECT_EQ(s.stored, "BDDDDDDD") << "one that takes others is asked again";
+}
+
 TEST(OtlpSender, triesAgainLaterWhatThe429And5xxOfTheTextPutOff) {
     for (const unsigned status : {0U, 429U, 502U, 503U, 504U}) {
         scene s;
@@ -126,7 +160,7 @@ TEST(OtlpSender, doesNotSleepAtAStopForAReceiverThatAsksForMoreThanIsLeft) {
     s.work();
     EXPECT_FALSE(s.out.finish(s.around, clock::now(), clock::now() + 1s));
     EXPECT_EQ(s.posts, 1U) << "asked for peace, and has it";
-    EXPECT_EQ(s.out.waiting(), 1U);
+    EXPECT_EQ(s.account.waiting.get(), 1U);
     scene other;
     other.answers = [](const auto&) { return with(503); };
     other.give("A");

@@ -131,8 +131,6 @@ void pipeline::turn(clock::time_point now) {
     }
     for (auto& line : lines_)
         if (line.out && now >= line.out->next_try()) line.out->work(envelope_, now);
-    for (auto& line : lines_)
-        if (line.out) line.waiting.set(line.out->waiting());
 }
 
 /// As long as what there is goes out at once.
@@ -191,7 +189,6 @@ void pipeline::flush(signal which, clock::time_point until) {
     auto& line = lines_[which];
     if (!line.out) return;
     while (clock::now() < until && line.out->finish(envelope_, clock::now(), until) && fill(which)) {}
-    line.waiting.set(line.out->waiting());
 }
 
 void pipeline::finish(std::string_view report, bool failed, clock::time_point until) {
@@ -213,14 +210,14 @@ void pipeline::say_what_is_left() {
 }
 
 std::uint64_t pipeline::waiting(signal which) const {
-    auto all = lines_[which].waiting.get();
+    std::uint64_t all = 0;
     if (which == of_traces) {
         for (const auto& loop : loops()) all += loop->spans.waiting();
         all += others_->ring().waiting();
     } else if (which == of_logs) {
         all += logs_->ring().waiting();
     }
-    return all;
+    return all + lines_[which].account.waiting.get();  // last, since records go that way
 }
 
 std::uint64_t pipeline::dropped(signal which) const {

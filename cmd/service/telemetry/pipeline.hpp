@@ -63,7 +63,6 @@ private:
 
     struct line {
         signal_account account;
-        server::counter waiting;  ///< records that its sender has
         std::optional<sender> out;
     };
 

@@ -51,13 +51,9 @@ sender::sender(std::string signal, std::string url, post_function post, signal_a
     : signal_(std::move(signal)), url_(std::move(url)), post_(std::move(post)), account_(account), log_(log) {}
 
 void sender::take(batch records) {
-    if (!records.empty()) parts_.push_back(std::move(records));
-}
-
-std::uint64_t sender::waiting() const noexcept {
-    std::uint64_t all = 0;
-    for (const auto& part : parts_) all += part.size();
-    return all;
+    if (records.empty()) return;
+    account_.waiting.add(records.size());
+    parts_.push_back(std::move(records));
 }
 
 clock::time_point sender::next_try() const noexcept { return parts_.empty() ? clock::time_point::max() : not_before_; }
@@ -82,15 +78,17 @@ bool sender::attempt(const envelope& around) {
         case verdict::taken: taken(part, answer); break;
         case verdict::later: put_off(answer); return false;
         case verdict::halve:
-            if (part.size() > 1) {
+            if (part.size() > 1 && refused_alone_ < most_alone) {
                 auto second = part.split();
                 parts_.insert(std::next(parts_.begin()), std::move(second));
                 return true;
             }
+            ++refused_alone_;
             give_up(part, answer);
             break;
         case verdict::never: give_up(part, answer); break;
     }
+    account_.waiting.subtract(part.size());
     parts_.pop_front();
     return true;
 }
@@ -105,7 +103,7 @@ void sender::taken(const batch& part, const reply& answer) {
                                     part.size(), signal_, rejected, printable(partial.message));
     if (failures_ > 0)
         lifecycle::lines(log_).info("telemetry: {signal} are sent again after {failures} failures", signal_, failures_);
-    failures_ = 0;
+    failures_ = refused_alone_ = 0;
     asked_to_wait_ = false;
     last_error_.clear();
 }

@@ -36,15 +36,18 @@ verdict verdict_on(const reply& answer) noexcept;
 /// What has become of the records of one signal. Any thread reads.
 struct signal_account {
     server::counter sent, rejected;
+    server::counter waiting;  ///< what its sender has, what is under way too
 };
 
 /// Sends the records of one signal, a batch at a time, and keeps what is to be tried again. A receiver takes a request
 /// whole or not at all, so one bad record costs its batch: what is refused by 400 or 413 is halved until only the bad
-/// one is left. On one thread.
+/// one is left. After `most_alone` that were refused alone, with nothing taken in between, it is the receiver: then
+/// what it refuses is given up whole, or each record would be a request. On one thread.
 class sender {
 public:
     static constexpr std::chrono::milliseconds first_pause{1'000}, longest_pause{30'000};
     static constexpr std::chrono::milliseconds between_lines{10'000};
+    static constexpr std::uint64_t most_alone = 16;
 
     /// `signal` and `url` are for lines in the log; all that is given outlives this.
     sender(std::string signal, std::string url, post_function post, signal_account& account, spdlog::logger& log);
@@ -52,9 +55,6 @@ public:
     /// Takes over a batch. Only when it `is_free`.
     void take(batch records);
     bool is_free() const noexcept { return parts_.empty(); }
-    /// Records that it has.
-    std::uint64_t waiting() const noexcept;
-
     /// Tries what it has, if it is time to, until it is gone or `now` says that there is nothing to be done for now:
     /// later or never. `encode` makes a body of records. True: all is gone.
     bool work(const envelope& around, lifecycle::clock::time_point now);
@@ -81,7 +81,8 @@ private:
     spdlog::logger& log_;
     std::deque<batch> parts_;  ///< of one batch, the first is next
     std::uint64_t failures_ = 0;
-    bool asked_to_wait_ = false;  ///< by Retry-After
+    std::uint64_t refused_alone_ = 0;  ///< one after the other
+    bool asked_to_wait_ = false;       ///< by Retry-After
     lifecycle::clock::time_point not_before_{}, next_line_{};
     std::string last_error_;
 };
