@@ -35,8 +35,10 @@ public:
         thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
     }
 
-    std::atomic<int> silent_questions{0};  ///< about the stream, from now on
-    std::atomic<bool> nonsense{false};     ///< instead of what a server says first
+    std::atomic<int> silent_questions{0};              ///< about the stream, from now on
+    std::atomic<bool> nonsense{false};                 ///< instead of what a server says first
+    std::atomic<const char*> persist_mode{"default"};  ///< of the stream
+    std::atomic<bool> knows_no_stream_info{false};     ///< what it says of the stream is no such answer
 
     std::string url() const { return "nats://127.0.0.1:" + std::to_string(port_); }
     std::size_t connections() const { return connections_; }
@@ -111,8 +113,11 @@ private:
             }
             text = R"({"config":{"name":"EVENTS","subjects":["events"],"retention":"limits","max_consumers":-1,)"
                    R"("max_msgs":-1,"max_bytes":-1,"discard":"old","max_age":0,"storage":"file","num_replicas":1,)"
-                   R"("duplicate_window":600000000000},"created":"2026-01-01T00:00:00Z",)"
+                   R"("duplicate_window":600000000000,"persist_mode":")" +
+                   std::string(persist_mode.load()) +
+                   R"("},"created":"2026-01-01T00:00:00Z",)"
                    R"("state":{"messages":0,"bytes":0,"first_seq":0,"last_seq":0,"consumer_count":0}})";
+            if (knows_no_stream_info) text = R"({"config":[7)";
         } else if (subject == "events") {
             ++published_;
         }

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <stdexcept>
 #include <system_error>
 
@@ -17,7 +18,11 @@
 namespace brokers {
 namespace {
 
-constexpr auto program = "/usr/sbin/nats-server";
+/// Debian's, or the one that NATS_SERVER names.
+const char* program() {
+    const char* const named = std::getenv("NATS_SERVER");
+    return named != nullptr ? named : "/usr/sbin/nats-server";
+}
 
 /// Ports that nobody has now: bound all at once, so that they differ.
 std::vector<int> free_ports(std::size_t count) {
@@ -113,7 +118,7 @@ private:
 
 }  // namespace
 
-bool nats_cluster::possible() { return std::filesystem::exists(program); }
+bool nats_cluster::possible() { return std::filesystem::exists(program()); }
 
 nats_cluster::nats_cluster(std::size_t servers, std::string more) {
     const auto ports = free_ports(2 * servers);
@@ -139,7 +144,7 @@ void nats_cluster::start(std::size_t server) {
     const auto work = root_.path() / fmt::format("w{}", server);
     std::filesystem::create_directories(work);
     support::process::options how;
-    how.program = program;
+    how.program = program();
     how.arguments = {"-c", node.configuration.string()};
     how.directory = work;
     node.process = std::make_unique<support::process>(std::move(how));

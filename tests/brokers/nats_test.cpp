@@ -201,6 +201,30 @@ TEST_F(Nats, ABrokerThatAnswersNonsenseIsLeftAndTriedAgainWithALineInFiveSeconds
     EXPECT_EQ(broker.published(), 1U);
 }
 
+/// persist_mode is younger than the broker and the library of Debian.
+TEST_F(Nats, AStreamThatAcknowledgesBeforeItWritesIsRefused) {
+    brokers::fake_nats broker;
+    broker.persist_mode = "async";
+    service one(with(broker.url(), {"--shutdown.flush=1s", "--shutdown.budget=3s"}));
+    EXPECT_EQ(one.ask(post("a")).status, 201);
+    EXPECT_TRUE(one.logs("acknowledges what it has not written yet (persist_mode async)")) << one.err();
+    EXPECT_EQ(broker.published(), 0U);
+    broker.persist_mode = "default";
+    stop_clean(one);
+    EXPECT_EQ(broker.published(), 1U);
+}
+
+TEST_F(Nats, WhatIsNoAnswerAboutTheStreamIsSaidAndAskedAgain) {
+    brokers::fake_nats broker;
+    broker.knows_no_stream_info = true;
+    service one(with(broker.url()));
+    EXPECT_EQ(one.ask(post("a")).status, 201);
+    EXPECT_TRUE(one.logs("stream EVENTS: what the broker says of it is not understood")) << one.err();
+    broker.knows_no_stream_info = false;
+    stop_clean(one);
+    EXPECT_EQ(broker.published(), 1U);
+}
+
 TEST_F(Nats, AStreamThatIsMadeAnewAfterADeletionIsAWarning) {
     nats_cluster broker(1);
     service service(with(broker.urls()));

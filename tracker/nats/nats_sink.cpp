@@ -14,6 +14,7 @@
 
 #include "lifecycle/lines.hpp"
 #include "tracker/nats/publisher.hpp"
+#include "tracker/nats/stream_info.hpp"
 
 namespace tracker {
 namespace {
@@ -37,6 +38,7 @@ struct destroyer {
 using connection_ptr = std::unique_ptr<natsConnection, destroyer<natsConnection_Destroy>>;
 using context_ptr = std::unique_ptr<jsCtx, destroyer<jsCtx_Destroy>>;
 using options_ptr = std::unique_ptr<natsOptions, destroyer<natsOptions_Destroy>>;
+using message_ptr = std::unique_ptr<natsMsg, destroyer<natsMsg_Destroy>>;
 using info_ptr = std::unique_ptr<jsStreamInfo, destroyer<jsStreamInfo_Destroy>>;
 
 void check(natsStatus status, std::string_view what) {
@@ -123,15 +125,22 @@ private:
     }
 
     /// Asked again and again: what a leader had in hand when it went is never answered, and another one is there soon.
-    natsStatus ask_for_stream(jsStreamInfo** found, jsErrCode* code) const {
+    stream_info ask_for_stream() const {
+        const auto what = fmt::format("stream {}", sink_.options_.stream);
+        const auto subject = fmt::format("$JS.API.STREAM.INFO.{}", sink_.options_.stream);
         const auto until = clock::now() + left(longest_question);
         for (;;) {
-            jsOptions how;
-            jsOptions_Init(&how);
-            how.Wait = left(between_questions).count();
-            const auto status = js_GetStreamInfo(found, stream_.get(), sink_.options_.stream.c_str(), &how, code);
-            if (status != NATS_TIMEOUT || clock::now() >= until || !sink_.publisher_->complaint().empty())
-                return status;
+            natsMsg* made = nullptr;
+            const auto status = natsConnection_RequestString(&made, broker_.get(), subject.c_str(), "",
+                                                             left(between_questions).count());
+            const message_ptr answer(made);
+            if (status == NATS_TIMEOUT && clock::now() < until && sink_.publisher_->complaint().empty()) continue;
+            check_answer(status, what);
+            try {
+                return read_stream_info({natsMsg_GetData(made), static_cast<std::size_t>(natsMsg_GetDataLength(made))});
+            } catch (const std::runtime_error& fault) {
+                throw std::runtime_error(fmt::format("{}: {}", what, fault.what()));
+            }
         }
     }
 
@@ -144,20 +153,17 @@ private:
 
     void ready_stream() {
         const auto& wanted = sink_.options_;
-        jsStreamInfo* found = nullptr;
-        jsErrCode code{};
-        const auto status = ask_for_stream(&found, &code);
-        const info_ptr info(found);
-        if (status == NATS_NOT_FOUND || code == JSStreamNotFoundErr) return create_stream();
-        check_answer(status, fmt::format("stream {}", wanted.stream));
+        const auto info = ask_for_stream();
+        if (info.error == stream_info::not_found) return create_stream();
+        if (info.error != 0)
+            throw std::runtime_error(fmt::format("stream {}: {} ({})", wanted.stream, info.why, info.error));
         sink_.has_seen_stream_ = true;
-        const auto* const limits = found->Config;
-        sink_.publisher_->stream_holds(limits->MaxBytes > 0 ? static_cast<std::uint64_t>(limits->MaxBytes) : 0,
-                                       limits->Storage == js_MemoryStorage ? 16 : 34);
-        if (found->Config->NoAck)
-            throw std::runtime_error(fmt::format("stream {} acknowledges nothing", wanted.stream));
-        const auto window =
-            std::chrono::duration_cast<milliseconds>(std::chrono::nanoseconds(found->Config->Duplicates));
+        sink_.publisher_->stream_holds(info.max_bytes, info.in_memory ? 16 : 34);
+        if (info.no_ack) throw std::runtime_error(fmt::format("stream {} acknowledges nothing", wanted.stream));
+        if (info.async)
+            throw std::runtime_error(
+                fmt::format("stream {} acknowledges what it has not written yet (persist_mode async)", wanted.stream));
+        const auto window = info.duplicate_window;
         if (window < wanted.duplicate_window && clock::now() >= sink_.next_line_) {
             sink_.next_line_ = clock::now() + between_lines;
             lifecycle::lines(sink_.log_)

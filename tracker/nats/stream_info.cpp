@@ -1,0 +1,57 @@
+#include "tracker/nats/stream_info.hpp"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <stdexcept>
+
+namespace tracker {
+namespace {
+
+namespace json = boost::json;
+
+const json::object* object_of(const json::object& in, std::string_view name) {
+    const auto* const found = in.if_contains(name);
+    return found != nullptr ? found->if_object() : nullptr;
+}
+
+/// 0 where there is none.
+std::int64_t number_of(const json::object& in, std::string_view name) {
+    const auto* const found = in.if_contains(name);
+    return found != nullptr && found->is_int64() ? found->get_int64() : 0;
+}
+
+std::string_view text_of(const json::object& in, std::string_view name) {
+    const auto* const found = in.if_contains(name);
+    return found != nullptr && found->is_string() ? std::string_view(found->get_string()) : std::string_view();
+}
+
+bool truth_of(const json::object& in, std::string_view name) {
+    const auto* const found = in.if_contains(name);
+    return found != nullptr && found->is_bool() && found->get_bool();
+}
+
+}  // namespace
+
+stream_info read_stream_info(std::string_view text) {
+    boost::system::error_code fault;
+    const auto answer = json::parse(text, fault);
+    const auto* const all = fault ? nullptr : answer.if_object();
+    const auto* const error = all != nullptr ? object_of(*all, "error") : nullptr;
+    const auto* const config = all != nullptr ? object_of(*all, "config") : nullptr;
+    stream_info made;
+    if (error != nullptr) {
+        made.error = std::max(1, static_cast<int>(number_of(*error, "err_code")));
+        made.why = text_of(*error, "description");
+        return made;
+    }
+    if (config == nullptr) throw std::runtime_error("what the broker says of it is not understood");
+    made.no_ack = truth_of(*config, "no_ack");
+    made.async = text_of(*config, "persist_mode") == "async";
+    made.in_memory = text_of(*config, "storage") == "memory";
+    made.max_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(*config, "max_bytes"), 0));
+    made.duplicate_window = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::nanoseconds(number_of(*config, "duplicate_window")));
+    return made;
+}
+
+}  // namespace tracker

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace tracker {
+
+/// What a broker says of a stream. Read by ourselves: cnats leaves out what is newer than it.
+struct stream_info {
+    static constexpr int not_found = 10059;  ///< nats-server's errors.json, JSStreamNotFoundErr
+
+    int error = 0;  ///< 0: there is none
+    std::string why;
+    bool no_ack = false;
+    bool async = false;  ///< persist_mode: what is acknowledged is written later
+    bool in_memory = false;
+    std::uint64_t max_bytes = 0;  ///< 0: any number
+    std::chrono::milliseconds duplicate_window{0};
+};
+
+/// The answer to $JS.API.STREAM.INFO. Throws std::runtime_error with one line when it is none.
+stream_info read_stream_info(std::string_view json);
+
+}  // namespace tracker
