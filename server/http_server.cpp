@@ -331,8 +331,10 @@ void http_server::write_metrics(metrics_text& out) const {
     out.family("loop_lag_seconds", "histogram", "How late the coarse tick of a loop came.");
     for (const auto& loop : state_->loops) {
         histogram::values lag;
+        histogram::native_values native;
+        if (out.has_native()) native += loop->account().lag;
         lag += loop->account().lag;
-        out.sample(on(*loop), lag);
+        out.sample(on(*loop), lag, {}, &native);
     }
     out.family("loop_stall_seconds", "gauge", "How long ago a loop turned last; at rest it turns at each tick.");
     for (const auto& loop : state_->loops)

@@ -5,18 +5,53 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 
+#include "server/metric_families.hpp"
+
 namespace server {
+namespace {
+
+/// How many of the eight steps between two powers of two end below a number, by the bits behind its point.
+unsigned steps_below(std::uint64_t fraction) noexcept {
+    constexpr std::array ends{1.0,
+                              1.0905077326652577,
+                              1.189207115002721,
+                              1.2968395546510096,
+                              1.4142135623730951,
+                              1.5422108254079407,
+                              1.6817928305074290,
+                              1.8340080864093424};  // 2^(n/8)
+    constexpr auto bits = [](double one) { return std::bit_cast<std::uint64_t>(one) & 0xFFFFFFFFFFFFF; };
+    unsigned below = 0;
+    for (const double end : ends) below += fraction > bits(end) ? 1U : 0U;
+    return below;
+}
+
+/// That of histogram::native_buckets; below 0: the zero bucket.
+int native_of(double seconds) noexcept {
+    if (seconds <= histogram::native_zero) return -1;
+    const auto bits = std::bit_cast<std::uint64_t>(seconds);
+    const auto power = static_cast<int>(bits >> 52) - 1023;
+    const auto number = 8 * power + static_cast<int>(steps_below(bits & 0xFFFFFFFFFFFFF));
+    return std::min(number - histogram::first_native, histogram::native_buckets - 1);
+}
+
+}  // namespace
 
 std::size_t histogram::observe(std::chrono::nanoseconds duration) noexcept {
     const double seconds = std::chrono::duration<double>(duration).count();
     std::size_t at = 0;
     while (at < bounds.size() && seconds > bounds[at]) ++at;
     counts_[at].add();
+    if (const int native = native_of(seconds); native >= 0)
+        native_[static_cast<std::size_t>(native)].add();
+    else
+        zero_.add();
     nanoseconds_.add(static_cast<std::uint64_t>(duration.count()));
     return at;
 }
@@ -86,6 +121,17 @@ std::uint64_t histogram::values::count() const noexcept {
     return all;
 }
 
+void histogram::native_values::operator+=(const histogram& from) noexcept {
+    for (std::size_t at = 0; at < counts.size(); ++at) counts[at] += from.native_[at].get();
+    zero += from.zero_.get();
+}
+
+std::uint64_t histogram::native_values::count() const noexcept {
+    auto all = zero;
+    for (const auto one : counts) all += one;
+    return all;
+}
+
 double histogram::values::quantile(double q) const noexcept {
     const auto rank = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count())));
     std::uint64_t seen = 0;
@@ -108,6 +154,26 @@ std::string label(std::string_view key, std::string_view value) {
     return text + '"';
 }
 
+/// With \\, \" and \n.
+std::vector<std::pair<std::string, std::string>> read_labels(std::string_view text) {
+    std::vector<std::pair<std::string, std::string>> all;
+    while (!text.empty()) {
+        const auto equals = text.find("=\"");
+        if (equals == text.npos) break;
+        std::string value;
+        std::size_t at = equals + 2;
+        for (; at < text.size() && text[at] != '"'; ++at) {
+            const bool escaped = text[at] == '\\' && at + 1 < text.size();
+            if (escaped) ++at;
+            value += escaped && text[at] == 'n' ? '\n' : text[at];
+        }
+        all.emplace_back(std::string(text.substr(0, equals)), std::move(value));
+        text.remove_prefix(std::min(at + 1, text.size()));
+        if (text.starts_with(',')) text.remove_prefix(1);
+    }
+    return all;
+}
+
 namespace {
 
 /// The weight of a media range of Accept (RFC 9110 section 12.5.1), from 0 to 1.
@@ -125,33 +191,48 @@ double weight_of(std::string_view range) noexcept {
 
 }  // namespace
 
+metrics_text::metrics_text(format how) : format_(how) {
+    if (how == format::protobuf) families_ = std::make_unique<metric_families>();
+}
+
+metrics_text::~metrics_text() = default;
+
 metrics_text::format metrics_text::wanted_by(std::string_view accept) noexcept {
-    double openmetrics = 0, text = 0;
+    double protobuf = 0, openmetrics = 0, text = 0;
     while (!accept.empty()) {
         const auto comma = std::min(accept.find(','), accept.size());
         auto range = accept.substr(0, comma);
         accept.remove_prefix(std::min(comma + 1, accept.size()));
         range.remove_prefix(std::min(range.find_first_not_of(" \t"), range.size()));
-        if (range.starts_with("application/openmetrics-text"))
+        if (range.starts_with("application/vnd.google.protobuf") &&
+            range.find("proto=io.prometheus.client.MetricFamily") != range.npos &&
+            range.find("encoding=delimited") != range.npos)
+            protobuf = std::max(protobuf, weight_of(range));
+        else if (range.starts_with("application/openmetrics-text"))
             openmetrics = std::max(openmetrics, weight_of(range));
         else if (range.starts_with("text/plain"))
             text = std::max(text, weight_of(range));
     }
+    if (protobuf > 0 && protobuf >= std::max(openmetrics, text)) return format::protobuf;
     return openmetrics > 0 && openmetrics >= text ? format::openmetrics : format::prometheus;
 }
 
 std::string_view metrics_text::content_type() const noexcept {
+    if (families_)
+        return "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
     return format_ == format::openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
                                           : "text/plain; version=0.0.4; charset=utf-8";
 }
 
 std::string metrics_text::take() {
+    if (families_) return families_->take();
     if (format_ == format::openmetrics) text_ += "# EOF\n";
     return std::move(text_);
 }
 
 /// In OpenMetrics a family of counters has the name without what its samples end in.
 void metrics_text::family(std::string_view name, std::string_view type, std::string_view help) {
+    if (families_) return families_->begin(name, type, help);
     name_ = name;
     constexpr std::string_view total = "_total";
     if (format_ == format::openmetrics && type == "counter" && name.ends_with(total)) name.remove_suffix(total.size());
@@ -159,6 +240,7 @@ void metrics_text::family(std::string_view name, std::string_view type, std::str
 }
 
 void metrics_text::sample(std::string_view labels, double value, std::string_view suffix) {
+    if (families_) return families_->number(labels, value);
     text_ += name_;
     text_ += suffix;
     if (!labels.empty()) fmt::format_to(std::back_inserter(text_), "{{{}}}", labels);
@@ -179,7 +261,9 @@ void metrics_text::bucket(std::string_view labels, std::string_view bound, std::
     text_ += '\n';
 }
 
-void metrics_text::sample(std::string_view labels, const histogram::values& values, const bucket_exemplars& of) {
+void metrics_text::sample(std::string_view labels, const histogram::values& values, const bucket_exemplars& of,
+                          const histogram::native_values* native) {
+    if (families_) return families_->distribution(labels, values, of, native);
     std::uint64_t seen = 0;
     for (std::size_t at = 0; at < histogram::bounds.size(); ++at) {
         seen += values.counts[at];

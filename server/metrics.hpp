@@ -6,8 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace server {
 
@@ -27,13 +30,18 @@ private:
     std::atomic<std::uint64_t> value_{0};
 };
 
-/// Durations in fixed buckets, those that OpenTelemetry's http.server.request.duration has and five below. One thread
-/// writes, any reads.
+/// Durations in fixed buckets, those that OpenTelemetry's http.server.request.duration has and five below; and in finer
+/// ones, as native histograms of Prometheus have them. One thread writes, any reads.
 class histogram {
 public:
     static constexpr std::array<double, 19> bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
                                                    0.025,  0.05,    0.075,  0.1,   0.25,   0.5,   0.75,
                                                    1.0,    2.5,     5.0,    7.5,   10.0};
+
+    /// Eight finer ones for each power of two: that of the number n ends at 2^(n/8) s, and has its end in it. What is
+    /// no more than `native_zero` is in none of them, what is longer than 17 min in the last.
+    static constexpr int native_schema = 3, first_native = -159, native_buckets = 240;
+    static constexpr double native_zero = 0x1p-20;
 
     /// In which bucket it is.
     std::size_t observe(std::chrono::nanoseconds duration) noexcept;
@@ -46,9 +54,17 @@ public:
         /// The upper bound of the bucket in which the quantile lies, in seconds.
         double quantile(double q) const noexcept;
     };
+    struct native_values {
+        std::array<std::uint64_t, native_buckets> counts{};
+        std::uint64_t zero = 0;
+        void operator+=(const histogram& from) noexcept;
+        std::uint64_t count() const noexcept;
+    };
 
 private:
     std::array<counter, bounds.size() + 1> counts_;
+    std::array<counter, native_buckets> native_;
+    counter zero_;
     counter nanoseconds_;
 };
 
@@ -105,11 +121,14 @@ struct route_metrics {
     counter in_flight;
 };
 
-/// Writes the Prometheus text format 0.0.4 or OpenMetrics 1.0, a family at a time.
+class metric_families;
+
+/// Writes the Prometheus text format 0.0.4, OpenMetrics 1.0 or MetricFamily messages, a family at a time.
 class metrics_text {
 public:
-    enum class format : std::uint8_t { prometheus, openmetrics };
-    explicit metrics_text(format how = format::prometheus) : format_(how) {}
+    enum class format : std::uint8_t { prometheus, openmetrics, protobuf };
+    explicit metrics_text(format how = format::prometheus);
+    ~metrics_text();
 
     /// What a scraper with this Accept is given.
     static format wanted_by(std::string_view accept) noexcept;
@@ -118,8 +137,10 @@ public:
     /// `type` is "counter", "gauge" or "histogram". Samples of a family follow it.
     void family(std::string_view name, std::string_view type, std::string_view help);
     void sample(std::string_view labels, double value, std::string_view suffix = {});
-    /// With OpenMetrics a bucket has its exemplar, if there is one.
-    void sample(std::string_view labels, const histogram::values& values, const bucket_exemplars& of = {});
+    /// With OpenMetrics a bucket has its exemplar, if there is one. `native` is for a format that `has_native`.
+    void sample(std::string_view labels, const histogram::values& values, const bucket_exemplars& of = {},
+                const histogram::native_values* native = nullptr);
+    bool has_native() const noexcept { return format_ == format::protobuf; }
     /// A family of one sample.
     void single(std::string_view name, std::string_view type, std::string_view help, double value);
 
@@ -129,12 +150,15 @@ private:
     void bucket(std::string_view labels, std::string_view bound, std::uint64_t count, const exemplar& exemplar);
 
     format format_;
+    std::unique_ptr<metric_families> families_;  ///< instead of the text
     std::string text_;
     std::string name_;
 };
 
 /// `key="value"` with the value escaped.
 std::string label(std::string_view key, std::string_view value);
+/// Of a list of such, with commas, the keys and values that they were made of.
+std::vector<std::pair<std::string, std::string>> read_labels(std::string_view text);
 
 /// process_* under the standard names, from /proc.
 void write_process_metrics(metrics_text& out);

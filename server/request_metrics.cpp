@@ -29,12 +29,15 @@ void write_statuses(metrics_text& out, const std::string& labels, std::size_t ro
 void write_durations(metrics_text& out, const std::string& labels, std::size_t route,
                      const std::vector<const loop*>& loops) {
     histogram::values all;
+    histogram::native_values native;
     bucket_exemplars exemplars;
     for (const auto* loop : loops) {
-        all += loop->routes()[route].duration;
-        loop->routes()[route].exemplars.collect(exemplars);
+        const auto& counted = loop->routes()[route];
+        if (out.has_native()) native += counted.duration;  // first: of what comes meanwhile the others have more
+        all += counted.duration;
+        counted.exemplars.collect(exemplars);
     }
-    if (all.count() > 0) out.sample(labels, all, exemplars);
+    if (all.count() > 0) out.sample(labels, all, exemplars, &native);
 }
 
 }  // namespace

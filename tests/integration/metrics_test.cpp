@@ -144,6 +144,25 @@ TEST(Metrics, WhoeverAsksForOpenMetricsHasThemWithTheTraceOfASampledRequest) {
     EXPECT_EQ(scrape(service).find(trace), std::string::npos) << "the other format has no place for it";
 }
 
+TEST(Metrics, WhoeverAsksForProtocolBuffersHasEachFamilyThatTheTextHas) {
+    const service service;
+    make_traffic(service);
+    const auto answer = service.ask_debug(
+        get("/metrics",
+            "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,"
+            "application/openmetrics-text;version=1.0.0;q=0.5\r\n"));
+    EXPECT_EQ(answer.header("Content-Type"),
+              "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited");
+    std::istringstream text(scrape(service));
+    for (std::string line; std::getline(text, line);) {
+        std::istringstream words(line);
+        std::string hash, what, name;
+        words >> hash >> what >> name;
+        if (hash == "#" && what == "TYPE")
+            EXPECT_THAT(answer.body, HasSubstr(static_cast<char>(name.size()) + name)) << "its length and itself";
+    }
+}
+
 TEST(Metrics, ConnectionsAreCountedByTheirState) {
     const service service;
     const auto in = [&](const char* state) {

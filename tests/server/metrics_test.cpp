@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -71,9 +74,51 @@ TEST(Histogram, ValuesOfSeveralAddUp) {
     EXPECT_NEAR(both.sum, 0.004, 1e-9);
 }
 
-TEST(MetricsText, EscapesTheValueOfALabel) {
+histogram::native_values native_of(std::initializer_list<std::chrono::nanoseconds> durations) {
+    histogram measured;
+    for (const auto one : durations) measured.observe(one);
+    histogram::native_values values;
+    values += measured;
+    return values;
+}
+
+/// In which finer bucket a duration is, by its place; none: the zero bucket.
+std::optional<int> place_of(std::chrono::nanoseconds duration) {
+    const auto values = native_of({duration});
+    EXPECT_EQ(values.count(), 1U);
+    const auto found = std::ranges::find(values.counts, 1U);
+    if (found == values.counts.end()) return std::nullopt;
+    return static_cast<int>(found - values.counts.begin());
+}
+
+TEST(Histogram, AFinerBucketEndsAtAnEighthOfAPowerOfTwoAndHasItsEndInIt) {
+    EXPECT_EQ(place_of(1s), -histogram::first_native);
+    EXPECT_EQ(place_of(1s + 1ns), 1 - histogram::first_native);
+    EXPECT_EQ(place_of(500ms), -8 - histogram::first_native);
+    for (std::chrono::nanoseconds one = 1us; one < 1'000s; one += one / 57 + 1ns) {
+        const auto seconds = std::chrono::duration<double>(one).count();
+        const auto place = place_of(one);
+        ASSERT_TRUE(place);
+        const auto end = std::exp2((*place + histogram::first_native) / 8.0);
+        EXPECT_LE(seconds, end * (1 + 1e-12));
+        EXPECT_GT(seconds, end / std::exp2(1 / 8.0) * (1 - 1e-12));
+    }
+}
+
+TEST(Histogram, WhatIsTooShortForAFinerBucketIsInTheZeroBucketAndWhatIsTooLongInTheLast) {
+    EXPECT_EQ(native_of({0ns, 953ns}).zero, 2U);
+    EXPECT_EQ(place_of(954ns), 0);
+    EXPECT_EQ(place_of(1'024s), histogram::native_buckets - 1);
+    EXPECT_EQ(place_of(24h), histogram::native_buckets - 1);
+}
+
+TEST(MetricsText, EscapesTheValueOfALabelAndReadsItBack) {
     EXPECT_EQ(label("path", "/a"), "path=\"/a\"");
     EXPECT_EQ(label("x", "a\"b\\c\nd"), "x=\"a\\\"b\\\\c\\nd\"");
+    using pairs = std::vector<std::pair<std::string, std::string>>;
+    EXPECT_EQ(server::read_labels(label("path", "/a,b=\"c\"") + ',' + label("x", "a\"b\\c\nd")),
+              (pairs{{"path", "/a,b=\"c\""}, {"x", "a\"b\\c\nd"}}));
+    EXPECT_EQ(server::read_labels(""), pairs{});
 }
 
 TEST(MetricsText, WritesAFamilyAndItsSamples) {
@@ -178,6 +223,22 @@ TEST(MetricsText, OpenMetricsIsWhatWhoeverWeighsItHighestGets) {
          {"", "*/*", "text/plain", "text/html,application/xhtml+xml,*/*;q=0.8", "application/openmetrics-text;q=0",
           "text/plain, application/openmetrics-text;q=0.9", "application/openmetrics-text;q=x", ",;,;q=,"})
         EXPECT_FALSE(is_open(accept)) << accept;
+}
+
+TEST(MetricsText, ProtocolBuffersAreWhatWhoeverWeighsThemHighestGets) {
+    using format = metrics_text::format;
+    const std::string family = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;";
+    const auto is_protobuf = [](const std::string& accept) {
+        return metrics_text::wanted_by(accept) == format::protobuf;
+    };
+    EXPECT_TRUE(is_protobuf(family +
+                            "encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;"
+                            "q=0.5,text/plain;version=1.0.0;q=0.3,*/*;q=0.1"))
+        << "Prometheus with native histograms";
+    EXPECT_FALSE(is_protobuf(family + "encoding=delimited;q=0.4,text/plain;q=0.5"));
+    EXPECT_FALSE(is_protobuf(family + "encoding=text")) << "a format that we do not have";
+    EXPECT_FALSE(is_protobuf("application/vnd.google.protobuf;encoding=delimited;proto=other.Message"));
+    EXPECT_FALSE(is_protobuf(family + "encoding=delimited;q=0"));
 }
 
 TEST(MetricsText, AsOpenMetricsCountersBucketsAndTheEndAreWrittenItsWay) {

@@ -43,26 +43,6 @@ std::optional<sample> read_sample(std::string_view line) {
     return made;
 }
 
-/// `key="value",…` with \\, \" and \n.
-labels read_labels(std::string_view text) {
-    labels all;
-    while (!text.empty()) {
-        const auto equals = text.find("=\"");
-        if (equals == text.npos) break;
-        std::string value;
-        std::size_t at = equals + 2;
-        for (; at < text.size() && text[at] != '"'; ++at) {
-            const bool escaped = text[at] == '\\' && at + 1 < text.size();
-            if (escaped) ++at;
-            value += escaped && text[at] == 'n' ? '\n' : text[at];
-        }
-        all.emplace_back(std::string(text.substr(0, equals)), std::move(value));
-        text.remove_prefix(std::min(at + 1, text.size()));
-        if (text.starts_with(',')) text.remove_prefix(1);
-    }
-    return all;
-}
-
 /// Takes what is after the last comma that is not in a value: `le` is the last label of a bucket.
 std::optional<std::string> take_bound(labels& of) {
     if (of.empty() || of.back().first != "le") return std::nullopt;
@@ -148,7 +128,7 @@ public:
             const auto body = out.open(sum ? 7 : 5);
             for (const auto& sample : samples_) {
                 const auto point = out.open(1);
-                write_labels(out, 7, read_labels(sample.labels));
+                write_labels(out, 7, server::read_labels(sample.labels));
                 if (sum) out.fixed64(2, when.start);
                 out.fixed64(3, when.now);
                 if (sample.value == std::floor(sample.value) && std::abs(sample.value) < 9e15)
@@ -179,7 +159,7 @@ private:
         std::uint64_t before = 0;
         for (const auto& sample : samples_) {
             const auto suffix = sample.name.substr(std::min(name_.size(), sample.name.size()));
-            auto its = read_labels(sample.labels);
+            auto its = server::read_labels(sample.labels);
             if (suffix == "_bucket") {
                 const auto bound = take_bound(its);
                 const auto count = static_cast<std::uint64_t>(sample.value);
