@@ -51,12 +51,12 @@ void put_labels(std::string& to, std::string_view labels) {
     for (const auto& [name, value] : read_labels(labels)) put_bytes(to, 1, pair_of(name, value));
 }
 
-std::string message_of(const exemplar& one) {
+std::string message_of(const exemplar& exemplar) {
     std::string made, when;
-    put_bytes(made, 1, pair_of("trace_id", fmt::format("{:016x}{:016x}", one.trace[0], one.trace[1])));
-    put_real(made, 2, std::chrono::duration<double>(one.duration).count());
-    put_number(when, 1, static_cast<std::uint64_t>(one.when.count() / 1'000));
-    put_number(when, 2, static_cast<std::uint64_t>(one.when.count() % 1'000 * 1'000'000));
+    put_bytes(made, 1, pair_of("trace_id", fmt::format("{:016x}{:016x}", exemplar.trace[0], exemplar.trace[1])));
+    put_real(made, 2, std::chrono::duration<double>(exemplar.duration).count());
+    put_number(when, 1, static_cast<std::uint64_t>(exemplar.when.count() / 1'000));
+    put_number(when, 2, static_cast<std::uint64_t>(exemplar.when.count() % 1'000 * 1'000'000));
     put_bytes(made, 3, when);
     return made;
 }

@@ -26,7 +26,7 @@ unsigned steps_below(std::uint64_t fraction) noexcept {
                               1.5422108254079407,
                               1.6817928305074290,
                               1.8340080864093424};  // 2^(n/8)
-    constexpr auto bits = [](double one) { return std::bit_cast<std::uint64_t>(one) & 0xFFFFFFFFFFFFF; };
+    constexpr auto bits = [](double value) { return std::bit_cast<std::uint64_t>(value) & 0xFFFFFFFFFFFFF; };
     unsigned below = 0;
     for (const double end : ends) below += fraction > bits(end) ? 1U : 0U;
     return below;
@@ -128,7 +128,7 @@ void histogram::native_values::operator+=(const histogram& from) noexcept {
 
 std::uint64_t histogram::native_values::count() const noexcept {
     auto all = zero;
-    for (const auto one : counts) all += one;
+    for (const auto count : counts) all += count;
     return all;
 }
 

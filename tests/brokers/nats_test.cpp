@@ -205,23 +205,23 @@ TEST_F(Nats, ABrokerThatAnswersNonsenseIsLeftAndTriedAgainWithALineInFiveSeconds
 TEST_F(Nats, AStreamThatAcknowledgesBeforeItWritesIsRefused) {
     brokers::fake_nats broker;
     broker.persist_mode = "async";
-    service one(with(broker.url(), {"--shutdown.flush=1s", "--shutdown.budget=3s"}));
-    EXPECT_EQ(one.ask(post("a")).status, 201);
-    EXPECT_TRUE(one.logs("acknowledges what it has not written yet (persist_mode async)")) << one.err();
+    service service(with(broker.url(), {"--shutdown.flush=1s", "--shutdown.budget=3s"}));
+    EXPECT_EQ(service.ask(post("a")).status, 201);
+    EXPECT_TRUE(service.logs("acknowledges what it has not written yet (persist_mode async)")) << service.err();
     EXPECT_EQ(broker.published(), 0U);
     broker.persist_mode = "default";
-    stop_clean(one);
+    stop_clean(service);
     EXPECT_EQ(broker.published(), 1U);
 }
 
 TEST_F(Nats, WhatIsNoAnswerAboutTheStreamIsSaidAndAskedAgain) {
     brokers::fake_nats broker;
     broker.knows_no_stream_info = true;
-    service one(with(broker.url()));
-    EXPECT_EQ(one.ask(post("a")).status, 201);
-    EXPECT_TRUE(one.logs("stream EVENTS: what the broker says of it is not understood")) << one.err();
+    service service(with(broker.url()));
+    EXPECT_EQ(service.ask(post("a")).status, 201);
+    EXPECT_TRUE(service.logs("stream EVENTS: what the broker says of it is not understood")) << service.err();
     broker.knows_no_stream_info = false;
-    stop_clean(one);
+    stop_clean(service);
     EXPECT_EQ(broker.published(), 1U);
 }
 

@@ -106,7 +106,7 @@ struct measured {
 
     measured(std::initializer_list<std::chrono::nanoseconds> durations) {
         histogram of;
-        for (const auto one : durations) of.observe(one);
+        for (const auto duration : durations) of.observe(duration);
         values += of;
         native += of;
     }

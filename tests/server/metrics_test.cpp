@@ -76,7 +76,7 @@ TEST(Histogram, ValuesOfSeveralAddUp) {
 
 histogram::native_values native_of(std::initializer_list<std::chrono::nanoseconds> durations) {
     histogram measured;
-    for (const auto one : durations) measured.observe(one);
+    for (const auto duration : durations) measured.observe(duration);
     histogram::native_values values;
     values += measured;
     return values;
@@ -95,9 +95,9 @@ TEST(Histogram, AFinerBucketEndsAtAnEighthOfAPowerOfTwoAndHasItsEndInIt) {
     EXPECT_EQ(place_of(1s), -histogram::first_native);
     EXPECT_EQ(place_of(1s + 1ns), 1 - histogram::first_native);
     EXPECT_EQ(place_of(500ms), -8 - histogram::first_native);
-    for (std::chrono::nanoseconds one = 1us; one < 1'000s; one += one / 57 + 1ns) {
-        const auto seconds = std::chrono::duration<double>(one).count();
-        const auto place = place_of(one);
+    for (std::chrono::nanoseconds nanoseconds = 1us; nanoseconds < 1'000s; nanoseconds += nanoseconds / 57 + 1ns) {
+        const auto seconds = std::chrono::duration<double>(nanoseconds).count();
+        const auto place = place_of(nanoseconds);
         ASSERT_TRUE(place);
         const auto end = std::exp2((*place + histogram::first_native) / 8.0);
         EXPECT_LE(seconds, end * (1 + 1e-12));
