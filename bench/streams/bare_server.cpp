@@ -1,0 +1,163 @@
+// The least that can be done on epoll(7) for bench/streams/run, as a yardstick: to every GET a stream with an event a
+// second, the same bytes as those of the service's GET /ticks, a write(2) each; to every POST how many bytes its body
+// had, and their SHA-256, by the code of the service. No routes, limits, deadlines or errors. Not a server to use.
+//
+//   bare_server      prints its port; ends by a signal
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "cmd/service/sha256.hpp"
+
+namespace {
+
+using clock_of = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr std::string_view stream_head =
+    "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\nContent-Type: text/event-stream\r\n"
+    "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\nX-Request-Id: 0123456789abcdef\r\n"
+    "Transfer-Encoding: chunked\r\n\r\n2\r\n:\n\r\n";
+
+struct connection {
+    int descriptor;
+    std::uint64_t events = 0;
+    clock_of::time_point due{};
+    std::uint64_t left = 0, length = 0;  // of a body
+    std::unique_ptr<sha256> sum = {};
+};
+
+class server {
+public:
+    explicit server(int listener) : listener_(listener), set_(::epoll_create1(EPOLL_CLOEXEC)) {
+        epoll_event wanted{EPOLLIN, {.ptr = nullptr}};
+        ::epoll_ctl(set_, EPOLL_CTL_ADD, listener_, &wanted);
+    }
+    void turn();
+
+private:
+    void accept_one() const;
+    void tell_those_due();
+    bool serve(connection& one);
+    bool begin(connection& one, std::string_view in);
+    bool count(connection& one, std::string_view piece);
+
+    int listener_, set_;
+    std::deque<connection*> streams_;  // in the order in which they are due
+    std::array<char, 64 * 1024> bytes_{};
+};
+
+void server::accept_one() const {
+    const int descriptor = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (descriptor < 0) return;
+    epoll_event readable{EPOLLIN, {.ptr = new connection{descriptor}}};
+    ::epoll_ctl(set_, EPOLL_CTL_ADD, descriptor, &readable);
+}
+
+void server::tell_those_due() {
+    const auto now = clock_of::now();
+    while (!streams_.empty() && streams_.front()->due <= now) {
+        auto* const one = streams_.front();
+        streams_.pop_front();
+        std::array<char, 128> text;
+        const auto number = static_cast<unsigned long long>(++one->events);
+        const int size = std::snprintf(text.data(), text.size(), "data: %llu\nid: %llu\n\n", number, number);
+        std::array<char, 192> chunk;
+        const int all =
+            std::snprintf(chunk.data(), chunk.size(), "%x\r\n%s\r\n", static_cast<unsigned>(size), text.data());
+        if (::write(one->descriptor, chunk.data(), static_cast<std::size_t>(all)) <= 0) {
+            ::close(one->descriptor);
+            delete one;
+            continue;
+        }
+        one->due += 1s;
+        streams_.push_back(one);
+    }
+}
+
+bool server::count(connection& one, std::string_view piece) {
+    one.sum->add(piece);
+    one.left -= piece.size();
+    if (one.left > 0) return true;
+    const auto body = "{\"bytes\":" + std::to_string(one.length) + ",\"sha256\":\"" + one.sum->hex() + "\"}\n";
+    const auto answer = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    return ::write(one.descriptor, answer.data(), answer.size()) > 0;
+}
+
+bool server::begin(connection& one, std::string_view in) {
+    const auto end = in.find("\r\n\r\n");
+    if (end == in.npos) return false;
+    if (in.front() == 'G') {
+        epoll_event nothing{0, {.ptr = &one}};
+        ::epoll_ctl(set_, EPOLL_CTL_MOD, one.descriptor, &nothing);
+        one.due = clock_of::now() + 1s;
+        streams_.push_back(&one);
+        return ::write(one.descriptor, stream_head.data(), stream_head.size()) > 0;
+    }
+    one.length = one.left = std::strtoull(in.data() + in.find("Content-Length: ") + 16, nullptr, 10);
+    one.sum = std::make_unique<sha256>();
+    return count(one, in.substr(end + 4));
+}
+
+/// False when the connection is to be closed.
+bool server::serve(connection& one) {
+    const auto size = ::read(one.descriptor, bytes_.data(), bytes_.size());
+    if (size <= 0) return size < 0 && errno == EAGAIN;
+    const std::string_view in(bytes_.data(), static_cast<std::size_t>(size));
+    return one.sum ? count(one, in) : begin(one, in);
+}
+
+void server::turn() {
+    std::array<epoll_event, 256> events;
+    int wait = -1;
+    if (!streams_.empty())
+        wait = static_cast<int>(
+            std::chrono::ceil<std::chrono::milliseconds>(streams_.front()->due - clock_of::now()).count());
+    const int count = ::epoll_wait(set_, events.data(), static_cast<int>(events.size()), wait < -1 ? 0 : wait);
+    tell_those_due();
+    for (int nth = 0; nth < count; ++nth) {
+        auto* const one = static_cast<connection*>(events[static_cast<std::size_t>(nth)].data.ptr);
+        if (one == nullptr) {
+            accept_one();
+        } else if (one->due == clock_of::time_point{} && !serve(*one)) {
+            ::close(one->descriptor);
+            delete one;
+        } else if (one->due != clock_of::time_point{}) {  // its client has gone, and the next write says so
+            ::epoll_ctl(set_, EPOLL_CTL_DEL, one->descriptor, nullptr);
+        }
+    }
+}
+
+int listen_on_any() {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    sockaddr_in address{AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {}};
+    socklen_t size = sizeof address;
+    if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), size) != 0 || ::listen(listener, SOMAXCONN) != 0)
+        std::exit(1);
+    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+    std::printf("%d\n", ntohs(address.sin_port));
+    std::fflush(stdout);
+    return listener;
+}
+
+}  // namespace
+
+int main() {
+    std::signal(SIGPIPE, SIG_IGN);
+    server one(listen_on_any());
+    for (;;) one.turn();
+}
