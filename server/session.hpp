@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "server/decision.hpp"
 #include "server/exchange.hpp"
@@ -92,10 +93,13 @@ public:
     /// It lives on a stream of `outer`: who looks at the connection sees what is in focus there.
     void live_within(session& outer) noexcept { outer_ = &outer; }
 
-    const focus& in_focus() const noexcept { return focus_; }
-    connection_state now_in() const noexcept { return focus_.current != nullptr ? focus_.in : seen_.state; }
+    const focus& in_focus() const noexcept {
+        static const focus nobody;
+        return focus_ != nullptr ? *focus_ : nobody;
+    }
+    connection_state now_in() const noexcept { return in_focus().current != nullptr ? focus_->in : seen_.state; }
     lifecycle::clock::time_point since() const noexcept {
-        return focus_.current != nullptr ? focus_.since : seen_.since;
+        return in_focus().current != nullptr ? focus_->since : seen_.since;
     }
     bool waits_for_request() const noexcept { return seen_.state <= connection_state::idle; }
     bool awaits_word() const noexcept { return seen_.awaits_word; }
@@ -121,23 +125,23 @@ protected:
     /// For what others ask of a request: they look at that one while this lives.
     class focused {
     public:
-        focused(session& of, focus on) noexcept : of_(of.outer_ != nullptr ? *of.outer_ : of), before_(of_.focus_) {
-            of_.focus_ = on;
-        }
+        focused(session& of, focus on) noexcept
+            : of_(of.outer_ != nullptr ? *of.outer_ : of), on_(on), before_(std::exchange(of_.focus_, &on_)) {}
         ~focused() { of_.focus_ = before_; }
         focused(const focused&) = delete;
         focused& operator=(const focused&) = delete;
 
     private:
         session& of_;
-        focus before_;
+        const focus on_;
+        const focus* const before_;
     };
 
     seen seen_;
 
 private:
     session* outer_ = nullptr;
-    focus focus_;
+    const focus* focus_ = nullptr;  ///< nullptr: none; it lives where it was begun, so that a quiet session has none
 };
 
 /// Makes one for each connection. Lives as long as the server that has it; called by any loop.

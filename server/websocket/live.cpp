@@ -25,7 +25,9 @@ struct live::job final : asker {
     bool done = false;
 };
 
-live::live(wire on, hub& of) noexcept : wire_(on), hub_(of) {}
+live::activity::~activity() = default;
+
+live::live(wire on, station& of) noexcept : wire_(on), on_(of) {}
 
 live::~live() {
     if (!place_) return;
@@ -34,47 +36,53 @@ live::~live() {
 }
 
 void live::begin(handover from, const moment& at) {
-    on_ = &hub_.at(wire_.serving(), wire_.context());
     counted_ = from.counted;
     seen_.state = connection_state::streaming;
     seen_.since = at.now;
     seen_.served = from.served;
     seen_.worked_during_stop = at.stopping;
-    request_ = std::move(from.work);
-    asked_ = from.asked;
-    const auto& asked = *asked_;
-    if (hub_.how.compress)
-        if (const auto terms = choose(joined(asked, "Sec-WebSocket-Extensions"))) window_ = terms->window_bits;
-    if (const auto spoken = choose_protocol(asked, hub_.how.protocols); !spoken.empty())
-        protocol_ =
-            static_cast<std::uint8_t>(std::ranges::find(hub_.how.protocols, spoken) - hub_.how.protocols.begin());
-    machine_ = std::make_unique<machine>(on_->limits(), window_ != 0 ? &on_->zlib : nullptr, at.now);
-    on_->open.push_back(*this);
-    on_->opened.add();
-    on_->open_now.add();
+    const auto& asked = *from.asked;
+    const auto& how = on_.route.how;
+    try {
+        if (how.compress)
+            if (const auto terms = choose(joined(asked, "Sec-WebSocket-Extensions"))) window_ = terms->window_bits;
+        if (const auto spoken = choose_protocol(asked, how.protocols); !spoken.empty())
+            protocol_ = static_cast<std::uint8_t>(std::ranges::find(how.protocols, spoken) - how.protocols.begin());
+        at_work_ = std::make_unique<activity>(on_.limits(), window_ != 0 ? &on_.zlib : nullptr, at.now);
+    } catch (...) {
+        if (from.work) wire_.workspaces().give_back(std::move(from.work));
+        throw;
+    }
+    at_work_->in = std::move(from.work);
+    at_work_->asked = from.asked;
+    on_.open.push_back(*this);
+    on_.opened.add();
+    on_.open_now.add();
     // The bytes are in the workspace, which stays until the machine has looked at them or kept them.
     auto* const bytes = const_cast<char*>(from.bytes.data());
-    if (!from.bytes.empty()) machine_->received({bytes, from.bytes.size()});
+    if (!from.bytes.empty()) at_work_->received({bytes, from.bytes.size()});
 }
 
 // ── the socket ──────────────────────────────────────────────────────────────────────────────────
 
 machine& live::awake() {
-    if (!machine_) machine_ = std::make_unique<machine>(on_->limits(), window_ != 0 ? &on_->zlib : nullptr, resting_);
-    return *machine_;
+    if (!at_work_)
+        at_work_ = std::make_unique<activity>(on_.limits(), window_ != 0 ? &on_.zlib : nullptr, seen_.since, resting_);
+    return *at_work_;
 }
 
 /// It has nothing to do.
 void live::rest() noexcept {
-    if (!machine_->is_quiet() || job_ || asked_ != nullptr) return;
-    resting_ = machine_->rest();
-    machine_ = nullptr;
+    if (!at_work_->is_quiet() || at_work_->calls || at_work_->asked != nullptr) return;
+    resting_ = at_work_->rest();
+    on_.messages_out.add(at_work_->messages_out());
+    at_work_ = nullptr;
 }
 
 poll_set::rest live::ready(const moment& at) {
     awake();
-    switch (machine_->waits_for()) {
-        case waiting::room: machine_->writable(); break;
+    switch (at_work_->waits_for()) {
+        case waiting::room: at_work_->writable(); break;
         case waiting::bytes: return read(at) ? poll_set::rest::unknown : poll_set::rest::taken;
         case waiting::handler: wire_.watch(poll_set::interest::none); break;
     }
@@ -85,8 +93,8 @@ poll_set::rest live::ready(const moment& at) {
 bool live::read(const moment&) {
     const auto into = wire_.scratch();
     const auto [how, count] = wire_.read(into);
-    if (how == transfer_end::done) machine_->received(into.first(count));
-    if (how == transfer_end::ended) machine_->peer_closed();
+    if (how == transfer_end::done) at_work_->received(into.first(count));
+    if (how == transfer_end::ended) at_work_->peer_closed();
     return how == transfer_end::ended || wire_.secure() || count == into.size();
 }
 
@@ -95,42 +103,43 @@ void live::look(std::string& into) {
     constexpr std::size_t most = 16 * 1024;
     into.resize(most);
     const auto [how, count] = wire_.read(into);
-    if (how == transfer_end::done) machine_->received(std::span(into).first(count));
-    if (how == transfer_end::ended) machine_->peer_closed();
+    if (how == transfer_end::done) at_work_->received(std::span(into).first(count));
+    if (how == transfer_end::ended) at_work_->peer_closed();
 }
 
 void live::write(const moment& at) {
-    const auto [how, count] = wire_.write(machine_->to_write());
+    const auto [how, count] = wire_.write(at_work_->to_write());
     switch (how) {
-        case transfer_end::done: machine_->wrote(count); break;
-        case transfer_end::would_block: machine_->blocked(wire_.unacknowledged(), at.now); break;
-        case transfer_end::ended: machine_->lost(); break;
+        case transfer_end::done: at_work_->wrote(count); break;
+        case transfer_end::would_block: at_work_->blocked(wire_.unacknowledged(), at.now); break;
+        case transfer_end::ended: at_work_->lost(); break;
     }
     note_room();
 }
 
 void live::note_room() noexcept {
-    if (place_) place_->backlog.store(machine_->backlog(), std::memory_order_relaxed);
-    if (room_ && (machine_->backlog() <= hub_.how.max_backlog / 2 || machine_->now_in() != machine::state::open))
-        room_->cancel(lifecycle::cause::cancelled);
+    if (place_) place_->backlog.store(at_work_->backlog(), std::memory_order_relaxed);
+    if (at_work_->room &&
+        (at_work_->backlog() <= on_.route.how.max_backlog / 2 || at_work_->now_in() != machine::state::open))
+        at_work_->room->cancel(lifecycle::cause::cancelled);
 }
 
 void live::watch() {
     using interest = poll_set::interest;
-    switch (machine_->waits_for()) {
+    switch (at_work_->waits_for()) {
         case waiting::bytes: wire_.watch(interest::read); break;
         case waiting::room: wire_.watch(interest::write); break;
         case waiting::handler: wire_.watch(interest::none); break;
     }
-    seen_.awaits_word = machine_->waits_for() == waiting::handler && machine_->now_in() != machine::state::over;
+    seen_.awaits_word = at_work_->waits_for() == waiting::handler && at_work_->now_in() != machine::state::over;
 }
 
 auto live::proceed(const moment& at) -> next {
-    if (!machine_) return next::wait;  // it rests
+    if (!at_work_) return next::wait;  // it rests
     std::string looked;                // at, before a Close of a stop
     for (;;) {
-        if (job_ && job_->done) job_ = nullptr;
-        switch (const auto what = machine_->next(at.now)) {
+        if (at_work_->calls && at_work_->calls->done) at_work_->calls = nullptr;
+        switch (const auto what = at_work_->next(at.now)) {
             case step::say_open:
             case step::deliver:
             case step::say_closed: call(what); break;
@@ -140,24 +149,24 @@ auto live::proceed(const moment& at) -> next {
             case step::discard: wire_.discard(); break;
             case step::close:
             case step::reset: {
-                const auto [who, when] = machine_->how() == machine::ending::cut    ? ending_letters{'K', 'D'}
-                                         : machine_->how() == machine::ending::gone ? ending_letters{'C', 'D'}
+                const auto [who, when] = at_work_->how() == machine::ending::cut    ? ending_letters{'K', 'D'}
+                                         : at_work_->how() == machine::ending::gone ? ending_letters{'C', 'D'}
                                          : told_                                    ? ending_letters{'D', '-'}
                                                                                     : ending_letters{'-', '-'};
                 seen_.ending = {who, when};
-                seen_.forced = machine_->how() == machine::ending::cut;
+                seen_.forced = at_work_->how() == machine::ending::cut;
                 return what == step::close ? next::close : next::reset;
             }
             case step::wait:
                 tell_handler();
                 note_room();
-                if (machine_->waits_for() == waiting::bytes && wire_.holds()) {
+                if (at_work_->waits_for() == waiting::bytes && wire_.holds()) {
                     read(at);
                     break;
                 }
-                if (asked_ != nullptr && !machine_->busy()) {
-                    asked_ = nullptr;
-                    if (request_) wire_.workspaces().give_back(std::move(request_));
+                if (at_work_->asked != nullptr && !at_work_->busy()) {
+                    at_work_->asked = nullptr;
+                    if (at_work_->in) wire_.workspaces().give_back(std::move(at_work_->in));
                 }
                 watch();
                 rest();
@@ -169,57 +178,62 @@ auto live::proceed(const moment& at) -> next {
 // ── its handlers ────────────────────────────────────────────────────────────────────────────────
 
 session::focus live::about_it() const noexcept {
-    return {.current = job_ ? &job_->of : &on_->shown,
-            .asked = &on_->shown_request,
-            .in = job_ && machine_->busy() ? connection_state::handling : connection_state::streaming,
-            .since = machine_ ? machine_->since() : resting_.since,
+    const bool calls = at_work_ && at_work_->calls;
+    return {.current = calls ? &at_work_->calls->of : &on_.shown,
+            .asked = &on_.shown_request,
+            .in = calls && at_work_->busy() ? connection_state::handling : connection_state::streaming,
+            .since = at_work_ ? at_work_->since() : seen_.since,
             .deadline = clock::time_point::max()};
 }
 
 void live::call(step what) {
-    const auto& does = hub_.does;
-    if (what == step::deliver) on_->messages_in.add();
+    const auto& does = on_.route.does;
+    if (what == step::deliver) on_.messages_in.add();
     const bool plain = what == step::say_open  ? !does.on_open || does.on_open.as_plain() != nullptr
                        : what == step::deliver ? !does.on_message || does.on_message.as_plain() != nullptr
                                                : !does.on_close || does.on_close.as_plain() != nullptr;
     if (plain) return call_plain(what);
-    job_ = std::make_unique<job>(*this);
-    auto& of = job_->of;
-    of.to = what == step::say_open ? &hub_.on_open : what == step::deliver ? &hub_.on_message : &hub_.on_close;
+    at_work_->calls = std::make_unique<job>(*this);
+    auto& of = at_work_->calls->of;
+    of.to = what == step::say_open  ? &on_.route.on_open
+            : what == step::deliver ? &on_.route.on_message
+                                    : &on_.route.on_close;
     of.scope.renew(clock::time_point::max());
     of.serving = std::make_unique<lifecycle::cancel_scope>(of.scope.get());
     of.given = of.scope.get()
                    .with(drain_notice{.until = of.serving->get(), .app_gives_up = &of.app_gives_up})
                    .with(about{.it = this});
     ++seen_.asked;
-    if (!wire_.ask(asked::handler, of, asked_ != nullptr ? *asked_ : on_->shown_request, *job_)) return;
+    if (!wire_.ask(asked::handler, of, at_work_->asked != nullptr ? *at_work_->asked : on_.shown_request,
+                   *at_work_->calls))
+        return;
     returned_from_job();
 }
 
 void live::returned_from_job() {
     const focused now(*this, about_it());
-    const bool failed = job_->of.thrown != nullptr;
-    if (failed) wire_.log_failure(job_->of.thrown);
+    const bool failed = at_work_->calls->of.thrown != nullptr;
+    if (failed) wire_.log_failure(at_work_->calls->of.thrown);
     if (std::exchange(straggled_, false)) wire_.returned_late();
     --seen_.asked;
-    job_->done = true;
-    machine_->returned(failed);
+    at_work_->calls->done = true;
+    at_work_->returned(failed);
 }
 
 void live::call_plain(step what) {
-    const auto& for_ever = on_->for_ever;
-    const auto& does = hub_.does;
+    const auto& for_ever = on_.for_ever;
+    const auto& does = on_.route.does;
     bool failed = false;
     try {
         switch (what) {
             case step::say_open:
-                if (does.on_open) (*does.on_open.as_plain())(for_ever, *this, *asked_);
+                if (does.on_open) (*does.on_open.as_plain())(for_ever, *this, *at_work_->asked);
                 break;
             case step::deliver:
-                if (does.on_message) (*does.on_message.as_plain())(for_ever, *this, machine_->current());
+                if (does.on_message) (*does.on_message.as_plain())(for_ever, *this, at_work_->current());
                 break;
             default:
-                if (does.on_close) (*does.on_close.as_plain())(for_ever, *this, machine_->end());
+                if (does.on_close) (*does.on_close.as_plain())(for_ever, *this, at_work_->end());
                 break;
         }
     } catch (...) {
@@ -227,13 +241,15 @@ void live::call_plain(step what) {
         const focused now(*this, about_it());
         wire_.log_failure(std::current_exception());
     }
-    machine_->returned(failed);
+    at_work_->returned(failed);
 }
 
 /// Its context ends when its client is gone, and when the app gives up.
 void live::tell_handler() noexcept {
-    if (!job_ || job_->done || machine_->cancels() == lifecycle::cause::none || job_->of.told) return;
-    job_->of.tell(machine_->cancels());
+    if (!at_work_->calls || at_work_->calls->done || at_work_->cancels() == lifecycle::cause::none ||
+        at_work_->calls->of.told)
+        return;
+    at_work_->calls->of.tell(at_work_->cancels());
 }
 
 void live::client_gone(const moment&) { awake().lost(); }
@@ -244,25 +260,29 @@ void live::cut(const moment&) {
 }
 
 void live::tick(const drain_view& drain, const moment& at) {
-    if (!machine_ && !drain.draining && at.now < resting_.next_ping) return;
-    awake().tick(drain, at.now, machine_->is_blocked() ? wire_.unacknowledged() : 0);
-    if (drain.draining && job_ && !job_->done && job_->of.to_be_told()) job_->of.notify(drain.over);
-    if (machine_->how() == machine::ending::cut && job_ && !job_->done && !std::exchange(straggled_, true)) {
+    if (!at_work_ && !drain.draining && at.now < resting_.next_ping) return;
+    awake().tick(drain, at.now, at_work_->is_blocked() ? wire_.unacknowledged() : 0);
+    if (drain.draining && at_work_->calls && !at_work_->calls->done && at_work_->calls->of.to_be_told())
+        at_work_->calls->of.notify(drain.over);
+    if (at_work_->how() == machine::ending::cut && at_work_->calls && !at_work_->calls->done &&
+        !std::exchange(straggled_, true)) {
         const focused now(*this, about_it());
         wire_.straggles();
     }
-    if (machine_->told() && !std::exchange(told_, true) && counted_) wire_.account_for({.told = 1});
+    if (at_work_->told() && !std::exchange(told_, true) && counted_) wire_.account_for({.told = 1});
 }
 
 void live::end() noexcept {
-    unlink();
-    const auto how = machine_ ? machine_->how() : machine::ending::none;
-    if (on_ != nullptr) {
-        on_->open_now.subtract();
-        on_->closed[static_cast<std::size_t>(how)].add();
-        on_->messages_out.add(machine_ ? machine_->messages_out() : resting_.messages_out);
+    const auto how = at_work_ ? at_work_->how() : machine::ending::none;
+    if (is_linked()) {
+        unlink();
+        on_.open_now.subtract();
+        on_.closed[static_cast<std::size_t>(how)].add();
     }
-    if (request_) wire_.workspaces().give_back(std::move(request_));
+    if (at_work_) {
+        on_.messages_out.add(at_work_->messages_out());
+        if (at_work_->in) wire_.workspaces().give_back(std::move(at_work_->in));
+    }
     if (!counted_) return;
     account_changes some;
     switch (how) {
@@ -286,13 +306,13 @@ void live::each(visitor& who) {
 sent live::send(opcode kind, std::string_view payload) {
     auto how = sent::closed;
     awake();
-    if (window_ != 0 && payload.size() >= hub_.how.compress_from) {
-        on_->squeezed.clear();
-        on_->zlib.deflate(payload, window_, on_->squeezed);
-        how = on_->squeezed.size() < payload.size() ? machine_->send_compressed(kind, on_->squeezed)
-                                                    : machine_->send(kind, payload);
+    if (window_ != 0 && payload.size() >= on_.route.how.compress_from) {
+        on_.squeezed.clear();
+        on_.zlib.deflate(payload, window_, on_.squeezed);
+        how = on_.squeezed.size() < payload.size() ? at_work_->send_compressed(kind, on_.squeezed)
+                                                   : at_work_->send(kind, payload);
     } else {
-        how = machine_->send(kind, payload);
+        how = at_work_->send(kind, payload);
     }
     wire_.proceed();  // in a handler of its own that has not waited: it is seen to after that
     return how;
@@ -310,23 +330,24 @@ void live::close(std::uint16_t code, std::string_view reason) {
 }
 
 lifecycle::awaitable<bool> live::room(lifecycle::context of) {
-    while (awake().now_in() == machine::state::open && machine_->backlog() > hub_.how.max_backlog / 2) {
+    while (awake().now_in() == machine::state::open && at_work_->backlog() > on_.route.how.max_backlog / 2) {
         if (of.done()) co_return false;
-        room_ = std::make_unique<lifecycle::cancel_scope>(of);
-        auto waiting = lifecycle::sleep_until(room_->get(), clock::time_point::max());
+        at_work_->room = std::make_unique<lifecycle::cancel_scope>(of);
+        auto waiting = lifecycle::sleep_until(at_work_->room->get(), clock::time_point::max());
         co_await std::move(waiting);
-        room_ = nullptr;
+        at_work_->room = nullptr;
     }
     co_return awake().now_in() == machine::state::open;
 }
 
 remote live::from_anywhere() {
-    if (!place_) place_ = std::make_shared<remote::place>(*on_, this);
+    if (!place_) place_ = std::make_shared<remote::place>(on_, this);
     return remote(place_);
 }
 
 std::string_view live::subprotocol() const noexcept {
-    return protocol_ < hub_.how.protocols.size() ? std::string_view(hub_.how.protocols[protocol_]) : std::string_view();
+    return protocol_ < on_.route.how.protocols.size() ? std::string_view(on_.route.how.protocols[protocol_])
+                                                      : std::string_view();
 }
 
 }  // namespace server::websocket

@@ -33,7 +33,7 @@ struct about {
 /// more than look at its clock.
 class live final : public session, public socket, public member {
 public:
-    live(wire on, hub& of) noexcept;
+    live(wire on, station& of) noexcept;
     ~live() override;
 
     void begin(handover from, const moment& at) override;
@@ -51,7 +51,7 @@ public:
 
     sent send(opcode kind, std::string_view payload) override;
     void close(std::uint16_t code, std::string_view reason) override;
-    std::size_t backlog() const noexcept override { return machine_ ? machine_->backlog() : 0; }
+    std::size_t backlog() const noexcept override { return at_work_ ? at_work_->backlog() : 0; }
     lifecycle::awaitable<bool> room(lifecycle::context of) override;
     void broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) override;
     remote from_anywhere() override;
@@ -59,12 +59,21 @@ public:
     const socket_address& client() const noexcept override { return wire_.caller(); }
 
     /// While a handler works.
-    const machine& its_machine() const noexcept { return *machine_; }
+    const machine& its_machine() const noexcept { return *at_work_; }
     /// Of a broadcast, or from another thread. It may be no more after this.
     bool send_frame(const shared_frame& frame);
 
 private:
     struct job;
+    /// Its machine, and what there is only beside one.
+    struct activity final : machine {
+        using machine::machine;
+        ~activity();
+        const request* asked = nullptr;                 ///< of the handshake, until its handler has seen it
+        std::unique_ptr<workspace> in;                  ///< ... in which that is; none on a stream of HTTP/2
+        std::unique_ptr<job> calls;                     ///< a handler that is a coroutine, while it runs
+        std::unique_ptr<lifecycle::cancel_scope> room;  ///< who waits for room waits by it
+    };
 
     void call(machine::step what);
     void call_plain(machine::step what);
@@ -79,15 +88,11 @@ private:
     void tell_handler() noexcept;
     focus about_it() const noexcept;
 
+    // An idle socket is this, and its connection: a byte here is one of each of 50,000.
     wire wire_;
-    hub& hub_;
-    station* on_ = nullptr;
-    std::unique_ptr<machine> machine_;               ///< nullptr: it rests
-    machine::resting resting_;                       ///< ... as this
-    const request* asked_ = nullptr;                 ///< of the handshake, until its handler has seen it
-    std::unique_ptr<workspace> request_;             ///< ... in which that is; none on a stream of HTTP/2
-    std::unique_ptr<job> job_;                       ///< of a handler that is a coroutine, while it runs
-    std::unique_ptr<lifecycle::cancel_scope> room_;  ///< who waits for room waits by it
+    station& on_;
+    std::unique_ptr<activity> at_work_;  ///< nullptr: it rests
+    machine::resting resting_;           ///< ... as this
     std::shared_ptr<remote::place> place_;
     std::uint8_t window_ = 0;            ///< of messages that are compressed; 0: they are not
     std::uint8_t protocol_ = UINT8_MAX;  ///< of those that the route speaks

@@ -34,14 +34,14 @@ void forget(std::string& text) noexcept {
 machine::machine(const machine_limits& limits, compression* inflates, clock::time_point now) noexcept
     : sender(limits), reader_(limits.reading, inflates), since_(now), next_ping_(now + limits.ping) {}
 
-machine::machine(const machine_limits& limits, compression* inflates, const resting& from) noexcept
-    : sender(limits, from.messages_out),
+machine::machine(const machine_limits& limits, compression* inflates, clock::time_point since,
+                 const resting& from) noexcept
+    : sender(limits),
       reader_(limits.reading, inflates),
-      since_(from.since),
+      since_(since),
       next_ping_(from.next_ping),
-      messages_in_(from.messages_in),
       unanswered_(from.unanswered) {
-    flags_.opened = from.opened;
+    flags_.opened = true;
 }
 
 bool machine::is_quiet() const noexcept {
@@ -50,12 +50,8 @@ bool machine::is_quiet() const noexcept {
 }
 
 auto machine::rest() const noexcept -> resting {
-    return {.since = since_,
-            .next_ping = next_ping_,
-            .messages_in = messages_in_,
-            .messages_out = messages_out(),
-            .unanswered = unanswered_,
-            .opened = flags_.opened};
+    assert(is_quiet());
+    return {.next_ping = next_ping_, .unanswered = unanswered_};
 }
 
 void machine::enter(state next, clock::time_point now, clock::duration patience) noexcept {
@@ -171,7 +167,6 @@ bool machine::take(const reader::event& found, clock::time_point now) {
 }
 
 bool machine::hand(bool text, std::string_view data) {
-    ++messages_in_;
     if (flags_.busy) {
         handed_.ahead = data;
         flags_.ahead_text = text;

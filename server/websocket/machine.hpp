@@ -59,14 +59,14 @@ public:
 
     /// All that has to be known of one that has nothing under way: an idle connection keeps this, and no machine.
     struct resting {
-        lifecycle::clock::time_point since{}, next_ping{};
-        std::uint64_t messages_in = 0, messages_out = 0;
-        std::uint8_t unanswered = 0;
-        bool opened = false;
+        lifecycle::clock::time_point next_ping{};
+        std::uint8_t unanswered = 0;  ///< pings
     };
 
     machine(const machine_limits& limits, compression* inflates, lifecycle::clock::time_point now) noexcept;
-    machine(const machine_limits& limits, compression* inflates, const resting& from) noexcept;
+    /// One that has rested. `since`: when it was opened.
+    machine(const machine_limits& limits, compression* inflates, lifecycle::clock::time_point since,
+            const resting& from) noexcept;
     /// It is open, waits for bytes, and owns nothing.
     bool is_quiet() const noexcept;
     resting rest() const noexcept;
@@ -99,7 +99,6 @@ public:
     ending how() const noexcept { return ending_; }
     const close& end() const noexcept { return end_; }
     lifecycle::clock::time_point since() const noexcept { return since_; }
-    std::uint64_t messages_in() const noexcept { return messages_in_; }
 
 private:
     struct flags {
@@ -142,7 +141,6 @@ private:
     lifecycle::clock::time_point since_{};
     lifecycle::clock::time_point deadline_ = lifecycle::clock::time_point::max();  ///< of its state
     lifecycle::clock::time_point next_ping_{};
-    std::uint64_t messages_in_ = 0;
     std::uint16_t to_say_ = 0;     ///< by the Close that is due
     std::uint8_t unanswered_ = 0;  ///< pings
     state state_ = state::open;

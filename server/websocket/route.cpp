@@ -129,8 +129,7 @@ void sockets::write_metrics(metrics_text& out, std::span<const sockets> of) {
             out.sample(fmt::format("{},{}", count.route, label("how", endings[nth])),
                        static_cast<double>(count.closed[nth]));
     family("websocket_messages_received_total", "counter", "Messages of peers.", &hub::totals::received);
-    family("websocket_messages_sent_total", "counter", "Messages to peers, of sockets that have ended.",
-           &hub::totals::sent);
+    family("websocket_messages_sent_total", "counter", "Messages to peers.", &hub::totals::sent);
 }
 
 void hub::broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) const {
@@ -147,7 +146,7 @@ void sockets::broadcast(opcode kind, std::string_view data, std::function<bool(c
 }
 
 void live::broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) {
-    on_->route.broadcast(kind, data, std::move(wanted));
+    on_.route.broadcast(kind, data, std::move(wanted));
 }
 
 // ── a socket from any thread ────────────────────────────────────────────────────────────────────
@@ -186,8 +185,11 @@ sockets route(router& to, std::string_view pattern, callbacks does, route_option
     const auto made = std::make_shared<hub>("GET " + std::string(pattern), std::move(does), std::move(how));
     to.get(pattern,
            plain([made](const request& asked) { return shake_hands(asked, made->how.protocols, made->how.compress); }));
-    to.becomes([made](wire on) -> std::unique_ptr<session> { return std::make_unique<live>(on, *made); },
-               [made](host& loop, asio::io_context& its_context) { made->at(loop, its_context); });
+    to.becomes(
+        [made](wire on) -> std::unique_ptr<session> {
+            return std::make_unique<live>(on, made->at(on.serving(), on.context()));
+        },
+        [made](host& loop, asio::io_context& its_context) { made->at(loop, its_context); });
     return sockets(made);
 }
 

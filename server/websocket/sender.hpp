@@ -36,8 +36,7 @@ struct machine_limits {
 class sender {
 public:
     /// `limits` must outlive it.
-    explicit sender(const machine_limits& limits, std::uint64_t so_far = 0) noexcept
-        : limits_(limits), messages_(so_far) {}
+    explicit sender(const machine_limits& limits) noexcept : limits_(limits) {}
 
     /// Throws std::bad_alloc: nothing is sent.
     sent send(opcode kind, std::string_view data);
@@ -54,6 +53,7 @@ public:
     /// How many bytes wait for the peer to read.
     std::size_t backlog() const noexcept { return out_.size(); }
     bool is_blocked() const noexcept { return blocked_; }
+    /// Messages that it has sent.
     std::uint64_t messages_out() const noexcept { return messages_; }
 
 protected:
@@ -70,7 +70,7 @@ private:
 
     lifecycle::clock::time_point read_by_{};  ///< of what is blocked the peer has taken something by then
     std::uint64_t written_ = 0, taken_ = 0;   ///< bytes given to the socket; acknowledged when `read_by_` was set
-    std::uint64_t messages_;
+    std::uint64_t messages_ = 0;
 };
 
 }  // namespace server::websocket

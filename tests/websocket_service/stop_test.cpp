@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <csignal>
+#include <fstream>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -12,6 +14,22 @@
 #include "tests/websocket/peer.hpp"
 
 namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool memory_is_telling = false;
+#elif defined(__has_feature)
+constexpr bool memory_is_telling = !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer);
+#else
+constexpr bool memory_is_telling = true;
+#endif
+
+/// Of a process, in bytes.
+std::size_t anonymous_memory(pid_t process) {
+    std::ifstream rollup("/proc/" + std::to_string(process) + "/smaps_rollup");
+    for (std::string line; std::getline(rollup, line);)
+        if (line.starts_with("Anonymous:")) return std::stoul(line.substr(10)) * 1024;
+    throw std::runtime_error("no /proc/PID/smaps_rollup");
+}
 
 using namespace integration;
 using testing::HasSubstr;
@@ -24,10 +42,29 @@ TEST(WebSocketService, EchoesAndIsCounted) {
     ASSERT_TRUE(peer.is_open());
     EXPECT_EQ(peer.echo("h\xc3\xa9llo"), "h\xc3\xa9llo");
     EXPECT_EQ(metric(service, "websocket_open{route=\"GET /ws\"}"), 1);
+    EXPECT_EQ(metric(service, "websocket_messages_received_total{route=\"GET /ws\"}"), 1);
+    EXPECT_TRUE(eventually([&] { return metric(service, "websocket_messages_sent_total{route=\"GET /ws\"}") == 1; }));
     EXPECT_THAT(service.ask_debug(get("/debug/tasks")).body, HasSubstr("GET /ws"));
     peer.send(frames::close(1000));
     EXPECT_EQ(peer.receive()->code(), 1000U);
     EXPECT_TRUE(service.logs("GET /ws 101"));
+}
+
+TEST(WebSocketService, AnIdleOneOwnsAtMost600Bytes) {
+    if (!memory_is_telling) GTEST_SKIP() << "a sanitizer has memory of its own";
+    const service service({"--app.threads=1"});
+    std::vector<peer> peers;
+    const auto open = [&](int more) {
+        for (; more > 0; --more) {
+            peers.emplace_back(service.connect());
+            ASSERT_EQ(peers.back().echo("hello"), "hello");
+        }
+    };
+    open(100);
+    const auto before = anonymous_memory(service.process().pid());
+    constexpr int many = 800;
+    open(many);
+    EXPECT_LE((anonymous_memory(service.process().pid()) - before) / many, 600U);
 }
 
 TEST(WebSocketService, MessagesAboveTheSettingAre1009) {
