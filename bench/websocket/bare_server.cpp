@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -126,6 +127,7 @@ int listen_on_any() {
 }  // namespace
 
 int main() {
+    std::signal(SIGPIPE, SIG_IGN);  // a client may have gone
     server one{listen_on_any(), ::epoll_create1(EPOLL_CLOEXEC)};
     epoll_event wanted{EPOLLIN, {.ptr = nullptr}};
     ::epoll_ctl(one.set, EPOLL_CTL_ADD, one.listener, &wanted);
