@@ -27,6 +27,20 @@ struct live::job final : asker {
 
 live::activity::~activity() = default;
 
+void live::activity::operator delete(activity* one, std::destroying_delete_t) noexcept {
+    auto& keeps = one->on.spare;
+    one->~activity();
+    keeps.reset(one);
+}
+
+template <class... Arguments>
+std::unique_ptr<live::activity> live::activity::make(station& on, bool compresses, const Arguments&... how) {
+    const auto& limits = on.limits();
+    auto* const zlib = compresses ? &on.zlib : nullptr;
+    void* const memory = on.spare ? on.spare.release() : ::operator new(sizeof(activity));
+    return std::unique_ptr<activity>(::new (memory) activity(on, limits, zlib, how...));
+}
+
 live::live(wire on, station& of) noexcept : wire_(on), on_(of) {}
 
 live::~live() {
@@ -48,7 +62,7 @@ void live::begin(handover from, const moment& at) {
             if (const auto terms = choose(joined(asked, "Sec-WebSocket-Extensions"))) window_ = terms->window_bits;
         if (const auto spoken = choose_protocol(asked, how.protocols); !spoken.empty())
             protocol_ = static_cast<std::uint8_t>(std::ranges::find(how.protocols, spoken) - how.protocols.begin());
-        at_work_ = std::make_unique<activity>(on_.limits(), window_ != 0 ? &on_.zlib : nullptr, at.now);
+        at_work_ = activity::make(on_, window_ != 0, at.now);
     } catch (...) {
         if (from.work) wire_.workspaces().give_back(std::move(from.work));
         throw;
@@ -66,8 +80,7 @@ void live::begin(handover from, const moment& at) {
 // ── the socket ──────────────────────────────────────────────────────────────────────────────────
 
 machine& live::awake() {
-    if (!at_work_)
-        at_work_ = std::make_unique<activity>(on_.limits(), window_ != 0 ? &on_.zlib : nullptr, seen_.since, resting_);
+    if (!at_work_) at_work_ = activity::make(on_, window_ != 0, seen_.since, resting_);
     return *at_work_;
 }
 

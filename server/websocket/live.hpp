@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -67,8 +68,14 @@ private:
     struct job;
     /// Its machine, and what there is only beside one.
     struct activity final : machine {
-        using machine::machine;
+        template <class... Arguments>
+        explicit activity(station& of, const Arguments&... how) noexcept : machine(how...), on(of) {}
+        /// `how`: what its machine is to begin with.
+        template <class... Arguments>
+        static std::unique_ptr<activity> make(station& on, bool compresses, const Arguments&... how);
         ~activity();
+        static void operator delete(activity* one, std::destroying_delete_t) noexcept;  ///< `station::spare`
+        station& on;
         const request* asked = nullptr;                 ///< of the handshake, until its handler has seen it
         std::unique_ptr<workspace> in;                  ///< ... in which that is; none on a stream of HTTP/2
         std::unique_ptr<job> calls;                     ///< a handler that is a coroutine, while it runs
