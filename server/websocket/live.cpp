@@ -27,10 +27,10 @@ struct live::job final : asker {
 
 live::activity::~activity() = default;
 
-void live::activity::operator delete(activity* one, std::destroying_delete_t) noexcept {
-    auto& keeps = one->on.spare;
-    one->~activity();
-    keeps.reset(one);
+void live::activity::operator delete(activity* ended, std::destroying_delete_t) noexcept {
+    auto& keeps = ended->on.spare;
+    ended->~activity();
+    keeps.reset(ended);
 }
 
 template <class... Arguments>

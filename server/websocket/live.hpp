@@ -74,7 +74,7 @@ private:
         template <class... Arguments>
         static std::unique_ptr<activity> make(station& on, bool compresses, const Arguments&... how);
         ~activity();
-        static void operator delete(activity* one, std::destroying_delete_t) noexcept;  ///< `station::spare`
+        static void operator delete(activity* ended, std::destroying_delete_t) noexcept;  ///< `station::spare`
         station& on;
         const request* asked = nullptr;                 ///< of the handshake, until its handler has seen it
         std::unique_ptr<workspace> in;                  ///< ... in which that is; none on a stream of HTTP/2
