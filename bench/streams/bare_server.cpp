@@ -52,9 +52,9 @@ public:
 private:
     void accept_one() const;
     void tell_those_due();
-    bool serve(connection& one);
-    bool begin(connection& one, std::string_view in);
-    bool count(connection& one, std::string_view piece);
+    bool serve(connection& connection);
+    bool begin(connection& connection, std::string_view in);
+    bool count(connection& connection, std::string_view piece);
 
     int listener_, set_;
     std::deque<connection*> streams_;  // in the order in which they are due
@@ -71,54 +71,55 @@ void server::accept_one() const {
 void server::tell_those_due() {
     const auto now = clock_of::now();
     while (!streams_.empty() && streams_.front()->due <= now) {
-        auto* const one = streams_.front();
+        auto* const stream = streams_.front();
         streams_.pop_front();
         std::array<char, 128> text;
-        const auto number = static_cast<unsigned long long>(++one->events);
+        const auto number = static_cast<unsigned long long>(++stream->events);
         const int size = std::snprintf(text.data(), text.size(), "data: %llu\nid: %llu\n\n", number, number);
         std::array<char, 192> chunk;
         const int all =
             std::snprintf(chunk.data(), chunk.size(), "%x\r\n%s\r\n", static_cast<unsigned>(size), text.data());
-        if (::write(one->descriptor, chunk.data(), static_cast<std::size_t>(all)) <= 0) {
-            ::close(one->descriptor);
-            delete one;
+        if (::write(stream->descriptor, chunk.data(), static_cast<std::size_t>(all)) <= 0) {
+            ::close(stream->descriptor);
+            delete stream;
             continue;
         }
-        one->due += 1s;
-        streams_.push_back(one);
+        stream->due += 1s;
+        streams_.push_back(stream);
     }
 }
 
-bool server::count(connection& one, std::string_view piece) {
-    one.sum->add(piece);
-    one.left -= piece.size();
-    if (one.left > 0) return true;
-    const auto body = "{\"bytes\":" + std::to_string(one.length) + ",\"sha256\":\"" + one.sum->hex() + "\"}\n";
+bool server::count(connection& connection, std::string_view piece) {
+    connection.sum->add(piece);
+    connection.left -= piece.size();
+    if (connection.left > 0) return true;
+    const auto body =
+        "{\"bytes\":" + std::to_string(connection.length) + ",\"sha256\":\"" + connection.sum->hex() + "\"}\n";
     const auto answer = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-    return ::write(one.descriptor, answer.data(), answer.size()) > 0;
+    return ::write(connection.descriptor, answer.data(), answer.size()) > 0;
 }
 
-bool server::begin(connection& one, std::string_view in) {
+bool server::begin(connection& connection, std::string_view in) {
     const auto end = in.find("\r\n\r\n");
     if (end == in.npos) return false;
     if (in.front() == 'G') {
-        epoll_event nothing{0, {.ptr = &one}};
-        ::epoll_ctl(set_, EPOLL_CTL_MOD, one.descriptor, &nothing);
-        one.due = clock_of::now() + 1s;
-        streams_.push_back(&one);
-        return ::write(one.descriptor, stream_head.data(), stream_head.size()) > 0;
+        epoll_event nothing{0, {.ptr = &connection}};
+        ::epoll_ctl(set_, EPOLL_CTL_MOD, connection.descriptor, &nothing);
+        connection.due = clock_of::now() + 1s;
+        streams_.push_back(&connection);
+        return ::write(connection.descriptor, stream_head.data(), stream_head.size()) > 0;
     }
-    one.length = one.left = std::strtoull(in.data() + in.find("Content-Length: ") + 16, nullptr, 10);
-    one.sum = std::make_unique<sha256>();
-    return count(one, in.substr(end + 4));
+    connection.length = connection.left = std::strtoull(in.data() + in.find("Content-Length: ") + 16, nullptr, 10);
+    connection.sum = std::make_unique<sha256>();
+    return count(connection, in.substr(end + 4));
 }
 
 /// False when the connection is to be closed.
-bool server::serve(connection& one) {
-    const auto size = ::read(one.descriptor, bytes_.data(), bytes_.size());
+bool server::serve(connection& connection) {
+    const auto size = ::read(connection.descriptor, bytes_.data(), bytes_.size());
     if (size <= 0) return size < 0 && errno == EAGAIN;
     const std::string_view in(bytes_.data(), static_cast<std::size_t>(size));
-    return one.sum ? count(one, in) : begin(one, in);
+    return connection.sum ? count(connection, in) : begin(connection, in);
 }
 
 void server::turn() {
@@ -130,14 +131,14 @@ void server::turn() {
     const int count = ::epoll_wait(set_, events.data(), static_cast<int>(events.size()), wait < -1 ? 0 : wait);
     tell_those_due();
     for (int nth = 0; nth < count; ++nth) {
-        auto* const one = static_cast<connection*>(events[static_cast<std::size_t>(nth)].data.ptr);
-        if (one == nullptr) {
+        auto* const client = static_cast<connection*>(events[static_cast<std::size_t>(nth)].data.ptr);
+        if (client == nullptr) {
             accept_one();
-        } else if (one->due == clock_of::time_point{} && !serve(*one)) {
-            ::close(one->descriptor);
-            delete one;
-        } else if (one->due != clock_of::time_point{}) {  // its client has gone, and the next write says so
-            ::epoll_ctl(set_, EPOLL_CTL_DEL, one->descriptor, nullptr);
+        } else if (client->due == clock_of::time_point{} && !serve(*client)) {
+            ::close(client->descriptor);
+            delete client;
+        } else if (client->due != clock_of::time_point{}) {  // its client has gone, and the next write says so
+            ::epoll_ctl(set_, EPOLL_CTL_DEL, client->descriptor, nullptr);
         }
     }
 }
@@ -158,6 +159,6 @@ int listen_on_any() {
 
 int main() {
     std::signal(SIGPIPE, SIG_IGN);
-    server one(listen_on_any());
-    for (;;) one.turn();
+    server server(listen_on_any());
+    for (;;) server.turn();
 }

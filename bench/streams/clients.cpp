@@ -49,10 +49,10 @@ class streams {
 public:
     streams(std::uint16_t port, int count) : set_(::epoll_create1(EPOLL_CLOEXEC)), seen_(200'000) {
         for (; count > 0; --count) {
-            const int one = connect_to(port);
-            send(one, "GET /ticks?ms=1000 HTTP/1.1\r\nHost: a\r\n\r\n");
-            epoll_event readable{EPOLLIN, {.fd = one}};
-            ::epoll_ctl(set_, EPOLL_CTL_ADD, one, &readable);
+            const int socket = connect_to(port);
+            send(socket, "GET /ticks?ms=1000 HTTP/1.1\r\nHost: a\r\n\r\n");
+            epoll_event readable{EPOLLIN, {.fd = socket}};
+            ::epoll_ctl(set_, EPOLL_CTL_ADD, socket, &readable);
         }
     }
     std::uint64_t events() const { return events_; }

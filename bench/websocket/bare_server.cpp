@@ -34,9 +34,9 @@ struct server {
     std::vector<connection*> all = {};
     std::string out = {};
 
-    bool serve(connection& one);
-    bool shake_hands(connection& one, std::string_view asked);
-    bool answer(connection& one, std::string_view in);
+    bool serve(connection& connection);
+    bool shake_hands(connection& connection, std::string_view asked);
+    bool answer(connection& connection, std::string_view in);
     void accept_one() const;
 };
 
@@ -57,15 +57,15 @@ void unmask(char* bytes, std::size_t size, std::uint32_t key) {
     for (; nth < size; ++nth) bytes[nth] = static_cast<char>(bytes[nth] ^ (key >> 8 * (nth % 4)));
 }
 
-bool server::shake_hands(connection& one, std::string_view asked) {
+bool server::shake_hands(connection& connection, std::string_view asked) {
     if (!asked.ends_with("\r\n\r\n")) return false;
-    one.open = true;
-    one.of_all = asked.starts_with("GET /all");
-    if (one.of_all) all.push_back(&one);
-    return ::write(one.descriptor, welcome.data(), welcome.size()) > 0;
+    connection.open = true;
+    connection.of_all = asked.starts_with("GET /all");
+    if (connection.of_all) all.push_back(&connection);
+    return ::write(connection.descriptor, welcome.data(), welcome.size()) > 0;
 }
 
-bool server::answer(connection& one, std::string_view in) {
+bool server::answer(connection& connection, std::string_view in) {
     out.clear();
     while (in.size() >= 6) {
         std::size_t head = 2, size = static_cast<unsigned char>(in[1]) & 0x7fU;
@@ -84,23 +84,23 @@ bool server::answer(connection& one, std::string_view in) {
         unmask(out.data() + out.size() - size, size, key);
         in.remove_prefix(head + 4 + size);
     }
-    if (!in.empty() || !one.rest.empty()) one.rest = std::string(in);
+    if (!in.empty() || !connection.rest.empty()) connection.rest = std::string(in);
     if (out.empty()) return true;
-    if (!one.of_all) return ::write(one.descriptor, out.data(), out.size()) > 0;
+    if (!connection.of_all) return ::write(connection.descriptor, out.data(), out.size()) > 0;
     for (const auto* to : all)
         if (::write(to->descriptor, out.data(), out.size()) < 0) continue;
     return true;
 }
 
 /// False when the connection is to be closed.
-bool server::serve(connection& one) {
+bool server::serve(connection& connection) {
     static std::array<char, 64 * 1024> bytes;
-    const auto count = ::read(one.descriptor, bytes.data(), bytes.size());
+    const auto count = ::read(connection.descriptor, bytes.data(), bytes.size());
     if (count <= 0) return count < 0 && errno == EAGAIN;
     std::string_view in(bytes.data(), static_cast<std::size_t>(count));
     std::string whole;
-    if (!one.rest.empty()) in = whole = one.rest.append(in);
-    return one.open ? answer(one, in) : shake_hands(one, in);
+    if (!connection.rest.empty()) in = whole = connection.rest.append(in);
+    return connection.open ? answer(connection, in) : shake_hands(connection, in);
 }
 
 void server::accept_one() const {
@@ -128,18 +128,18 @@ int listen_on_any() {
 
 int main() {
     std::signal(SIGPIPE, SIG_IGN);  // a client may have gone
-    server one{listen_on_any(), ::epoll_create1(EPOLL_CLOEXEC)};
+    server server{listen_on_any(), ::epoll_create1(EPOLL_CLOEXEC)};
     epoll_event wanted{EPOLLIN, {.ptr = nullptr}};
-    ::epoll_ctl(one.set, EPOLL_CTL_ADD, one.listener, &wanted);
+    ::epoll_ctl(server.set, EPOLL_CTL_ADD, server.listener, &wanted);
     std::array<epoll_event, 256> events;
     for (;;) {
-        const int count = ::epoll_wait(one.set, events.data(), static_cast<int>(events.size()), -1);
+        const int count = ::epoll_wait(server.set, events.data(), static_cast<int>(events.size()), -1);
         for (int nth = 0; nth < count; ++nth) {
             auto* const which = static_cast<connection*>(events[static_cast<std::size_t>(nth)].data.ptr);
             if (which == nullptr) {
-                one.accept_one();
-            } else if (!one.serve(*which)) {
-                std::erase(one.all, which);
+                server.accept_one();
+            } else if (!server.serve(*which)) {
+                std::erase(server.all, which);
                 ::close(which->descriptor);
                 delete which;
             }

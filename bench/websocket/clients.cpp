@@ -155,24 +155,24 @@ std::vector<client> connect_all(std::uint16_t port, std::string_view path, int c
 template <class Heard>
 void listen_to(std::vector<client>& all, clock_of::time_point end, const Heard& heard) {
     const int set = ::epoll_create1(EPOLL_CLOEXEC);
-    for (auto& one : all) {
-        epoll_event readable{EPOLLIN, {.ptr = &one}};
-        ::epoll_ctl(set, EPOLL_CTL_ADD, one.descriptor, &readable);
+    for (auto& each : all) {
+        epoll_event readable{EPOLLIN, {.ptr = &each}};
+        ::epoll_ctl(set, EPOLL_CTL_ADD, each.descriptor, &readable);
     }
     std::array<epoll_event, 512> events;
     std::array<char, 64 * 1024> bytes;
     while (clock_of::now() < end) {
         const int count = ::epoll_wait(set, events.data(), static_cast<int>(events.size()), 100);
         for (int nth = 0; nth < count; ++nth) {
-            auto& one = *static_cast<client*>(events[static_cast<std::size_t>(nth)].data.ptr);
-            const auto size = ::read(one.descriptor, bytes.data(), bytes.size());
+            auto& client = *static_cast<client*>(events[static_cast<std::size_t>(nth)].data.ptr);
+            const auto size = ::read(client.descriptor, bytes.data(), bytes.size());
             if (size <= 0) fail("a connection has ended");
             std::string_view in(bytes.data(), static_cast<std::size_t>(size)), last;
             std::string whole;
-            if (!one.rest.empty()) in = whole = one.rest.append(in);
+            if (!client.rest.empty()) in = whole = client.rest.append(in);
             bool compressed = false;
-            const auto messages = one.take(in, last, compressed);
-            if (messages > 0) heard(one, messages, last, compressed);
+            const auto messages = client.take(in, last, compressed);
+            if (messages > 0) heard(client, messages, last, compressed);
         }
     }
     ::close(set);
@@ -182,14 +182,14 @@ int echo(std::uint16_t port, int connections, double seconds, std::size_t size, 
     const auto text = json(size);
     const auto sent = deflate ? frame(deflated(text), true) : frame(text, false);
     auto all = connect_all(port, "/ws", connections, deflate);
-    for (const auto& one : all) one.send(sent);
+    for (const auto& each : all) each.send(sent);
     std::uint64_t count = 0, bytes = 0;
     const auto end = clock_of::now() + std::chrono::milliseconds(static_cast<int>(1000 * seconds));
-    listen_to(all, end, [&](const client& one, std::size_t, std::string_view last, bool compressed) {
+    listen_to(all, end, [&](const client& client, std::size_t, std::string_view last, bool compressed) {
         if (compressed != deflate || (!deflate && count < 1000 && last != text)) fail("an echo is another");
         ++count;
         bytes += last.size();
-        one.send(sent);
+        client.send(sent);
     });
     std::printf("%llu %llu\n", static_cast<unsigned long long>(count),
                 static_cast<unsigned long long>(count > 0 ? bytes / count : 0));
@@ -216,10 +216,10 @@ int broadcast(std::uint16_t port, int connections, double seconds, std::size_t s
 int idle(std::uint16_t port, int connections, int ms) {
     const auto sent = frame(json(64), false);
     auto all = connect_all(port, "/ws", connections, false);
-    for (const auto& one : all) {
-        one.send(sent);
+    for (const auto& each : all) {
+        each.send(sent);
         std::array<char, 256> bytes;
-        if (::read(one.descriptor, bytes.data(), bytes.size()) < 64) fail("no echo");
+        if (::read(each.descriptor, bytes.data(), bytes.size()) < 64) fail("no echo");
     }
     ::poll(nullptr, 0, ms);
     std::puts("idle");
