@@ -38,8 +38,8 @@ struct Waiting : testing::Test {
     fakes::loop first{workers};
 
     void fill() {
-        auto first = make_event("first");
-        ASSERT_EQ(queue.try_push(first), verdict::accepted);
+        auto event = make_event("first");
+        ASSERT_EQ(queue.try_push(event), verdict::accepted);
     }
     /// Starts a push on `loop` that has to wait, and comes back when it stands in line.
     std::future<verdict> wait_in_line(fakes::loop& loop, std::string data, const context& until = {}) {
