@@ -76,6 +76,34 @@ function(add_service_tests name program)
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120)
 endfunction()
 
+# add_protos(NAME FILE...): a library of what protoc makes of .proto files (Debian's protobuf-compiler and libprotobuf-dev).
+# A file is named from the folder that says so, and so is its header: proto/greeter.proto is "proto/greeter.pb.h".
+# docs/http2.md.
+function(add_protos name)
+    find_program(PROTOC protoc)
+    find_path(PROTOBUF_INCLUDE_DIR google/protobuf/message_lite.h)
+    find_library(PROTOBUF_LIBRARY protobuf)
+    find_library(PROTOBUF_STATIC NAMES libprotobuf.a)
+    if(NOT PROTOC OR NOT PROTOBUF_INCLUDE_DIR OR NOT PROTOBUF_LIBRARY OR NOT PROTOBUF_STATIC)
+        message(FATAL_ERROR "${name} needs protoc: apt-get install protobuf-compiler libprotobuf-dev")
+    endif()
+    set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name}_made)
+    file(MAKE_DIRECTORY ${folder})
+    set(sources)
+    foreach(file IN LISTS ARGN)
+        cmake_path(REMOVE_EXTENSION file LAST_ONLY OUTPUT_VARIABLE made)
+        add_custom_command(OUTPUT ${folder}/${made}.pb.cc ${folder}/${made}.pb.h
+            COMMAND ${PROTOC} --proto_path=${CMAKE_CURRENT_SOURCE_DIR} --cpp_out=${folder} ${file}
+            WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${file} VERBATIM)
+        list(APPEND sources ${folder}/${made}.pb.cc ${folder}/${made}.pb.h)
+    endforeach()
+    add_library(${name} STATIC ${sources})
+    target_include_directories(${name} SYSTEM PUBLIC ${folder} ${PROTOBUF_INCLUDE_DIR})
+    target_compile_options(${name} PRIVATE -fPIE -w)  # its warnings are protoc's
+    target_link_libraries(${name} PUBLIC
+        $<IF:$<BOOL:$<TARGET_PROPERTY:LINKED_WHOLE>>,${PROTOBUF_STATIC},${PROTOBUF_LIBRARY}>)
+endfunction()
+
 # What the libraries are: curfew_DATE, of their revision, by find_package; those in a folder of this tree fit.
 function(refuse_older_libraries)
     if(NOT curfew_DATE OR NOT EXISTS ${PROJECT_SOURCE_DIR}/skeleton.lock)

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "server/draining.hpp"
+#include "server/http2/grpc.hpp"
 
 namespace server::http2 {
 namespace {
@@ -29,13 +31,6 @@ struct health {
         return stop.stopping() ? serving::not_serving : serving::serving;
     }
 };
-
-/// Length-prefixed, not compressed ("gRPC over HTTP2").
-std::string framed(std::string_view message) {
-    std::string made(1, '\0');
-    for (int shift = 24; shift >= 0; shift -= 8) made += static_cast<char>(message.size() >> shift & 0xff);
-    return made.append(message);
-}
 
 /// HealthCheckResponse: field 1, a varint.
 std::string encoded(serving status) { return {'\x08', static_cast<char>(status)}; }
@@ -64,11 +59,11 @@ std::optional<std::string_view> service_of(std::string_view message) noexcept {
 }
 
 response check(const health& whole, const request& asked) {
-    const auto message = grpc_message(asked);
-    const auto name = message ? service_of(*message) : std::nullopt;
-    if (!name) return grpc_error(3, "that is no HealthCheckRequest");
+    if (auto refusal = grpc_refusal(asked)) return std::move(*refusal);
+    const auto name = service_of(*grpc_message(asked));
+    if (!name) return grpc_error(grpc_code::invalid_argument, "that is no HealthCheckRequest");
     const auto status = whole.of(*name);
-    if (status == serving::service_unknown) return grpc_error(5, "unknown service");
+    if (status == serving::service_unknown) return grpc_error(grpc_code::not_found, "unknown service");
     return grpc_answer(encoded(status));
 }
 
@@ -84,7 +79,7 @@ struct watch {
             const auto status = watch->whole->of(watch->name);
             if (watch->said != status) {
                 watch->said = status;
-                co_return framed(encoded(status));
+                co_return grpc_framed(encoded(status));
             }
             const bool told = watch->until_stop.done();
             const auto& by = told ? watch->of : watch->until_stop;
@@ -96,9 +91,9 @@ struct watch {
 };
 
 response watched(const std::shared_ptr<const health>& whole, const lifecycle::context& of, const request& asked) {
-    const auto message = grpc_message(asked);
-    const auto name = message ? service_of(*message) : std::nullopt;
-    if (!name) return grpc_error(3, "that is no HealthCheckRequest");
+    if (auto refusal = grpc_refusal(asked)) return std::move(*refusal);
+    const auto name = service_of(*grpc_message(asked));
+    if (!name) return grpc_error(grpc_code::invalid_argument, "that is no HealthCheckRequest");
     const auto watcher = std::make_shared<watch>(
         watch{.whole = whole, .of = of, .until_stop = until_drain(of), .name = std::string(*name), .said = {}});
     response made(http::status::ok, {}, grpc_type);
@@ -108,28 +103,6 @@ response watched(const std::shared_ptr<const health>& whole, const lifecycle::co
 }
 
 }  // namespace
-
-response grpc_answer(std::string_view message) {
-    response made(http::status::ok, framed(message), grpc_type);
-    made.trail("grpc-status", "0");
-    return made;
-}
-
-response grpc_error(int code, std::string_view message) {
-    response made(http::status::ok, {}, grpc_type);
-    made.set("grpc-status", std::to_string(code)).set("grpc-message", message);
-    return made;
-}
-
-std::optional<std::string_view> grpc_message(const request& asked) noexcept {
-    constexpr std::size_t head = 5;
-    const auto body = asked.body;
-    if (body.size() < head || body[0] != '\0') return std::nullopt;
-    std::size_t size = 0;
-    for (std::size_t nth = 1; nth < head; ++nth) size = size << 8 | static_cast<unsigned char>(body[nth]);
-    if (size != body.size() - head) return std::nullopt;
-    return body.substr(head);
-}
 
 router with_grpc_health(router routes, const lifecycle::stop_channel& stop, std::vector<std::string> services) {
     const auto whole = std::make_shared<const health>(health{.stop = stop, .services = std::move(services)});

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,11 +18,5 @@ router with_grpc_health(router routes, const lifecycle::stop_channel& stop, std:
 /// Whether it is one of a Watch: that has no deadline, and is told when the stop begins, not when the drain does.
 bool is_watch(const route* to) noexcept;
 void serve_without_end(exchange& exchange);
-
-/// An answer of a unary call, and of one that has failed. `code`: as gRPC numbers them.
-response grpc_answer(std::string_view message);
-response grpc_error(int code, std::string_view message);
-/// The one message of a unary request; none when the body is not one.
-std::optional<std::string_view> grpc_message(const request& asked) noexcept;
 
 }  // namespace server::http2

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The code blocks of docs/from-go.md, docs/make-it-yours.md, docs/streams.md and docs/websocket.md are the marked regions of the tests that run them: behind
+# The code blocks of docs/from-go.md, docs/http2.md, docs/make-it-yours.md, docs/streams.md and docs/websocket.md are the marked regions of the tests that run them: behind
 # `<!-- FILE [NAME] -->` stands what FILE has between `// [NAME]` and `// [/NAME]`, without its indentation.
 set -euo pipefail
 cd "${1:-.}"
@@ -19,7 +19,7 @@ block_at()
     awk -v from="$2" 'NR <= from { next } /^```/ { if (inside) exit; inside = 1; next } inside { print }' "$1"
 }
 
-for document in docs/from-go.md docs/make-it-yours.md docs/streams.md docs/websocket.md; do
+for document in docs/from-go.md docs/http2.md docs/make-it-yours.md docs/streams.md docs/websocket.md; do
     if [[ ! -f $document ]]; then continue; fi
     before=$found
     while IFS=: read -r line mark; do
@@ -32,7 +32,7 @@ for document in docs/from-go.md docs/make-it-yours.md docs/streams.md docs/webso
             faults=$((faults + 1))
         fi
     done < <(grep -nE '^<!-- [^ ]+ \[[^]]+\] -->$' "$document")
-    if (($(grep -c '^```cpp' "$document") != found - before)); then
+    if (($(grep -cE '^```(cpp|proto)' "$document") != found - before)); then
         echo "snippets: $document has code without a place"
         faults=$((faults + 1))
     fi
