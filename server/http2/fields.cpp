@@ -23,6 +23,10 @@ void add(std::vector<nghttp2_nv>& to, std::string_view name, std::string_view va
     to.push_back({bytes_of(name), bytes_of(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
 }
 
+void add_unique(std::vector<nghttp2_nv>& to, std::string_view name, std::string_view value) {
+    to.push_back({bytes_of(name), bytes_of(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NO_INDEX});
+}
+
 void add_lines(std::vector<nghttp2_nv>& to, std::string& names, std::string_view lines) {
     while (!lines.empty()) {
         const auto line = lines.substr(0, lines.find('\r'));

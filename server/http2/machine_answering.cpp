@@ -205,7 +205,7 @@ void machine::submit(stream& stream, response& reply) {
         const auto end = fmt::format_to(length.data(), "{}", reply.streamed() ? *reply.length : reply.body.size());
         add(fields, "content-length", {length.data(), static_cast<std::size_t>(end - length.data())});
     }
-    add(fields, "x-request-id", stream.asked.id);
+    add_unique(fields, "x-request-id", stream.asked.id);
     if (at_.stopping && limits_->envoy_hint) add(fields, "x-envoy-immediate-health-check-fail", "true");
     add_lines(fields, names, reply.fields());
 
@@ -239,7 +239,7 @@ void machine::submit_grpc_status(stream& stream, http::status status) {
     add(fields, "content-type", "application/grpc");
     add(fields, "grpc-status", {code.data(), static_cast<std::size_t>(end - code.data())});
     add(fields, "grpc-message", stream.current.refused_by == rule::drain ? "stopping" : by);
-    add(fields, "x-request-id", stream.asked.id);
+    add_unique(fields, "x-request-id", stream.asked.id);
     check(nghttp2_submit_response(protocol_.get(), stream.id, fields.data(), fields.size(), nullptr));
 }
 

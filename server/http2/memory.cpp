@@ -14,7 +14,6 @@ namespace server::http2 {
 namespace {
 
 constexpr std::size_t smallest = 64;
-constexpr std::size_t page = 4096;
 
 }  // namespace
 
@@ -65,27 +64,49 @@ session_memory::session_memory(memory& from) noexcept
     : from_(from),
       hooks_{.mem_user_data = this, .malloc = take, .free = give_back, .calloc = take_zeroed, .realloc = grow} {}
 
-session_memory::~session_memory() { assert(frame_ == nullptr && "it outlives its session"); }
+session_memory::~session_memory() { assert(pages_ == nullptr && "it outlives its session"); }
 
+/// madvise(2): zeroes from here on, which is what an empty table is made of.
 void session_memory::rest() noexcept {
-    if (frame_ != nullptr) ::madvise(frame_, frame_size_, MADV_DONTNEED);  // madvise(2): zeroes from here on
+    if (pages_ == nullptr) return;
+    const auto from = table_is_empty() ? std::size_t{0} : table_size;
+    ::madvise(pages_ + from, table_size + frame_room - from, MADV_DONTNEED);
+}
+
+bool session_memory::table_is_empty() const noexcept {
+    return !has_table_ || (pages_[0] == 0 && std::memcmp(pages_, pages_ + 1, table_size - 1) == 0);
+}
+
+void* session_memory::on_pages(bool& taken, std::size_t from) noexcept {
+    if (pages_ == nullptr) {
+        void* const made =
+            ::mmap(nullptr, table_size + frame_room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (made == MAP_FAILED) return nullptr;
+        pages_ = static_cast<char*>(made);
+    }
+    taken = true;
+    return pages_ + from;
 }
 
 void* session_memory::take(std::size_t size, void* self) {
     auto& of = *static_cast<session_memory*>(self);
-    if (size < 4 * page || of.frame_ != nullptr) return of.from_.take(size);
-    void* const pages = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED) return nullptr;
-    of.frame_ = pages;
-    of.frame_size_ = size;
-    return pages;
+    if (size == table_size && !of.has_table_) return of.on_pages(of.has_table_, 0);
+    if (size >= 4 * page && size <= frame_room && !of.has_frame_) return of.on_pages(of.has_frame_, table_size);
+    return of.from_.take(size);
 }
 
 void session_memory::give_back(void* block, void* self) {
     auto& of = *static_cast<session_memory*>(self);
-    if (block == nullptr || block != of.frame_) return of.from_.give_back(block);
-    ::munmap(block, of.frame_size_);
-    of.frame_ = nullptr;
+    const auto is = [&](std::size_t at) { return of.pages_ != nullptr && block == of.pages_ + at; };
+    if (is(0))
+        of.has_table_ = false;
+    else if (is(table_size))
+        of.has_frame_ = false;
+    else
+        return of.from_.give_back(block);
+    if (of.has_table_ || of.has_frame_) return;
+    ::munmap(of.pages_, table_size + frame_room);
+    of.pages_ = nullptr;
 }
 
 void* session_memory::take_zeroed(std::size_t number, std::size_t size, void* self) {
@@ -98,7 +119,8 @@ void* session_memory::take_zeroed(std::size_t number, std::size_t size, void* se
 void* session_memory::grow(void* block, std::size_t size, void* self) {
     if (block == nullptr) return take(size, self);
     const auto& of = *static_cast<session_memory*>(self);
-    const auto before = block == of.frame_ ? of.frame_size_ : (static_cast<memory::header*>(block) - 1)->size;
+    const bool is_table = block == of.pages_, is_frame = of.pages_ != nullptr && block == of.pages_ + table_size;
+    const auto before = is_table ? table_size : is_frame ? frame_room : (static_cast<memory::header*>(block) - 1)->size;
     void* const made = take(size, self);
     if (made == nullptr) return nullptr;
     std::memcpy(made, block, std::min(before, size));

@@ -29,8 +29,9 @@ private:
     std::array<std::size_t, classes> kept_{};
 };
 
-/// What one session has of it. nghttp2 keeps a buffer for the largest frame as long as a session lives, 16 KiB of which
-/// an idle connection needs nothing: it has pages of its own, with nothing else on them, and they can be let go of.
+/// What one session has of it. As long as it lives nghttp2 keeps a buffer for the largest frame and a table of streams,
+/// 20 KiB of which an idle connection needs nothing: they have pages of their own, with nothing else on them, that can
+/// be let go of.
 class session_memory {
 public:
     explicit session_memory(memory& from) noexcept;
@@ -39,18 +40,24 @@ public:
     session_memory& operator=(const session_memory&) = delete;
 
     nghttp2_mem* hooks() noexcept { return &hooks_; }
-    /// Nothing is being sent: what is in that buffer is of no use any more.
+    /// Nothing is being sent: what is in that buffer is of no use any more, nor is a table without a stream.
     void rest() noexcept;
 
 private:
+    static constexpr std::size_t page = 4096;
+    static constexpr std::size_t table_size = page;      ///< as nghttp2 makes it
+    static constexpr std::size_t frame_room = 5 * page;  ///< its buffer is 16 KiB and some bytes
+
+    void* on_pages(bool& taken, std::size_t from) noexcept;
+    bool table_is_empty() const noexcept;
     static void* take(std::size_t size, void* self);
     static void give_back(void* block, void* self);
     static void* take_zeroed(std::size_t number, std::size_t size, void* self);
     static void* grow(void* block, std::size_t size, void* self);
 
     memory& from_;
-    void* frame_ = nullptr;  ///< that buffer
-    std::size_t frame_size_ = 0;
+    char* pages_ = nullptr;  ///< the table's, and the buffer's behind it
+    bool has_table_ = false, has_frame_ = false;
     nghttp2_mem hooks_;
 };
 
