@@ -100,7 +100,7 @@ TEST(GrpcUnary, ALengthHasFourBytes) {
 TEST(GrpcUnary, ACoroutineIsAHandlerToo) {
     const auto answer =
         call(grpc_framed("ab")).answer(route([](context, const text& asked) -> lifecycle::awaitable<text> {
-            auto sleeping = lifecycle::sleep_until({}, lifecycle::clock::now());
+            auto sleeping = lifecycle::sleep_until({}, lifecycle::clock::now());  // lint: the handler waits
             co_await std::move(sleeping);
             co_return text{asked.says + "!!"};
         }));
