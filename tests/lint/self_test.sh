@@ -67,6 +67,7 @@ passes classes cmd/service/routes.cpp "int long_one(int of) {\n$(many 60 'of += 
 {
     breaks snippets docs/from-go.md '<!-- docs/from-go.md [x] -->\n```cpp\nint x;\n```\n// [x]\nint y;\n// [/x]'
     breaks snippets docs/from-go.md '```cpp\nint x;\n```'
+    breaks snippets docs/http2.md '```proto\nmessage one {}\n```'
     breaks snippets docs/make-it-yours.md '<!-- docs/make-it-yours.md [x] -->\n```cpp\nint x;\n```\n// [x]\nint y;\n// [/x]'
     passes snippets docs/from-go.md '<!-- docs/from-go.md [x] -->\n```cpp\nint x;\n```\n  // [x]\n  int x;\n  // [/x]'
 }
