@@ -16,13 +16,15 @@ END {
     row("clear")
     row("TLS")
 }
-function row(how,    s) { for (s = 1; s <= count; ++s) if ((how, 1, 1, servers[s]) in value) one(how, servers[s]) }
+function row(how,    s) { for (s = 1; s <= count; ++s) one(how, servers[s]) }
 function one(how, server,    k, streams, cells, n, v, r, ratio, low, high, round) {
     for (k = 1; k <= 3; ++k) {
         streams = 10 ^ (k - 1); n = 0; delete v; delete r
         for (round = 1; round <= rounds; ++round) {
+            if (!((how, streams, round, server) in value) || !((how, streams, round, "Curfew") in value)) continue
             ++n; v[n] = value[how, streams, round, server]; r[n] = value[how, streams, round, "Curfew"] / v[n]
         }
+        if (!n) { cells = cells " |"; ratios[k] = ""; continue }
         cells = cells sprintf(" %.2f |", median(v, n))
         ratio = median(r, n)
         low = r[int((n + 3) / 4)]; high = r[n + 1 - int((n + 3) / 4)]  # the middle half of them
