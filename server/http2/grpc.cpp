@@ -26,10 +26,10 @@ std::size_t announced(std::string_view body) noexcept {
 std::string percent_encoded(std::string_view text) {
     constexpr std::string_view digits = "0123456789ABCDEF";
     std::string made;
-    for (const char one : text) {
-        const auto byte = static_cast<unsigned char>(one);
-        if (byte >= 0x20 && byte <= 0x7e && one != '%')
-            made += one;
+    for (const char letter : text) {
+        const auto byte = static_cast<unsigned char>(letter);
+        if (byte >= 0x20 && byte <= 0x7e && letter != '%')
+            made += letter;
         else
             made.append({'%', digits[byte >> 4], digits[byte & 15]});
     }

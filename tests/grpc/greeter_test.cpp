@@ -43,13 +43,13 @@ std::string said(const http2_tests::peer::answer& by) {
 }
 
 TEST(Greeter, GreetsAtOnceAndLater) {
-    service one;
-    connected_peer client(one.app());
+    service service;
+    connected_peer client(service.app());
     const auto now = call(client, "Greet", whom("Ada"));
     const auto later = call(client, "GreetLater", whom("Grace", 20ms));
     const auto nobody = call(client, "Greet", whom(""));
     const auto nothing = call(client, "Nothing", whom("Ada"));
-    for (const auto id : {now, later, nobody, nothing}) ASSERT_TRUE(client.answered(id)) << one.err();
+    for (const auto id : {now, later, nobody, nothing}) ASSERT_TRUE(client.answered(id)) << service.err();
     EXPECT_EQ(said(client.answers[now]), "Hello, Ada!");
     EXPECT_EQ(said(client.answers[later]), "Hello, Grace!");
     EXPECT_EQ(said(client.answers[nobody]), "3");
@@ -58,34 +58,34 @@ TEST(Greeter, GreetsAtOnceAndLater) {
 }
 
 TEST(Greeter, TheDeadlineOfACallEndsIt) {
-    service one;
-    connected_peer client(one.app());
+    service service;
+    connected_peer client(service.app());
     const auto id = call(client, "GreetLater", whom("Ada", 1h), {{"grpc-timeout", "50m"}});
-    ASSERT_TRUE(client.answered(id)) << one.err();
+    ASSERT_TRUE(client.answered(id)) << service.err();
     EXPECT_EQ(said(client.answers[id]), "4");
 }
 
 TEST(Greeter, AMessageThatIsTooLargeIsResourceExhausted) {
-    service one({"--app.max_body_bytes=1KiB"});
-    connected_peer client(one.app());
+    service service({"--app.max_body_bytes=1KiB"});
+    connected_peer client(service.app());
     const auto id = call(client, "Greet", whom(std::string(2'000, 'a')));
-    ASSERT_TRUE(client.answered(id)) << one.err();
+    ASSERT_TRUE(client.answered(id)) << service.err();
     EXPECT_EQ(said(client.answers[id]), "8");
 }
 
 TEST(Greeter, AStopFinishesACallAndAtItsEndSaysUnavailable) {
-    service one({"--shutdown.budget=2s", "--shutdown.flush=200ms", "--shutdown.idle_grace=100ms"});
-    connected_peer client(one.app());
+    service service({"--shutdown.budget=2s", "--shutdown.flush=200ms", "--shutdown.idle_grace=100ms"});
+    connected_peer client(service.app());
     const auto in_time = call(client, "GreetLater", whom("Ada", 300ms));
     const auto never = call(client, "GreetLater", whom("Ada", 1h));
     client.until([] { return false; }, 50ms);  // they are on their way
-    one.begin_stop(SIGTERM);
+    service.begin_stop(SIGTERM);
     ASSERT_TRUE(client.until([&] { return client.closed; }));
     EXPECT_EQ(said(client.answers[in_time]), "Hello, Ada!");
     EXPECT_EQ(said(client.answers[never]), "14");
-    EXPECT_EQ(one.exit_code(), 3) << one.err();
-    EXPECT_EQ(faults(one.report()), "");
-    EXPECT_EQ(number(one.report(), "requests", "cut"), 1);
+    EXPECT_EQ(service.exit_code(), 3) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "requests", "cut"), 1);
 }
 
 }  // namespace

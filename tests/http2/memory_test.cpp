@@ -77,7 +77,7 @@ TEST(SessionMemory, OnlyTheFirstOfEachHasPagesAndBothMayGrow) {
     EXPECT_EQ(larger_table[table_size - 1], 't');
     EXPECT_EQ(larger_frame[frame_size - 1], 'f');
     some.of.rest();  // there are no pages any more
-    for (auto* const one : {another, larger_table, larger_frame}) some.give_back(one);
+    for (auto* const each : {another, larger_table, larger_frame}) some.give_back(each);
 }
 
 }  // namespace
