@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "lifecycle/task_group.hpp"
+#include "server/forget.hpp"
 
 namespace server {
 
@@ -57,12 +58,8 @@ public:
     std::string_view trailers() const noexcept { return std::string_view(fields_).substr(fields_end_); }
     bool streamed() const noexcept { return pieces || texts; }
 
-    /// As one that has just been made, without the memory of the last one.
+    /// As one that has just been made, with little of the memory of the last one.
     void renew() noexcept {
-        const auto forget = [](std::string& text) {
-            text.clear();
-            if (text.capacity() > std::string().capacity()) text = std::string();
-        };
         forget(body);
         forget(fields_);
         fields_end_ = 0;

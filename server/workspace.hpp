@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "server/exchange.hpp"
+#include "server/forget.hpp"
 #include "server/http1/request_parser.hpp"
 
 namespace server {
@@ -78,9 +79,8 @@ struct workspace {
         current.is_forwarded = false;
         current.incoming.reset();
         begin = end = written = 0;
-        out.clear();
+        forget(out, usual_output);
         if (capacity > usual_input) shrink();
-        if (out.capacity() > usual_output) out = std::string();
     }
 
     char* input = nullptr;
@@ -144,7 +144,7 @@ public:
 
 private:
     static constexpr std::size_t max_free = 256;
-    static constexpr std::size_t much = 4 * 1024 * 1024;
+    static constexpr std::size_t much = 1024 * 1024;  ///< each loop may keep as much of a storm, for good
     const std::shared_ptr<const options>& limits_;
     std::vector<std::unique_ptr<workspace>> free_;
     std::size_t lent_ = 0;

@@ -1,4 +1,5 @@
 #include "server/http1/sending.hpp"
+#include "server/forget.hpp"
 
 #include <fmt/format.h>
 
@@ -98,7 +99,7 @@ auto http1_sending::ask_piece(const moment& at) -> std::optional<step> {
     deadline_ = at.now + limits().write_timeout;  // a source may stand still as long
     if (work_->current.reply.texts) {
         deadline_ = clock::time_point::max();  // and this one for ever
-        work_->current.reply.body = std::string();
+        forget(work_->current.reply.body, 0);
         return step::ask_piece;
     }
     const auto room = has_length ? std::min<std::uint64_t>(work_->left, response::window) : response::window;

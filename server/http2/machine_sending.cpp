@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "server/forget.hpp"
 #include "server/http2/fields.hpp"
 #include "server/http2/machine.hpp"
 
@@ -98,7 +99,7 @@ void machine::ask_piece(stream& stream) {
     }
     stream.deadline = reply.texts ? clock::time_point::max() : at_.now + limits_->write_timeout;
     if (reply.texts) {
-        reply.body = std::string();
+        forget(reply.body, 0);
     } else {
         const auto left = reply.length ? *reply.length - stream.sent : response::window;
         reply.body.resize(std::min<std::uint64_t>(left, largest_piece()));

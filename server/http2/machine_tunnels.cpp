@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "server/forget.hpp"
 #include "server/http2/machine.hpp"
 
 namespace server::http2 {
@@ -60,7 +61,7 @@ std::ptrdiff_t tunnel::give(std::span<std::uint8_t> into, std::uint32_t& flags) 
     if (count > 0) std::memcpy(into.data(), out_.data() + sent_, count);
     sent_ += count;
     if (sent_ == out_.size()) {
-        out_ = std::string();
+        forget(out_);
         sent_ = 0;
         if (finished_) flags |= NGHTTP2_DATA_FLAG_EOF;
     }

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "server/field_names.hpp"
+#include "server/forget.hpp"
 #include "server/http2/tunnel.hpp"
 #include "server/target.hpp"
 
@@ -11,12 +12,6 @@ namespace server::http2 {
 namespace {
 
 constexpr std::size_t overhead = 32;  // of a field, in the size of a list of them: RFC 9113 section 6.5.2
-constexpr std::size_t usual = 4096;
-
-void forget(std::string& text) noexcept {
-    text.clear();
-    if (text.capacity() > usual) text = std::string();
-}
 
 }  // namespace
 

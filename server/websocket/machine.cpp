@@ -1,4 +1,5 @@
 #include "server/websocket/machine.hpp"
+#include "server/forget.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -22,11 +23,6 @@ clock::duration spread(clock::time_point born, const drain_view& drain) noexcept
     const auto ticks = static_cast<std::uint64_t>(born.time_since_epoch().count());
     const auto chance = static_cast<int>((ticks * 0x9e3779b97f4a7c15U) >> 56);  // Knuth, TAOCP 6.4
     return (drain.idle_until - drain.began) / 2 / 256 * chance;
-}
-
-void forget(std::string& text) noexcept {
-    text.clear();
-    if (text.capacity() > std::string().capacity()) text = std::string();
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include "server/websocket/reader.hpp"
+#include "server/forget.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -160,10 +161,6 @@ auto reader::message(std::string_view data) -> event {
 }
 
 void reader::forget_message() noexcept {
-    const auto forget = [](std::string& text) {
-        text.clear();
-        if (text.capacity() > std::string().capacity()) text = std::string();
-    };
     forget(kept_);
     if (!in_message_) forget(gathered_);
 }
