@@ -44,9 +44,4 @@ bool response::has(std::string_view name) const noexcept {
     return false;
 }
 
-response problem(http::status code) {
-    const auto reason = http::obsolete_reason(code);
-    return response(code, std::string(reason.data(), reason.size()) + '\n');
-}
-
 }  // namespace server

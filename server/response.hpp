@@ -76,7 +76,8 @@ private:
     std::size_t fields_end_ = 0;
 };
 
-/// A short answer to a fault: the status' reason as text; says nothing of the inside.
+/// The answer to a fault, as problem+json (RFC 9457): the status and its reason, nothing of the inside. What else can
+/// be said is in server/problem.hpp.
 response problem(http::status code);
 
 }  // namespace server

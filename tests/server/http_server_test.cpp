@@ -131,7 +131,7 @@ TEST(HttpServer, AHandlerThatThrowsIs500AndTheConnectionGoesOn) {
         const auto answer = client.exchange(get(path));
         ASSERT_TRUE(answer);
         EXPECT_EQ(answer->status, 500);
-        EXPECT_EQ(answer->body, "Internal Server Error\n");
+        EXPECT_EQ(answer->body, "{\"title\":\"Internal Server Error\",\"status\":500}\n");
     }
     EXPECT_EQ(ask_on(client, get("/")).status, 200);
     app.stop();

@@ -145,10 +145,4 @@ TEST(Response, KnowsAFieldThatWasSetByItsNameWithoutCase) {
     for (const auto* other : {"Retry", "After", "Retry-After: 3", ""}) EXPECT_FALSE(answer.has(other)) << other;
 }
 
-TEST(Response, AProblemSaysNothingButItsReason) {
-    const auto answer = server::problem(http::status::not_found);
-    EXPECT_EQ(answer.body, "Not Found\n");
-    EXPECT_EQ(answer.status, http::status::not_found);
-}
-
 }  // namespace
