@@ -115,7 +115,12 @@ response exchange::instead(http::status code) const {
 }
 
 void exchange::fall_back(const router& routes, const request& asked) {
-    reply = routes.fallback(asked);
+    try {
+        reply = routes.fallback(asked);
+        if (reply.streamed()) reply = problem(http::status::internal_server_error);  // nobody fetches its pieces here
+    } catch (...) {  // a middleware: what a handler throws is no more to its client
+        return fail();
+    }
     if (reply.status == http::status::not_found) refused_by = rule::route;
     if (reply.status == http::status::method_not_allowed) refused_by = rule::route_method;
     if (reply.status == http::status::not_implemented) refused_by = rule::method;

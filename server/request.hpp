@@ -4,6 +4,7 @@
 #include <boost/beast/http/verb.hpp>
 #include <charconv>
 #include <chrono>
+#include <concepts>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,6 +74,9 @@ struct request {
 
     /// The `{name}` of the route.
     std::string_view parameter(std::string_view name) const noexcept;
+    /// ... as a whole number that a T holds; none: it is not one, and there is nothing of that name: 404.
+    template <std::integral T>
+    std::optional<T> parameter(std::string_view name) const noexcept;
 
     /// A value of the query, decoded (application/x-www-form-urlencoded); none when it is absent.
     std::optional<std::string> query_value(std::string_view name) const;
@@ -92,15 +96,26 @@ struct request_values {
     std::string client_subject = {};
 };
 
+/// All of the text.
+template <class T>
+std::optional<T> parse_number(std::string_view text) noexcept {
+    T number{};
+    const auto* const end = text.data() + text.size();
+    const auto [stopped_at, error] = std::from_chars(text.data(), end, number);
+    return error == std::errc{} && stopped_at == end ? std::optional(number) : std::nullopt;
+}
+
+template <std::integral T>
+std::optional<T> request::parameter(std::string_view name) const noexcept {
+    return parse_number<T>(parameter(name));
+}
+
 template <class T>
 std::optional<T> request::query_number(std::string_view name, std::optional<T> fallback, T least, T most) const {
     const auto text = query_value(name);
     if (!text) return fallback;
-    T number{};
-    const auto* const end = text->data() + text->size();
-    const auto [stopped_at, error] = std::from_chars(text->data(), end, number);
-    if (error != std::errc{} || stopped_at != end || number < least || number > most) return std::nullopt;
-    return number;
+    const auto number = parse_number<T>(*text);
+    return number && *number >= least && *number <= most ? number : std::nullopt;
 }
 
 }  // namespace server

@@ -39,6 +39,18 @@ bool matches(const std::vector<std::string>& segments, std::string_view path,
     return true;
 }
 
+response no_path(const request& asked) {
+    return problem(asked.method == http::verb::connect ? http::status::not_implemented : http::status::not_found);
+}
+
+/// Of a path that has routes for these methods, and not for this one.
+response of_path(const std::string& allow, const request& asked) {
+    const bool options = asked.method == http::verb::options;
+    auto answer = options ? response(http::status::no_content) : problem(http::status::method_not_allowed);
+    answer.set("Allow", allow + ", OPTIONS");
+    return answer;
+}
+
 lifecycle::awaitable<response> answer_by(const handler::plain_function& plain, lifecycle::context context,
                                          const request& request) {
     co_return plain(context, request);
@@ -66,14 +78,38 @@ void path_table::add(std::string_view path, std::size_t number) {
 
 router& router::use(middleware wrap) {
     wraps_.push_back(std::move(wrap));
+    if (!grouped_) not_found_ = wrapped_plain(plain(no_path));
     return *this;
+}
+
+router& router::group(std::string_view prefix, const std::function<void(router&)>& add) {
+    if (!prefix.empty() && (prefix.front() != '/' || prefix.back() == '/'))
+        throw std::invalid_argument("the prefix of a group begins with '/' and does not end with it");
+    const auto outer_prefix = prefix_.size();
+    const auto outer_wraps = static_cast<std::ptrdiff_t>(wraps_.size());
+    const bool in_group = std::exchange(grouped_, true);
+    prefix_ += prefix;
+    add(*this);
+    prefix_.resize(outer_prefix);
+    wraps_.erase(wraps_.begin() + outer_wraps, wraps_.end());
+    grouped_ = in_group;
+    return *this;
+}
+
+handler router::wrapped_plain(handler handle) const {
+    for (auto wrap = wraps_.rbegin(); wrap != wraps_.rend(); ++wrap)
+        if (auto wrapped = (*wrap)(handle); wrapped.as_plain() != nullptr) handle = std::move(wrapped);
+    return handle;
 }
 
 router::resource& router::resource_for(std::string_view pattern) {
     for (auto& known : resources_)
         if (known.pattern == pattern) return known;
     if (pattern.empty() || pattern.front() != '/') throw std::invalid_argument("a route begins with '/'");
-    resource made{std::string(pattern), {}, {}, {}};
+    resource made;
+    made.pattern = pattern;
+    made.allow = std::make_shared<std::string>();
+    made.rest = wrapped_plain(plain([allow = made.allow](const request& asked) { return of_path(*allow, asked); }));
     boost::algorithm::split(made.segments, pattern, [](char c) { return c == '/'; });
     for (const auto& known : resources_)
         if (std::equal(known.segments.begin(), known.segments.end(), made.segments.begin(), made.segments.end(), alike))
@@ -88,7 +124,7 @@ router::resource& router::resource_for(std::string_view pattern) {
 
 router& router::add(http::verb method, std::string_view pattern, handler handle, bool exempt) {
     for (auto wrap = wraps_.rbegin(); wrap != wraps_.rend(); ++wrap) handle = (*wrap)(std::move(handle));
-    auto& to = resource_for(pattern);
+    auto& to = resource_for(prefix_ + std::string(pattern));
     for (const auto& [known, route] : to.methods)
         if (known == method) throw std::invalid_argument("two handlers for " + route.name);
     const auto verb = std::string(http::to_string(method));
@@ -96,8 +132,9 @@ router& router::add(http::verb method, std::string_view pattern, handler handle,
         method,
         route{.name = verb + ' ' + to.pattern, .handle = std::move(handle), .exempt = exempt, .index = routes_++});
     last_ = static_cast<std::size_t>(&to - resources_.data());
-    if (!to.allow.empty()) to.allow += ", ";
-    to.allow += method == http::verb::get ? "GET, HEAD" : verb;
+    auto& allow = *to.allow;
+    if (!allow.empty()) allow += ", ";
+    allow += method == http::verb::get ? "GET, HEAD" : verb;
     return *this;
 }
 
@@ -161,15 +198,12 @@ const route* router::find(request& request) const {
 }
 
 response router::fallback(const request& request) const {
-    const bool options = request.method == http::verb::options;
-    if (options && request.path == "*")
-        return std::move(response(http::status::no_content).set("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS"));
+    if (request.method == http::verb::options && request.path == "*")
+        return std::move(
+            response(http::status::no_content).set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     const auto* const found = find_resource(request.path, nullptr);
-    if (found == nullptr)
-        return problem(request.method == http::verb::connect ? http::status::not_implemented : http::status::not_found);
-    auto answer = options ? response(http::status::no_content) : problem(http::status::method_not_allowed);
-    answer.set("Allow", found->allow + ", OPTIONS");
-    return answer;
+    const auto& by = found != nullptr ? found->rest : not_found_;
+    return by ? (*by.as_plain())(lifecycle::context(), request) : no_path(request);
 }
 
 std::vector<std::string> router::names() const {

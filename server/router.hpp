@@ -131,11 +131,23 @@ private:
 /// exact path wins over patterns, and an earlier pattern over a later one.
 class router {
 public:
-    /// Routes added after this one are wrapped; the first added is the outermost.
+    /// Routes added after this one are wrapped; the first added is the outermost. So is what the router itself says of
+    /// their paths (405, OPTIONS), and outside of groups its 404, where the middleware leaves a plain handler plain:
+    /// such an answer does not wait. The request has no `route` then, and no `peer`.
     router& use(middleware wrap);
+    /// Routes that `add` adds to this router have the prefix in front, and what it `use`s wraps them alone, inside of
+    /// what is used already. `routes.group("/admin", [](router& admin) { … })`; a prefix may be empty.
+    router& group(std::string_view prefix, const std::function<void(router&)>& add);
     router& add(http::verb method, std::string_view pattern, handler handle, bool exempt = false);
     router& get(std::string_view pattern, handler handle) { return add(http::verb::get, pattern, std::move(handle)); }
     router& post(std::string_view pattern, handler handle) { return add(http::verb::post, pattern, std::move(handle)); }
+    router& put(std::string_view pattern, handler handle) { return add(http::verb::put, pattern, std::move(handle)); }
+    router& patch(std::string_view pattern, handler handle) {
+        return add(http::verb::patch, pattern, std::move(handle));
+    }
+    router& del(std::string_view pattern, handler handle) {  // `delete` is a word of C++
+        return add(http::verb::delete_, pattern, std::move(handle));
+    }
     /// For probes: the limit of requests in flight does not apply.
     router& probe(std::string_view pattern, handler handle) {
         return add(http::verb::get, pattern, std::move(handle), true);
@@ -171,7 +183,7 @@ public:
     /// by GET. nullptr: `fallback` has the answer.
     const route* find(request& request) const;
 
-    /// 404, 405 with Allow, 204 with Allow for OPTIONS.
+    /// 404, 405 with Allow, 204 with Allow for OPTIONS, as middleware makes them.
     response fallback(const request& request) const;
 
     /// Called on the loops: a handler has returned (`true`), an answer is on its way. Not to be changed later.
@@ -185,18 +197,24 @@ private:
         std::string pattern;
         std::vector<std::string> segments;  ///< of a pattern with parameters
         std::vector<std::pair<http::verb, route>> methods;
-        std::string allow;
+        std::shared_ptr<std::string> allow;  ///< as `rest` says it
+        handler rest;                        ///< plain: of other methods
     };
     const resource* find_resource(std::string_view path,
                                   std::vector<std::pair<std::string_view, std::string_view>>* parameters) const;
     route& last();
     static router& takes_body_in_pieces(router& last_of, std::uint64_t most);
     resource& resource_for(std::string_view pattern);
+    /// Wrapped by all that leave it plain.
+    handler wrapped_plain(handler handle) const;
 
     std::vector<resource> resources_;
     path_table exact_;  ///< of `resources_`, those without parameters
     std::vector<std::size_t> patterns_;
     std::vector<middleware> wraps_;
+    std::string prefix_;  ///< of the group that is being added
+    bool grouped_ = false;
+    handler not_found_;  ///< plain; none: nobody wraps it
     std::size_t routes_ = 0;
     bool has_sessions_ = false;
     std::size_t last_ = 0;  ///< the resource that the last route was added to

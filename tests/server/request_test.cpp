@@ -83,6 +83,21 @@ TEST(Request, AParameterIsFoundByName) {
     made.parameters = {{"id", "7"}, {"name", "x"}};
     EXPECT_EQ(made.parameter("name"), "x");
     EXPECT_EQ(made.parameter("Name"), "");
+    EXPECT_EQ(made.parameter<int>("id"), 7);
+    EXPECT_EQ(made.parameter<int>("name"), std::nullopt);
+    EXPECT_EQ(made.parameter<int>("Id"), std::nullopt);
+}
+
+TEST(Request, AParameterIsANumberWhereAllOfItIsOneThatTheTypeHolds) {
+    request made;
+    const auto number = [&made](std::string_view text) {
+        made.parameters = {{"id", text}};
+        return made.parameter<std::uint8_t>("id");
+    };
+    EXPECT_EQ(number("0"), 0);
+    EXPECT_EQ(number("255"), 255);
+    for (const auto* no : {"", "256", "-1", "+1", " 1", "1 ", "1.0", "0x1", "seven"})
+        EXPECT_EQ(number(no), std::nullopt) << no;
 }
 
 }  // namespace

@@ -155,6 +155,95 @@ TEST(Router, TheFirstMiddlewareIsTheOutermostAndWrapsOnlyWhatComesLater) {
     EXPECT_THAT(order, testing::IsEmpty());
 }
 
+/// Says who it is on each answer, and leaves a plain handler plain.
+server::middleware signs(std::string name) {
+    return [name](handler next) -> handler {
+        if (const auto* const plain = next.as_plain())
+            return [name, plain = *plain](const lifecycle::context& context, const request& request) {
+                auto answer = plain(context, request);
+                answer.set("By", name);
+                return answer;
+            };
+        return next;
+    };
+}
+
+std::string signers(const response& answer) {
+    std::string all;
+    for (auto rest = answer.fields(); !rest.empty(); rest.remove_prefix(rest.find('\n') + 1))
+        if (rest.starts_with("By: ")) all += rest.substr(4, rest.find('\r') - 4);
+    return all;
+}
+
+handler quick() {
+    return [](const lifecycle::context&, const request&) { return response(); };
+}
+
+TEST(Router, HasAWordForEachMethodThatChangesSomething) {
+    router routes;
+    routes.put("/a", quick()).patch("/a", quick()).del("/a", quick());
+    EXPECT_EQ(found(routes, http::verb::put, "/a"), "PUT /a");
+    EXPECT_EQ(found(routes, http::verb::patch, "/a"), "PATCH /a");
+    EXPECT_EQ(found(routes, http::verb::delete_, "/a"), "DELETE /a");
+    EXPECT_EQ(routes.fallback(asking(http::verb::get, "/a")).fields(), "Allow: PUT, PATCH, DELETE, OPTIONS\r\n");
+}
+
+TEST(Router, AGroupHasAPrefixAndMiddlewareOfItsOwnInsideOfTheOthers) {
+    router routes;
+    routes.use(signs("a"));
+    routes.group("/admin", [](router& admin) {
+        admin.use(signs("b")).get("", quick()).get("/users/{id}", quick());
+        admin.group("/deep", [](router& deep) { deep.use(signs("c")).probe("/x", quick()); });
+        admin.get("/last", quick());
+    });
+    routes.group("", [](router& same) { same.use(signs("d")).get("/d", quick()); });
+    routes.get("/after", quick());
+    const auto by = [&routes](std::string_view path) {
+        auto wanted = asking(http::verb::get, path);
+        const auto* const to = routes.find(wanted);
+        return to == nullptr ? "nobody" : signers(run_handler(to->handle, wanted));
+    };
+    EXPECT_EQ(by("/admin"), "ba");
+    EXPECT_EQ(by("/admin/users/7"), "ba");
+    EXPECT_EQ(by("/admin/deep/x"), "cba");
+    EXPECT_EQ(by("/admin/last"), "ba");
+    EXPECT_EQ(by("/d"), "da");
+    EXPECT_EQ(by("/after"), "a");
+    EXPECT_EQ(by("/users/7"), "nobody");
+}
+
+TEST(Router, ThePrefixOfAGroupIsAPathThatDoesNotEndInASlash) {
+    for (const auto* prefix : {"admin", "/", "/admin/"})
+        EXPECT_THROW(router().group(prefix, [](router&) {}), std::invalid_argument) << prefix;
+}
+
+TEST(Router, WhatItSaysItselfOfAPathIsWrappedAsItsRoutesAre) {
+    router routes;
+    routes.get("/bare", quick());
+    routes.use(signs("a"));
+    routes.group("/g", [](router& group) { group.use(signs("b")).get("/x", quick()); });
+    const auto by = [&routes](http::verb method, std::string_view path) {
+        return signers(routes.fallback(asking(method, path)));
+    };
+    EXPECT_EQ(by(http::verb::post, "/bare"), "");
+    EXPECT_EQ(by(http::verb::post, "/g/x"), "ba");
+    EXPECT_EQ(by(http::verb::options, "/g/x"), "ba");
+    EXPECT_EQ(by(http::verb::get, "/nothing"), "a");
+    EXPECT_EQ(by(http::verb::get, "/g/nothing"), "a");
+    routes.post("/g/x", quick());
+    EXPECT_EQ(routes.fallback(asking(http::verb::put, "/g/x")).status, http::status::method_not_allowed);
+    EXPECT_THAT(std::string(routes.fallback(asking(http::verb::put, "/g/x")).fields()),
+                testing::HasSubstr("Allow: GET, HEAD, POST, OPTIONS\r\n"));
+}
+
+TEST(Router, AMiddlewareThatWaitsIsLeftOutOfWhatItSaysItself) {
+    std::vector<std::string> order;
+    router routes;
+    routes.use(signs("a")).use(marks("waits", order)).use(signs("b")).get("/x", quick());
+    EXPECT_EQ(signers(routes.fallback(asking(http::verb::post, "/x"))), "ba");
+    EXPECT_THAT(order, testing::IsEmpty());
+}
+
 TEST(Router, ASecondHandlerForTheSameIsRefused) {
     router routes;
     routes.get("/a", says("x")).get("/b/{c}", says("y"));
