@@ -38,42 +38,18 @@ bool same_site(const request& request, const std::vector<std::string>& allowed) 
 
 middleware same_site_only(std::vector<std::string> allowed_hosts) {
     const auto list = std::make_shared<const std::vector<std::string>>(std::move(allowed_hosts));
-    const auto allows = [list](const request& request) {
-        return changes_nothing(request.method) || same_site(request, *list);
+    const auto refusal = [list](const request& request) -> std::optional<response> {
+        if (changes_nothing(request.method) || same_site(request, *list)) return std::nullopt;
+        return problem(http::status::forbidden);
     };
-    return [allows](handler next) -> handler {
-        if (const auto* const plain = next.as_plain())
-            return [allows, plain = *plain](const lifecycle::context& context, const request& request) {
-                return allows(request) ? plain(context, request) : problem(http::status::forbidden);
-            };
-        return [allows, next = std::move(next)](lifecycle::context context,
-                                                const request& request) -> lifecycle::awaitable<response> {
-            if (!allows(request)) co_return problem(http::status::forbidden);
-            auto answering = next(std::move(context), request);
-            co_return co_await std::move(answering);
-        };
-    };
+    return around(refusal, nothing_after);
 }
 
 middleware strict_transport(std::chrono::seconds lasts) {
-    const auto says = [value = "max-age=" + std::to_string(lasts.count())](response& answer) {
+    const auto says = [value = "max-age=" + std::to_string(lasts.count())](const request&, response& answer) {
         answer.set("Strict-Transport-Security", value);
     };
-    return [says](handler next) -> handler {
-        if (const auto* const plain = next.as_plain())
-            return [says, plain = *plain](const lifecycle::context& context, const request& request) {
-                auto answer = plain(context, request);
-                says(answer);
-                return answer;
-            };
-        return [says, next = std::move(next)](lifecycle::context context,
-                                              const request& request) -> lifecycle::awaitable<response> {
-            auto answering = next(std::move(context), request);
-            auto answer = co_await std::move(answering);
-            says(answer);
-            co_return answer;
-        };
-    };
+    return around(nothing_before, says);
 }
 
 namespace {

@@ -1,13 +1,40 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lifecycle/lines.hpp"
 #include "server/router.hpp"
 
 namespace server {
+
+/// A middleware of two functions: `before` may answer instead of the handler (`std::optional<response>(const
+/// request&)`), `after` adds to what the handler has answered (`void(const request&, response&)`).
+template <class Before, class After>
+middleware around(Before before, After after) {
+    return [before, after](handler next) -> handler {
+        if (const auto* const plain = next.as_plain())
+            return [before, after, plain = *plain](const lifecycle::context& context, const request& request) {
+                if (auto instead = before(request)) return std::move(*instead);
+                auto answer = plain(context, request);
+                after(request, answer);
+                return answer;
+            };
+        return [before, after, next = std::move(next)](lifecycle::context context,
+                                                       const request& request) -> lifecycle::awaitable<response> {
+            if (auto instead = before(request)) co_return std::move(*instead);
+            auto answering = next(std::move(context), request);
+            auto answer = co_await std::move(answering);
+            after(request, answer);
+            co_return answer;
+        };
+    };
+}
+constexpr auto nothing_before = [](const request&) -> std::optional<response> { return std::nullopt; };
+constexpr auto nothing_after = [](const request&, response&) {};
 
 /// Refuses what a page of another site could make a browser do: for methods that change something the
 /// Host must be an IP literal, `localhost` or in `allowed_hosts` (DNS rebinding), and an Origin must be
