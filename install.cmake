@@ -77,7 +77,7 @@ list(FILTER folders EXCLUDE REGEX "^tests")
 list(REMOVE_DUPLICATES folders)
 foreach(folder IN LISTS folders)
     file(GLOB files CONFIGURE_DEPENDS ${folder}/*.hpp)  # not of the other folders in it, which are modules
-    list(FILTER files EXCLUDE REGEX "/cmd/service/(routes|sha256)\\.hpp$")  # of this program alone
+    list(FILTER files EXCLUDE REGEX "/cmd/service/routes\\.hpp$")  # of this program alone
     install(FILES ${files} DESTINATION ${headers}/${folder} COMPONENT development)
 endforeach()
 if(TARGET test_kit)

@@ -12,9 +12,9 @@
 #include <string_view>
 #include <system_error>
 
-#include "cmd/service/sha256.hpp"
 #include "server/event_stream.hpp"
 #include "server/request_body.hpp"
+#include "server/sha256.hpp"
 #include "tracker/known_keys.hpp"
 // [/examples]
 
@@ -89,7 +89,7 @@ response ticks(const context& context, const request& request) {
 
 /// POST /count: the body streams through, however large it is.
 answer count(context, const request&, server::request_body& body) {
-    sha256 sum;
+    server::sha256 sum;
     std::uint64_t bytes = 0;
     const auto piece = std::make_unique_for_overwrite<std::array<char, 64 * 1024>>();
     for (;;) {

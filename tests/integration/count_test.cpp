@@ -7,7 +7,6 @@
 #include <fstream>
 #include <string>
 
-#include "cmd/service/sha256.hpp"
 #include "tests/integration/service.hpp"
 
 namespace integration {
@@ -21,32 +20,6 @@ constexpr const char* sum_of_million = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48
 
 std::string counted(std::size_t bytes, std::string_view sum) {
     return "{\"bytes\":" + std::to_string(bytes) + ",\"sha256\":\"" + std::string(sum) + "\"}\n";
-}
-
-std::string sum_of(std::string_view text, bool portable = false) {
-    sha256 sum;
-    if (portable) sum.be_portable();
-    sum.add(text);
-    return sum.hex();
-}
-
-TEST(Sha256, IsThatOfFips180) {  // examples of FIPS 180-4 and of the length of its padding
-    for (const bool portable : {false, true}) {
-        EXPECT_EQ(sum_of("", portable), sum_of_nothing);
-        EXPECT_EQ(sum_of("abc", portable), sum_of_abc);
-        EXPECT_EQ(sum_of("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", portable),
-                  "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-        EXPECT_EQ(sum_of(std::string(1'000'000, 'a'), portable), sum_of_million);
-    }
-}
-
-TEST(Sha256, DoesNotDependOnThePieces) {
-    for (std::size_t size = 0; size < 300; ++size) {
-        const std::string text(size, static_cast<char>('a' + size % 26));
-        sha256 pieces;
-        for (std::size_t at = 0; at < size; at += 7) pieces.add(std::string_view(text).substr(at, 7));
-        EXPECT_EQ(pieces.hex(), sum_of(text, true)) << size;
-    }
 }
 
 TEST(Count, SaysSizeAndSumOfABodyInAnyFraming) {

@@ -1,4 +1,4 @@
-#include "cmd/service/sha256.hpp"
+#include "server/sha256.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -9,6 +9,7 @@
 #include <immintrin.h>
 #endif
 
+namespace server {
 namespace {
 
 using state = std::array<std::uint32_t, 8>;
@@ -155,3 +156,5 @@ std::string sha256::hex() {
         for (int shift = 28; shift >= 0; shift -= 4) text += std::string_view("0123456789abcdef")[word >> shift & 0xfU];
     return text;
 }
+
+}  // namespace server

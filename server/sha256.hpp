@@ -6,8 +6,10 @@
 #include <span>
 #include <string>
 
-/// SHA-256 (FIPS 180-4) of bytes that come in pieces, by the processor's own instructions where it has them. Of the
-/// example route /count: who needs more of cryptography than a check sum links a library of it.
+namespace server {
+
+/// SHA-256 (FIPS 180-4) of bytes that come in pieces, by the processor's own instructions where it has them. For
+/// check sums and the digests of keys: who needs more of cryptography links a library of it.
 class sha256 {
 public:
     sha256() noexcept;
@@ -31,3 +33,5 @@ private:
     std::array<char, block> rest_{};
     std::uint64_t size_ = 0;
 };
+
+}  // namespace server
