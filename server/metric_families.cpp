@@ -129,6 +129,24 @@ void metric_families::distribution(std::string_view labels, const histogram::val
     put_bytes(family_, 4, metric);
 }
 
+void metric_families::distribution(std::string_view labels, std::span<const double> bounds,
+                                   std::span<const std::uint64_t> counts, double sum) {
+    std::string metric, inner, buckets;
+    put_labels(metric, labels);
+    std::uint64_t seen = 0;
+    for (std::size_t at = 0; at < counts.size(); ++at) {
+        seen += counts[at];
+        std::string bucket;
+        put_number(bucket, 1, seen);
+        put_real(bucket, 2, at < bounds.size() ? bounds[at] : std::numeric_limits<double>::infinity());
+        put_bytes(buckets, 3, bucket);
+    }
+    put_number(inner, 1, seen);
+    put_real(inner, 2, sum);
+    put_bytes(metric, 7, inner + buckets);
+    put_bytes(family_, 4, metric);
+}
+
 void metric_families::end() {
     if (family_.empty()) return;
     put_varint(all_, family_.size());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,10 @@ public:
     void number(std::string_view labels, double value);
     void distribution(std::string_view labels, const histogram::values& values, const bucket_exemplars& of,
                       const histogram::native_values* native);
+
+    /// `counts` has one more than `bounds`.
+    void distribution(std::string_view labels, std::span<const double> bounds, std::span<const std::uint64_t> counts,
+                      double sum);
 
     std::string take();  ///< all of it
 

@@ -279,6 +279,21 @@ void metrics_text::sample(std::string_view labels, const histogram::values& valu
     sample(labels, all, "_count");
 }
 
+void metrics_text::sample(std::string_view labels, std::span<const double> bounds,
+                          std::span<const std::uint64_t> counts, double sum) {
+    if (families_) return families_->distribution(labels, bounds, counts, sum);
+    std::uint64_t seen = 0;
+    for (std::size_t at = 0; at < bounds.size(); ++at) {
+        seen += counts[at];
+        const bool whole = format_ == format::openmetrics && bounds[at] == std::floor(bounds[at]);
+        bucket(labels, whole ? fmt::format("{:.1f}", bounds[at]) : fmt::format("{}", bounds[at]), seen, {});
+    }
+    seen += counts.back();
+    bucket(labels, "+Inf", seen, {});
+    sample(labels, sum, "_sum");
+    sample(labels, static_cast<double>(seen), "_count");
+}
+
 void metrics_text::single(std::string_view name, std::string_view type, std::string_view help, double value) {
     family(name, type, help);
     sample({}, value);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -140,6 +141,9 @@ public:
     /// With OpenMetrics a bucket has its exemplar, if there is one. `native` is for a format that `has_native`.
     void sample(std::string_view labels, const histogram::values& values, const bucket_exemplars& of = {},
                 const histogram::native_values* native = nullptr);
+    /// A histogram of other buckets: `counts` has one more than `bounds`, of what is above them.
+    void sample(std::string_view labels, std::span<const double> bounds, std::span<const std::uint64_t> counts,
+                double sum);
     bool has_native() const noexcept { return format_ == format::protobuf; }
     /// A family of one sample.
     void single(std::string_view name, std::string_view type, std::string_view help, double value);
