@@ -15,6 +15,7 @@
 #include <stop_token>
 #include <string>
 
+#include "lifecycle/periodic.hpp"
 #include "tests/lifecycle/fakes.hpp"
 #include "tests/support/process.hpp"
 
@@ -65,6 +66,26 @@ TEST(MakeItYours, ABackgroundWorkerIsAPartAndItsPauseEndsWithTheStop) {
     EXPECT_EQ(done.wait({}), lifecycle::clean);
     EXPECT_EQ(looked, 1);
     EXPECT_LT(lifecycle::clock::now() - began, 15s) << "it has waited for its minute, or for the budget";
+}
+
+TEST(MakeItYours, AJobAtIntervalsIsOneLine) {
+    fakes::process process;
+    auto& done = process.done;
+    auto& log = process.log;
+    std::atomic<int> looked{0};
+    const auto look_up_rates = [&](const std::stop_token&) {
+        if (++looked == 1) throw std::runtime_error("the bank is closed");
+        process.send(SIGTERM);
+    };
+    const auto rates_part = process.stop.add_part("rates", 0ms);
+    // [periodic]
+    done.run(rates_part, [&](const std::stop_token& token) {
+        lifecycle::run_periodically(token, 10ms, "rates", log, look_up_rates);
+    });
+    // [/periodic]
+    EXPECT_EQ(done.wait({}), lifecycle::clean);
+    EXPECT_GE(looked, 2);
+    EXPECT_TRUE(process.lines->has("job rates failed, the next one is due all the same: the bank is closed"));
 }
 
 // [dependency]
