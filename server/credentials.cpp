@@ -63,8 +63,8 @@ bool same_in_constant_time(std::string_view a, std::string_view b) noexcept {
     if (a.size() != b.size()) return false;
     volatile unsigned char differ = 0;
     for (std::size_t nth = 0; nth < a.size(); ++nth) {
-        const auto one = static_cast<unsigned>(static_cast<unsigned char>(a[nth]));
-        differ = static_cast<unsigned char>(differ | (one ^ static_cast<unsigned char>(b[nth])));
+        const auto left = static_cast<unsigned>(static_cast<unsigned char>(a[nth]));
+        differ = static_cast<unsigned char>(differ | (left ^ static_cast<unsigned char>(b[nth])));
     }
     return differ == 0;
 }

@@ -20,7 +20,8 @@ std::string logged(const std::string& format, const std::string& thrown = forged
     service service({"--log.format=" + format});
     const auto answer = service.ask(request("POST", "/throw", {}, thrown));
     EXPECT_EQ(answer.status, 500);
-    EXPECT_EQ(answer.body, "{\"title\":\"Internal Server Error\",\"status\":500}\n") << "an error says nothing of the inside";
+    EXPECT_EQ(answer.body, "{\"title\":\"Internal Server Error\",\"status\":500}\n")
+        << "an error says nothing of the inside";
     EXPECT_EQ(service.ask(get("/")).status, 200);
     service.process().signal(SIGTERM);
     EXPECT_EQ(service.exit_code(), 0);

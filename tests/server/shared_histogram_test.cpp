@@ -67,7 +67,7 @@ TEST(SharedHistogram, IsObservedByAnyThread) {
     const auto observe = [&lines] {
         for (int nth = 0; nth < 10'000; ++nth) lines.observe(1);
     };
-    { const std::jthread one(observe), other(observe); }
+    { const std::jthread first(observe), other(observe); }
     EXPECT_THAT(written(lines), testing::EndsWith("lines_sum 20000\nlines_count 20000\n"));
 }
 
