@@ -109,7 +109,6 @@ void done_collector::poll_once(clock::time_point next) {
         timeout.tv_sec = duration_cast<std::chrono::seconds>(left).count();
         timeout.tv_nsec = (left % std::chrono::seconds(1)).count();
     }
-    stop_.alive();
     ::ppoll(descriptors, 2, next == clock::time_point::max() ? nullptr : &timeout, nullptr);
     std::uint64_t events;
     [[maybe_unused]] const auto drained = ::read(stop_.event(), &events, sizeof events);
@@ -221,6 +220,7 @@ void done_collector::name_stragglers(const hooks& hooks, const char* when) const
     for (const auto& late : stragglers(hooks, true))
         lines(log_).warn("still running {when}: {kind} {worker} for {age_ms} ms{}{where}", when, late.kind, late.name,
                          late.age.count(), late.where.empty() ? "" : " in ", late.where);
+    stop_.alive();
 }
 
 std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& hooks, bool only_asked) const {

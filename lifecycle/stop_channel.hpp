@@ -126,7 +126,7 @@ private:
     int event() const noexcept { return event_; }  ///< readable: something has happened
     void wake() const noexcept;
     void publish();
-    /// Main is about to wait, and until now it has lived: whatever held it up was no freeze.
+    /// Main has looked at the stacks of others, and has lived: the time that it took was no freeze.
     void alive();
     void notice_freeze(clock::time_point now) const;
 

@@ -63,6 +63,24 @@ TEST(StopChannel, IsForcedByASignalOnlyWhenItComes250MillisecondsAfterTheFirst) 
     EXPECT_EQ(stop.now().left, 800ms);
 }
 
+TEST(StopChannel, SeesAFreezeOfAProcessWhoseMainWasAtWork) {
+    lifecycle::shutdown_options brief = fakes::process::brisk();
+    brief.budget = 2s;
+    fakes::process process(brief);
+    auto frozen = 0ms;
+    process.run("app", [&](const std::stop_token& token) {
+        fakes::until_asked(token);
+        frozen = process.stop.now().frozen;
+    });
+    fakes::test_clock time;
+    process.lines->on_line = [&](std::string_view line) {  // on main's thread
+        if (line.starts_with("stop begun")) time.advance(4s);
+    };
+    process.stop.request("debug");
+    EXPECT_EQ(process.done.wait({}), 0) << "it has answered whom it could";
+    EXPECT_EQ(frozen, 3'900ms);
+}
+
 TEST(StopChannel, MovesItsDeadlinesWhenNobodyHasLookedForSoLongThatItWasFrozen) {
     fakes::process process;
     const auto app = process.run("app", fakes::until_asked);
