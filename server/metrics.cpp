@@ -16,20 +16,19 @@
 namespace server {
 namespace {
 
-/// How many of the eight steps between two powers of two end below a number, by the bits behind its point.
+constexpr std::uint64_t fraction_of(double value) noexcept {
+    return std::bit_cast<std::uint64_t>(value) & 0xFFFFFFFFFFFFF;
+}
+
+/// How many of the eight steps between two powers of two end below a number, by the bits after its point. The steps end
+/// at 2^(n/8); the one at 1 apart, the nth lies within the nth eighth of the way, so that one comparison is enough.
 unsigned steps_below(std::uint64_t fraction) noexcept {
-    constexpr std::array ends{1.0,
-                              1.0905077326652577,
-                              1.189207115002721,
-                              1.2968395546510096,
-                              1.4142135623730951,
-                              1.5422108254079407,
-                              1.6817928305074290,
-                              1.8340080864093424};  // 2^(n/8)
-    constexpr auto bits = [](double value) { return std::bit_cast<std::uint64_t>(value) & 0xFFFFFFFFFFFFF; };
-    unsigned below = 0;
-    for (const double end : ends) below += fraction > bits(end) ? 1U : 0U;
-    return below;
+    constexpr std::array<std::uint64_t, 8> ends{fraction_of(1.0905077326652577), fraction_of(1.189207115002721),
+                                                fraction_of(1.2968395546510096), fraction_of(1.4142135623730951),
+                                                fraction_of(1.5422108254079407), fraction_of(1.6817928305074290),
+                                                fraction_of(1.8340080864093424), UINT64_MAX};
+    const auto eighth = static_cast<unsigned>(fraction >> 49);
+    return eighth + (fraction > 0 ? 1U : 0U) + (fraction > ends[eighth] ? 1U : 0U);
 }
 
 /// That of histogram::native_buckets; below 0: the zero bucket.
