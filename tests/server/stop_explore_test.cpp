@@ -324,7 +324,8 @@ private:
             return connection.throw_out(at());
         }
         const auto& current = connection.machine.current();
-        if (piece && current.reply.texts) return connection.say(one_in(4) ? "" : "data: xxx\n\n", at());
+        // In a drain it was told, and every other one has said its last word.
+        if (piece && current.reply.texts) return connection.say(one_in(draining_ ? 2 : 4) ? "" : "data: xxx\n\n", at());
         if (piece) return connection.give_piece(one_in(4) ? 0 : 1 + upto(5'000), at());
         auto reply = response(http::status::ok, std::string(one_in(5) ? 30'000 : upto(20), 'x'));
         if (current.to->events) {
