@@ -15,9 +15,9 @@ SO_ATTACH_REUSEPORT_CBPF = 51
 
 
 def listening():
-    one = socket.socket()
-    one.bind(("127.0.0.1", 0))
-    one.listen(16)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(16)
     return one
 
 

@@ -13,12 +13,12 @@ SO_ATTACH_REUSEPORT_CBPF, SO_DETACH_REUSEPORT_BPF = 51, 68
 
 
 def member(port=0):
-    one = socket.socket()
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    one.bind(("127.0.0.1", port))
-    one.listen(256)
-    one.setblocking(False)
-    return one
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen(256)
+    listener.setblocking(False)
+    return listener
 
 
 def dealt(members, clients=60):
@@ -27,12 +27,12 @@ def dealt(members, clients=60):
     held = [socket.create_connection(("127.0.0.1", port)) for _ in range(clients)]
     counts = collections.Counter()
     while sum(counts.values()) < clients:
-        for name, one in members.items():
-            if select.select([one], [], [], 0)[0]:
-                one.accept()[0].close()
+        for name, listener in members.items():
+            if select.select([listener], [], [], 0)[0]:
+                listener.accept()[0].close()
                 counts[name] += 1
-    for one in held:
-        one.close()
+    for listener in held:
+        listener.close()
     return {name: counts[name] for name in members}
 
 

@@ -7,10 +7,10 @@ const server = new WebSocketServer({
 });
 const all = new Set();
 server.on("listening", () => console.log(server.address().port));
-server.on("connection", (one, asked) => {
-    one.on("error", () => {});
-    if (asked.url !== "/all") return one.on("message", (data, binary) => one.send(data, { binary }));
-    all.add(one);
-    one.on("close", () => all.delete(one));
-    one.on("message", (data, binary) => all.forEach(other => other.send(data, { binary })));
+server.on("connection", (client, asked) => {
+    client.on("error", () => {});
+    if (asked.url !== "/all") return client.on("message", (data, binary) => client.send(data, { binary }));
+    all.add(client);
+    client.on("close", () => all.delete(client));
+    client.on("message", (data, binary) => all.forEach(other => other.send(data, { binary })));
 });

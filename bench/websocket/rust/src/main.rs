@@ -4,12 +4,12 @@ use tokio::net::{TcpListener, TcpStream};
 
 async fn echo(socket: TcpStream) {
     let _ = socket.set_nodelay(true);
-    let Ok(mut one) = tokio_tungstenite::accept_async(socket).await else { return };
-    while let Some(Ok(message)) = one.next().await {
+    let Ok(mut client) = tokio_tungstenite::accept_async(socket).await else { return };
+    while let Some(Ok(message)) = client.next().await {
         if !message.is_text() && !message.is_binary() {
             continue;
         }
-        if one.send(message).await.is_err() {
+        if client.send(message).await.is_err() {
             return;
         }
     }
