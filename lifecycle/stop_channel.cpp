@@ -35,10 +35,18 @@ void stop_channel::wake() const noexcept {
     [[maybe_unused]] const auto written = ::write(event_, &increment, sizeof increment);
 }
 
-/// Makes the phase visible to readers without a lock, and wakes main. With the lock held.
+/// Makes the phase visible to readers without a lock. With the lock held.
+void stop_channel::show(stop_phase phase) noexcept {
+    const bool stops = phase >= stop_phase::lame_duck;
+    if (stops && !stopping()) ++stops_;
+    nth_stop_.store(stops ? stops_ : 0, std::memory_order_release);
+    phase_.store(phase, std::memory_order_release);
+}
+
+/// With the lock held; main wakes up.
 void stop_channel::publish() {
     if (sequence_.phase() == stop_phase::serving) has_been_ready_.store(true, std::memory_order_release);
-    phase_.store(sequence_.phase(), std::memory_order_release);
+    show(sequence_.phase());
     wake();
 }
 
@@ -102,7 +110,7 @@ void stop_channel::signal(std::string cause) {
 void stop_channel::fail(const std::string& name) {
     if (!failed_.exchange(true)) failed_before_ready_ = !has_been_ready();
     const std::scoped_lock lock(mutex_);
-    if (!stopping()) phase_.store(stop_phase::lame_duck, std::memory_order_release);  // there may be no memory for more
+    if (!stopping()) show(stop_phase::lame_duck);  // there may be no memory for more
     sequence_.fail("part:" + name, clock::now());
     publish();
 }
@@ -130,7 +138,7 @@ const stop_sequence::events& stop_channel::step() {
     const auto now = clock::now();
     notice_freeze(now);
     const auto& events = sequence_.step(now, slowest);
-    phase_.store(sequence_.phase(), std::memory_order_release);
+    show(sequence_.phase());
     return events;
 }
 

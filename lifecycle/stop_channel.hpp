@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -90,6 +91,9 @@ public:
 
     /// True from the first moment of a stop; one load.
     bool stopping() const noexcept { return phase() >= stop_phase::lame_duck; }
+    /// Which stop of this process is under way, from 1; 0 while nobody stops. Tells a stop from the one before, which
+    /// was withdrawn, also to those who did not look in between. One load.
+    std::uint64_t nth_stop() const noexcept { return nth_stop_.load(std::memory_order_acquire); }
     stop_phase phase() const noexcept { return phase_.load(std::memory_order_acquire); }
 
     /// Begins a stop; the first cause stays. Idempotent. `within`: it, or the one that is under way, is to be over by
@@ -125,6 +129,7 @@ private:
     clock::time_point next_step() const;
     int event() const noexcept { return event_; }  ///< readable: something has happened
     void wake() const noexcept;
+    void show(stop_phase phase) noexcept;
     void publish();
     /// Main has looked at the stacks of others, and has lived: the time that it took was no freeze.
     void alive();
@@ -139,6 +144,8 @@ private:
     bool complete_ = false;
     std::vector<std::function<std::uint64_t()>> turns_;
     std::atomic<stop_phase> phase_{stop_phase::starting};
+    std::atomic<std::uint64_t> nth_stop_{0};
+    std::uint64_t stops_ = 0;  ///< that have begun
     std::atomic<bool> has_been_ready_{false};
     std::atomic<bool> failed_{false};
     std::atomic<bool> failed_before_ready_{false};

@@ -236,10 +236,11 @@ milliseconds http_server::longest_stall() const {
 void http_server::account(stop_account& report) const {
     auto& c = report.connections;
     auto& r = report.requests;
+    const auto nth_stop = state_->part.channel().nth_stop();
     for (const auto& loop : state_->loops) {
         for (auto& late : loop->stragglers()) report.stragglers.push_back(std::move(late));
         const auto& a = loop->account();
-        if (a.noted.get() == 0) {  // a wedged loop: everybody on it is cut by the exit
+        if (a.noted.get() != nth_stop) {  // a wedged loop: everybody on it is cut by the exit
             c.open_at_stop += a.open.get();
             c.forced += a.open.get();
             const auto under_way = a.under_way.get();

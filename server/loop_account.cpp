@@ -2,8 +2,8 @@
 
 namespace server {
 
-void loop_account::note_stop(bool begun) noexcept {
-    noted.set(begun ? 1 : 0);
+void loop_account::note_stop(std::uint64_t nth) noexcept {
+    noted.set(nth);
     for (auto* from_zero :
          {&accepted_after, &closed_idle, &finished, &forced, &begun_after, &requests_finished, &requests_cut,
           &requests_gone, &streams_told, &streams_ended, &streams_ended_by_us, &streams_cut})

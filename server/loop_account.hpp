@@ -21,7 +21,8 @@ struct loop_account {
     histogram lag;
     std::array<counter, connection_states> in_state;  ///< as of the last tick
 
-    // Since a stop began; see shutdown_report. `noted` is 0 as long as this loop does not know of it.
+    // Since a stop began; see shutdown_report. `noted` says which (stop_channel::nth_stop), 0 as long as this loop
+    // knows of none.
     counter noted;
     counter open_at_stop, accepted_after, closed_idle, finished, forced;
     counter in_flight_at_stop, begun_after, requests_finished, requests_cut, requests_gone;
@@ -30,7 +31,7 @@ struct loop_account {
     // For its one writer. Each request that begins ends once; they begin with their first byte.
 
     /// The account of a stop begins with what is there when its loop first knows of it.
-    void note_stop(bool begun) noexcept;
+    void note_stop(std::uint64_t nth) noexcept;
     void connection_began(bool in_stop) noexcept;
     void connection_ended(bool forced, bool worked_during_stop, bool in_stop) noexcept;
     void add(const account_changes& some) noexcept;

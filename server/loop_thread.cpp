@@ -209,11 +209,12 @@ void loop_thread::obey(unsigned given) {
 
 // ── for the connections ─────────────────────────────────────────────────────────────────────────
 
-void loop_thread::note_stop(bool begun) {
-    stop_noted_ = begun;
-    seen_.account.note_stop(begun);
+/// 0: the one that was noted has been withdrawn. A loop that stood still may find the next stop instead.
+void loop_thread::note_stop(std::uint64_t nth) {
+    noted_stop_ = nth;
+    seen_.account.note_stop(nth);
     // Of the lame duck they are told in the last tenth.
-    if (begun) parting_ = env_.stop->now().began + env_.stop->options().lame_duck * 9 / 10;
+    if (nth != 0) parting_ = env_.stop->now().began + env_.stop->options().lame_duck * 9 / 10;
     for (auto* list : {&idle_, &busy_})
         for (auto& client : *list) client.stop_begins();
 }

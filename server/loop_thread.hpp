@@ -102,9 +102,9 @@ private:
 
     /// True from the first moment of a stop: responses say `Connection: close`.
     bool stopping() {
-        const bool now = env_.stop != nullptr && env_.stop->stopping();
-        if (now != stop_noted_) note_stop(now);
-        return now;
+        const auto nth = env_.stop == nullptr ? 0 : env_.stop->nth_stop();
+        if (nth != noted_stop_) note_stop(nth);
+        return nth != 0;
     }
     struct running;
     bool has_room(bool to_the_last) const;
@@ -113,7 +113,7 @@ private:
         const bool stops = stopping();
         return {.now = now, .stopping = stops, .parting = stops && now >= parting_};
     }
-    void note_stop(bool begun);
+    void note_stop(std::uint64_t nth);
     void reserve_timers();
     void begin_tick();
     lifecycle::awaitable<> tick();
@@ -158,8 +158,8 @@ private:
     stall_watch stalls_;
     std::time_t date_second_ = 0;
     std::size_t idle_count_ = 0;
-    bool stop_noted_ = false, draining_ = false, sealed_ = false, closing_ = false, ended_ = false, warned_ = false,
-         failed_ = false;
+    std::uint64_t noted_stop_ = 0;  ///< stop_channel::nth_stop; 0: none
+    bool draining_ = false, sealed_ = false, closing_ = false, ended_ = false, warned_ = false, failed_ = false;
     std::uint64_t lost_ = 0;  ///< connections, for want of memory
     lifecycle::clock::time_point next_meeting_line_{};
     lifecycle::clock::time_point next_loss_warning_{};

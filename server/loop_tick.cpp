@@ -96,7 +96,7 @@ void loop_thread::on_tick(clock::time_point now) {
     if (!warned_ && now >= warn_at(drain.over) && now < drain.over) warn_of_late();
     look_after(busy_, drain, at);
     look_for_gone_clients();
-    if (now >= next_idle_look_ || stop_noted_) {
+    if (now >= next_idle_look_ || noted_stop_ != 0) {
         next_idle_look_ = now + idle_look;
         look_after(idle_, drain, at);
         if (workspaces_.shrink()) ::malloc_trim(0);  // malloc_trim(3): of all threads' arenas

@@ -34,7 +34,7 @@
 #define KEYED_RECORDS 21
 #define WHAT_IS_LEFT_IS_COUNTED 22
 #define NOTE_AT_THE_END 23
-#define LOOPS_TURN_BETWEEN_TWO_STOPS 24
+#define STOPS_ARE_NUMBERED 24
 byte without;
 #define with(what) (without != what)
 
@@ -157,7 +157,7 @@ inline begin(why)
         phase = lame_duck; cause = why; withdrawable = (why == by_post);
         t = 0; began = true; main_due = true;
         true_finished = 0; true_cut = 0; true_gone = 0;
-        noted = noted && !(with(LOOPS_TURN_BETWEEN_TWO_STOPS) && with(WITHDRAWAL_IS_NOTED));
+        noted = noted && !(with(STOPS_ARE_NUMBERED) && with(WITHDRAWAL_IS_NOTED));
         SEEN(saw_began(why))
     :: else
     fi

@@ -129,6 +129,19 @@ TEST(StopChannel, LeavesALameDuckThatARequestBegan) {
     EXPECT_FALSE(stop.withdraw());
 }
 
+TEST(StopChannel, NumbersItsStops) {
+    stop_channel stop(settings(5s));
+    stop.complete();
+    EXPECT_EQ(stop.nth_stop(), 0U) << "nobody stops";
+    stop.request("debug");
+    stop.request("debug");
+    EXPECT_EQ(stop.nth_stop(), 1U);
+    EXPECT_TRUE(stop.withdraw());
+    EXPECT_EQ(stop.nth_stop(), 0U);
+    stop.signal("SIGTERM");
+    EXPECT_EQ(stop.nth_stop(), 2U);
+}
+
 TEST(StopChannel, HasBeenReadyIfThatCameInALameDuckThatWasLeft) {
     stop_channel stop(settings(5s));
     const auto app = stop.add_part("app", lifecycle::serves_clients);

@@ -9,7 +9,7 @@ failures=0
 fresh()
 {
     rm -rf "${tree:?}"/*
-    mkdir -p "$tree"/{cmd/service,lifecycle,server,tracker,configs,tests/server,docs}
+    mkdir -p "$tree"/{cmd/service,lifecycle,server,tracker,configs,tests/{server,all},docs}
     printf '#pragma once\n#include "lifecycle/context.hpp"\nint f();  // std::thread, detached, "a.stop()"\n' \
         >"$tree/server/good.hpp"
     printf '#include "server/good.hpp"\nvoid g() { auto text = "std::thread? co_await"; x.stop(); }  // lint: why\n' \
@@ -91,6 +91,8 @@ passes classes cmd/service/routes.cpp "int long_one(int of) {\n$(many 60 'of += 
     sed -i /all/d "$tree/docs/log.schema.json"
     if bash "$rules/log_lines.sh" "$tree" >/dev/null; then echo "self_test: a name" && failures=$((failures + 1)); fi
 }
+breaks banned tests/all/program 'for one in sockets:'
+passes banned tests/all/program 'print("one of them")'
 breaks banned server/bad.cpp 'void f() { std::thread t; }'
 breaks banned server/bad.cpp 'void f() { std::jthread t([] {}); }'
 passes banned server/good2.cpp 'struct s { std::jthread mine; };'

@@ -360,6 +360,32 @@ TEST(HttpServerStop, WhatHasBegunIsAnsweredWithConnectionCloseAndAccountedFor) {
     EXPECT_EQ(report.requests.cut, 0U);
 }
 
+TEST(HttpServerStop, TheAccountBeginsAnewWhenALoopStoodStillBetweenTwoStops) {
+    std::promise<void> entered, let_go;
+    const auto stands_still = [&](const lifecycle::context&, const request&) {
+        entered.set_value();
+        let_go.get_future().wait();
+        return response(http::status::ok, "went on");
+    };
+    running app(router().get("/", says("hello")).get("/stands-still", stands_still));
+    auto first = app.connect(), second = app.connect();
+    app.begin_stop();
+    EXPECT_EQ(ask_on(first, get("/")).status, 200) << "the loop knows of this stop";
+    second.send(get("/stands-still"));
+    entered.get_future().wait();
+    EXPECT_TRUE(app.leave_stop());
+    app.begin_stop();
+    let_go.set_value();
+    EXPECT_EQ(answer_of(second).status, 200);
+    app.stop();
+    server::stop_account report;
+    app.server().account(report);
+    EXPECT_EQ(report.requests.in_flight_at_stop, 1U);
+    EXPECT_EQ(report.requests.begun_after, 0U) << "of the stop before";
+    EXPECT_EQ(report.requests.finished, 1U);
+    EXPECT_EQ(report.connections.accepted_after, 0U);
+}
+
 TEST(HttpServerStop, AServerWithoutConnectionsIsHomeAtOnce) {
     running app((router()));
     const auto began = clock::now();

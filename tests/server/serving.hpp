@@ -81,6 +81,7 @@ public:
 
     /// Responses say close from now on, but nothing is drained yet.
     void begin_stop() { stop_.request("debug"); }
+    bool leave_stop() { return stop_.withdraw(); }
     /// Drains and waits for the end of the server.
     void stop() {
         begin_stop();
