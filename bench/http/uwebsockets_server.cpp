@@ -1,4 +1,5 @@
-// A peer of bench/http/run: uWebSockets on one loop, which answers as the service does, with the same header fields (Date is its own).
+// A peer of bench/http/run: uWebSockets on one loop, which answers as the service does, with the same header fields
+// (Date is its own).
 
 #include <App.h>
 
@@ -21,7 +22,8 @@ bool asks_to_close(uWS::HttpRequest* request) { return request->getHeader("conne
 
 int main() {
     uWS::App app;
-    app.get("/", [](answer* to, uWS::HttpRequest* request) { begin(to)->end("Hello, QCon!\n", asks_to_close(request)); });
+    app.get("/",
+            [](answer* to, uWS::HttpRequest* request) { begin(to)->end("Hello, QCon!\n", asks_to_close(request)); });
     app.post("/echo", [](answer* to, uWS::HttpRequest*) {
         to->onAborted([] {});
         auto body = std::make_unique<std::string>();
