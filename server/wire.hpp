@@ -68,6 +68,8 @@ public:
     const socket_address& caller() const noexcept;
     std::string_view subject() const noexcept;
     bool secure() const noexcept;
+    /// Bytes go into its socket as they are: there is neither TLS nor a stream of another session in between.
+    bool direct() const noexcept;
 
     // The loop.
 

@@ -28,10 +28,11 @@ sent sender::send_compressed(opcode kind, std::string_view deflated) {
     return sent::queued;
 }
 
-sent sender::send(const shared_frame& frame) {
+sent sender::send(const shared_frame& frame, std::size_t written) {
     if (closed_ || overflows_) return sent::closed;
     if (!has_room(frame->size())) return sent::dropped;
     out_.append(frame);
+    if (written > 0) wrote(written);
     ++messages_;
     return sent::queued;
 }

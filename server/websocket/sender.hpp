@@ -40,7 +40,8 @@ public:
 
     /// Throws std::bad_alloc: nothing is sent.
     sent send(opcode kind, std::string_view data);
-    sent send(const shared_frame& frame);
+    /// `written`: of its bytes, that are in the socket already; there is nothing before it then.
+    sent send(const shared_frame& frame, std::size_t written = 0);
     /// `deflated` is a message as `compression::deflate` makes it.
     sent send_compressed(opcode kind, std::string_view deflated);
 

@@ -72,6 +72,21 @@ TEST(WebSocketRoute, SaysAMessageToAllOnAllLoops) {
     EXPECT_EQ(both.find("# TYPE websocket_open "), both.rfind("# TYPE websocket_open "));
 }
 
+TEST(WebSocketRoute, WhatAKernelDoesNotTakeAtOnceOfABroadcastIsSentAsItsPeerReads) {
+    server::router routes;
+    const auto all = websocket::route(routes, "/ws", echoes(), {.max_backlog = 64 * 1024 * 1024});
+    const serving::running service(std::move(routes));
+    peer reads_late(service.connect(4096), "/ws");
+    EXPECT_EQ(reads_late.echo("x"), "x") << "it rests after this";
+    const std::string large(16 * 1024 * 1024, 'y');
+    all.broadcast(websocket::opcode::binary, large);
+    all.broadcast(websocket::opcode::text, "next");
+    const auto first = reads_late.receive(), second = reads_late.receive();
+    ASSERT_TRUE(first && second);
+    EXPECT_TRUE(first->payload == large);
+    EXPECT_EQ(second->payload, "next");
+}
+
 TEST(WebSocketRoute, ShakesHandsOnlyWithWhoAsksForItWell) {
     server::router routes;
     websocket::route(routes, "/ws", echoes(), {.protocols = {"v2", "v1"}});
