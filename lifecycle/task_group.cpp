@@ -26,18 +26,18 @@ constexpr std::size_t most_errors = 16;
 /// ended too: its task must not stay behind.
 class task_group::end_of_task {
 public:
-    end_of_task(task_group& group, task& task) noexcept : group_(group), one_(&task) {}
-    end_of_task(end_of_task&& other) noexcept : group_(other.group_), one_(std::exchange(other.one_, nullptr)) {}
+    end_of_task(task_group& group, task& task) noexcept : group_(group), task_(&task) {}
+    end_of_task(end_of_task&& other) noexcept : group_(other.group_), task_(std::exchange(other.task_, nullptr)) {}
     end_of_task(const end_of_task&) = delete;
     end_of_task& operator=(const end_of_task&) = delete;
     ~end_of_task() {
-        if (one_ != nullptr) group_.ended(one_, nullptr, true);
+        if (task_ != nullptr) group_.ended(task_, nullptr, true);
     }
-    void operator()(std::exception_ptr error) { group_.ended(std::exchange(one_, nullptr), std::move(error)); }
+    void operator()(std::exception_ptr error) { group_.ended(std::exchange(task_, nullptr), std::move(error)); }
 
 private:
     task_group& group_;
-    task* one_;
+    task* task_;
 };
 
 task_group::task_group(executor on) : executor_(on), empty_(on) { errors_.reserve(most_errors); }

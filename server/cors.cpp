@@ -27,9 +27,9 @@ public:
     }
 
     std::optional<response> preflight(const request& asked) const {
-        const bool is_one = asked.method == http::verb::options && !asked.header(http::field::origin).empty() &&
-                            !asked.header(http::field::access_control_request_method).empty();
-        if (!is_one) return std::nullopt;
+        const bool is_preflight = asked.method == http::verb::options && !asked.header(http::field::origin).empty() &&
+                                  !asked.header(http::field::access_control_request_method).empty();
+        if (!is_preflight) return std::nullopt;
         response answer(http::status::no_content);
         if (allow_origin(asked, answer)) {
             if (!methods_.empty()) answer.set("Access-Control-Allow-Methods", methods_);

@@ -127,7 +127,7 @@ bool handlers::ask(asked what, exchange& of, const request& about, asker& whose)
     }
 }
 
-bool handlers::is_one(const lifecycle::task& task) noexcept { return dynamic_cast<const runner*>(&task) != nullptr; }
+bool handlers::is_runner(const lifecycle::task& task) noexcept { return dynamic_cast<const runner*>(&task) != nullptr; }
 
 void handlers::close() noexcept {
     closed_ = true;

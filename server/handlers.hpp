@@ -41,7 +41,7 @@ public:
     void close() noexcept;
 
     /// Whether it is one of these coroutines.
-    static bool is_one(const lifecycle::task& task) noexcept;
+    static bool is_runner(const lifecycle::task& task) noexcept;
 
 private:
     class runner;

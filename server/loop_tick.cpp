@@ -205,7 +205,7 @@ std::vector<task_row> loop_thread::describe() const {
     std::vector<task_row> rows;
     const auto now = clock::now();
     tasks_.for_each([&](const lifecycle::task& task) {
-        if (server::handlers::is_one(task)) return;  // its connection says what it does
+        if (server::handlers::is_runner(task)) return;  // its connection says what it does
         rows.push_back({.name = task.name,
                         .kind = task.kind,
                         .state = "waiting",

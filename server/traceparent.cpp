@@ -89,9 +89,9 @@ std::string_view continue_trace(const request& from, std::string_view span, trac
             sound = add_members(field.value, into.state, members);
         }
     }
-    const bool is_one = parents == 1 && is_traceparent(parent);
-    if (!sound || !is_one) into.state.clear();  // section 4.3: without a parent the state is of nothing
-    if (!is_one) return {};
+    const bool has_parent = parents == 1 && is_traceparent(parent);
+    if (!sound || !has_parent) into.state.clear();  // section 4.3: without a parent the state is of nothing
+    if (!has_parent) return {};
     // Level 2 section 3.2.2.5: of the flags the two lowest bits are known, sampled and random, and others are not
     // handed on. Whoever has made the id at random says so for all who sample by it.
     const bool sampled = among(parent[54], "13579bdf"), random = among(parent[54], "2367abef");

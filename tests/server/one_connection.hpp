@@ -38,83 +38,86 @@ struct in_a_stop {};
 
 class scene {
 public:
-    explicit scene(const server::options& limits = {}) : place_(routes(), limits), one_(place_, now_) {}
+    explicit scene(const server::options& limits = {}) : place_(routes(), limits), connection_(place_, now_) {}
     /// It was accepted above that limit.
-    explicit scene(server::rule without) : place_(routes(), {}), one_(place_, now_, without) {}
+    explicit scene(server::rule without) : place_(routes(), {}), connection_(place_, now_, without) {}
     /// Of a client that comes when the stop has begun.
-    explicit scene(in_a_stop) : stopping_(true), place_(routes(), {}), one_(place_, now_, server::rule::none, true) {}
-    explicit scene(reads slowly, const server::options& limits = {}) : scene(limits) { one_.wire.room = slowly.room; }
+    explicit scene(in_a_stop)
+        : stopping_(true), place_(routes(), {}), connection_(place_, now_, server::rule::none, true) {}
+    explicit scene(reads slowly, const server::options& limits = {}) : scene(limits) {
+        connection_.wire.room = slowly.room;
+    }
 
     bool holds_handlers = false;  ///< `reply` lets them return; else they do at once
 
     // What the client does.
 
     void send(std::string_view bytes, std::string body = "hello") {
-        one_.wire.send(bytes);
+        connection_.wire.send(bytes);
         settle(body);
     }
     /// It is in the socket, and nobody has looked.
-    void arrives(std::string_view bytes) { one_.wire.send(bytes); }
+    void arrives(std::string_view bytes) { connection_.wire.send(bytes); }
     void settle(const std::string& body = "hello") {
-        one_.settle(at());
-        while (one_.asked && !holds_handlers) {
-            one_.reply(server::response(server::http::status::ok, body), at());
-            one_.settle(at());
+        connection_.settle(at());
+        while (connection_.asked && !holds_handlers) {
+            connection_.reply(server::response(server::http::status::ok, body), at());
+            connection_.settle(at());
         }
     }
     void client_reads() {
-        one_.wire.client_reads();
-        one_.settle(at());
+        connection_.wire.client_reads();
+        connection_.settle(at());
     }
     void client_finishes() {
-        one_.wire.client_finished = true;
-        one_.settle(at());
+        connection_.wire.client_finished = true;
+        connection_.settle(at());
     }
-    void shakes_hands() { one_.shake_hands(at()); }
-    void stirs() { one_.stir(at()); }
-    void client_goes() { one_.client_goes(at()); }
+    void shakes_hands() { connection_.shake_hands(at()); }
+    void stirs() { connection_.stir(at()); }
+    void client_goes() { connection_.client_goes(at()); }
 
     // What its handler does.
 
     void reply(server::response with = server::response(server::http::status::ok, "hello")) {
-        one_.reply(std::move(with), at());
+        connection_.reply(std::move(with), at());
     }
     void stream(std::optional<std::uint64_t> length = std::nullopt) {
         auto made =
             server::response::stream([](std::span<char>) -> lifecycle::awaitable<std::size_t> { co_return 0; }, length);
         made.body = "first";
-        one_.reply(std::move(made), at());
+        connection_.reply(std::move(made), at());
     }
     /// A stream of events; `say` is its next text, none the end.
     void stream_events() {
         server::response made(server::http::status::ok, ":\n", "text/event-stream");
         made.texts = []() -> lifecycle::awaitable<std::string> { co_return std::string(); };
-        one_.reply(std::move(made), at());
+        connection_.reply(std::move(made), at());
         settle();
     }
     void say(std::string text) {
-        one_.say(std::move(text), at());
+        connection_.say(std::move(text), at());
         settle();
     }
     /// It takes the body as it comes, and wants this much more.
     void reads_body(std::size_t most = 100) {
-        one_.read_body(most, at());
+        connection_.read_body(most, at());
         settle();
     }
     /// What its machine has to keep bytes in.
-    std::size_t buffer() const { return one_.machine.buffer(); }
-    const server::request& request() const { return one_.machine.request(); }
-    const std::string& body() const { return one_.body; }
-    bool waits_for_body() const { return one_.reads; }
-    bool body_failed() const { return one_.machine.current().is_excused(); }
-    void piece(std::size_t bytes) { one_.give_piece(bytes, at()); }
-    void throw_out() { one_.throw_out(at()); }
+    std::size_t buffer() const { return connection_.machine.buffer(); }
+    const server::request& request() const { return connection_.machine.request(); }
+    const std::string& body() const { return connection_.body; }
+    bool waits_for_body() const { return connection_.reads; }
+    bool body_failed() const { return connection_.machine.current().is_excused(); }
+    void piece(std::size_t bytes) { connection_.give_piece(bytes, at()); }
+    void throw_out() { connection_.throw_out(at()); }
 
     // Time and the stop.
 
     void stop() {
         stopping_ = true;
-        one_.machine.stop_begins();
+        connection_.machine.stop_begins();
     }
     void drain(clock::duration idle_grace, clock::duration app_gives_up) {
         stop();
@@ -125,7 +128,7 @@ public:
     /// From here on who has come in the stop and shaken hands is told too.
     void part() { parting_ = true; }
     void tick() {
-        one_.tick(drain_, at());
+        connection_.tick(drain_, at());
         settle();
     }
     void tick_after(clock::duration passed) {
@@ -135,24 +138,24 @@ public:
 
     // What is seen of it.
 
-    bool over() const { return one_.over; }
-    bool reset() const { return one_.over && one_.wire.resets; }
-    bool finished() const { return one_.wire.finished; }
-    bool said_farewell() const { return one_.wire.said_farewell; }
-    bool named() const { return one_.straggled; }
-    bool told() const { return one_.machine.has_workspace() && one_.machine.current().told; }
-    bool asked() const { return one_.asked; }
+    bool over() const { return connection_.over; }
+    bool reset() const { return connection_.over && connection_.wire.resets; }
+    bool finished() const { return connection_.wire.finished; }
+    bool said_farewell() const { return connection_.wire.said_farewell; }
+    bool named() const { return connection_.straggled; }
+    bool told() const { return connection_.machine.has_workspace() && connection_.machine.current().told; }
+    bool asked() const { return connection_.asked; }
     /// Whoever waits by it has been told that the drain has begun.
     bool told_of_drain() const {
-        return server::until_drain(one_.machine.current().context()).why() == lifecycle::cause::shutdown;
+        return server::until_drain(connection_.machine.current().context()).why() == lifecycle::cause::shutdown;
     }
-    lifecycle::context context() const { return one_.machine.current().context(); }
-    std::size_t unread() const { return one_.wire.to_server.size(); }
-    bool rests() const { return !one_.machine.has_workspace(); }
-    int refused() const { return one_.refused; }
-    int calls() const { return one_.calls; }
-    server::connection_state state() const { return one_.machine.now_in(); }
-    const std::string& seen() const { return one_.wire.to_client; }
+    lifecycle::context context() const { return connection_.machine.current().context(); }
+    std::size_t unread() const { return connection_.wire.to_server.size(); }
+    bool rests() const { return !connection_.machine.has_workspace(); }
+    int refused() const { return connection_.refused; }
+    int calls() const { return connection_.calls; }
+    server::connection_state state() const { return connection_.machine.now_in(); }
+    const std::string& seen() const { return connection_.wire.to_client; }
     std::size_t answers() const {
         std::size_t count = 0;
         for (auto found = seen().find("HTTP/1.1 "); found != std::string::npos;
@@ -166,7 +169,7 @@ public:
         return found == std::string::npos ? 0 : std::stoi(seen().substr(found + 9, 3));
     }
     bool says_close() const { return seen().find("Connection: close") != std::string::npos; }
-    server::http1_machine::changes account() const { return one_.account(); }
+    server::http1_machine::changes account() const { return connection_.account(); }
     simulated::place& place() { return place_; }
 
 private:
@@ -193,7 +196,7 @@ private:
     bool stopping_ = false, parting_ = false;
     server::drain_view drain_;
     simulated::place place_;
-    simulated::connection one_;
+    simulated::connection connection_;
 };
 
 }  // namespace one_connection
