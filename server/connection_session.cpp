@@ -92,7 +92,6 @@ void wire::watch(poll_set::interest wanted) {
 const socket_address& wire::peer() const noexcept { return of_->peer_; }
 const socket_address& wire::caller() const noexcept { return of_->caller(); }
 std::string_view wire::subject() const noexcept { return of_->subject(); }
-bool wire::secure() const noexcept { return of_->socket_.between() != nullptr; }
 bool wire::direct() const noexcept { return through_ == nullptr && of_->socket_.between() == nullptr; }
 
 boost::asio::io_context& wire::context() const noexcept { return of_->loop_.context(); }

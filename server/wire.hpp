@@ -67,7 +67,6 @@ public:
     /// Whom a header in front of the connection names; else the peer.
     const socket_address& caller() const noexcept;
     std::string_view subject() const noexcept;
-    bool secure() const noexcept;
     /// Bytes go into its socket as they are: there is neither TLS nor a stream of another session in between.
     bool direct() const noexcept;
 

@@ -213,7 +213,7 @@ bool session::ask(server::asked what, stream& of) {
     auto& request = of.asked;
     request.peer = wire_.peer();
     request.client_subject = wire_.subject();
-    request.scheme = wire_.secure() ? "https" : "http";
+    request.scheme = wire_.direct() ? "http" : "https";
     request.named_client = wire_.caller() == wire_.peer() ? nullptr : &wire_.caller();
     if (of.current.is_forwarded) {
         if (of.current.from.client) request.named_client = &*of.current.from.client;

@@ -108,7 +108,7 @@ bool live::read(const moment&) {
     const auto [how, count] = wire_.read(into);
     if (how == transfer_end::done) at_work_->received(into.first(count));
     if (how == transfer_end::ended) at_work_->peer_closed();
-    return how == transfer_end::ended || wire_.secure() || count == into.size();
+    return how == transfer_end::ended || !wire_.direct() || count == into.size();
 }
 
 /// Into memory of its own: it may be in the turn of another, who reads by the loop's.
