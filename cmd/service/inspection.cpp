@@ -124,9 +124,11 @@ server::debug_sources inspection(const inspected& parts) {
             .backlog = std::move(backlog)};
 }
 
-void fill_in(lifecycle::shutdown_report& report, const server::http_server& app, const tracker::event_tracker& events) {
+void fill_in(lifecycle::shutdown_report& report, const inspected& parts) {
+    const auto& events = parts.events;
     server::stop_account served;
-    app.account(served);
+    parts.app.account(served);
+    for (const auto* port : parts.more_ports) port->account(served);
     served.add_to(report);
     const auto account = events.account();
     const json::object of_events{{"accepted", account.accepted},

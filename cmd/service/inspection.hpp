@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "cmd/service/log.hpp"
 #include "cmd/service/reload.hpp"
@@ -24,13 +25,14 @@ struct inspected {
     const process_log& log;
     settings_in_force& settings;
     std::function<void(server::metrics_text&)> metrics_of_others = [](auto&) {};
+    std::vector<const server::http_server*> more_ports = {};  ///< that serve clients, beside the app's
 };
 
 /// Where the server and the tracker, which know nothing of each other, are shown side by side.
 server::debug_sources inspection(const inspected& parts);
 
 /// The sections of the report, which only the parts know. Safe while they still run.
-void fill_in(lifecycle::shutdown_report& report, const server::http_server& app, const tracker::event_tracker& events);
+void fill_in(lifecycle::shutdown_report& report, const inspected& parts);
 
 /// The stack of a thread in one line, for the log and the report.
 std::string stack_line(pid_t thread, std::chrono::milliseconds limit);

@@ -16,6 +16,12 @@
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
 
+// [module http_client]
+namespace server {
+class http_client;
+}
+
+// [/module http_client]
 /// What a module is made from, at the start, before the servers and the tracker are. All of it outlives the module.
 struct module_start {
     const configs::loaded& settings;
@@ -62,6 +68,9 @@ public:
     /// Who wants to see the calls that handlers make of other servers; nullptr: not this one.
     virtual std::shared_ptr<server::call_observer> call_observer() { return nullptr; }
     virtual void show_calls_to(std::shared_ptr<server::call_observer>) {}
+    // [module http_client]
+    virtual server::http_client* client() { return nullptr; }  ///< for handlers that call others, if it is one
+    // [/module http_client]
     virtual void made(const service_parts&) {}             ///< everything is
     virtual void run_parts(lifecycle::done_collector&) {}  ///< those of its own
 

@@ -235,6 +235,14 @@ void modules::equip(std::string_view name, server::http_server& server) {
     for (const auto& extra : all_) extra->equip(name, server);
 }
 
+// [module http_client]
+server::http_client& modules::client() {
+    for (const auto& extra : all_)
+        if (auto* const found = extra->client()) return *found;
+    throw std::logic_error("this program is built without HTTP_CLIENT");
+}
+
+// [/module http_client]
 void modules::made(const service_parts& parts) {
     for (const auto& extra : all_) extra->made(parts);
 }

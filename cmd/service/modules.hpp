@@ -28,6 +28,10 @@ public:
     server::router around(server::router app);
     server::router debug_routes(server::debug_sources from);
     void equip(std::string_view name, server::http_server& server);
+    // [module http_client]
+    /// For handlers that call other servers. Throws std::logic_error where this program is built without HTTP_CLIENT.
+    server::http_client& client();
+    // [/module http_client]
     void made(const service_parts& parts);
     void run_parts(lifecycle::done_collector& done);
 

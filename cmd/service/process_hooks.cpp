@@ -9,7 +9,7 @@ lifecycle::done_collector::hooks process_hooks(const inspected& parts, const ser
     return {
         .ready = [&, settings =
                          parts.settings.now()] { log_ready(settings->values, app.address(), debug.address(), log); },
-        .account = [&app, &events = parts.events](auto& report) { fill_in(report, app, events); },
+        .account = [&parts](auto& report) { fill_in(report, parts); },
         .reload =
             [&extras, &settings = parts.settings] {
                 const auto note = extras.reloading();
