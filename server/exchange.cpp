@@ -68,6 +68,7 @@ bool exchange::find(request& request, std::string_view its_timeout, host& on, mi
         refuse(patience.without, refusal());
     } else if (to == nullptr) {
         fall_back(on.routes, request);
+        return false;
     } else if (!timeout) {
         refuse(rule::timeout_field, problem(http::status::bad_request));
     } else if (comes_encoded(*to, request, !request.body.empty())) {
@@ -92,6 +93,7 @@ bool exchange::find(request& request, std::string_view its_timeout, host& on, mi
     } else {
         refuse(rule::max_in_flight, refusal());
     }
+    show(on.routes, request);
     return false;
 }
 
@@ -152,9 +154,18 @@ void exchange::fail() noexcept {
     }
 }
 
-void exchange::refuse_if_late(clock::time_point now) {
-    if ((told || now >= deadline) && scope.get().why() == lifecycle::cause::deadline)
-        refuse(rule::request_timeout, instead(http::status::gateway_timeout));
+bool exchange::refuse_if_late(clock::time_point now) {
+    const bool late = (told || now >= deadline) && scope.get().why() == lifecycle::cause::deadline;
+    if (late) refuse(rule::request_timeout, instead(http::status::gateway_timeout));
+    return late;
+}
+
+response exchange::shown(const router& routes, const request& asked, response own) noexcept {
+    try {
+        if (routes.wraps_own()) return routes.own(asked, own);
+    } catch (...) {  // a middleware
+    }
+    return own;
 }
 
 std::string what_was_thrown(const std::exception_ptr& thrown) {

@@ -114,6 +114,12 @@ struct exchange {
         refused_by = by;
         reply = std::move(with);
     }
+    /// As middleware makes it, of what the server itself answers; as it is when that throws. Off the path of requests
+    /// that a handler answers.
+    static response shown(const router& routes, const request& asked, response own) noexcept;
+    void show(const router& routes, const request& asked) noexcept {
+        if (routes.wraps_own()) reply = shown(routes, asked, std::move(reply));
+    }
     /// A handler that does not decode it would take the bytes of a compressed body for the body.
     static bool comes_encoded(const route& by, const request& asked, bool has_body) {
         return has_body && !by.decodes && !asked.content_coding().empty();
@@ -124,8 +130,9 @@ struct exchange {
     bool streams(const request& asked) const noexcept { return reply.streamed() && asked.method != http::verb::head; }
     /// What has been thrown is a 500.
     void fail() noexcept;
-    /// A deadline that has passed is a 504. As long as nobody has told the context of it, the clock is all there is.
-    void refuse_if_late(lifecycle::clock::time_point now);
+    /// A deadline that has passed is a 504: true. As long as nobody has told the context of it, the clock is all there
+    /// is.
+    bool refuse_if_late(lifecycle::clock::time_point now);
     void tell(lifecycle::cause why) noexcept {
         told = true;
         scope.cancel(why);

@@ -51,6 +51,25 @@ response of_path(const std::string& allow, const request& asked) {
     return answer;
 }
 
+/// What the server has answered, for the end of a chain of middleware.
+struct own_answer {
+    const response* made;
+};
+
+response given(const lifecycle::context& context, const request&) { return *context.find<own_answer>()->made; }
+
+/// Without the outermost, where that has another answer.
+handler adding_only(handler::plain_function outer, handler::plain_function inner) {
+    return
+        [outer = std::move(outer), inner = std::move(inner)](const lifecycle::context& context, const request& asked) {
+            auto made = outer(context, asked);
+            const auto& own = *context.find<own_answer>()->made;
+            if (made.status != own.status || made.streamed() != own.streamed()) return inner(context, asked);
+            made.close = made.close || own.close;
+            return made;
+        };
+}
+
 lifecycle::awaitable<response> answer_by(const handler::plain_function& plain, lifecycle::context context,
                                          const request& request) {
     co_return plain(context, request);
@@ -78,7 +97,10 @@ void path_table::add(std::string_view path, std::size_t number) {
 
 router& router::use(middleware wrap) {
     wraps_.push_back(std::move(wrap));
-    if (!grouped_) not_found_ = wrapped_plain(plain(no_path));
+    if (!grouped_) {
+        not_found_ = wrapped_plain(plain(no_path));
+        own_ = wrapped_own();
+    }
     return *this;
 }
 
@@ -99,6 +121,15 @@ router& router::group(std::string_view prefix, const std::function<void(router&)
 handler router::wrapped_plain(handler handle) const {
     for (auto wrap = wraps_.rbegin(); wrap != wraps_.rend(); ++wrap)
         if (auto wrapped = (*wrap)(handle); wrapped.as_plain() != nullptr) handle = std::move(wrapped);
+    return handle;
+}
+
+handler router::wrapped_own() const {
+    handler handle = given;
+    for (auto wrap = wraps_.rbegin(); wrap != wraps_.rend(); ++wrap) {
+        const auto wrapped = (*wrap)(handle);
+        if (const auto* const outer = wrapped.as_plain()) handle = adding_only(*outer, *handle.as_plain());
+    }
     return handle;
 }
 
@@ -204,6 +235,10 @@ response router::fallback(const request& request) const {
     const auto* const found = find_resource(request.path, nullptr);
     const auto& by = found != nullptr ? found->rest : not_found_;
     return by ? (*by.as_plain())(lifecycle::context(), request) : no_path(request);
+}
+
+response router::own(const request& asked, const response& answer) const {
+    return (*own_.as_plain())(lifecycle::context().with(own_answer{&answer}), asked);
 }
 
 std::vector<std::string> router::names() const {

@@ -132,8 +132,9 @@ private:
 class router {
 public:
     /// Routes added after this one are wrapped; the first added is the outermost. So is what the router itself says of
-    /// their paths (405, OPTIONS), and outside of groups its 404, where the middleware leaves a plain handler plain:
-    /// such an answer does not wait. The request has no `route` then, and no `peer`.
+    /// their paths (405, OPTIONS), and outside of groups its 404 and all that the server says itself (see `own`), where
+    /// the middleware leaves a plain handler plain: such an answer does not wait. The request has no `route` then, and
+    /// no `peer`.
     router& use(middleware wrap);
     /// Routes that `add` adds to this router have the prefix in front, and what it `use`s wraps them alone, inside of
     /// what is used already. `routes.group("/admin", [](router& admin) { … })`; a prefix may be empty.
@@ -186,6 +187,12 @@ public:
     /// 404, 405 with Allow, 204 with Allow for OPTIONS, as middleware makes them.
     response fallback(const request& request) const;
 
+    /// What the server itself answers (400, 408, 413, 503, 504, a 500 for what was thrown), as middleware that was used
+    /// outside of groups makes it. Its status stays: what a middleware would answer in its place (401) is left out, and
+    /// what it adds to the answer is kept. `asked` is empty where the head of the request was not to be read.
+    response own(const request& asked, const response& answer) const;
+    bool wraps_own() const noexcept { return static_cast<bool>(own_); }
+
     /// Called on the loops: a handler has returned (`true`), an answer is on its way. Not to be changed later.
     std::function<void(const class connection&, http::status, bool handled)> observe;
 
@@ -207,6 +214,7 @@ private:
     resource& resource_for(std::string_view pattern);
     /// Wrapped by all that leave it plain.
     handler wrapped_plain(handler handle) const;
+    handler wrapped_own() const;
 
     std::vector<resource> resources_;
     path_table exact_;  ///< of `resources_`, those without parameters
@@ -215,6 +223,7 @@ private:
     std::string prefix_;  ///< of the group that is being added
     bool grouped_ = false;
     handler not_found_;  ///< plain; none: nobody wraps it
+    handler own_;        ///< plain, of what is in its context; none: nobody wraps it
     std::size_t routes_ = 0;
     bool has_sessions_ = false;
     std::size_t last_ = 0;  ///< the resource that the last route was added to

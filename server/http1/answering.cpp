@@ -61,12 +61,17 @@ void http1_answering::replied(const moment& at) {
     auto& current = work_->current;
     waits_ = waiting::nothing;
     if (current.abandoned) return go(phase::say_goodbye);  // answered in its place: this one comes too late
-    if (current.thrown != nullptr && current.is_excused()) current.excuse();
-    if (current.thrown == nullptr) {
-        current.refuse_if_late(at.now);
-    } else {
-        current.thrown = nullptr;
-        current.fail();
+    if (current.thrown != nullptr) {
+        if (current.is_excused()) {
+            current.excuse();
+            current.refuse_if_late(at.now);
+        } else {
+            current.thrown = nullptr;
+            current.fail();
+        }
+        current.show(host_.routes, request());
+    } else if (current.refuse_if_late(at.now)) {
+        current.show(host_.routes, request());
     }
     if (current.incoming && leave_body()) [[unlikely]]
         end_unread();
@@ -77,8 +82,9 @@ void http1_answering::replied(const moment& at) {
 /// until it has returned.
 void http1_answering::abandon(const moment& at) {
     assert(phase_ == phase::handle && !abandoned());
-    auto reply =
-        work_->current.instead(flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout);
+    auto reply = exchange::shown(
+        host_.routes, request(),
+        work_->current.instead(flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout));
     say_when_to_return(reply, at);
     append(reply, framing_of(request(), true, at), work_->out);
     work_->current.abandoned = true;
@@ -172,6 +178,7 @@ auto http1_answering::answer(const moment& at) -> step {
         if (!at.stopping) return change_over(at);
         // What begins now would end at once, and its client come back within milliseconds: to us, as long as we listen.
         work_->current.refuse(rule::drain, problem(http::status::service_unavailable));
+        work_->current.show(host_.routes, request());
         work_->current.reply.close = true;
     }
     if (wants_look(at)) {
@@ -331,6 +338,8 @@ bool http1_answering::refuse_early(const moment& at) {
         current.refuse(rule::max_body_bytes, problem(status_of(rule::max_body_bytes)));
     else if (overloaded)
         current.refuse(rule::max_in_flight, current.refusal());
+    if (excess || encoded || large || overloaded)
+        current.show(host_.routes, request);
     else
         current.fall_back(host_.routes, request);
     current.reply.close = true;
@@ -350,6 +359,7 @@ void http1_answering::refuse(rule by, ending_letters end, const moment& at) {
     auto& current = work_->current;
     current.refuse(by, by == rule::clear_text ? response(status_of(by), std::string(only_tls))
                                               : problem(late ? http::status::request_timeout : status_of(by)));
+    current.show(host_.routes, work_->parser.head_done() ? request() : server::request());
     append(current.reply, framing_of({}, true, at), work_->out);
     end_ = end;
     count_answer();

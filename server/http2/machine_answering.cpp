@@ -55,6 +55,7 @@ void machine::start(stream& stream) {
     if (asks && is_watch(current.to)) serve_without_end(current);
     if (asks && alive_ > limits_->http2_max_streams && settled_) {  // before that the client cannot know
         current.refuse(rule::http2_max_streams, current.refusal());
+        current.show(host_.routes, stream.asked);
         return answer(stream);
     }
     asks ? ask(stream) : answer(stream);
@@ -74,6 +75,7 @@ void machine::refuse(stream& stream, rule by) {
         current.refuse_coding();
     else
         current.refuse(by, by == rule::max_in_flight ? current.refusal() : problem(status_of(by)));
+    current.show(host_.routes, stream.asked);
     answer(stream);
 }
 
@@ -124,12 +126,17 @@ void machine::replied(stream& stream) {
         stream.deadline = at_.now + limits_->write_timeout;
         return;
     }
-    if (current.thrown != nullptr && current.is_excused()) current.excuse();
-    if (current.thrown == nullptr) {
-        current.refuse_if_late(at_.now);
-    } else {
-        current.thrown = nullptr;
-        current.fail();
+    if (current.thrown != nullptr) {
+        if (current.is_excused()) {
+            current.excuse();
+            current.refuse_if_late(at_.now);
+        } else {
+            current.thrown = nullptr;
+            current.fail();
+        }
+        current.show(host_.routes, stream.asked);
+    } else if (current.refuse_if_late(at_.now)) {
+        current.show(host_.routes, stream.asked);
     }
     if (stream.id != 0) return answer(stream);
     by_.note(stream, row(stream));  // its client has gone
@@ -141,6 +148,7 @@ void machine::answer(stream& stream) {
     if (stream.connects() && reply.status == http::status::switching_protocols) {
         if (!at_.stopping) return open_tunnel(stream);
         stream.current.refuse(rule::drain, problem(http::status::service_unavailable));
+        stream.current.show(host_.routes, stream.asked);
     }
     if (static_cast<unsigned>(reply.status) < 200)
         stream.current.fail();  // there is no Upgrade here: RFC 9113 section 8.6

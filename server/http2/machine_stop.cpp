@@ -126,7 +126,8 @@ void machine::abandon(stream& stream) {
     current.abandoned = true;
     current.refused_by = stream.forced ? rule::drain : rule::request_timeout;
     if (stream.id != 0) {
-        stream.instead = std::make_unique<response>(current.instead(status));
+        stream.instead =
+            std::make_unique<response>(exchange::shown(host_.routes, stream.asked, current.instead(status)));
         submit(stream, *stream.instead);
         stream.state = connection_state::handling;  // as far as anybody else sees
     }

@@ -185,6 +185,31 @@ TEST(Http2, AStreamThatFailsOrEndsBeforeItsLengthIsResetByInternalError) {
     }
 }
 
+TEST(Http2, MiddlewareSeesWhatTheServerItselfSays) {
+    server::options limits;
+    limits.max_body_bytes = 1000;
+    limits.body_timeout = 1s;
+    scene scene(limits);
+    scene.holds_handlers = true;
+    const auto large = scene.client.ask("POST", "/", {{"content-length", "2000"}}, std::string(2000, 'a'));
+    const auto slow = scene.client.ask("POST", "/other", {}, std::nullopt, true);
+    const auto late = scene.client.get("/", {{"x-request-timeout", "300ms"}});
+    const auto thrown = scene.client.get("/other");
+    scene.settle();
+    scene.throw_out(thrown);
+    scene.tick_after(301ms);
+    scene.tick_after(101ms);
+    scene.tick_after(700ms);
+    EXPECT_EQ(scene.answer(large).status, 413);
+    EXPECT_EQ(scene.answer(large).header("x-seen"), "/");
+    EXPECT_EQ(scene.answer(slow).status, 408);
+    EXPECT_EQ(scene.answer(slow).header("x-seen"), "/other");
+    EXPECT_EQ(scene.answer(late).status, 504);
+    EXPECT_EQ(scene.answer(late).header("x-seen"), "/");
+    EXPECT_EQ(scene.answer(thrown).status, 500);
+    EXPECT_EQ(scene.answer(thrown).header("x-seen"), "/other");
+}
+
 TEST(Http2, AHandlerThatThrowsIsA500) {
     scene scene;
     scene.holds_handlers = true;

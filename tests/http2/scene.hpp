@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/http2/machine.hpp"
+#include "server/middleware.hpp"
 #include "tests/http2/guest.hpp"
 #include "tests/http2/peer.hpp"
 #include "tests/server/simulated.hpp"
@@ -215,6 +216,10 @@ private:
             };
             all.get("/socket", nothing).becomes([](server::wire) { return std::unique_ptr<server::session>(); });
             all.streamed(http::verb::post, "/taken", takes).streamed(http::verb::post, "/little", takes, 1000);
+            // Of what the server itself says; the routes above are not wrapped.
+            all.use(server::around(server::nothing_before, [](const server::request& asked, server::response& answer) {
+                answer.set("X-Seen", asked.path);
+            }));
             return all;
         }();
         return made;
