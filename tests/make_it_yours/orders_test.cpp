@@ -35,6 +35,7 @@ struct order {
 };
 // [/described]
 
+// [order book]
 class order_book {
 public:
     bool is_closed(int id) const { return id == 1; }
@@ -51,6 +52,7 @@ private:
     std::mutex mutex_;
     std::map<int, order> all_;
 };
+// [/order book]
 
 // [json handlers]
 /// PUT /orders/{id}

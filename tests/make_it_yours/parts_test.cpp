@@ -71,21 +71,21 @@ TEST(MakeItYours, ABackgroundWorkerIsAPartAndItsPauseEndsWithTheStop) {
 TEST(MakeItYours, AJobAtIntervalsIsOneLine) {
     fakes::process process;
     auto& done = process.done;
-    auto& log = process.log;
     std::atomic<int> looked{0};
-    const auto look_up_rates = [&](const std::stop_token&) {
+    const auto look_up_prices = [&](const std::stop_token&) {
         if (++looked == 1) throw std::runtime_error("the bank is closed");
         process.send(SIGTERM);
     };
-    const auto rates_part = process.stop.add_part("rates", 0ms);
+    const auto prices_part = process.stop.add_part("prices", 0ms);
+    auto& logger = process.log;
     // [periodic]
-    done.run(rates_part, [&](const std::stop_token& token) {
-        lifecycle::run_periodically(token, 10ms, "rates", log, look_up_rates);
+    done.run(prices_part, [&](const std::stop_token& token) {
+        lifecycle::run_periodically(token, 10ms, "prices", logger, look_up_prices);
     });
     // [/periodic]
     EXPECT_EQ(done.wait({}), lifecycle::clean);
     EXPECT_GE(looked, 2);
-    EXPECT_TRUE(process.lines->has("job rates failed, the next one is due all the same: the bank is closed"));
+    EXPECT_TRUE(process.lines->has("job prices failed, the next one is due all the same: the bank is closed"));
 }
 
 // [dependency]
@@ -153,8 +153,8 @@ TEST(MakeItYours, ADependencyStartsBeforeWhoNeedsItAndStopsAfterIt) {
     };
     // [dependency run]
     done.run(guests_part, [&](const std::stop_token& token) { guests.run(token); });
-    done.run(app_part, run_app);
     // [/dependency run]
+    done.run(app_part, run_app);
     EXPECT_EQ(done.wait({}), lifecycle::clean);
     EXPECT_EQ(support::read_file(file), "Ada 2\nGrace 1\n");
 }

@@ -10,6 +10,7 @@
 
 #include "server/event_stream.hpp"
 #include "server/metrics.hpp"
+#include "server/middleware.hpp"
 #include "server/request_body.hpp"
 #include "tests/server/serving.hpp"
 
@@ -35,15 +36,29 @@ struct greetings {
 
 // [handler]
 /// GET /greet/{name}?times=N
-response greet(greetings& greeted, const request& request) {
+response greet(const request& request) {
     const auto times = request.query_number<int>("times", 1, 1, 10);
     if (!times) return response(http::status::bad_request, "times: a whole number from 1 to 10\n");
     std::string text;
     for (int nth = 0; nth < *times; ++nth) text += fmt::format("Hello, {}\n", request.parameter("name"));
-    ++greeted.count;
     return response(http::status::ok, text);
 }
 // [/handler]
+
+/// GET /counted/{name}
+response counted(greetings& greeted, const request& request) {
+    ++greeted.count;
+    return greet(request);
+}
+
+// [logged]
+/// POST /visits/{name}: a line whose values have names, and the id of the request.
+response visit(const context& context, const request& request) {
+    const auto& name = request.parameter("name");
+    server::log_of(context).info("{name} leaves {bytes} bytes", name, request.body.size());
+    return response(http::status::no_content);
+}
+// [/logged]
 
 // [waiting handler]
 /// GET /greet-later/{name}: holds no thread, and ends early with its context.
@@ -119,11 +134,15 @@ server::middleware timed() {
 server::router own_routes(greetings& greeted) {
     server::router routes;
     routes.get("/plain", serving::says("plain"));
-    // [routes]
+    // [use]
     routes.use(timed());  // wraps the routes that are added after it
-    routes.get("/greet/{name}", [&greeted](const context&, const request& request) { return greet(greeted, request); });
+    // [/use]
+    // [routes]
+    routes.get("/greet/{name}", server::plain(greet));
     routes.get("/greet-later/{name}", greet_later);
     // [/routes]
+    routes.get("/counted/{name}",
+               server::plain([&greeted](const request& request) { return counted(greeted, request); }));
     // [events route]
     routes.events("/count-down/{from}", count_down);
     // [/events route]
@@ -180,12 +199,41 @@ TEST(MakeItYours, AMiddlewareWrapsTheRoutesThatFollowIt) {
 TEST(MakeItYours, AMetricIsWrittenByHandlersAndReadByTheDebugPort) {
     greetings greeted;
     const serving::running service(own_routes(greeted));
-    service.ask(support::get("/greet/Ada"));
-    service.ask(support::get("/greet/Grace?times=3"));
+    service.ask(support::get("/counted/Ada"));
+    service.ask(support::get("/counted/Grace?times=3"));
     server::metrics_text out;
     greeted.write_metrics(out);
     EXPECT_EQ(out.take(),
               "# HELP greetings_total Names that were greeted.\n# TYPE greetings_total counter\ngreetings_total 2\n");
+}
+
+TEST(MakeItYours, ALineOfTheLogHasFieldsAndTheIdOfTheRequest) {
+    std::ostringstream written;
+    spdlog::logger logger("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(written));
+    std::vector<std::string> facts;
+    struct facts_of final : spdlog::sinks::base_sink<std::mutex> {
+        explicit facts_of(std::vector<std::string>& to) : to_(to) {}
+        void sink_it_(const spdlog::details::log_msg&) override {
+            const auto line = lifecycle::facts_of_this_line();
+            for (const auto& all : {line.own, line.of_request})
+                for (const auto& fact : all)
+                    to_.push_back(fmt::format("{}={}", fact.name,
+                                              fact.text.empty() ? std::to_string(fact.count) : std::string(fact.text)));
+        }
+        void flush_() override {}
+        std::vector<std::string>& to_;
+    };
+    logger.sinks().push_back(std::make_shared<facts_of>(facts));
+    server::router routes;
+    // [log used]
+    routes.use(server::with_log(logger));
+    // [/log used]
+    routes.post("/visits/{name}", visit);
+    const serving::running service(std::move(routes));
+    EXPECT_EQ(service.ask(support::request("POST", "/visits/Ada", "X-Request-Id: of-mine\r\n", "hello")).status, 204);
+    EXPECT_THAT(written.str(), testing::HasSubstr("Ada leaves 5 bytes"));
+    EXPECT_THAT(facts,
+                testing::IsSupersetOf({"name=Ada", "bytes=5", "request_id=of-mine", "route=POST /visits/{name}"}));
 }
 
 }  // namespace
