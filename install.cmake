@@ -2,7 +2,7 @@
 # Component `development`, which the target of that name builds: everything that a service is made on, for
 # find_package(curfew): libraries, the modules that are turned on, the test kit, the functions of cmd/service/program.cmake.
 # docs/library.md, docs/adr/0078-a-copy-owns-its-service.md.
-set(libraries lifecycle server tracker configs skeleton_info service_body)
+set(libraries lifecycle spdlog_whole server tracker configs skeleton_info service_body)
 foreach(module asio_ssl http_connection pool group)  # what modules are made of, and what whoever wants it links
     if(TARGET ${module})
         list(APPEND libraries ${module})
@@ -163,7 +163,7 @@ Name: curfew
 Description: @PROJECT_DESCRIPTION@
 Version: @PROJECT_VERSION@
 Cflags: -std=c++20 -pthread -I${includedir} @definitions@ -DSPDLOG_COMPILED_LIB -DSPDLOG_FMT_EXTERNAL
-Libs: -L${libdir} -lserver -ltracker -lgroup -lpool -llifecycle -lboost_url -lboost_json -ldl -pthread
+Libs: -L${libdir} -lserver -ltracker -lgroup -lpool -llifecycle -lspdlog_whole -lboost_url -lboost_json -ldl -pthread
 ]==] @ONLY)
 install(CODE "set(template \"${PROJECT_BINARY_DIR}/curfew.pc.in\")
 set(place \"${CMAKE_INSTALL_LIBDIR}/pkgconfig\")" COMPONENT development)
