@@ -34,6 +34,9 @@ struct layer {
 /// The TOML file at `path`; one that cannot be read or parsed gives a fault.
 layer read_file(const std::string& path);
 
+/// "toml++ 3.3.0": what reads it. Any thread.
+std::string file_parser();
+
 /// The variables with our prefix. An unknown one is a warning: Kubernetes injects such.
 layer read_environment(const environment& variables);
 

@@ -11,6 +11,7 @@
 
 #include "configs/layers.hpp"
 #include "configs/toml.hpp"
+#include "configs/toml_text.hpp"
 #include "configs/values.hpp"
 
 namespace configs {
@@ -119,21 +120,37 @@ private:
     std::string path_;
 };
 
+layer read_text(const toml_text& given, const std::string& name) {
+    const auto fault = [&](std::size_t line, std::string_view what) {
+        layer result;
+        result.faults.push_back(fmt::format("{}:{}: not TOML: {}", name, line, what));
+        return result;
+    };
+    try {
+        const auto table = toml::parse(given.text, name);
+        if (given.stray_line == 0) {
+            reader through(name);
+            through.visit(table, "");
+            return through.result();
+        }
+    } catch (const toml::parse_error& error) {
+        // What it says of the line in which the text was cut is about the cut.
+        const auto line = error.source().begin.line;
+        if (given.stray_line == 0 || line < given.stray_line) return fault(line, shown(error.description()));
+    }
+    return fault(given.stray_line, "a letter beyond ASCII stands outside of quotes");
+}
+
 }  // namespace
+
+std::string file_parser() { return fmt::format("toml++ {}.{}.{}", TOML_LIB_MAJOR, TOML_LIB_MINOR, TOML_LIB_PATCH); }
 
 layer read_file(const std::string& path) {
     // Places go into TOML comments, and messages are one line: no other file name is worth more trouble.
     const auto name = shown(path);
     layer result;
     try {
-        const auto text = contents_of(path);
-        const auto table = toml::parse(text, name);
-        reader through(name);
-        through.visit(table, "");
-        result = through.result();
-    } catch (const toml::parse_error& error) {
-        result.faults.push_back(
-            fmt::format("{}:{}: not TOML: {}", name, error.source().begin.line, shown(error.description())));
+        result = read_text(for_parser(contents_of(path)), name);
     } catch (const std::logic_error&) {
         result.faults.push_back(fmt::format("{}: not TOML", name));
     } catch (const std::system_error& error) {

@@ -195,6 +195,27 @@ TEST_F(Load, AFileThatIsNotTomlIsAFaultWithItsLine) {
     EXPECT_THAT(from_toml("a = '\xFF'\n").faults, SizeIs(1));
 }
 
+TEST_F(Load, LettersBeyondAsciiStandInStringsAndComments) {
+    const auto directory = [&](const std::string& value) {
+        const auto loaded = from_toml("# caf\u00e9\ntracker.directory = " + value + " # \u0436\n");
+        return loaded.faults.empty() ? loaded.values.tracker.directory : loaded.faults.front();
+    };
+    EXPECT_EQ(directory("\"caf\u00e9\""), "caf\u00e9");
+    EXPECT_EQ(directory("'caf\u00e9 \"'"), "caf\u00e9 \"");
+    EXPECT_EQ(directory(R"("\"caf\u00e9 # '")"), "\"caf\u00e9 # '");
+    EXPECT_EQ(directory("'''\ncaf\u00e9 '' \"'''"), "caf\u00e9 '' \"");
+    EXPECT_EQ(directory("\"\"\"\ncaf\\\n   \u00e9 \u20ac \U0001f600 \"\"\"\"\""), "caf\u00e9 \u20ac \U0001f600 \"\"");
+}
+
+TEST_F(Load, ALetterBeyondAsciiElsewhereIsAFaultWithItsLine) {
+    for (const auto* text : {"\n\u00e9 = 1\n", "\ntracker.directory = \u0436\n", "\ntracker.directory = 'a'\u00e9\n",
+                             "\n[app\u00e9]\n", "a = '''\n'''\u00e9\n", "a = \"\"\"\n\\\u00e9\"\"\"\n"})
+        EXPECT_THAT(from_toml(text).faults, ElementsAre(HasSubstr("test.toml:2: not TOML: a letter beyond ASCII")))
+            << text;
+    EXPECT_THAT(from_toml("[app\n\u00e9 = 1\n").faults, ElementsAre(HasSubstr("test.toml:1: not TOML"))) << "before it";
+    EXPECT_THAT(from_toml("\xef\xbb\xbf[app]\n").faults, IsEmpty()) << "a byte order mark";
+}
+
 TEST_F(Load, AFileThatCannotBeReadIsAFaultWithTheReason) {
     const auto missing = (folder_ / "missing.toml").string();
     EXPECT_THAT(from({"--config", missing}).faults,
