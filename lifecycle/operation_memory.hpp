@@ -1,7 +1,7 @@
 #pragma once
 
 #include <array>
-#include <boost/asio/detail/recycling_allocator.hpp>
+#include <boost/asio/recycling_allocator.hpp>
 #include <cstddef>
 #include <new>
 
@@ -40,7 +40,7 @@ private:
 /// As Asio's own, and from the reserve when there is no memory.
 template <class T>
 class operation_allocator {
-    using usual = boost::asio::detail::recycling_allocator<T>;
+    using usual = boost::asio::recycling_allocator<T>;
 
 public:
     using value_type = T;

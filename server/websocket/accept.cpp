@@ -1,10 +1,12 @@
 #include "server/websocket/accept.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
-#include <boost/beast/core/detail/base64.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace server::websocket {
 namespace {
@@ -50,13 +52,25 @@ std::array<char, 20> sha1(std::string text) {
     return digest;
 }
 
+/// RFC 4648 section 4.
+std::string base64(std::string_view bytes) {
+    constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string text;
+    for (; !bytes.empty(); bytes.remove_prefix(std::min<std::size_t>(bytes.size(), 3))) {
+        std::uint32_t three = 0;
+        for (std::size_t nth = 0; nth < 3; ++nth)
+            three = three << 8U | (nth < bytes.size() ? static_cast<unsigned char>(bytes[nth]) : 0U);
+        for (std::size_t nth = 0; nth < 4; ++nth)
+            text += nth <= bytes.size() ? letters[three >> (18 - 6 * nth) & 0x3fU] : '=';
+    }
+    return text;
+}
+
 }  // namespace
 
 std::string accept_for(std::string_view key) {
     const auto digest = sha1(std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    std::string text(boost::beast::detail::base64::encoded_size(digest.size()), '\0');
-    text.resize(boost::beast::detail::base64::encode(text.data(), digest.data(), digest.size()));
-    return text;
+    return base64(std::string_view(digest.data(), digest.size()));
 }
 
 }  // namespace server::websocket
