@@ -12,7 +12,7 @@ namespace {
 
 using nanoseconds = std::chrono::nanoseconds;
 
-std::string quoted(std::string_view text) { return boost::json::serialize(boost::json::value(text)); }
+std::string as_json(std::string_view text) { return boost::json::serialize(boost::json::value(text)); }
 
 /// Microseconds, without a detour through floating point.
 std::string in_microseconds(nanoseconds time) {
@@ -23,7 +23,7 @@ std::string in_microseconds(nanoseconds time) {
 std::string arguments(const std::vector<argument>& all) {
     std::string text = R"("args":{)";
     for (const auto& [key, value] : all)
-        text += fmt::format("{}{}:{}", text.ends_with('{') ? "" : ",", quoted(key), quoted(value));
+        text += fmt::format("{}{}:{}", text.ends_with('{') ? "" : ",", as_json(key), as_json(value));
     return text + '}';
 }
 
@@ -33,7 +33,7 @@ void json::event(char phase, std::string_view category, std::string_view name, p
                  std::string_view rest) {
     text_ +=
         fmt::format(R"({}{{"ph":"{}","cat":"{}","name":{},"pid":{},"tid":{},"ts":{},{}}})", text_.empty() ? "" : ",\n",
-                    phase, category, quoted(name), ::getpid(), thread, in_microseconds(when.time_since_epoch()), rest);
+                    phase, category, as_json(name), ::getpid(), thread, in_microseconds(when.time_since_epoch()), rest);
 }
 
 void json::name_thread(pid_t id, std::string_view name) {
