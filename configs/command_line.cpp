@@ -128,6 +128,8 @@ private:
 
 }  // namespace
 
+std::string_view command_line_parser() noexcept { return "CLI11 " CLI11_VERSION; }
+
 command read_command_line(const std::vector<std::string>& arguments) { return parser().read(arguments); }
 
 }  // namespace configs

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "configs/layers.hpp"
@@ -23,5 +24,8 @@ struct command {
 /// Reads the arguments without the program's name. Never throws for what they say: that is a fault.
 /// --help and --version win over everything, faults included.
 command read_command_line(const std::vector<std::string>& arguments);
+
+/// "CLI11 2.2.0": what reads them. Any thread.
+std::string_view command_line_parser() noexcept;
 
 }  // namespace configs

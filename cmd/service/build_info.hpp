@@ -20,7 +20,7 @@ namespace skeleton_info {
 std::string_view version() noexcept;
 std::string_view revision() noexcept;   ///< as above
 std::string_view date() noexcept;       ///< of that revision, "2026-11-29"; empty when nobody knows
-std::string_view libraries() noexcept;  ///< "Boost 1_81, spdlog 1.10.0, …"
+std::string_view libraries() noexcept;  ///< "Boost 1_81, spdlog 1.10.0, …", but for those that read settings
 
 /// Whole days since `date`, by the clock of this machine; -1 when nobody knows.
 int age_in_days();

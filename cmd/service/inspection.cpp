@@ -7,6 +7,8 @@
 #include <boost/json.hpp>
 
 #include "cmd/service/build_info.hpp"
+#include "configs/command_line.hpp"
+#include "configs/layers.hpp"
 #include "configs/program.hpp"
 #include "lifecycle/lines.hpp"
 #include "server/metrics.hpp"
@@ -40,12 +42,14 @@ std::string build_as_json() {
                                 {"revision", skeleton_info::revision()},
                                 {"date", skeleton_info::date()},
                                 {"age_days", skeleton_info::age_in_days()}};
+    const auto libraries =
+        fmt::format("{}, {}, {}", skeleton_info::libraries(), configs::command_line_parser(), configs::file_parser());
     const json::object build{{"name", configs::this_program().name},
                              {"version", build_info::version()},
                              {"revision", build_info::revision()},
                              {"compiler", build_info::compiler()},
                              {"flags", build_info::flags()},
-                             {"libraries", skeleton_info::libraries()},
+                             {"libraries", libraries},
                              {"skeleton", skeleton}};
     return json::serialize(build) + '\n';
 }
