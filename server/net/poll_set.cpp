@@ -3,15 +3,23 @@
 #include <unistd.h>
 
 #include <boost/asio/bind_allocator.hpp>
-#include <boost/asio/detail/reactor.hpp>
-#include <boost/asio/detail/reactor_op.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/version.hpp>
 #include <cassert>
 #include <cerrno>
 #include <new>
 #include <system_error>
 
 #include "lifecycle/operation_memory.hpp"
+
+// The inside of Asio is no promise: the versions that this has been run with, and the public way for any other.
+#if BOOST_VERSION <= 108300 && !defined(PUBLIC_NAMES_ONLY)
+#define HAS_KNOWN_REACTOR
+#include <boost/asio/detail/reactor.hpp>
+#include <boost/asio/detail/reactor_op.hpp>
+#else
+#include <boost/asio/posix/stream_descriptor.hpp>
+#endif
 
 namespace server {
 namespace {
@@ -29,6 +37,7 @@ std::uint32_t bits_of(poll_set::interest wanted) noexcept {
 
 }  // namespace
 
+#ifdef HAS_KNOWN_REACTOR
 /// An operation that never ends: Asio performs it whenever the set becomes readable, and keeps it. The part of Asio
 /// that its own signal_set is made with; an `async_wait` for each wake-up is armed again by an epoll_ctl(2), and costs
 /// more instructions than what a request is read with.
@@ -49,6 +58,8 @@ public:
         by_.deregister_internal_descriptor(whose_.set_, data_);
         by_.cleanup_descriptor_data(data_);
     }
+    void wait() noexcept {}
+    void close() noexcept {}
 
 private:
     static status perform_look(reactor_op* self) {
@@ -60,6 +71,52 @@ private:
     epoll_reactor& by_;
     epoll_reactor::per_descriptor_data data_{};
 };
+#else
+/// The same by an `async_wait` for each wake-up, which keeps the loop running as long as it waits.
+class poll_set::in_reactor {
+public:
+    in_reactor(poll_set& whose, boost::asio::io_context& on) : waiting_(std::make_shared<waiting>(whose, on)) {
+        waiting::start(waiting_);
+    }
+    ~in_reactor() {
+        waiting_->whose = nullptr;
+        waiting_->set.release();
+    }
+    /// Where there is no memory for it the next look tries again.
+    void wait() noexcept {
+        try {
+            if (!waiting_->waits && !waiting_->closed) waiting::start(waiting_);
+        } catch (const std::bad_alloc&) {}
+    }
+    void close() noexcept {
+        waiting_->closed = true;
+        boost::system::error_code ignored;
+        waiting_->set.cancel(ignored);
+    }
+
+private:
+    /// Outlives the set where Asio has not yet said that nothing is waited for any more.
+    struct waiting {
+        waiting(poll_set& owner, boost::asio::io_context& on) : whose(&owner), set(on, owner.set_) {}
+
+        static void start(const std::shared_ptr<waiting>& self) {
+            auto ready = [self](const boost::system::error_code& error) {
+                self->waits = false;
+                if (!error && self->whose != nullptr) self->whose->look();
+            };
+            self->set.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                                 boost::asio::bind_allocator(lifecycle::operation_allocator<void>(), std::move(ready)));
+            self->waits = true;
+        }
+
+        poll_set* whose;
+        boost::asio::posix::stream_descriptor set;
+        bool waits = false;
+        bool closed = false;
+    };
+    std::shared_ptr<waiting> waiting_;
+};
+#endif
 
 poll_set::poll_set(boost::asio::io_context& on, std::function<void()> after)
     : on_(on), keeps_running_(on.get_executor()), after_(std::move(after)), set_(made_set()) {
@@ -102,8 +159,14 @@ void poll_set::look() noexcept {
     int batches = 0;
     while (batches < most_batches && look_once()) ++batches;
     looks_ = false;
+    reactor_->wait();
     after_();
     if (batches == most_batches) look_later();
+}
+
+void poll_set::close() noexcept {
+    keeps_running_.reset();
+    reactor_->close();
 }
 
 /// One batch. True: there may be more.

@@ -70,7 +70,7 @@ public:
     /// How many times it has looked.
     std::uint64_t turn() const noexcept { return turn_; }
     /// The loop has nothing to wait for any more.
-    void close() noexcept { keeps_running_.reset(); }
+    void close() noexcept;
 
 private:
     static constexpr std::size_t batch_size = 256;

@@ -1,22 +1,36 @@
 #include "server/websocket/utf8.hpp"
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
 
 namespace server::websocket {
+namespace {
+
+/// Beyond ASCII, as long as it is looked at in whole blocks: up to the one that has another byte, or is the end's.
+const char* skip_ascii(const char* at, const char* end) noexcept {
+#ifdef __SSE2__
+    while (end - at >= 16 && _mm_movemask_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))) == 0) at += 16;
+#else
+    for (std::uint64_t block = 0; end - at >= 8; at += sizeof block) {
+        std::memcpy(&block, at, sizeof block);
+        if ((block & 0x8080808080808080U) != 0) break;
+    }
+#endif
+    return at;
+}
+
+}  // namespace
 
 bool utf8_check::add(std::string_view piece) noexcept {
     const char* at = piece.data();
     const char* const end = at + piece.size();
     while (at != end) {
-#ifdef __SSE2__
-        if (missing_ == 0)
-            while (end - at >= 16 && _mm_movemask_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))) == 0)
-                at += 16;
+        if (missing_ == 0) at = skip_ascii(at, end);
         if (at == end) break;
-#endif
         const auto byte = static_cast<unsigned char>(*at++);
         if (missing_ > 0) {
             if (byte < least_ || byte > most_) return false;

@@ -85,6 +85,17 @@ TEST(Utf8, IsJudgedByTheFirstByteThatCannotStandThere) {
     EXPECT_FALSE(early.add("\xf4\x90"));  // not only when four bytes are there
 }
 
+TEST(Utf8, IsJudgedWhereverInABlockItStands) {
+    for (std::size_t place = 0; place < 40; ++place) {
+        std::string text(42, 'a');
+        text.replace(place, 2, "\xc3\xa9");
+        utf8_check good;
+        EXPECT_TRUE(good.add(text) && good.whole()) << place;
+        text.replace(place, 2, "\xff");
+        EXPECT_FALSE(utf8_check().add(text)) << place;
+    }
+}
+
 TEST(Utf8, GoesOnInTheMiddleOfACharacter) {
     for (const std::string_view text : {"a\xc3\xa9z", "\xe2\x82\xac", "\xf0\x9f\x98\x80 and more than sixteen bytes"}) {
         utf8_check check;
