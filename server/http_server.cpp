@@ -87,6 +87,7 @@ struct http_server::state {
     client_table clients;
     std::vector<std::unique_ptr<loop>> loops;
     std::unique_ptr<listener> accepting;
+    std::function<void()> parting;
 
     std::mutex mutex;
     std::condition_variable_any changed;
@@ -163,6 +164,8 @@ void http_server::observe_by(request_observers observers) { state_->env.observer
 
 void http_server::speak_http2(std::shared_ptr<session_source> by) { state_->env.http2 = std::move(by); }
 
+void http_server::before_it_closes(std::function<void()> say) { state_->parting = std::move(say); }
+
 http_server::~http_server() = default;
 
 std::string http_server::address() const { return state_->address; }
@@ -205,6 +208,7 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
         std::unique_lock lock(s.mutex);
         s.changed.wait(lock, token, [&s] { return s.failed; });
     }
+    if (s.parting) s.parting();
     const auto patience = s.env.stop != nullptr ? s.env.stop->options().idle_grace : milliseconds(0);
     insist([&s, patience] { s.accepting->close_last(patience, [&s] { s.let_loops_end(); }); });
     {
@@ -243,9 +247,7 @@ void http_server::account(stop_account& report) const {
         if (a.noted.get() != nth_stop) {  // a wedged loop: everybody on it is cut by the exit
             c.open_at_stop += a.open.get();
             c.forced += a.open.get();
-            const auto under_way = a.under_way.get();
-            r.in_flight_at_stop += under_way;
-            r.cut += under_way;
+            for (auto* const of : {&r.in_flight_at_stop, &r.cut, &r.under_way}) *of += a.under_way.get();
             continue;
         }
         const auto all = a.open_at_stop.get() + a.accepted_after.get();
@@ -259,8 +261,7 @@ void http_server::account(stop_account& report) const {
         report.streams.ended += a.streams_ended.get();
         report.streams.ended_by_us += a.streams_ended_by_us.get();
         report.streams.cut += a.streams_cut.get();
-        const auto finished = a.requests_finished.get();
-        const auto gone = a.requests_gone.get();
+        const auto finished = a.requests_finished.get(), gone = a.requests_gone.get();
         const auto cut = a.requests_cut.get();  // before what began: of a loop that still turns it is a little older
         const auto at_stop = a.in_flight_at_stop.get();
         const auto after = a.begun_after.get();
@@ -269,7 +270,9 @@ void http_server::account(stop_account& report) const {
         r.finished += finished;
         r.gone += gone;
         // Whatever is still under way is cut by the exit.
-        r.cut += std::max(cut, at_stop + after - std::min(at_stop + after, finished + gone));
+        const auto at_the_exit = std::max(cut, at_stop + after - std::min(at_stop + after, finished + gone));
+        r.cut += at_the_exit;
+        r.under_way += at_the_exit - cut;
     }
 }
 
@@ -297,9 +300,14 @@ std::vector<const loop*> http_server::loops() const {
     return all;
 }
 
-void http_server::write_metrics(metrics_text& out) const {
+std::vector<std::string> http_server::route_names() const {
     auto names = state_->routes.names();
     names.emplace_back("unmatched");
+    return names;
+}
+
+void http_server::write_metrics(metrics_text& out) const {
+    const auto names = route_names();
     const auto server = label("server", state_->name);
     const auto labels = [&](std::size_t index) { return server + ',' + label("route", names[index]); };
 

@@ -52,6 +52,10 @@ public:
     /// Each loop has one of them. Only before `run`.
     void observe_by(request_observers observers);
 
+    /// Called on the thread of `run` when that has been asked to end, before anything closes. May block for a moment,
+    /// which is the part's. Must not throw. Only before `run`.
+    void before_it_closes(std::function<void()> say);
+
     /// Blocks until asked to stop and every connection has ended, or a loop has failed: lifecycle::workers is told at
     /// once (see on_death), the others drain; throws why when nobody was there to be told. Once every loop has its
     /// thread and the first one accepts, the part is up and `serving` is called.
@@ -99,6 +103,8 @@ public:
     };
     /// They live as long as the server.
     std::vector<const loop*> loops() const;
+    /// In the order of route::index; the last is what no route answers.
+    std::vector<std::string> route_names() const;
 
     /// Asks every loop who lives on it; one that has not answered in time is reported as such. To be
     /// awaited on a loop of another server.

@@ -17,6 +17,8 @@ struct stop_account {
     struct requests_account {
         std::uint64_t in_flight_at_stop = 0, begun_after = 0, finished = 0, cut = 0;
         std::uint64_t gone = 0;  ///< their clients left before the answer
+        /// Of `cut`: those that the server would still answer, if it ran on.
+        std::uint64_t under_way = 0;
     };
     /// Of requests: streams that were told of the drain. What is in none of the others had its client leave.
     struct streams_account {

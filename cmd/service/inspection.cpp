@@ -10,6 +10,7 @@
 #include "configs/command_line.hpp"
 #include "configs/layers.hpp"
 #include "configs/program.hpp"
+#include "lifecycle/conclusion.hpp"
 #include "lifecycle/lines.hpp"
 #include "server/metrics.hpp"
 #include "server/stacks.hpp"
@@ -52,6 +53,56 @@ std::string build_as_json() {
                              {"libraries", libraries},
                              {"skeleton", skeleton}};
     return json::serialize(build) + '\n';
+}
+
+void add(lifecycle::shutdown_report& report, const server::stop_account& served, const tracker::event_tracker& events) {
+    served.add_to(report);
+    const auto account = events.account();
+    const json::object of_events{{"accepted", account.accepted},
+                                 {"recovered", account.recovered},
+                                 {"delivered", account.delivered},
+                                 {"spooled", account.spooled},
+                                 {"dropped", json::value_from(account.dropped)},
+                                 {"stranded", events.stranded()}};
+    report.sections.push_back({"events", json::serialize(of_events)});
+    report.events_left = account.spooled;
+    report.balanced = account.balanced() && account.queued == 0;
+    report.lost = std::ranges::any_of(
+        account.dropped, [](const auto& pair) { return pair.first != "overflow" && pair.first != "dead_letter"; });
+}
+
+/// By all ports that serve clients.
+server::stop_account served_by(const inspected& parts) {
+    server::stop_account served;
+    parts.app.account(served);
+    for (const auto* port : parts.more_ports) port->account(served);
+    return served;
+}
+
+/// What a stop that is under way has come to. Who is being answered may still be; at its end (`over`) is cut.
+std::string outcome(const inspected& parts, bool over) {
+    const auto status = parts.stop.now();
+    auto served = served_by(parts);
+    const auto runs = [&status](const char* part) { return std::ranges::count(status.running, part) > 0; };
+    if (!over && runs("app")) {
+        served.requests.cut -= served.requests.under_way;
+        served.stragglers.clear();
+    }
+    lifecycle::shutdown_report report;
+    add(report, served, parts.events);
+    report.balanced = report.balanced || runs("tracker");
+    const lifecycle::ends ends{.failure = parts.stop.failed() || status.cause.starts_with("part:"),
+                               .failure_before_ready = !parts.stop.has_been_ready()};
+    int code = lifecycle::exit_code_of(ends, report);
+    if (over && (runs("app") || runs("tracker"))) code = std::max<int>(code, lifecycle::exit_code::forced);
+    return json::serialize(json::object{{"over", over},
+                                        {"cause", status.cause},
+                                        {"exit_code", code},
+                                        {"answered", report.work_answered},
+                                        {"cut", report.work_cut},
+                                        {"gone", served.requests.gone},
+                                        {"events_left", report.events_left + parts.events.account().queued},
+                                        {"running", json::value_from(status.running)}});
 }
 
 void write_tracker_metrics(server::metrics_text& out, const tracker::event_tracker& events, std::size_t capacity) {
@@ -125,27 +176,13 @@ server::debug_sources inspection(const inspected& parts) {
             .reload = [&settings = parts.settings](lifecycle::context context,
                                                    const server::request&) { return settings.post(context); },
             .build = build_as_json(),
-            .backlog = std::move(backlog)};
+            .backlog = std::move(backlog),
+            .taken = [&events] { return events.account().accepted; },
+            .outcome = [parts](bool over) { return outcome(parts, over); }};
 }
 
 void fill_in(lifecycle::shutdown_report& report, const inspected& parts) {
-    const auto& events = parts.events;
-    server::stop_account served;
-    parts.app.account(served);
-    for (const auto* port : parts.more_ports) port->account(served);
-    served.add_to(report);
-    const auto account = events.account();
-    const json::object of_events{{"accepted", account.accepted},
-                                 {"recovered", account.recovered},
-                                 {"delivered", account.delivered},
-                                 {"spooled", account.spooled},
-                                 {"dropped", json::value_from(account.dropped)},
-                                 {"stranded", events.stranded()}};
-    report.sections.push_back({"events", json::serialize(of_events)});
-    report.events_left = account.spooled;
-    report.balanced = account.balanced() && account.queued == 0;
-    report.lost = std::ranges::any_of(
-        account.dropped, [](const auto& pair) { return pair.first != "overflow" && pair.first != "dead_letter"; });
+    add(report, served_by(parts), parts.events);
 }
 
 std::string stack_line(pid_t thread, std::chrono::milliseconds limit) {

@@ -68,7 +68,22 @@ double shutdown_eta(const debug_sources& from) {
     return waits + requests + queue;
 }
 
-json::object shutdown_state(const debug_sources& from) {
+/// The names of the phases of a stop in their order: those so far, and those to come of the parts that have not ended.
+json::array steps_of(const lifecycle::stop_channel::status& status) {
+    json::array steps{"lame_duck"};
+    std::string begun;  // "+app+admin+"
+    for (const auto& phase : status.phases) {
+        if (phase.name != "lame_duck") steps.emplace_back(phase.name);
+        begun += '+' + phase.name + '+';
+    }
+    for (auto part = status.running.rbegin(); part != status.running.rend(); ++part)
+        if (begun.find('+' + *part + '+') == std::string::npos) steps.emplace_back(*part);
+    return steps;
+}
+
+json::value parsed(const std::string& text) { return text.empty() ? json::value() : json::parse(text); }
+
+json::object state_of_stop(const debug_sources& from) {
     const auto status = from.stop.now();
     const auto app = from.app.now();
     const auto& options = from.stop.options();
@@ -83,6 +98,9 @@ json::object shutdown_state(const debug_sources& from) {
             {"flush_ms", options.flush.count()},
             {"running", json::value_from(status.running)},
             {"phases", phases_of(status)},
+            {"steps", steps_of(status)},
+            {"so_far", parsed(from.outcome && from.stop.stopping() ? from.outcome(false) : std::string())},
+            {"previous_run", parsed(from.previous_run ? from.previous_run() : std::string())},
             {"eta_seconds", shutdown_eta(from)},
             {"waits_for",
              {{"connections", app.open},
@@ -180,7 +198,7 @@ response set_level(const debug_sources& from, const request& request) {
 }
 
 void add_shutdown_routes(router& routes, const shared_sources& from) {
-    routes.get("/debug/shutdown", plain([from](const request&) { return as_json(shutdown_state(*from)); }));
+    routes.get("/debug/shutdown", plain([from](const request&) { return as_json(state_of_stop(*from)); }));
     routes.post("/debug/shutdown", plain([from](const request& asked) {
                     const auto text = asked.query_value("budget");
                     const auto budget = text ? parse_duration(*text) : std::nullopt;
@@ -188,16 +206,18 @@ void add_shutdown_routes(router& routes, const shared_sources& from) {
                         return response(http::status::bad_request,
                                         "budget: allowed is a duration above 0, as 500ms, 10s or 1m\n");
                     from->stop.request("debug", budget);
-                    return as_json(shutdown_state(*from), http::status::accepted);
+                    return as_json(state_of_stop(*from), http::status::accepted);
                 }));
     routes.add(http::verb::delete_, "/debug/shutdown", plain([from](const request&) {
-                   if (from->stop.withdraw()) return as_json(shutdown_state(*from));
+                   if (from->stop.withdraw()) return as_json(state_of_stop(*from));
                    return response(http::status::conflict,
                                    "only the lame duck of a stop that a POST began can be left\n");
                }));
 }
 
 }  // namespace
+
+std::string shutdown_state(const debug_sources& from) { return json::serialize(state_of_stop(from)); }
 
 router debug_routes(debug_sources sources) {
     const auto from = std::make_shared<const debug_sources>(std::move(sources));

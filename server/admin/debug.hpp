@@ -37,7 +37,15 @@ struct debug_sources {
     std::function<response(const debug_sources&, std::string_view index)> page = {};
     /// How much work waits outside the server, and how many a second it becomes less.
     std::function<std::pair<double, double>()> backlog;
+    /// How much work has been taken that waits so, since the start.
+    std::function<std::uint64_t()> taken = {};
+    /// JSON: what a stop that is under way has come to, as its report would say. `over`: nothing changes any more.
+    std::function<std::string(bool over)> outcome = {};
+    std::function<std::string()> previous_run = {};  ///< JSON: how the run before this one ended; empty: not known
 };
+
+/// What /debug/shutdown answers, JSON. On the debug loop; never blocks.
+std::string shutdown_state(const debug_sources& from);
 
 /// The routes of the debug server; see the contract. It has a thread and a loop of its own, and holds no
 /// lock that anybody else keeps for longer than a few loads, so it answers while the app's loops are stuck.

@@ -1,12 +1,13 @@
 // The live page of the debug port in a real Chromium, with the real binary behind it. Each step is a sentence; the
 // first that does not hold ends it with 1. Screenshots are left in the folder that is given.
 //   node page.mjs SERVICE CHROMIUM NODE_MODULES SCREENSHOTS
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import http from 'node:http';
+import net from 'node:net';
 
 const [service, executablePath, modules, shots] = process.argv.slice(2);
 const { chromium } = createRequire(join(modules, 'here.js'))('playwright-core');
@@ -27,8 +28,8 @@ const until = async (sentence, holds) => {
 
 const run = async (name, flags) => {
   const ready = join(work, name + '.json');
-  const child = spawn(service, ['--app.address=127.0.0.1', '--app.port=0', '--debug.port=0', `--ready_file=${ready}`,
-    `--tracker.directory=${join(work, name)}`, ...flags], { stdio: ['ignore', 'ignore', 'ignore'] });
+  const child = spawn(service, ['--app.address=127.0.0.1', '--app.port=0', `--ready_file=${ready}`,
+    `--tracker.directory=${join(work, name)}`, ...flags.some(flag => flag.startsWith('--debug.port=')) ? [] : ['--debug.port=0'], ...flags], { stdio: ['ignore', 'ignore', 'ignore'] });
   const one = { child, code: new Promise(done => child.on('exit', done)) };
   const places = () => { try { return JSON.parse(readFileSync(ready)); } catch { return null; } };
   await until(`${name}: the service is ready`, () => { const found = places(); return found && Object.assign(one, found); });
@@ -68,11 +69,27 @@ try {
     const answer = await page.goto(`http://${one.debug}/debug/`);
     return { page, faults, outside, answer, close: () => context.close() };
   };
+  /** What the page shows before it has asked for anything. */
+  const first_frame = async (of, how = {}) => {
+    const context = await browser.newContext({ viewport: { width: 1180, height: 900 }, ...how });
+    const page = await context.newPage();
+    await page.route(/debug\/(shutdown|history|tasks)/, () => {});  // never answered
+    await page.goto(`http://${of.debug}/debug/`, { waitUntil: 'domcontentloaded' });
+    return { page, close: () => context.close() };
+  };
   const phase = page => page.textContent('#phase');
   const moves = (page, id) => page.evaluate(id => (document.querySelector(`#chart-${id} .line`).getAttribute('d').match(/[ML]/g) || []).length, id);
 
   const one = await run('serving', ['--shutdown.lame_duck=15s', '--shutdown.budget=40s', '--app.threads=2']);
   running.push(one);
+  await pause(4500);  // points of the history, of a service that nobody asks for anything
+  const frame = await first_frame(one);
+  hold(/ up [0-9]+ s /.test(await frame.page.textContent('#since')), 'the first frame knows for how long it runs');
+  hold(Number(await frame.page.textContent('#charts .now span')) === 0, 'and that nobody asks for anything');
+  for (const id of ['requests', 'flight', 'queue', 'cpu']) hold(await moves(frame.page, id) >= 3, `and has the last seconds in the chart ${id}`);
+  hold(/GET \/slow/.test(await frame.page.textContent('#table')), 'and the routes');
+  hold(await phase(frame.page) === 'serving' && await frame.page.locator('#steps li').count() >= 4, 'and the steps of a stop');
+  await frame.close();
   const quiet = load(one.app);
   const seen = await open(one, { colorScheme: 'light' });
   const { page } = seen;
@@ -82,6 +99,13 @@ try {
     await until(`the chart ${id} moves under load`, async () => await moves(page, id) >= 4);
   hold(Number(await page.textContent('#charts .now span')) > 5, 'it counts requests a second');
   await until('the table has the routes', async () => /GET \/slow/.test(await page.textContent('#table')));
+  await until('what is faster than the first bucket is below its end', async () => /< 100 µs/.test(await page.textContent('#table')));
+  const index = await (await fetch(`http://${one.debug}/debug/`)).text();
+  for (const [path, button] of [['/debug/pprof/profile', 'CPU profile, 10 s'], ['/debug/pprof/heap', 'Heap'], ['/debug/trace', 'Trace, 5 s']]) {
+    const built = (await fetch(`http://${one.debug}${path}?seconds=1`)).status === 200;
+    hold(await page.locator('#profiles a', { hasText: button }).count() === (built ? 1 : 0), `the button ${button} is there if what it asks for is`);
+    hold(index.includes(`\n${path} `) === built, 'as the index has it');
+  }
   await page.selectOption('#level', 'warn');
   await until('the log level can be set', async () => /warn/.test(await page.textContent('#level-said')));
   hold((await (await fetch(`http://${one.debug}/debug/log`)).text()).includes('warn'), 'and is set');
@@ -94,8 +118,13 @@ try {
   hold(ground === 'rgb(17, 19, 21)', 'it is dark where the reader likes it dark');
   await page.screenshot({ path: join(shots, 'serving-dark.png'), fullPage: true });
   await page.screenshot({ path: join(shots, 'page-dark.png'), clip: glance });
-  await page.setViewportSize({ width: 375, height: 800 });
+  await page.setViewportSize({ width: 390, height: 800 });
   hold(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing is wider than a phone');
+  hold(await page.evaluate(() => [...document.querySelectorAll('button, select, .button')].every(e => {
+    const r = e.getBoundingClientRect();
+    return r.left >= 0 && r.right <= innerWidth && r.height >= 38;
+  })), 'there each button is in reach of a thumb');
+  hold(await page.evaluate(() => { const t = document.querySelector('.scroll'); return t.scrollWidth <= t.clientWidth + 24; }), 'and the table of routes can be read');
   await page.screenshot({ path: join(shots, 'phone-dark.png'), fullPage: true });
   await page.setViewportSize({ width: 1180, height: 900 });
 
@@ -121,10 +150,13 @@ try {
   one.child.kill('SIGKILL');
   await one.code;
 
-  const two = await run('stopping', ['--shutdown.lame_duck=2s', '--shutdown.budget=20s', '--app.threads=2']);
+  const otlp = '--telemetry.otlp_endpoint=http://127.0.0.1:9';
+  const own_part = spawnSync(service, ['--check-config', otlp]).status === 0;  // a module that adds a part
+  const two = await run('stopping', ['--shutdown.lame_duck=2s', '--shutdown.budget=20s', '--app.threads=2', ...own_part ? [otlp] : []]);
   running.push(two);
   const watch = await open(two, { colorScheme: 'light' });
   await until('it says that the service serves', async () => await phase(watch.page) === 'serving');
+  if (own_part) hold(/App drains.*Telemetry ends.*Tracker flushes.*Debug ends/.test(await watch.page.textContent('#steps')), 'a part of a module is a step of the stop, where it comes');
   const held = ask(two.app, '/slow?ms=6000');
   await pause(500);
   const current = () => watch.page.$$eval('#steps [aria-current=step]', all => all.map(e => e.querySelector('b').textContent).join());
@@ -143,7 +175,37 @@ try {
   hold(await two.code === 0, 'the open page does not hold the exit');
   await until('the page says that the process has ended', async () => await phase(watch.page) === 'ended');
   hold(/SIGTERM/.test(await watch.page.textContent('#end-text')), 'and keeps the last that was seen');
+  hold(/Exit code 0, in order: \d+ requests? answered, 0 cut/.test(await watch.page.textContent('#verdict')), 'and how it went');
+  hold(/App drains✓/.test(await watch.page.textContent('#steps')), 'nothing was cut while the app drained');
   await watch.page.screenshot({ path: join(shots, 'ended-light.png'), fullPage: true });
+  await watch.close();
+
+  // Somebody reads an answer slower than a second order to stop lets it.
+  // A port of the test's own: what had any free one leaves it in TIME-WAIT.
+  const fixed = await new Promise(done => { const held = net.createServer().listen(0, '127.0.0.1', () => { const { port } = held.address(); held.close(() => done(port)); }); });
+  const three = await run('cut', ['--app.threads=2', `--debug.port=${fixed}`]);
+  running.push(three);
+  const third = await open(three, { colorScheme: 'dark' });
+  await until('it says that the service serves', async () => await phase(third.page) === 'serving');
+  const [host, port] = three.app.split(':');
+  const reader = http.get({ host, port, path: '/big?bytes=300000000' }, answer => answer.pause());
+  reader.on('error', () => {});
+  await until('an answer is under way', async () => /GET \/big/.test(await third.page.textContent('#waits')));
+  three.child.kill('SIGTERM');
+  await until('the app drains', async () => await phase(third.page) === 'stopping');
+  hold(/So far: .* 0 cut/.test(await third.page.textContent('#verdict')), 'what is under way is not cut yet');
+  await pause(300);  // further apart than one order
+  three.child.kill('SIGTERM');
+  hold(await three.code === 3, 'the process is forced');
+  await until('the page says that it has ended', async () => await phase(third.page) === 'ended');
+  hold(/Exit code 3, cut short: .* 1 cut/.test(await third.page.textContent('#verdict')), 'and with which exit code, and what was cut');
+  hold(/App drains✗ 1 cut/.test(await third.page.textContent('#steps')), 'the step in which it was is no success');
+  await third.page.screenshot({ path: join(shots, 'cut-dark.png'), fullPage: true });
+  const four = await run('cut', [`--debug.port=${fixed}`]);
+  running.push(four);
+  await until('the next process is shown without being asked for', async () => await phase(third.page) === 'serving');
+  if ((await (await fetch(`http://${four.debug}/debug/shutdown`)).json()).previous_run)
+    hold(/The run before this one ended at .* with exit code 3, cut short: .* 1 cut/.test(await third.page.textContent('#before')), 'and how the one before it has ended');
 } catch (error) {
   console.error(`page: does not hold: ${error.message}`);
   process.exitCode = 1;

@@ -65,6 +65,7 @@ void run_marker::read_previous() {
     boost::system::error_code error;
     const auto note = json::parse({bytes.data(), static_cast<std::size_t>(count)}, error);
     const auto phase = text_of(note, "phase");
+    if (!error && !phase.empty()) previous_note_ = json::serialize(note);
     if (error || phase.empty()) {
         previous_kind_ = "unknown";
         previous_story_ = "previous run: its note cannot be read";
@@ -114,7 +115,11 @@ void run_marker::ended(const lifecycle::shutdown_report& report) noexcept try {
                                        {"time", now()},
                                        {"pid", ::getpid()},
                                        {"exit_code", report.exit_code},
-                                       {"cause", report.cause}}),
+                                       {"cause", report.cause},
+                                       {"duration_ms", report.duration.count()},
+                                       {"answered", report.work_answered},
+                                       {"cut", report.work_cut},
+                                       {"events_left", report.events_left}}),
           true);
 } catch (...) {  // NOLINT(bugprone-empty-catch): a note is not worth a stop
 }

@@ -27,6 +27,8 @@ public:
     const std::string& previous_kind() const noexcept { return previous_kind_; }
     /// One line for the log; empty when there is nothing worth saying.
     const std::string& previous_story() const noexcept { return previous_story_; }
+    /// Its last note, JSON; empty when there is none that can be read.
+    const std::string& previous_note() const noexcept { return previous_note_; }
 
     void phase(const lifecycle::stop_channel::status& status, const tracker::account& events) noexcept;
     void ended(const lifecycle::shutdown_report& report) noexcept;
@@ -51,4 +53,5 @@ private:
     bool entered_ = false;  ///< the file is in its directory, after a loss of power too
     std::string previous_kind_ = "none";
     std::string previous_story_;
+    std::string previous_note_;
 };

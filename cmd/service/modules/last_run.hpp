@@ -21,6 +21,9 @@ public:
         marker_.emplace(directory_, follows_);  // the tracker has made the directory
         if (!marker_->previous_story().empty()) log_.warn(marker_->previous_story());
     }
+    void look_at(server::debug_sources& from) override {
+        from.previous_run = [this] { return marker_ ? marker_->previous_note() : std::string(); };
+    }
     std::string previous_exit() const override { return marker_ ? marker_->previous_kind() : std::string(); }
     std::shared_ptr<void> watch() override {
         if (!marker_->waits()) return nullptr;

@@ -10,6 +10,9 @@ public:
 
     void wrap_sinks(tracker::sink_makers& makers) override { makers = trace_.around(std::move(makers)); }
     void add_routes(server::router& app) override { app = trace_.around(std::move(app)); }
+    void look_at(server::debug_sources& from) override {
+        from.index += "/debug/trace         what happens when, ?seconds=N, for ui.perfetto.dev\n";
+    }
     void add_debug_routes(server::router& routes, const server::debug_sources& from) override {
         routes = trace_.around(std::move(routes), from);
     }

@@ -21,7 +21,8 @@ const std::string_view index_lines =
     "/debug/requests      what handlers work on: route, target, age, deadline, client, trace; ?format=json\n"
     "/debug/connections   how many in which state, and each; ?format=json\n"
     "/debug/loops         turns, lag, connections; what one that stands still does; ?format=json\n"
-    "/debug/pprof/        profiles for `go tool pprof`, threads and tasks\n";
+    "/debug/pprof/        profiles for `go tool pprof`, threads and tasks\n"
+    "/debug/pprof/profile who computes, ?seconds=N\n";
 
 namespace {
 
