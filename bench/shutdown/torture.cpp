@@ -33,10 +33,11 @@ void one_stop(const std::string& program, const std::vector<std::string>& argume
     std::filesystem::create_directory(directory);
     support::process process({program, arguments, {"PATH=/usr/bin:/bin"}, directory});
     std::string ready;
-    support::eventually([&] {
+    const auto is_ready = [&] {
         ready = support::read_file(directory / "ready.json");
         return ready.ends_with("}\n") || ready.ends_with('}') || process.ended();
-    });
+    };
+    support::eventually(is_ready, milliseconds(60'000));  // a JVM on a machine with other work
     if (ready.empty()) throw std::runtime_error("not ready: " + process.err());
     const support::endpoint app(std::string(boost::json::parse(ready).at("app").as_string()));
     const auto seen = integration::stop_under_torture(app, process);
