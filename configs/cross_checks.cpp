@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <optional>
 #include <tuple>
 
 #include "configs/load.hpp"
@@ -13,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::string_view grace_variable = "TERMINATION_GRACE_SECONDS";
+constexpr std::string_view grace_variable = "TERMINATION_GRACE_SECONDS", hook_variable = "PRE_STOP_SECONDS";
 /// From `docker stop` and `podman stop` to their SIGKILL, unless they are told otherwise.
 constexpr auto patience_of_docker = 10s;
 constexpr auto debug_and_report = 100ms;  // what the stop needs after the tracker's share
@@ -56,19 +57,23 @@ public:
               format_duration(debug_and_report), format_duration(least));
     }
 
-    /// Kubernetes kills at the end of its grace period, whatever our budget says.
+    /// Kubernetes kills at the end of its grace period, whatever our budget says; a preStop hook comes first, and takes
+    /// its time from it.
     void budget_fits(const environment& variables) {
-        const auto given = variables.find(grace_variable);
-        if (given == variables.end()) return;
-        const auto seconds = parse_number(given->second);
-        constexpr std::uint64_t most = 86'400;
-        if (!seconds || *seconds == 0 || *seconds > most)
-            return fault("{} = {}: allowed is a whole number from 1 to {}", grace_variable, in_quotes(given->second),
-                         most);
-        const auto grace = std::chrono::seconds(*seconds);
-        if (values_.shutdown.budget <= grace || !known({"shutdown.budget"})) return;
-        fault("{} is longer than {}: allowed is at most {}", show("shutdown.budget"), grace_variable,
-              format_duration(grace));
+        const auto grace = seconds_of(variables, grace_variable), hook = seconds_of(variables, hook_variable);
+        if (!grace || (!hook && variables.contains(std::string(hook_variable)))) return;
+        if (!hook) {
+            if (values_.shutdown.budget > *grace && known({"shutdown.budget"}))
+                fault("{} is longer than {}: allowed is at most {}", show("shutdown.budget"), grace_variable,
+                      format_duration(*grace));
+            return;
+        }
+        if (*hook >= *grace)
+            return fault("{} = {} leaves nothing of {} = {}, SIGKILL comes 2s after SIGTERM: allowed is less",
+                         hook_variable, hook->count(), grace_variable, grace->count());
+        if (values_.shutdown.budget > *grace - *hook && known({"shutdown.budget"}))
+            fault("{} is longer than what {} leaves of {}: allowed is at most {}", show("shutdown.budget"),
+                  hook_variable, grace_variable, format_duration(*grace - *hook));
     }
 
     /// Only with another limit than the standard one: below that a smaller limit for the head alone refuses the
@@ -151,6 +156,17 @@ public:
     std::vector<std::string> faults() { return std::move(faults_); }
 
 private:
+    /// Of a variable that is no setting; nothing when it is not there, or wrong, which is a fault.
+    std::optional<std::chrono::seconds> seconds_of(const environment& variables, std::string_view name) {
+        const auto given = variables.find(std::string(name));
+        if (given == variables.end()) return {};
+        const auto seconds = parse_number(given->second);
+        constexpr std::uint64_t most = 86'400;
+        if (seconds && *seconds > 0 && *seconds <= most) return std::chrono::seconds(*seconds);
+        fault("{} = {}: allowed is a whole number from 1 to {}", name, in_quotes(given->second), most);
+        return {};
+    }
+
     bool known(std::initializer_list<const char*> keys) const {
         return std::ranges::none_of(keys, [this](const char* key) { return wrong_.contains(key); });
     }

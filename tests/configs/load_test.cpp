@@ -261,6 +261,28 @@ TEST_F(Load, ABudgetFitsTheGracePeriodWhenThatIsKnown) {
             << text;
 }
 
+TEST_F(Load, APreStopHookTakesItsTimeFromTheGracePeriod) {
+    environment variables = {{"TERMINATION_GRACE_SECONDS", "30"}, {"PRE_STOP_SECONDS", "5"}};
+    EXPECT_THAT(from({"--shutdown.budget=25s"}, variables).faults, IsEmpty());
+    EXPECT_THAT(from({"--shutdown.budget=26s"}, variables).faults,
+                ElementsAre(AllOf(HasSubstr("shutdown.budget"), HasSubstr("what PRE_STOP_SECONDS leaves of "),
+                                  HasSubstr("at most 25s"))));
+    for (const auto* as_long : {"30", "31", "86400"}) {
+        variables["PRE_STOP_SECONDS"] = as_long;
+        EXPECT_THAT(from({}, variables).faults,
+                    ElementsAre(AllOf(HasSubstr("leaves nothing of TERMINATION_GRACE_SECONDS = 30"),
+                                      HasSubstr("SIGKILL comes 2s after SIGTERM"))))
+            << as_long;
+    }
+    for (const auto* text : {"", "0", "soon", "5s"}) {
+        variables["PRE_STOP_SECONDS"] = text;
+        EXPECT_THAT(from({}, variables).faults,
+                    ElementsAre(AllOf(HasSubstr("PRE_STOP_SECONDS"), HasSubstr("allowed is"))))
+            << text;
+    }
+    EXPECT_THAT(from({}, {{"PRE_STOP_SECONDS", "40"}}).faults, IsEmpty()) << "of a grace period that nobody has named";
+}
+
 TEST_F(Load, ABudgetThatDockerWouldNotWaitForIsAWarningInAContainer) {
     const environment container = {{"container", "podman"}};
     EXPECT_THAT(from({}, container).warnings,
