@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <exception>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -18,6 +19,7 @@
 #include "server/metrics.hpp"
 #include "server/net/listener.hpp"
 #include "server/request_metrics.hpp"
+#include "server/surroundings.hpp"
 
 namespace server {
 
@@ -59,6 +61,7 @@ struct http_server::state {
         address = socket.local();
         env.clients = &clients;
         const auto threads = given.threads == 0 ? usable_cpus() : given.threads;
+        if (part.serves_clients()) around.emplace(name, threads, given.threads == 0, log);
         env.loops = threads;
         env.admit = [this](std::size_t most, bool to_the_last) { return admit(most, to_the_last); };
         env.crowded_until = [this] { return crowded_until(); };
@@ -88,6 +91,7 @@ struct http_server::state {
     std::vector<std::unique_ptr<loop>> loops;
     std::unique_ptr<listener> accepting;
     std::function<void()> parting;
+    std::optional<surroundings> around;  ///< of a part that serves clients
 
     std::mutex mutex;
     std::condition_variable_any changed;
@@ -206,7 +210,11 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
     });
     {
         std::unique_lock lock(s.mutex);
-        s.changed.wait(lock, token, [&s] { return s.failed; });
+        const auto failed = [&s] { return s.failed; };
+        if (s.around)
+            s.around->wait(s.changed, lock, token, failed);
+        else
+            s.changed.wait(lock, token, failed);
     }
     if (s.parting) s.parting();
     const auto patience = s.env.stop != nullptr ? s.env.stop->options().idle_grace : milliseconds(0);

@@ -111,6 +111,21 @@ TEST(Activation, WhatTheServiceCannotTakeStopsItsStartWithOneLine) {
     auto many = with_sockets(app, debug, "app:debug");
     many.environment.front() = "LISTEN_FDS=many";
     expect_refusal(many, "LISTEN_FDS = \"many\"");
+    for (const auto* beyond : {"65", "1000000000", "18446744073709551616", "-1"}) {
+        many.environment.front() = std::string("LISTEN_FDS=") + beyond;
+        expect_refusal(many, std::string("LISTEN_FDS = \"") + beyond + "\": allowed is a whole number from 0 to 64");
+    }
+}
+
+TEST(Activation, MoreDescriptorsThanThereAreStopTheStartWithOneLine) {
+    const socket_unit app, debug;
+    auto more = with_sockets(app, debug, "app");  // 4 is not open in what it starts
+    more.starter.back() = fmt::format(R"(export LISTEN_PID=$$; exec "$0" "$@" 3<&{} 4<&-)", app.descriptor());
+    more.environment.back() = "LISTEN_FDNAMES=app:debug";
+    expect_refusal(more, "LISTEN_FDS: descriptor 4, debug, is not a listening TCP socket");
+    more.environment.front() = "LISTEN_FDS=64";
+    more.environment.back() = "LISTEN_FDNAMES=app";
+    expect_refusal(more, "descriptor 4 is named \"\": allowed are app, debug");
 }
 
 TEST(Activation, DescriptorsThatAreMeantForAnotherProcessAreLeftAlone) {

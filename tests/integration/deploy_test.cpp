@@ -83,15 +83,29 @@ void expect_room(const tracker::options& tracker, const std::string& volume) {
     EXPECT_LE(most, *size / 10 * 9);
 }
 
-/// The pods of a manifest and their settings agree about the end, and about the volume.
-void expect_agreement(const std::string& manifest, variables given) {
+/// What the manifest tells the program of the patience of whoever stops it is what it says itself. The time from
+/// SIGTERM to SIGKILL.
+std::chrono::seconds expect_patience_to_be_told(const std::string& manifest, variables& given) {
     const auto grace = seconds_behind(manifest, "terminationGracePeriodSeconds:");
     const auto told = behind(manifest, "value:", "TERMINATION_GRACE_SECONDS");
     EXPECT_EQ(std::to_string(grace.count()), told);
     given.push_back("TERMINATION_GRACE_SECONDS=" + told);
+    const bool sleeps = manifest.find("preStop:") != std::string::npos;
+    EXPECT_EQ(manifest.find("PRE_STOP_SECONDS") != std::string::npos, sleeps);
+    if (!sleeps) return grace;
+    const auto hook = seconds_behind(manifest, "seconds:", "preStop:");
+    const auto of_hook = behind(manifest, "value:", "PRE_STOP_SECONDS");
+    EXPECT_EQ(std::to_string(hook.count()), of_hook);
+    given.push_back("PRE_STOP_SECONDS=" + of_hook);
+    return grace - hook;
+}
+
+/// The pods of a manifest and their settings agree about the end, and about the volume.
+void expect_agreement(const std::string& manifest, variables given) {
+    const auto patience = expect_patience_to_be_told(manifest, given);
     const auto config = accepted(given);
     const auto& stop = config.shutdown;
-    EXPECT_GE(grace, stop.budget + before_sigkill);
+    EXPECT_GE(patience, stop.budget + before_sigkill);
     EXPECT_GE(stop.budget,
               stop.lame_duck + stop.idle_grace + config.app.request_timeout + stop.flush + answers_and_report)
         << "a request that comes with the last moment of the lame duck does not have its whole time";
@@ -142,12 +156,32 @@ TEST_P(DeployOverlay, AgreesWithTheSettingsAsItIsRendered) {
         if (line.starts_with("  SERVICE_"))
             given.push_back(fmt::format("{}={}", line.substr(2, line.find(':') - 2), behind(line, ": ")));
     ASSERT_GE(given.size(), 7U) << rendered.out;
-    const auto deployment = document(rendered.out, "Deployment");
-    expect_agreement(deployment.empty() ? document(rendered.out, "StatefulSet") : deployment, given);
+    std::string workload;
+    for (const char* kind : {"Deployment", "StatefulSet", "DaemonSet"}) workload += document(rendered.out, kind);
+    expect_agreement(workload, given);
 }
 
-INSTANTIATE_TEST_SUITE_P(, DeployOverlay, testing::Values("development", "persistent", "production"),
+INSTANTIATE_TEST_SUITE_P(, DeployOverlay,
+                         testing::Values("daemonset", "development", "ipv6", "persistent", "production", "sleep"),
                          [](const auto& overlay) { return std::string(overlay.param); });
+
+TEST(Deploy, TheImageStopsWithinThePatienceOfDockerStopAndIsAskedWhetherItLives) {
+    const auto image = support::read_file(SOURCE_DIR "/Dockerfile");
+    const std::string edit = "RUN sed ", file = " /etc/";
+    const auto at = image.find(edit);
+    ASSERT_NE(at, std::string::npos);
+    const support::temporary_directory root;
+    const std::string settings = root.path() / "settings.toml";
+    support::write_file(settings, support::read_file(SOURCE_DIR "/configs/service.toml"));
+    const auto begin = at + std::string("RUN ").size();
+    const auto edited = run("/bin/sh", {"-c", image.substr(begin, image.find(file, at) - begin) + ' ' + settings});
+    ASSERT_EQ(edited.code, 0) << edited.err;
+    ASSERT_THAT(image, HasSubstr("ENV container=oci\n")) << "which makes a longer budget a warning";
+    const auto config = accepted({"container=oci"}, settings);
+    EXPECT_EQ(config.shutdown.budget, 9s);
+    const auto asked = image.substr(image.find("HEALTHCHECK"));
+    EXPECT_THAT(asked.substr(0, asked.find('\n')), HasSubstr("\"--probe\", \"livez\""));
+}
 
 // [module systemd]
 /// Every value of a key in a unit, its words apart.

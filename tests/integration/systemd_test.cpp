@@ -86,13 +86,40 @@ TEST(Systemd, GivesMoreTimeOnlyWhileTheDrainGetsOn) {
     for (const auto at : systemd.times_of("EXTEND_TIMEOUT_USEC=")) EXPECT_FALSE(at > from && at < to);
 }
 
-TEST(Systemd, HoldsNothingUpWhenItIsNotThere) {
-    service service(
-        {.environment = {"NOTIFY_SOCKET=/nowhere/notify", "WATCHDOG_USEC=100000"}, .program = SERVICE_WITH_MODULES});
+/// How often a text comes.
+std::size_t times(const std::string& all, const std::string& text) {
+    std::size_t count = 0;
+    for (auto at = all.find(text); at != std::string::npos; at = all.find(text, at + 1)) ++count;
+    return count;
+}
+
+void expect_one_line_and_a_stop(service& service, const std::string& line) {
     EXPECT_EQ(service.ask(get("/")).status, 200);
+    EXPECT_TRUE(service.logs(line)) << service.err();
     service.process().signal(SIGTERM);
     EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(times(service.err(), "NOTIFY_SOCKET"), 1U) << service.err();
     EXPECT_EQ(faults(service.report()), "");
+}
+
+TEST(Systemd, HoldsNothingUpWhenItIsNotThereWhichIsALine) {
+    for (const auto* where : {"/nowhere/notify", "@nobody-listens-here", "nowhere"}) {
+        service service({.environment = {std::string("NOTIFY_SOCKET=") + where, "WATCHDOG_USEC=100000"},
+                         .program = SERVICE_WITH_MODULES});
+        expect_one_line_and_a_stop(
+            service, std::string("NOTIFY_SOCKET = \"") + where + "\": systemd hears nothing of this process");
+    }
+}
+
+TEST(Systemd, HoldsNothingUpWhenItIsGoneInTheMiddleWhichIsALine) {
+    auto systemd = std::make_unique<notify_listener>();
+    const auto service = told_to(*systemd, {"--shutdown.lame_duck=200ms"});
+    ASSERT_TRUE(systemd->hears("READY=1"));
+    systemd.reset();
+    service->process().signal(SIGTERM);
+    EXPECT_EQ(service->exit_code(), 0) << service->err();
+    EXPECT_EQ(times(service->err(), "NOTIFY_SOCKET"), 1U) << service->err();
+    EXPECT_EQ(faults(service->report()), "");
 }
 
 TEST(Systemd, HoldsNothingUpWhenItDoesNotListen) {

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <atomic>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,9 @@ public:
     notify_socket& operator=(const notify_socket&) = delete;
 
     bool heard() const noexcept { return descriptor_ >= 0; }
+    /// Why nobody can hear us, as errno has it: the socket is gone, or the address is none. 0: nothing speaks against
+    /// it.
+    int fault() const noexcept { return fault_.load(std::memory_order_relaxed); }
 
     /// Sends lines `NAME=value`; false when systemd had no room for them. Never blocks.
     bool tell(std::string_view lines) const noexcept { return send(lines, MSG_DONTWAIT); }
@@ -29,6 +33,7 @@ private:
     bool send(std::string_view lines, int flags) const noexcept;
 
     int descriptor_ = -1;
+    mutable std::atomic<int> fault_{0};
     sockaddr_un address_{};
     socklen_t size_ = 0;
 };

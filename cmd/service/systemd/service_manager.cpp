@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <ctime>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "cmd/service/systemd/listen_fds.hpp"
@@ -27,6 +28,11 @@ microseconds watchdog_time() {
     const auto meant_for = systemd::text_of("WATCHDOG_PID");
     if (!meant_for.empty() && meant_for != std::to_string(::getpid())) return {};
     return microseconds(configs::parse_number(systemd::text_of("WATCHDOG_USEC")).value_or(0));
+}
+
+void say_unheard(spdlog::logger& log, int why) {
+    lifecycle::lines(log).warn("NOTIFY_SOCKET = \"{path}\": systemd hears nothing of this process: {error}",
+                               systemd::text_of("NOTIFY_SOCKET"), std::generic_category().message(why));
 }
 
 /// What the thread looks at, and what it has said so far.
@@ -69,6 +75,10 @@ private:
         say_status(status);
         if (watchdog_ > microseconds(0)) feed(now);
         if (for_good) extend(status, now);
+        if (const int why = notify_.fault(); why != 0 && !fault_said_) {
+            fault_said_ = true;
+            say_unheard(log_, why);
+        }
     }
 
     void say_status(const lifecycle::stop_channel::status& status) {
@@ -130,6 +140,7 @@ private:
     spdlog::logger& log_;
     const std::function<void()> log_stacks_;
     const bool follows_ = !systemd::text_of("UPGRADE_READY_FD").empty();  // upgrade::ready_variable
+    bool fault_said_ = false;
     bool ready_said_ = false;
     bool stopping_said_ = false;
     std::string status_said_;
@@ -157,7 +168,10 @@ std::jthread service_manager::watch(const server::http_server& app, const server
                                     const tracker::event_tracker& events, const lifecycle::stop_channel& stop,
                                     lifecycle::workers& workers, spdlog::logger& log,
                                     std::function<void()> log_stacks) const {
-    if (!notify_.heard()) return {};
+    if (!notify_.heard()) {
+        if (notify_.fault() != 0) say_unheard(log, notify_.fault());
+        return {};
+    }
     return workers.start(
         "debug-systemd", "worker", [&, this, log_stacks = std::move(log_stacks)](std::stop_token token) {
             watch_keeper(notify_, watchdog_, app, debug, events, stop, log, log_stacks).run(std::move(token));
