@@ -35,8 +35,8 @@ std::string behind(const std::string& text, const std::string& name, const std::
     const auto from = text.find(block);
     const auto at = from == std::string::npos ? from : text.find(name, from);
     if (at == std::string::npos) throw std::runtime_error(fmt::format("no {} {}", block, name));
-    const auto begin = text.find_first_not_of(" \"", at + name.size());
-    return text.substr(begin, text.find_first_of(" \"\n,}", begin) - begin);
+    const auto begin = text.find_first_not_of(" \"'", at + name.size());
+    return text.substr(begin, text.find_first_of(" \"'\n,}", begin) - begin);
 }
 
 std::chrono::seconds seconds_behind(const std::string& text, const std::string& name, const std::string& block = {}) {
