@@ -80,7 +80,7 @@ server::router order_routes(order_book& book, const std::string& key_digest) {
     // [group]
     routes.group("/api", [&](server::router& api) {
         api.use(server::cors({.origins = {"https://shop.example"}, .headers = {"Authorization", "Content-Type"}}));
-        api.use(server::require_bearer({key_digest}));  // inside of cors: a browser asks first without a key
+        api.use(server::require_bearer({key_digest}));  // inside cors: a browser's preflight has no key
         api.put("/orders/{id}", server::plain([&book](const request& request) { return put_order(book, request); }));
         api.del("/orders/{id}", server::plain([&book](const request& request) { return delete_order(book, request); }));
     });

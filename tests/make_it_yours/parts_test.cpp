@@ -25,7 +25,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // [worker]
-/// Does something every now and then. A part: `run` blocks until it is asked to stop, on the thread that main gives it.
+/// Does something at intervals. A part: `run` blocks until it is asked to stop, on the thread that main gives it.
 class refresher {
 public:
     refresher(std::function<void()> refresh, std::chrono::milliseconds every)
@@ -89,7 +89,7 @@ TEST(MakeItYours, AJobAtIntervalsIsOneLine) {
 }
 
 // [dependency]
-/// How often each name was greeted: read at the start, written when nobody is left who greets.
+/// How often each name was greeted: read at the start, written when no part is left that greets.
 class guest_book {
 public:
     guest_book(std::filesystem::path file, lifecycle::part part) : file_(std::move(file)), part_(part) {}

@@ -113,7 +113,7 @@ server::middleware timed() {
         return fmt::format("handler;dur={:.3f}", took.count());
     };
     return [timing](server::handler next) -> server::handler {
-        if (const auto* const plain = next.as_plain())  // and a plain handler stays one
+        if (const auto* const plain = next.as_plain())  // a plain handler stays plain
             return [timing, plain = *plain](const context& context, const request& request) {
                 const auto began = lifecycle::clock::now();
                 auto made = plain(context, request);

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 // [options]
 struct greeting_options {
     std::string word = "Hello";
-    std::chrono::milliseconds patience{500};  ///< for whoever knows the names
+    std::chrono::milliseconds patience{500};  ///< for people who know the names
 };
 // [/options]
 
@@ -43,7 +43,7 @@ std::vector<configs::setting> table() {
     return {
         // [rows]
         text("greeting.word", "what a greeting begins with", "a text", FIELD(greeting.word), is_text),
-        duration("greeting.patience", "for whoever knows the names", LIVE(greeting.patience), 1ms, 10s),
+        duration("greeting.patience", "for people who know the names", LIVE(greeting.patience), 1ms, 10s),
         // [/rows]
     };
 }

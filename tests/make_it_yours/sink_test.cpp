@@ -15,8 +15,8 @@ namespace make_it_yours {
 namespace {
 
 // [sink]
-/// A file for each event, for whoever empties a folder: written beside its place and renamed, so it is whole or not
-/// there. Named by the event's id, so an event that comes twice is there once.
+/// A file for each event, for a program that empties the folder: written under another name and renamed, so it is
+/// either whole or not there. Named by the event's id, so an event that comes twice is there once.
 class outbox_sink final : public tracker::sink {
 public:
     explicit outbox_sink(std::filesystem::path folder) : folder_(std::move(folder)) {
