@@ -18,12 +18,12 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr int most_tries = 1'000;  // to begin a stop, a millisecond each, when there is no memory for it
-/// Of it, for the stacks: a thread that is in an uninterruptible wait does not answer, and the report must be written.
+/// The part of it for the stacks: a thread in an uninterruptible wait does not answer, and the report must be written.
 constexpr milliseconds stacks_share{50}, stack_share{25};
-/// What runs aside is waited for until the end of the budget, and this long when that has come; of the report's share,
-/// for the last notes.
+/// What runs beside main is waited for until the end of the budget, and for this long after that: the part of the
+/// report's share for the last notes.
 constexpr milliseconds least_patience{10}, notes_share{70};
-/// A reload or an upgrade, which nobody's exit should wait for.
+/// A reload or an upgrade, for which no exit should wait.
 constexpr milliseconds most_patience{250};
 
 }  // namespace
@@ -170,7 +170,7 @@ void done_collector::obey(const stop_sequence::event& event, const hooks& hooks)
         case shortened: {
             const auto left = stop_.now().left;
             signals_.arm_hard_stop(left + report_share);
-            lines(log_).info("the stop is to be over within {left_ms} ms", left.count());
+            lines(log_).info("the stop must be over within {left_ms} ms", left.count());
             break;
         }
         case forced:
@@ -267,7 +267,7 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     const bool written =
         settled({&stacks_, &note_ready_, &note_progress_, &note_report_}, least, clock::time_point::max(), hooks);
     const auto last_moment = clock::now() + notes_share;
-    bool leave = over || !quick || !written;  // somebody hangs
+    bool leave = over || !quick || !written;  // something hangs
     join_idle();
     if (!leave) {
         parts_.join();
@@ -297,7 +297,8 @@ int done_collector::conclude(const hooks& hooks, bool over) {
 }
 
 /// The note of how it ended and the report, both at a time: on a slow disk one wait is enough. The report says whether
-/// that note was written, so it is written again where it was not. True when one of them hangs, or somebody did before.
+/// that note was written, so it is written again where it was not. True when one of them hangs, or something did
+/// before.
 bool done_collector::write_down(shutdown_report& report, bool leave, clock::time_point least, const hooks& hooks) {
     const auto finish = [&](const aside& aside) {
         if (settled({&aside}, std::max(least, clock::now() + 2 * least_patience), clock::time_point::max(), hooks))

@@ -116,7 +116,7 @@ void pool::perform(entry& entry, std::stop_token cut_short) {
     } catch (const std::exception& error) {
         lines(log_).error("{pool}: job {job} failed: {error}", options_.name, entry.name, error.what());
     } catch (...) {
-        lines(log_).error("{pool}: job {job} failed with an exception without a text", options_.name, entry.name);
+        lines(log_).error("{pool}: job {job} failed with an unknown exception", options_.name, entry.name);
     }
     const std::scoped_lock lock(mutex_);
     ++(failed ? stats_.failed : stats_.done);

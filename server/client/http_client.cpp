@@ -56,9 +56,9 @@ struct addresses {
 
 /// Blocks.
 addresses look_up(const std::string& host, std::uint16_t port) {
-    // A server of names that does not answer is given up after 1 s and 2 s, not after 5 s and 10 s (resolv.conf(5)):
-    // a stop waits for this thread. resolver(3): the state is the thread's own; res_init reads the file again, which
-    // glibc no longer does by itself once somebody has changed the state.
+    // A server of names that does not answer is given up after 1 s and 2 s, not after 5 s and 10 s (resolv.conf(5)): a
+    // stop waits for this thread. resolver(3): the state is the thread's own; res_init reads the file again, which
+    // glibc no longer does by itself once something has changed the state.
     ::res_init();
     _res.retrans = 1;
     _res.retry = 2;
@@ -210,7 +210,7 @@ void http_client::reload() {
     try {
         tls_->reload();
     } catch (const std::exception& e) {
-        lifecycle::lines(log_).error("calls trust whom they have trusted: {error}", e.what());
+        lifecycle::lines(log_).error("calls keep the certificates that they had: {error}", e.what());
     }
 }
 

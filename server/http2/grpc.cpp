@@ -36,7 +36,7 @@ std::string percent_encoded(std::string_view text) {
     return made;
 }
 
-/// A message that is compressed: by whom we know nothing of, or by nobody.
+/// A message that says that it is compressed: in a way that we do not know, or not at all.
 response compressed(const request& asked) {
     const auto by = asked.header("grpc-encoding");
     if (by.empty() || by == "identity")
@@ -81,7 +81,7 @@ std::optional<response> grpc_refusal(const request& asked) {
     const auto body = asked.body;
     if (body.empty()) return grpc_error(grpc_code::unimplemented, "a unary call has one message, this one has none");
     if (body.size() < prefix || static_cast<unsigned char>(body[0]) > 1 || announced(body) > body.size() - prefix)
-        return grpc_error(grpc_code::internal, "the body is no message, or it has been cut");
+        return grpc_error(grpc_code::internal, "the body is not a message, or it was cut");
     if (announced(body) < body.size() - prefix)
         return grpc_error(grpc_code::unimplemented, "a unary call has one message, this one has more");
     if (body[0] != '\0') return compressed(asked);

@@ -35,7 +35,7 @@ bio_pointer reader_of(std::string_view bytes) {
     return made;
 }
 
-/// The last thing that OpenSSL has to say, and nothing is left behind of it.
+/// The last error of OpenSSL; its queue of errors is empty afterwards.
 std::string last_error() {
     const auto error = ERR_peek_last_error();
     const char* const reason = ERR_reason_error_string(error);
@@ -149,14 +149,14 @@ std::string bytes_of(std::string_view key, const std::string& file) {
     const auto wrong = [&](std::string_view why) {
         return fault(key, fmt::format("{} cannot be read: {}", file, why), "a PEM file of at most 1 MiB");
     };
-    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe makes nobody wait
+    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // so that a pipe does not block
     if (descriptor < 0) throw wrong(std::strerror(errno));
     struct closes {
         int what;
         ~closes() { ::close(what); }
     } const in_the_end{descriptor};
     struct stat status {};
-    if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) throw wrong("it is no regular file");
+    if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) throw wrong("it is not a regular file");
     std::string bytes;
     char piece[4096];
     for (ssize_t count = 0; (count = ::read(descriptor, piece, sizeof piece)) != 0;) {

@@ -43,7 +43,7 @@ std::string reason() {
 ticket_key make_ticket_key() {
     ticket_key made;
     if (RAND_bytes(reinterpret_cast<unsigned char*>(&made), sizeof made) != 1)
-        throw std::runtime_error("TLS: there is nothing random to be had");
+        throw std::runtime_error("TLS: the system has no random bytes");
     return made;
 }
 
@@ -131,7 +131,7 @@ void generation::trust(SSL_CTX& context) const {
     }
     ERR_clear_error();  // one that is there twice
     SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-    // A ticket carries what was verified once, and nobody would look again.
+    // A ticket carries what was verified once, and it would not be verified again.
     SSL_CTX_set_options(&context, SSL_OP_NO_TICKET);
     SSL_CTX_set_num_tickets(&context, 0);
 }
@@ -207,7 +207,7 @@ int generation::by_protocol(SSL*, const unsigned char** chosen, unsigned char* l
     return found;
 }
 
-/// Several keys: the first seals, all open, and what another than the first has opened is sealed anew.
+/// Several keys: the first seals, all open, and a ticket that another than the first has opened is sealed again.
 int generation::by_ticket(SSL* session, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                           EVP_MAC_CTX* mac, int sealing) {
     const auto& keys = static_cast<const generation*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(session)))->ticket_keys_;

@@ -233,7 +233,7 @@ TEST_F(Nats, AStreamThatIsMadeAnewAfterADeletionIsAWarning) {
     broker.delete_stream("EVENTS");
     EXPECT_EQ(service.ask(post("b")).status, 201);
     stop_clean(service);
-    EXPECT_TRUE(service.logs("the stream EVENTS was gone and is made anew")) << service.err();
+    EXPECT_TRUE(service.logs("the stream EVENTS was gone and is created again")) << service.err();
     expect_each_once(broker.ids_in("EVENTS"), {"b"});
 }
 

@@ -67,7 +67,7 @@ TEST(Debug, AskingChangesNothing) {
         service.ask_debug(get(target, "X-HTTP-Method-Override: POST\r\n"));
     EXPECT_EQ(service.ask_debug(get("/debug/log")).body, level);
     EXPECT_TRUE(service.readiness_is(200));
-    EXPECT_EQ(service.ask_debug(request("DELETE", "/debug/shutdown")).status, 409) << "nobody stops";
+    EXPECT_EQ(service.ask_debug(request("DELETE", "/debug/shutdown")).status, 409) << "there is no stop";
 }
 
 TEST(Debug, MetricsAreInThePrometheusTextFormat) {
@@ -141,7 +141,7 @@ TEST(Debug, TheLogLevelChangesWhileItRuns) {
 TEST(Debug, OnlyALocalHostMayChangeSomething) {
     const service service({"--debug.allowed_hosts=ops.example"});
     const auto port = ":" + std::to_string(service.debug().port);
-    // DELETE changes nothing while nobody stops: 409 is the answer to who may.
+    // DELETE changes nothing while there is no stop: 409 is the answer to a client that may.
     for (const std::string& host :
          {"127.0.0.1" + port, std::string("127.0.0.1"), std::string("[::1]"), "[::1]" + port, std::string("localhost"),
           "localhost" + port, std::string("ops.example"), "ops.example" + port})
@@ -197,7 +197,7 @@ TEST(Debug, APostWithABudgetMakesTheStopShorterAndNeverLonger) {
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->status, 503) << "its deadline is that of the stop";
     EXPECT_GE(service.exit_code(), 0);
-    EXPECT_TRUE(service.logs("the stop is to be over within")) << service.err();
+    EXPECT_TRUE(service.logs("the stop must be over within")) << service.err();
     EXPECT_LT(service.report().at("duration_ms").as_int64(), 60'000) << "of 10 minutes";
     EXPECT_EQ(faults(service.report()), "");
 }

@@ -216,7 +216,7 @@ TEST_F(SpoolAttacked, AFifoUnderTheNameOfASegmentIsSetAsideAndTheRestIsDelivered
     service next(with());
     EXPECT_TRUE(eventually([&] { return metric(next, "tracker_events_delivered_total") == 2; }));
     EXPECT_TRUE(next.readiness_is(200));
-    EXPECT_TRUE(next.logs("00000009.seg is no regular file: it is set aside as .damaged")) << next.err();
+    EXPECT_TRUE(next.logs("00000009.seg is not a regular file: it is set aside as .damaged")) << next.err();
     stop_clean(next);
     EXPECT_EQ(ids_in(sink()), (ids{"e0", "e1"}));
 }

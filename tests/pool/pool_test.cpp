@@ -71,7 +71,7 @@ TEST_F(Pool, AnExceptionIsLoggedWithTheNameOfItsJobAndEndsNothingElse) {
     EXPECT_TRUE(eventually([&] { return jobs.now().done == 1 && jobs.now().failed == 2; }));
     stop();
     EXPECT_THAT(book.text.str(), HasSubstr("jobs: job bad failed: out of order"));
-    EXPECT_THAT(book.text.str(), HasSubstr("jobs: job worse failed with an exception without a text"));
+    EXPECT_THAT(book.text.str(), HasSubstr("jobs: job worse failed with an unknown exception"));
 }
 
 TEST_F(Pool, AStopDoesWhatIsQueuedAndTakesNothingNew) {

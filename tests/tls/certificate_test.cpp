@@ -70,7 +70,7 @@ TEST_F(CertificateFiles, AFileThatIsNotThereIsNamed) {
 
 TEST_F(CertificateFiles, APipeMakesNobodyWait) {
     ASSERT_EQ(::mkfifo(path("a.crt").c_str(), 0600), 0);
-    EXPECT_THAT(fault_of("a"), HasSubstr("is no regular file"));
+    EXPECT_THAT(fault_of("a"), HasSubstr("is not a regular file"));
 }
 
 TEST_F(CertificateFiles, WhatHoldsNoCertificateIsRefused) {

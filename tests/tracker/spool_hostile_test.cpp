@@ -215,7 +215,7 @@ TEST_F(HostileSpool, DataWhereAHeaderWasIsNoSegmentOfTheFirstVersion) {
     support::write_file(path, written);
     EXPECT_EQ(ids_recovered(), std::vector<std::string>{});
     EXPECT_EQ(support::read_file(path.string() + ".damaged"), written);
-    EXPECT_THAT(log(), HasSubstr("does not begin as a segment does"));
+    EXPECT_THAT(log(), HasSubstr("does not begin like a segment"));
 }
 
 TEST_F(HostileSpool, NeverWritesToASegmentThatItHasNotMade) {

@@ -272,7 +272,7 @@ struct NoSegment : SpoolReading {
         std::filesystem::remove(path);
         return path;
     }
-    static constexpr auto no_file = " is no regular file";
+    static constexpr auto no_file = " is not a regular file";
 };
 
 TEST_F(NoSegment, AFifoIsSetAsideAndNotWaitedFor) {
@@ -315,7 +315,7 @@ TEST_F(NoSegment, AnEmptyFileOfTwoGibibytesIsSetAsideAndNotRead) {
     const auto path = name();
     support::write_file(path, "");
     std::filesystem::resize_file(path, std::uintmax_t{2} << 30U);
-    expect_set_aside(path, " does not begin as a segment does");
+    expect_set_aside(path, " does not begin like a segment");
     EXPECT_LT(disk.read_bytes, 1'000'000);
 }
 

@@ -152,7 +152,7 @@ TEST_F(Spool, KeepsAFileThatIsNoSegment) {
     ASSERT_EQ(next->append(some_events({"b"})), verdict::accepted);
     EXPECT_EQ(drain_one(*next), "b");
     EXPECT_EQ(support::read_file(segment.string() + ".damaged"), bytes);
-    EXPECT_THAT(log(), HasSubstr("does not begin as a segment does"));
+    EXPECT_THAT(log(), HasSubstr("does not begin like a segment"));
 }
 
 TEST_F(Spool, CountsRecordsInEachSegmentFromOne) {

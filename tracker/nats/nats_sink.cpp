@@ -196,7 +196,8 @@ private:
         if (std::exchange(sink_.has_seen_stream_, true))
             return lifecycle::lines(sink_.log_)
                 .warn(
-                    "tracker: the stream {stream} was gone and is made anew, with {replicas} replicas: what was in it "
+                    "tracker: the stream {stream} was gone and is created again, with {replicas} replicas: what was in "
+                    "it "
                     "is gone",
                     wanted.stream, wanted.replicas);
         lifecycle::lines(sink_.log_)

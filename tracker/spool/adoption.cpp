@@ -17,7 +17,8 @@ namespace {
 
 using lifecycle::clock;
 
-/// Sets at one time. Each has three descriptors or more; who cannot deliver while others crash must not run out.
+/// Sets at a time. Each has three descriptors or more; a process that cannot deliver while others crash must not run
+/// out of them.
 constexpr std::size_t most_sets = 16;
 
 /// Before a call is made again that the disk has failed, doubled each time.
@@ -46,7 +47,7 @@ public:
             said_ = true;
             lifecycle::lines(state_.log)
                 .info(
-                    "tracker: looking at what an earlier run has left, {bytes} bytes are to come; its events are "
+                    "tracker: looking at what an earlier run has left, {bytes} bytes are left; its events are "
                     "delivered after that",
                     left_);
         }

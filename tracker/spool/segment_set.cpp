@@ -164,7 +164,7 @@ std::optional<std::uint64_t> begin_of(segment& segment, std::uint64_t length, bo
     segment.key = segment_key::read(header);
     if (segment.key) return segment_header_size;
     if (first_version && header.starts_with(first_magic)) return first_magic.size();
-    // Who died while it was made has left a part of its header, and no record.
+    // A process that died while it made the file has left a part of the header, and no record.
     const bool begun = length < segment_header_size && header.starts_with(segment_magic);
     segment.keep = length >= segment_magic.size() && !begun;
     return std::nullopt;
@@ -178,7 +178,7 @@ bool scan(segment& into, const std::vector<note>& notes, std::uint64_t length, b
     for (const auto& note : notes) {
         auto& place = into.sinks.emplace_back(segment::place{.done = 0, .offset = begin.value_or(0)});
         if (note.segment > into.number) place.offset = length;
-        // A note that is ahead of its file, after a loss of power, is none.
+        // A note that is ahead of its file, after a loss of power, does not count.
         if (note.segment == into.number && note.offset <= length) place.offset = std::max(place.offset, note.offset);
         from = std::min(from, place.offset);
     }
@@ -201,11 +201,11 @@ bool scan(segment& into, const std::vector<note>& notes, std::uint64_t length, b
 void report(const segment& segment, spdlog::logger& log) {
     const auto path = segment.path.string();
     if (segment.no_file)
-        lifecycle::lines(log).error("tracker: {path} is no regular file: it is set aside as .damaged and never read",
+        lifecycle::lines(log).error("tracker: {path} is not a regular file: it is set aside as .damaged and never read",
                                     path);
     else if (segment.keep && segment.size == 0)
         lifecycle::lines(log).error(
-            "tracker: {path} does not begin as a segment does: it is kept, what is in it is not delivered", path);
+            "tracker: {path} does not begin like a segment: it is kept, what is in it is not delivered", path);
     else if (segment.keep)
         lifecycle::lines(log).error(
             "tracker: {path} of an earlier version is torn or damaged {bytes} bytes before its end: what is there "
@@ -225,7 +225,7 @@ void set_aside_odd_notes(const fs::path& set, disk& files, spdlog::logger& log) 
         const auto path = (set / name).string();
         if (::rename(path.c_str(), (path + std::string(kept_suffix)).c_str()) == 0)
             lifecycle::lines(log).error(
-                "tracker: {path} is no regular file: it is set aside as .damaged and never read", path);
+                "tracker: {path} is not a regular file: it is set aside as .damaged and never read", path);
     }
 }
 
@@ -266,7 +266,7 @@ segment_set_ptr make_segment_set(const fs::path& spool, const std::vector<std::s
     set->marks = open_marks(disk, unseen, sinks);
     set->holds.resize(sinks.size());
     set->folder = opened(disk, unseen, O_RDONLY | O_DIRECTORY);
-    // Under a name that nobody adopts until the lock is held; the lock moves with the directory.
+    // Under a name that no process adopts until the lock is held; the lock moves with the directory.
     if (::ftruncate(set->lock.get(), lock_length) != 0) fail(unseen);
     if (!try_lock(set->lock, unseen)) throw std::system_error(EBUSY, std::generic_category(), unseen.string());
     fs::rename(unseen, set->directory);
@@ -293,7 +293,7 @@ segment_set_ptr load_segment_set(const fs::path& directory, const std::vector<st
         if (made->number == 0) continue;
         std::uint64_t length = 0;
         made->file = opened_file(how.files, made->path, &length);
-        if (!made->file && errno == ENOENT) continue;  // somebody has removed it
+        if (!made->file && errno == ENOENT) continue;  // another process has removed it
         made->no_file = made->keep = !made->file;
         if (made->number < std::ranges::min(notes).segment) length = 0;  // has been delivered
         all += length;
@@ -381,7 +381,7 @@ void remove_segment(const segment& segment) noexcept try {
 
 void remove_segment_set(const segment_set& set) noexcept try {
     if (set.kept_from > 0) return;
-    // The lock last: while it is there nobody else takes the set over.
+    // The lock last: while it is there no other process takes the set over.
     for (const auto& path : entries_of(set.directory))
         if (is_note(path.filename().string())) ::unlink(path.c_str());
     ::unlink((set.directory / "lock").c_str());

@@ -80,7 +80,7 @@ void in_place_upgrade::ready() noexcept {
 
 void in_place_upgrade::run() {
     if (::getpid() == 1) {
-        log_.error("SIGUSR2 ignored: with process 1, which this is, everything ends that it has started");
+        log_.error("SIGUSR2 ignored: this is process 1, and everything that it has started ends with it");
         return;
     }
     try {
@@ -105,8 +105,8 @@ void in_place_upgrade::run() {
 }
 
 /// A stop may have begun in the last moment in which this process was all of the service, and that is what is to end
-/// then. But what POST /debug/shutdown has begun can be left until its lame duck is over, and nobody would listen here
-/// any more: who leaves it leaves the service to the successor.
+/// then. But what POST /debug/shutdown has begun can be left until its lame duck is over, and there would be no
+/// listener here any more: a process that leaves it leaves the service to the successor.
 void in_place_upgrade::stop_after(pid_t next) {
     constexpr int look_ms = 5;
     for (;; ::poll(nullptr, 0, look_ms)) {
