@@ -34,7 +34,7 @@ struct http_options {
 struct nats_options {
     std::string url = "nats://127.0.0.1:4222";  ///< or several, separated by commas; tls:// for TLS
     std::string stream = "EVENTS", subject = "events";
-    std::size_t replicas = 1;  ///< of a stream that has to be made
+    std::size_t replicas = 1;  ///< of a stream that has to be created
     std::chrono::milliseconds duplicate_window{600'000};
     std::chrono::milliseconds patience{15'000};     ///< for the acknowledgements of a batch
     std::size_t in_flight = 256;                    ///< messages that wait for theirs
@@ -44,14 +44,18 @@ struct nats_options {
 /// Of the sink kafka, module kafka.
 struct kafka_options {
     std::string brokers = "127.0.0.1:9092";  ///< to ask for the others, host:port, several with commas
-    std::string topic = "events";            ///< is never made
+    std::string topic = "events";            ///< is never created
     std::string properties;                  ///< a file of librdkafka's own settings, name=value; empty: none
 };
 
 struct options {
-    /// Where events go: file, stdout, none; http, nats and kafka where those modules are built. Several have a
-    /// worker and a place in the spool each, so none waits for another; without a spool there is one.
+    /// Where events go: file, stdout, none; http, nats and kafka if those modules are built. If there are several, each
+    /// has a
+    /// worker and a position in the spool, so none waits for another; without a spool there is only one.
     std::vector<std::string> sinks{"file"};
+    /// Throughput needs 256, one batch. The rest bridges a sink that stands still (with `memory`), and is four times
+    /// `app.max_in_flight`, so that one event of each request finds room. With `memory` a stop has to deliver all of it
+    /// within `shutdown.flush`.
     std::size_t queue_capacity = 4'096;
     std::size_t queue_bytes = 64 * 1024 * 1024;  ///< of ids and data; a larger event gets in alone
     tracker::overflow overflow = tracker::overflow::block;
@@ -71,7 +75,7 @@ struct options {
     /// the oldest file, the others refuse.
     std::size_t spool_bytes = std::size_t{1} << 30U;
     std::size_t segment_bytes = 32 * 1024 * 1024;
-    /// How often what other processes have left is looked for.
+    /// How often to look for what other processes have left.
     std::chrono::milliseconds adopt_interval{60'000};
     std::size_t replay_rate = 10'000;  ///< events of earlier runs that are delivered a second; 0: no limit
     std::size_t rejected_tries = 3;    ///< of an event that the sink will never take; then it is a dead letter

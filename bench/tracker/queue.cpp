@@ -1,4 +1,4 @@
-// What the capacity of the tracker's queue is worth: docs/adr/0022-default-queue-capacity.md.
+// What the capacity of the tracker's queue is worth: docs/performance.md, "The queue's capacity".
 //
 // One iteration is a million events from the first offer until the last has been taken, so a
 // millisecond of "Time" is a nanosecond an event. "CPU" is that of the whole process, all threads.
