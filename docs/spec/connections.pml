@@ -1,5 +1,5 @@
 /* The app: one loop, a listener, connections, their clients and handlers. A loop counts for the report (loop_account)
- * from when it first looks at the stop, whoever comes when. */
+ * from when it first looks at the stop, in whatever order they come. */
 
 mtype = { none, handshake, fresh, idle, head, handling, writing, streaming, lingering, closed };  /* connection_state */
 mtype = { nothing, first_bytes, whole_request };                    /* what a client has sent of its request */
@@ -273,7 +273,7 @@ inline app_fails()
     some = 0
 }
 
-/* http_server::account: whoever is still there is cut by the exit, and so is everybody on a loop that has not noted. */
+/* http_server::account: what is still open is cut by the exit, and so is everything on a loop that has not noted. */
 inline report_connections()
 {
     byte here = 0;

@@ -101,7 +101,7 @@ def main():
     steps = steps_of(events)
     if not steps:
         raise Refused("there is no stop in the trace")
-    # Whoever has not returned is in the report, not in the trace.
+    # A handler that has not returned is in the report, not in the trace.
     late = [[0, None, one["name"], None] for one in report["stragglers"] if one["kind"] == "request"]
     lived = on_connections(late + requests_of(events, max(one[0] for one in steps if one[1].startswith("began"))))
     merged = sorted([(ts, 0, what, number) for ts, what, number in steps] +

@@ -17,7 +17,7 @@ questions lengths() {
         {"a body", "9112 6.2", must, post("Content-Length: 5\r\n", "hello"), "200 open", {"=hello"}},
         {"an empty body", "9112 6.2", must, post("Content-Length: 0\r\n"), "200 open", {"="}},
         {"no length is an empty body", "9112 6.3", must, post(""), "200|411 open"},
-        {"a body and a request behind it", "9112 6.3", must, post("Content-Length: 5\r\n", "hello") + smuggled,
+        {"a body and a request after it", "9112 6.3", must, post("Content-Length: 5\r\n", "hello") + smuggled,
          "200 200 open"},
         {"a body that looks like a request",
          "9112 6.3",
@@ -226,9 +226,9 @@ static questions good_chunks() {
     in_chunk("a Transfer-Encoding as trailer", "5\r\nhello\r\n0\r\nTransfer-Encoding: gzip\r\n\r\n", "9110 6.5.1");
     in_chunk("a Connection: close as trailer", "5\r\nhello\r\n0\r\nConnection: close\r\n\r\n", "9110 6.5.1");
     all.push_back(
-        {"a request behind chunks", "9112 6.3", must, chunked("5\r\nhello\r\n0\r\n\r\n") + smuggled, "200 200 open"});
+        {"a request after chunks", "9112 6.3", must, chunked("5\r\nhello\r\n0\r\n\r\n") + smuggled, "200 200 open"});
     all.push_back(
-        {"a request behind trailers", "9112 6.3", must, chunked("0\r\nA: b\r\n\r\n") + smuggled, "200 200 open"});
+        {"a request after trailers", "9112 6.3", must, chunked("0\r\nA: b\r\n\r\n") + smuggled, "200 200 open"});
     return all;
 }
 
@@ -249,15 +249,15 @@ static questions bad_chunks() {
     refused("2 MiB in one chunk is refused at once", "200000\r\n", safe);
     refused("more data than the size says", "4\r\nhello\r\n0\r\n\r\n", must);
     refused("less data than the size says", "6\r\nhello\r\n0\r\n\r\n", must);
-    refused("no line end behind the data", "5\r\nhello0\r\n\r\n", must);
-    refused("a bare LF behind the data", "5\r\nhello\n0\r\n\r\n", safe);
-    refused("a bare CR behind the data", "5\r\nhello\r0\r\n\r\n", must);
-    refused("LF CR behind the data", "5\r\nhello\n\r0\r\n\r\n", should);
-    refused("two bytes of anything behind the data", "5\r\nhelloxx0\r\n\r\n", must);
-    refused("a bare LF behind a size", "5\nhello\r\n0\r\n\r\n", safe);
-    refused("a bare CR behind a size", "5\rhello\r\n0\r\n\r\n", must);
-    refused("a blank behind a size", "5 \r\nhello\r\n0\r\n\r\n", safe);
-    refused("a bare LF behind the last size", "5\r\nhello\r\n0\n\r\n", safe);
+    refused("no line end after the data", "5\r\nhello0\r\n\r\n", must);
+    refused("a bare LF after the data", "5\r\nhello\n0\r\n\r\n", safe);
+    refused("a bare CR after the data", "5\r\nhello\r0\r\n\r\n", must);
+    refused("LF CR after the data", "5\r\nhello\n\r0\r\n\r\n", should);
+    refused("two bytes of anything after the data", "5\r\nhelloxx0\r\n\r\n", must);
+    refused("a bare LF after a size", "5\nhello\r\n0\r\n\r\n", safe);
+    refused("a bare CR after a size", "5\rhello\r\n0\r\n\r\n", must);
+    refused("a blank after a size", "5 \r\nhello\r\n0\r\n\r\n", safe);
+    refused("a bare LF after the last size", "5\r\nhello\r\n0\n\r\n", safe);
     refused("a bare LF at the very end", "5\r\nhello\r\n0\r\n\n", safe);
     refused("a bare LF in an extension", "5;a\nb\r\nhello\r\n0\r\n\r\n", safe);
     refused("a bare CR in an extension", "5;a\rb\r\nhello\r\n0\r\n\r\n", safe);
@@ -269,7 +269,7 @@ static questions bad_chunks() {
     refused("a trailer without name", "0\r\n: b\r\n\r\n");
     refused("a blank before a trailer's colon", "0\r\nA : b\r\n\r\n");
     refused("a folded trailer", "0\r\nA: b\r\n c\r\n\r\n", safe);
-    refused("a trailer behind a blank", "0\r\n A: b\r\n\r\n");
+    refused("a trailer after a blank", "0\r\n A: b\r\n\r\n");
     refused("NUL in a trailer", "0\r\nA: \0\r\n\r\n"s);
     refused("a bare LF in a trailer", "0\r\nA: b\nC: d\r\n\r\n", safe);
     refused("a bare CR in a trailer", "0\r\nA: b\rC: d\r\n\r\n", safe);

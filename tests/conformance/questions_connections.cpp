@@ -77,9 +77,9 @@ questions connections() {
          with_host("GET / HTTP/1.0"),
          "200 close",
          {"!Transfer-Encoding"}},
-        {"a request behind one of HTTP/1.0", "9112 9.3", must, with_host("GET / HTTP/1.0") + get(), "200 close"},
-        {"a request behind Connection: close", "9112 9.6", must, get("Connection: close\r\n") + get(), "200 close"},
-        {"a request behind a POST with Connection: close",
+        {"a request after one of HTTP/1.0", "9112 9.3", must, with_host("GET / HTTP/1.0") + get(), "200 close"},
+        {"a request after Connection: close", "9112 9.6", must, get("Connection: close\r\n") + get(), "200 close"},
+        {"a request after a POST with Connection: close",
          "9112 9.6",
          must,
          post("Connection: close\r\nContent-Length: 5\r\n", "hello") + get(),
@@ -163,7 +163,7 @@ questions pipelines() {
         {"the second says close", "9112 9.6", must, get() + get("Connection: close\r\n") + get(), "200 200 close"},
         {"two requests, then FIN", "9112 9.6", safe, get() + get(), "200 200 close", {}, {}, true},
         {"one request and a half, then FIN", "9112 8", must, get() + "GET / HT", "200 4xx? close", {}, {}, true},
-        {"rubbish behind a body", "9112 6.3", must, hello + "xx\r\n\r\n", "200 400 close"},
+        {"rubbish after a body", "9112 6.3", must, hello + "xx\r\n\r\n", "200 400 close"},
     };
 }
 

@@ -114,7 +114,7 @@ static_assert(sizeof(std::shared_ptr<int>) == 2 * sizeof(void*));
 // [/two words]
 
 // [copy on write]
-/// An immutable value that is replaced as a whole. Who has got one keeps it, and never waits for who makes the next.
+/// An immutable value that is replaced as a whole. A reader keeps its own, and never waits for the writer of the next.
 template <class T>
 class snapshot {
 public:
@@ -150,11 +150,11 @@ TEST(FromGo, AReaderSeesOneSnapshotOrTheOther) {
         const auto now = settings.get();
         ASSERT_EQ(now->front(), now->back());
     }
-    EXPECT_EQ(before->front(), 0) << "who holds one keeps it";
+    EXPECT_EQ(before->front(), 0) << "a holder keeps its own";
 }
 
 // [fairness]
-/// Whoever comes first is served first: each takes a number, as at a counter.
+/// First come, first served: each thread takes a number, as at a counter.
 class ticket_mutex {
 public:
     void lock() {
