@@ -15,7 +15,7 @@ using environment = std::map<std::string, std::string, std::less<>>;
 /// A copy of `environ`(7).
 environment environment_of(const char* const* variables);
 
-/// A value that somebody gave for a setting, not yet checked.
+/// A value that was given for a setting, not yet checked.
 struct assignment {
     const setting* to;
     std::string text;
@@ -23,8 +23,8 @@ struct assignment {
     bool readable = true;  ///< false: `text` says what stood there instead, such as "a table"
 };
 
-/// What one place has to say, in its order. A fault is one line that names key, place and what is
-/// allowed; the start stops with it. A warning does not.
+/// What one place contains, in its order. A fault is one line that names key, place and what is allowed; the start
+/// stops with it. A warning does not.
 struct layer {
     std::vector<assignment> values;
     std::vector<std::string> faults;

@@ -26,7 +26,7 @@ void lay(const layer& over, loaded& to, std::set<std::string>& wrong) {
     }
 }
 
-constexpr std::chrono::milliseconds quiet{20};  // since its last change: then nobody is writing it
+constexpr std::chrono::milliseconds quiet{20};  // since its last change: then it is not being written
 constexpr int most_looks = 10;                  // 200 ms, which a stop has patience for
 
 /// When a file was last changed, and how large it is. What cannot be told is the same each time.

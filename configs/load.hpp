@@ -25,7 +25,7 @@ struct loaded {
 
 /// A setting as faults show it: `app.tls_key = ["k.pem"] (--app.tls_key)`. Of a key in the table.
 std::string shown(const loaded& settings, std::string_view key);
-/// It has the value that it has when nobody says anything.
+/// It has its default value, which no place has changed.
 bool is_default(const loaded& settings, std::string_view key);
 
 /// Lays default < file < environment < flag over each other and checks every value, also one that a
@@ -33,9 +33,9 @@ bool is_default(const loaded& settings, std::string_view key);
 /// Reads the file (blocks); prints nothing, never throws for what a user wrote. Safe from any thread.
 loaded load(const command& line, const environment& variables);
 
-/// For a reload: the same, of a file at rest. One that changes while it is read is read again, some times; whoever
-/// writes into it has truncated it first, so that one which names no key is a fault here, and so is one which still
-/// changes.
+/// For a reload: the same, of a file at rest. A file that changes while it is read is read again, several times. An
+/// editor that writes into the file truncates it first, so a file that names no key is a fault here, and so is one
+/// that still changes.
 loaded load_again(const command& line, const environment& variables);
 
 /// An effective setting as it may be shown: a secret that is set is `***`.
@@ -67,7 +67,7 @@ std::vector<change> changes(const config& before, const config& after);
 /// What must fit together; one line for each fault. Looks at nothing that a key in `wrong` has part in.
 std::vector<std::string> cross_faults(const config& values, const places& origin, const environment& variables,
                                       const std::set<std::string>& wrong);
-/// What is allowed, and probably not meant: a line each.
+/// What is allowed but probably not intended: a line each.
 std::vector<std::string> cross_warnings(const config& values, const places& origin, const environment& variables);
 
 }  // namespace configs

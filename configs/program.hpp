@@ -9,8 +9,8 @@
 
 namespace configs {
 
-/// Whose settings these are. A program that has a name of its own, or settings of its own, hands this in before
-/// anything is read: `run_process` in cmd/service/process.hpp.
+/// Whose settings these are. A program that has a name of its own, or settings of its own, passes this before anything
+/// is read: `run_process` in cmd/service/process.hpp.
 struct program {
     std::string name = "service";        ///< as --help, --version and the log say it
     std::string variables = "SERVICE_";  ///< what its environment variables begin with

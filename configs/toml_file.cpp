@@ -114,7 +114,7 @@ private:
         }
     }
 
-    // By line: toml++ sorts by name, but who reads the faults goes through the file from the top.
+    // By line: toml++ sorts by name, but people who read the faults go through the file from the top.
     std::multimap<toml::source_index, assignment> values_;
     std::multimap<toml::source_index, std::string> faults_;
     std::string path_;

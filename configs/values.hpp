@@ -34,7 +34,7 @@ bool is_text(std::string_view text);
 bool is_address(std::string_view text);
 
 /// The same, or `unix:PATH` where PATH fits sockaddr_un (unix(7)): 107 bytes. A name of the abstract namespace,
-/// `@name`, is none: no mode would protect it.
+/// `@name`, is not allowed: no mode would protect it.
 inline constexpr std::size_t longest_socket_path = 107;
 bool is_listen_address(std::string_view text);
 

@@ -13,6 +13,7 @@ aside::aside(std::string name, workers& workers, spdlog::logger& log, std::funct
 void aside::post(std::function<void()> work) {
     {
         const std::scoped_lock lock(mutex_);
+        // It replaces what waits: of a file that is written again and again only the newest content is of use.
         waiting_ = std::move(work);
         if (std::exchange(busy_, true)) return;
     }
@@ -32,6 +33,7 @@ void aside::run() {
         {
             const std::scoped_lock lock(mutex_);
             work = std::exchange(waiting_, nullptr);
+            // With the lock held: a post either finds it busy, or starts the next worker.
             busy_ = work != nullptr;
         }
         if (!work) return idle_();

@@ -11,19 +11,19 @@
 
 namespace lifecycle {
 
-/// What may hang, a file on a dead disk above all, is done here aside of the thread that wants it done: by a worker
-/// that lives only as long as there is something to do. One thing runs, and one waits: the newest takes the place of
-/// the one before.
+/// Runs work that may hang, above all on a file on a dead disk, beside the thread that wants it done: on a worker that
+/// lives only as long as there is something to do. One job runs and one may wait: a newer job replaces the one that
+/// waits.
 ///
-/// Whoever made it posts and joins, on one thread; `busy` is safe from any. Nothing may be under way when it is
-/// destroyed: a process whose worker hangs leaves by `_Exit`.
+/// The thread that made it posts and joins; `busy` is safe from any thread. Nothing may be under way when it is
+/// destroyed: a process whose worker hangs ends by `_Exit`.
 class aside {
 public:
-    /// `name` is the worker's, and stands before what the work throws, which is a line in the log. `idle` is called on
-    /// the worker when it has nothing left to do. All that is given outlives this object.
+    /// `name` is the worker's, and precedes what the work throws, which becomes a line in the log. `idle` is called on
+    /// the worker when it has nothing left to do. All arguments must outlive this object.
     aside(std::string name, workers& workers, spdlog::logger& log, std::function<void()> idle);
 
-    /// Never blocks. Where there is no thread to be had the work is not done, and there is a line.
+    /// Never blocks. If no thread can be started the work is not done, and there is a line in the log.
     void post(std::function<void()> work);
 
     /// Something runs or waits.

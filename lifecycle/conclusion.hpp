@@ -25,14 +25,14 @@ struct part_end {
 struct ends {
     std::vector<part_end> parts = {};
     bool failure = false;               ///< stop_channel::fail: a thread has died, or a part is not up
-    bool failure_before_ready = false;  ///< the first of these came so early
+    bool failure_before_ready = false;  ///< the first of these came before readiness
 };
 
 /// The exit code of the process, from how its parts ended and what the stop has cut or lost. Without thread, clock or
 /// I/O.
 int exit_code_of(const ends& ends, const shutdown_report& report);
 
-/// The last lines of the log: who is still running, as errors, how it went in one sentence, and the report.
+/// The last lines of the log: what is still running, as errors; a summary in one sentence; and the report.
 void write_last_lines(const shutdown_report& report, spdlog::logger& log);
 
 }  // namespace lifecycle

@@ -20,7 +20,9 @@ struct context::scope final : context::node {
     }
 
     void cancel(cause reason) noexcept {
+        // The deadline has passed, although nothing has said so: that came first.
         if (deadline != clock::time_point::max() && clock::now() >= deadline) reason = cause::deadline;
+        // Only the first cause stays; the callbacks below read it.
         auto expected = cause::none;
         why.compare_exchange_strong(expected, reason, std::memory_order_acq_rel);
         std::stop_source(source).request_stop();  // a copy: one of the callbacks may be the end of this
@@ -56,6 +58,7 @@ context::context(boost::intrusive_ptr<node> from) noexcept : state_(std::move(fr
 
 cause context::why() const noexcept {
     if (!state_) return cause::none;
+    // A cancel before the deadline: it costs one load, the other a look at the clock.
     if (state_->nearest != nullptr) {
         const auto why = state_->nearest->why.load(std::memory_order_acquire);
         if (why != cause::none) return why;
@@ -72,6 +75,7 @@ std::stop_token context::internal_token() const {
 }
 
 std::stop_token context::token() const {
+    // A token outlives the context, and must not be heard by the next piece of work: see renew.
     if (state_ && state_->nearest != nullptr) state_->nearest->token_taken = true;
     return internal_token();
 }
@@ -110,6 +114,8 @@ void cancel_scope::cancel(cause why) noexcept { context_.state_->nearest->cancel
 void cancel_scope::renew(clock::time_point deadline) {
     if (context_.state_) {
         auto& last = *context_.state_->nearest;
+        // Nothing else refers to it, so nothing can tell the old one from the new: a request on a kept connection costs
+        // no allocation.
         const bool ours_alone = last.use_count() == 1 && !last.token_taken.load(std::memory_order_relaxed);
         if (ours_alone && last.why.load(std::memory_order_relaxed) == cause::none) {
             last.deadline = parent_.state_ ? std::min(parent_.deadline(), deadline) : deadline;

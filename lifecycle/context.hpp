@@ -23,8 +23,8 @@ std::string_view to_string(cause why) noexcept;
 /// What one piece of work may still do: may it go on, until when, and why not. A handler takes one
 /// first and hands it to everything that it calls.
 ///
-/// A context is a cheap value; copies share their state. It can only be made stricter: a child ends
-/// no later than its parent, whoever made it. Values are immutable and added by deriving a child.
+/// A context is a cheap value; copies share their state. It can only be made stricter: a child ends no later than its
+/// parent, whichever code made it. Values are immutable and added by deriving a child.
 ///
 /// Threads: every member is safe from any thread. A context that belongs to a loop is *cancelled*
 /// only on that loop, so callbacks of code on the loop run there too (see `on_cancel`).
@@ -40,12 +40,12 @@ public:
     /// `clock::time_point::max()` when there is none.
     clock::time_point deadline() const noexcept;
 
-    /// For code that waits by other means than ours (`std::condition_variable_any`, a pool job).
-    /// It does not know the deadline: whoever waits on it waits until `deadline()` at most.
+    /// For code that waits by other means than ours (`std::condition_variable_any`, a pool job). It does not know the
+    /// deadline: code that waits on it must wait until `deadline()` at most.
     std::stop_token token() const;
 
-    /// A child that ends at `when` or with its parent, whichever is first. Whoever waits must wait
-    /// until `deadline()` at most, as everything here does.
+    /// A child that ends at `when` or with its parent, whichever is first. Code that waits must wait until `deadline()`
+    /// at most, as everything here does.
     context with_deadline(clock::time_point when) const;
 
     /// A child that carries `value`. A value is looked up by its type; the innermost one wins.
@@ -123,8 +123,8 @@ public:
     /// Ends the context and all derived from it; calls what waits on them. Idempotent.
     void cancel(cause why) noexcept;
 
-    /// Ends the last context and makes a fresh one for the next piece of work. Keeps the memory of
-    /// the last one when nobody else holds it, so that a connection does not allocate for each request.
+    /// Ends the last context and makes a fresh one for the next piece of work. Keeps the memory of the last one when
+    /// nothing else holds it, so that a connection does not allocate for each request.
     void renew(clock::time_point deadline);
 
 private:
@@ -132,9 +132,9 @@ private:
     context context_;
 };
 
-/// Calls `function` once when the context is cancelled (not when its deadline passes: who waits
-/// uses `deadline()`), at once if it already is. Runs on the thread that cancels, which for a
-/// context of a loop is the loop. Not called any more once destroyed.
+/// Calls `function` once when the context is cancelled (not when its deadline passes: code that waits uses
+/// `deadline()`), at once if it already is. Runs on the thread that cancels, which for a context of a loop is the loop.
+/// Not called any more once destroyed.
 class context::on_cancel {
 public:
     on_cancel(const context& from, std::function<void()> function)

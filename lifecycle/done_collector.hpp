@@ -27,8 +27,8 @@ inline constexpr std::chrono::milliseconds report_share{90};
 /// Main's wait: for signals, the ends of parts and the next time when a decision of the stop is due, until the exit.
 ///
 /// The parts run on threads of their own (part_threads); when they have ended, or the budget has, the exit code is made
-/// of what they leave (conclusion). A part that has not returned by then is never waited for: the report names
-/// it and the process leaves by `_Exit`, so that nothing is destroyed under a living thread.
+/// of what they leave (conclusion). A part that has not returned by then is not waited for: the report names it and the
+/// process ends by `_Exit`, so that nothing is destroyed under a living thread.
 ///
 /// Main's thread does nothing here that can block, so that a signal is heard whatever hangs.
 ///
@@ -36,8 +36,9 @@ inline constexpr std::chrono::milliseconds report_share{90};
 class done_collector {
 public:
     /// What main adds to the wait; what they throw is a line in the log. `ready`, `account` and `where` are called on
-    /// main's thread and must not block. The others run aside of it, each on a worker of its own, and may hang: of what
-    /// comes faster than it can be done only the newest is, and at the end they are waited for within the budget.
+    /// main's thread and must not block. The others run beside it, each on a worker of its own, and may hang. If
+    /// requests come faster than they can be done, only the newest is done; at the end they are waited for within
+    /// the budget.
     struct hooks {
         std::function<void()> ready = {};                    ///< once, when the service first answers
         std::function<void(shutdown_report&)> account = {};  ///< fills in what only the parts know; they may still run
@@ -58,7 +59,7 @@ public:
     ~done_collector();
 
     /// Runs a part on a thread of its own, until its token asks it to end. Parts run in the order in which they were
-    /// added. A bug, of which a debug build ends and another one makes exit code 1: to run one twice, or never.
+    /// added. To run a part twice, or never, is a bug: a debug build ends, any other build exits with code 1.
     void run(const part& part, std::function<void(std::stop_token)> body) { parts_.run(part, std::move(body)); }
 
     /// Blocks until every part has ended, or the budget has: signals, ends of parts, the second
@@ -93,7 +94,7 @@ private:
     workers& workers_;
     spdlog::logger& log_;
     note_file report_;          ///< only on the worker of note_report_, and so the next
-    std::string report_fault_;  ///< what has been said of it
+    std::string report_fault_;  ///< the last fault that was logged about it
     std::chrono::system_clock::time_point stop_began_;
     aside reload_, upgrade_, stacks_, note_ready_, note_progress_, note_report_;
     part_threads parts_;

@@ -16,8 +16,8 @@ namespace lifecycle {
 
 /// Whole lines, from any thread, to one pipe, terminal, socket or file.
 ///
-/// What has been taken goes out in its order, and a line whose first bytes are out is finished before anything else,
-/// so no line is ever inside another one, whoever gives them. Who shares a place shares the writer of it. What is
+/// What has been taken goes out in its order, and a line whose first bytes are out is finished before anything else, so
+/// no line is ever inside another one, whichever code gives them. Code that shares a place shares its writer. What is
 /// there at once stays in memory, up to `capacity`; what cannot be written (no reader, a full disk) waits there too.
 ///
 /// Where a write need not wait, `take` writes by itself and the bytes are in the kernel when it returns; the thread

@@ -99,8 +99,8 @@ struct sentence {
     std::array<std::string_view, sizeof...(Values) + 1> names;
 };
 
-/// Lines whose values have names: `lines(log).warn(sentence, values…)`. As text they are the sentence, as JSON
-/// each value is a field too. Safe from any thread; what blocks and what throws is the logger's affair.
+/// Lines whose values have names: `lines(log).warn(sentence, values…)`. As text they are the sentence, as JSON each
+/// value is a field too. Safe from any thread; whether it blocks or throws depends on the logger.
 class lines {
 public:
     static constexpr std::size_t most_of_request = 4;

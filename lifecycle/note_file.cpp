@@ -23,7 +23,7 @@ bool is_same(const struct stat& left, const struct stat& right) {
     return left.st_dev == right.st_dev && left.st_ino == right.st_ino;
 }
 
-/// What stands at a path, as far as it matters to who wants to write there.
+/// What is at a path, as far as it matters for writing there.
 struct target {
     explicit target(const std::string& path) {
         struct stat found {};
@@ -31,11 +31,11 @@ struct target {
         if (!S_ISLNK(found.st_mode)) {
             into = true;
         } else if (::stat(path.c_str(), &found) == 0) {
-            // /dev/stdout leads to a file where output is redirected. Opened anew it would be written from its
-            // beginning, by an offset that is not the one of whoever else writes there.
+            // /dev/stdout leads to a file where output is redirected. Opened again it would be written from its
+            // beginning, by an offset that is not the one of its other writers.
             for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO && own < 0; ++descriptor)
                 if (struct stat open{}; ::fstat(descriptor, &open) == 0 && is_same(open, found)) own = descriptor;
-            if (!S_ISREG(found.st_mode)) own = -1;  // a pipe or a terminal is opened anew, so as never to wait for it
+            if (!S_ISREG(found.st_mode)) own = -1;  // a pipe or a terminal is opened again, so as never to wait for it
             into = own >= 0 || !S_ISREG(found.st_mode);
         }
     }

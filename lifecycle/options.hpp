@@ -7,7 +7,7 @@ namespace lifecycle {
 
 /// How the process ends. One budget covers the whole stop, from the signal to the exit.
 struct shutdown_options {
-    /// The whole stop; when it is over the process exits, whoever is still running.
+    /// The whole stop; when it is over the process exits, whatever is still running.
     std::chrono::milliseconds budget{25'000};
 
     /// Readiness is 503 and everything is still served for at least this long.

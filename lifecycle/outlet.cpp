@@ -39,7 +39,7 @@ bool is_device(const struct stat& status, unsigned major, unsigned minor) {
     return S_ISCHR(status.st_mode) && gnu_dev_major(status.st_rdev) == major && gnu_dev_minor(status.st_rdev) == minor;
 }
 
-/// Another description of what `descriptor` leads to; -1 when there is none to be had.
+/// Another description of what `descriptor` leads to; -1 when it cannot be opened.
 int open_again(int descriptor) {
     const auto path = fmt::format("/proc/self/fd/{}", descriptor);
     // O_NOCTTY: a service that has no terminal must not get one by its log.

@@ -9,11 +9,11 @@ namespace lifecycle {
 
 /// A descriptor that others gave us and may share, such as 1 and 2, and how to write to it without waiting.
 ///
-/// Whether a write waits is a flag of the *open file description*, which belongs to everybody who has it: the shell,
-/// a twin of ours. It is never changed here. A pipe, a FIFO and a terminal are opened a second time by
-/// /proc/self/fd, which gives a description of our own; a socket takes MSG_DONTWAIT with each call. A disk file has
-/// no such mode (it waits for a full or a hung disk), nor has what we may not open or a device that nobody knows: for
-/// them `waits` is true. A file is not opened again either: its offset is shared with those who write to it.
+/// Whether a write waits is a flag of the *open file description*, which all its holders share: the shell, a twin of
+/// ours. It is never changed here. A pipe, a FIFO and a terminal are opened a second time by /proc/self/fd, which gives
+/// a description of our own; a socket takes MSG_DONTWAIT with each call. A disk file has no such mode (it waits for a
+/// full or a hung disk), nor has what we may not open or an unknown device: for them `waits` is true. A file is not
+/// opened again either: its offset is shared with the other writers.
 ///
 /// Safe from any thread, but for two writes at once, which the kernel may mix.
 class outlet {

@@ -41,7 +41,7 @@ void part_threads::run(const part& part, std::function<void(std::stop_token)> bo
     };
     try {
         entry->thread = workers_.start(part.name(), "part", std::move(whole));
-    } catch (const std::exception& e) {  // no thread to be had: the part has failed, the others roll back
+    } catch (const std::exception& e) {  // no thread could be started: the part has failed, the others roll back
         entry->end.ended = entry->end.failed = true;
         entry->end.before_ready = !stop_.has_been_ready();
         lines(log_).error("{part} failed: {error}", part.name(), e.what());
@@ -68,6 +68,7 @@ void part_threads::body_of(running& running, const std::function<void(std::stop_
         if (!error && !running.end.asked && before_ready)
             lines(log_).error("{part} has ended before the service was ready", running.end.name);
     }
+    // Last: main may look at how it ended as soon as it hears of it.
     stop_.part_ended(running.index);
 }
 
@@ -77,11 +78,12 @@ void part_threads::require_all() {
     for (std::size_t index = 0; index < names.size(); ++index) {
         if (parts_[index]) continue;
         misused(names[index], "is never run");
-        stop_.part_ended(index);  // nobody is to wait for it
+        stop_.part_ended(index);  // it must not be waited for
     }
 }
 
 void part_threads::ask(std::size_t part) {
+    // Before the stop is requested: a part that returns at once must not count as one that ended unasked.
     auto& entry = *parts_[part];
     {
         const std::scoped_lock lock(entry.mutex);

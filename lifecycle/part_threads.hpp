@@ -26,8 +26,8 @@ public:
     part_threads(const part_threads&) = delete;
     part_threads& operator=(const part_threads&) = delete;
 
-    /// Where there is no thread to be had the part has failed. A part that runs already is a bug: a debug build ends
-    /// here, another one stops with a line.
+    /// If no thread can be started the part has failed. A part that runs already is a bug: a debug build ends here,
+    /// another one stops with a line.
     void run(const part& part, std::function<void(std::stop_token)> body);
 
     /// Every part that has been added runs; one that does not is a bug, as above.

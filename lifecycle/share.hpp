@@ -10,7 +10,7 @@ namespace lifecycle {
 /// What a part has of the budget of a stop.
 ///
 ///     stop.add_part("debug", lifecycle::last_share);        // a little, and it stops last
-///     stop.add_part("tracker", std::chrono::seconds(5));    // this much, which nobody who stops earlier can use
+///     stop.add_part("tracker", std::chrono::seconds(5));    // this much, which parts that stop earlier cannot use
 ///     stop.add_part("app", lifecycle::serves_clients);      // what the others leave
 ///
 /// A part that serves clients goes on doing so through the lame duck, answers what has begun, and gives up first when a

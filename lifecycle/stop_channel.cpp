@@ -18,7 +18,7 @@ namespace {
 
 /// In a stop main wakes at least so often, and loops that drain do all the more.
 constexpr milliseconds pulse{100};
-/// When nobody has for this long, the process was frozen, or the machine had no time for any of its threads.
+/// If no thread has for this long, the process was frozen, or the machine had no time for any of its threads.
 constexpr milliseconds no_pulse{500};
 
 }  // namespace
@@ -37,6 +37,7 @@ void stop_channel::wake() const noexcept {
 
 /// Makes the phase visible to readers without a lock. With the lock held.
 void stop_channel::show(stop_phase phase) noexcept {
+    // The number before the phase: a reader that sees the stop must not take it for the one before.
     const bool stops = phase >= stop_phase::lame_duck;
     if (stops && !stopping()) ++stops_;
     nth_stop_.store(stops ? stops_ : 0, std::memory_order_release);
@@ -54,6 +55,7 @@ part stop_channel::add_part(std::string name, share own, readiness when) {
     std::unique_lock lock(mutex_);
     const auto& kept = names_.emplace_back(std::move(name));
     if (!complete_) return {*this, sequence_.add_part(kept, own, when), kept, own.serves()};
+    // `fail` takes the mutex.
     lock.unlock();
     misuse("a part is added after the parts run");
     fail(kept);
@@ -84,8 +86,8 @@ void stop_channel::alive() {
     last_sign_of_life_ = clock::now();
 }
 
-/// With the lock held. Whoever is the first to look after a freeze moves the deadlines before he reads one: otherwise
-/// a loop that wakes before main would give up.
+/// With the lock held. The first thread to look after a freeze moves the deadlines before it reads one: otherwise a
+/// loop that wakes before main would give up.
 void stop_channel::notice_freeze(clock::time_point now) const {
     if (!sequence_.stopping()) return;
     const auto from = std::max(last_sign_of_life_, sequence_.began());
@@ -108,6 +110,7 @@ void stop_channel::signal(std::string cause) {
 }
 
 void stop_channel::fail(const std::string& name) {
+    // Liveness first, and without the mutex: what follows may find no memory, and is then called again.
     if (!failed_.exchange(true)) failed_before_ready_ = !has_been_ready();
     const std::scoped_lock lock(mutex_);
     if (!stopping()) show(stop_phase::lame_duck);  // there may be no memory for more
@@ -136,6 +139,7 @@ const stop_sequence::events& stop_channel::step() {
     for (const auto& turns : turns_) slowest = std::min(slowest, turns());
     const std::scoped_lock lock(mutex_);
     const auto now = clock::now();
+    // Before the decisions: a deadline that passed during a freeze has not passed.
     notice_freeze(now);
     const auto& events = sequence_.step(now, slowest);
     show(sequence_.phase());
@@ -146,6 +150,7 @@ clock::time_point stop_channel::next_step() const {
     const std::scoped_lock lock(mutex_);
     const auto now = clock::now();
     const auto next = sequence_.next_step(now);
+    // In a stop main wakes for its pulse too, by which a freeze is noticed.
     return next == clock::time_point::max() ? next : std::min(next, now + pulse);
 }
 
@@ -161,6 +166,7 @@ stop_channel::status stop_channel::now() const {
             .forced = sequence_.forced(),
             .began = sequence_.began(),
             .left = std::max(left, milliseconds{0}),
+            // Lived, as the report has it.
             .elapsed = std::max(passed - frozen, milliseconds{0}),
             .frozen = frozen,
             .phases = sequence_.phases(time),

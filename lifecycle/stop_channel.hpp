@@ -24,8 +24,8 @@ public:
     bool serves_clients() const noexcept { return serves_; }
     const stop_channel& channel() const noexcept { return *stop_; }
 
-    /// When it must begin to give up, so that there is time to say so; max() while nobody stops. Cheap enough for the
-    /// tick of a loop. The part itself can be given where a function is asked for that says so.
+    /// When it must begin to give up, so that there is time to say so; max() while there is no stop. Cheap enough for
+    /// the tick of a loop. The part itself can be given where a function is asked for that says so.
     clock::time_point deadline() const;
     clock::time_point operator()() const { return deadline(); }
 
@@ -55,7 +55,7 @@ private:
 /// main owns it; it outlives all parts. Safe from any thread; nothing here waits for anything.
 class stop_channel {
 public:
-    /// When something must begin to give up; max() while nobody stops. A part is one.
+    /// When something must begin to give up; max() while there is no stop. A part is one.
     using deadline_function = std::function<clock::time_point()>;
 
     struct status {
@@ -63,7 +63,7 @@ public:
         std::string cause;
         bool forced;
         clock::time_point began;            ///< of the last stop
-        std::chrono::milliseconds left;     ///< of the budget; the whole of it while nobody stops
+        std::chrono::milliseconds left;     ///< of the budget; the whole of it while there is no stop
         std::chrono::milliseconds elapsed;  ///< since the stop began, without what it was frozen
         std::chrono::milliseconds frozen;   ///< in this stop, about
         std::vector<stop_sequence::phase_record> phases;
@@ -91,8 +91,8 @@ public:
 
     /// True from the first moment of a stop; one load.
     bool stopping() const noexcept { return phase() >= stop_phase::lame_duck; }
-    /// Which stop of this process is under way, from 1; 0 while nobody stops. Tells a stop from the one before, which
-    /// was withdrawn, also to those who did not look in between. One load.
+    /// Which stop of this process is under way, from 1; 0 while there is none. Tells a stop from the one before, which
+    /// was withdrawn, also for callers that did not look in between. One load.
     std::uint64_t nth_stop() const noexcept { return nth_stop_.load(std::memory_order_acquire); }
     stop_phase phase() const noexcept { return phase_.load(std::memory_order_acquire); }
 
@@ -138,7 +138,7 @@ private:
     const shutdown_options options_;
     int event_;
     mutable std::mutex mutex_;
-    mutable stop_sequence sequence_;                 ///< whoever looks may be the first to see that there was a freeze
+    mutable stop_sequence sequence_;                 ///< any caller may be the first to notice a freeze
     mutable clock::time_point last_sign_of_life_{};  ///< of any thread, in a stop
     std::deque<std::string> names_;                  ///< which handles point to
     bool complete_ = false;

@@ -24,6 +24,8 @@ std::vector<std::string> stop_order::running() const {
     return names;
 }
 
+/// The index of the last part of a turn stands for all of it: of those that serve clients the one that was started
+/// last, since the stop goes from the last to the first.
 std::size_t stop_order::turn_of(std::size_t part) const {
     assert(part < parts.size());
     if (!parts[part].serves) return part;
@@ -39,12 +41,14 @@ std::string stop_order::name_of_turn(std::size_t turn) const {
     return name;
 }
 
+/// The next turn begins when all of this one have ended, not when one of them has.
 bool stop_order::home(std::size_t part) const {
     for (std::size_t index = 0; index < parts.size(); ++index)
         if (turn_of(index) == turn_of(part) && !parts[index].ended) return false;
     return true;
 }
 
+/// Into how many steps a forced stop divides what is left.
 std::size_t stop_order::turns() const {
     std::size_t count = 0;
     for (std::size_t turn = 0; turn < parts.size(); ++turn) count += has_a_turn(turn) ? 1 : 0;
@@ -57,6 +61,7 @@ std::size_t stop_order::turns_after(std::size_t part) const {
     return count;
 }
 
+/// What this part must leave: parts stop from the last to the first, so those after it have a smaller index.
 stop_order::duration stop_order::reserved_after(std::size_t part) const {
     duration sum{0};
     for (std::size_t index = 0; index < parts.size(); ++index)

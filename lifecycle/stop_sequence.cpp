@@ -19,10 +19,13 @@ milliseconds shrink(milliseconds share, milliseconds budget, const shutdown_opti
     return share * budget.count() / options.budget.count();
 }
 
+/// The last phase ends here. Every change of phase comes through this, so the times in a report add up.
 void close(std::vector<stop_sequence::phase_record>& records, clock::time_point since, clock::time_point now) {
     if (!records.empty()) records.back().used = duration_cast<milliseconds>(now - since);
 }
 
+/// How often a lame duck is looked at: often enough that it is not much longer than it was set, and never so often that
+/// main does nothing else.
 milliseconds tick(const shutdown_options& options) {
     return std::clamp(options.lame_duck / 10, milliseconds(1), milliseconds(50));
 }
@@ -41,10 +44,12 @@ std::string_view to_string(stop_phase phase) noexcept {
 }
 
 milliseconds share::of(const shutdown_options& options) const noexcept {
+    // The last part must still answer while all others stop, and needs no time for itself.
     return is_last_ ? std::min(milliseconds(100), options.budget / 50) : reserved_;
 }
 
 stop_sequence::stop_sequence(const shutdown_options& options) : options_(options), budget_(options.budget) {
+    // A stop may be asked for when there is no memory, so it must not need any.
     waiting_.reserve(room_for_events);
     told_.reserve(room_for_events);
 }
@@ -57,6 +62,7 @@ std::size_t stop_sequence::add_part(std::string name, share own, readiness when)
 }
 
 void stop_sequence::complete(time_point now) {
+    // From here on readiness is waited for, and the time until a part is not up in time begins.
     if (!complete_since_) complete_since_ = now;
     become_ready_if_up();
 }
@@ -73,6 +79,7 @@ void stop_sequence::become_ready_if_up() {
     if (phase != stop_phase::starting) return;
     phase = stop_phase::serving;
     if (phase_ != stop_phase::serving) return;
+    // Told once in a life: a stop that is withdrawn says `withdrawn`.
     has_been_ready_ = true;
     waiting_.push_back({happening::ready});
 }
@@ -82,6 +89,7 @@ void stop_sequence::begin(std::string cause, time_point now) {
     waiting_.push_back({happening::began});
     before_lame_duck_ = phase_;
     phase_ = stop_phase::lame_duck;
+    // A request can be taken back by another one; a signal cannot, and a part that has failed stays so.
     withdrawable_ = cause == "debug";
     cause_ = std::move(cause);
     began_ = now;
@@ -95,7 +103,7 @@ void stop_sequence::begin(std::string cause, time_point now) {
 
 void stop_sequence::signal(std::string cause, time_point now) {
     if (first_signal_) {
-        // Counted from the first, not from the last: whoever presses Ctrl-C again and again means it.
+        // Counted from the first signal, not from the last: a user who presses Ctrl-C again and again means it.
         if (now - *first_signal_ >= one_order) force(now);
         return;
     }
@@ -106,6 +114,7 @@ void stop_sequence::signal(std::string cause, time_point now) {
 
 void stop_sequence::shorten(duration budget, time_point now) {
     if (!stopping() || phase_ == stop_phase::stopped) return;
+    // The new end counts from now, the budget from the beginning of the stop: so what has been used belongs to it.
     const auto lived = std::max(duration_cast<milliseconds>(now - began_ - moved_), duration{0});
     if (lived + budget >= budget_) return;
     budget_ = lived + budget;
@@ -114,6 +123,7 @@ void stop_sequence::shorten(duration budget, time_point now) {
 }
 
 void stop_sequence::fail(std::string cause, time_point now) {
+    // Also when a stop is under way already that could have been withdrawn.
     withdrawable_ = false;
     begin(std::move(cause), now);
     withdrawable_ = false;
@@ -123,6 +133,7 @@ void stop_sequence::force(time_point now) {
     if (forced_at_ || !stopping()) return;
     waiting_.push_back({happening::forced});
     forced_at_ = now;
+    // A stop that is nearly over is not made longer by force.
     end_ = std::min(end_, now + forced_share);
 }
 
@@ -134,6 +145,7 @@ bool stop_sequence::withdraw() {
     end_ = time_point::max();
     warned_ = false;
     waiting_.push_back({happening::withdrawn});
+    // It became ready during the lame duck, and nothing has been told of that yet.
     if (phase_ == stop_phase::serving && !has_been_ready_) {
         has_been_ready_ = true;
         waiting_.push_back({happening::ready});
@@ -144,6 +156,8 @@ bool stop_sequence::withdraw() {
 bool stop_sequence::part_ended(std::size_t part, time_point now) {
     auto& entry = order_.parts[part];
     entry.ended = true;
+    // A part that returns by itself has failed at its task, also when it threw nothing: the rest must not go on without
+    // it.
     if (!entry.asked) fail("part:" + entry.name, now);
     return !entry.asked;
 }
@@ -151,9 +165,12 @@ bool stop_sequence::part_ended(std::size_t part, time_point now) {
 void stop_sequence::frozen(duration gap, time_point now) {
     if (!stopping() || phase_ == stop_phase::stopped || gap.count() <= 0) return;
     waiting_.push_back({.what = happening::frozen, .gap = gap});
+    // Two seconds at most, and counted from now if the freeze has outlasted the budget, so that there is time to
+    // answer.
     const auto later = std::min(end_ + gap, std::max(end_, now) + most_after_freeze) - end_;
     end_ += later;
     moved_ += duration_cast<milliseconds>(later);
+    // The steps of a forced stop are counted from it: without this they would all be over at once.
     if (forced_at_) *forced_at_ += later;
     frozen_ += gap;
     record_began_ += gap;
@@ -174,6 +191,7 @@ bool stop_sequence::lame_duck_over(time_point now, std::uint64_t turns) {
         last_turns_ = turns;
         last_tick_ = now;
     }
+    // A lame duck that is held up must leave the other phases their time.
     const auto latest = end_ - shrink(options_.idle_grace + order_.reserved(), budget_, options_);
     const auto lame_duck = shrink(options_.lame_duck, budget_, options_);
     if (forced_at_ || order_.nobody_serves() || now >= latest) return true;
@@ -195,11 +213,13 @@ const stop_sequence::events& stop_sequence::step(time_point now, std::uint64_t t
         }
         if (phase_ == stop_phase::lame_duck && lame_duck_over(now, turns)) {
             phase_ = stop_phase::stopping;
+            // One more than the last part: `advance` steps down to it.
             current_ = order_.parts.size() + 1;
         }
         if (phase_ == stop_phase::stopping) advance(now);
     }
     told_.clear();
+    // Both keep their memory: the events of a stop are told without an allocation.
     std::swap(told_, waiting_);
     return told_;
 }
@@ -217,12 +237,14 @@ void stop_sequence::advance(time_point now) {
         for (std::size_t index = 0; index < order_.parts.size(); ++index) {
             if (order_.turn_of(index) != turn) continue;
             auto& part = order_.parts[index];
+            // All parts of a turn in one step: those that serve clients stop at the same moment (docs/shutdown.md).
             assert(!part.asked);
             if (!part.ended) waiting_.push_back({happening::ask, index});
             part.asked = true;
         }
     }
     const bool all_home = order_.all_ended();
+    // The budget is over, whether all parts have ended or not: what has not is a straggler from here on.
     if (!all_home && now < end_) return;
     close(records_, record_began_, now);
     phase_ = stop_phase::stopped;
@@ -239,6 +261,7 @@ stop_sequence::time_point stop_sequence::next_step(time_point now) const {
     if (!stopping() || phase_ == stop_phase::stopped) return time_point::max();
     auto next = end_;
     if (!warned_) next = std::min(next, warn_at());
+    // It ends by time lived and by turns of the loops, for which there is no moment to wait for: it is polled.
     if (phase_ == stop_phase::lame_duck)
         next = std::min(next, now + tick(options_));
     else if (current_ > 0)
@@ -260,7 +283,9 @@ stop_sequence::time_point stop_sequence::patience(std::size_t part) const {
 stop_sequence::time_point stop_sequence::deadline(std::size_t part) const {
     const auto last = patience(part);
     if (last == time_point::max()) return last;
+    // Forced: clients get their 503 at once, and the others have a moment less than their step, to say what they leave.
     if (forced_at_) return order_.parts[part].serves ? std::min(last, *forced_at_) : last - milliseconds(50);
+    // Before the end of its share, so that there is time to answer its clients.
     return last - std::min<duration>(milliseconds(250), budget_ / 20);
 }
 

@@ -23,8 +23,8 @@ enum class stop_phase : std::uint8_t {
 
 std::string_view to_string(stop_phase phase) noexcept;
 
-/// The decisions of a stop, without clock, thread or I/O: when the process is ready, who is asked to end, when, and
-/// when it is over. Every member takes the time; `step` says what has happened and what to do now.
+/// The decisions of a stop, without clock, thread or I/O: when the process is ready, which parts are asked to end and
+/// when, and when the stop is over. Every member takes the time; `step` says what has happened and what to do now.
 ///
 ///     starting ─all up─▶ serving ─begin─▶ lame_duck ─lived─▶ stopping ─all ended | budget over─▶ stopped
 ///                           ▲────withdraw────┘
@@ -53,11 +53,11 @@ public:
         frozen,     ///< for `gap`, which does not count
         shortened,  ///< it is to be over sooner; see `end`
         forced,     ///< everything ends within a second
-        warn,       ///< 80 % of the budget is used: name who is still there
+        warn,       ///< 80 % of the budget is used: name what is still running
         entered,    ///< the phase of this part
         ask,        ///< this part to end
         finished,   ///< every part has ended
-        over        ///< the budget is used up and someone is still there
+        over        ///< the budget is used up and something is still running
     };
     struct event {
         happening what;
@@ -83,12 +83,12 @@ public:
     void signal(std::string cause, time_point now);
     static constexpr duration one_order{250};
 
-    /// A stop, begun or not, is to be over within `budget` from now, if that is sooner than it would be: somebody knows
-    /// that SIGKILL comes early (`kubectl delete --grace-period`, a node that is being shut down). The lame duck and
-    /// the shares of all parts become shorter in proportion.
+    /// A stop, begun or not, is to be over within `budget` from now, if that is sooner than it would be: the caller
+    /// knows that SIGKILL will come early (`kubectl delete --grace-period`, a node that is being shut down). The lame
+    /// duck and the shares of all parts become shorter in proportion.
     void shorten(duration budget, time_point now);
 
-    /// Something has failed that serves: a stop that nobody takes back.
+    /// Something that serves has failed: this stop cannot be withdrawn.
     void fail(std::string cause, time_point now);
 
     /// Back to serving; only from a lame duck that no signal and no ended part has asked for.
@@ -118,8 +118,8 @@ public:
     time_point end() const noexcept { return end_; }
     duration frozen() const noexcept { return frozen_; }  ///< of this stop, as `frozen` was told
 
-    /// When a part must have ended; max() while nobody stops. Some time before that, `deadline` says
-    /// when it must begin to give up, so that there is time to say so to its clients.
+    /// When a part must have ended; max() while there is no stop. Some time before that, `deadline` says when it must
+    /// begin to give up, so that there is time to say so to its clients.
     time_point patience(std::size_t part) const;
     time_point deadline(std::size_t part) const;
 

@@ -48,6 +48,7 @@ awaitable<bool> sleep_until(context context, clock::time_point when, std::source
     const context::waiting breadcrumb(context, where);
     const context::on_cancel wake(context, [&timer] { timer.cancel(); });
     co_await timer.async_wait(quietly);
+    // By the clock, not by the error of the wait: a cancel and the time may come together.
     co_return clock::now() >= when && !context.done();
 }
 
@@ -57,6 +58,7 @@ bool task_group::spawn(std::string name, const char* kind, awaitable<> work) {
     if (closed_) return false;
     auto made = std::make_unique<coroutine>(std::move(name), kind);
     auto* const begun = made.release();
+    // In the list before it runs: it may end inside co_spawn.
     tasks_.push_back(*begun);
     ++size_;
     asio::co_spawn(executor_, std::move(work),
@@ -93,6 +95,7 @@ void task_group::cancel() noexcept {
 }
 
 awaitable<bool> task_group::join(clock::time_point deadline) {
+    // In a loop: another task may have begun since the last one ended.
     while (size_ > 0 && clock::now() < deadline) {
         empty_.expires_at(deadline);
         co_await empty_.async_wait(quietly);

@@ -58,7 +58,7 @@ public:
 
     /// Asks it to end soon. May be called more than once.
     virtual void cancel() noexcept = 0;
-    /// True: its coroutine has ended and it has not; it waits without one until somebody calls `resume`.
+    /// True: its coroutine has ended and it has not; it waits without one until `resume` is called.
     virtual bool rests() const noexcept { return false; }
 
     std::string name;
@@ -66,8 +66,8 @@ public:
     clock::time_point born = clock::now();
 };
 
-/// The owner of the coroutines of one loop: starts them, can ask them to end, and is waited for.
-/// Every coroutine is born here, so `size()` is the number of those that live.
+/// The owner of the coroutines of one loop: starts them, can ask them to end, and is waited for. Every coroutine is
+/// started here, so `size()` is the number of those that are alive.
 ///
 /// Only on the loop's thread. Outlives its tasks, and asserts that when destroyed.
 class task_group {

@@ -12,9 +12,8 @@
 
 namespace lifecycle {
 
-/// The one place where threads are born, so that they can be named, listed, counted and waited for.
-/// main owns it; it outlives every thread that it started and asserts that when destroyed.
-/// Safe from any thread.
+/// The only place where threads are started, so that they can be named, listed, counted and waited for. main owns it;
+/// it outlives every thread that it started and asserts that when destroyed. Safe from any thread.
 class workers {
 public:
     /// A running thread as others see it.
@@ -30,16 +29,15 @@ public:
     workers(const workers&) = delete;
     workers& operator=(const workers&) = delete;
 
-    /// Starts `work` on a thread of its own with that name (15 characters reach the kernel). The
-    /// owner of the returned thread joins it; destroying it asks it to stop and joins.
-    /// Throws std::system_error when there is no thread to be had. An exception that leaves `work` is the
-    /// death of that thread, see `on_death`.
+    /// Starts `work` on a thread of its own with that name (15 characters reach the kernel). The owner of the returned
+    /// thread joins it; destroying it asks it to stop and joins. Throws std::system_error when no thread can be
+    /// started. An exception that leaves `work` is the death of that thread, see `on_death`.
     [[nodiscard]] std::jthread start(std::string name, std::string kind, std::function<void(std::stop_token)> work);
 
-    /// Called, on the thread that dies, with its name and why: what only it did is done by nobody from now on. Without
-    /// one the process ends with std::terminate. Must not throw. An empty function takes it back.
+    /// Called, on the thread that dies, with its name and why: what only this thread did is not done from now on.
+    /// Without one the process ends with std::terminate. Must not throw. An empty function takes it back.
     void on_death(std::function<void(const std::string& name, const char* why)> hear);
-    /// A thread of that name has failed at what it is for. True: somebody has been told.
+    /// A thread of that name has failed at what it is for. True: a listener was told.
     bool died(const std::string& name, const std::exception_ptr& error) noexcept;
 
     std::size_t live() const;

@@ -9,7 +9,7 @@ using lifecycle::clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds retry_after{1'000};
-constexpr milliseconds favour{2'000};       // so long whoever has waited may use the last places
+constexpr milliseconds favour{2'000};       // for how long a client that has waited may use the last places
 constexpr milliseconds crowd_lasts{2'000};  // twice the Retry-After of a refusal
 
 }  // namespace

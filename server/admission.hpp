@@ -9,8 +9,9 @@
 
 namespace server {
 
-/// Who may go to a handler: `max_in_flight` of them, on all loops together; and while there is a crowd the last places
-/// are for those who have waited as long as they were told, and for newcomers (docs/adr/0029-last-places.md).
+/// Which requests may go to a handler: `max_in_flight` at a time, on all loops together. While there is a crowd the
+/// last places are for connections that have waited as long as they were told, and for new ones
+/// (docs/adr/0029-last-places.md).
 ///
 /// One for each loop, only on its thread. A refusal on one loop makes a crowd on the others at their next tick.
 class admission {
@@ -31,8 +32,9 @@ public:
         bool refuses(bool exempt) const noexcept { return without != rule::none && !exempt; }
     };
 
-    /// A place goes to whoever asks at the moment when it becomes free, so a client that waits after a 503 as long as
-    /// it was told would never meet one.
+    /// A place goes to the request that asks at the moment when it becomes free, so a client that waits after a 503 for
+    /// as
+    /// long as it was told would never find one.
     bool has_place(patience& of, bool newcomer, lifecycle::clock::time_point now) {
         const bool was_refused = of.refused_at != lifecycle::clock::time_point{};
         if (!was_refused && !crowded_ && has_room_(true)) return true;

@@ -28,7 +28,7 @@ public:
     call_observer(const call_observer&) = delete;
     call_observer& operator=(const call_observer&) = delete;
 
-    /// Sets `began`, `ids` and `sampled`. `carried` is the trace of who calls, and becomes what the upstream is told.
+    /// Sets `began`, `ids` and `sampled`. `carried` is the trace of the caller, and becomes what the upstream is told.
     virtual void begin(observed_call& call, trace_context& carried) noexcept = 0;
     virtual void end(const observed_call& call) noexcept = 0;
 };

@@ -29,7 +29,7 @@ public:
     /// moved to the end of that part. Call again with the same bytes and more after them.
     /// Throws std::bad_alloc, for trailers.
     progress decode(char* data, std::size_t size);
-    /// What has been decoded has gone to whoever wants it: the next call is with bytes that no call has seen.
+    /// What has been decoded has been passed on: the next call is with bytes that no call has seen.
     void pass() noexcept;
 
     /// Moves what has not been read to the end of the decoded part; the new size of `data`.

@@ -48,7 +48,7 @@ client_table::taken client_table::take(const ip::address& client) {
         if (free && its == nullptr) its = at;
     }
     if (its == nullptr) return {};
-    // It may have become free since it was looked at; then it is this client's anew.
+    // It may have become free since it was looked at; then this client takes it again.
     its->client = key;
     return {.held = share(*its), .nth = its->open.fetch_add(1, std::memory_order_relaxed) + 1};
 }

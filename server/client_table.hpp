@@ -13,9 +13,9 @@ namespace server {
 /// How many connections each client has. A client is an IPv4 address or the first 64 bits of an IPv6 address: a network
 /// of that size is what one subscriber has at least (RFC 6177 section 2), and its owner chooses the rest at will.
 ///
-/// The table has a fixed size: four times the connections that may be open. Where a client hashes to is random, so
-/// nobody can fill the slots of others; one that finds no slot in spite of that is not counted. It has no memory before
-/// somebody is counted. Safe from any thread.
+/// The table has a fixed size: four times the connections that may be open. Where a client hashes to is random, so no
+/// client can fill the slots of others; one that finds no slot in spite of that is not counted. The table allocates
+/// nothing before a client is counted. Safe from any thread.
 class client_table {
     struct slot {
         std::uint64_t client = 0;  ///< means nothing while the count is 0
@@ -57,7 +57,7 @@ private:
     std::size_t buckets_;
     std::unique_ptr<slot[]> slots_;
     std::uint64_t seed_ = 0;
-    std::mutex mutex_;  ///< of who is put into a slot; whoever leaves one needs none
+    std::mutex mutex_;  ///< for putting a client into a slot; to leave one needs no lock
 };
 
 }  // namespace server

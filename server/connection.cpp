@@ -14,7 +14,7 @@ void connection::on(const Event& event, moment at) noexcept {
     const bool inside = std::exchange(driven_, true);  // of another event, which goes on with what comes of this one
     try {
         event();
-        if (inside || !drive(at)) return;  // or it is no more
+        if (inside || !drive(at)) return;  // or it does not exist any more
         driven_ = false;
     } catch (const std::exception& e) {
         fail(e.what());
@@ -35,6 +35,7 @@ poll_set::rest connection::ready() noexcept {
                 if (seen.how == transport::outcome::ended) machine_.peer_closed(at);
                 break;
             }
+            // It would be reported without end otherwise; see poll_set.
             default: loop_.sockets().watch(descriptor(), *this, poll_set::interest::none);  // not before its turn
         }
     };
@@ -49,6 +50,7 @@ void connection::returned() noexcept {
 
 void connection::tick(const drain_view& drain, const moment& at) noexcept {
     if (session_) return tell([&] { session_->tick(drain, at); });
+    // Unread bytes would turn the close at the exit into a reset that takes the answer with it.
     if (machine_.discards()) socket_.discard(loop_.scratch());
     const auto decided = decide(machine_.view(), drain, at.now);
     if (decided.what == decision::action::none) return;
@@ -76,7 +78,7 @@ void connection::cut() noexcept {
     on([this] { machine_.cut(); }, loop_.now());
 }
 
-/// False: it has ended, and is no more.
+/// False: it has ended, and does not exist any more.
 bool connection::drive(moment at) {
     for (;;) {
         if (std::exchange(returned_, false)) take_back(at);
@@ -88,6 +90,7 @@ bool connection::drive(moment at) {
             case step::write: write(at); break;
             case step::call:
             case step::ask_piece:
+                // Before the handler, which may last for long.
                 loop_.account_for(machine_.take_changes());
                 if (auto* const body = machine_.current().incoming.get(); body != nullptr && !body->wants) [[unlikely]]
                     body->wants = [this] { on([this] { machine_.wants_body(loop_.now()); }, loop_.now()); };
@@ -141,6 +144,7 @@ void connection::settle() {
     if (waits != waits_ || (waits && machine_.served() != listed_)) loop_.moved(*this, waits_, waits);
     waits_ = waits;
     listed_ = machine_.served();
+    // With very many connections an idle one gives its buffer back at once, not after a second.
     if (now_in() == state::idle && machine_.has_workspace() && loop_.workspaces().many_lent())
         loop_.workspaces().give_back(machine_.take_back());
 }
@@ -166,7 +170,7 @@ connection::looked connection::read(const moment& at, bool held) {
     return {.how = how, .left = all ? poll_set::rest::taken : poll_set::rest::unknown};
 }
 
-/// What its layer has taken from the socket is not in there any more, and nobody would be called for it.
+/// What its layer has taken from the socket is not in the socket any more, so the poll set would not report it.
 bool connection::read_held(const moment& at) {
     const auto* const between = socket_.between();
     if (between == nullptr || !between->holds() || machine_.waits_for() != waiting::bytes) return false;
@@ -183,7 +187,8 @@ bool connection::look_finds_life(const moment& at) {
     return machine_.waits_for() != waiting::bytes || stirs() || (shook && !between->shakes());
 }
 
-/// A crowd of handshakes is dealt with by and by, between the requests of others: the socket is still ready.
+/// When many handshakes come at once they are done a few at a time, between the requests of others: the socket stays
+/// ready.
 bool connection::may_read() noexcept {
     const auto* const between = socket_.between();
     return between == nullptr || between->now_in() != layer::stage::quiet || loop_.may_shake_hands();

@@ -38,7 +38,7 @@ struct arrival {
 /// it does not speak HTTP/1.1 any more it carries them to a session, and does what that wants by its wire.
 ///
 /// It belongs to its loop from `begin` to its end, so nothing here is locked or atomic: only on the loop's thread.
-/// Every event may be its last; whoever has told it of one must not touch it afterwards.
+/// Every event may be its last; code that has told it of one must not touch it afterwards.
 class connection final : public poll_set::watched, public asker, public activity_hook {
 public:
     using state = connection_state;
@@ -168,7 +168,7 @@ private:
     struct proxied {
         proxy_header header;
         proxy_header::progress how = proxy_header::progress::need_more;
-        socket_address caller;  ///< whom it names; else the peer
+        socket_address caller;  ///< the client that it names; else the peer
     };
 
     loop_thread& loop_;

@@ -75,7 +75,7 @@ void connection::take_back(moment& at) {
     loop_.leaves(*this, *current.to, current.reply.status, at.now);
 }
 
-/// It has found no memory, most likely: its client and its request pay for that, and nobody else.
+/// It has found no memory, most likely: only its client and its request pay for that.
 void connection::fail(const char* why) noexcept {
     if (session_) return fail_session(why);
     loop_.lost_connection(why);

@@ -29,7 +29,7 @@ void connection::name_client() noexcept {
     if (current.is_forwarded && !current.from.scheme.empty()) request.scheme = current.from.scheme;
 }
 
-/// `done`: the header is behind it, and what comes next is the protocol's. It is looked at before it is taken, so that
+/// `done`: the header has been read, and what comes next is the protocol's. It is looked at before it is taken, so that
 /// nothing of that is.
 transport::outcome connection::read_proxy_header(const moment& at) {
     auto& from = *proxied_;
@@ -67,7 +67,7 @@ transport::outcome connection::read_proxy_header(const moment& at) {
     return outcome::done;
 }
 
-/// A check that names nobody may say so again in front of each of its requests. It changes nothing, and so it is
+/// A check that names no client may send its header again before each of its requests. It changes nothing, and so it is
 /// nothing that a client could gain by.
 void connection::skip_another_header() {
     const auto scratch = loop_.scratch();

@@ -9,7 +9,7 @@
 namespace server {
 
 void connection::go_on() {
-    if (proceed(loop_.now())) driven_ = false;  // else it is no more
+    if (proceed(loop_.now())) driven_ = false;  // else it does not exist any more
 }
 
 poll_set::rest connection::ready_in_session() noexcept {
@@ -18,7 +18,7 @@ poll_set::rest connection::ready_in_session() noexcept {
     return left;
 }
 
-/// False: it has ended, and is no more.
+/// False: it has ended, and does not exist any more.
 bool connection::proceed(const moment& at) {
     const auto what = descriptor() < 0 ? session::next::close : session_->proceed(at);
     if (what != session::next::wait) {
@@ -42,7 +42,7 @@ bool connection::hand_over(const moment& at) {
     return proceed(at);
 }
 
-/// As `fail` does in HTTP/1.1: those who have been asked by its session are waited for. Some come back at once.
+/// As `fail` does in HTTP/1.1: handlers that its session has called are waited for. Some return at once.
 void connection::fail_session(const char* why) noexcept {
     loop_.lost_connection(why);
     loop_.sockets().forget(*this);

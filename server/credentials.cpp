@@ -38,7 +38,7 @@ private:
     std::vector<std::string> digests_;
 };
 
-/// The value of the only field of that name: of two, who is in front of us may have looked at the other one.
+/// The value of the only field of that name: of two, a proxy in front of us may have looked at the other one.
 std::string_view only_value(const request& of, std::string_view name) noexcept {
     const auto has_name = [name](const request::field& field) { return same_name(field.name, name); };
     return std::ranges::count_if(of.fields, has_name) == 1 ? of.header(name) : std::string_view();

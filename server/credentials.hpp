@@ -8,11 +8,11 @@
 
 namespace server {
 
-/// Who has one of these keys may pass, others are answered by 401 and WWW-Authenticate. A key is known here by its
-/// SHA-256 in 64 hexadecimal digits (`printf %s KEY | sha256sum`), so that settings and memory give none away; what
-/// comes is compared by its digest too, with all of them and in a time that says nothing of how near it was. For keys
-/// at random, 128 bits and more (`openssl rand -base64 32`): a password needs a slower digest. Throws
-/// std::invalid_argument for what is no digest.
+/// Clients with one of these keys may pass, others are answered 401 with WWW-Authenticate. A key is known here only by
+/// its SHA-256 in 64 hexadecimal digits (`printf %s KEY | sha256sum`), so that settings and memory reveal none; what a
+/// client sends is compared by its digest too, with all of them, in a time that does not tell how close it was. For
+/// random keys of 128 bits and more (`openssl rand -base64 32`): a password needs a slower digest. Throws
+/// std::invalid_argument for something that is not a digest.
 
 /// `Authorization: Bearer KEY` (RFC 6750).
 middleware require_bearer(std::vector<std::string> digests);

@@ -22,7 +22,7 @@ int chance(const connection_view& view) noexcept {
 }
 
 /// How much longer than its time an idle connection is kept. Connections that became idle together would end together,
-/// and whoever has many to choose from (a proxy's pool) would lose most of them at one moment.
+/// and a client with many connections to choose from (a proxy's pool) would lose most of them at the same moment.
 clock::duration spread(const connection_view& view) noexcept {
     const auto longest = std::min<clock::duration>((view.deadline - view.since) / share_of_spread, longest_spread);
     return longest / 256 * chance(view);

@@ -37,10 +37,10 @@ private:
 /// From 1 to 3 s, at random: clients wait exactly as long as they are told, and those of one stop would come at once.
 std::chrono::milliseconds time_to_return();
 
-/// Writes what there is to say, and returns whether more is to come. It should return when `wait` ends: after the
-/// heart-beat (cause::deadline), when the drain begins (cause::shutdown: time for a last event, then `false`), or with
-/// the client; with nothing written the stream shows that it lives. On the request's loop. What it throws cuts the
-/// stream by a reset.
+/// Writes events, and returns whether more will come. It should return when `wait` ends: when a heartbeat is due
+/// (cause::deadline), when the drain begins (cause::shutdown: time for a last event, then return `false`), or when the
+/// client leaves. If it has written nothing a comment shows that the stream is alive. On the request's loop. If it
+/// throws, the stream is cut by a reset.
 using event_source = std::function<lifecycle::awaitable<bool>(lifecycle::context wait, event_writer& out)>;
 
 constexpr std::chrono::milliseconds heart_beat{4'000};  ///< below the 5 s after which three clients give up
@@ -50,8 +50,8 @@ constexpr std::chrono::milliseconds heart_beat{4'000};  ///< below the 5 s after
 /// says when to come back (`time_to_return`).
 response event_stream(const lifecycle::context& of, event_source next);
 
-/// 200 and a stream that holds nothing but when to come back: for a request that finds no place or comes too late. Any
-/// other status ends six of fourteen clients for good.
+/// 200 and a stream that contains nothing but when to come back: for a request that finds no place or comes too late.
+/// Any other status ends six of fourteen clients for good.
 response empty_event_stream();
 
 }  // namespace server

@@ -119,7 +119,7 @@ response exchange::instead(http::status code) const {
 void exchange::fall_back(const router& routes, const request& asked) {
     try {
         reply = routes.fallback(asked);
-        if (reply.streamed()) reply = problem(http::status::internal_server_error);  // nobody fetches its pieces here
+        if (reply.streamed()) reply = problem(http::status::internal_server_error);  // its pieces are not fetched here
     } catch (...) {  // a middleware: what a handler throws is no more to its client
         return fail();
     }
@@ -137,7 +137,7 @@ void exchange::refuse_coding() {
 void exchange::excuse() {
     thrown = nullptr;
     const auto by = incoming->failed_by();
-    if (by == rule::none) return void(reply = problem(http::status::bad_request));  // nobody is there to read it
+    if (by == rule::none) return void(reply = problem(http::status::bad_request));  // there is no client to read it
     if (by == rule::drain) return refuse(by, instead(http::status::service_unavailable));
     if (by == rule::max_in_flight) return refuse(by, refusal());
     refuse(by, problem(status_of(by)));

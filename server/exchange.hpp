@@ -35,20 +35,20 @@ private:
 /// What a protocol machine may use of its loop: values and decisions, no I/O. Only on the loop's thread.
 struct host {
     const router& routes;
-    std::shared_ptr<const options> limits;  ///< those in force: who begins something takes them, and keeps them
+    std::shared_ptr<const options> limits;  ///< those in force: whatever begins takes them, and keeps them
     admission places;
     request_ids ids;
-    std::string date;                                      ///< as the field says it
-    bool draining = false;                                 ///< the listener has closed, and the loop is to end
-    bool http2 = false;                                    ///< who begins with the preface of HTTP/2 is served in that
-    std::unique_ptr<request_observer> observer = nullptr;  ///< nullptr: nobody looks
+    std::string date;       ///< as the field says it
+    bool draining = false;  ///< the listener has closed, and the loop is to end
+    bool http2 = false;     ///< a client that begins with its preface is served in HTTP/2
+    std::unique_ptr<request_observer> observer = nullptr;  ///< nullptr: requests are not observed
 };
 
 /// What a machine sees of the world at one event.
 struct moment {
     lifecycle::clock::time_point now{};
     bool stopping = false;  ///< answers say `Connection: close` where the protocol has it
-    bool parting = true;    ///< ... also to who has come since then and shaken hands
+    bool parting = true;    ///< ... also to clients that have made a handshake since then
 };
 
 /// How a request that has begun ends: with its answer in the socket, by us, or because its client left first.
@@ -72,7 +72,7 @@ struct ending_letters {
 /// What metrics and access log say of one answer. Its views are good until the request is over.
 struct answer_row {
     const route* to = nullptr;    ///< nullptr: no route
-    const request* of = nullptr;  ///< nullptr: what came is none, not even its first line
+    const request* of = nullptr;  ///< nullptr: what came was not a request, not even its first line
     http::status status = http::status::ok;
     std::size_t digit = 0;  ///< of the status, as metrics have it; 0: the client has gone
     lifecycle::clock::duration took{};
@@ -84,11 +84,11 @@ struct answer_row {
 
 /// One request and its answer: what a stop looks after.
 ///
-/// It lies in a workspace together with the request's bytes, and nobody frees or reuses that while a handler that has
-/// been asked has not returned, also when it has been answered in its place: `abandoned` then, and what it still
-/// returns is dropped. Who may touch what: between the call and the return the handler reads the request and its
-/// context, and whoever runs it writes `reply` and `thrown`; the machine reads the request and may end the context, no
-/// more. Only on the loop's thread.
+/// It is in a workspace together with the request's bytes, which is not freed or reused while a handler that was called
+/// has not returned, even when the server has answered in its place: `abandoned` then, and what it still returns is
+/// dropped. Who may touch what: between the call and the return the handler reads the request and its context, and the
+/// code that runs it writes `reply` and `thrown`; the machine reads the request and may end the context, no more. Only
+/// on the loop's thread.
 struct exchange {
     /// Gives the request what it has beside its bytes. `its_id`: X-Request-Id as it came; `traced`: it has a
     /// traceparent; `trusted`: its peer may name its client.
@@ -126,7 +126,7 @@ struct exchange {
     }
     void refuse_coding();
     void fall_back(const router& routes, const request& asked);
-    /// A response that is streamed, to somebody who wants its body.
+    /// A response that is streamed, to a client that wants its body.
     bool streams(const request& asked) const noexcept { return reply.streamed() && asked.method != http::verb::head; }
     /// What has been thrown is a 500.
     void fail() noexcept;
@@ -161,7 +161,7 @@ struct exchange {
     const route* to = nullptr;  ///< nullptr: no route
     lifecycle::cancel_scope scope;
     std::unique_ptr<lifecycle::cancel_scope> serving;  ///< of a route that is told of the drain, until then
-    std::unique_ptr<request_body> incoming;            ///< of a route that takes it as it comes
+    std::unique_ptr<request_body> incoming;            ///< of a route that takes it as it arrives
     lifecycle::context given;                          ///< ... with which its handler may wait for that
     lifecycle::clock::time_point app_gives_up = lifecycle::clock::time_point::max();
     lifecycle::clock::time_point deadline{};

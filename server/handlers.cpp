@@ -96,7 +96,7 @@ lifecycle::awaitable<> handlers::runner::run() {
     }
 }
 
-/// It is free again. False: there are enough of those. Not while whoever has started it looks at it.
+/// It is free again. False: there are enough of those. Not while the code that started it looks at it.
 bool handlers::runner::keep() noexcept {
     if (!starting_ && (of_.closed_ || of_.kept_ >= most_kept)) return false;
     next = std::exchange(of_.free_, this);

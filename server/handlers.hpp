@@ -26,7 +26,7 @@ enum class asked : std::uint8_t {
 /// The coroutines in which handlers run that may wait, and the sources of streamed answers. One is kept for the next
 /// request when it has done with the last, so that asking costs no coroutine but the handler's own.
 ///
-/// Only on the loop's thread. Outlives what it runs: whoever has asked is there until it is told.
+/// Only on the loop's thread. Outlives what it runs: the caller stays until it is told of the end.
 class handlers {
 public:
     explicit handlers(lifecycle::task_group& tasks) noexcept : tasks_(tasks) {}

@@ -97,7 +97,7 @@ struct http_server::state {
     std::condition_variable_any changed;
     bool listener_closed = false;
     bool failed = false;         ///< a loop has
-    std::exception_ptr failure;  ///< ... and nobody has been told
+    std::exception_ptr failure;  ///< ... and it has not been reported
 };
 
 /// All are added up. A loop fills its share without that: reading what other loops write for each request would cost a
@@ -105,7 +105,7 @@ struct http_server::state {
 bool http_server::state::admit(std::size_t most, bool to_the_last) const {
     std::uint64_t all = 0;
     for (const auto& loop : loops) all += loop->account().in_flight.get();
-    const auto kept = most < 4 ? 0 : std::max<std::size_t>(1, most / 16);  // in a crowd, for those who have waited
+    const auto kept = most < 4 ? 0 : std::max<std::size_t>(1, most / 16);  // in a crowd, for clients that have waited
     return all + (to_the_last ? 0 : kept) < most;
 }
 
@@ -132,7 +132,7 @@ void http_server::state::let_loops_end() {
     changed.notify_all();
 }
 
-/// Told at once, not when the others have drained: nobody is served by it meanwhile.
+/// Told at once, not when the others have drained: it serves no client meanwhile.
 void http_server::state::end_of_loop(const loop& loop, std::exception_ptr error) {
     const bool told = workers.died(name_of(loop), error);
     const std::scoped_lock lock(mutex);
@@ -180,7 +180,7 @@ bool http_server::owns_path() const { return state_->socket.owns_path(); }
 
 void http_server::take_path() noexcept try {
     asio::post(state_->loops.front()->context(), [this] { state_->socket.take_path(); });
-} catch (const std::bad_alloc&) {}  // it stays behind, and the next start replaces it
+} catch (const std::bad_alloc&) {}  // it stays, and the next start replaces it
 
 void http_server::hand_over() {
     asio::post(state_->loops.front()->context(), [this] { state_->socket.leave_path(); });
@@ -252,7 +252,7 @@ void http_server::account(stop_account& report) const {
     for (const auto& loop : state_->loops) {
         for (auto& late : loop->stragglers()) report.stragglers.push_back(std::move(late));
         const auto& a = loop->account();
-        if (a.noted.get() != nth_stop) {  // a wedged loop: everybody on it is cut by the exit
+        if (a.noted.get() != nth_stop) {  // a wedged loop: all its connections are cut by the exit
             c.open_at_stop += a.open.get();
             c.forced += a.open.get();
             for (auto* const of : {&r.in_flight_at_stop, &r.cut, &r.under_way}) *of += a.under_way.get();
@@ -264,7 +264,7 @@ void http_server::account(stop_account& report) const {
         c.accepted_after += a.accepted_after.get();
         c.closed_idle += a.closed_idle.get();
         c.finished += a.finished.get();
-        c.forced += a.forced.get() + (all > ended ? all - ended : 0);  // whoever is still open is cut by the exit
+        c.forced += a.forced.get() + (all > ended ? all - ended : 0);  // those that are still open are cut by the exit
         report.streams.told += a.streams_told.get();
         report.streams.ended += a.streams_ended.get();
         report.streams.ended_by_us += a.streams_ended_by_us.get();
@@ -360,7 +360,7 @@ void http_server::write_metrics(metrics_text& out) const {
 
 namespace {
 
-/// What `inspect` shares with the loops that it asks. A loop that answers too late finds nobody waiting.
+/// What `inspect` shares with the loops that it asks. A loop that answers too late finds that nothing waits any more.
 struct inquiry {
     std::mutex mutex;
     std::vector<http_server::loop_report> reports;
@@ -376,7 +376,7 @@ lifecycle::awaitable<std::vector<http_server::loop_report>> http_server::inspect
         report.name = fmt::format("{}-{}", state_->name, loop->index() + 1);
         report.thread = loop->thread();
         if (const auto* entered = loop->last_entered()) report.last_entered = entered->name;
-        report.answered = loop->account().turned_at.get() == 0;  // it has ended: nobody lives on it
+        report.answered = loop->account().turned_at.get() == 0;  // it has ended: nothing is alive on it
         asked->missing += report.answered ? 0 : 1;
         asked->reports.push_back(std::move(report));
     }

@@ -25,14 +25,14 @@ class metrics_text;
 struct task_row;
 class loop;
 
-/// An HTTP/1.1 server: one listener, a number of loops, their connections.
+/// An HTTP/1.1 server: one listener, several loops, their connections.
 ///
 /// Lifetime: a part. Construct (binds; throws with one line when it cannot; waits for nothing), `run`
 /// on a thread of its own, destroy after `run` has returned. Everything else is safe from any thread.
 class http_server {
 public:
-    /// A part that serves clients drains. Another one, as that of the debug port, answers to the very end and closes.
-    /// The part is up when the first loop accepts. What is given must outlive it.
+    /// If its part serves clients, it drains. Otherwise, as on the debug port, it answers to the very end and closes.
+    /// The part is up when the first loop accepts. All arguments must outlive it.
     http_server(const options& options, router routes, const lifecycle::part& part, lifecycle::workers& workers,
                 spdlog::logger& log);
     ~http_server();
@@ -42,11 +42,12 @@ public:
     /// Where the lines of `options::access_log` go: to `log`, if nothing else is said. Only before `run`.
     void log_access_to(std::shared_ptr<access_log> to);
 
-    /// Connections speak through what it makes, and not in clear. Only before `run`.
+    /// Connections speak through what this makes, and not in clear. Only before `run`.
     void speak_through(std::shared_ptr<layer_source> secure);
 
-    /// Connections that begin with the preface of HTTP/2, or agree on it while they shake hands, are served by what it
-    /// makes. Only before `run`.
+    /// Connections that begin with the preface of HTTP/2, or agree on it in the handshake, are served by what this
+    /// makes.
+    /// Only before `run`.
     void speak_http2(std::shared_ptr<session_source> by);
 
     /// Each loop has one of them. Only before `run`.
@@ -57,30 +58,33 @@ public:
     void before_it_closes(std::function<void()> say);
 
     /// Blocks until asked to stop and every connection has ended, or a loop has failed: lifecycle::workers is told at
-    /// once (see on_death), the others drain; throws why when nobody was there to be told. Once every loop has its
-    /// thread and the first one accepts, the part is up and `serving` is called.
+    /// once (see on_death), the others drain; throws the reason when there was nothing to be told. Once every loop has
+    /// its thread and the first one accepts, the part is up and `serving` is called.
     void run(std::stop_token token, const std::function<void()>& serving = {});
 
-    /// New connections and requests are under these limits, once their loop has come to its next turn; those that have
-    /// begun keep theirs. What a loop or the socket is made with (`threads`, `port` …) is not looked at.
+    /// These limits apply to new connections and requests from the next turn of their loop on; those that have begun
+    /// keep
+    /// theirs. Options that a loop or the socket is made with (`threads`, `port` …) are ignored.
     void apply(const options& fresh);
 
     std::string address() const;  ///< "127.0.0.1:8080", with the port that was bound, or "unix:PATH"
 
     /// The listening socket, for a process that is to listen on it too. Only before `run`.
     int listening() const;
-    /// It is this process that has inherited the socket from another, and now it alone has it: the path of a UNIX
-    /// socket is removed at the end. Safe from any thread, while `run` has not returned.
+    /// This process has inherited the socket from another, and now it alone has it: the path of a UNIX socket is
+    /// removed at
+    /// the end. Safe from any thread, while `run` has not returned.
     void take_path() noexcept;
     bool owns_path() const;  ///< of a UNIX socket; only before `run`
-    /// That process does: lets in who is in the queue and closes the socket here, which deafens nobody. Connections
-    /// stay. Safe from any thread, while `run` has not returned.
+    /// Another process listens on the socket: lets in the clients in the queue and closes it here, which does not end
+    /// the
+    /// listening. Connections stay. Safe from any thread, while `run` has not returned.
     void hand_over();
 
     /// Turns of the slowest loop, for the lame duck.
     std::uint64_t turns() const;
 
-    /// How long the loop has not turned that has turned last, of those that run; a loop at rest turns at each tick.
+    /// How long ago the loop that has not turned for longest last turned; an idle loop turns at each tick.
     std::chrono::milliseconds longest_stall() const;
 
     /// Adds connections, requests and stragglers of the stop so far.
@@ -106,8 +110,8 @@ public:
     /// In the order of route::index; the last is what no route answers.
     std::vector<std::string> route_names() const;
 
-    /// Asks every loop who lives on it; one that has not answered in time is reported as such. To be
-    /// awaited on a loop of another server.
+    /// Asks every loop what is alive on it; one that has not answered in time is reported as such. To be awaited on a
+    /// loop of another server.
     lifecycle::awaitable<std::vector<loop_report>> inspect(std::chrono::milliseconds limit);
 
 private:

@@ -34,11 +34,11 @@
 ///     };
 ///
 /// A member is a bool, a number, a std::string, a std::vector or std::optional of these, a struct of this kind, or a
-/// boost::json::value, which is taken as it is. All but optional ones must be there. What a body has beside them is not
-/// looked at: a client may be newer than this process, and during a deploy it is.
+/// boost::json::value, which is taken as it is. All but optional ones must be there. Other members of a body are
+/// ignored: a client may be newer than this process, and during a deploy it is.
 namespace server::json {
 
-/// What a value must be beside its type. `allowed` completes the words for the type, such as "a whole number".
+/// What a value must be besides its type. `allowed` completes the words for the type, such as "a whole number".
 struct anything {
     static bool allows(const auto&) noexcept { return true; }
     static std::string allowed(std::string_view type) { return std::string(type); }
@@ -105,7 +105,7 @@ public:
     const T& operator*() const { return made_.value(); }
     const T* operator->() const { return &made_.value(); }
     const problem_details& why() const noexcept { return why_; }
-    /// 415: it does not say that it is JSON; 400: it is none; 422: it is not what was described, with the places.
+    /// 415: it does not say that it is JSON; 400: it is not JSON; 422: it is not what was described, with the places.
     response problem() const { return server::problem(why_); }
 
 private:
@@ -115,11 +115,11 @@ private:
 
 constexpr std::size_t most_depth = 32;  ///< of arrays and objects in each other
 
-/// The body. Its size is what a route has let in: `app.max_body_bytes`. Its Content-Type must be application/json or
-/// end in +json, which a form of another site cannot send without being asked for its origin first.
+/// The body. Its size is limited by what the route accepts: `app.max_body_bytes`. Its Content-Type must be
+/// application/json or end in +json, which a form of another site cannot send without being asked for its origin first.
 result<boost::json::value> parse(const request& of, std::size_t depth = most_depth);
 
-/// The body as a T, which is described as above, or is a vector of what is.
+/// The body as a T, which is described as above, or is a vector of such a type.
 template <class T>
 result<T> read(const request& of, std::size_t depth = most_depth);
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// How server/json.hpp goes through what is described; whoever describes something includes that.
+// How server/json.hpp goes through what is described; to describe a struct, include that header.
 
 #include "server/json.hpp"
 

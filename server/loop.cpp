@@ -68,7 +68,7 @@ void loop::begin(std::function<void()> work) {
     asio::post(io_, [this, work = std::move(work)] {
         try {
             work();
-        } catch (...) {  // without it nobody is served
+        } catch (...) {  // without it no client is served
             here_->fail(std::current_exception());
         }
     });

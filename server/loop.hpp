@@ -42,15 +42,15 @@ struct environment {
     lifecycle::stop_channel::deadline_function deadline;
     std::string name;                       ///< "app", "debug"
     std::shared_ptr<layer_source> secure;   ///< what connections speak through; nullptr: they speak in clear
-    std::shared_ptr<session_source> http2;  ///< for those who speak that; nullptr: it is not spoken
-    request_observers observers = {};       ///< empty: nobody sees the requests
+    std::shared_ptr<session_source> http2;  ///< for clients that speak it; nullptr: it is not spoken
+    request_observers observers = {};       ///< empty: the requests are not observed
     std::size_t loops = 0;                  ///< how many share this
     client_table* clients = nullptr;        ///< of all of them
     /// Of all of them together: may another request go to a handler, be it in one of the last places? `most`: the
     /// max_in_flight of the loop that asks.
     std::function<bool(std::size_t most, bool to_the_last)> admit;
     std::function<lifecycle::clock::time_point()> crowded_until;       ///< on any loop; see admission
-    std::function<void(std::size_t loop, std::exception_ptr)> failed;  ///< it serves nobody any more
+    std::function<void(std::size_t loop, std::exception_ptr)> failed;  ///< it serves no connection any more
 };
 
 /// A live connection or task as `/debug/tasks` shows it.
@@ -59,7 +59,7 @@ struct task_row {
     std::chrono::milliseconds age;
     std::string trace = {};            ///< the id
     std::string target = {};           ///< of a request, "/slow?ms=500"
-    std::string client = {};           ///< "127.0.0.1:54321"; empty when it is none
+    std::string client = {};           ///< "127.0.0.1:54321"; empty for what is not a connection
     std::string peer = {};             ///< at the other end of its connection, as the client is written
     std::chrono::milliseconds left{};  ///< of a request, until its deadline
 };
@@ -74,10 +74,10 @@ struct published {
 };
 
 /// One thread, one `io_context(1)`, and the connections that live on it, as any thread may see it; what only that
-/// thread may do is `loop_thread`, and whoever is on it gets there by `here`.
+/// thread may do is `loop_thread`, which code on that thread reaches by `here`.
 ///
 /// Owned by its server, which runs `run` on a thread and joins it. `run` returns when the loop has been asked to drain
-/// or close and its last task has ended. Memory that is not to be had costs the connection that wanted it. A loop that
+/// or close and its last task has ended. If memory runs out, the connection that wanted it pays for that. A loop that
 /// cannot go on says so at once (environment::failed), closes what it has, and turns until then. Safe from any thread;
 /// `last_entered` in a signal handler too.
 class loop {

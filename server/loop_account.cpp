@@ -8,6 +8,7 @@ void loop_account::note_stop(std::uint64_t nth) noexcept {
          {&accepted_after, &closed_idle, &finished, &forced, &begun_after, &requests_finished, &requests_cut,
           &requests_gone, &streams_told, &streams_ended, &streams_ended_by_us, &streams_cut})
         from_zero->set(0);
+    // What the equations of the report begin with: all that ends from here on is in one of their columns.
     open_at_stop.set(open.get());
     in_flight_at_stop.set(under_way.get());
 }
@@ -20,6 +21,7 @@ void loop_account::connection_began(bool in_stop) noexcept {
 
 void loop_account::connection_ended(bool by_force, bool worked_during_stop, bool in_stop) noexcept {
     open.subtract();
+    // Before a stop only the number of open ones matters.
     if (!in_stop) return;
     auto& column = by_force ? forced : worked_during_stop ? finished : closed_idle;
     column.add();

@@ -82,7 +82,7 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
 
 loop_thread::~loop_thread() = default;
 
-/// However a loop ends, nobody waits for a turn of it.
+/// However a loop ends, nothing waits for a turn of it any more.
 struct loop_thread::running {
     explicit running(loop_thread& loop_thread) : whose(loop_thread) { whose.kept_back_ = &kept_back; }
     ~running() {

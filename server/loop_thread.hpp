@@ -35,12 +35,12 @@ public:
     void obey(unsigned orders);
     void apply(std::shared_ptr<const options> fresh) noexcept { host_.limits = std::move(fresh); }
     /// Of the connections the one that has been idle longest goes, or the one that has been sending its head for
-    /// longest where the server `ends_slow_heads`. False: nobody has gone.
+    /// longest where the server `ends_slow_heads`. False: no connection was closed.
     bool make_room();
     /// On a server that drains, a request that has begun is answered.
     bool ends_slow_heads() const noexcept { return env_.stop == nullptr; }
     void take(std::unique_ptr<connection> connection) noexcept;
-    /// From now on it serves nobody; see environment::failed. The first reason stays.
+    /// From now on it serves no connection; see environment::failed. The first reason is kept.
     void fail(std::exception_ptr why) noexcept;
     lifecycle::task_group& tasks() noexcept { return tasks_; }
     std::vector<task_row> describe() const;
@@ -54,7 +54,7 @@ public:
     const layer_source* layers() const noexcept { return env_.secure.get(); }
     poll_set& sockets() noexcept { return sockets_; }
     boost::asio::io_context& context() noexcept { return io_; }
-    /// nullptr: nobody is served in HTTP/2.
+    /// nullptr: HTTP/2 is not spoken.
     session_source* http2() const noexcept { return env_.http2.get(); }
     workspace_pool& workspaces() noexcept { return workspaces_; }
     server::handlers& handlers() noexcept { return handlers_; }
@@ -85,7 +85,7 @@ public:
     void let_others_go_first(connection& connection);
     void moved(connection& connection, bool was_waiting, bool waits);
     void log_end(const connection& connection) noexcept;
-    /// It is no more after this.
+    /// It does not exist any more after this.
     static void remove(connection& connection) noexcept { delete &connection; }
     /// `waited`: it was among those that wait for a request.
     void left(connection& connection, bool waited);
@@ -153,7 +153,7 @@ private:
     std::vector<char> scratch_;
     std::vector<pollfd> watched_;  ///< of look_for_gone_clients, kept for their memory
     std::vector<connection*> watched_by_;
-    std::array<std::vector<connection*>, 2> stepped_back_;  ///< who waits one more turn, and two
+    std::array<std::vector<connection*>, 2> stepped_back_;  ///< those that wait one more turn, and two
     access_lines access_lines_;                             ///< of this turn
     stall_watch stalls_;
     std::time_t date_second_ = 0;

@@ -23,7 +23,7 @@ namespace {
 constexpr milliseconds tick_of_a_stop{10};
 constexpr milliseconds idle_look{250};  // how often idle connections are looked through
 
-/// A loop whose tick has ended before its time looks after nobody.
+/// A loop whose tick has ended before its time keeps no deadlines.
 struct without_tick {
     loop_thread& whose;
     const bool& in_time;

@@ -68,7 +68,7 @@ void put_native(std::string& to, const histogram::native_values& values) {
     put_number(to, 7, values.zero);
     std::string deltas;
     std::int64_t before = 0;
-    int next = 0;  // the bucket behind the last run
+    int next = 0;  // the bucket after the last run
     for (int at = 0, end = 0; at < histogram::native_buckets; at = end) {
         const auto holds = [&](int nth) { return values.counts[static_cast<std::size_t>(nth)] > 0; };
         end = at + 1;
@@ -106,7 +106,7 @@ void metric_families::number(std::string_view labels, double value) {
 }
 
 /// Loops go on to count while they are read, so the two kinds of buckets may differ by what has just come; a native
-/// histogram whose buckets are not its count is refused by who scrapes it.
+/// histogram whose buckets are not its count is refused by scrapers.
 void metric_families::distribution(std::string_view labels, const histogram::values& values, const bucket_exemplars& of,
                                    const histogram::native_values* native) {
     const auto all = native != nullptr ? native->count() : values.count();

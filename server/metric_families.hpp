@@ -10,8 +10,8 @@
 namespace server {
 
 /// Writes what a scraper is given that asks for Protocol Buffers: io.prometheus.client.MetricFamily messages
-/// (prometheus/client_model, metrics.proto), each behind its length. It is the only format that has native histograms;
-/// the buckets of the others are beside them, and whoever scrapes takes which it likes.
+/// (prometheus/client_model, metrics.proto), each preceded by its length. It is the only format that has native
+/// histograms; the buckets of the others are beside them, and a scraper takes those that it prefers.
 class metric_families {
 public:
     /// `type` is "counter", "gauge" or "histogram". Samples of a family follow it.

@@ -64,7 +64,7 @@ void exemplar_table::keep(std::size_t bucket, std::string_view trace_id, std::ch
     keep(bucket, halves, duration);
 }
 
-// Whoever reads a new word, by acquire, sees the odd turn that was stored before it.
+// A thread that reads a new word, by acquire, sees the odd turn that was stored before it.
 void exemplar_table::keep(std::size_t bucket, std::array<std::uint64_t, 2> trace_id,
                           std::chrono::nanoseconds duration) noexcept {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -95,7 +95,7 @@ void status_table::add(unsigned status) noexcept {
         const auto known = entry.status.get();
         if (known == status) return entry.times.add();
         if (known != 0) continue;
-        entry.times.add();  // before whoever reads knows what of
+        entry.times.add();  // before a reader knows of what
         entry.status.set(status);
         return;
     }

@@ -52,7 +52,7 @@ public:
         double sum = 0;
         void operator+=(const histogram& from) noexcept;
         std::uint64_t count() const noexcept;
-        /// The upper bound of the bucket in which the quantile lies, in seconds.
+        /// The upper bound of the bucket that contains the quantile, in seconds.
         double quantile(double q) const noexcept;
     };
     struct native_values {
@@ -79,7 +79,7 @@ struct exemplar {
 };
 using bucket_exemplars = std::array<exemplar, histogram::bounds.size() + 1>;
 
-/// The last one of each bucket. One thread writes, any reads: what is being written meanwhile is none.
+/// The last one of each bucket. One thread writes, any reads: one that is being written meanwhile counts as none.
 class exemplar_table {
 public:
     /// `trace_id` are 32 hexadecimal digits.
@@ -97,8 +97,8 @@ private:
     std::array<slot, histogram::bounds.size() + 1> slots_;
 };
 
-/// How often each status was answered: the first 32 that come have a counter, and more are not told apart from each
-/// other. One thread writes, any reads.
+/// How often each status was answered: the first 32 different ones have a counter each, all others have one together.
+/// One thread writes, any reads.
 class status_table {
 public:
     void add(unsigned status) noexcept;

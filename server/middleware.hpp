@@ -41,19 +41,19 @@ constexpr auto nothing_after = [](const request&, response&) {};
 /// the same host and port (CSRF); else 403. GET and HEAD pass.
 middleware same_site_only(std::vector<std::string> allowed_hosts);
 
-/// Answers say that for this long this host is to be asked by https alone (HSTS, RFC 6797): for routes of a port that
-/// speaks TLS, and of no other (section 7.2). Browsers hold to it, so try it with minutes first.
+/// Answers say that for this long this host must be asked only over https (HSTS, RFC 6797): for routes of a port that
+/// speaks TLS, and for no others (section 7.2). Browsers hold to it, so try it with minutes first.
 middleware strict_transport(std::chrono::seconds lasts);
 
-/// The handler's context carries the `request_values`: for routes whose handlers call what needs them, since it costs a
-/// request an allocation or two. `routes.use(with_request_values)`, or around one handler.
+/// The handler's context carries the `request_values`. Use it for routes whose handlers call code that needs them,
+/// since it costs a request an allocation or two. `routes.use(with_request_values)`, or around one handler.
 handler with_request_values(handler next);
 
-/// The handler's context carries a log whose lines say of which request they are: see `log_of`. It costs a request an
-/// allocation or two. `log` must outlive the router.
+/// The handler's context carries a log whose lines say which request they belong to: see `log_of`. It costs a request
+/// an allocation or two. `log` must outlive the router.
 middleware with_log(spdlog::logger& log);
 
-/// For lines of what a handler calls: each has the request's id, trace and route as facts. Good for as long as
+/// For log lines of code that a handler calls: each has the request's id, trace and route as facts. Good for as long as
 /// `context`. Without `with_log` around the handler, as in a test of its own, what is said goes nowhere.
 lifecycle::lines log_of(const lifecycle::context& context) noexcept;
 

@@ -18,10 +18,10 @@ struct network {
     bool operator==(const network&) const = default;
 };
 
-/// Peers that are believed what they say of their clients.
+/// Peers that are believed about their clients.
 struct trusted_peers {
     std::vector<network> networks;
-    bool unix_sockets = false;  ///< whoever may connect to one is
+    bool unix_sockets = false;  ///< every peer that may connect to one is
 
     bool empty() const noexcept { return networks.empty() && !unix_sockets; }
     bool operator==(const trusted_peers&) const = default;
@@ -39,18 +39,18 @@ struct tls_options {
     std::string min_version = "1.2";  ///< or "1.3"
     std::string
         ticket_key;      ///< 80 bytes, or several times that, of which the first are for new tickets; empty: at random
-    bool http2 = false;  ///< it is offered beside HTTP/1.1 (RFC 7301); not a setting of its own
+    bool http2 = false;  ///< it is offered besides HTTP/1.1 (RFC 7301); not a setting of its own
 };
 
-/// Where a server listens and what a client may ask of it. Every number is a limit.
+/// Where a server listens, and how much a client may use of it. Every number is a limit.
 struct options {
     /// An IP literal, or "unix:PATH". "::" is dual stack, and "0.0.0.0" where the kernel has no IPv6.
     std::string address = "::";
     std::uint16_t port = 8080;  ///< 0: any free port; of a UNIX socket not looked at
     bool reuse_port = false;    ///< SO_REUSEPORT, for overlapping generations
-    unsigned unix_mode = 0660;  ///< permissions of a UNIX socket: who may write to it may connect (unix(7))
+    unsigned unix_mode = 0660;  ///< permissions of a UNIX socket: users who may write to it may connect (unix(7))
 
-    /// A listening stream socket that somebody else has bound and shares: then those above are not used. -1: none.
+    /// A listening stream socket that another process has bound and shares: then those above are not used. -1: none.
     int inherited = -1;
 
     /// Each connection begins with a header of the PROXY protocol; only from trusted peers where some are named.
@@ -61,13 +61,13 @@ struct options {
     /// Event loops, each a thread; 0: the smaller of CPU affinity and cgroup quota.
     std::size_t threads = 0;
 
-    /// At the limit the connection idle longest makes room.
+    /// At the limit the connection that has been idle longest is closed.
     std::size_t max_connections = 10'000;
 
     /// Of one client: an IPv4 address, or a /64 of IPv6. 0: any number.
     std::size_t max_connections_per_client = 0;
 
-    /// Requests in handlers at one time; above: 503 with Retry-After. See docs/adr/0029-last-places.md.
+    /// Requests in handlers at a time; above: 503 with Retry-After. See docs/adr/0029-last-places.md.
     std::size_t max_in_flight = 1'000;
 
     std::chrono::milliseconds header_timeout{10'000};  ///< a whole head
@@ -81,7 +81,7 @@ struct options {
     std::chrono::milliseconds keep_alive_hint{0};
     bool envoy_hint = false;                ///< in a stop each answer says `x-envoy-immediate-health-check-fail: true`
     bool http2 = true;                      ///< HTTP/2, where that module is built
-    std::size_t http2_max_streams = 1'000;  ///< requests of one connection at one time; above: 503
+    std::size_t http2_max_streams = 1'000;  ///< requests of one connection at a time; above: 503
     bool half_close = false;  ///< a client that has shut its sending side down is still waiting for its answer
 
     /// Bytes a second; 0: any. A body that is slower once its grace is over is 408, a response that its
@@ -105,10 +105,10 @@ struct options {
     /// Requests of one connection; 0: any number. What has been read by then is answered; the last answer says close.
     std::size_t max_requests = 100'000;
 
-    /// What the kernel keeps of an answer for a client that does not read (SO_SNDBUF, socket(7)); 0: what it likes.
+    /// What the kernel buffers of an answer for a client that does not read (SO_SNDBUF, socket(7)); 0: it decides.
     std::size_t send_buffer_bytes = 128 * 1024;
 
-    /// `Host` names that may change something on the debug port, beside IP literals and localhost.
+    /// `Host` names that may change something on the debug port, besides IP literals and localhost.
     std::vector<std::string> allowed_hosts;
 
     tls_options tls = {};
@@ -118,15 +118,15 @@ struct options {
     std::chrono::milliseconds websocket_ping{20'000};  ///< a peer that answers no ping for two of these is cut; 0: none
 
     bool access_log = false;                                       ///< one line a request
-    std::vector<std::string> access_exclude{"/livez", "/readyz"};  ///< paths of which it has none
+    std::vector<std::string> access_exclude{"/livez", "/readyz"};  ///< paths that get no such line
 };
 
 /// Of the module http_client.
 struct client_options {
-    std::string allow;  ///< "https://host:port", several with commas: who may be called; empty: nobody
+    std::string allow;  ///< "https://host:port", several with commas: the upstreams that may be called; empty: none
     std::size_t max_connections = 16, max_body_bytes = 1024 * 1024;  ///< to one upstream, on each loop; of an answer
     std::chrono::milliseconds idle_timeout{30'000};  ///< shorter than upstreams have it: they should not be the first
-    std::string tls_ca;                              ///< PEM: who is trusted; empty: whom the system trusts
+    std::string tls_ca;                              ///< PEM: the authorities that are trusted; empty: the system's
     std::string tls_certificate, tls_key;            ///< PEM: ours, for upstreams that ask for one
 };
 

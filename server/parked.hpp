@@ -8,8 +8,8 @@
 
 namespace server {
 
-/// A coroutine that waits until somebody calls `go_on`, and goes on inside of that call: no turn of the loop, and no
-/// memory. One at a time; must outlive it.
+/// A coroutine that waits until `go_on` is called, and goes on inside that call: no turn of the loop, and no memory.
+/// One at a time; must outlive it.
 class parked {
 public:
     parked() = default;
@@ -27,7 +27,7 @@ public:
         return boost::asio::async_initiate<const boost::asio::deferred_t, void()>(std::move(begin),
                                                                                   boost::asio::deferred);
     }
-    /// Does nothing when nobody waits. This may be no more after it.
+    /// Does nothing if no coroutine waits. This object may not exist any more afterwards.
     void go_on() {
         if (auto* const waiting = std::exchange(waits_, nullptr)) waiting->go_on();
     }

@@ -9,14 +9,14 @@
 namespace server {
 
 /// What a client is told of a fault, and a program can act on (RFC 9457): `problem({.status = …, .detail = …})`. It is
-/// sent as it stands here, so it says nothing of the inside. `problem(status)` is the same with a status alone.
+/// sent as it is, so it must not reveal internals. `problem(status)` is the same with a status alone.
 struct problem_details {
     /// One fault in what the client has sent.
     struct error {
         std::string pointer;  ///< where in its body: a JSON pointer (RFC 6901); empty: all of it
         std::string detail;   ///< what is allowed there
     };
-    static constexpr std::size_t most_errors = 16;  ///< enough to be mended by; more are not sent
+    static constexpr std::size_t most_errors = 16;  ///< enough to correct the request; more are not sent
 
     http::status status = http::status::bad_request;
     std::string type = {};      ///< a URI of this kind of problem; empty: "about:blank", where the status says it all

@@ -23,10 +23,10 @@ class request_body;
 /// 1 to 128 of A-Z a-z 0-9 . _ : - : what is taken for an id when a client gives one.
 bool is_sound_id(std::string_view text) noexcept;
 
-/// `300ms`, `5s`, `2m`: at most a day; none: it is nothing of that kind.
+/// `300ms`, `5s`, `2m`: at most a day; none: it is not a duration.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) noexcept;
 
-/// Names of fields, schemes, hosts and codings: the same in upper and lower case.
+/// For names of fields, schemes, hosts and codings, which are the same in upper and lower case.
 bool same_name(std::string_view a, std::string_view b) noexcept;
 
 /// One request, parsed and checked. Its views point into the connection's buffer and live until the
@@ -46,20 +46,20 @@ struct request {
     std::string_view host;      ///< of the target when that is absolute, else of the Host field
     unsigned version = 11;      ///< 10, 11 or 20
     std::vector<field> fields;
-    std::string_view body;             ///< empty where the route takes it as it comes
+    std::string_view body;             ///< empty where the route takes it as it arrives
     request_body* incoming = nullptr;  ///< ... from here
     std::vector<field> trailers;       ///< after the body, once that is there; see `trailer`
-    std::string_view id;               ///< X-Request-Id: the client's when it is sound, else made here
+    std::string_view id;               ///< X-Request-Id: the client's if it is valid, else made here
     trace_context trace;               ///< when the client has sent one
     std::string_view route;            ///< "GET /users/{id}", as in metrics; lives as long as the router
     socket_address peer;               ///< at the other end of the connection: a proxy, where there is one
-    /// Who asks, where a trusted proxy or a header in front of the connection says so; nullptr: the peer.
+    /// The client, where a trusted proxy or a header at the start of the connection names it; nullptr: the peer.
     const socket_address* named_client = nullptr;
     std::string_view scheme = "http";  ///< "https" where a trusted proxy says so; lives for ever
-    std::string_view client_subject;   ///< whom its certificate names (RFC 4514), verified; empty without one
+    std::string_view client_subject;   ///< the name in its certificate (RFC 4514), verified; empty without one
     std::vector<std::pair<std::string_view, std::string_view>> parameters;  ///< `{name}` of the route
 
-    /// Who asks, as far as is known. Its port may be 0, and it may be a UNIX socket.
+    /// The client, as far as it is known. Its port may be 0, and it may be a UNIX socket.
     const socket_address& client() const noexcept { return named_client != nullptr ? *named_client : peer; }
 
     /// The first field of that name; when there is none, an empty view whose data() is nullptr.
@@ -69,12 +69,12 @@ struct request {
     /// The first of that name after a chunked body (RFC 9110 section 6.5); none of them is a part of the head.
     std::string_view trailer(std::string_view name) const noexcept;
 
-    /// What the body is sent in, other than as it is (RFC 9110 section 8.4); empty without a Content-Encoding.
+    /// The coding of the body (RFC 9110 section 8.4); empty without a Content-Encoding.
     std::string_view content_coding() const noexcept;
 
     /// The `{name}` of the route.
     std::string_view parameter(std::string_view name) const noexcept;
-    /// ... as a whole number that a T holds; none: it is not one, and there is nothing of that name: 404.
+    /// ... as a whole number that fits into a T; none: it is not one, so nothing has that name: answer 404.
     template <std::integral T>
     std::optional<T> parameter(std::string_view name) const noexcept;
 
@@ -87,7 +87,7 @@ struct request {
     std::optional<T> query_number(std::string_view name, std::optional<T> fallback, T least, T most) const;
 };
 
-/// What those want to know of a request, and hand on, who are called by its handler and get no more than its context:
+/// What functions that a handler calls want to know of its request, and pass on, when they get only its context:
 /// `context.find<request_values>()`. A copy, so it is good for as long as that context; see `with_request_values`.
 struct request_values {
     std::string id, route;

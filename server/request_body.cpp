@@ -8,6 +8,7 @@ namespace server {
 lifecycle::awaitable<std::size_t> request_body::read(std::span<char> into) {
     assert(wanted_.empty() && "one read at a time");
     if (into.empty()) throw std::invalid_argument("a read of a body has no room");
+    // Without a wait, as long as something is here.
     if (has_some()) co_return take(into);
     want(into);
     auto waiting = reader_.wait([this] {
@@ -19,6 +20,7 @@ lifecycle::awaitable<std::size_t> request_body::read(std::span<char> into) {
 }
 
 std::size_t request_body::take(std::span<char> into) {
+    // What came before the failure is still given: the handler may have asked for no more than that.
     if (here_.empty() && has_failed()) throw_failure();
     const auto count = std::min(into.size(), here_.size());
     std::copy_n(here_.begin(), count, into.begin());
@@ -41,6 +43,7 @@ void request_body::came(std::size_t count, bool over) noexcept {
 }
 
 void request_body::fail(rule by, const char* why) noexcept {
+    // The first reason counts; and a body that is complete cannot fail any more.
     if (has_failed() || over_) return;
     failed_ = true;
     failed_by_ = by;

@@ -18,8 +18,8 @@
 
 namespace server {
 
-/// What a read throws when the rest of a body will not come. A handler that lets it through is answered for: 408, 413,
-/// 400, or, in a stop, 503; one that catches it may say something itself, and the connection ends with that.
+/// What a read throws when the rest of a body will not come. If the handler does not catch it, the server answers in
+/// its place: 408, 413, 400, or, in a stop, 503; if it does, it may answer itself, and the connection ends with that.
 class body_failed : public std::runtime_error {
 public:
     explicit body_failed(rule by, const char* why) : std::runtime_error(why), by_(by) {}
@@ -30,17 +30,18 @@ private:
     rule by_;
 };
 
-/// The body of a request whose route takes it as it comes; see router::streamed. Only what is asked for is read from
+/// The body of a request whose route takes it as it arrives; see router::streamed. Only what is asked for is read from
 /// the client: a handler that does not ask holds it up, by TCP's own means or by the windows of HTTP/2.
 ///
 /// Belongs to its request, and lives as long. Only on the request's loop, one read at a time.
 class request_body {
 public:
-    /// Waits for what comes next and puts it at the front of `into`, which is not empty; how much. 0: that was all.
-    /// Throws body_failed. Who waits is woken by the end of the request's context too. The first read is what tells a
+    /// Waits for the next bytes and puts them at the front of `into`, which must not be empty; returns how many. 0:
+    /// that
+    /// was all. Throws body_failed. The end of the request's context also ends the wait. The first read is what tells a
     /// client that expects 100-continue to go on.
     lifecycle::awaitable<std::size_t> read(std::span<char> into);
-    /// Of the whole, where the client has said it.
+    /// The length of the whole body, if the client has said it.
     std::optional<std::uint64_t> length() const noexcept { return length_; }
     /// All of it has been read.
     bool is_over() const noexcept { return over_ && here_.empty(); }
@@ -53,7 +54,8 @@ public:
     request_body(const request_body&) = delete;
     request_body& operator=(const request_body&) = delete;
 
-    /// Whether there is something without waiting, be it the end; then what of it fits goes to the front of `into`.
+    /// Whether there is something without waiting, even if it is the end; then as much as fits goes to the front of
+    /// `into`.
     bool has_some() const noexcept { return over_ || !here_.empty() || failed_; }
     std::size_t take(std::span<char> into);
     /// A reader waits, for so much.
@@ -78,7 +80,7 @@ public:
         lifecycle::clock::time_point since{};
         lifecycle::clock::duration left{};
         std::uint64_t bytes = 0;
-        bool asked = false;  ///< a reader has waited: whoever expects 100-continue has been told
+        bool asked = false;  ///< a reader has waited: a client that expects 100-continue has been told
 
         /// What has come in this stretch is enough for another one. `least`: bytes in a whole stretch.
         bool is_enough(std::uint64_t least) const noexcept { return bytes >= std::max<std::uint64_t>(1, least); }
@@ -99,7 +101,7 @@ private:
 
     std::optional<std::uint64_t> length_;
     std::string_view here_;   ///< has come and is not read
-    std::span<char> wanted_;  ///< by who waits
+    std::span<char> wanted_;  ///< by the reader that waits
     std::size_t given_ = 0;   ///< ... and what that has got
     parked reader_;
     const char* why_ = "";

@@ -18,8 +18,8 @@ public:
     request_observer(const request_observer&) = delete;
     request_observer& operator=(const request_observer&) = delete;
 
-    /// Its head is there, and nobody has been asked. Sets the trace that it is part of, which is empty. `traced`: it
-    /// has a traceparent.
+    /// Its head has arrived, and no handler has been called. Sets the trace that it is part of, which is empty.
+    /// `traced`: it has a traceparent.
     virtual void begin(request& asked, bool traced) noexcept = 0;
     /// Its answer stands, as metrics and access log have it; `row.of` is not nullptr.
     virtual void end(const answer_row& row) noexcept = 0;

@@ -24,8 +24,8 @@ public:
     /// response visibly: the connection is closed before its promised end.
     using source = std::function<lifecycle::awaitable<std::size_t>(std::span<char>)>;
 
-    /// Returns the text that is sent next, as one write; none is the end. For what is said now and then: it may take
-    /// its time, and nobody holds a buffer for it meanwhile.
+    /// Returns the text that is sent next, as one write; none is the end. For text that comes at long intervals: it may
+    /// take its time, and no buffer is held for it meanwhile.
     using text_source = std::function<lifecycle::awaitable<std::string>()>;
 
     static constexpr std::size_t window = 64 * 1024;  ///< the largest piece that a source is asked for
@@ -37,8 +37,8 @@ public:
     static response stream(source pieces, std::optional<std::uint64_t> length = std::nullopt,
                            std::string_view type = "application/octet-stream");
 
-    /// Adds a field. The one place that writes a field refuses what would end it early: a name that
-    /// is not a token, CR, LF or NUL in the value (std::invalid_argument).
+    /// Adds a field. This is the only place that writes a field, and it refuses what would end it early: a name that is
+    /// not a token, CR, LF or NUL in the value (std::invalid_argument).
     response& set(std::string_view name, std::string_view value);
     /// Adds a field that is sent after the body, where the protocol has that for every client: HTTP/2. In HTTP/1.1 it
     /// is not sent. Throws as `set` does.
@@ -50,7 +50,7 @@ public:
     std::string body;               ///< of a streamed response: the piece that is sent next
     std::string_view content_type;  ///< must outlive the response: a literal, or use `set`
     source pieces;                  ///< set: the response is streamed
-    text_source texts;              ///< the same, where it comes now and then
+    text_source texts;              ///< the same, for text that comes at long intervals
     std::optional<std::uint64_t> length;
     bool close = false;  ///< the connection ends with this response
 
@@ -58,7 +58,7 @@ public:
     std::string_view trailers() const noexcept { return std::string_view(fields_).substr(fields_end_); }
     bool streamed() const noexcept { return pieces || texts; }
 
-    /// As one that has just been made, with little of the memory of the last one.
+    /// As if it had just been made, keeping little of the memory of the last one.
     void renew() noexcept {
         forget(body);
         forget(fields_);
@@ -76,8 +76,8 @@ private:
     std::size_t fields_end_ = 0;
 };
 
-/// The answer to a fault, as problem+json (RFC 9457): the status and its reason, nothing of the inside. What else can
-/// be said is in server/problem.hpp.
+/// The answer to a fault, as problem+json (RFC 9457): the status and its reason, and no internals. server/problem.hpp
+/// has what else it can say.
 response problem(http::status code);
 
 }  // namespace server

@@ -39,6 +39,7 @@ bool matches(const std::vector<std::string>& segments, std::string_view path,
     return true;
 }
 
+/// CONNECT asks for a tunnel, which is not a resource that could be missing (RFC 9110 section 9.3.6).
 response no_path(const request& asked) {
     return problem(asked.method == http::verb::connect ? http::status::not_implemented : http::status::not_found);
 }
@@ -83,6 +84,8 @@ lifecycle::awaitable<response> handler::operator()(lifecycle::context context, c
 }
 
 void path_table::add(std::string_view path, std::size_t number) {
+    // Built again for each route: that is only before the server starts, and a table that is at most a quarter full is
+    // searched in a step or two ever after.
     std::vector<slot> all(std::bit_ceil(4 * ++used_));
     const auto put = [&all](slot slot) {
         auto nth = hash(slot.path) & (all.size() - 1);
@@ -109,6 +112,7 @@ router& router::group(std::string_view prefix, const std::function<void(router&)
         throw std::invalid_argument("the prefix of a group begins with '/' and does not end with it");
     const auto outer_prefix = prefix_.size();
     const auto outer_wraps = static_cast<std::ptrdiff_t>(wraps_.size());
+    // Groups nest: what an inner one adds goes again when it ends, and the outer one is as it was.
     const bool in_group = std::exchange(grouped_, true);
     prefix_ += prefix;
     add(*this);
@@ -119,6 +123,7 @@ router& router::group(std::string_view prefix, const std::function<void(router&)
 }
 
 handler router::wrapped_plain(handler handle) const {
+    // The router's own answers are made without a coroutine: a middleware that can only be one does not see them.
     for (auto wrap = wraps_.rbegin(); wrap != wraps_.rend(); ++wrap)
         if (auto wrapped = (*wrap)(handle); wrapped.as_plain() != nullptr) handle = std::move(wrapped);
     return handle;
@@ -142,9 +147,11 @@ router::resource& router::resource_for(std::string_view pattern) {
     made.allow = std::make_shared<std::string>();
     made.rest = wrapped_plain(plain([allow = made.allow](const request& asked) { return of_path(*allow, asked); }));
     boost::algorithm::split(made.segments, pattern, [](char c) { return c == '/'; });
+    // Otherwise the order in which routes were added would decide which of the two answers.
     for (const auto& known : resources_)
         if (std::equal(known.segments.begin(), known.segments.end(), made.segments.begin(), made.segments.end(), alike))
             throw std::invalid_argument(made.pattern + " is " + known.pattern + " with other names");
+    // Words before parameters, in whatever order they were added: a fixed path is found by a look into the table.
     if (std::any_of(made.segments.begin(), made.segments.end(), is_parameter))
         patterns_.push_back(resources_.size());
     else
@@ -154,6 +161,7 @@ router::resource& router::resource_for(std::string_view pattern) {
 }
 
 router& router::add(http::verb method, std::string_view pattern, handler handle, bool exempt) {
+    // From the last to the first, so that the first one used is the outermost.
     for (auto wrap = wraps_.rbegin(); wrap != wraps_.rend(); ++wrap) handle = (*wrap)(std::move(handle));
     auto& to = resource_for(prefix_ + std::string(pattern));
     for (const auto& [known, route] : to.methods)
@@ -162,9 +170,11 @@ router& router::add(http::verb method, std::string_view pattern, handler handle,
     to.methods.emplace_back(
         method,
         route{.name = verb + ' ' + to.pattern, .handle = std::move(handle), .exempt = exempt, .index = routes_++});
+    // A number, not a pointer: the next route may move them.
     last_ = static_cast<std::size_t>(&to - resources_.data());
     auto& allow = *to.allow;
     if (!allow.empty()) allow += ", ";
+    // HEAD is answered where GET is (RFC 9110 section 9.3.2).
     allow += method == http::verb::get ? "GET, HEAD" : verb;
     return *this;
 }
@@ -222,6 +232,7 @@ const route* router::find(request& request) const {
     const auto* const found = find_resource(request.path, &request.parameters);
     if (found == nullptr) return nullptr;
     const bool head = request.method == http::verb::head;
+    // A HEAD of its own, if there is one, else that of GET.
     for (const auto wanted : {request.method, head ? http::verb::get : request.method})
         for (const auto& [method, route] : found->methods)
             if (method == wanted) return &route;
@@ -229,6 +240,7 @@ const route* router::find(request& request) const {
 }
 
 response router::fallback(const request& request) const {
+    // It asks about the server as a whole (RFC 9110 section 9.3.7).
     if (request.method == http::verb::options && request.path == "*")
         return std::move(
             response(http::status::no_content).set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));

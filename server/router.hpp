@@ -26,7 +26,7 @@ class session;
 class wire;
 struct host;
 
-/// What can be called as a handler, and is none yet.
+/// What can be called as a handler, and is not one yet.
 template <class F>
 concept answering = !std::same_as<F, handler> && std::invocable<F&, lifecycle::context, const request&>;
 
@@ -35,8 +35,8 @@ concept answering = !std::same_as<F, handler> && std::invocable<F&, lifecycle::c
 ///
 ///     response(const context&, const request&)          a plain function: has nothing to wait for, costs no coroutine
 ///     awaitable<response>(context, const request&)      a coroutine: may wait, and should end when its context does
-///
-/// Whatever can be called so is one: a function, a lambda. Called by any loop, so what it holds it only reads.
+/// Anything that can be called like that is one: a function, a lambda. Every loop may call it, so it must not change
+/// what it holds.
 class handler {
 public:
     using plain_function = std::function<response(const lifecycle::context&, const request&)>;
@@ -52,7 +52,7 @@ public:
     /// nullptr when it is a coroutine.
     const plain_function* as_plain() const noexcept { return std::get_if<plain_function>(&does_); }
 
-    /// Either kind as a coroutine, for who waits himself: a middleware, a test. This handler must outlive it.
+    /// Either kind as a coroutine, for callers that are coroutines: a middleware, a test. This handler must outlive it.
     lifecycle::awaitable<response> operator()(lifecycle::context context, const request& request) const;
 
 private:
@@ -70,8 +70,8 @@ handler plain(F f) {
     return [f = std::move(f)](const lifecycle::context&, const request& request) -> response { return f(request); };
 }
 
-/// Makes a handler from a handler, of either kind. One that makes a coroutine works around both; one that makes a plain
-/// function where `as_plain` says that the other is one spares the route the coroutine.
+/// Makes a handler from a handler, of either kind. A middleware that makes a coroutine works around both kinds; if it
+/// makes a plain function where `as_plain` says that the wrapped one is plain, the route is spared the coroutine.
 using middleware = std::function<handler(handler)>;
 
 /// One method of one path.
@@ -81,12 +81,12 @@ struct route {
     bool exempt = false;  ///< answered above `max_in_flight` too
     at_drain at_stop = at_drain::finish;
     bool events = false;   ///< answered by streams of events, and by no other status than 200
-    bool decodes = false;  ///< its handler takes a body with Content-Encoding; of others it is 415
-    /// A connection that its handler answers by 101 goes on as what this makes; see session.
+    bool decodes = false;  ///< its handler decodes Content-Encoding; for other routes such a body is 415
+    /// A connection on which its handler has answered 101 continues as what this makes; see session.
     std::function<std::unique_ptr<session>(wire)> becomes = {};
     std::function<void(host&, boost::asio::io_context&)> joins = {};  ///< is told of each loop before it serves
-    bool streams_body = false;                                        ///< its handler takes the body as it comes
-    std::uint64_t most_body = UINT64_MAX;                             ///< ... and so much of it; above: 413
+    bool streams_body = false;                                        ///< its handler takes the body as it arrives
+    std::uint64_t most_body = UINT64_MAX;                             ///< ... and at most this much of it; above: 413
     std::size_t index = 0;
 };
 
@@ -106,7 +106,7 @@ public:
 private:
     static constexpr std::size_t none = SIZE_MAX;
 
-    /// By the size and the last bytes, in which paths differ; whoever sends one cannot add one.
+    /// By the size and the last bytes, in which paths differ; a client that sends one cannot add one.
     static std::size_t hash(std::string_view path) noexcept {
         std::uint64_t last = path.size();
         if (path.size() >= sizeof last)
@@ -125,7 +125,7 @@ private:
     std::size_t used_ = 0;
 };
 
-/// Finds who answers. Built once, before the server starts; after that read by every loop without a lock.
+/// Finds the route that answers. Built once, before the server starts; after that read by every loop without a lock.
 ///
 /// A pattern is a path whose segments may be `{name}`, which matches one segment that is not empty. An
 /// exact path wins over patterns, and an earlier pattern over a later one.
@@ -136,8 +136,8 @@ public:
     /// the middleware leaves a plain handler plain: such an answer does not wait. The request has no `route` then, and
     /// no `peer`.
     router& use(middleware wrap);
-    /// Routes that `add` adds to this router have the prefix in front, and what it `use`s wraps them alone, inside of
-    /// what is used already. `routes.group("/admin", [](router& admin) { … })`; a prefix may be empty.
+    /// Routes that `add` adds to this router get the prefix, and middleware that it `use`s wraps only them, inside what
+    /// is used already. `routes.group("/admin", [](router& admin) { … })`; a prefix may be empty.
     router& group(std::string_view prefix, const std::function<void(router&)>& add);
     router& add(http::verb method, std::string_view pattern, handler handle, bool exempt = false);
     router& get(std::string_view pattern, handler handle) { return add(http::verb::get, pattern, std::move(handle)); }
@@ -154,8 +154,9 @@ public:
         return add(http::verb::get, pattern, std::move(handle), true);
     }
 
-    /// For a handler that takes the body as it comes, `awaitable<response>(context, const request&, request_body&)`: it
-    /// is asked when the head is there. `most`: bytes of a body; above: 413. `options::max_body_bytes` does not apply.
+    /// For a handler that takes the body as it arrives, `awaitable<response>(context, const request&, request_body&)`:
+    /// it is asked when the head is there. `most`: bytes of a body; above: 413. `options::max_body_bytes` does not
+    /// apply.
     template <class F>
     router& streamed(http::verb method, std::string_view pattern, F handle, std::uint64_t most = UINT64_MAX) {
         const auto with_body = [handle = std::move(handle)](lifecycle::context context, const request& request) {
@@ -167,14 +168,14 @@ public:
     /// For an `event_stream`, which is told when the drain begins.
     router& events(std::string_view pattern, handler handle);
 
-    /// The route added last: what becomes of its requests when the drain begins.
+    /// For the route added last: what happens to its requests when the drain begins.
     router& at_stop(at_drain manner);
-    /// The route added last: its handler decodes the Content-Encoding of a body by itself.
+    /// For the route added last: its handler decodes the Content-Encoding of a body itself.
     router& decodes();
-    /// The route added last: an answer of 101 by its handler, with the fields that belong to it, hands the connection
-    /// over to what `make` makes, in HTTP/2 the stream. Called on the loops. `joins` is called for each loop before any
-    /// of them serves, by who makes the server: a client that has its 101 may count on all that the loop has of the
-    /// route.
+    /// For the route added last: an answer of 101 by its handler, with the fields that belong to it, hands the
+    /// connection over to what `make` makes, in HTTP/2 the stream. Called on the loops. `joins` is called for each loop
+    /// before any of them serves, by the code that makes the server: a client that has its 101 may count on all that
+    /// the loop has of the route.
     router& becomes(std::function<std::unique_ptr<session>(wire)> make,
                     std::function<void(host&, boost::asio::io_context&)> joins = {});
     bool has_sessions() const noexcept { return has_sessions_; }  ///< a route becomes something else

@@ -67,7 +67,7 @@ constexpr std::size_t rule_count = static_cast<std::size_t>(rule::drain) + 1;
 /// "max_body_bytes"; lives for ever.
 std::string_view to_string(rule rule) noexcept;
 
-/// What is answered by it; of one in the place of a handler or of a time-out, by whoever answers.
+/// What is answered by it; of a refusal in the place of a handler or of a time-out, by the code that answers.
 http::status status_of(rule rule) noexcept;
 
 /// What the first bytes of a connection look like that are no request: `tls` (a hello), `proxy_header`, `http2` (its

@@ -17,7 +17,7 @@ namespace server {
 enum class byte_kind : std::uint8_t {
     token = 1,   ///< of a method or the name of a field: RFC 9110 section 5.6.2
     target = 2,  ///< what can be looked at as a target: neither a control nor a space; see target.hpp
-    text = 4,    ///< of a field's value: anything but controls; a tab is none
+    text = 4,    ///< of a field's value: anything but controls; a tab does not count as one
     plain = 8,   ///< ASCII that a line of a log, or of JSON, shows as it is
     host = 16,   ///< of most hosts: a letter, a digit, '-', '.' or '_'
     path = 32    ///< of most paths: a letter, a digit, '-', '_' or '/', none of which is decoded

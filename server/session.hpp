@@ -16,7 +16,7 @@ namespace server {
 /// What a connection has been until it became something else than HTTP/1.1.
 struct handover {
     /// After an upgrade its exchange and its request are in there, and stay as they are; give it back by
-    /// wire::workspaces once nobody needs it.
+    /// wire::workspaces once it is no longer needed.
     std::unique_ptr<workspace> work;
     std::string_view bytes;  ///< in there: read, and not looked at
     /// After an upgrade what asked for it: in `work`, or, on a stream of HTTP/2, good as long as the session.
@@ -43,7 +43,7 @@ class session {
 public:
     enum class next : std::uint8_t {
         wait,   ///< for the next event; it has said by wire::watch what of the socket is one
-        close,  ///< it has ended, and nobody works for it
+        close,  ///< it has ended, and no handler works for it
         reset   ///< the same, and what the client has of it must not look whole
     };
     /// A request that it is about now; outside of one none.
@@ -90,7 +90,7 @@ public:
     virtual const options& limits() const noexcept = 0;
     virtual void each(visitor& who) = 0;
 
-    /// It lives on a stream of `outer`: who looks at the connection sees what is in focus there.
+    /// It lives on a stream of `outer`: people who look at the connection see what is in focus there.
     void live_within(session& outer) noexcept { outer_ = &outer; }
 
     const focus& in_focus() const noexcept {

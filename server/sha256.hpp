@@ -8,8 +8,8 @@
 
 namespace server {
 
-/// SHA-256 (FIPS 180-4) of bytes that come in pieces, by the processor's own instructions where it has them. For
-/// check sums and the digests of keys: who needs more of cryptography links a library of it.
+/// SHA-256 (FIPS 180-4) of bytes that come in pieces, by the processor's own instructions where it has them. For check
+/// sums and the digests of keys: code that needs more cryptography links a library for it.
 class sha256 {
 public:
     sha256() noexcept;

@@ -9,17 +9,17 @@
 
 namespace server {
 
-/// A histogram of a service's own: of any unit, with buckets that it chooses, and observed by any thread. Each
+/// A histogram for a service's own values: in any unit, with buckets of its choice, observed by any thread. Each
 /// observation costs two locked instructions; for durations that one thread observes `histogram` is cheaper.
 class shared_histogram {
 public:
     /// Upper bounds, each above the one before, at least one (std::invalid_argument).
     explicit shared_histogram(std::vector<double> bounds);
 
-    /// What is no number (NaN) is not counted.
+    /// NaN is not counted.
     void observe(double value) noexcept;
 
-    /// The samples, which stand after `out.family(name, "histogram", help)`. `labels` as for `metrics_text::sample`.
+    /// The samples, which come after `out.family(name, "histogram", help)`. `labels` as for `metrics_text::sample`.
     void write(metrics_text& out, std::string_view labels = {}) const;
 
 private:

@@ -19,7 +19,7 @@ namespace {
 /// Where the handler leaves the stack. A signal handler can reach nothing but statics. The ticket
 /// keeps a handler that comes too late from writing into the answer of the next question.
 struct answer {
-    std::atomic<std::uint64_t> ticket{0};  // 0: nobody asks
+    std::atomic<std::uint64_t> ticket{0};  // 0: no stack is wanted
     std::array<void*, 64> frames{};
     std::atomic<int> count{0};  // of the frames; released when they are there
     sem_t ready;

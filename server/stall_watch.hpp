@@ -28,7 +28,7 @@ public:
         std::chrono::milliseconds lasted, computed;  ///< with little CPU time it has blocked, or the machine had none
         std::string by;
     };
-    /// The tick has come, so late. None: it was not, or nobody knows by whom, or it has been said a moment ago.
+    /// The tick has come this late. None: it was not late, or the cause is not known, or it was said a moment ago.
     std::optional<finding> look(lifecycle::clock::duration lag, lifecycle::clock::time_point now);
 
 private:

@@ -7,9 +7,8 @@
 
 namespace server {
 
-/// What a stop has done to those who were served, over all servers that add to it:
-/// open_at_stop + accepted_after = closed_idle + finished + forced,
-/// in_flight_at_stop + begun_after = finished + cut + gone.
+/// What a stop has done to connections and requests, summed over all servers that add to it: open_at_stop +
+/// accepted_after = closed_idle + finished + forced, in_flight_at_stop + begun_after = finished + cut + gone.
 struct stop_account {
     struct connections_account {
         std::uint64_t open_at_stop = 0, accepted_after = 0, closed_idle = 0, finished = 0, forced = 0;

@@ -17,7 +17,7 @@
 namespace server {
 namespace {
 
-/// The object that an address lies in.
+/// The object that contains an address.
 struct object {
     std::size_t address;
     std::size_t base = 0;

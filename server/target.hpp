@@ -19,8 +19,8 @@ struct target_rules {
     bool strict = false;   ///< RFC 3986 alone; else also what browsers leave unescaped, see docs/limits.md
 };
 
-/// False when the target is none of the four forms, or has a byte or an escape that the rules do not allow.
-/// `storage` keeps a rewritten path.
+/// False when the target has none of the four forms, or has a byte or an escape that the rules do not allow. `storage`
+/// keeps a rewritten path.
 bool split_target(std::string_view target, const target_rules& rules, std::string& storage, target_parts& parts);
 
 /// "?" and the query, with the bytes escaped that browsers leave unescaped and RFC 3986 does not know: for Boost.URL.

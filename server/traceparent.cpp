@@ -93,7 +93,7 @@ std::string_view continue_trace(const request& from, std::string_view span, trac
     if (!sound || !has_parent) into.state.clear();  // section 4.3: without a parent the state is of nothing
     if (!has_parent) return {};
     // Level 2 section 3.2.2.5: of the flags the two lowest bits are known, sampled and random, and others are not
-    // handed on. Whoever has made the id at random says so for all who sample by it.
+    // handed on. The service that made the id at random says so for all that sample by it.
     const bool sampled = among(parent[54], "13579bdf"), random = among(parent[54], "2367abef");
     const std::array flags{'-', '0', static_cast<char>('0' + (random ? 2 : 0) + (sampled ? 1 : 0))};
     into.parent.append("00-").append(parent.substr(3, 32)).append("-").append(span).append(flags.data(), flags.size());

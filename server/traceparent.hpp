@@ -9,7 +9,7 @@ namespace server {
 struct request;
 
 /// The trace that a request is part of (W3C Trace Context, Level 2), as a handler hands it on: with a span id of our
-/// own. Empty when nobody has asked for a trace and no `request_observer` begins one.
+/// own. Empty when the request has no trace and no `request_observer` begins one.
 struct trace_context {
     /// The ids as numbers, the first digit the most significant.
     struct numbers {
@@ -18,7 +18,7 @@ struct trace_context {
         std::uint64_t caller = 0;         ///< the span that ours is a child of; 0: ours is the first
     };
 
-    std::string parent;  ///< goes as `traceparent` to whom this request's handler calls
+    std::string parent;  ///< goes as `traceparent` to the services that this request's handler calls
     std::string state;   ///< ... as `tracestate`, unless it is empty
     numbers ids = {};    ///< only where a `request_observer` has filled them in
 

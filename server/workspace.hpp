@@ -106,7 +106,7 @@ private:
     std::array<char, usual_input> usual;
 };
 
-/// Lends workspaces, and keeps a bounded number that nobody uses.
+/// Lends workspaces, and keeps a bounded number of unused ones.
 class workspace_pool {
 public:
     explicit workspace_pool(const std::shared_ptr<const options>& limits) : limits_(limits) { free_.reserve(max_free); }
@@ -131,9 +131,10 @@ public:
         freed_ -= workspace->capacity + workspace->out.capacity();
         free_.push_back(std::move(workspace));
     }
-    /// So many that whoever falls idle should not keep one for the next request, were it to come at once.
+    /// There are so many that a connection that falls idle should not keep its own for a next request, even one that
+    /// might come at once.
     bool many_lent() const noexcept { return lent_ > 2048; }
-    /// Called now and then: lets go of half of what lay about unused, so that a storm leaves nothing behind.
+    /// Called now and then: frees half of those that were unused, so that a burst of load leaves no memory in use.
     /// True: it is over, and what malloc keeps of it is worth being given back to the kernel.
     bool shrink() {
         if (free_.size() <= 8) return freed_ >= much && std::exchange(freed_, 0) != 0;

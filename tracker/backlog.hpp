@@ -11,21 +11,21 @@
 
 namespace tracker {
 
-/// What is taken at once. One a thread, made once, so that taking allocates little.
+/// What is taken at once. Each thread makes one and uses it again, so that taking allocates little.
 struct batch {
     explicit batch(const options& options) {
         events.reserve(options.batch_events);
         waiting.reserve(options.batch_events);
     }
     std::vector<event> events;
-    /// Who waits for the answer to each of them, if anybody does; empty where accepted means queued.
+    /// The waiter for the answer to each of them, if there is one; empty where accepted means queued.
     std::vector<waiter_ptr> waiting;
 };
 
 /// How a batch that was taken ended: at the sink, or not in time.
 enum class outcome : std::uint8_t { delivered, given_up };
 
-/// Where events wait for their delivery: the queue, or the spool. It keeps the account of what it hands out.
+/// Where events wait for their delivery: the queue, or the spool. It keeps the account of what it gives out.
 class backlog {
 public:
     backlog() = default;
@@ -54,7 +54,7 @@ public:
     virtual void pause_while_open(lifecycle::clock::time_point when) = 0;
     /// Events that wait, with those in a batch.
     virtual std::uint64_t queued() const = 0;
-    /// `take` would be false. Asks for no memory: who finds none to begin with may have nothing to do.
+    /// `take` would be false. Needs no memory: a thread that finds none to begin with may have nothing to do.
     bool over() const { return closed() && queued() == 0; }
 };
 

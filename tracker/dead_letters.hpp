@@ -8,9 +8,9 @@
 
 namespace tracker {
 
-/// `<tracker.directory>/dead-letter.jsonl`: events that a sink will never take, for a human, in lines like those of
-/// the file sink. Several sinks and several processes may append to it. A torn last line is cut before the next one
-/// comes: whoever died in it had not counted its event, which is refused again.
+/// `<tracker.directory>/dead-letter.jsonl`: events that a sink will never take, for a human, in lines like those of the
+/// file sink. Several sinks and several processes may append to it. A torn last line is cut before the next one comes:
+/// a process that died in it had not counted its event, which is refused again.
 ///
 /// Threads: any; keeps nothing open.
 class dead_letters {

@@ -48,6 +48,7 @@ void delivery::work() {
         settle(batch, end == end::delivered ? outcome::delivered : outcome::given_up);
     }
     if (given_up == 0) return;
+    // Without a spool they are lost, with one the next run has them.
     if (options_.durability == durability::memory)
         lifecycle::lines(log_).error(
             "tracker: {events} events could not be delivered before the flush deadline and are lost", given_up);
@@ -126,7 +127,7 @@ delivery::end delivery::deliver(batch& batch, course& course) {
         // With what has come meanwhile there may be something to compare it with.
         if (answer.what == result::refused && in_order) return end::given_back;
     }
-    backlog_.close();  // in case nobody has asked yet: what would be accepted now would only be dropped
+    backlog_.close();  // in case that was not done yet: what would be accepted now would only be dropped
     return end::given_up;
 }
 

@@ -11,6 +11,7 @@ namespace tracker {
 namespace {
 
 options for_a_spool(options options) {
+    // A spool is opened only to be emptied, which does not depend on what new events are promised.
     if (options.durability == durability::memory) options.durability = durability::process;
     return options;
 }
@@ -27,6 +28,7 @@ earlier_runs::earlier_runs(const options& options, sink& sink, spdlog::logger& l
 void earlier_runs::work() {
     if (closed_) return;
     const auto cancelled = [this] { return closed_.load(); };
+    // Also where this run delivers: it looks in places where no spool does.
     stranded_ = find_stranded(options_, log_, cancelled);
     if (!delivers_ || sets_in(std::filesystem::path(options_.directory) / "spool").empty()) return;
     try {
@@ -63,6 +65,7 @@ void earlier_runs::add_to(account& account, bool over) const {
     account.recovered += more.recovered;
     account.delivered += more.delivered;
     for (const auto& [reason, events] : more.dropped) account.dropped[reason] += events;
+    // While it runs they wait; at the end they are the next run's.
     (over ? account.spooled : account.queued) += more.queued;
 }
 

@@ -14,7 +14,7 @@
 namespace tracker {
 
 /// What earlier runs have left where this one would not look: with durability memory there is no spool, so one is
-/// opened only to be emptied; what nobody delivers at all is counted and named in the log (stranded.hpp).
+/// opened only to be emptied; what is not delivered at all is counted and named in the log (stranded.hpp).
 ///
 /// Threads: `work` on one of its own; everything else is safe from any. What it is given must outlive it.
 class earlier_runs {

@@ -10,7 +10,7 @@ namespace tracker {
 
 /// One thing that happened, as a handler records it.
 struct event {
-    std::string id;  ///< tells twins apart: 1-128 characters of [A-Za-z0-9._:-]; empty: one is made
+    std::string id;  ///< by which duplicates are recognised: 1-128 characters of [A-Za-z0-9._:-]; empty: one is made
     std::chrono::system_clock::time_point time = std::chrono::system_clock::now();
     std::string data;  ///< UTF-8, may be empty
 };

@@ -23,8 +23,8 @@ namespace tracker {
 
 namespace {
 
-/// How often a spool that cannot be written is tried while nobody records: a service that is not ready
-/// gets no events to try it with.
+/// How often a spool that cannot be written is tried while no event comes: a service that is not ready gets no events
+/// to try it with.
 constexpr std::chrono::seconds between_probes{1};
 
 /// A worker that finds no memory has lost nothing: it begins again after a moment.
@@ -41,7 +41,7 @@ void in_spite_of_memory(const F& work) {
 
 options for_queue(options options) {
     if (options.durability == durability::memory) return options;
-    options.batch_age = {};                                                        // each event has someone who waits
+    options.batch_age = {};                                                        // something waits for each event
     options.batch_bytes = std::min(options.batch_bytes, options.spool_bytes / 4);  // or it would never fit
     return options;
 }

@@ -28,8 +28,7 @@ namespace tracker {
 ///
 ///     durability memory:         handlers ─▶ queue ─▶ workers ─▶ sink
 ///     durability process, disk:  handlers ─▶ queue ─▶ one that appends ─▶ spool ─▶ a worker for each ─▶ sinks
-///
-/// With memory, what earlier runs have left in a spool is delivered beside the queue.
+/// With memory, what earlier runs have left in a spool is delivered together with the queue's events.
 ///
 /// Lifetime: a part. Construct (takes the sinks, makes the spool, waits for nothing), `run` on a thread of
 /// its own, destroy after `run` has returned and no coroutine is in `record`. `run` owns its workers and
@@ -41,8 +40,8 @@ namespace tracker {
 /// joined). `account` still answers: what is not delivered by then is shown as spooled, or dropped.
 class event_tracker {
 public:
-    /// `flush_deadline` is asked again before every try: max() while nobody stops; must not throw.
-    /// `sinks` are those that `options` names, see make_sinks; with durability memory there is one.
+    /// `flush_deadline` is asked again before every try: max() while there is no stop; must not throw. `sinks` are
+    /// those that `options` names, see make_sinks; with durability memory there is one.
     event_tracker(const options& options, sinks sinks, lifecycle::workers& workers, spdlog::logger& log,
                   deadline_function flush_deadline);
     ~event_tracker();
@@ -53,21 +52,21 @@ public:
     /// the promise of memory until it has been appended.
     verdict try_record(event event);
 
-    /// With `overflow::block` waits, without holding a thread, for room until the context ends; whoever
-    /// waits is served in order of arrival. A context that has already ended gets `deadline`, even when
-    /// there is room. With durability memory it neither suspends nor allocates where there is room. Above that
-    /// it answers once the event is as durable; one whose deadline passes in that moment may be kept all
-    /// the same.
+    /// With `overflow::block` waits, without holding a thread, for room until the context ends; a caller that waits is
+    /// served in order of arrival. A context that has already ended gets `deadline`, even when there is room. With
+    /// durability memory it neither suspends nor allocates where there is room. Above that it answers once the event is
+    /// as durable; one whose deadline passes in that moment may be kept all the same.
     ///
     /// For coroutines of a loop of one thread, which runs until they have ended.
     lifecycle::awaitable<verdict> record(lifecycle::context context, event event,
                                          std::source_location where = std::source_location::current());
 
-    /// Blocks until asked to stop and done with it, or until the flush deadline. Once it has returned,
+    /// Blocks until it was asked to stop and has stopped, or until the flush deadline. Once it has returned,
     /// `account().queued` is 0. Throws when its workers cannot be started. Once only.
     void run(std::stop_token stop);
 
-    /// Of `fresh` the policy, `overflow` and `queue_bytes`, for events recorded from now on. Who waits goes on to wait.
+    /// Of `fresh` the policy, `overflow` and `queue_bytes`, for events recorded from now on. Those that wait go on
+    /// waiting.
     void apply(const options& fresh);
 
     /// Opens the files of the sinks again before their next batch (log rotation). Never blocks.
@@ -91,7 +90,7 @@ public:
     bool healthy() const;         ///< false while deliveries to any sink fail
     bool writable() const;        ///< false while the spool takes no events: they are refused
     bool readable() const;        ///< false while something of the spool cannot be read: it waits there
-    /// Calls that the disk of the spool has failed, by their names; none without a spool.
+    /// Calls on the disk of the spool that have failed, by their names; none without a spool.
     std::map<std::string_view, std::uint64_t> disk_errors() const;
     /// Bytes that earlier runs have left and that have not been looked at yet.
     std::uint64_t recovery_bytes_left() const;

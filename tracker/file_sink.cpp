@@ -156,7 +156,7 @@ void file_sink::mend_in_use() try { mend(); } catch (const std::system_error& fa
 }
 
 /// A run that was not synced before it rotated, as those of earlier versions were not, may have left a torn one among
-/// them, when the machine lost its power. Whoever holds the lock may write to them.
+/// them, when the machine lost its power. The holder of the lock may write to them.
 void file_sink::mend_rotated_files() {
     std::error_code error;  // a directory that cannot be read has been written to, and is so again
     for (std::filesystem::directory_iterator entry(directory_, error); !error && entry != end(entry);

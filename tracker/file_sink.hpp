@@ -20,19 +20,19 @@ namespace tracker {
 /// `file_max_size` it becomes events.jsonl.1, that one .2, and so on; a batch is never in two of them.
 ///
 /// No line is ever garbled: one process writes (flock(2) on events.lock beside it); a torn last line is cut and
-/// reported, in the rotated files when the lock is taken, in events.jsonl when it is opened and whenever somebody else
-/// has changed its length; and what a failed write left is cut again. A file or directory that has been removed is made
-/// again before the next batch.
+/// reported, in the rotated files when the lock is taken, in events.jsonl when it is opened and whenever another
+/// process has changed its length; and what a failed write left is cut again. A file or directory that has been removed
+/// is made again before the next batch.
 ///
 /// With durability `disk` each batch is synced. With `process` a file is synced when `sync` asks for it, and before it
 /// is rotated or exchanged for another: what has left the spool is then on the disk. With `memory` the same from the
 /// first time that `sync` is called.
 class file_sink final : public sink {
 public:
-    /// Makes the directory, takes the lock and opens the file, or throws std::runtime_error with one
-    /// line that names the directory and what to do. Waits for nobody. With a durability above memory a
-    /// lock that another process holds is no fault: batches fail, and wait in the spool, until it is free.
-    /// `other`: a disk for tests, which must outlive it; of it the syncs are used.
+    /// Makes the directory, takes the lock and opens the file, or throws std::runtime_error with one line that names
+    /// the directory and what to do. Does not wait for the lock. With a durability above memory a lock that another
+    /// process holds is no fault: batches fail, and wait in the spool, until it is free. `other`: a disk for tests,
+    /// which must outlive it; of it the syncs are used.
     file_sink(const options& options, spdlog::logger& log, disk* other = nullptr);
 
     void deliver(std::span<const event> batch) override;

@@ -13,8 +13,8 @@ struct last_line {
 };
 
 /// Cuts what follows the last whole line of a file that is open for reading and writing: half a line, of a write that
-/// was torn or of somebody who has cut the file, or zeros, where a machine that lost its power had made the file longer
-/// and not yet written. Reads the end of the file only. What is no regular file has no last line.
+/// was torn or of something that has cut the file, or zeros, where a machine that lost its power had made the file
+/// longer and not yet written. Reads the end of the file only. A file that is not a regular one has no last line.
 ///
 /// Throws std::system_error.
 last_line mend_last_line(int file);

@@ -51,6 +51,7 @@ bool queue::worth_a_delivery() const noexcept {
 }
 
 void queue::put(event& event, waiter* who) {
+    // The age of a batch is that of the event which has waited longest.
     if (ring_.empty()) oldest_ = lifecycle::clock::now();
     bytes_ += size_of(event);
     ring_.push_back({std::move(event), who});
@@ -70,16 +71,18 @@ verdict queue::try_push(event& event) {
     {
         const std::scoped_lock lock(mutex_);
         if (closed_) return verdict::closed;
-        // Whoever waits does so since another policy: who comes now waits behind them, and nothing is dropped.
+        // Those that wait have done so since another policy was in force: a newcomer waits after them, and nothing is
+        // dropped.
         if (options_.overflow == overflow::drop_oldest && !answers_later_ && line_.empty()) {
             while (!fits(event)) {
                 take_oldest();
                 ++dropped_by_overflow_;
             }
         }
-        // Whoever comes while others wait for room stands behind them.
+        // A newcomer takes its place after those that wait for room already.
         if (!fits(event) || !line_.empty()) return verdict::full;
         put(event);
+        // A worker that waits for a batch to fill need not be woken for each event.
         wake_worker = ring_.size() == 1 || worth_a_delivery();
     }
     if (wake_worker) arrived_.notify_one();
@@ -89,6 +92,7 @@ verdict queue::try_push(event& event) {
 lifecycle::awaitable<verdict> queue::push(lifecycle::context context, event event, std::source_location where) {
     const auto executor = co_await asio::this_coro::executor;
     const waiter_ptr self(new waiter(executor, std::move(event), context.deadline()));
+    // The usual case, with durability `memory`: there is room, and the coroutine does not suspend.
     if (!stand_in_line(*self)) co_return self->answer;
 
     place_in_line place(*this, *self);
@@ -136,13 +140,14 @@ verdict queue::leave_line(waiter& who) {
     return who.answer;
 }
 
-/// Its event has been promised to nobody. Mutex held.
+/// No client has been promised its event. Mutex held.
 void queue::withdraw(waiter& who) {
     const auto found = std::ranges::find_if(ring_, [&](const place& place) { return place.who == &who; });
     bytes_ -= size_of(found->what);
     --accepted_;
     who.queued = false;
     ring_.erase(found);
+    // There is room for another now. With an answer that comes later none is woken for that.
     awakened nobody;
     admit(nobody);
     arrived_.notify_one();
@@ -172,6 +177,7 @@ bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock, lifecycle::clock:
     for (;;) {
         auto due = lifecycle::clock::time_point::max();
         if (!ring_.empty()) due = oldest_ + options_.batch_age;
+        // Closed: what is left is still delivered, until there is nothing.
         if (empty() && closed_) return false;
         if (!given_back_.empty() || (!ring_.empty() && worth_a_delivery())) return true;
         due = std::min(due, until);
@@ -179,6 +185,7 @@ bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock, lifecycle::clock:
             arrived_.wait(lock);
             continue;
         }
+        // Too few for a batch, but one of them has waited for as long as it may.
         if (lifecycle::clock::now() >= due) return true;
         arrived_.wait_until(lock, due);
     }
@@ -186,6 +193,7 @@ bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock, lifecycle::clock:
 
 void queue::take_next(batch& into, std::size_t& bytes) {
     auto next = take_oldest();
+    // From here on it cannot be withdrawn: it may be written already.
     if (next.who) next.who->queued = false;
     bytes += size_of(next.what);
     into.events.push_back(std::move(next.what));
@@ -201,16 +209,19 @@ bool queue::take_until(batch& into, lifecycle::clock::time_point when) {
         std::unique_lock lock(mutex_);
         if (!wait_for_batch(lock, when)) return false;
         std::size_t bytes = 0;
+        // What was given back first: it is older than all in the ring.
         while (!given_back_.empty() && into.events.size() < options_.batch_events) {
             bytes += size_of(given_back_.front());
             into.events.push_back(std::move(given_back_.front()));
             given_back_.pop_front();
         }
         while (!ring_.empty() && into.events.size() < options_.batch_events &&
+               // One that is larger than a batch goes alone.
                (into.events.empty() || bytes + size_of(ring_.front().what) <= options_.batch_bytes))
             take_next(into, bytes);
         in_hand_ += into.events.size();
         admit(woken);
+        // There is more: another worker may take it while this one is at the sink.
         more = !empty();
     }
     if (more) arrived_.notify_one();
@@ -264,6 +275,7 @@ void queue::bury(batch& taken, std::size_t index) {
 }
 
 void queue::close() {
+    // In rounds, since `woken` has bounded room: a close must not need memory.
     awakened woken;
     do {
         woken.clear();

@@ -24,21 +24,21 @@ namespace tracker {
 ///     offered ─room─▶ queued ─take─▶ in hand ─settle─▶ delivered | dropped
 ///        └─no room─▶ waiting (first come, first served) ─room─▶ queued
 ///
-/// One short mutex guards all of it, the account too, so that the law holds whenever one looks. It is
+/// One short mutex guards all of it, the account too, so that the equation of the account holds at any moment. It is
 /// never held during I/O, while a waiter is woken, or while a worker waits.
 ///
 /// Lifetime: must outlive every coroutine in `push` and every worker in `take`.
 class queue final : public backlog {
 public:
-    /// When `push` answers: as soon as the event is queued, or when whoever took it calls `answer`. With
-    /// the latter a full queue drops nothing: what it holds has been promised to nobody.
+    /// When `push` answers: as soon as the event is queued, or when the thread that took it calls `answer`. With the
+    /// latter a full queue drops nothing: what it holds has not been promised to any client.
     enum class promise : std::uint8_t { queued, answered };
 
     explicit queue(const options& options, promise when = promise::queued);
     ~queue() override;
 
-    /// Puts `event` in when there is room and nobody waits for it (or the policy makes room); leaves
-    /// it alone otherwise. Never waits, allocates nothing. Safe from any thread.
+    /// Puts `event` in when there is room for which nothing waits (or the policy makes room); leaves it alone
+    /// otherwise. Never waits, allocates nothing. Safe from any thread.
     verdict try_push(event& event);
 
     /// Waits for room, and with promise::answered for the answer, without holding a thread, until `context`
@@ -48,13 +48,13 @@ public:
     /// Cancelling it by asio's cancellation slots is the same as ending its context.
     lifecycle::awaitable<verdict> push(lifecycle::context context, event event, std::source_location where);
 
-    /// Worth a delivery: by count, bytes or age, or because someone waits for room or the queue is closed.
-    /// Hands the room to those who wait for it, in their order.
+    /// Worth a delivery: by count, bytes or age, or because someone waits for room or the queue is closed. Gives the
+    /// room to those that wait for it, in their order.
     bool take(batch& into) override { return take_until(into, lifecycle::clock::time_point::max()); }
     /// The same, but true with an empty batch when there was none until `when`.
     bool take_until(batch& into, lifecycle::clock::time_point when);
 
-    /// Tells those who wait for the answer to a batch that was taken; how many nobody waits for.
+    /// Tells those that wait for the answer to a batch that was taken; returns for how many nothing waits.
     std::uint64_t answer(batch& taken, verdict how);
 
     void settle(const batch& taken, outcome how) override;
@@ -62,13 +62,14 @@ public:
     void give_back(batch& taken) override;
     void bury(batch& taken, std::size_t index) override;
 
-    /// From now on everyone gets `closed`, those who wait for room too. Never waits. Idempotent.
+    /// From now on every caller gets `closed`, including those that wait for room. Never waits. Idempotent.
     void close() override;
     bool closed() const override;
     void pause_while_open(lifecycle::clock::time_point when) override;
     std::uint64_t queued() const override { return account().queued; }
 
-    /// Of `fresh` the policy: `overflow` and `queue_bytes`. Who waits for room goes on to wait. Safe from any thread.
+    /// Of `fresh` the policy: `overflow` and `queue_bytes`. Those that wait for room go on waiting. Safe from any
+    /// thread.
     void apply(const options& fresh);
 
     /// `refused` is not known here.
@@ -108,7 +109,7 @@ private:
     std::condition_variable closing_;  ///< workers in `pause_while_open`; apart, or it would steal wake-ups
     boost::circular_buffer<place> ring_;
     std::size_t bytes_ = 0;         ///< of the events in `ring_`
-    std::deque<event> given_back_;  ///< they come before those in `ring_`, and take nobody's room
+    std::deque<event> given_back_;  ///< they come before those in `ring_`, and take no place of it
     /// The oldest event in `ring_` is not older than this: the age of a batch is counted from here,
     /// which costs a look at the clock only when the queue was empty.
     lifecycle::clock::time_point oldest_{};

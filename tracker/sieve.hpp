@@ -18,10 +18,10 @@ namespace tracker {
 /// batch can be halved. What is taken is the front, so that how far it has got can be noted at every moment; after
 /// that twice as much goes as was taken last.
 ///
-/// What is said of an event that was alone (`of_the_event`) settles it. Anything else that an event hears alone is
+/// What is said of an event that was alone (`of_the_event`) settles it. Any other answer to an event that was alone is
 /// compared with what others of the batch hear. It is the event's when it was refused before one of them was taken and
-/// after, in `tries` tries of its own, with no pause in between. When none of them is taken it is the sink's. For
-/// an event that has nothing to be compared with there are two more ways, or it waits for others:
+/// after, in `tries` tries of its own, with no pause in between. When none of them is taken it is the sink's. For an
+/// event that has nothing to be compared with there are two more ways, or it waits for others:
 /// * others were taken before each of `tries` rounds, a round being what is tried between two pauses;
 /// * it is what is left of a batch whose others were taken, and still is three seconds later.
 ///

@@ -43,7 +43,7 @@ private:
 /// is: parts of it are tried alone (see `sieve`).
 class refused : public std::runtime_error {
 public:
-    /// Whether the answer speaks of what was sent, or may be about the moment as well.
+    /// Whether the answer is about what was sent, or may be about the moment as well.
     enum class about : std::uint8_t { the_events, the_moment_or_them };
     refused(about what, const std::string& reason) : std::runtime_error(reason), what_(what) {}
     about what_of() const noexcept { return what_; }
@@ -52,7 +52,7 @@ private:
     about what_;
 };
 
-/// Where events go.
+/// Where events are delivered.
 ///
 /// Threads: `deliver` is called by one worker at a time, on the worker's thread, and may block;
 /// `sync` may block too; it, `reopen` and `name` are safe from any thread.
@@ -63,17 +63,19 @@ public:
     sink(const sink&) = delete;
     sink& operator=(const sink&) = delete;
 
-    /// Delivers the batch whole, or throws with the reason in one line. What it threw at is tried again as it is (after
-    /// `refused` in parts), so lines may arrive twice but never not at all; between two tries of a batch there may be
-    /// another one when there are several workers.
+    /// Delivers the whole batch, or throws with the reason in one line. After a throw the batch is tried again as it is
+    /// (after `refused` in parts), so lines may arrive twice but are never left out; between two tries of a batch there
+    /// may be another batch if there are several workers.
     virtual void deliver(std::span<const event> batch) = 0;
 
-    /// What has been delivered leaves the spool for good once this has returned: waits until a loss of power does not
-    /// take it either, where that is in the sink's hands. Throws, with the reason in one line, when some of it may be
-    /// lost; the failure is told once. With durability above memory, by any thread, during a delivery too.
+    /// What has been delivered leaves the spool for good once this has returned: so it must wait until a loss of power
+    /// cannot take it either, as far as the sink can do that. Throws, with the reason in one line, when some of it may
+    /// be lost; the failure is told once. With durability above memory, by any thread, during a delivery too.
     virtual void sync() {}
 
-    /// No batch comes any more: ends what the sink has running. By the part that ran the workers, after them.
+    /// No batch comes any more: ends what the sink has running. Called by the part that ran the workers, after they
+    /// have
+    /// ended.
     virtual void finish() noexcept {}
 
     /// Opens files again before the next batch (log rotation). Never blocks.
@@ -81,19 +83,19 @@ public:
     virtual std::string_view name() const noexcept = 0;
 };
 
-/// When everything must have been delivered; max() while nobody stops. Asked again before every try,
-/// since a second signal moves it; must not throw.
+/// When everything must have been delivered; max() while there is no stop. Asked again before every try, since a second
+/// signal moves it; must not throw.
 using deadline_function = std::function<lifecycle::clock::time_point()>;
 
-/// Makes a sink, which must not block beyond `deadline`, or throws std::runtime_error with one line that says
-/// what to do when it cannot be had (directory not writable, locked by another process). `log` must outlive it.
+/// Makes a sink, which must not block beyond `deadline`, or throws std::runtime_error with one line that says what to
+/// do if it cannot be made (directory not writable, locked by another process). `log` must outlive it.
 using sink_maker =
     std::function<std::unique_ptr<sink>(const options& options, spdlog::logger& log, deadline_function deadline)>;
 using sink_makers = std::map<std::string, sink_maker>;
 using sinks = std::vector<std::shared_ptr<sink>>;
 
-/// file, stdout and none. `output` is whoever writes to standard output in this process, so that no line of another
-/// is inside an event; none: the sink is alone there.
+/// file, stdout and none. `output` writes to standard output for this whole process, so that no line of another is
+/// inside an event; none: the sink is alone there.
 sink_makers own_sinks(std::shared_ptr<lifecycle::line_writer> output = nullptr);
 
 /// Throws std::runtime_error when `options.sinks` names one that is not in `known`.

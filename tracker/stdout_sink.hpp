@@ -13,8 +13,8 @@ namespace tracker {
 /// One JSON object a line to a descriptor that is not ours: a pipe, a terminal, a socket, a file.
 ///
 /// The reader of a pipe may be slow, or gone. A try waits a moment for room and then fails; the next try of the same
-/// batch goes on with the line where the last one ended. Lines are whole whoever else writes by the same `line_writer`:
-/// what it has begun it ends first. An event has been delivered when it is in the kernel, not before.
+/// batch goes on with the line where the last one ended. Lines stay whole whatever else writes through the same
+/// `line_writer`: what it has begun it ends first. An event has been delivered when it is in the kernel, not before.
 class stdout_sink final : public sink {
 public:
     /// `patience` is how long a try waits for a reader that takes nothing; one that takes little by

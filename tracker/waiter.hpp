@@ -25,7 +25,7 @@ public:
         : offered(std::move(event)), work(executor), alarm(executor, until) {}
 
     event offered;
-    verdict answer = verdict::deadline;  ///< set by whoever answers; guarded by the queue
+    verdict answer = verdict::deadline;  ///< set by the thread that answers; guarded by the queue
     bool queued = false;                 ///< its event is in the queue; guarded by the queue
     /// Keeps the loop running while a wake-up is on its way to it.
     boost::asio::executor_work_guard<lifecycle::executor> work;
@@ -37,7 +37,7 @@ public:
         alignas(std::max_align_t) std::array<std::byte, 96> bytes;
         std::atomic<bool> taken{false};
     };
-    std::array<place_of_wake, 2> wakes;  ///< by whoever cancels, and by whoever answers
+    std::array<place_of_wake, 2> wakes;  ///< one for the cancel, one for the answer
 };
 using waiter_ptr = boost::intrusive_ptr<waiter>;
 

@@ -11,8 +11,8 @@
 /// written is an error line, not the end. On one thread at a time; what it is given outlives it.
 class announcement {
 public:
-    /// Removes the file of an earlier run, so that nobody who waits for this one finds that; unless the process whose
-    /// file it is still serves. Blocks on the disk, as do the others.
+    /// Removes the file of an earlier run, so that nothing that waits for this run finds that file; unless the process
+    /// whose file it is still serves. Blocks on the disk, as do the others.
     announcement(const configs::config& config, spdlog::logger& log, bool keep_what_is_there = false);
 
     void write(const std::string& app, const std::string& debug);

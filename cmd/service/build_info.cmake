@@ -49,7 +49,7 @@ if(SKELETON_OUTPUT)
     if(NOT SKELETON_VERSION)
         set(SKELETON_VERSION ${VERSION})
     endif()
-    # For who is to say which libraries these are, beside the place of the build.
+    # For programs that say which libraries these are, beside the place of the build.
     file(CONFIGURE OUTPUT ${BINARY_DIR}/curfew-revision.cmake CONTENT [==[
 set(curfew_REVISION "@SKELETON_REVISION@")
 set(curfew_DATE "@SKELETON_DATE@")

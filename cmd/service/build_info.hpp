@@ -22,7 +22,7 @@ std::string_view revision() noexcept;   ///< as above
 std::string_view date() noexcept;       ///< of that revision, "2026-11-29"; empty when nobody knows
 std::string_view libraries() noexcept;  ///< "Boost 1_81, spdlog 1.10.0, …", but for those that read settings
 
-/// Whole days since `date`, by the clock of this machine; -1 when nobody knows.
+/// Whole days since `date`, by the clock of this machine; -1 when it is not known.
 int age_in_days();
 /// "skeleton 0.1.0 (d163a1d12345) of 2026-11-29, 12 days old"
 std::string in_words();

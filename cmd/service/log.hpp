@@ -23,7 +23,7 @@ struct process_log {
     /// For a sink `stdout`: the writer of `errors` where 1 and 2 lead to the same place. None without such a sink.
     std::shared_ptr<lifecycle::line_writer> output;
 
-    /// From now on nobody waits for a line: begins the threads of the writers. Before `lifecycle::workers` is made, in
+    /// From now on nothing waits for a line: begins the threads of the writers. Before `lifecycle::workers` is made, in
     /// whose baseline they are, since they write the last line. Throws std::system_error.
     void start() const;
 };

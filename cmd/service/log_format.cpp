@@ -146,7 +146,7 @@ void append_fields(std::string& out, std::span<const lifecycle::log_fact> facts)
         at = put(at, "\":\"");
         if (is_plain(fact.text)) [[likely]] {
             at = put(at, fact.text);
-        } else {  // it grows: what is left of the room is made anew after it
+        } else {  // it grows: the rest of the room is laid out again after it
             const auto room = out.size() - static_cast<std::size_t>(at - out.data()) - fact.text.size();
             out.resize(static_cast<std::size_t>(at - out.data()));
             append_escaped(out, fact.text, true);

@@ -12,8 +12,8 @@ class log_format {
 public:
     struct style {
         bool json = false;
-        /// Who reads is the journal of systemd: a line begins with its priority, `<4>` (sd-daemon(3)), and has no time,
-        /// since the journal has both.
+        /// The reader is the journal of systemd: a line begins with its priority, `<4>` (sd-daemon(3)), and has no
+        /// time, since the journal has both.
         bool journal = false;
     };
     explicit log_format(style how) : how_(how) {}

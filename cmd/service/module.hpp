@@ -65,7 +65,7 @@ public:
     virtual void equip(std::string_view, server::http_server&) {}  ///< "app" and "debug", before they run
     virtual void look_at(server::debug_sources&) {}                ///< what the debug port shows
     virtual void add_debug_routes(server::router&, const server::debug_sources&) {}
-    /// Who wants to see the calls that handlers make of other servers; nullptr: not this one.
+    /// The observer of the calls that handlers make to other servers; nullptr: this module has none.
     virtual std::shared_ptr<server::call_observer> call_observer() { return nullptr; }
     virtual void show_calls_to(std::shared_ptr<server::call_observer>) {}
     // [module http_client]

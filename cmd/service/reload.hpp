@@ -47,7 +47,7 @@ public:
     /// Once, before the parts run: without it nothing can be reloaded. What it is given outlives the parts.
     void connect(targets to) { to_.emplace(std::move(to)); }
 
-    /// A snapshot: whoever holds it keeps it.
+    /// A snapshot, which stays as it is for as long as it is held.
     std::shared_ptr<const configs::loaded> now() const;
 
     /// Opens event files again, reads certificates again, reads the settings and applies them; the answer to a POST
@@ -58,8 +58,8 @@ public:
     /// POST: the same on a worker of its own, at most one at a time (409). Holds no thread of the debug server.
     lifecycle::awaitable<server::response> post(lifecycle::context context);
 
-    /// Gives the worker of a POST a moment to come home: by the part whose routes can start one, when they no longer
-    /// do. One that hangs on a file is left to the end of the process, which names it.
+    /// Gives the worker of a POST a moment to end: by the part whose routes can start one, when they no longer do. One
+    /// that hangs on a file is left to the end of the process, which names it.
     void finish();
 
     void write_metrics(server::metrics_text& out) const;

@@ -58,7 +58,7 @@ response big(const context&, const request& request) {
     return response::stream(piece, length);
 }
 
-/// What a client has seen last; what is no number of ours starts anew.
+/// The last event that a client has seen; if that is not one of our numbers, the stream starts from the beginning.
 std::uint64_t last_seen(std::string_view id) {
     std::uint64_t number = 0;
     const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);

@@ -44,14 +44,14 @@ class group {
 public:
     using task = std::function<awaitable<T>(context)>;
 
-    /// At once when fewer than the limit run, else as soon as one of them has ended; a task may start others.
+    /// Starts it at once when fewer than the limit run, else as soon as one of them has ended; a task may start others.
     /// Once the context has ended it is not called at all, and has the error `context_ended`.
     void start(std::string name, task work, std::source_location where = std::source_location::current()) {
         auto& mine = outcomes_.emplace_back(outcome<T>{std::move(name), where});
         members_.start(mine.name, perform(mine, std::move(work)));
     }
 
-    /// Nobody waits for the rest: they are asked to end, and are joined all the same.
+    /// The results of the rest are not needed: they are asked to end, and are joined all the same.
     void cancel() noexcept { members_.cancel(cause::cancelled); }
     const context& get() const noexcept { return members_.get(); }
 
@@ -79,7 +79,7 @@ private:
         } catch (...) {
             mine.error = std::current_exception();
         }
-        work = nullptr;                // what it holds goes before the group counts it as home
+        work = nullptr;                // what it holds goes before the group counts it as ended
         if (won_) mine.value.reset();  // it comes too late
         won_ = won_ || (mine.value && give_up_ == give_up::at_first_value);
         if (won_ || (mine.error && give_up_ == give_up::at_first_error)) cancel();
@@ -87,7 +87,7 @@ private:
     }
 
     const give_up give_up_;
-    bool won_ = false;                 ///< somebody has had the first value
+    bool won_ = false;                 ///< a task has had the first value
     std::deque<outcome<T>> outcomes_;  // a task keeps the address of its own
     members members_;                  // last: it uses the rest
 };
@@ -117,7 +117,8 @@ awaitable<std::vector<outcome<T>>> run_group(context parent, std::size_t limit, 
 }
 
 // `begin` is called with a `group<T>&` and starts tasks; it is a function, or a coroutine that may start more of them
-// as it goes on. `limit` is how many run at a time; 0: all. `where` is what /debug/tasks shows of who waits.
+// as it goes on. `limit` is how many run at a time; 0: all. `where` is what /debug/tasks shows of the caller that
+// waits.
 
 /// All or nothing: the first error cancels the rest, and is thrown as a `task_error` when they have ended. The values
 /// are in the order of the starts.
@@ -136,15 +137,15 @@ awaitable<std::conditional_t<std::is_void_v<T>, void, std::vector<T>>> run_all(
     }
 }
 
-/// What each of them has come to, in the order of the starts: nobody is cancelled because of another.
+/// The outcome of each of them, in the order of the starts: no task is cancelled because of another.
 template <class T = void, class Begin>
 awaitable<std::vector<outcome<T>>> run_each(context parent, std::size_t limit, Begin begin,
                                             std::source_location where = std::source_location::current()) {
     return run_group<T>(std::move(parent), limit, give_up::never, std::move(begin), where);
 }
 
-/// The first value; the others are cancelled, and joined. Who fails is not heard unless all do: then the first error
-/// is thrown as a `task_error`. Without any task: `context_ended`.
+/// The first value; the others are cancelled, and joined. A failure does not count unless all fail: then the first
+/// error is thrown as a `task_error`. Without any task: `context_ended`.
 template <class T, class Begin>
 awaitable<T> run_first(context parent, std::size_t limit, Begin begin,
                        std::source_location where = std::source_location::current()) {

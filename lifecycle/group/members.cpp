@@ -59,7 +59,7 @@ void members::fill() {
         ++running_;
         try {
             tasks_.spawn(std::move(name), "group", std::move(work));
-        } catch (...) {  // or whoever joins would wait for it
+        } catch (...) {  // or the join would wait for it
             --running_;
             filling_ = false;
             throw;

@@ -62,7 +62,7 @@ auto first_error(const Outcomes& all) {
     return own != all.end() ? own : std::find_if(all.begin(), all.end(), is(true));
 }
 
-/// The part of a `group` that knows nothing of results: who runs, who waits for room, who is waited for.
+/// The part of a `group` that knows nothing of results: which tasks run, which wait for room, which are waited for.
 /// Only on the loop's thread; asserts when destroyed that it has been joined.
 class members {
 public:

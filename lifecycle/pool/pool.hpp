@@ -20,14 +20,14 @@ class logger;
 
 namespace lifecycle {
 
-/// Background work in the manner of a fan-out: a bounded queue, a number of workers, and a full queue is an
-/// answer, not a wait. For what a handler must not do on its loop (it blocks) or need not wait for.
+/// Background work as a fan-out: a bounded queue and a number of workers; when the queue is full the caller is told so,
+/// and does not wait. For work that a handler must not do on its loop (because it blocks) or need not wait for.
 ///
-/// Lifetime: a part. Construct (starts nothing), `run` on a thread of its own, destroy after that. When asked to
-/// stop it takes nothing new and does what is queued until `deadline`; what is queued then is dropped, counted and
-/// named in the log, what runs is named there too, asked to end by its token and waited for. A job that does not obey
-/// is not waited for beyond the budget, since the pool is a part: its worker is a straggler, and it is one by
-/// `stragglers`. Everything but `run` is safe from any thread.
+/// Lifetime: a part. Construct (starts nothing), `run` on a thread of its own, destroy after that. When asked to stop
+/// it takes nothing new and does what is queued until `deadline`; what is queued then is dropped, counted and named in
+/// the log, what runs is named there too, asked to end by its token and waited for. A job that does not obey is not
+/// waited for beyond the budget, since the pool is a part: its worker is a straggler, and `stragglers` names the job.
+/// Everything but `run` is safe from any thread.
 class pool {
 public:
     struct options {
@@ -35,10 +35,10 @@ public:
         std::size_t workers = 4;
         std::size_t capacity = 64;  ///< jobs that wait
     };
-    /// May throw: that is logged with the job's name, counted, and ends nothing else.
+    /// May throw: that is logged with the job's name and counted, and ends nothing else.
     using job = std::function<void(std::stop_token)>;
 
-    /// `deadline` is asked again while a stop lasts: max() while nobody stops; must not throw.
+    /// `deadline` is asked again while a stop lasts: max() while there is no stop; must not throw.
     pool(options options, workers& workers, spdlog::logger& log, std::function<clock::time_point()> deadline);
     ~pool();
     pool(const pool&) = delete;
@@ -47,7 +47,7 @@ public:
     /// False when the queue is full or the pool has been asked to stop: `work` will not run. Never blocks.
     bool try_submit(std::string name, job work);
 
-    /// Blocks until asked to stop and done with it. Throws when there is no thread to be had. Once only.
+    /// Blocks until it was asked to stop and has stopped. Throws when no thread can be started. Once only.
     void run(std::stop_token stop);
 
     struct stats {

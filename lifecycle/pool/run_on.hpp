@@ -20,10 +20,10 @@
 
 namespace lifecycle {
 
-/// A job of a pool and who waits for it on a loop.
+/// A job of a pool and the coroutine that waits for it on a loop.
 template <class T>
 struct awaited_job {
-    std::atomic<bool> left{false};  ///< nobody waits any more: need not begin
+    std::atomic<bool> left{false};  ///< the coroutine no longer waits: need not begin
     std::optional<std::conditional_t<std::is_void_v<T>, std::monostate, T>> value;
     std::exception_ptr error;
 
@@ -31,7 +31,7 @@ struct awaited_job {
     bool over = false;
     loop_timer* waiter = nullptr;
 
-    /// Tells the loop, be it that the job has ended or that the pool has dropped it.
+    /// Tells the loop that the job has ended, or that the pool has dropped it.
     class ticket {
     public:
         ticket(executor on, std::shared_ptr<awaited_job> job) : on_(on), job_(std::move(job)) {}
@@ -52,8 +52,8 @@ struct awaited_job {
 
 /// Calls `work(std::stop_token)`, which may block, on a worker of the pool, and goes on with what it returns, or
 /// throws, on the caller's loop. Errors: `resource_unavailable_try_again` when the pool is full or stops, `timed_out`
-/// or `operation_canceled` when the context ends first. Then nobody waits for `work` any more: what it uses must be its
-/// own (captured by value). It need not begin; once it runs, the pool's token and a captured context can tell it to
+/// or `operation_canceled` when the context ends first. Then nothing waits for `work` any more: what it uses must be
+/// its own (captured by value). It need not begin; once it runs, the pool's token and a captured context can tell it to
 /// end.
 ///
 /// The loop's io_context must outlive the pool's `run`.

@@ -1,2 +1,2 @@
-// Asio's TLS, compiled once for all who include it: see lifecycle/asio.cpp for the rest of Asio.
+// Asio's TLS, compiled once for all files that include it: see lifecycle/asio.cpp for the rest of Asio.
 #include <boost/asio/ssl/impl/src.hpp>

@@ -124,7 +124,7 @@ json::object to_json(const task_row& row) {
     return object;
 }
 
-/// Every worker, and who lives on the app's loops. A loop that does not answer is shown with its stack.
+/// Every worker, and what is alive on the app's loops. A loop that does not answer is shown with its stack.
 answer tasks(shared_sources from) {
     json::array all;
     for (const auto& worker : from->workers.list())

@@ -33,7 +33,7 @@ struct debug_sources {
     handler reload;                              ///< POST /debug/config/reload
     std::string build;                           ///< JSON
     std::string index = {};                      ///< lines of `/debug/` for what modules add
-    /// `/debug/` for who asks for text/html, from the lines of the index; empty: the index.
+    /// `/debug/` for clients that ask for text/html, from the lines of the index; empty: the index.
     std::function<response(const debug_sources&, std::string_view index)> page = {};
     /// How much work waits outside the server, and how many a second it becomes less.
     std::function<std::pair<double, double>()> backlog;

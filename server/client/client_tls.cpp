@@ -24,7 +24,7 @@ void check(const boost::system::error_code& error, std::string_view key, const s
     if (error) refuse(key, file, error.message(), allowed);
 }
 
-/// Asks nobody for a password, as OpenSSL would on the terminal.
+/// Does not ask for a password, as OpenSSL would on the terminal.
 std::string no_password(std::size_t, ssl::context::password_purpose) { return {}; }
 
 std::string bytes_of(std::string_view key, const std::string& file, std::string_view allowed) {

@@ -8,9 +8,10 @@
 
 namespace server {
 
-/// What calls to https upstreams trust, and whom they say they are: files of `client.tls_ca`, `client.tls_certificate`
-/// and `client.tls_key`, as they were read last. A server must show a certificate that leads to who is trusted and that
-/// has its name (RFC 9525, without the common name); TLS 1.2 is the least. There is no way to switch that off.
+/// What calls to https upstreams trust, and the certificate that they show: files of `client.tls_ca`,
+/// `client.tls_certificate` and `client.tls_key`, as they were read last. A server must show a certificate that leads
+/// to a trusted authority and that has its name (RFC 9525, without the common name); TLS 1.2 is the least. There is no
+/// way to switch that off.
 ///
 /// Safe from any thread.
 class client_tls {

@@ -17,7 +17,7 @@ bool stopping(const upstream& to) { return to.limits.stop != nullptr && to.limit
 
 }  // namespace
 
-/// Somebody who waits for a place. Leaves the queue, or hands on a place that came too late, when destroyed.
+/// A call that waits for a place. Leaves the queue, or passes on a place that came too late, when destroyed.
 struct connection_pool::waiter {
     waiter(peer& whom, lifecycle::loop_timer& wake_by) : of(whom), timer(wake_by) { of.waiting.push_back(this); }
     ~waiter() {
@@ -69,7 +69,7 @@ lifecycle::awaitable<std::unique_ptr<connection_pool::place>> connection_pool::w
     co_return mine;
 }
 
-/// To who has waited longest, whom nobody can overtake: the number of places stays at its limit meanwhile.
+/// To the call that has waited longest, which no other can overtake: the number of places stays at its limit meanwhile.
 void connection_pool::give_back(peer& from) noexcept {
     if (from.waiting.empty()) {
         --from.taken;
@@ -109,7 +109,7 @@ void connection_pool::look_at_kept() {
 }
 
 std::unique_ptr<upstream_stream> connection_pool::place::take_kept() {
-    while (!at_.kept.empty()) {  // a byte that nobody has asked for is as bad as the end: whose answer would it be?
+    while (!at_.kept.empty()) {  // an unexpected byte is as bad as the end: which request would it answer?
         auto newest = std::move(at_.kept.back().stream);
         at_.kept.pop_back();
         if (newest->is_quiet()) return newest;

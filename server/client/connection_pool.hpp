@@ -17,7 +17,7 @@ namespace server {
 /// The connections of one loop to upstreams: how many at a time, and those that are kept for the next request.
 ///
 /// One for each io_context, made when it is first asked for, gone with it. Only on the loop's thread, so nothing is
-/// locked. While connections are kept a timer looks every 50 ms who of them has been closed by its peer, is too old,
+/// locked. While connections are kept a timer looks every 50 ms which of them has been closed by its peer, is too old,
 /// or stands in the way of a stop; without any, the loop can run out of work.
 class connection_pool final : public boost::asio::execution_context::service {
 public:
@@ -29,7 +29,7 @@ public:
 
     class place;
 
-    /// Waits, in the order of those who ask, until one more connection may be open. nullptr: the context ended first.
+    /// Waits, in the order of the calls, until one more connection may be open. nullptr: the context ended first.
     lifecycle::awaitable<std::unique_ptr<place>> wait_for_place(
         lifecycle::context context, std::shared_ptr<const upstream> to,
         std::source_location where = std::source_location::current());

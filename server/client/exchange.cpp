@@ -67,7 +67,7 @@ lifecycle::awaitable<exchanged> exchange_over(Stream& on, const wire_request& me
     exchanged made;
     auto writing = http::async_write(on, message, lifecycle::quietly);
     const auto [unsent, sent] = co_await std::move(writing);
-    // Whoever refuses a body may have answered before it has closed: read on.
+    // A server that refuses a body may have answered before it closed: read on.
     boost::beast::flat_buffer buffer(buffered);
     for (int interim = 0; interim < most_interim; ++interim) {
         response_parser parser;
@@ -84,7 +84,7 @@ lifecycle::awaitable<exchanged> exchange_over(Stream& on, const wire_request& me
         const auto status = parser.get().result_int();  // Beast knows no 103
         if (status >= 100 && status < 200 && status != unsigned(http::status::switching_protocols)) continue;
         if (status < 200 || !has_sound_length(parser)) break;
-        // A byte after the answer is no answer to anything; whoever has not read the request wants no other.
+        // A byte after the answer answers nothing; and a server that has not read the whole request wants no other.
         made.reusable = parser.keep_alive() && buffer.size() == 0 && !unsent;
         made.response = release(parser);
         co_return made;

@@ -46,8 +46,8 @@ struct client_response {
 /// Calls other HTTP/1.1 servers on behalf of handlers, on the loop of the caller. In clear or by TLS, and only whom
 /// `client.allow` names; no redirect is followed.
 ///
-/// Connections are kept, per loop and upstream, and limited; who finds none free waits in order. Each step of a call
-/// (name, place, connect, send, receive) ends with the context. A request that may be repeated (RFC 9110, section
+/// Connections are kept, per loop and upstream, and limited; a call that finds none free waits in order. Each step of a
+/// call (name, place, connect, send, receive) ends with the context. A request that may be repeated (RFC 9110, section
 /// 9.2.2) is repeated once, on a fresh connection, when a kept one dies before a byte of the answer: it may have been
 /// closed for no other reason than its age (RFC 9112, section 9.3.1).
 ///
@@ -61,7 +61,7 @@ public:
                 spdlog::logger& log);
 
     /// Runs the part "names", which looks up names; none when all upstreams are IP literals. Added before the servers
-    /// whose handlers make calls, it ends after them. A look-up that nobody waits for any more holds its end for as
+    /// whose handlers make calls, it ends after them. A look-up for which no call waits any more delays its end for as
     /// long as the C library takes to give it up, which is limited to some seconds.
     void start(lifecycle::done_collector& done);
 
@@ -96,10 +96,10 @@ private:
     const lifecycle::stop_channel& stop_;
     const allow_list allowed_;
     spdlog::logger& log_;
-    const std::unique_ptr<client_tls> tls_;  ///< nullptr: nobody is called by TLS
+    const std::unique_ptr<client_tls> tls_;  ///< nullptr: no upstream is called over TLS
     const std::optional<lifecycle::part> looks_up_;
     mutable lifecycle::pool names_;
-    std::shared_ptr<call_observer> observer_;  ///< nullptr: nobody looks
+    std::shared_ptr<call_observer> observer_;  ///< nullptr: calls are not observed
 };
 
 }  // namespace server

@@ -18,7 +18,7 @@ namespace server {
 
 /// What the connections of one loop to one upstream are under.
 struct connection_limits {
-    std::size_t connections = 16;  ///< at one time; who finds none free waits
+    std::size_t connections = 16;  ///< at a time; a call that finds none free waits
     std::chrono::milliseconds idle_timeout{30'000};
     const lifecycle::stop_channel* stop = nullptr;  ///< set: nothing is kept once it has begun
 };
@@ -32,7 +32,7 @@ struct upstream {
     connection_limits limits;
 };
 
-/// Where a request goes. Only an `allow_list` makes one, so nobody else can be called.
+/// Where a request goes. Only an `allow_list` makes one, so no other server can be called.
 class upstream_target {
 public:
     const std::shared_ptr<const upstream>& server() const noexcept { return server_; }
@@ -59,7 +59,7 @@ public:
     allow_list(std::string_view origins, const connection_limits& limits);
 
     /// Errors: `invalid_argument` for what is no absolute URL, or has user information or a fragment;
-    /// `permission_denied` for everybody who is not in the list.
+    /// `permission_denied` for every upstream that is not in the list.
     boost::system::result<upstream_target> find(std::string_view url) const;
 
     const std::vector<std::shared_ptr<const upstream>>& upstreams() const noexcept { return upstreams_; }

@@ -31,7 +31,7 @@ public:
 
     /// Shakes hands with `host`, whose certificate must say that name; by the deadline of `tcp`.
     lifecycle::awaitable<error_code> secure(client_tls::context_pointer by, std::string host);
-    /// Nothing has come that nobody has asked for, neither a byte nor the end. Tickets are no such thing.
+    /// Nothing unexpected has come, neither a byte nor the end. TLS tickets do not count.
     bool is_quiet() noexcept;
 
 private:

@@ -39,7 +39,7 @@ auto http1_answering::begin_answer(const moment& at) -> step {
     return answer(at);
 }
 
-/// The client may still be sending what nobody reads.
+/// The client may still be sending what will not be read.
 void http1_answering::end_unread() noexcept {
     work_->current.reply.close = true;
     flags_.unread = flags_.linger = flags_.sends_on = true;
@@ -109,13 +109,13 @@ void http1_answering::count_answer() noexcept {
         ++unflushed_;
 }
 
-/// Over TLS each answer that says it makes the client shake hands once more, so who has come after the stop began hears
-/// it only when the time to serve is nearly over.
+/// Over TLS each answer that says it makes the client shake hands once more, so a client that came after the stop began
+/// hears it only when the time to serve is nearly over.
 bool http1_answering::says_close(const moment& at) const noexcept {
     return at.stopping && (at.parting || !flags_.shook_hands || !flags_.newcomer);
 }
 
-/// What is after the request decides whether its answer is the last one, and nobody has looked.
+/// What is after the request decides whether its answer is the last one, and has not been looked at yet.
 bool http1_answering::wants_look(const moment& at) const noexcept {
     const auto& current = work_->current;
     if (flags_.looked || more_behind() || !work_->parser.keep_alive() || current.reply.close || current.told)
@@ -152,7 +152,7 @@ framing http1_answering::framing_of(const server::request& to, bool close, const
             .envoy_hint = at.stopping && limits().envoy_hint};
 }
 
-/// Whoever is refused by a stop comes back, here or to another replica: a second later, and never at once.
+/// A client that a stop refuses comes back, here or to another replica: a second later, and never at once.
 void http1_answering::say_when_to_return(response& reply, const moment& at) {
     if (reply.status != http::status::service_unavailable || !at.stopping) return;
     if (!reply.has("Retry-After")) reply.set("Retry-After", "1");
@@ -164,7 +164,7 @@ bool http1_answering::becomes_another() const noexcept {
     return current.reply.status == http::status::switching_protocols && current.to != nullptr && current.to->becomes;
 }
 
-/// RFC 9110 section 7.8. The request is not over with its answer: that is for whoever comes after this.
+/// RFC 9110 section 7.8. The request is not over with its answer: that is for what takes over after this.
 auto http1_answering::change_over(const moment& at) -> step {
     append(work_->current.reply, framing_of(request(), false, at), work_->out);
     if (!std::exchange(flags_.counted, true)) ++changes_.began;
@@ -253,7 +253,7 @@ answer_row http1_answering::refusal(const moment& at) const {
             .refused_by = work_->current.refused_by};
 }
 
-/// Whether its client, who has said close, has sent something behind it all the same decides how it ends.
+/// How it ends depends on whether its client, which has said close, has sent something after it all the same.
 bool http1_answering::looks_behind() const noexcept {
     return work_->last && !flags_.looked && !work_->parser.keep_alive() && !more_behind();
 }
@@ -278,7 +278,7 @@ void http1_answering::end_request(const moment& at) {
     work_->current.to = nullptr;
     work_->next_request();
     if (flags_.ending || flags_.broken) return go(phase::say_goodbye);
-    // There are requests that find no place: before this connection takes its next one, those who ask get their turn.
+    // Some requests find no place: before this connection takes its next one, the others get their turn.
     if (host_.places.crowded() && work_->buffered() > 0) return flush_then(phase::step_back);
     if (work_->buffered() == 0) return flush_then(phase::read);
     if (work_->out.size() > workspace::usual_output) return flush_then(phase::parse);
@@ -290,7 +290,7 @@ void http1_answering::turn_came() noexcept {
     if (waits_ == waiting::turn) waits_ = waiting::nothing;
 }
 
-/// Its body is more than others may send; the route takes it as it comes.
+/// Its body is more than others may send; the route takes it as it arrives.
 bool http1_answering::may_stream() {
     if (work_->parser.refused_by() != rule::max_body_bytes || !work_->parser.head_done() || flags_.continued)
         return false;

@@ -21,6 +21,7 @@ constexpr milliseconds patience_above_a_limit{1'000};  // such places are few, a
 
 void http1_machine::begin(const moment& at) noexcept {
     since_ = at.now;
+    // It came after the stop began: over TLS it is told to close only late (docs/shutdown.md).
     flags_.newcomer = at.stopping;
     const auto longest = limits().header_timeout;
     deadline_ = at.now + (patience_.without == rule::none ? longest : std::min(longest, patience_above_a_limit));
@@ -28,6 +29,7 @@ void http1_machine::begin(const moment& at) noexcept {
 
 auto http1_machine::next(const moment& at) -> step {
     for (;;) {
+        // Steps that were asked for come first, in the order of their numbers.
         if (asked_ != 0) {
             const auto first = std::countr_zero(asked_);
             asked_ &= asked_ - 1;
@@ -91,6 +93,10 @@ auto http1_machine::advance(const moment& at) -> std::optional<step> {
 
 // ── the tick ────────────────────────────────────────────────────────────────────────────────────
 
+/// What the tick has decided. Bytes may have come since: before a close or a time-out it looks once more, and one look
+/// decides whether a request is whole. A body that brings enough after all, and a reader that takes enough, get another
+/// stretch of time. A handler that is told has a moment to answer by itself; then the server answers in its place. A
+/// request that is told of the drain and streams nothing yet counts as told when its stream begins, see begin_stream().
 void http1_machine::obey(decision decided, std::size_t unacknowledged, const moment& at) {
     const bool drain = decided.by_drain;
     switch (decided.what) {
@@ -106,7 +112,7 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
             }
             if (!drain && state_ == state::body && brings_enough(at.now)) break;
             flags_.forced = flags_.forced || drain;
-            flags_.late = true;  // lets nobody take one more turn for each byte that trickles in
+            flags_.late = true;  // or each byte that trickles in would get the client one more turn
             if (waits_ != waiting::bytes) break;
             waits_ = waiting::nothing;
             ask(step::look);
@@ -150,6 +156,7 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
 }
 
 void http1_machine::make_room(char why) noexcept {
+    // Something has begun since the tick decided: it is not idle any more.
     if (!waits_for_request() || waits_ != waiting::bytes) return;
     end_ = {why, 'I'};
     ask(step::look_then_finish);
@@ -238,6 +245,7 @@ auto http1_machine::part(const moment& at) -> step {
         return step::half_close;
     }
     go(phase::end);
+    // What did not go out whole must not end like something whole.
     return flags_.broken && work_ && !work_->flushed() ? step::reset : step::close;
 }
 

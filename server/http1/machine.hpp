@@ -8,8 +8,8 @@
 
 namespace server {
 
-/// One HTTP/1.1 connection without its socket, clock, thread and log: events in, steps out. Whoever drives it asks for
-/// the `next` step, does it, says what came of it, and so on until the step is to `wait`.
+/// One HTTP/1.1 connection without its socket, clock, thread and log: events in, steps out. Its driver asks for the
+/// `next` step, does it, says what came of it, and so on until the step is to `wait`.
 ///
 ///     fresh ─bytes─▶ head ─▶ body ─▶ handling ─▶ writing / streaming ─▶ idle ─bytes─▶ head …
 ///       └────────────────────────────────┴───────────────┴──────────────▶ lingering ─▶ closed
@@ -48,7 +48,7 @@ public:
     /// It speaks HTTP in clear where that is not spoken, and is answered in clear. Wants a workspace.
     void refuse_clear(const moment& at);
     void said_farewell() noexcept;
-    /// The good-bye comes after what is written now.
+    /// The farewell comes after what is written now.
     bool writes_last() const noexcept { return phase_ == phase::flush && then_ == phase::farewell; }
 
     // What comes by itself; what comes of a step is with the layer that asks for it.

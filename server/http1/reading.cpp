@@ -18,6 +18,7 @@ constexpr milliseconds look_at_rate{1'000};
 
 auto http1_reading::parse(const moment& at) -> std::optional<step> {
     using progress = request_parser::progress;
+    // The connection is ending: what is left in the buffer does not become a request.
     if (flags_.ending || flags_.broken) {
         go(phase::say_goodbye);
         return std::nullopt;
@@ -25,8 +26,10 @@ auto http1_reading::parse(const moment& at) -> std::optional<step> {
     auto found = progress::need_more;
     if (work_ && work_->buffered() > 0) {
         auto& parser = work_->parser;
+        // A reload applies from the next request on: one that has begun keeps the limits that it began with.
         if (!parser.begun()) work_->go_by(host_.limits);
         found = parser.next(work_->data(), work_->buffered());
+        // A request counts from its first byte (docs/shutdown.md); empty lines before it are no byte of it.
         if (!flags_.counted && parser.begun()) {
             flags_.counted = true;
             ++changes_.began;
@@ -35,7 +38,10 @@ auto http1_reading::parse(const moment& at) -> std::optional<step> {
     switch (found) {
         case progress::complete: return begin_answer(at);
         case progress::refused:
+            // Refused for its size alone, which the route may allow: it says so once the head is known.
             if (may_stream()) break;
+            // Looked at only after a refusal, so that HTTP/1.1 pays nothing for it; and only as the first thing on a
+            // connection, where the preface must be.
             if (host_.http2 && served_ == 0 && looks_like({work_->data(), work_->buffered()}) == rule::http2) {
                 go(phase::hand_over);
                 return std::nullopt;
@@ -45,6 +51,7 @@ auto http1_reading::parse(const moment& at) -> std::optional<step> {
             return std::nullopt;
         case progress::need_more: break;
     }
+    // Before its body has come: a client that waits for 100 Continue need not send what will be refused.
     if (refuse_early(at)) return step::note;
     if (flags_.streams) return begin_answer(at);
     flush_then(phase::read);
@@ -67,6 +74,7 @@ void http1_reading::read(const moment& at) {
 /// The deadline of a head or a body is for the whole of it: set once, not moved by a byte that trickles in.
 void http1_reading::enter_reading(const moment& at) {
     const auto& limits = this->limits();
+    // The first request has its deadline from the accept, see begin(): a connection that never asks is not idle.
     if (!work_ || !work_->parser.begun()) {
         if (served_ > 0 && state_ != state::idle) enter(state::idle, at.now + limits.idle_timeout, at);
         return;
@@ -75,9 +83,12 @@ void http1_reading::enter_reading(const moment& at) {
     if (work_->parser.head_done()) {
         if (state_ == state::body) return;
         const auto first_look = limits.min_data_rate > 0 ? limits.data_rate_grace : limits.body_timeout;
+        // The tick looks first after the grace and then again and again, see brings_enough().
         enter(state::body, at.now + std::min(first_look, limits.body_timeout), at);
+        // What came together with the head counts for its rate too.
         received_ = work_->buffered();
     } else if (state_ != state::head) {
+        // Of the first request the time before its first byte counts too: it has one deadline from the accept.
         enter(state::head, served_ == 0 ? deadline_ : at.now + limits.header_timeout, at);
     }
 }
@@ -85,6 +96,7 @@ void http1_reading::enter_reading(const moment& at) {
 std::span<char> http1_reading::room() {
     if (phase_ == phase::handle) [[unlikely]]
         return body_room();
+    // Grown by what has come, never by a length that was only announced.
     if (work_->room() == 0) work_->make_room();
     return {work_->input + work_->end, work_->welcome()};
 }
@@ -94,6 +106,7 @@ void http1_reading::received(std::size_t count, const moment& at) {
     if (phase_ == phase::handle) [[unlikely]]
         return body_came(count, at);
     assert(count <= work_->room());
+    // Bytes have come: what the tick saw of this connection is out of date.
     flags_.stirs = false;
     work_->end += count;
     received_ += count;
@@ -106,6 +119,7 @@ void http1_reading::received(std::size_t count, const moment& at) {
 void http1_reading::linger_on(std::size_t count, const moment& at) noexcept {
     since_ = at.now;
     received_ += count;
+    // Silence ends it soon; with bytes it lasts for as long as a body may take, at most.
     deadline_ = std::min(linger_end_, since_ + longest_linger);
     if (since_ - counted_from_ < longest_linger) return;
     const auto brought = std::exchange(received_, 0);
@@ -128,6 +142,7 @@ void http1_reading::peer_closed(const moment& at) noexcept {
         flags_.linger = false;
         return go(phase::part);
     }
+    // A client that leaves in the middle of a request has broken it off; between requests it has only gone.
     end_ = {'C', work_ && work_->parser.begun() ? 'R' : 'I'};
     left_over_ = request_end::gone;
     flags_.ending = true;

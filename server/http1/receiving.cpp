@@ -21,6 +21,7 @@ void http1_receiving::begin_body(const moment& at) {
         if (how == request_parser::progress::refused) current.incoming->fail(parser.refused_by());
     }
     current.incoming->rate = {.since = at.now, .left = limits().body_timeout, .bytes = 0, .asked = false};
+    // Until its first read it is the handler's time.
     deadline_ = std::min(current.deadline, at.now + limits().request_timeout);
 }
 
@@ -28,6 +29,7 @@ void http1_receiving::wants_body(const moment& at) {
     assert(phase_ == phase::handle && !flags_.receives);
     auto& body = *work_->current.incoming;
     flags_.receives = true;
+    // Nothing more will come, or the handler is to end: its read fails at once instead of waiting.
     if (flags_.broken || work_->current.told || body.has_failed()) return fail_body(rule::none, at);
     work_->end = work_->begin + work_->parser.head_size();  // what came with the head has been read
     auto& rate = body.rate;
@@ -52,6 +54,7 @@ void http1_receiving::body_came(std::size_t count, const moment& at) {
     const auto bytes = body.wanted().first(count);
     const auto done = work_->parser.feed(bytes);
     body.rate.bytes += count;
+    // What came after the body is the next request: it was read into the handler's memory and belongs into the buffer.
     if (const auto behind = bytes.subspan(done.used); done.how == request_parser::progress::complete) {
         assert(behind.size() <= work_->room());
         if (!behind.empty()) std::memcpy(work_->input + work_->end, behind.data(), behind.size());
@@ -92,6 +95,7 @@ void http1_receiving::fail_body(rule by, const moment& at) noexcept {
     if (!work_->current.incoming) return;
     flags_.late = false;
     work_->current.incoming->fail(by);
+    // A handler that reads is told now, one that works when it reads next.
     if (flags_.receives) go_on(at);
 }
 

@@ -159,8 +159,8 @@ bool request_parser::wants_keep_alive() const {
     return keep;
 }
 
-/// RFC 9112 section 6.3: where chunked is not the last coding nobody knows where the body ends; section
-/// 6.1: other codings are ones that this server does not have.
+/// RFC 9112 section 6.3: where chunked is not the last coding the end of the body is not known; section 6.1: other
+/// codings are ones that this server does not have.
 static rule refusal_of_coding(std::string_view coding) {
     const auto comma = coding.rfind(',');
     if (comma == coding.npos) return rule::transfer_encoding;
@@ -236,7 +236,7 @@ std::optional<rule> request_parser::check_framing() {
     return std::nullopt;
 }
 
-/// Whoever may take more than others goes on from here; see begin_stream.
+/// A route that may take more than others continues from here; see begin_stream.
 request_parser::progress request_parser::refuse_size() noexcept {
     refused_by_ = rule::max_body_bytes;
     return progress::refused;

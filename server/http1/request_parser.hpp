@@ -48,7 +48,7 @@ public:
     /// Bytes of `data` that a complete request took; what follows belongs to the next one.
     std::size_t consumed() const noexcept { return consumed_; }
 
-    /// A byte of a message has come: an empty line before a request is none (RFC 9112 section 2.2).
+    /// A byte of a message has come: an empty line before a request does not count (RFC 9112 section 2.2).
     bool begun() const noexcept { return begun_; }
     bool head_done() const noexcept { return head_size_ != 0; }
     bool expects_continue() const noexcept { return expects_continue_; }
@@ -133,7 +133,7 @@ struct framing {
     std::string_view date;
     std::string_view request_id;
     std::chrono::milliseconds keep_alive{0};  ///< `Keep-Alive: timeout=`, unless it is closed; 0: not said
-    bool envoy_hint = false;                  ///< tells an Envoy in front to choose somebody else from now on
+    bool envoy_hint = false;                  ///< tells an Envoy in front to choose another host from now on
 };
 
 /// How the body of a response is sent.

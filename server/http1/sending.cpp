@@ -17,15 +17,19 @@ void http1_sending::wrote(std::size_t count) {
     sent_ += count;
     assert(work_->written <= work_->out.size());
     if (!work_->flushed()) return;
+    // Only when all is out: until then `written` is the place in it.
     work_->out.clear();
     work_->written = 0;
     if (state_ == state::streaming) return;
+    // A request has finished when its answer is in the socket, not when it was made: a client that leaves before counts
+    // as gone. A stream has finished when its last piece is.
     changes_.finished += unflushed_;
     unflushed_ = 0;
 }
 
 void http1_sending::blocked(std::size_t unacknowledged, const moment& at) {
     switch (phase_) {
+        // The answers before this one do not go out; the handler need not wait for that.
         case phase::handle: flags_.stuck = true; return;
         case phase::abandon:
         case phase::cut_stream: flags_.broken = true; return;
@@ -33,6 +37,8 @@ void http1_sending::blocked(std::size_t unacknowledged, const moment& at) {
     }
     assert(phase_ == phase::flush || phase_ == phase::farewell);
     waits_ = waiting::room;
+    // The deadline runs from the first time that the socket was full: a reader that takes a little now and then must
+    // not begin it again.
     if (std::exchange(flags_.blocked, true) || state_ == state::streaming) return;
     enter(state::writing, {}, at);
     watch_reader(unacknowledged, at);
@@ -73,6 +79,7 @@ void http1_sending::begin_stream(const moment& at) {
     if (work_->coding == body_coding::until_close) ask(step::arm_reset);  // also when the process ends in the middle
     flags_.failed = flags_.cut = flags_.ended = false;
     if (work_->current.was_told()) ++changes_.told;  // before it was a stream
+    // What was promised in the head: a source that gives less must not look whole.
     work_->left = work_->current.reply.length.value_or(0);
     work_->current.piece = work_->current.reply.body.size();
     go(phase::add_piece);
@@ -94,6 +101,7 @@ auto http1_sending::ask_piece(const moment& at) -> std::optional<step> {
         close_stream();
         return std::nullopt;
     }
+    // The reader's time stands still while the source works: the two have deadlines of their own.
     work_->time_of_reader = deadline_ - at.now;
     waits_ = waiting::piece;
     deadline_ = at.now + limits().write_timeout;  // a source may stand still as long
@@ -135,7 +143,8 @@ void http1_sending::count_told(bool whole) noexcept {
 }
 
 void http1_sending::end_stream(const moment& at) {
-    if (work_->current.serving && at.stopping) work_->last = true;  // else clients come back by it, to who has gone
+    if (work_->current.serving && at.stopping)
+        work_->last = true;  // else clients come back on it, to a process that has gone
     if (flags_.broken)
         ask(step::arm_reset);
     else if (work_->coding == body_coding::until_close)

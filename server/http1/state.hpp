@@ -28,7 +28,7 @@ public:
         acknowledge,       ///< what has come, at once: the client waits for that with the rest
         note_refusal,      ///< an answer to what is no request stands: `refusal()`
         note,              ///< an answer stands: `row()`
-        farewell,          ///< the good-bye of what lies between it and the socket: `said_farewell`, `blocked`, `lost`
+        farewell,          ///< the farewell of the layer between it and the socket: `said_farewell`, `blocked`, `lost`
         half_close,        ///< FIN
         discard,           ///< read and forget what has come
         rest,              ///< `take_back` the workspace
@@ -81,7 +81,7 @@ public:
     const server::request& request() const noexcept { return work_->parser.request(); }
 
 protected:
-    /// What it does next when nobody has to be waited for.
+    /// What it does next when nothing has to be waited for.
     enum class phase : std::uint8_t {
         parse,
         flush,  ///< until all is in the socket; then `then_`
@@ -125,7 +125,7 @@ protected:
         bool shook_hands = false;  ///< there is a layer between it and the socket
         bool newcomer = false;     ///< it came when the stop had begun
         bool stirs = false;
-        bool streams = false;   ///< the request that comes is one whose handler takes the body as it comes
+        bool streams = false;   ///< the request that comes is one whose handler takes the body as it arrives
         bool receives = false;  ///< ... and waits for more of it
         bool unread = false;    ///< ... and has returned without the rest
     };

@@ -9,7 +9,7 @@
 
 namespace server::http2 {
 
-/// What the HTTP/2 connections of one loop share: memory for nghttp2, streams that nobody uses now, and how many bytes
+/// What the HTTP/2 connections of one loop share: memory for nghttp2, streams that are not in use, and how many bytes
 /// of bodies are held. Only on the loop's thread.
 class depot {
 public:

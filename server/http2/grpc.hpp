@@ -35,7 +35,7 @@ enum class grpc_code : std::uint8_t {
     unauthenticated
 };
 
-/// Why a call has no reply. `message` is UTF-8 for whoever calls, and says nothing of the inside.
+/// Why a call has no reply. `message` is UTF-8 for the caller, and must not reveal internals.
 struct grpc_failure {
     grpc_code code = grpc_code::unknown;
     std::string message;
@@ -57,8 +57,7 @@ concept grpc_message_type = requires(T& into, const T& from, std::string* bytes)
 ///
 ///     Reply(const context&, const Request&)                     or grpc_result<Reply> where there may be none
 ///     awaitable<Reply>(context, const Request&)                 … or of that
-///
-/// Who wants to know more than the message takes a third parameter, `const server::request&`. What it throws is
+/// A handler that needs more than the message takes a third parameter, `const server::request&`. What it throws is
 /// INTERNAL and a line in the log. Deadlines (grpc-timeout), a client that has gone and the stop end the context, as
 /// for other routes: `grpc_ended` is what is left to say then.
 ///

@@ -67,7 +67,7 @@ response check(const health& whole, const request& asked) {
     return grpc_answer(encoded(status));
 }
 
-/// What a Watch says next: each change, as long as somebody listens.
+/// What a Watch says next: each change, as long as its client listens.
 struct watch {
     std::shared_ptr<const health> whole;
     lifecycle::context of, until_stop;

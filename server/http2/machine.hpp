@@ -16,7 +16,7 @@
 
 namespace server::http2 {
 
-/// What a machine has done for it: who drives it does that for its connection. All are about one request.
+/// What a machine has done for it: its driver does that for its connection. All are about one request.
 class duties {
 public:
     /// True: what has been asked has returned. Else machine::returned is called when it has.
@@ -43,7 +43,7 @@ protected:
 ///
 ///     head ─▶ body ─▶ handling ─▶ writing / streaming ─▶ done        a stream; each is decided on like a connection
 ///
-/// A body is gathered before its handler is asked, or, on routes that take it as it comes, after that.
+/// A body is gathered before its handler is asked, or, on routes that take it as it arrives, after that.
 ///
 /// Only on one thread. What throws (std::bad_alloc) is the end of the connection.
 class machine final : private owner {
@@ -116,9 +116,9 @@ private:
     bool body_came(stream& stream, std::string_view bytes);
     void request_came(stream& stream);
     bool too_many(allowance& of);
-    // Bodies as they come.
-    /// So much may be held of bodies that nobody takes, on any number of streams; together with what else a hundred of
-    /// them need it is less than 1 MiB.
+    // Bodies as they arrive.
+    /// This much may be held of bodies that are not read, on any number of streams; together with what else a hundred
+    /// of them need it is less than 1 MiB.
     static constexpr std::int32_t window_of_connection = 768 * 1024;
     void begin_body(stream& stream);
     void wants_body(stream& stream);

@@ -1,4 +1,4 @@
-// Bodies that their handlers take as they come: what has come is held, and the windows of HTTP/2 are opened for what
+// Bodies that their handlers take as they arrive: what has come is held, and the windows of HTTP/2 are opened for what
 // has been taken.
 
 #include <algorithm>
@@ -92,7 +92,7 @@ void machine::took(stream& stream, std::size_t count) {
     by_.proceed();
 }
 
-/// nghttp2 would open the window of the connection by halves: who reads would wait for those who do not.
+/// nghttp2 would open the window of the connection by halves: handlers that read would wait for those that do not.
 void machine::open_window(stream& stream, std::size_t bytes) {
     constexpr std::size_t step = 32 * 1024, little = 128 * 1024;
     if (dead_) return;

@@ -257,8 +257,8 @@ int machine::frame_came(const nghttp2_frame& frame) {
     return 0;
 }
 
-/// A body that is taken as it comes has limits of its own, and its handler is asked at once. Who waits to hear whether
-/// it is wanted and asks for what is not there hears that.
+/// A body that is taken as it arrives has limits of its own, and its handler is asked at once. A client that waits to
+/// hear whether it is wanted is told so when the handler asks for bytes that have not come.
 void machine::head_came(stream& stream) {
     stream.make_request(*limits_);
     if (stream.refused != rule::none) return refuse(stream, stream.refused);

@@ -76,7 +76,7 @@ void machine::frame_sent(const nghttp2_frame& frame) {
 
 // ── the pieces of a stream ──────────────────────────────────────────────────────────────────────
 
-/// So many streams that nobody reads hold no more than a few that somebody does.
+/// So that many streams that are not read hold no more than a few that are.
 std::size_t machine::largest_piece() const noexcept {
     return std::clamp(response::window / std::max<std::size_t>(1, alive_), smallest_piece, response::window);
 }
@@ -168,8 +168,8 @@ void machine::fill(std::string& out, std::size_t enough, const moment& at) {
         while (out.size() < enough) {
             const std::uint8_t* bytes = nullptr;
             const auto count = nghttp2_session_mem_send(protocol_.get(), &bytes);
-            // A client that hears the notice with the answer that it waited for has nothing under way to lose: some
-            // (JDK 17) drop what they have sent when it comes.
+            // A client that gets the notice with the answer that it waited for has nothing under way to lose: some (JDK
+            // 17) drop what they have sent when it comes.
             if (count == 0 && say_goodbye()) continue;
             if (count == 0) break;
             if (count < 0) throw std::bad_alloc();

@@ -72,7 +72,7 @@ std::ptrdiff_t tunnel::give(std::span<std::uint8_t> into, std::uint32_t& flags) 
 
 // ── its life ────────────────────────────────────────────────────────────────────────────────────
 
-/// RFC 8441 section 4. What is no such request for its route is none at all: the handler of a GET is not asked.
+/// RFC 8441 section 4. A request of another kind for such a route counts as none: the handler of a GET is not called.
 void machine::connect(stream& stream) {
     const auto* const to = host_.routes.find(stream.asked);
     if (to != nullptr && !to->becomes) return refuse(stream, rule::method);

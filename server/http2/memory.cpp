@@ -21,7 +21,7 @@ constexpr std::size_t smallest = 64;
 struct alignas(std::max_align_t) memory::header {
     union {
         std::size_t size;  ///< of the block, without this
-        header* next;      ///< while nobody has it
+        header* next;      ///< while it is free
     };
     std::uint32_t nth;  ///< class, or none
 

@@ -56,7 +56,7 @@ private:
     static void* grow(void* block, std::size_t size, void* self);
 
     memory& from_;
-    char* pages_ = nullptr;  ///< the table's, and the buffer's behind it
+    char* pages_ = nullptr;  ///< the table's, followed by the buffer's
     bool has_table_ = false, has_frame_ = false;
     nghttp2_mem hooks_;
 };

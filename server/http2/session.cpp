@@ -95,7 +95,7 @@ void session::cut(const moment& at) {
 auto session::proceed(const moment& at) -> next {
     while (phase_ != phase::lingering && wire_.holds() && !peer_closed_ && read(at)) {}
     bool wrote_all = false;
-    do {  // what is written may end a stream, and who is woken has something to be written
+    do {  // what is written may end a stream, and a woken handler may have something to write
         machine_.wake(at);
         wrote_all = phase_ == phase::lingering || write(at);
     } while (machine_.wakes());

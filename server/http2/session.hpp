@@ -11,7 +11,7 @@
 namespace server::http2 {
 
 /// The driver of one HTTP/2 connection: carries bytes between its wire and its machine, and does for requests what the
-/// machine asks. How it ends: everything written, the good-bye of TLS, FIN, and what still comes is read until the
+/// machine asks. How it ends: everything written, the close_notify of TLS, FIN, and what still comes is read until the
 /// client has closed.
 class session final : public server::session, private duties {
 public:

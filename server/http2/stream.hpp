@@ -30,9 +30,9 @@ using stream_hook = boost::intrusive::list_base_hook<boost::intrusive::link_mode
 using waking_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<class waking>,
                                                      boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
-/// One request of an HTTP/2 connection and its answer: the exchange, the bytes that its request and its body lie in,
-/// and how far the answer has got. It outlives its stream in the protocol (`id` 0) while a handler or a source that has
-/// been asked has not returned. Decides nothing.
+/// One request of an HTTP/2 connection and its answer: the exchange, the bytes of its request and its body, and how far
+/// the answer has got. It outlives its stream in the protocol (`id` 0) while a handler or a source that has been asked
+/// has not returned. Decides nothing.
 ///
 /// What the header block brings is kept in one string, by offsets until the block is whole, since it grows.
 class stream final : public asker, public stream_hook, public waking_hook {

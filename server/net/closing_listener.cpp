@@ -17,6 +17,7 @@ constexpr milliseconds scheduling{5};  // of both sides, beside the way
 
 void round_trips::add(microseconds measured, clock::time_point now) noexcept {
     if (now - began_ >= window) {
+        // Two windows, so that the slowest is not forgotten at the moment when a new window begins.
         before_ = now - began_ < 2 * window ? now_ : microseconds(0);
         now_ = microseconds(0);
         began_ = now;
@@ -44,12 +45,14 @@ void closing_listener::go(phase to, clock::duration lasts, clock::time_point now
 }
 
 auto closing_listener::next(bool somebody_came, clock::time_point now) noexcept -> step {
+    // Whatever phase it is in: the drain waits for nothing longer than its patience.
     if (now >= end_) return step::over;
     came_ = came_ || somebody_came;
     if (now < until_) return step::wait;
     switch (phase_) {
         case phase::let_in: go(phase::turned_away, round_trip_, now); return step::turn_away;
         case phase::turned_away:
+            // Without others there is only one socket that newcomers can be refused at.
             if (!others_) return step::over;
             go(phase::watched, round_trip_ / 2, now);
             return step::wait;

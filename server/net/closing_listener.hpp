@@ -10,7 +10,7 @@ namespace server {
 class round_trips {
 public:
     void add(std::chrono::microseconds microseconds, lifecycle::clock::time_point now) noexcept;
-    /// None: nobody has come for as long as that.
+    /// None: no client has come for that long.
     bool any(lifecycle::clock::time_point now) const noexcept { return now - last_ < 2 * window; }
     std::chrono::microseconds slowest(lifecycle::clock::time_point now) const noexcept;
 
@@ -29,7 +29,7 @@ private:
 ///                                        └──somebody came────────┘
 ///
 /// A SYN that is on its way arrives within half of the slowest round trip, and is let in; then new ones are turned
-/// away, and who is in a handshake finishes it within one round trip (RFC 9293 section 3.5). Where others listen on the
+/// away, and clients in a handshake finish it within one round trip (RFC 9293 section 3.5). Where others listen on the
 /// same port the kernel numbers the sockets, and does not say which is ours: newcomers are sent to the last. If they
 /// keep coming here that is ours, and they are sent to the last but one.
 class closing_listener {

@@ -19,8 +19,8 @@ struct transfer {
     std::size_t count = 0;
 };
 
-/// What lies between a connection and its socket where bytes are not sent as they are: TLS. It is opened by a
-/// handshake, and says good-bye before a FIN. Never waits, and never closes the socket, which is its transport's.
+/// What is between a connection and its socket where bytes are not sent as they are: TLS. It is opened by a handshake,
+/// and sends a farewell before a FIN. Never waits, and never closes the socket, which is its transport's.
 ///
 /// Only on the thread of its loop. Nothing is thrown: what finds no memory is a failure.
 class layer {
@@ -40,7 +40,7 @@ public:
     virtual transfer_end shake(int socket) noexcept = 0;
     /// `from_socket` false: only what it `holds` already.
     virtual transfer read(int socket, std::span<char> into, bool from_socket) noexcept = 0;
-    /// What would block is to be written again, with the same bytes first. `last`: a good-bye comes next.
+    /// What would block is to be written again, with the same bytes first. `last`: a farewell comes next.
     virtual transfer write(int socket, std::string_view bytes, bool last) noexcept = 0;
     /// Says that nothing more is sent. Done when that has been said before, or cannot be.
     virtual transfer_end farewell(int socket) noexcept = 0;
@@ -75,7 +75,7 @@ public:
     virtual ~layer_source() = default;
     /// Throws std::bad_alloc.
     virtual std::unique_ptr<layer> make() = 0;
-    /// Bytes as they go over the wire to a client for whom not even one can be made; live as long as the process.
+    /// Bytes as they go over the wire to a client for which not even a layer can be made; live as long as the process.
     virtual std::string_view refusal() const noexcept = 0;
 };
 

@@ -27,11 +27,11 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr int accepts_a_turn = 64;
-constexpr milliseconds room_poll{5};           // how often a full server looks whether somebody has left
-constexpr milliseconds last_looks{1};          // how often one that closes looks who has come
+constexpr milliseconds room_poll{5};           // how often a full server looks whether a client has left
+constexpr milliseconds last_looks{1};          // how often one that closes looks for new clients
 constexpr milliseconds wait_for_place{600};    // then some are let in above the limit: kubelet gives a probe 1 s
 constexpr std::size_t places_above = 16;       // ... for probes
-constexpr std::uint32_t refused_politely = 8;  // connections of one client above its limit; others only hear 503
+constexpr std::uint32_t refused_politely = 8;  // connections of one client above its limit; others only get 503
 
 }  // namespace
 
@@ -50,7 +50,7 @@ listener::~listener() {
     if (reserve_ >= 0) ::close(reserve_);
 }
 
-/// A loop whose listener has ended before its time accepts nobody.
+/// A loop whose listener has ended before its time accepts no clients.
 struct listener::last_words {
     explicit last_words(listener& of) : whose(of) { whose.running_ = true; }
     last_words(const last_words&) = delete;
@@ -108,7 +108,7 @@ void listener::close_last(milliseconds patience, std::function<void()> closed) {
     });
 }
 
-/// False: nobody is about to come any more.
+/// False: no client is about to come any more.
 bool listener::still_closing() {
     using step = closing_listener::step;
     const auto now = clock::now();
@@ -150,9 +150,9 @@ std::size_t listener::open() const {
     return all;
 }
 
-/// At the limit the connection that has been idle longest goes, if somebody really waits for its place. When all are
-/// busy new ones wait for a moment; if that brings no place, some are accepted above the limit: one of them may be a
-/// probe, and all others are told.
+/// At the limit the connection that has been idle longest is closed, if a client really waits for its place. When all
+/// are busy new ones wait for a moment; if that brings no place, some are accepted above the limit: one of them may be
+/// a probe, and all others are told.
 listener::result listener::find_place(rule& without) {
     const auto all = open(), most = loops_.front()->here().serving().limits->max_connections;
     if (all < most) return result::accepted;

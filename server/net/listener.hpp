@@ -31,10 +31,12 @@ public:
 
     lifecycle::awaitable<> run();
 
-    /// Closes without losing who is about to come: closing a listening socket resets its whole accept queue and who is
-    /// in a handshake, so both are let in first; see closing_listener. `closed` is called when that is done, or has
-    /// been before. It takes `patience` at most; 0: nobody is waited for, since others listen on the socket, or nobody
-    /// minds. Safe from any thread. Throws std::bad_alloc: nothing has been asked for.
+    /// Closes without losing clients that are about to come: closing a listening socket resets its whole accept queue
+    /// and
+    /// all handshakes under way, so both are let in first; see closing_listener. `closed` is called when that is done,
+    /// or at once if it has been done before. It takes `patience` at most; with 0 no client is waited for, since others
+    /// listen on the socket, or it does not matter. Safe from any thread. If it throws std::bad_alloc, nothing has
+    /// begun.
     void close_last(std::chrono::milliseconds patience, std::function<void()> closed);
 
 private:
@@ -62,16 +64,16 @@ private:
     using watched = boost::asio::posix::basic_stream_descriptor<lifecycle::executor>;  // a socket of either family
 
     std::unique_ptr<watched> watched_;
-    std::vector<std::function<void()>> closed_;  ///< who hands over and who stops may come at one time
+    std::vector<std::function<void()>> closed_;  ///< a hand-over and a stop may come at the same time
     bool running_ = false;
     bool closing_ = false;
     int reserve_ = -1;  ///< given up to answer 503 when there are no descriptors left
     round_trips round_trips_;
-    bool measured_ = false;  ///< somebody in this turn
+    bool measured_ = false;  ///< a client in this turn
     std::chrono::milliseconds patience_{0};
     std::optional<closing_listener> closing_by_;
     bool somebody_came_ = false;                 ///< since that was asked last
-    lifecycle::clock::time_point full_since_{};  ///< somebody stands in the queue, and there is no place
+    lifecycle::clock::time_point full_since_{};  ///< a client waits in the queue, and there is no place
 };
 
 }  // namespace server

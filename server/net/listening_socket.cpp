@@ -115,7 +115,7 @@ void listening_socket::take_path() noexcept {
     if (!unix_) return;
     try {
         file_ = socket_file(bound_path(descriptor_));
-    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it stays behind, and the next start replaces it
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it stays, and the next start replaces it
     }
     shared_ = shared_ && !file_.is_ours();
 }
@@ -156,7 +156,7 @@ bool listening_socket::has_others() const { return reuses_port_ && listeners() >
 
 void listening_socket::turn_away_newcomers(unsigned nth) noexcept try {
     if (unix_) {
-        file_.remove();                    // who comes later than that finds the path free
+        file_.remove();                    // later processes find the path free
         ::shutdown(descriptor_, SHUT_RD);  // connect(2) is refused from here on; accept(2) still lets in the queue
         return;
     }

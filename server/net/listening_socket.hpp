@@ -26,20 +26,21 @@ public:
     bool is_unix() const noexcept { return unix_; }
     bool owns_path() const noexcept { return file_.is_ours(); }
     int backlog() const noexcept { return backlog_; }
-    /// Somebody else listens on it too, or will: who is still in the queue when it is closed is not lost.
+    /// Another process listens on it too, or will: clients still in the queue when it is closed are not lost.
     bool shared() const noexcept { return shared_; }
     /// "::" was asked for, and the kernel has no IPv6: it listens on 0.0.0.0.
     bool without_ipv6() const noexcept { return without_ipv6_; }
 
-    /// From now on nobody new enters the queue, and who is in a handshake still does. A new SYN is refused at once, or
-    /// goes to another socket that listens on the same port (SO_REUSEPORT): to the `nth` from the last of them. Only
+    /// From now on no new client enters the queue, and clients in a handshake still do. A new SYN is refused at once,
+    /// or goes to another socket that listens on the same port (SO_REUSEPORT): to the `nth` from the last of them. Only
     /// for a socket that this process alone owns.
     void turn_away_newcomers(unsigned nth = 0) noexcept;
     /// Others listen on the same address and port with sockets of their own.
     bool has_others() const;
-    /// Those take all. To be called once nobody is in a handshake any more; then comes `close`.
+    /// The others get all new clients. To be called once no handshake is under way any more; then comes `close`.
     void leave_others() noexcept;
-    /// The path is this process's from here on, with the socket: whoever had it has handed it over. Else nothing.
+    /// The path is this process's from here on, with the socket: its former owner has handed it over. Otherwise does
+    /// nothing.
     void take_path() noexcept;
     /// ... and another's.
     void leave_path() noexcept { file_.leave(); }

@@ -129,10 +129,13 @@ poll_set::~poll_set() {
 }
 
 void poll_set::watch(int descriptor, watched& owner, interest wanted) {
+    // Most calls: a connection stays in the set for reading, and asking again costs no system call.
     if (owner.wants_ == wanted) return;
     const auto nth = static_cast<std::size_t>(descriptor);
     if (nth >= places_.size()) places_.resize(2 * nth + 16);
     auto& place = places_[nth];
+    // A descriptor is used again as soon as it is closed: the generation tells an event of the old owner from one of
+    // the new.
     if (place.owner != &owner) place = {.owner = &owner, .generation = place.generation + 1};
     owner.descriptor_ = descriptor;
     const int change = owner.wants_ == interest::none ? EPOLL_CTL_ADD
@@ -157,6 +160,7 @@ void poll_set::look() noexcept {
     looks_ = true;
     ++turn_;
     int batches = 0;
+    // Bounded: Asio has its timers and posts to do, also when sockets are ready without end.
     while (batches < most_batches && look_once()) ++batches;
     looks_ = false;
     reactor_->wait();
@@ -183,7 +187,7 @@ bool poll_set::look_once() noexcept {
     return more;
 }
 
-/// When Asio has had its turn. Where there is no memory for that, whoever looks now and then finds it.
+/// When Asio has had its turn. If there is no memory for that, the periodic look of the tick finds it.
 void poll_set::look_later() noexcept {
     if (looks_later_) return;
     try {

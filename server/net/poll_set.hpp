@@ -17,15 +17,16 @@ namespace server {
 /// looks again after a full batch, and when an owner has left something, a bounded number of times, before Asio has its
 /// turn.
 ///
-/// Asio watches it for good, edge-triggered: nothing is armed again after a wake-up, and nothing allocated. So what has
-/// been seen and left is not said by Asio a second time; whoever has left something makes the set look again.
+/// Asio watches it for good, edge-triggered: nothing is armed again after a wake-up, and nothing allocated. So Asio
+/// does not report a second time what was seen and left; an owner that has left something makes the set look again.
 ///
 /// Lifetime: made with its loop, which it keeps running until `close`; its owners leave it (`forget`) before it goes,
 /// and the io_context outlives it. Only on the loop's thread. It owns no socket.
 ///
-/// What not to do: leave a socket in the set that is ready and that nobody reads or writes, for it fires without end;
-/// so whoever does not want what has come asks for nothing until it does. Close a socket before `forget`. Throw out of
-/// `ready`. An owner may be destroyed in its own `ready` or in that of another: who has been forgotten is not called.
+/// What not to do: leave a socket in the set that is ready and is neither read nor written, for it fires without end;
+/// so an owner that does not want what has arrived must ask for nothing until it does. Close a socket before
+/// `forget`. Throw out of `ready`. An owner may be destroyed in its own `ready` or in that of another: one that has
+/// been forgotten is not called.
 class poll_set {
 public:
     enum class interest : std::uint8_t { none, read, write, both };
@@ -59,7 +60,7 @@ public:
     /// watched already can always be changed.
     void watch(int descriptor, watched& owner, interest wanted);
     /// `owner` is called no more. Its socket is to be closed next, and leaves the set by that; where a process that is
-    /// being started has a copy of it still, it leaves later, and what it says until then is nobody's.
+    /// being started has a copy of it still, it leaves later, and what it reports until then belongs to no owner.
     void forget(watched& owner) noexcept;
 
     /// Calls the owners of what is ready now. Asio does so when something becomes ready; a loop now and then, so that

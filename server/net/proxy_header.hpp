@@ -10,14 +10,14 @@
 
 namespace server {
 
-/// The header that a proxy puts in front of a connection to say whom it speaks for: the PROXY protocol, version 1 and 2
+/// The header that a proxy sends at the start of a connection to name its client: the PROXY protocol, version 1 and 2
 /// (haproxy.org, proxy-protocol.txt of 2.6, sections 2.1 and 2.2). Without I/O: bytes in, and how many of them were the
 /// header's. However they are cut, the outcome is the same.
 ///
 /// Version 1 has at most 107 bytes. Version 2 is taken up to 4 KiB; what stands after its addresses (TLVs) is skipped,
 /// but for a checksum (PP2_TYPE_CRC32C), which must be right. Whatever the proxy does not know or does not want to say
-/// (LOCAL, UNKNOWN, AF_UNSPEC, no stream) is a header that names nobody. Port 0 and the destination 0.0.0.0 are taken;
-/// of the destination nothing is kept.
+/// (LOCAL, UNKNOWN, AF_UNSPEC, no stream) is a header that names no client. Port 0 and the destination 0.0.0.0 are
+/// taken; of the destination nothing is kept.
 ///
 /// No allocation. Only on one thread.
 class proxy_header {
@@ -29,7 +29,7 @@ public:
         need_more,
         complete,
         missing,   ///< what has come begins no such header
-        malformed  ///< it has begun, and is none
+        malformed  ///< it has begun, and is not valid
     };
     struct result {
         progress how = progress::need_more;
@@ -40,7 +40,7 @@ public:
     result feed(std::string_view bytes) noexcept;
 
     bool begun() const noexcept { return size_ > 0; }
-    /// Of a complete one: whom the proxy speaks for; none when it says nothing of that.
+    /// Of a complete one: the proxy's client; none when the header does not name it.
     const std::optional<socket_address>& client() const noexcept { return client_; }
 
 private:
@@ -62,7 +62,7 @@ private:
     std::size_t tlv_ = 0;                  ///< where the TLV begins that is read now, or the next one
     std::size_t tlv_length_ = 0;           ///< with its own head, once that is known
     std::uint32_t crc_ = 0xffff'ffff;      ///< of all that has come, the checksum itself as zeros
-    std::uint32_t expected_ = 0;           ///< the checksum that stands there
+    std::uint32_t expected_ = 0;           ///< the checksum in the header
     std::uint8_t tlv_type_ = 0;
     bool has_crc_ = false;
     std::optional<socket_address> client_;

@@ -9,9 +9,9 @@
 
 namespace server {
 
-/// One end of a connection: an IP address with a port, or a UNIX socket, which says nothing of who is there (unix(7)).
-/// An IPv4 address is one, also where a socket of both families has it mapped into IPv6 (RFC 4291 section 2.5.5.2).
-/// A plain value; safe from any thread.
+/// One end of a connection: an IP address with a port, or a UNIX socket, which does not say who is there (unix(7)). An
+/// IPv4 address is one, also where a socket of both families has it mapped into IPv6 (RFC 4291 section 2.5.5.2). A
+/// plain value; safe from any thread.
 class socket_address {
 public:
     socket_address() noexcept = default;  ///< a UNIX socket

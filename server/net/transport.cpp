@@ -12,7 +12,7 @@
 namespace server {
 namespace {
 
-constexpr int most_reads = 64;  // of what is forgotten, at one time
+constexpr int most_reads = 64;  // of what is forgotten, at a time
 
 template <class Call>
 transport::result again_when_interrupted(const Call& call) noexcept {

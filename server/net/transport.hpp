@@ -11,8 +11,8 @@
 namespace server {
 
 /// The bytes of one connected stream socket, TCP or UNIX, which it owns. The one place of a connection that receives,
-/// sends, shuts down and closes. Never waits: whoever wants to is told by its poll_set. Knows nothing of what the bytes
-/// mean.
+/// sends, shuts down and closes. Never waits: an owner that wants to wait is told by its poll_set. Knows nothing of
+/// what the bytes mean.
 ///
 /// They go as they are, or through a layer (TLS). Without one that costs a look at a pointer.
 ///
@@ -49,7 +49,7 @@ public:
     result write(std::string_view bytes, bool last = false) noexcept;
     /// Its layer says that nothing more is sent.
     outcome farewell() noexcept { return layer_ ? layer_->farewell(descriptor_) : outcome::done; }
-    /// Nothing more is sent: FIN after what has been written, and after the layer's good-bye.
+    /// Nothing more is sent: FIN after what has been written, and after the layer's farewell.
     void finish() noexcept;
     /// Reads and forgets what has come, some of it at least.
     void discard(std::span<char> scratch) noexcept;

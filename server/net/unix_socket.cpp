@@ -53,8 +53,8 @@ struct descriptor {
     int number;
 };
 
-/// Of the directory, so that no file is left behind. Where it cannot be had nothing keeps two that start at one time
-/// apart.
+/// Of the directory, so that no file remains. If it cannot be taken nothing keeps apart two that start at the same
+/// time.
 int lock_directory_of(const std::string& path) {
     const auto folder = std::filesystem::path(path).parent_path();
     descriptor opened(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -65,7 +65,7 @@ int lock_directory_of(const std::string& path) {
     return opened.release();
 }
 
-/// 0: nobody listens there any more; else why the path cannot be had.
+/// 0: no process listens there any more; otherwise why the path cannot be taken.
 int in_use(const std::string& path, const sockaddr_un& address) {
     struct stat found {};
     if (::lstat(path.c_str(), &found) != 0) return errno == ENOENT ? 0 : errno;

@@ -40,12 +40,11 @@ private:
     ino_t node_ = 0;
 };
 
-/// A UNIX socket that listens on `path` with these permissions, whatever the umask: from the first moment nobody may
-/// connect who may not later. One that nobody listens on any more, as SIGKILL leaves it, is replaced; two processes
-/// that start at one time do not replace each other's. Blocks for half a second at most.
+/// A UNIX socket that listens on `path` with these permissions, whatever the umask: from the first moment only users
+/// who may connect later may connect. A socket on which nothing listens any more, as SIGKILL leaves it, is
+/// replaced; two processes that start at the same time do not replace each other's. Blocks for half a second at most.
 ///
-/// Throws std::runtime_error with one line: somebody listens there, something else than a socket is there, or what the
-/// kernel says.
+/// Throws std::runtime_error with one line: a process listens there, the file is not a socket, or what the kernel says.
 int listen_on_path(const std::string& path, unsigned mode, int backlog);
 
 }  // namespace server

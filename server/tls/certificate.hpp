@@ -14,17 +14,17 @@ struct certificate {
     std::string file;
     certificate_pointer leaf;
     key_pointer key;
-    std::vector<certificate_pointer> chain;  ///< who has issued the leaf, who has issued that, and so on
+    std::vector<certificate_pointer> chain;  ///< the issuer of the leaf, the issuer of that, and so on
     std::string subject;                     ///< RFC 4514: "CN=example.org"
     std::vector<std::string> names;          ///< of the servers that it is for, in lower case; "*.example.org"
     std::time_t not_after = 0;
-    bool key_is_open = false;  ///< everybody may read its file
+    bool key_is_open = false;  ///< any user may read its file
     std::string bytes;         ///< of both files
 };
 
 /// Reads and checks a pair of PEM files: that they hold what they should, that the chain is in its order, that the key
-/// is that of the first certificate, and that this is in force now. Asks nobody for a password. Blocks on files; throws
-/// `fault`.
+/// is that of the first certificate, and that this is in force now. Does not ask for a password. Blocks on files;
+/// throws `fault`.
 certificate read_certificate(const std::string& certificate_file, const std::string& key_file);
 
 /// All certificates of a file, at least one. `key` is the setting that names it. Throws `fault`.

@@ -20,7 +20,8 @@ struct ticket_key {
 };
 static_assert(sizeof(ticket_key) == 80);
 
-/// At random: for who has no file of them. Those of one process, so that sessions outlive a change of certificates.
+/// Random ones, for when there is no file of them. They belong to the process, so that sessions outlive a change of
+/// certificates.
 ticket_key make_ticket_key();
 
 /// Certificates, keys and trust as they were read at one moment, and what new sessions are made from. Old sessions keep

@@ -9,7 +9,7 @@
 
 namespace server::tls {
 
-/// What OpenSSL has made, and the one who frees it.
+/// What OpenSSL has made, and what frees it.
 template <auto free>
 struct freed_by {
     template <class T>

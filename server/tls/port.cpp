@@ -53,7 +53,7 @@ struct port::state final : layer_source {
     std::shared_ptr<const generation> in_force;
     std::mutex looking;      ///< one at a time; it guards the two below
     std::string last_fault;  ///< said, and still so
-    std::time_t warned = 0;  ///< how long before its end a certificate was the last time that somebody was told
+    std::time_t warned = 0;  ///< how long before its end a certificate was at the last warning
     std::atomic<std::uint64_t> applied{0}, refused{0};
 };
 

@@ -155,7 +155,7 @@ void session::opened() noexcept {
     try {
         if (shown != nullptr) subject_ = subject_of(*shown);
     } catch (const std::bad_alloc&) {
-        refuse(refusal::malformed);  // whom it serves would not be known
+        refuse(refusal::malformed);  // the client's name would not be known
         why_ = "there is no memory";
     }
 }

@@ -10,8 +10,8 @@
 namespace server::tls {
 
 /// The TLS of one connection, the server's side: OpenSSL with a BIO of ours, which receives into OpenSSL's own buffer,
-/// as much as there is in one call, and sends from it. So nothing is copied and no buffer stays that has been large;
-/// at rest OpenSSL lets go of its own.
+/// as much as there is in one call, and sends from it. So nothing is copied and no buffer stays that has been large; at
+/// rest OpenSSL frees its own.
 ///
 /// What not to do: rest while it `holds` something. Write other bytes than those that would block.
 class session final : public layer {

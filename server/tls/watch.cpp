@@ -49,7 +49,7 @@ std::set<std::filesystem::path> folders_of(const std::vector<std::string>& files
     return all;
 }
 
-/// Also those that have been made anew. One that is not there is found by the next poll.
+/// Also those that have been created again. One that is not there is found by the next poll.
 void watch(int events, const std::set<std::filesystem::path>& folders) {
     for (const auto& folder : folders) ::inotify_add_watch(events, folder.c_str(), changes);
 }

@@ -10,7 +10,7 @@
 namespace server::websocket {
 
 /// The answer to a handshake (RFC 6455 section 4.2, over HTTP/2 RFC 8441): 101, or 426 or 400 that say what is missing.
-/// `protocols`: those that are spoken. `compresses`: permessage-deflate is agreed on with whoever offers it.
+/// `protocols`: those that are spoken. `compresses`: permessage-deflate is agreed on with clients that offer it.
 response shake_hands(const request& asked, const std::vector<std::string>& protocols, bool compresses);
 
 /// Of those that the client offers in its order the first that is spoken; empty: none.

@@ -60,8 +60,8 @@ public:
     hub(const hub&) = delete;
     hub& operator=(const hub&) = delete;
 
-    /// That of the loop; made before the loop serves: who has its 101 hears what is said to all from then on. Safe from
-    /// any thread.
+    /// That of the loop; made before the loop serves: a socket that has its 101 gets every broadcast from then on. Safe
+    /// from any thread.
     station& at(host& loop, boost::asio::io_context& context);
     /// `visit` runs on each loop. Throws std::bad_alloc.
     void on_each_loop(const std::function<void(station&)>& visit) const;

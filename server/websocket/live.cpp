@@ -111,7 +111,7 @@ bool live::read(const moment&) {
     return how == transfer_end::ended || !wire_.direct() || count == into.size();
 }
 
-/// Into memory of its own: it may be in the turn of another, who reads by the loop's.
+/// Into memory of its own: it may be in the turn of another, which reads into the loop's.
 void live::look(std::string& into) {
     constexpr std::size_t most = 16 * 1024;
     into.resize(most);

@@ -79,7 +79,7 @@ private:
         const request* asked = nullptr;                 ///< of the handshake, until its handler has seen it
         std::unique_ptr<workspace> in;                  ///< ... in which that is; none on a stream of HTTP/2
         std::unique_ptr<job> calls;                     ///< a handler that is a coroutine, while it runs
-        std::unique_ptr<lifecycle::cancel_scope> room;  ///< who waits for room waits by it
+        std::unique_ptr<lifecycle::cancel_scope> room;  ///< a coroutine that waits for room waits on it
     };
 
     void call(machine::step what);

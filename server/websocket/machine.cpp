@@ -188,7 +188,7 @@ void machine::returned(bool failed) noexcept {
     flags_.closes = true;
 }
 
-/// Whatever is not read now is kept; nobody has a view of it any more.
+/// Whatever is not read now is kept; there are no views of it any more.
 void machine::keep_rest() {
     if (input_.empty() || state_ > state::closing) {
         input_ = {};
@@ -240,7 +240,7 @@ void machine::answer_close(std::uint16_t code, ending how, clock::time_point now
 void machine::leave(ending how, bool resets) noexcept {
     if (state_ == state::over) return;
     if (ending_ == ending::none) ending_ = how;
-    // However it ends: a handler that still works would do so for nobody, and waits for this.
+    // However it ends: a handler that still works would do so in vain, and waits for this.
     if (how == ending::cut)
         cancels_ = cause::shutdown;
     else if (how == ending::gone || cancels_ == cause::none)
@@ -279,7 +279,7 @@ void machine::tick(const drain_view& drain, clock::time_point now, std::size_t u
             flags_.discards = true;
             leave(ending::by_us, false);
             break;
-        case state::over:  // who does not hear that is named
+        case state::over:  // a handler that ignores that is named
             if (over && flags_.busy && now >= drain.over + grace_after_deadline) ending_ = ending::cut;
             break;
     }
@@ -291,7 +291,7 @@ void machine::obey(const drain_view& drain, clock::time_point now) {
         flags_.due = flags_.looks = flags_.told = true;
         to_say_ = going_away;
     }
-    if (flags_.due && blocked_ && now >= drain.idle_until) {  // what has come cannot be answered to who does not read
+    if (flags_.due && blocked_ && now >= drain.idle_until) {  // a peer that does not read cannot be answered
         input_ = {};
         flags_.has_ahead = flags_.looks = false;
     }

@@ -80,12 +80,12 @@ private:
 };
 
 /// Adds a route for WebSockets to `to`: `GET pattern`, which answers the handshake (RFC 6455 section 4.2) and is 426
-/// for whoever does not upgrade. Middleware of `to` is asked before it; see require_origin.
+/// for clients that do not upgrade. Middleware of `to` is asked before it; see require_origin.
 sockets route(router& to, std::string_view pattern, callbacks does, route_options how = {});
 
 /// A middleware that lets a handshake through whose Origin (RFC 6455 section 10.2) is that of its Host, is one of
-/// `allowed` ("https://example.com"), or is missing, as it is from whoever is no browser; 403 for others. Without it
-/// any page of the web may speak to the route with its visitor's cookies.
+/// `allowed` ("https://example.com"), or is missing, as it is from clients that are not browsers; 403 for others.
+/// Without it any page of the web may speak to the route with its visitor's cookies.
 middleware require_origin(std::vector<std::string> allowed = {});
 
 }  // namespace server::websocket

@@ -17,7 +17,7 @@ namespace server::websocket {
 class remote;
 
 /// A WebSocket as its handlers see it. Belongs to its connection, and is good in a handler of its own until that has
-/// returned; whoever wants to send later or from elsewhere keeps a `remote`. Only on its loop.
+/// returned; to send later or from elsewhere, keep a `remote`. Only on its loop.
 class socket {
 public:
     virtual ~socket() = default;

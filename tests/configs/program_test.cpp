@@ -29,7 +29,7 @@ program greeter() {
             .variables = "GREETER_",
             .rows = {
                 text("greeting.word", "what it begins with", "a text", OWN_LIVE(greetings, word), configs::is_text),
-                duration("greeting.patience", "for who knows", OWN(greetings, patience), 1ms, 10s),
+                duration("greeting.patience", "for people who know", OWN(greetings, patience), 1ms, 10s),
             }};
 }
 

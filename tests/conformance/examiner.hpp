@@ -15,7 +15,7 @@ enum class pieces { whole, bytes };
 struct verdict {
     const question* asked = nullptr;
     std::string fault;     ///< empty: passed
-    std::string answered;  ///< what has come, for who reads the fault: "200 400 closed"
+    std::string answered;  ///< what has come, for the text of a fault: "200 400 closed"
 };
 
 /// Puts every question to the server, each on a connection of its own and many at a time, from one poll(2) loop on

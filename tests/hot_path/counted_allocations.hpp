@@ -4,7 +4,7 @@
 
 namespace hot_path {
 
-/// How often the calling thread has allocated memory since it was born.
+/// How often the calling thread has allocated memory since it was started.
 std::uint64_t allocations_of_this_thread() noexcept;
 
 }  // namespace hot_path

@@ -1,4 +1,4 @@
-// What HTTP/2 does with a body that its handler takes as it comes.
+// What HTTP/2 does with a body that its handler takes as it arrives.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

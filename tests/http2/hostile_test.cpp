@@ -135,7 +135,7 @@ TEST(Http2Hostile, AStreamThatTheClientHasEndedStaysEnded) {
         6);
     scene scene;
     scene.send_raw(frame(NGHTTP2_HEADERS, 5, 1, head));
-    scene.send_raw(frame(NGHTTP2_DATA, 1, 1, "more"));  // is dropped, whoever has ended it
+    scene.send_raw(frame(NGHTTP2_DATA, 1, 1, "more"));  // is dropped, whichever side has ended it
     EXPECT_EQ(ended_by(scene), NGHTTP2_NO_ERROR);
     scene.send_raw(frame(NGHTTP2_HEADERS, 5, 1, head));
     EXPECT_EQ(ended_by(scene), NGHTTP2_STREAM_CLOSED);

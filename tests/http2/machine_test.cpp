@@ -295,7 +295,7 @@ TEST(Http2, StreamsAboveTheLimitAreAnsweredAndNotReset) {
     const std::string head(
         "\x82\x86\x84\x01\x01"
         "a",
-        6);  // of a client that does not heed it
+        6);  // of a client that ignores it
     scene.send_raw(frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM | NGHTTP2_FLAG_END_HEADERS, 5, head));
     EXPECT_EQ(scene.calls, 2);
     EXPECT_EQ(scene.refused, server::rule::http2_max_streams);

@@ -74,7 +74,7 @@ public:
         settle();
         return id;
     }
-    /// The head of a request whose body follows, to a route that takes it as it comes.
+    /// The head of a request whose body follows, to a route that takes it as it arrives.
     std::int32_t upload(std::string_view path = "/taken", const peer::fields& more = {}) {
         const auto id = client.ask("POST", path, more, std::nullopt, true);
         settle();

@@ -1,4 +1,4 @@
-// The real binary takes bodies as they come, in HTTP/2 too.
+// The real binary takes bodies as they arrive, in HTTP/2 too.
 
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -152,9 +152,9 @@ TEST(Look, RequestsThatArriveJustBeforeTheIdleGraceEndsAreServed) {
 }
 
 TEST(Look, ARequestThatWasThereBeforeTheFinIsServed) {
-    // The look for bytes and the FIN are adjacent calls: a loop turn between them loses whoever sends in it, which
-    // is everybody here. On loopback both ends see a byte or a FIN at once, so who has sent and then sees no FIN has
-    // sent in time, but for one or two whose FIN the kernel of a busy machine has not delivered yet.
+    // The look for bytes and the FIN are adjacent calls: a loop turn between them loses a client that sends in it,
+    // which is everybody here. On loopback both ends see a byte or a FIN at once, so who has sent and then sees no FIN
+    // has sent in time, but for one or two whose FIN the kernel of a busy machine has not delivered yet.
     service service({"--shutdown.idle_grace=300ms"});
     std::vector<client> idle;
     for (int i = 0; i < 800; ++i) {
@@ -298,7 +298,7 @@ TEST(Durations, ARequestOfASecondTakesASecond) {
     const auto when = service.process().signal(SIGTERM);
     expect_answer(connection, "the one in flight");
     const auto answered = clock::now();
-    connection = client(service.debug());  // whoever has its answer closes: no lingering
+    connection = client(service.debug());  // a client that has its answer closes: no lingering
     expect_clean(service);
     const auto behind = std::chrono::duration_cast<milliseconds>(clock::now() - answered);
     fmt::print("a request of 1 s in flight: {} ms, {} ms after its answer\n", service.lasted(when).count(),

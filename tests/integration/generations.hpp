@@ -9,7 +9,8 @@
 
 namespace integration {
 
-/// The service under a path that a test can point elsewhere, and whoever followed it by SIGUSR2. Only one at a time.
+/// The service under a path that a test can point elsewhere, and the processes that followed it by SIGUSR2. Only one at
+/// a time.
 class generations {
 public:
     explicit generations(std::vector<std::string> flags = {}, std::vector<std::string> environment = {});

@@ -117,7 +117,7 @@ TEST(Log, AnAccessLineHasEachFactAsAFieldOfItsOwn) {
     EXPECT_EQ(line.at("ending"), "--");
     EXPECT_LT(line.at("duration_ms").as_double(), 10'000);
     EXPECT_FALSE(line.contains("rule"));
-    EXPECT_FALSE(line.contains("peer")) << "who asks is at the other end";
+    EXPECT_FALSE(line.contains("peer")) << "the client is at the other end";
 }
 
 TEST(Log, OfWhatIsRefusedThereIsTheRuleAndNoRoute) {

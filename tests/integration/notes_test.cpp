@@ -131,7 +131,7 @@ TEST(Notes, APipeGetsBothWhereSomebodyReads) {
     ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
     const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     service service(without_wait({"--ready_file=" + pipe, "--shutdown.report=" + pipe}));
-    int written = 0;  // aside of the line of the log
+    int written = 0;  // besides the line of the log
     ASSERT_TRUE(eventually([&] { return ::ioctl(reader, FIONREAD, &written) == 0 && written > 0; }));
     service.process().signal(SIGTERM);
     EXPECT_EQ(service.exit_code(), 0) << service.err();

@@ -1,4 +1,4 @@
-// Standard output and error that lead to the same place, whoever reads there or does not.
+// Standard output and error that lead to the same place, with a reader there or without.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

@@ -16,7 +16,7 @@ using testing::Not;
 
 std::string metric_of(const service& service) { return service.ask_debug(get("/metrics")).body; }
 
-/// What the note of a run says; it is written aside of what it speaks of.
+/// What the note of a run says; it is written beside what it speaks of.
 bool noted(const support::temporary_directory& shared, const std::string& text) {
     return eventually(
         [&] { return support::read_file(shared.path() / "events/last-run.json").find(text) != std::string::npos; });

@@ -1,4 +1,4 @@
-// The real program behind proxies: who is calling, and what a stop does to who has only said that.
+// The real program behind proxies: who is calling, and how a stop treats a connection that has only said that.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

@@ -30,7 +30,7 @@ public:
     }
 
     void write(const std::string& text) const { std::ofstream(path_) << text; }
-    /// Whoever opens it waits for somebody who writes: nobody does.
+    /// A reader that opens it waits for a writer, which never comes.
     void replace_by_a_pipe() const {
         std::filesystem::remove(path_);
         ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
@@ -164,7 +164,7 @@ TEST(Reload, AFileThatIsBeingWrittenIsRefusedUntilItIsWhole) {
             ::poll(nullptr, 0, 1);
         }
     });
-    // Where whoever writes was not let run for 20 ms it looks like a file at rest, and rightly.
+    // If the writer did not get to run for 20 ms it looks like a file at rest, and rightly.
     EXPECT_TRUE(
         eventually([&] { return with.post().body.find("is being written all the time") != std::string::npos; }));
 }

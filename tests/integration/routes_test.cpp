@@ -43,7 +43,7 @@ TEST(Routes, HeadIsGetWithoutBody) {
         ASSERT_TRUE(answer) << path;
         EXPECT_EQ(answer->status, 200) << path;
     }
-    const auto next = connection.exchange(get("/"));  // no byte of a body lies in between
+    const auto next = connection.exchange(get("/"));  // there is no byte of a body in between
     ASSERT_TRUE(next);
     EXPECT_EQ(next->body, "Hello, QCon!\n");
 }

@@ -19,7 +19,7 @@ using support::milliseconds;
 using support::request;
 using support::response;
 
-/// The program that these tests are about. Defined by whoever compiles them: service.cpp with SERVICE_BINARY, or
+/// The program that these tests are about. Defined where they are compiled: service.cpp with SERVICE_BINARY, or
 /// tests/kit/program_under_test.cpp beside the installed kit.
 std::string program_under_test();
 

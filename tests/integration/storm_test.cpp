@@ -146,7 +146,7 @@ TEST(Fairness, APipelineWithoutEndDoesNotKeepOthersFromTheirTurn) {
     }
     enough = true;
     std::nth_element(waited.begin(), waited.begin() + 100, waited.end());
-    EXPECT_LT(waited[100], milliseconds(200)) << "the usual wait of the one who asks for little";
+    EXPECT_LT(waited[100], milliseconds(200)) << "the usual wait of a client that asks for little";
 }
 
 TEST(Fairness, AtTheLimitOfRequestsEveryClientGetsItsShare) {

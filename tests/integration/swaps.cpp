@@ -27,8 +27,8 @@ traffic::traffic(const support::endpoint& to)
                  [this](const auto&, const auto&) { ++answers_of_new_; }}) {}
 
 void traffic::expect_answers() {
-    const auto kept = answers_of_kept_ + answers_a_swap, anew = answers_of_new_ + answers_a_swap;
-    EXPECT_TRUE(support::eventually([&] { return answers_of_kept_ >= kept && answers_of_new_ >= anew; }));
+    const auto kept = answers_of_kept_ + answers_a_swap, fresh = answers_of_new_ + answers_a_swap;
+    EXPECT_TRUE(support::eventually([&] { return answers_of_kept_ >= kept && answers_of_new_ >= fresh; }));
 }
 
 void traffic::expect_none_failed() {

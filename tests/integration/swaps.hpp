@@ -18,7 +18,7 @@ public:
 
     /// Until more requests of both kinds have been answered, so that what comes next happens under load.
     void expect_answers();
-    /// Lets it end; a failed expectation for whoever was refused, lost, cut or got an error.
+    /// Lets it end; a failed expectation for each request that was refused, lost, cut or got an error.
     void expect_none_failed();
 
 private:

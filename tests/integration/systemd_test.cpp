@@ -1,4 +1,4 @@
-// The module systemd, in the real program: what systemd hears of the life of the process.
+// The module systemd, in the real program: what systemd is told of the life of the process.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -38,7 +38,7 @@ struct toll {
     toll& operator+=(const toll& other);  ///< adds up; the longest stop, the worst code
 };
 
-/// Sends SIGTERM in the midst of it and waits for the end. Blocks for about two seconds, `how.limit` at most.
+/// Sends SIGTERM in the middle of it and waits for the end. Blocks for about two seconds, `how.limit` at most.
 toll stop_under_torture(const support::endpoint& app, support::process& process, const torture& how = {});
 
 /// As many processes as there are cores, which do nothing but spin: for a minute at most, and never longer

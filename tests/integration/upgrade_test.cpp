@@ -242,7 +242,7 @@ TEST(Upgrade, IsRefusedAsProcess1) {
                   .starter = {"/usr/bin/unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"}});
     const auto ready = [&] { return !support::read_file(init.directory() / "ready.json").empty(); };
     if (!eventually([&] { return ready() || init.process().ended(); }) || !ready())
-        GTEST_SKIP() << "no process namespace to be had here: " << init.err();
+        GTEST_SKIP() << "a process namespace cannot be made here: " << init.err();
     const auto pid = child_of(init.process().pid());
     ASSERT_GT(pid, 1);
     ::kill(pid, SIGUSR2);

@@ -103,7 +103,7 @@ TEST(Readiness, TellsOnceWhoIsNotUpAndNotBeforeTheTimeIsOver) {
     EXPECT_EQ(sequence.next_step(now + 20s), fakes::time_point::max());
 }
 
-/// A mistake of whoever wires the parts: a debug build ends at once, another one starts, says so and ends with 1.
+/// A mistake in the wiring of the parts: a debug build ends at once, another one starts, says so and ends with 1.
 void expect_misuse(const std::function<int(process&)>& body, const char* line) {
     const fakes::folder folder;
     const auto said = folder.file("log");

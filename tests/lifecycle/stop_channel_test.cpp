@@ -92,20 +92,20 @@ TEST(StopChannel, MovesItsDeadlinesWhenNobodyHasLookedForSoLongThatItWasFrozen) 
     EXPECT_EQ(app(), before) << "a pause, in which it may well have lived";
     EXPECT_EQ(process.stop.now().frozen, 0ms);
     time.advance(30s);
-    EXPECT_GT(app(), clock::now()) << "whoever looks first after the freeze has time left";
+    EXPECT_GT(app(), clock::now()) << "the first to look after the freeze has time left";
     EXPECT_EQ(process.stop.now().left, 2s);
     EXPECT_EQ(process.stop.now().frozen, 29'900ms) << "less a pulse, which it may have lived";
     EXPECT_EQ(process.stop.now().elapsed, 599ms);
     time.advance(100ms);
     app();
-    EXPECT_EQ(process.stop.now().left, 1'900ms) << "and from there on it counts again";
+    EXPECT_EQ(process.stop.now().left, 1'900ms) << "and from then on it counts again";
     stands_still.reset();
     process.done.wait({});
 }
 
 TEST(StopChannel, TellsWhatIsLeftOfTheBudget) {
     stop_channel stop(settings());
-    EXPECT_EQ(stop.now().left, 20s) << "the whole of it while nobody stops";
+    EXPECT_EQ(stop.now().left, 20s) << "the whole of it while there is no stop";
     EXPECT_EQ(stop.now().elapsed, 0ms);
     stop.signal("SIGTERM");
     const auto first = stop.now();
@@ -132,7 +132,7 @@ TEST(StopChannel, LeavesALameDuckThatARequestBegan) {
 TEST(StopChannel, NumbersItsStops) {
     stop_channel stop(settings(5s));
     stop.complete();
-    EXPECT_EQ(stop.nth_stop(), 0U) << "nobody stops";
+    EXPECT_EQ(stop.nth_stop(), 0U) << "there is no stop";
     stop.request("debug");
     stop.request("debug");
     EXPECT_EQ(stop.nth_stop(), 1U);

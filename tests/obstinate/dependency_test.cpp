@@ -1,4 +1,4 @@
-// What the service cannot do without is not there; and mistakes of whoever wires the parts. The real process.
+// What the service cannot do without is not there; and mistakes in the wiring of the parts. The real process.
 #include <gtest/gtest.h>
 
 #include "tests/integration/service.hpp"

@@ -127,7 +127,7 @@ TEST_F(RunOn, AJobThatBlocksDoesNotHoldWhoeverWaits) {
     go_on->count_down();
     stop();
     io.restart();
-    io.run();  // what the job tells a loop on which nobody waits any more
+    io.run();  // what the job tells a loop on which no coroutine waits any more
 }
 
 TEST_F(RunOn, AJobThatThePoolDropsIsCancelled) {

@@ -19,7 +19,7 @@ inline bool whole(std::string_view head) {
     return !head.starts_with('\r') && head.size() >= 4 && head.find("\r\n\r\n") == head.size() - 4;
 }
 
-/// What was read, as text. Beast puts lines of one name together; so does this, whoever has read.
+/// What was read, as text. Beast puts lines of one name together; so does this, for both readers.
 class text {
 public:
     void begin(std::string_view method, std::string_view target) {

@@ -168,7 +168,7 @@ TEST_F(ProxyProtocol, OneThatDoesNotComeInTimeIsClosed) {
     behind.send(v1);
     EXPECT_TRUE(half.closes_silently(5s));
     EXPECT_TRUE(none.closes_silently(5s));
-    EXPECT_TRUE(behind.closes_silently(5s)) << "and so is who sends nothing behind it";
+    EXPECT_TRUE(behind.closes_silently(5s)) << "and so is a client that sends nothing after it";
     EXPECT_EQ(refused(app, "proxy_header_timeout"), 2);
 }
 

@@ -1,4 +1,4 @@
-// Bodies that a handler takes as they come: what is read, when, and what becomes of it at a limit, at the end of the
+// Bodies that a handler takes as they arrive: what is read, when, and what becomes of it at a limit, at the end of the
 // client and in a stop. No socket, no clock.
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // What a layer between a connection and its socket (TLS) makes of it: a handshake counts as something that has begun, a
-// good-bye goes before each FIN, and who comes in a stop hears of it late. No socket, no clock, no TLS.
+// farewell goes before each FIN, and a client that comes in a stop is told late. No socket, no clock, no TLS.
 
 #include <gtest/gtest.h>
 
@@ -105,7 +105,7 @@ TEST(Layered, ARecordThatIsNotWholeHasAsLongAsAHead) {
     EXPECT_TRUE(scene.over());
 }
 
-// ── the good-bye ────────────────────────────────────────────────────────────────────────────────
+// ── the farewell ────────────────────────────────────────────────────────────────────────────────
 
 TEST(Layered, AGoodByeGoesBeforeTheFinOfALastAnswer) {
     scene scene;

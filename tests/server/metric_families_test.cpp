@@ -176,7 +176,7 @@ TEST(MetricFamilies, NeighboursAreOneRun) {
     EXPECT_EQ(native_buckets_of(all), (std::map<std::int64_t, std::int64_t>{{0, 2}, {1, 1}, {2, 1}}));
 }
 
-/// Whoever scrapes refuses a native histogram whose buckets are not its count, and one without a sign of being one.
+/// A scraper refuses a native histogram whose buckets are not its count, and one without a sign of being one.
 TEST(MetricFamilies, TheCountOfAHistogramIsThatOfItsNativeBucketsWhateverHasComeMeanwhile) {
     const measured before({1ms}), later({1ms, 1ms, 2ms});
     metrics_text out(metrics_text::format::protobuf);

@@ -19,7 +19,7 @@ inline std::string ask(std::string_view fields = {}) {
 inline std::string ask_for(std::string_view path, std::string_view version = "1.1") {
     return "GET " + std::string(path) + " HTTP/" + std::string(version) + "\r\nHost: a\r\n\r\n";
 }
-/// A body that its handler takes as it comes.
+/// A body that its handler takes as it arrives.
 inline std::string upload(std::string_view framing, std::string_view body = {}, std::string_view path = "/count") {
     return "POST " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n" + std::string(framing) + "\r\n" + std::string(body);
 }
@@ -99,7 +99,7 @@ public:
         connection_.say(std::move(text), at());
         settle();
     }
-    /// It takes the body as it comes, and wants this much more.
+    /// It takes the body as it arrives, and wants this much more.
     void reads_body(std::size_t most = 100) {
         connection_.read_body(most, at());
         settle();
@@ -145,7 +145,7 @@ public:
     bool named() const { return connection_.straggled; }
     bool told() const { return connection_.machine.has_workspace() && connection_.machine.current().told; }
     bool asked() const { return connection_.asked; }
-    /// Whoever waits by it has been told that the drain has begun.
+    /// Code that waits on it has been told that the drain has begun.
     bool told_of_drain() const {
         return server::until_drain(connection_.machine.current().context()).why() == lifecycle::cause::shutdown;
     }

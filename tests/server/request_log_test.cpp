@@ -1,4 +1,4 @@
-// A log from the context: whoever is called by a handler says of which request its lines are.
+// A log from the context: lines of functions that a handler calls say which request they belong to.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -285,7 +285,7 @@ private:
         wire.said_farewell = true;
         machine.said_farewell();
     }
-    /// As the transport does: a good-bye goes before a FIN, unless there has been one.
+    /// As the transport does: a farewell goes before a FIN, unless there has been one.
     void finish() {
         wire.said_farewell = wire.said_farewell || layered_;
         wire.finished = true;

@@ -351,7 +351,7 @@ private:
             const bool reads = connection.machine.waits_for() == simulated::waiting::room && connection.wire.writable();
             connection.ready(at());
             expect(!reads || connection.over || connection.wire.client_gone || connection.wire.to_client.size() > sent,
-                   "whoever has read is sent more");
+                   "a client that has read is sent more");
             if (connection.calls != calls) client.obedient = !one_in(3);
             if (connection.asked && one_in(6)) handler_returns(client);  // a plain one, or one that does not wait
         }
@@ -388,7 +388,7 @@ private:
             case action::answer:
                 expect(before.told, "nobody is answered for whose context has not ended");
                 expect(!client.obedient, "a handler that ends with its context answers for itself");
-                expect(client.connection.straggled, "whoever is answered for is named");
+                expect(client.connection.straggled, "a handler that is answered for is named");
                 ++seen_.in_its_place;
                 break;
             case action::time_out: ++seen_.timed_out; break;
@@ -474,7 +474,7 @@ private:
                "what a handler reads is there until it returns");
         if (client.patient && !client.confused && client.to_send.empty() && connection.wire.to_server.empty() &&
             !connection.over && connection.machine.now_in() == connection_state::idle)
-            expect(answers == static_cast<std::size_t>(client.asked), "whoever is idle has all its answers", client);
+            expect(answers == static_cast<std::size_t>(client.asked), "an idle client has all its answers", client);
         if (draining_ && now_ < sequence_.deadline(app)) expect(account.cut == 0, "nobody is cut early");
         std::string_view last;
         const std::string_view bytes = connection.wire.to_client;
@@ -499,8 +499,8 @@ private:
         expect(!client.spoiled || wire.resets || wire.client_gone, "what was cut does not look whole", client);
         if (client.patient) {
             expect(account.gone == 0, "who stays is not gone");
-            expect(answers_in(wire.to_client) + account.cut >= account.began, "whoever has begun and stays is answered",
-                   client);
+            expect(answers_in(wire.to_client) + account.cut >= account.began,
+                   "a client that has begun and stays is answered", client);
         }
         const auto ended = account.ended + account.ended_by_us + account.cut_stream;
         expect(ended <= account.told, "a stream that was told ends once");
@@ -540,7 +540,7 @@ private:
         if (fair_since_ + 40ms > sequence_.deadline(app)) return;  // the loop was starved when it mattered
         for (const auto& client : clients_) {
             if (client.connection.over) continue;
-            expect(client.connection.asked, "whoever is left at the end waits for a handler, or a source");
+            expect(client.connection.asked, "what is left at the end waits for a handler, or a source");
             expect(!client.obedient, "what obeys has ended before the budget ends");
         }
     }

@@ -11,7 +11,7 @@ namespace {
 
 class WorkspacePool : public testing::Test {
 protected:
-    /// As many clients at one time as that, each with an answer of this size.
+    /// As many clients at a time as that, each with an answer of this size.
     void storm(std::size_t clients, std::size_t bytes) {
         std::vector<std::unique_ptr<server::workspace>> lent;
         for (std::size_t nth = 0; nth < clients; ++nth) {

@@ -15,8 +15,8 @@ namespace support {
 /// Many keep-alive clients at once, driven by the thread of the test: it makes traffic while `run`
 /// is called, so that the test decides what happens in the middle of it.
 ///
-/// Each connection has one request under way, sends the next when the answer is whole, and connects
-/// anew after `Connection: close`. A connection that is refused stays away.
+/// Each connection has one request under way, sends the next when the answer is whole, and connects again after
+/// `Connection: close`. A connection that is refused stays away.
 class load {
 public:
     struct options {

@@ -12,8 +12,8 @@
 
 namespace tls_tests {
 
-/// The client's side of TLS on a socket that it owns and does not wait for, in steps: whoever has both sides in hand
-/// moves them by turns, and whoever has the other process waits. Only on one thread.
+/// The client's side of TLS on a socket that it owns and does not wait for, in steps: a test with both sides moves them
+/// by turns, and one with another process waits. Only on one thread.
 class client {
 public:
     struct wish {

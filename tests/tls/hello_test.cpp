@@ -1,5 +1,5 @@
-// What a client hears that sends a ClientHello (RFC 8446, section 4.1.2; RFC 5246, section 7.4.1.2) which is none: the
-// alert that a table names, in clear, and nothing else; what still comes from it is read and forgotten.
+// The answer to a client that sends a ClientHello (RFC 8446, section 4.1.2; RFC 5246, section 7.4.1.2) which is none:
+// the alert that a table names, in clear, and nothing else; what still comes from it is read and forgotten.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

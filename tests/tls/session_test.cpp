@@ -296,7 +296,7 @@ TEST_F(Session, AFarewellThatTheSocketDoesNotTakeIsSaidAgain) {
     while (two.server.write(two.socket, "z", false).how == transfer_end::done) {}
     two.client.read();
     while (two.server.write(two.socket, "z", false).how == transfer_end::done) {}
-    // One record is still to be written, and a good-bye in its middle would be none.
+    // One record is still to be written, and a farewell in its middle would not be one.
     for (int turns = 0; turns < 1'000 && two.server.write(two.socket, "z", false).how != transfer_end::done; ++turns)
         two.client.read();
     while (two.client.read() == tls_tests::client::step::done) {}

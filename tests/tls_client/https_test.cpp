@@ -112,7 +112,7 @@ TEST_F(HttpsClient, AKeptConnectionThatIsClosedMeanwhileIsDropped) {
     EXPECT_EQ(call_it().value().body, "fine");
 }
 
-/// RFC 9112, section 9.8: whoever sits in between could have cut it.
+/// RFC 9112, section 9.8: anybody in between could have cut it.
 TEST_F(HttpsClient, ABodyThatEndsWithoutCloseNotifyIsAnError) {
     play = [](const auto&, std::size_t) {
         return support::scripted_upstream::reply{"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it?", then::close};

@@ -21,7 +21,7 @@ using support::eventually;
 using support::get;
 using tls_tests::authority;
 
-/// A TCP connection to `to`; throws std::system_error when there is none to be had.
+/// A TCP connection to `to`; throws std::system_error when it cannot be made.
 int connected(const support::endpoint& to);
 
 /// The real binary with a certificate of an authority of the test's own.

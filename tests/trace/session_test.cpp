@@ -30,7 +30,7 @@ TEST(TraceSession, WhoEndsTheProcessWaitsUntilItHasBeenWritten) {
     std::jthread ends([&] { all.finish(clock::now() + seconds(60)); });
     while (!first->awaited()) std::this_thread::yield();
     EXPECT_FALSE(session::taking(all, {}).took());
-    EXPECT_TRUE(first->awaited()) << "whoever was refused has changed nothing";
+    EXPECT_TRUE(first->awaited()) << "the one that was refused has changed nothing";
     first.reset();
     ends.join();
 }

@@ -59,7 +59,8 @@ struct StdoutSink : testing::TestWithParam<int> {
     std::vector<tracker::event> other{make_event("other")};
 };
 
-/// While one lives, whoever does not block SIGALRM has it every ten milliseconds, and its system calls go on after it.
+/// While one lives, threads that do not block SIGALRM get it every ten milliseconds, and its system calls go on after
+/// it.
 struct alarms {
     alarms() {
         struct sigaction action = {};

@@ -19,7 +19,7 @@ namespace http = boost::beast::http;
 
 using about = refused::about;
 
-/// What an answer that is none of success speaks of; none: of the sink, not of the events.
+/// What an answer other than success is about; none: about the sink, not about the events.
 std::optional<about> spoken_of(unsigned status) {
     if (status < 400 || status > 499) return std::nullopt;
     if (status == 413 || status == 422) return about::the_events;
@@ -54,7 +54,7 @@ http_address address_of(const http_options& options) {
 std::vector<std::string> look_up(const std::string& host) {
     // A server of names that does not answer is given up after 1 s and 2 s, not after 5 s and 10 s (resolv.conf(5)): a
     // stop waits for this thread. resolver(3): the state is the thread's own; res_init reads the file again, which
-    // glibc no longer does by itself once somebody has changed the state.
+    // glibc no longer does by itself once something has changed the state.
     ::res_init();
     _res.retrans = 1;
     _res.retry = 2;

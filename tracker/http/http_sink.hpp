@@ -17,14 +17,14 @@ std::vector<std::string> look_up(const std::string& host);
 /// 2xx: delivered. 413 and 422 speak of the events: what hears one of them alone is a dead letter at once. 401 to 405,
 /// 407 to 411, 415, 421, 423, 425, 426, 428, 429, 431, 451, all that is no 4xx, and whatever comes with `Retry-After`
 /// speak of the address, the right to it or the moment: tried again, not before `Retry-After`. Any other 4xx (400) may
-/// be either: what others of the batch hear decides (`sieve`).
-/// `Idempotency-Key` is the same for the same events; `id` in the lines tells twins apart in any case.
+/// be either: what others of the batch hear decides (`sieve`). `Idempotency-Key` is the same for the same events; in
+/// any case the `id` in the lines tells duplicates.
 ///
 /// An exchange, connecting included, takes `tracker.http_timeout` at most and never longer than the flush
 /// deadline. A name is looked up by the C library, which gives each server of names 1 s and 2 s.
 class http_sink final : public sink {
 public:
-    /// Throws std::runtime_error with one line when the address is none, or its certificates cannot be read.
+    /// Throws std::runtime_error with one line when the address is not valid, or its certificates cannot be read.
     http_sink(const options& options, deadline_function deadline, name_lookup names = look_up);
     ~http_sink() override;
 

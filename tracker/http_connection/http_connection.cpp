@@ -108,7 +108,7 @@ void http_connection::complete(const char* what, Start start, Abandon abandon) {
         close();
         throw std::runtime_error(fmt::format("{}: no time is left", what));
     }
-    // Made anew, it does not say in which line of Asio: that would be in the log.
+    // Built again, it does not say in which line of Asio it arose: that would be in the log.
     if (*result) throw system_error(error_code(result->value(), result->category()), what);
 }
 
@@ -242,7 +242,7 @@ bool http_connection::is_usable() {
 }
 
 void http_connection::close() noexcept {
-    // No TLS close_notify: whoever answers has said where the answer ends.
+    // No TLS close_notify: the answer itself says where it ends.
     secure_socket_.reset();
     error_code ignored;
     socket_.close(ignored);

@@ -27,7 +27,7 @@ struct http_address {
     std::chrono::milliseconds timeout{10'000};                ///< of an exchange, connecting included
     std::chrono::milliseconds longest_rest{
         std::chrono::hours(1)};        ///< a kept connection that has rested longer is closed
-    std::string ca, certificate, key;  ///< PEM files; without `ca`: whom the system trusts
+    std::string ca, certificate, key;  ///< PEM files; without `ca`: those that the system trusts
     std::string url_name, ca_name;     ///< of the settings, for what is thrown
 };
 
@@ -42,7 +42,7 @@ public:
     using answer = boost::beast::http::response<boost::beast::http::string_body>;
     using fields = std::vector<std::pair<std::string, std::string>>;
 
-    /// Throws std::runtime_error with one line when the address is none, or its certificates cannot be read.
+    /// Throws std::runtime_error with one line when the address is not valid, or its certificates cannot be read.
     http_connection(http_address to, deadline_function deadline, name_lookup look_up);
 
     /// Posts a body and reads the answer, on a fresh connection if the kept one has been closed meanwhile.

@@ -10,12 +10,13 @@
 namespace tracker {
 
 /// Every event a message of a Kafka topic, its id the key, its line the value; the batch is delivered when all replicas
-/// in sync have acknowledged each of them. The producer is idempotent: within its life no twins, and the order is kept.
+/// in sync have acknowledged each of them. The producer is idempotent: within its life there are no duplicates, and the
+/// order is kept.
 ///
 /// Connects when the first batch comes. A message that waits for its acknowledgement goes on to wait whatever `deliver`
 /// says meanwhile, and is not sent again: the next try of its event waits for the same one. So after `patience`, or at
-/// once when no broker can be reached, it throws for the log's sake, and no outage makes twins. What is in the
-/// library's queue is what the tracker has given last, never more than a batch.
+/// once when no broker can be reached, it throws so that the log says so, and no outage makes duplicates. What is in
+/// the library's queue is what the tracker has given last, never more than a batch.
 ///
 /// Kafka reports the error of one message for all that were in one batch of its protocol. So nothing is buried by such
 /// a word (too large, invalid record, invalid timestamp) but what was sent alone; see `refused`.

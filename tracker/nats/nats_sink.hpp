@@ -12,11 +12,11 @@ class publisher;
 /// delivered when all are acknowledged. `Nats-Msg-Id` is the event's id, so that within the stream's duplicate
 /// window what is published again is in it once.
 ///
-/// Connects when the first batch comes, so a broker that is away costs nobody but this sink. The stream is looked
-/// at whenever a connection has been made: created where there is none, its duplicate window held against the
-/// settings. A batch waits for its acknowledgements for `tracker.nats_patience`, which should be longer than the
-/// cluster takes to elect a leader (10 s), and never longer than the flush deadline less half a second, which the
-/// library takes to part from a broker that hangs.
+/// Connects when the first batch comes, so a broker that is away affects only this sink. The stream is looked at
+/// whenever a connection has been made: created where there is none, its duplicate window held against the settings. A
+/// batch waits for its acknowledgements for `tracker.nats_patience`, which should be longer than the cluster takes to
+/// elect a leader (10 s), and never longer than the flush deadline less half a second, which the library takes to part
+/// from a broker that hangs.
 ///
 /// Threads: the library has some of its own from the first connection to `finish`; what they have to say is left
 /// under a mutex for the worker.

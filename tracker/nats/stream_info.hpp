@@ -20,7 +20,7 @@ struct stream_info {
     std::chrono::milliseconds duplicate_window{0};
 };
 
-/// The answer to $JS.API.STREAM.INFO. Throws std::runtime_error with one line when it is none.
+/// The answer to $JS.API.STREAM.INFO. Throws std::runtime_error with one line when it cannot be understood.
 stream_info read_stream_info(std::string_view json);
 
 }  // namespace tracker

@@ -17,12 +17,14 @@ namespace {
 
 using lifecycle::clock;
 
+/// A block of most file systems: a few bytes may still fit into one that is there, although the disk is full.
 constexpr std::size_t probe_bytes = 4096;
 
 [[noreturn]] void fail(const std::filesystem::path& path, const char* what) {
     throw std::system_error(errno, std::generic_category(), fmt::format("{}: {}", path.string(), what));
 }
 
+/// Its last name is gone: what is written to it goes with the descriptor.
 bool vanished(const descriptor& file) {
     struct stat status = {};
     return ::fstat(file.get(), &status) == 0 && status.st_nlink == 0;
@@ -33,11 +35,14 @@ bool vanished(const descriptor& file) {
 appender::appender(spool_state& of, const std::vector<std::unique_ptr<cursor>>& takers)
     : state_(of),
       takers_(takers),
+      // A quarter at most, since space is freed by whole segments; a 32nd at least, since each has a descriptor.
       segment_bytes_(std::clamp(of.settings.segment_bytes, of.settings.spool_bytes / 32, of.settings.spool_bytes / 4)),
       durable_(of.settings.durability == durability::disk) {}
 
 verdict appender::append(std::span<const event> events) {
     std::uint64_t bytes = 0;
+    // The size of the whole batch first: it goes in as a whole or not at all, so that a batch is answered with one
+    // verdict.
     for (const auto& event : events) bytes += record_size(event);
     try {
         if (!make_room(bytes)) return verdict::full;
@@ -52,6 +57,8 @@ verdict appender::append(std::span<const event> events) {
         return verdict::unwritable;
     }
     {
+        // Only now, when it is as durable as was promised, do cursors see the records. All of it under one lock: the
+        // account balances at any moment.
         const std::scoped_lock lock(state_.mutex);
         state_.current->size += text_.size();
         state_.current->records += events.size();
@@ -69,6 +76,8 @@ void appender::probe() {
         const std::string zeros(probe_bytes, '\0');
         prepare_segment(zeros.size());
         write(zeros);
+        // The zeros are no record, and must not stay before the next one. If they cannot be cut off the segment ends
+        // here, with a tail that a reader takes for torn.
         if (state_.files.truncate(state_.current->file.get(), static_cast<off_t>(state_.current->size)) != 0) seal();
         note_success();
     } catch (const std::exception& error) {
@@ -92,6 +101,7 @@ void appender::write(std::string_view bytes) {
         if (written > 0)
             done += static_cast<std::size_t>(written);
         else
+            // A write of nothing is no error to the kernel, but would be tried for ever.
             error = written == 0 ? ENOSPC : errno == EINTR ? 0 : errno;
     }
     bool doubtful = false;
@@ -103,6 +113,7 @@ void appender::write(std::string_view bytes) {
     if (error == 0) return;
     const bool cut = state_.files.truncate(to.file.get(), start) == 0;  // before anything that may find no memory
     const auto path = to.path;
+    // It is not known what is at its end now, so nothing may follow.
     if (!cut || doubtful) seal();
     errno = error;
     fail(path, "write");
@@ -116,11 +127,13 @@ void appender::seal() {
 
 void appender::prepare_segment(std::uint64_t bytes) {
     if (state_.current && vanished(state_.current->file)) renew_vanished_set();
+    // A batch larger than a segment gets one of its own, rather than being refused for ever.
     if (state_.current &&
         (state_.current->size + bytes <= segment_bytes_ || state_.current->size == segment_header_size))
         return;
     try {
         new_segment();
+        // The directory may vanish between the look and the open: once more, in a directory that was made just now.
     } catch (const std::system_error& error) {
         if (error.code() != std::errc::no_such_file_or_directory) throw;
         renew_vanished_set();
@@ -150,17 +163,21 @@ void appender::new_segment() {
     fresh->file = descriptor(state_.files.create(fresh->path.c_str()));
     if (!fresh->file) fail(fresh->path, "open");
     const auto written = state_.files.write(fresh->file.get(), fresh->key->header(), 0);
+    // A file without a durable name is lost with its events (fsync(2)): so before the first of them is answered.
     const bool listed = !durable_ || state_.files.sync_directory(state_.own->folder.get()) == 0;
     if (written != ssize_t{segment_header_size} || !listed) {
         const int error = written >= 0 && written != ssize_t{segment_header_size} ? ENOSPC : errno;
+        // It is not used: nothing of it may stay for the next run to find.
         remove_segment(*fresh);
         errno = error;
         fail(fresh->path, "write");
     }
     fresh->size = segment_header_size;
     fresh->sinks.resize(state_.settings.sinks.size(), {.done = 0, .offset = segment_header_size});
+    // Each segment counts from 1 (docs/spool-format.md).
     next_sequence_ = 1;
-    // The one before, when it has been delivered, goes with the next delivery: here nobody waits for a sink to sync.
+    // The one before, when it has been delivered, goes with the next delivery: here nothing may wait for a sink to
+    // sync.
     const std::scoped_lock lock(state_.mutex);
     state_.own->segments.push_back(fresh);
     state_.current = std::move(fresh);
@@ -174,6 +191,7 @@ bool appender::make_room(std::uint64_t bytes) {
         const std::scoped_lock lock(state_.mutex);
         std::uint64_t used = 0;
         for (const auto& set : state_.sets) used += set->bytes();
+        // Not one that a sink has in its hands: its batch would be settled in a segment that has gone.
         const auto may_go = [this](const segment_ptr& candidate) {
             return candidate != state_.current &&
                    std::ranges::none_of(takers_, [&](const auto& by) { return by->holds(*candidate); });
@@ -184,6 +202,7 @@ bool appender::make_room(std::uint64_t bytes) {
                 if (oldest == set->segments.end()) break;
                 dropped.push_back(*oldest);  // first: it may find no memory
                 used -= (*oldest)->size;
+                // Only what not every sink has: what all have was counted as delivered.
                 state_.counts.dropped_full += (*oldest)->left();
                 set->segments.erase(oldest);
             }
@@ -196,6 +215,7 @@ bool appender::make_room(std::uint64_t bytes) {
         enough = used + bytes <= state_.settings.spool_bytes;
     }
     if (!dropped.empty()) state_.sinks_have_it_for_good(nullptr, 0);  // of what is dropped some may have been delivered
+    // Files are removed without the mutex, for which the deliveries of all sinks would wait.
     for (const auto& lost : dropped) {
         if (lost->left() > 0)
             lifecycle::lines(state_.log)

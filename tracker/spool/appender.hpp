@@ -21,7 +21,7 @@ namespace tracker {
 /// Threads: one appends; `writable` is safe from any. What it is given must outlive it.
 class appender {
 public:
-    /// `takers`: those who are told of what has come, and asked what may go.
+    /// `takers`: the cursors that are told what has come, and asked what may be removed.
     appender(spool_state& of, const std::vector<std::unique_ptr<cursor>>& takers);
 
     // See spool.

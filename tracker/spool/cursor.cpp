@@ -44,6 +44,7 @@ bool cursor::take(batch& into) {
         in_hand next;
         {
             std::unique_lock lock(state_.mutex);
+            // The flush deadline has passed: what is left stays in the spool.
             if (given_up_) return false;
             if (!choose(clock::now())) {
                 if (state_.closed && nothing_left()) return false;
@@ -52,6 +53,8 @@ bool cursor::take(batch& into) {
             }
             next = taken_;
         }
+        // Without the mutex: a slow disk must not hold up the appender and the other sinks. False: that set waits, or
+        // has nothing whole; there may be another.
         if (read_batch(into, next)) return true;
     }
 }
@@ -63,6 +66,7 @@ segment_ptr cursor::next_in(const segment_set& set) const {
 }
 
 segment_set_ptr cursor::oldest_set(clock::time_point now) const {
+    // All but our own, oldest first; one that cannot be read now does not hold up the others.
     const auto waits = [&](const auto& set) { return set != state_.own && !held(*set, now) && next_in(*set); };
     const auto found = std::ranges::find_if(state_.sets, waits);
     return found == state_.sets.end() ? nullptr : *found;
@@ -71,6 +75,7 @@ segment_set_ptr cursor::oldest_set(clock::time_point now) const {
 bool cursor::held(const segment_set& set, clock::time_point now) const noexcept {
     const auto& hold = set.holds[sink_];
     if (hold.until == clock::time_point::max()) return true;
+    // A stop does not sit out a pause of seconds that began before it: the first try in it comes at once.
     return now < hold.until && (!state_.closed || hold.in_stop > 0);
 }
 
@@ -84,6 +89,7 @@ bool cursor::nothing_left() const {
 bool cursor::fresh_is_due(clock::time_point now) const {
     const auto& options = state_.settings;
     return next_in(*state_.own) && !held(*state_.own, now) &&
+           // In a stop nothing more comes that would fill a batch.
            (state_.closed || now >= fresh_since_ + options.batch_age ||
             state_.own->left_for(sink_) >= options.batch_events);
 }
@@ -95,6 +101,7 @@ bool cursor::choose(clock::time_point now) {
     if (fresh && (!set || !last_was_fresh_)) set = state_.own;
     if (!set) return false;
     last_was_fresh_ = set == state_.own;
+    // Up to the size that the segment has now: what is appended later is for the next batch.
     const auto from = next_in(*set);
     const auto place = from->sinks[sink_];
     taken_ = {set, from, place.offset, from->size, from->size, from->records - place.done, {}};
@@ -105,6 +112,7 @@ clock::time_point cursor::wake_at() const {
     auto when = state_.adopt_at;
     for (const auto& set : state_.sets) {
         if (!next_in(*set)) continue;
+        // Of what one set waits for the latest, of all sets the earliest.
         const auto due = set == state_.own ? fresh_since_ + state_.settings.batch_age : replay_at_;
         when = std::min(when, std::max(due, set->holds[sink_].until));
     }
@@ -112,9 +120,14 @@ clock::time_point cursor::wake_at() const {
 }
 
 void cursor::arrived(std::uint64_t events) {
+    // The age of a batch is that of its oldest event: it begins with the first that finds none waiting.
     if (state_.own->left_for(sink_) == events) fresh_since_ = clock::now();
 }
 
+/// Each record's place is kept, so that a sink that takes only a part of the batch can be noted to the byte. After a
+/// failed read nothing of the batch is used: it is read again, with what follows it. Where nothing whole is found the
+/// rest of the segment is given up, unless it was a stop that ended the search: that says nothing of the bytes, and the
+/// next run looks again.
 bool cursor::read_batch(batch& into, const in_hand& next) {
     const auto& options = state_.settings;
     into.events.clear();
@@ -174,6 +187,7 @@ void cursor::hold_off(std::string_view reason) {
     auto& hold = taken_.set->holds[sink_];
     ++hold.failures;
     hold.in_stop += state_.closed ? 1U : 0U;
+    // A stop cannot wait for a disk that may be away for good; what is left is not lost, but the next run's.
     if (hold.in_stop >= tries_in_stop) {
         lock.unlock();
         return put_down(reason);
@@ -203,6 +217,7 @@ void cursor::give_up_segment(std::string_view reason) {
 void cursor::settle(const batch&, outcome how) {
     if (how == outcome::delivered) return move_on(false);
     const std::scoped_lock lock(state_.mutex);
+    // Late: nothing of it counts as delivered, and nothing is noted.
     given_up_ = true;
     taken_ = {};
 }
@@ -210,6 +225,8 @@ void cursor::settle(const batch&, outcome how) {
 void cursor::settle_part(batch& taken, std::size_t first, std::size_t count) {
     const auto from = static_cast<std::ptrdiff_t>(first);
     const auto to = from + static_cast<std::ptrdiff_t>(count);
+    // The sink has taken these, so they are not part of the next try; the places must follow, or the notes would be
+    // wrong.
     taken.events.erase(taken.events.begin() + from, taken.events.begin() + to);
     {
         const std::scoped_lock lock(state_.mutex);
@@ -221,6 +238,7 @@ void cursor::settle_part(batch& taken, std::size_t first, std::size_t count) {
 void cursor::bury(batch& taken, std::size_t index) {
     {
         const std::scoped_lock lock(state_.mutex);
+        // By its number in the segment: another sink may still deliver it, and the account counts it once.
         taken_.from->dead.insert(taken_.places[index].done);
     }
     settle_part(taken, index, 1);
@@ -230,6 +248,7 @@ void cursor::give_back(batch& taken) {
     const auto& options = state_.settings;
     const std::scoped_lock lock(state_.mutex);
     if (taken_.set != state_.own && options.replay_rate > 0)
+        // It was not delivered, so it must not count against the rate.
         replay_at_ -= std::chrono::nanoseconds(std::chrono::seconds(1)) * taken.events.size() / options.replay_rate;
     taken.events.clear();
     taken_ = {};
@@ -269,6 +288,7 @@ void cursor::move_on(bool lost) {
         const auto before = from.done();
         auto& place = from.sinks[sink_];
         if (lost) {
+            // The file is kept for a person to look at; the account has the events as damaged.
             from.keep = true;
             from.lost_from = from.lost_to == 0 ? place.done : std::min(from.lost_from, place.done);
             from.lost_to = std::max(from.lost_to, place.done + was.events);
@@ -282,9 +302,10 @@ void cursor::move_on(bool lost) {
             state_.adopt_at = {};  // there may be more than could be held at once
         }
     }
-    // In this order: who dies in between delivers twins, and loses nothing.
+    // In this order: a process that dies in between delivers some events twice, and loses none.
     const bool goes = (done.empty() && !emptied) ||
                       state_.sinks_have_it_for_good(was.set, done.empty() ? was.from->number : done.front()->number);
+    // If they do not have it for good the note stays behind (see sinks_have_it_for_good), and so do the files.
     note_delivered(*was.set, sink_, was.from->number, was.behind);
     if (!goes) return;
     for (const auto& segment : done) remove_segment(*segment);

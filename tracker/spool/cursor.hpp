@@ -65,7 +65,7 @@ private:
     in_hand taken_;
     bool last_was_fresh_ = false, given_up_ = false;
     lifecycle::clock::time_point fresh_since_{};  ///< no record of the own set that waits is older
-    lifecycle::clock::time_point replay_at_{};    ///< no adopted record before this, while nobody stops
+    lifecycle::clock::time_point replay_at_{};    ///< no adopted record before this, while there is no stop
 };
 
 }  // namespace tracker

@@ -75,7 +75,7 @@ private:
 
     disk& to_;
     patience& patience_;
-    std::map<int, std::string> opened_;  ///< what is behind a descriptor, for the log
+    std::map<int, std::string> opened_;  ///< the file of each descriptor, for the log
 };
 
 }  // namespace tracker

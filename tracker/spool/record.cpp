@@ -65,6 +65,7 @@ std::uint64_t segment_key::header_check() const noexcept {
 
 std::string segment_key::header() const {
     std::string bytes;
+    // Twice, since without it no record of the segment could be read.
     for (int copy = 0; copy < 2; ++copy) {
         bytes.append(segment_magic).append(salt_);
         append_little(bytes, header_check());
@@ -78,6 +79,7 @@ std::optional<segment_key> segment_key::read(std::string_view header) {
         const auto copy = header.substr(at, each);
         if (!copy.starts_with(segment_magic)) continue;
         const segment_key key(copy.substr(salt_at, salt_size));
+        // The check is computed with the key itself: a salt with one wrong bit does not fit its own check.
         if (little<std::uint64_t>(copy, header_check_at) == key.header_check()) return key;
     }
     return std::nullopt;
@@ -89,6 +91,7 @@ std::optional<record_head> record_head::read(std::string_view bytes, const segme
     head.digest = little<std::uint64_t>(bytes, digest_at);
     head.length = little<std::uint32_t>(bytes, length_at);
     head.sequence = key.masked(little<std::uint64_t>(bytes, sequence_at));
+    // First what costs nothing.
     if (head.length < smallest_payload) return std::nullopt;
     if (head.check != key.check(position, head.sequence, head.length, head.digest)) return std::nullopt;
     return head;
@@ -109,6 +112,7 @@ void append_record(std::string& out, const segment_key& key, std::uint64_t posit
     const auto start = out.size();
     const auto length = static_cast<std::uint32_t>(record_size(event) - record_head_size);
     const auto micros = std::chrono::floor<std::chrono::microseconds>(event.time).time_since_epoch().count();
+    // As record_size() counts it: its length has two bytes.
     const auto id = std::string_view(event.id).substr(0, UINT16_MAX);
     out.append(length_at - check_at, '\0');  // check and digest, which are of what follows
     append_little(out, length);

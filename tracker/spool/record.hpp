@@ -27,7 +27,7 @@ inline constexpr std::size_t record_head_size = 28;
 inline constexpr std::size_t smallest_payload = 10;
 inline constexpr std::size_t smallest_record = record_head_size + smallest_payload;
 
-/// What makes the records of one segment inimitable: bytes that nobody can know who has not read its file.
+/// What makes the records of one segment impossible to imitate: bytes that only a reader of its file can know.
 class segment_key {
 public:
     /// Of 32 bytes: those of a file or, for a test, any.

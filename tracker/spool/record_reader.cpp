@@ -97,8 +97,8 @@ bool record_reader::find_record() {
     }
 }
 
-/// Goes on to the next place with a genuine head. The sequence of a place is worth a look only if it is between that
-/// of the last record and the number of records that could stand before it; since all sequences are masked, whoever
+/// Goes on to the next place with a genuine head. The sequence of a place is worth a look only if it is between that of
+/// the last record and the number of records that could stand before it; since all sequences are masked, a client that
 /// writes data hits that in one of 2^64 / records tries, and so the check is not even computed.
 bool record_reader::find_head() {
     while (fill(record_head_size)) {

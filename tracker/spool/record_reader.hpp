@@ -12,7 +12,7 @@
 
 namespace tracker {
 
-/// Who has files read hears how far that is, and can end it.
+/// Told how far the reading of files is; can end it.
 class reading_watch {
 public:
     virtual ~reading_watch() = default;
@@ -22,11 +22,10 @@ public:
     virtual bool has_read(std::uint64_t bytes) = 0;
 };
 
-/// Reads the records of a segment, front to back. On one thread.
-///
-/// Nothing that stands in an event can pass for a record: a head is one only where its check is right, which nobody can
-/// foresee, and a head that is one says how long its record is, whatever is in it. In a segment of the first version
-/// there is no such check, so nothing is believed there from the first damaged byte on.
+/// Reads the records of a segment, front to back. On one thread. Nothing in an event can pass for a record: a head
+/// counts only if its check is right, which nobody can foresee, and a head that counts says how long its record is,
+/// whatever is in it. A segment of the first version has no such check, so nothing is believed there from the first
+/// damaged byte on.
 class record_reader {
 public:
     /// From the byte `from` to the byte `to` of an open file. `key`: null for one of the first version. All must
@@ -38,7 +37,7 @@ public:
     /// The next record; false at the end, or where there is no whole and intact one any more, or when `stopped`.
     /// Throws std::system_error when the file cannot be read; after that another reader begins.
     bool next(event& into);
-    /// The same, and nobody is told what is in it.
+    /// The same, without returning what is in it.
     bool pass();
 
     /// After `next` was false: goes on to the next intact record of a higher sequence, after damaged

@@ -40,7 +40,7 @@ struct segment {
     std::uint64_t lost_from = 0;     ///< the records from here …
     std::uint64_t lost_to = 0;       ///< … up to here could not be read
     std::uint64_t torn = 0;          ///< bytes after `size`, left by a process or a machine that died
-    std::uint64_t damaged = 0;       ///< bytes between records that are none
+    std::uint64_t damaged = 0;       ///< bytes between records that belong to none
     /// Something in it is no event that could be delivered: removed from the spool, but not from the disk.
     bool keep = false;
     bool no_file = false;  ///< a directory, a FIFO, a link …: it is not even opened to be read
@@ -50,8 +50,8 @@ struct segment {
     const segment_key* secret() const noexcept { return key ? &*key : nullptr; }
 };
 
-/// `<tracker.directory>/spool/<set>`: the segments that one process has written. Whoever holds the lock
-/// in it owns it: the process that made it or, after that, the one that adopted it.
+/// `<tracker.directory>/spool/<set>`: the segments that one process has written. The process that holds the lock in it
+/// owns it: the one that made it or, after that, the one that adopted it.
 ///
 /// The functions below throw std::system_error. No thread safety of its own.
 struct segment_set {
@@ -106,8 +106,8 @@ segment_set_ptr adopt_segment_set(const std::filesystem::path& directory, const 
 std::vector<std::filesystem::path> sets_in(const std::filesystem::path& spool, disk& files);
 std::vector<std::filesystem::path> sets_in(const std::filesystem::path& spool);
 
-/// Notes that all before this place has been delivered to `sink`. Overwritten in place; not synced, since an
-/// older note only means twins. Never throws: the same is true of a note that fails.
+/// Notes that all before this place has been delivered to `sink`. Overwritten in place; not synced, since an older note
+/// only means duplicates. Never throws: the same is true of a note that fails.
 void note_delivered(const segment_set& set, std::size_t sink, std::uint64_t segment, std::uint64_t offset) noexcept;
 
 /// A segment is done: removes its file, or gives it a name that is no segment's if it is to be kept.

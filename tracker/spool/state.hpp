@@ -33,8 +33,8 @@ struct spool_counts {
     std::uint64_t dropped_full = 0, dropped_dead_letter = 0, dropped_unwritable = 0, dropped_damaged = 0;
 };
 
-/// What the parts of a spool share: who appends (appender), who takes over what earlier runs have left (adoption) and,
-/// for each sink, who takes (cursor). It belongs to the spool and lives as long.
+/// What the parts of a spool share: the appender, the adoption of what earlier runs have left and, for each sink, the
+/// cursor. It belongs to the spool and lives as long.
 ///
 /// Threads: the mutex guards what stands below it, and is never held during I/O; what stands above does not change
 /// while there are threads. The functions are safe from any thread, but those that want the mutex held.

@@ -31,7 +31,7 @@ bool is_segment(const fs::path& file) {
     return file.extension() == ".seg" && !stem.empty() && stem.find_first_not_of("0123456789") == stem.npos;
 }
 
-/// The lock is asked for and given back at once: who wants it meanwhile looks again later.
+/// The lock is taken and given back at once: a process that wants it meanwhile tries again later.
 bool has_an_owner(const fs::path& set) {
     const descriptor lock(::open((set / "lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0;
@@ -74,7 +74,7 @@ std::vector<fs::path> misplaced(const fs::path& directory, const std::function<b
     return {found.begin(), found.end()};
 }
 
-/// Ends the reading of a set when nobody wants to know any more.
+/// Ends the reading of a set when the result is no longer wanted.
 class until final : public reading_watch {
 public:
     explicit until(const std::function<bool()>& cancelled) : cancelled_(cancelled) {}

@@ -35,7 +35,7 @@ public:
 
     /// Another process has the note: the one that this one follows. `take_over` is to be called.
     bool waits() const noexcept { return waits_; }
-    /// Writes how far this run has come as soon as that process has ended, or else nobody would know should it be
+    /// Writes how far this run has come as soon as that process has ended, or else it would not be known should it be
     /// killed. Returns then, or when `token` says so.
     void take_over(const std::stop_token& token) noexcept;
 

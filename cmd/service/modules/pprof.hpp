@@ -3,7 +3,7 @@
 #include "cmd/service/module.hpp"
 #include "server/admin/pprof/routes.hpp"
 
-/// What `go tool pprof` reads, and who lives now.
+/// What `go tool pprof` reads, and what is alive now.
 class pprof_module final : public service_module {
 public:
     explicit pprof_module(const module_start&) {}

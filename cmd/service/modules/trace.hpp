@@ -3,7 +3,7 @@
 #include "cmd/service/module.hpp"
 #include "cmd/service/trace/tracing.hpp"
 
-/// What happens when, while somebody asks /debug/trace for it.
+/// Records what happens when, while a client asks /debug/trace for it.
 class trace_module final : public service_module {
 public:
     explicit trace_module(const module_start&) {}

@@ -13,8 +13,8 @@ namespace systemd {
 std::string text_of(const configs::environment& variables, const char* name);
 std::string text_of(const char* name);
 
-/// The listening sockets, TCP or UNIX, that systemd, or somebody who does as it does, has left to this process, by
-/// name: LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES of sd_listen_fds(3). They are closed at exec and do not block.
+/// The listening sockets, TCP or UNIX, that systemd, or a program that acts like it, has left to this process, by name:
+/// LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES of sd_listen_fds(3). They are closed at exec and do not block.
 ///
 /// Throws std::runtime_error with one line for what this process cannot take: a name that is none of `names`, one
 /// that comes twice, something that is no such socket. Once, before anything opens a descriptor.

@@ -13,7 +13,7 @@ namespace systemd {
 /// Safe from any thread.
 class notify_socket {
 public:
-    /// An empty address: nobody listens, and `tell` does nothing.
+    /// An empty address: there is no listener, and `tell` does nothing.
     explicit notify_socket(const std::string& address);
     ~notify_socket();
     notify_socket(const notify_socket&) = delete;

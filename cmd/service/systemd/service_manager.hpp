@@ -13,8 +13,8 @@
 #include "server/http_server.hpp"
 #include "tracker/event_tracker.hpp"
 
-/// systemd, as the process sees it: who may have bound its ports, and who is told how it does. Where neither
-/// LISTEN_FDS nor NOTIFY_SOCKET is set nobody is there, and nothing happens.
+/// systemd, as the process sees it: it may have bound the ports, and is told the state of the process. Where neither
+/// LISTEN_FDS nor NOTIFY_SOCKET is set there is no systemd, and nothing happens.
 ///
 /// cmd/service/modules/systemd.hpp is the module.
 class service_manager {
@@ -50,6 +50,6 @@ public:
 
 private:
     systemd::notify_socket notify_;
-    std::chrono::microseconds watchdog_;  ///< WATCHDOG_USEC; 0: nobody waits for it
+    std::chrono::microseconds watchdog_;  ///< WATCHDOG_USEC; 0: there is no watchdog
     std::map<std::string, int> sockets_;
 };

@@ -41,7 +41,7 @@ void write_body(wire_writer& to, std::string_view text) noexcept {
     to.close(body);
 }
 
-/// Ids stand apart from attributes. False: it is none.
+/// Ids are not attributes. False: it is not an id.
 bool write_id(wire_writer& to, const lifecycle::log_fact& fact) noexcept {
     if (fact.what != lifecycle::log_fact::kind::text) return false;
     std::array<std::uint64_t, 2> halves{};

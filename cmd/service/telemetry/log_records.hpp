@@ -11,7 +11,7 @@
 namespace telemetry {
 
 /// Takes the lines of a log as log records, with their facts as attributes: those of a level and above. Any thread;
-/// never blocks but for other writers, who copy no more than a line.
+/// never blocks except for other writers, which copy no more than a line.
 class log_records final : public spdlog::sinks::sink {
 public:
     log_records(spdlog::level::level_enum least, std::size_t capacity) : lines_(capacity) { set_level(least); }

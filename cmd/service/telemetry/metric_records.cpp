@@ -104,7 +104,7 @@ void write_point(wire_writer& to, const distribution& all, const span_of_time& w
     for (const auto bound : all.bounds) to.little(bound);
 }
 
-/// A family of /metrics, as it comes line by line.
+/// A family of /metrics, as it arrives line by line.
 class family {
 public:
     family(std::string_view name, std::string_view help) : name_(name), help_(help) {}

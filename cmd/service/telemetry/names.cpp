@@ -134,7 +134,7 @@ std::string ask(const std::string& server, std::uint16_t port, const std::string
         if (::poll(&waits, 1, static_cast<int>(std::min(left, look_again).count())) <= 0) continue;
         std::array<char, 4096> room;
         const auto got = ::recv(socket.get(), room.data(), room.size(), 0);
-        if (got < 0) return {};  // nobody listens there
+        if (got < 0) return {};  // no server listens there
         const std::string_view answer(room.data(), static_cast<std::size_t>(got));
         if (answer.size() >= header_size && read16(answer, 0) == id) return std::string(answer);
     }

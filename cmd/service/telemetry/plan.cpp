@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::string_view default_endpoint = "http://localhost:4318";
 
-/// http or https with a host; no word about who we are, which belongs into a header.
+/// http or https with a host; no credentials, which belong into a header.
 bool is_endpoint(const std::string& text) {
     const auto url = boost::urls::parse_uri(text);
     return url && (url->scheme() == "http" || url->scheme() == "https") && !url->host().empty() &&

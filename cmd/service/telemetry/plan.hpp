@@ -21,7 +21,7 @@ struct destination {
     fields headers = {};
     std::chrono::milliseconds timeout{10'000};  ///< of one try
     bool gzip = false;
-    std::string ca = {}, certificate = {}, key = {};  ///< PEM files; empty: whom the system trusts, and nobody
+    std::string ca = {}, certificate = {}, key = {};  ///< PEM files; empty: the system's, and none of our own
 };
 
 /// What telemetry there is: our settings and the variables of the OpenTelemetry specification.
@@ -29,7 +29,7 @@ struct destination {
 /// The endpoint: `telemetry.otlp_endpoint`, where it is set, is in the place of OTEL_EXPORTER_OTLP_ENDPOINT, which is
 /// meant for all programs of a machine; OTEL_EXPORTER_OTLP_{TRACES,METRICS,LOGS}_ENDPOINT still say it for their
 /// signal. Without any of them there is no telemetry: unlike an SDK, which is linked to be used, we do not call
-/// whoever listens on localhost:4318.
+/// whatever listens on localhost:4318.
 struct plan {
     std::optional<destination> traces, metrics, logs;
     sampler sampling;

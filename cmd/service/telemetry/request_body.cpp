@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view schema = "https://opentelemetry.io/schemas/1.44.0";
 
-/// Reads one message, field by field. What is none ends it.
+/// Reads one message, field by field. Anything that is not a field ends it.
 class wire_reader {
 public:
     explicit wire_reader(std::string_view bytes) : left_(bytes) {}

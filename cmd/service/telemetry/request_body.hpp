@@ -9,7 +9,7 @@
 
 namespace telemetry {
 
-/// Encoded records, each with its key and length in front, one behind the other: spans, metrics or log records.
+/// Encoded records, each preceded by its key and length, one after the other: spans, metrics or log records.
 struct batch {
     std::string bytes = {};
     std::vector<std::size_t> ends = {};  ///< of each, in `bytes`
@@ -40,7 +40,7 @@ struct partial_success {
     std::uint64_t rejected = 0;
     std::string message = {};
 };
-/// Nothing when the bytes are no such message: whoever answers 200 by a page has still said 200.
+/// Nothing when the bytes are not such a message: a server that answers 200 with a page has still said 200.
 partial_success read_partial_success(std::string_view bytes);
 
 }  // namespace telemetry

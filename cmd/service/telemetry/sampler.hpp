@@ -11,10 +11,10 @@ struct sampler {
     enum class root : std::uint8_t { always, never, ratio };
 
     root of_roots = root::always;
-    bool by_parent = true;  ///< whoever comes with a trace has decided
+    bool by_parent = true;  ///< the caller that sends a trace has decided
     double fraction = 1;    ///< of `ratio`, from 0 to 1
 
-    /// `low`: the last 8 bytes of the trace id, which is random there: so all who sample by it agree.
+    /// `low`: the last 8 bytes of the trace id, which is random there: so all services that sample by it agree.
     bool samples(bool has_parent, bool parent_is_sampled, std::uint64_t low) const noexcept {
         if (by_parent && has_parent) return parent_is_sampled;
         if (of_roots != root::ratio) return of_roots == root::always;

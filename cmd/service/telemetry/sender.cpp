@@ -29,7 +29,7 @@ std::string in_words(const reply& answer) {
                        printable(answer.body));
 }
 
-/// 1, 2, 4 … seconds, a fifth more or less, so that not all who wait come at once.
+/// 1, 2, 4 … seconds, a fifth more or less, so that not all that wait come back at once.
 std::chrono::milliseconds pause_after(std::uint64_t failures) {
     const auto doubled = std::min<std::uint64_t>(failures - 1, 10);
     const auto pause = std::min(sender::first_pause * (1 << doubled), sender::longest_pause);

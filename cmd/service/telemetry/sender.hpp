@@ -29,7 +29,7 @@ struct reply {
 using post_function = std::function<reply(std::string body)>;
 
 /// What becomes of a request by its answer (opentelemetry.io/docs/specs/otlp, "OTLP/HTTP Response"). 3xx is none of
-/// success: who has moved has not stored.
+/// success: a receiver that has moved has not stored anything.
 enum class verdict : std::uint8_t { taken, later, halve, never };
 verdict verdict_on(const reply& answer) noexcept;
 

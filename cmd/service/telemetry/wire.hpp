@@ -117,8 +117,8 @@ private:
 /// At most so many bytes of a text leave in one attribute.
 inline constexpr std::size_t longest_text = 1024;
 
-/// Well-formed UTF-8, as a `string` must be: each byte that is none becomes U+FFFD, and what is longer is cut between
-/// two characters. A view of `text` where it is so already, else of `room`.
+/// Well-formed UTF-8, as a `string` must be: each byte that is not part of it becomes U+FFFD, and what is longer is cut
+/// between two characters. A view of `text` where it is so already, else of `room`.
 std::string_view sound_text(std::string_view text, std::string& room, std::size_t longest = longest_text);
 
 /// Attributes: KeyValue messages in the field `field` of what is being written.

@@ -33,7 +33,7 @@ recorder::buffer* recorder::mine() noexcept {
     return nullptr;
 }
 
-/// A thread that comes late writes after what has been published, so nobody reads it; where it writes it says first
+/// A thread that comes late writes after what has been published, so it is not read; where it writes it says first
 /// thing in the next round.
 void recorder::add(const record& record) noexcept {
     const auto round = round_.load(std::memory_order_acquire);

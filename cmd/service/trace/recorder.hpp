@@ -48,7 +48,7 @@ public:
     static constexpr std::size_t most_threads = 64;
     static constexpr std::size_t most_records = 16'384;  ///< a thread; some 4 MB, of which memory is what is written
 
-    /// Of `living` threads: the buffers of others are for somebody else.
+    /// Of `living` threads: the buffers of others may be used again.
     void begin(const std::vector<pid_t>& living);
     void end() noexcept { round_.store(0, std::memory_order_relaxed); }
     /// One load: whether `add` would take anything.
@@ -69,7 +69,7 @@ public:
 
 private:
     struct buffer {
-        std::atomic<pid_t> thread{0};             ///< 0: nobody's
+        std::atomic<pid_t> thread{0};             ///< 0: no thread's
         std::vector<record> records;              ///< its thread's; never moves
         std::uint64_t round = 0;                  ///< the same
         std::atomic<std::uint64_t> published{0};  ///< round, and how many

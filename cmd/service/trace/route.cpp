@@ -24,7 +24,7 @@ using std::chrono::milliseconds;
 constexpr std::int64_t default_seconds = 5;
 constexpr std::int64_t most_seconds = 300;
 constexpr milliseconds look_every{20};         // at loops: more often than they tick
-constexpr milliseconds look_in_a_stop{5};      // at who waits for the end
+constexpr milliseconds look_in_a_stop{5};      // at what the end waits for
 constexpr milliseconds kept_of_a_budget{100};  // to write what there is
 
 /// Loops that have not turned for long, by the time at which each says that it has.

@@ -10,9 +10,9 @@ namespace trace {
 class session;
 }
 
-/// Who notes what happens when, while somebody asks `/debug/trace` for it: requests and their handlers, loops that
-/// stand still, deliveries to the sinks, the phases of a stop. Main puts it around what it is to look at; without a
-/// trace that is one load for each. What it returns keeps what it needs.
+/// Notes what happens when, while a client asks `/debug/trace` for it: requests and their handlers, loops that stand
+/// still, deliveries to the sinks, the phases of a stop. Main puts it around what it is to look at; without a trace
+/// that is one load for each. What it returns keeps what it needs.
 class tracing {
 public:
     tracing();

@@ -47,9 +47,9 @@ private:
     const std::chrono::milliseconds timeout_;
     spdlog::logger& log_;
     const int app_listener_, debug_listener_;
-    bool app_path_, debug_path_;  ///< are removed by whoever has the sockets last
+    bool app_path_, debug_path_;  ///< are removed by the process that has the sockets last
     std::string program_;
     std::vector<std::string> arguments_;
     std::atomic<bool> handed_over_{false};
-    int predecessor_ = -1;  ///< the pipe on which it waits; -1: nobody does
+    int predecessor_ = -1;  ///< the pipe on which it waits; -1: there is none
 };

@@ -32,8 +32,8 @@ constexpr std::size_t longest_pid = 16;
 
 using descriptors = std::array<int, 3>;
 
-/// `NAME=value` for exec. LISTEN_PID and WATCHDOG_PID are the number of the process that is to read them, which
-/// nobody knows before it exists: there is room for it.
+/// `NAME=value` for exec. LISTEN_PID and WATCHDOG_PID are the number of the process that is to read them, which is not
+/// known before it exists: there is room for it.
 struct variables {
     explicit variables(const std::string& paths);
 
@@ -168,7 +168,7 @@ void successor::tell(int signal) const noexcept {
     if (handle_ >= 0) ::syscall(SYS_pidfd_send_signal, handle_, signal, nullptr, 0);
 }
 
-/// Makes its parent whoever takes in orphans, if it is alive.
+/// Makes the process that adopts orphans its parent, if it is alive.
 void successor::let_go() noexcept {
     if (between_ <= 0) return;
     ::kill(between_, SIGKILL);

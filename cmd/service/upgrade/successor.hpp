@@ -21,11 +21,11 @@ inline constexpr const char* paths_variable = "UPGRADE_PATHS";
 /// those of this process. It lives on when this object does not.
 ///
 /// It is a grandchild. The process in between tells how it ends, as long as it is not ready; once it is, that one goes,
-/// so that whoever supervises this process (systemd, or another that is a subreaper, prctl(2)) is its parent and hears
-/// of its end. systemd kills a main process that is not its child at once, instead of waiting for its stop.
+/// so that the supervisor of this process (systemd, or another subreaper, prctl(2)) is its parent and learns of its
+/// end. systemd kills a main process that is not its child at once, instead of waiting for its stop.
 class successor {
 public:
-    /// Throws std::system_error when there is no process or no pipe to be had.
+    /// Throws std::system_error when no process or no pipe can be made.
     successor(const std::string& program, std::vector<std::string> arguments, int app, int debug,
               const std::string& paths);
     ~successor();

@@ -9,7 +9,7 @@ configs::program own_program() {
     return {.name = "SERVICE_NAME",
             .variables = "SERVICE_PREFIX_",
             .rows = {
-                // OWN_LIVE is what a reload may change: who reads it takes it from the newest snapshot.
+                // OWN_LIVE is what a reload may change: its reader takes it from the newest snapshot.
                 text("greeting.word", "what a greeting begins with", "a text", OWN_LIVE(own_settings, word), is_text),
                 duration("greeting.patience", "how long /later waits", OWN_LIVE(own_settings, patience), 0ms, 10s),
             }};

@@ -7,7 +7,7 @@
 
 namespace {
 
-/// As [new.delete.single] 4 wants it: somebody may have an idea how to make room.
+/// As [new.delete.single] 4 wants it: the new-handler may be able to make room.
 template <class Try>
 [[gnu::noinline]] void* until_there_is_memory(Try attempt) {
     for (;;) {

@@ -26,7 +26,7 @@ std::uint64_t hash_of(std::span<void* const> stack) {
     return hash;
 }
 
-/// Not a block: a place that somebody is about to use.
+/// Not a block: a place that a thread is about to use.
 const char taken_place = 0;
 
 }  // namespace

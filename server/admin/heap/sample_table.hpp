@@ -19,7 +19,7 @@ struct weight {
 /// The sampled blocks that live, and for each stack what has been allocated and freed. It has the room that it has: a
 /// block that finds none is counted, and is otherwise as if it had not been sampled.
 ///
-/// Safe from any thread. No lock, so that nobody who allocates waits for somebody who reads, and a child of fork(2) can
+/// Safe from any thread. No lock, so that no thread that allocates waits for one that reads, and a child of fork(2) can
 /// go on with it; no allocation. To be static, or once on the heap: 4 MiB, of which memory is what has been written.
 class sample_table {
 public:
@@ -30,7 +30,7 @@ public:
     /// Takes note of a block, whose address must be a multiple of `block_alignment`, before its owner has it. False:
     /// there is no room. Of a stack that is longer than `most_frames` the outer end is cut off.
     bool add(const void* block, std::span<void* const> stack, weight of) noexcept;
-    /// The same block is about to be freed; not noted, it is none of ours. By its owner alone.
+    /// The same block is about to be freed; if it was not noted, it is not one of ours. By its owner alone.
     void remove(const void* block) noexcept;
 
     /// Calls `see(std::span<void* const> stack, weight allocated, weight freed)` for each stack, the innermost frame

@@ -54,7 +54,7 @@ std::uint64_t interval() noexcept { return detail::interval_now.load(std::memory
 
 const sample_table& samples() noexcept { return table; }
 
-/// The countdown has run out, or was for another interval: then it begins anew, which for gaps that have no memory
+/// The countdown has run out, or was for another interval: then it begins again, which for gaps that have no memory
 /// changes nothing.
 bool detail::hit(std::size_t size) noexcept {
     auto& at = here;

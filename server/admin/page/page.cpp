@@ -20,7 +20,8 @@ namespace json = boost::json;
 
 namespace {
 
-/// For this answer alone: whoever gets a script into the text of the page does not know it (CSP Level 3, section 7.1).
+/// For this answer alone: a script that was smuggled into the text of the page does not know it (CSP Level 3, section
+/// 7.1).
 std::string make_nonce() {
     std::random_device random;
     return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());

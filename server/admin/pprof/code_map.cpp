@@ -15,7 +15,7 @@ namespace {
 
 std::uint64_t number(const void* address) { return reinterpret_cast<std::uintptr_t>(address); }
 
-/// The build-id of an object as it lies in memory, in hexadecimal; empty when it has none. elf(5), "Notes".
+/// The build-id of an object in memory, in hexadecimal; empty when it has none. elf(5), "Notes".
 std::string build_id(const dl_phdr_info& object) {
     const auto padded = [](std::size_t size) { return (size + 3) / 4 * 4; };
     for (const auto& segment : std::span(object.dlpi_phdr, object.dlpi_phnum)) {

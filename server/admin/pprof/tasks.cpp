@@ -31,7 +31,7 @@ std::vector<live_task> threads_of(const debug_sources& from) {
     return all;
 }
 
-/// Whoever is no request, or has been answered for, has no deadline, or one that never comes.
+/// A task that is not a request, or in whose place the server has answered, has no deadline, or one that never comes.
 std::optional<milliseconds> left_of(const task_row& row) {
     const bool comes = !row.target.empty() && row.left < std::chrono::hours(24 * 365);
     return comes ? std::optional(row.left) : std::nullopt;

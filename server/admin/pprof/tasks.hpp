@@ -12,7 +12,7 @@
 
 namespace server::pprof {
 
-/// What lives, and to whom it belongs, from the innermost owner: a loop, its part, main.
+/// What is alive, and what owns it, from the innermost owner: a loop, its part, main.
 struct live_task {
     std::vector<std::string> owners;
     task_row row;
@@ -22,7 +22,7 @@ struct live_task {
 
 using loop_reports = std::vector<http_server::loop_report>;
 
-/// Asks each loop of the app who lives on it, with a limit.
+/// Asks each loop of the app what is alive on it, with a time limit.
 lifecycle::awaitable<loop_reports> ask_loops(const debug_sources& from);
 
 /// The coroutines of the loops that have answered, and one task for each that has not.

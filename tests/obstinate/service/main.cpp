@@ -13,7 +13,7 @@
 //   OBSTINATE=dependency, dependency-ends, dependency-hangs
 //                        a part that readiness waits for, which cannot open what it needs
 //   OBSTINATE=never-run, run-twice
-//                        mistakes of whoever wires the parts
+//                        mistakes in the wiring of the parts
 
 #include <poll.h>
 #include <spdlog/logger.h>
