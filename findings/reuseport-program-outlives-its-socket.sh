@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Linux: a program that one socket attaches to its SO_REUSEPORT group (SO_ATTACH_REUSEPORT_CBPF) belongs to the group: it
-# stays when that socket is closed, and counts the sockets anew. "The second of them" is then somebody else, and a
+# stays when that socket is closed, and counts the sockets again. "The second of them" is then somebody else, and a
 # process that is started later gets every connection. Its number means nothing as long as there is no such socket: the
 # kernel deals by hash. Only SO_DETACH_REUSEPORT_BPF, by a member, ends it.
 # Seen with Linux 6.18; needs python3. Fails when that changes.

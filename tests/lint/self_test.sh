@@ -93,6 +93,10 @@ passes classes cmd/service/routes.cpp "int long_one(int of) {\n$(many 60 'of += 
 }
 breaks banned tests/all/program 'for one in sockets:'
 passes banned tests/all/program 'print("one of them")'
+breaks prose docs/page.md 'Whoever asks gets an answer.'
+breaks prose server/bad.hpp '/// Goes to who has waited.'
+breaks prose docs/page.md 'The counter begins anew.'
+passes prose docs/page.md 'A client that asks gets an answer, and people who wait get it too.'
 breaks banned server/bad.cpp 'void f() { std::thread t; }'
 breaks banned server/bad.cpp 'void f() { std::jthread t([] {}); }'
 passes banned server/good2.cpp 'struct s { std::jthread mine; };'

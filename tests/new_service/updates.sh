@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/update on a copy of a small skeleton: what is mended arrives, what the copy has done survives. Builds nothing.
+# scripts/update on a copy of a small skeleton: fixes arrive, what the copy has done survives. Builds nothing.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 place=$(mktemp -d)
@@ -159,5 +159,5 @@ echo dirty >>ours.txt
 expect 1 "the work tree is not clean" scripts/update --no-tests
 [[ -z $(git stash list) && $(git rev-parse -q --verify MERGE_HEAD) == "" ]] || fault "something is left"
 
-((faults == 0)) && echo "updates: what is mended arrives, what a copy has done survives"
+((faults == 0)) && echo "updates: fixes arrive, what a copy has done survives"
 exit $((faults > 0))
