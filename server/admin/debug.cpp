@@ -33,7 +33,7 @@ constexpr std::string_view index_text =
     "/debug/vars          counters as JSON\n"
     "/debug/tasks         every live thread, connection and request\n"
     "/debug/config        effective settings and where each comes from\n"
-    "/debug/config/reload POST reads the settings again and applies what can change now\n"
+    "/debug/config/reload POST reads the settings again and applies what can be changed now\n"
     "/debug/build         version, compiler, flags, libraries\n"
     "/debug/log           GET the level, POST another (trace debug info warn error critical off)\n"
     "/debug/shutdown      GET what a stop would wait for, POST begins one (?budget=10s: over by then), DELETE leaves "
