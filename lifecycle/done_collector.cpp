@@ -46,7 +46,7 @@ done_collector::done_collector(stop_channel& stop, signals& signals, workers& wo
 
 done_collector::~done_collector() { workers_.on_death({}); }
 
-/// On the thread that dies, most likely for want of memory: it says so when it can, and goes on until the stop has
+/// On the thread that dies, most likely from a lack of memory: it says so when it can, and goes on until the stop has
 /// begun.
 void done_collector::on_death(const std::string& name, const char* why) const noexcept {
     try {

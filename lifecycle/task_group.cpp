@@ -22,8 +22,8 @@ constexpr std::size_t most_errors = 16;
 
 }  // namespace
 
-/// What Asio calls when a coroutine has ended. One that is destroyed instead, for want of memory or with its loop, has
-/// ended too: its task must not stay behind.
+/// What Asio calls when a coroutine has ended. One that is destroyed instead, with its loop or for lack of memory, has
+/// ended too: its task must not remain.
 class task_group::end_of_task {
 public:
     end_of_task(task_group& group, task& task) noexcept : group_(group), task_(&task) {}

@@ -39,8 +39,8 @@ template <class T = void>
 using awaitable = boost::asio::awaitable<T, executor>;
 using loop_timer = boost::asio::basic_waitable_timer<clock, boost::asio::wait_traits<clock>, executor>;
 
-/// How a coroutine awaits an operation of Asio's that may fail: the error is a value, and nothing is thrown; on a loop
-/// that has an `operation_memory` neither for want of memory.
+/// How a coroutine awaits an operation of Asio's that may fail: the error is a value, and nothing is thrown. On a loop
+/// that has an `operation_memory`, running out of memory throws nothing either.
 struct quietly_t {};
 inline constexpr quietly_t quietly;
 

@@ -58,7 +58,7 @@ struct decision {
     lifecycle::clock::time_point app_gives_up = lifecycle::clock::time_point::max();  ///< for `notify`
 };
 
-/// After its context has ended a handler has this long before it is answered for.
+/// After its context has ended, a handler has this long before the server answers in its place.
 constexpr std::chrono::milliseconds grace_after_deadline{100};
 
 /// The decision for one connection at one tick: no clock, no I/O, no state of its own.

@@ -90,12 +90,12 @@ struct answer_row {
 /// code that runs it writes `reply` and `thrown`; the machine reads the request and may end the context, no more. Only
 /// on the loop's thread.
 struct exchange {
-    /// Gives the request what it has beside its bytes. `its_id`: X-Request-Id as it came; `traced`: it has a
+    /// Gives the request what it has besides its bytes. `its_id`: X-Request-Id as sent; `traced`: it has a
     /// traceparent; `trusted`: its peer may name its client.
     void begin(request& asked, std::string_view its_id, bool traced, host& on, bool trusted);
-    /// Who answers, and until when: in `longest`, or sooner if the client wants that. True: the handler of `to` is to
-    /// be asked. False: `reply` is there.
-    /// `its_timeout`: X-Request-Timeout as it came.
+    /// Finds what answers, and by when: in `longest`, or sooner if the client wants that. True: the handler of `to` is
+    /// to be asked. False: `reply` is there.
+    /// `its_timeout`: X-Request-Timeout as sent.
     bool find(request& asked, std::string_view its_timeout, host& on, std::chrono::milliseconds longest,
               admission::patience& patience, bool newcomer, lifecycle::clock::time_point now);
     /// `make` returns the reply, and makes it in its place: a response is moved by some eighty instructions.

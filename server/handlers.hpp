@@ -7,7 +7,7 @@
 
 namespace server {
 
-/// Who has asked a handler, and is told when it has returned.
+/// What has asked a handler, and is told when it has returned.
 class asker {
 public:
     virtual ~asker() = default;
@@ -37,7 +37,7 @@ public:
     /// Runs it until it waits for the first time. True: it did not, and has returned. False: `whose` is told when it
     /// has. What it throws, and std::bad_alloc of the coroutine itself, is left in `of.thrown`.
     bool ask(asked what, exchange& of, const request& about, asker& whose);
-    /// Nobody asks any more: those that are kept end.
+    /// Nothing more will be asked: those that are kept end.
     void close() noexcept;
 
     /// Whether it is one of these coroutines.

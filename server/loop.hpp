@@ -50,7 +50,7 @@ struct environment {
     /// max_in_flight of the loop that asks.
     std::function<bool(std::size_t most, bool to_the_last)> admit;
     std::function<lifecycle::clock::time_point()> crowded_until;       ///< on any loop; see admission
-    std::function<void(std::size_t loop, std::exception_ptr)> failed;  ///< it serves no connection any more
+    std::function<void(std::size_t loop, std::exception_ptr)> failed;  ///< it no longer serves any connection
 };
 
 /// A live connection or task as `/debug/tasks` shows it.
@@ -102,7 +102,7 @@ public:
     void close();
     /// From its next turn on new work is under these limits.
     void apply(std::shared_ptr<const options> fresh);
-    /// Closes the connection that has been idle longest, if one is.
+    /// Closes the connection that has been idle longest, if any is idle.
     void make_room();
     /// Starts, in a turn, what the loop cannot do without. It has failed where that throws.
     void begin(std::function<void()> work);
@@ -117,7 +117,7 @@ public:
     const route* last_entered() const noexcept { return published_.entered.load(std::memory_order_relaxed); }
     /// How long ago it turned last; none: it does not run. At rest it turns at each tick.
     std::optional<std::chrono::milliseconds> stall() const noexcept;
-    /// Handlers that have been answered in place of and have not returned, by name.
+    /// The handlers in whose place the server has answered and that have not returned, by name.
     std::vector<lifecycle::shutdown_report::straggler> stragglers() const;
 
 private:

@@ -25,7 +25,7 @@ namespace server {
 /// every deadline, so that no connection needs a timer. Everything here is only for that thread, but `orders`.
 class loop_thread {
 public:
-    /// What other threads ask for; the tick sees to it where it could not be posted.
+    /// What other threads ask for; the tick does it where it could not be posted.
     enum order : unsigned { to_drain = 1, to_seal = 2, to_close = 4 };
 
     loop_thread(const environment& env, std::size_t index, boost::asio::io_context& io, published& seen);
@@ -48,7 +48,7 @@ public:
     // For its connections.
 
     host& serving() noexcept { return host_; }
-    /// When the app gives up; empty: not at all.
+    /// When the app gives up; empty: never.
     const lifecycle::stop_channel::deadline_function& deadline() const noexcept { return env_.deadline; }
     /// What connections speak through; nullptr: in clear.
     const layer_source* layers() const noexcept { return env_.secure.get(); }
@@ -63,7 +63,7 @@ public:
     /// is no memory to count it.
     bool has_place_for(const socket_address& client, client_table::share& share) noexcept;
     moment now() { return at(lifecycle::clock::now()); }
-    /// Whether one more client that has said hello is seen to in this turn.
+    /// Whether one more client that has sent its hello is dealt with in this turn.
     bool may_shake_hands() noexcept;
     void refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept;
     /// A handler is entered, and left: `one` has its reply.
@@ -85,11 +85,11 @@ public:
     void let_others_go_first(connection& connection);
     void moved(connection& connection, bool was_waiting, bool waits);
     void log_end(const connection& connection) noexcept;
-    /// It does not exist any more after this.
+    /// It no longer exists after this.
     static void remove(connection& connection) noexcept { delete &connection; }
     /// `waited`: it was among those that wait for a request.
     void left(connection& connection, bool waited);
-    /// A connection is closed for want of memory, or of something as bad.
+    /// A connection is closed because memory has run out, or for a reason as bad.
     void lost_connection(const char* why) noexcept;
 
     std::atomic<unsigned> orders{0};  ///< that could not be posted
@@ -160,7 +160,7 @@ private:
     std::size_t idle_count_ = 0;
     std::uint64_t noted_stop_ = 0;  ///< stop_channel::nth_stop; 0: none
     bool draining_ = false, sealed_ = false, closing_ = false, ended_ = false, warned_ = false, failed_ = false;
-    std::uint64_t lost_ = 0;  ///< connections, for want of memory
+    std::uint64_t lost_ = 0;  ///< connections, because memory ran out
     lifecycle::clock::time_point next_meeting_line_{};
     lifecycle::clock::time_point next_loss_warning_{};
     lifecycle::operation_memory* kept_back_ = nullptr;  ///< while it runs

@@ -27,7 +27,7 @@ constexpr milliseconds idle_look{250};  // how often idle connections are looked
 struct without_tick {
     loop_thread& whose;
     const bool& in_time;
-    /// Made while there is memory: it may be for want of that that the tick ends.
+    /// Made while there is memory: a lack of memory may be what ends the tick.
     std::exception_ptr why = std::make_exception_ptr(std::runtime_error("its tick has ended"));
     ~without_tick() {
         if (!in_time) whose.fail(std::move(why));

@@ -13,24 +13,25 @@
 
 namespace server {
 
-/// What a connection has been until it became something else than HTTP/1.1.
+/// What a connection was until it became something other than HTTP/1.1.
 struct handover {
     /// After an upgrade its exchange and its request are in there, and stay as they are; give it back by
     /// wire::workspaces once it is no longer needed.
     std::unique_ptr<workspace> work;
-    std::string_view bytes;  ///< in there: read, and not looked at
-    /// After an upgrade what asked for it: in `work`, or, on a stream of HTTP/2, good as long as the session.
+    std::string_view bytes;  ///< in there: read, but not yet looked at
+    /// After an upgrade, the request that asked for it: in `work`, or on a stream of HTTP/2, and then valid as long as
+    /// the session.
     const request* asked = nullptr;
     std::uint32_t served = 0;  ///< requests
-    bool counted = false;      ///< the account knows of a request whose end the session has to say
+    bool counted = false;      ///< the account knows of a request whose end the session has to report
     bool trusts_peer = false;  ///< it may name the clients of its requests
-    bool newcomer = false;     ///< it came when the stop had begun
+    bool newcomer = false;     ///< it came after the stop had begun
     bool worked_during_stop = false;
     admission::patience patience{};           ///< `without`: the limit that it is above
     lifecycle::clock::time_point deadline{};  ///< of the first request, from accept
 };
 
-/// What a connection is once it does not speak HTTP/1.1 any more: from its start (HTTP/2), or after an upgrade
+/// What a connection is once it no longer speaks HTTP/1.1: from its start (HTTP/2), or after an upgrade
 /// (WebSocket). One that stands after an upgrade may live on a stream of another, which then does for it what is said
 /// here of the connection. The connection keeps the socket, its place in the lists of its loop and its share of what
 /// one client may have; it tells its session what happens, and lets it `proceed` after each event. What a session wants
@@ -46,7 +47,7 @@ public:
         close,  ///< it has ended, and no handler works for it
         reset   ///< the same, and what the client has of it must not look whole
     };
-    /// A request that it is about now; outside of one none.
+    /// The request that it deals with now; none outside of one.
     struct focus {
         const exchange* current = nullptr;
         const server::request* asked = nullptr;
@@ -71,7 +72,7 @@ public:
     virtual void tick(const drain_view& drain, const moment& at) = 0;
     /// It has let others go first; see wire::let_others_go_first.
     virtual void turn_came(const moment&) {}
-    /// It is to make room: it looks once more for bytes, and ends when there are none and nothing is under way. `why`
+    /// It has to make room: it looks once more for bytes, and ends if there are none and nothing is under way. `why`
     /// is for its last line in the access log.
     virtual void make_room(char why, const moment& at) = 0;
     /// The socket says that the client has gone; asked for only while it `awaits_word`.
@@ -81,12 +82,12 @@ public:
     virtual void stop_begins() noexcept = 0;
     /// Does what is to be done, until it has to wait.
     virtual next proceed(const moment& at) = 0;
-    /// It ends now: the last of what it has to say to the account.
+    /// It ends now: the last that it has to report to the account.
     virtual void end() noexcept = 0;
 
     // What it is.
 
-    virtual std::string_view protocol() const noexcept = 0;  ///< "HTTP/2"; lives for ever
+    virtual std::string_view protocol() const noexcept = 0;  ///< "HTTP/2"; always valid
     virtual const options& limits() const noexcept = 0;
     virtual void each(visitor& who) = 0;
 

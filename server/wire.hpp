@@ -33,7 +33,7 @@ protected:
     ~tunnel() = default;
 };
 
-/// What a session may do with its connection and with the loop of that; see session. Copied freely, good for as long
+/// What a session may do with its connection and its loop; see session. Copied freely, valid for as long
 /// as the session lives, and only on the loop's thread.
 class wire {
 public:
@@ -48,9 +48,9 @@ public:
     // The socket; see transport.
 
     transfer read(std::span<char> into);
-    /// A read gives something of which the socket knows nothing: not to be waited with.
+    /// A read would return something that the socket does not know of, so do not wait for the socket.
     bool holds() const noexcept;
-    /// Part of something has come that cannot be read yet.
+    /// Part of something has come, and cannot be read yet.
     bool stirs() const noexcept;
     transfer write(std::string_view bytes, bool last = false);
     transfer_end farewell();
@@ -61,25 +61,25 @@ public:
     /// What the session is told of by `ready`. Where TLS wants room before it can read, that is waited for first.
     void watch(poll_set::interest wanted);
 
-    // Who is at the other end.
+    // The other end.
 
     const socket_address& peer() const noexcept;
-    /// Whom a header in front of the connection names; else the peer.
+    /// The client that a header in front of the connection names; else the peer.
     const socket_address& caller() const noexcept;
     std::string_view subject() const noexcept;
-    /// Bytes go into its socket as they are: there is neither TLS nor a stream of another session in between.
+    /// Bytes go into its socket as they are, with neither TLS nor a stream of another session in between.
     bool direct() const noexcept;
 
     // The loop.
 
     moment now() const;
-    /// To post to, from any thread, as long as the server lives.
+    /// To post to, from any thread, for as long as the server lives.
     boost::asio::io_context& context() const noexcept;
     host& serving() const noexcept;
     workspace_pool& workspaces() const noexcept;
-    /// Good until anybody else has a turn.
+    /// Valid until anything else has a turn.
     std::span<char> scratch() const noexcept;
-    /// Its two turns later `turn_came` is called.
+    /// `turn_came` is called two turns later.
     void let_others_go_first();
     /// Something has happened that no event of the connection has brought: the session proceeds. The last thing that
     /// is done with it, for it may be gone.
@@ -96,14 +96,14 @@ public:
     void note_refusal(const answer_row& row);
     void answered(http::status status);
     void log_failure(const std::exception_ptr& thrown) noexcept;
-    /// A handler does not end with its context; and returns after all.
+    /// A handler does not end with its context, or returns after all.
     void straggles();
     void returned_late();
     void account_for(const account_changes& some) noexcept;
 
 private:
     connection* of_;
-    tunnel* through_ = nullptr;  ///< what it has for a socket, if not that of the connection
+    tunnel* through_ = nullptr;  ///< its socket, if that is not the connection's
 };
 
 }  // namespace server

@@ -41,7 +41,7 @@ struct workspace {
     char* data() noexcept { return input + begin; }
     bool flushed() const noexcept { return written == out.size(); }
 
-    /// Before a request begins: it and everything that belongs to it goes by these, to its end.
+    /// Before a request begins: these limits hold for it, and for everything that belongs to it, to its end.
     void go_by(const std::shared_ptr<const options>& fresh) {
         if (limits == fresh) return;
         parser.go_by(*fresh);
@@ -131,7 +131,7 @@ public:
         freed_ -= workspace->capacity + workspace->out.capacity();
         free_.push_back(std::move(workspace));
     }
-    /// There are so many that a connection that falls idle should not keep its own for a next request, even one that
+    /// There are too many for a connection that falls idle to keep its own for a next request, even one that
     /// might come at once.
     bool many_lent() const noexcept { return lent_ > 2048; }
     /// Called now and then: frees half of those that were unused, so that a burst of load leaves no memory in use.
@@ -145,7 +145,7 @@ public:
 
 private:
     static constexpr std::size_t max_free = 256;
-    static constexpr std::size_t much = 1024 * 1024;  ///< each loop may keep as much of a storm, for good
+    static constexpr std::size_t much = 1024 * 1024;  ///< what each loop may keep of a storm, for good
     const std::shared_ptr<const options>& limits_;
     std::vector<std::unique_ptr<workspace>> free_;
     std::size_t lent_ = 0;

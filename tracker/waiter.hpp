@@ -32,7 +32,7 @@ public:
     /// Expires at the context's deadline; cancelled, on the loop, to wake. Only on the loop's thread.
     lifecycle::loop_timer alarm;
 
-    /// Room for what is posted to wake it: a wake-up must not fail for want of memory.
+    /// Room for what is posted to wake it: a wake-up must not fail because memory has run out.
     struct place_of_wake {
         alignas(std::max_align_t) std::array<std::byte, 96> bytes;
         std::atomic<bool> taken{false};

@@ -25,7 +25,7 @@ struct exchanged {
 };
 
 /// Sends, and receives one answer; by the stream's deadline. Interim answers (1xx) are skipped. With an error the
-/// connection is of no use any more.
+/// connection is of no further use.
 lifecycle::awaitable<exchanged> exchange(upstream_stream& on, const wire_request& message, std::uint64_t max_body);
 
 }  // namespace server

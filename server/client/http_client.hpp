@@ -27,7 +27,7 @@ namespace server {
 struct client_request {
     upstream_target to;
     http::verb method = http::verb::get;
-    /// Beside those that the client writes itself: Host, Connection, Content-Length, X-Request-Timeout, the trace.
+    /// Besides those that the client writes itself: Host, Connection, Content-Length, X-Request-Timeout, the trace.
     std::vector<std::pair<std::string, std::string>> fields = {};
     std::string body = {};
     trace_context trace = {};  ///< of the request that this call is part of
@@ -43,8 +43,8 @@ struct client_response {
     std::string_view header(std::string_view name) const noexcept;
 };
 
-/// Calls other HTTP/1.1 servers on behalf of handlers, on the loop of the caller. In clear or by TLS, and only whom
-/// `client.allow` names; no redirect is followed.
+/// Calls other HTTP/1.1 servers on behalf of handlers, on the loop of the caller. In clear or by TLS, and only those
+/// that `client.allow` names; no redirect is followed.
 ///
 /// Connections are kept, per loop and upstream, and limited; a call that finds none free waits in order. Each step of a
 /// call (name, place, connect, send, receive) ends with the context. A request that may be repeated (RFC 9110, section

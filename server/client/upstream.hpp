@@ -16,7 +16,7 @@ class stop_channel;
 
 namespace server {
 
-/// What the connections of one loop to one upstream are under.
+/// The limits on the connections of one loop to one upstream.
 struct connection_limits {
     std::size_t connections = 16;  ///< at a time; a call that finds none free waits
     std::chrono::milliseconds idle_timeout{30'000};
@@ -48,7 +48,7 @@ private:
     std::string path_;
 };
 
-/// Whom the settings allow to be called. Immutable; safe from any thread.
+/// The servers that the settings allow to be called. Immutable; safe from any thread.
 ///
 /// What is connected to, and what `Host` says, is the entry of the list; of a URL that matches it only path and query
 /// are used. So no way of writing a URL leads elsewhere.

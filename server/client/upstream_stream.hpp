@@ -20,7 +20,7 @@ public:
     using error_code = boost::system::error_code;
 
     explicit upstream_stream(lifecycle::executor on) : tcp_(on) {}
-    /// Says close_notify (RFC 8446, section 6.1), and waits for nothing.
+    /// Sends close_notify (RFC 8446, section 6.1), and waits for nothing.
     ~upstream_stream();
     upstream_stream(const upstream_stream&) = delete;
     upstream_stream& operator=(const upstream_stream&) = delete;
@@ -29,7 +29,7 @@ public:
     /// nullptr: it is in clear.
     tls_stream* tls() noexcept { return tls_ ? &*tls_ : nullptr; }
 
-    /// Shakes hands with `host`, whose certificate must say that name; by the deadline of `tcp`.
+    /// Shakes hands with `host`, whose certificate must hold that name, by the deadline of `tcp`.
     lifecycle::awaitable<error_code> secure(client_tls::context_pointer by, std::string host);
     /// Nothing unexpected has come, neither a byte nor the end. TLS tickets do not count.
     bool is_quiet() noexcept;

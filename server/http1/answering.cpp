@@ -208,7 +208,7 @@ void http1_answering::append_answer(const moment& at) {
 }
 
 /// What the client has brought about itself is no fault of ours: it has gone, or the deadline was the one that it set.
-/// Of a handler that has been answered for, what it makes of its reply is its own affair.
+/// Where the server has answered in a handler's place, what the handler then replies does not count.
 answer_row http1_answering::row(const moment& at) const {
     const auto& current = work_->current;
     const auto in_its_place = flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout;

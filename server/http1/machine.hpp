@@ -30,7 +30,7 @@ public:
     void begin(const moment& at) noexcept;
     /// Its client has more connections than it may: see the constructor.
     void stand_above(rule limit) noexcept { patience_.without = limit; }
-    /// Whether its peer is believed what it says of the clients of its requests.
+    /// Whether its peer is believed about the clients of its requests.
     void trust_peer(bool yes) noexcept { flags_.trusts_peer = yes; }
 
     step next(const moment& at);
@@ -39,11 +39,11 @@ public:
 
     /// The client has shaken hands, and its first request comes next.
     void opened(const moment& at) noexcept;
-    /// It is another protocol that they have agreed on.
+    /// They have agreed on another protocol.
     void change_over() noexcept;
     /// Something has come of which no byte can be read yet.
     void stirred(const moment& at) noexcept;
-    /// It has been told why there will be no handshake; it may still be sending.
+    /// The client has been told why there will be no handshake; it may still be sending.
     void turned_away() noexcept;
     /// It speaks HTTP in clear where that is not spoken, and is answered in clear. Wants a workspace.
     void refuse_clear(const moment& at);
@@ -59,16 +59,16 @@ public:
     static bool measures(decision decided) noexcept {
         return decided.what == decision::action::cut || decided.what == decision::action::hang_up_if_acknowledged;
     }
-    /// It is to make room, unless bytes have come. `why` is for its last line in the access log.
+    /// It has to make room, unless bytes have come. `why` is for its last line in the access log.
     void make_room(char why) noexcept;
-    /// What came is not to be answered: it ends without a word.
+    /// What came is not to be answered: it ends without sending anything.
     void turn_away(ending_letters why) noexcept;
     /// The client has gone while a handler works for it.
     void client_gone();
     /// Ends, whatever it does; a handler is waited for.
     void cut();
     void fail() noexcept;
-    /// What it leaves to a session; it is at its end.
+    /// What it leaves to a session; it ends with that.
     handover hand_over() noexcept;
     void stop_begins() noexcept {
         flags_.worked_during_stop = !waits_for_request();

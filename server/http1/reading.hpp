@@ -8,12 +8,12 @@
 
 namespace server {
 
-/// What a connection reads: heads and bodies, by when they have to be whole, and what comes after its end.
+/// What a connection reads: heads and bodies, the time by which they must be whole, and what comes after its end.
 class http1_reading : public http1_answering {
 public:
     using http1_answering::http1_answering;
 
-    /// Where the next bytes go. Makes room; not while a handler runs.
+    /// Where the next bytes go. Makes room, so it is not called while a handler runs.
     std::span<char> room();
     void received(std::size_t count, const moment& at);
     /// It sends no more, or is gone.

@@ -57,7 +57,7 @@ public:
     std::string_view request_id() const noexcept { return value_of(request_id_); }
     std::string_view request_timeout() const noexcept { return value_of(request_timeout_); }
     bool has_traceparent() const noexcept { return traceparent_ != nowhere; }
-    /// Once `next` needs more than these `size` bytes: as many are welcome, so that of what is pipelined after the
+    /// Once `next` needs more than these `size` bytes, this many are welcome, so that of what is pipelined after the
     /// request no more than `max_pipelined_bytes` is read.
     std::size_t welcome(std::size_t size) const noexcept;
     /// Throws away the bytes of chunk sizes between the decoded body and what has not been decoded
@@ -68,7 +68,7 @@ public:
 
     /// Content-Length; none of a chunked body.
     std::optional<std::uint64_t> length() const noexcept;
-    /// From here on it is not gathered, and may have so much. Refused: it is broken, or has more.
+    /// From here on it is not gathered, and may be this large. Refused: it is broken, or larger.
     progress begin_stream(char* data, std::size_t size, std::uint64_t most);
     /// What had come of it by then, decoded.
     std::string_view come(const char* data) const noexcept { return {data + head_size_, streamed_}; }
@@ -76,7 +76,7 @@ public:
     struct fed {
         progress how;
         std::size_t body;  ///< bytes of it, at the front
-        std::size_t used;  ///< after these begins the next message
+        std::size_t used;  ///< the next message begins after these
     };
     /// More of it, decoded in place; at most `welcome_piece` bytes.
     fed feed(std::span<char> bytes);
@@ -111,7 +111,7 @@ private:
     std::string path_storage_;
     const char* base_ = nullptr;  ///< where the head was when it was parsed
     std::size_t skipped_ = 0;     ///< empty lines before the request
-    std::size_t scanned_ = 0;     ///< bytes in which the end of the head is not
+    std::size_t scanned_ = 0;     ///< bytes that do not hold the end of the head
     std::size_t head_size_ = 0;   ///< with what was skipped; 0: not whole yet
     std::uint64_t length_ = 0;    ///< Content-Length; of a body that is not gathered what is still to come
     std::size_t streamed_ = 0;    ///< of a body that is not gathered what had come with the head

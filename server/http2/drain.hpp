@@ -20,7 +20,7 @@ public:
         notice,  ///< GOAWAY(2^31-1) and a PING
         last     ///< GOAWAY with the last stream that has been taken; no other is from here on
     };
-    /// A client whose round trip is known has had this long for what it sent meanwhile: some send from another thread
+    /// A client whose round trip is known has had this long for what it sent meanwhile: some send from a thread other
     /// than the one that answers a PING.
     static constexpr std::chrono::milliseconds after_ping{100};
 
@@ -42,7 +42,7 @@ public:
     void answered(lifecycle::clock::time_point now) noexcept {
         if (done_ == step::notice && answered_at_ == lifecycle::clock::time_point{}) answered_at_ = now;
     }
-    /// It has been told by other means, and is told no more.
+    /// It has been told by other means, and is not told again.
     void skip() noexcept { done_ = step::last; }
     bool told_last() const noexcept { return done_ == step::last; }
 
@@ -51,7 +51,7 @@ private:
     lifecycle::clock::time_point answered_at_{};
 };
 
-/// So many at once, and so many more a second: of what costs a client nothing and us something.
+/// A limit on what costs a client nothing and us something: a number at once, and a number more each second.
 class allowance {
 public:
     constexpr allowance(std::uint32_t at_once, std::uint32_t a_second) noexcept

@@ -10,7 +10,7 @@ namespace server::http2 {
 
 /// A field as nghttp2 takes it, which copies what it is given.
 void add(std::vector<nghttp2_nv>& to, std::string_view name, std::string_view value);
-/// One whose value does not come again: in the table of HPACK it would only take the place, and memory, of others.
+/// One whose value will not be sent again: in the table of HPACK it would only take the place, and memory, of others.
 void add_unique(std::vector<nghttp2_nv>& to, std::string_view name, std::string_view value);
 
 /// Lines of "Name: value", with names in small letters, into `names`, which has room for them: it must not grow.

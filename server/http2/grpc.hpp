@@ -45,7 +45,7 @@ struct grpc_failure {
 template <class Reply>
 using grpc_result = std::variant<Reply, grpc_failure>;
 
-/// What protoc makes of a message; and whatever else parses and writes itself like that.
+/// What protoc makes of a message, and anything else that parses and writes itself in the same way.
 template <class T>
 concept grpc_message_type = requires(T& into, const T& from, std::string* bytes) {
     { into.ParseFromArray(static_cast<const void*>(nullptr), 0) } -> std::same_as<bool>;
@@ -59,11 +59,11 @@ concept grpc_message_type = requires(T& into, const T& from, std::string* bytes)
 ///     awaitable<Reply>(context, const Request&)                 … or of that
 /// A handler that needs more than the message takes a third parameter, `const server::request&`. What it throws is
 /// INTERNAL and a line in the log. Deadlines (grpc-timeout), a client that has gone and the stop end the context, as
-/// for other routes: `grpc_ended` is what is left to say then.
+/// for other routes: `grpc_ended` is then the reply to give.
 ///
-/// What is no such call does not reach it. By "gRPC over HTTP2" and its status codes: UNIMPLEMENTED for a message that
-/// is compressed (`grpc-accept-encoding` says what is not) and for none or several of them, INTERNAL for bytes that are
-/// no message, 415 for what is not gRPC, 505 for HTTP/1.1.
+/// What is not such a call does not reach it. By "gRPC over HTTP2" and its status codes: UNIMPLEMENTED for a message
+/// that is compressed (`grpc-accept-encoding` says what is not) and for none or several of them, INTERNAL for bytes
+/// that are no message, 415 for what is not gRPC, 505 for HTTP/1.1.
 template <grpc_message_type Request, class Handle>
 router& grpc_unary(router& routes, std::string_view method, Handle handle);
 
@@ -75,7 +75,7 @@ response grpc_answer(std::string_view message);
 response grpc_error(grpc_code code, std::string_view message);
 /// The one message of a unary request; none when the body is not one.
 std::optional<std::string_view> grpc_message(const request& asked) noexcept;
-/// What is answered to one that has none; nothing where it has one.
+/// What a request without one is answered; nothing where it has one.
 std::optional<response> grpc_refusal(const request& asked);
 /// A message as the body of an answer begins with it: length-prefixed, not compressed.
 std::string grpc_framed(std::string_view message);

@@ -30,7 +30,7 @@ public:
     virtual void returned_late(stream& of) = 0;
     /// What its route makes of it, with `through` for a socket.
     virtual std::unique_ptr<server::session> becomes(stream& of, tunnel& through) = 0;
-    /// A handler has returned, outside of what the machine is told else: it is to be driven.
+    /// A handler has returned while the machine was told of nothing else: it is to be driven.
     virtual void proceed() noexcept = 0;
     virtual moment now() = 0;
 
@@ -55,7 +55,7 @@ public:
     machine& operator=(const machine&) = delete;
 
     void begin(const handover& from, const moment& at);
-    /// Bytes have come. Of a connection that is over they are forgotten.
+    /// Bytes have come. They are dropped if the connection is over.
     void receive(std::string_view bytes, const moment& at);
     /// Appends frames to `out`, until there are none or `out` is as long as `enough`.
     void fill(std::string& out, std::size_t enough, const moment& at);
@@ -66,19 +66,19 @@ public:
     /// Nothing can be written any more.
     void lost(const moment& at);
 
-    /// Handlers go on that have waited for what has come of a body, or for its end. After each event, until nobody is
-    /// to be woken.
+    /// Handlers that have waited for more of a body, or for its end, go on if it has come. After each event, until none
+    /// is to be woken.
     void wake(const moment& at);
     bool wakes() const noexcept { return !waking_.empty(); }
 
     void tick(const drain_view& drain, const moment& at);
-    /// It is to go when it is idle: the client is told which stream was the last.
+    /// It is to end when it is idle: the client is told which stream was the last.
     void go(ending_letters why, const moment& at);
     void cut(const moment& at);
     void stop_begins() noexcept;
     /// What is under way ends with it: the last of the changes.
     void end() noexcept;
-    /// Nothing is being sent: memory that is of use only then is let go of.
+    /// Nothing is being sent: memory that is only of use for sending is given up.
     void rest() noexcept { blocks_.rest(); }
 
     /// There is nothing under way, and nothing more will be taken: the connection may be closed.
@@ -175,8 +175,8 @@ private:
     std::shared_ptr<const options> limits_;
     streams all_;
     waking_streams waking_;
-    stream* reading_ = nullptr;  ///< whose header block comes
-    moment at_;                  ///< of the event that is being seen to
+    stream* reading_ = nullptr;  ///< whose header block is arriving
+    moment at_;                  ///< of the event that is being dealt with
     admission::patience patience_;
     goodbye goodbye_;
     drain_view leaving_ = {};  ///< as it was at the last tick

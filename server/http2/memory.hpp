@@ -8,7 +8,7 @@
 namespace server::http2 {
 
 /// Memory for nghttp2, which asks for four small blocks a request: they are kept by size, so that a request that is
-/// like the one before it costs no malloc. Only on one thread, and it outlives the sessions that have its blocks.
+/// like the one before it costs no malloc. Only on one thread; it outlives the sessions that have its blocks.
 class memory {
 public:
     memory() = default;
@@ -30,8 +30,8 @@ private:
 };
 
 /// What one session has of it. As long as it lives nghttp2 keeps a buffer for the largest frame and a table of streams,
-/// 20 KiB of which an idle connection needs nothing: they have pages of their own, with nothing else on them, that can
-/// be let go of.
+/// 20 KiB of which an idle connection needs nothing: they have pages of their own, with nothing else on them, which can
+/// be given back.
 class session_memory {
 public:
     explicit session_memory(memory& from) noexcept;
@@ -40,7 +40,7 @@ public:
     session_memory& operator=(const session_memory&) = delete;
 
     nghttp2_mem* hooks() noexcept { return &hooks_; }
-    /// Nothing is being sent: what is in that buffer is of no use any more, nor is a table without a stream.
+    /// Nothing is being sent: what is in that buffer is of no further use, nor is a table without a stream.
     void rest() noexcept;
 
 private:

@@ -17,7 +17,7 @@ namespace server::http2 {
 class stream;
 class tunnel;
 
-/// Who is told that a handler or a source has returned.
+/// What is told that a handler or a source has returned.
 class owner {
 public:
     virtual void returned(stream& stream) noexcept = 0;
@@ -43,14 +43,14 @@ public:
 
     /// For the next request; memory beyond the usual is given back.
     void renew() noexcept;
-    /// A field of the header block, or after the body. False: the limits do not have it, and `refused` says why.
+    /// A field of the header block, or after the body. False: the limits do not allow it, and `refused` says why.
     bool add_field(std::string_view name, std::string_view value, const options& limits);
-    /// The block is whole: makes a request of it, or says by which rule not.
+    /// The block is whole: makes a request of it, or says which rule it breaks.
     void make_request(const options& limits);
     /// The body is whole, and what is after it.
     void end_body();
     bool is_grpc() const noexcept { return grpc_; }
-    /// X-Request-Id, X-Request-Timeout, grpc-timeout, traceparent, as they came.
+    /// X-Request-Id, X-Request-Timeout, grpc-timeout and traceparent, as sent.
     std::string_view its_id() const noexcept { return value_of(id_field_); }
     std::string_view its_timeout() const noexcept { return timeout_; }
     bool traced() const noexcept { return traced_; }
@@ -61,7 +61,7 @@ public:
 
     /// An extended CONNECT.
     bool connects() const noexcept { return !asked.protocol.empty(); }
-    /// Somebody takes what comes, and the windows are opened for that.
+    /// What comes is being taken, and the windows are opened for that.
     bool is_taken() const noexcept { return current.incoming != nullptr || connects(); }
     /// Bytes of the body that are held.
     std::size_t unread() const noexcept { return body.size() - taken; }
@@ -79,7 +79,7 @@ public:
     std::size_t credit = 0;             ///< ... and its window is still to be opened by
     std::unique_ptr<tunnel> through;    ///< what it has become
     std::unique_ptr<response> instead;  ///< in the place of the handler's
-    rule refused = rule::none;          ///< what has come is no request, or has no place
+    rule refused = rule::none;          ///< what has come is not a request, or has no place
     std::uint64_t received = 0;         ///< bytes of the body
     std::uint64_t sent = 0;             ///< bytes of the answer, of the promised ones
     std::uint64_t moved = 0;            ///< ... since its deadline was set

@@ -45,7 +45,7 @@ public:
     closing_listener(std::chrono::microseconds slowest, std::chrono::milliseconds patience, bool others,
                      lifecycle::clock::time_point now) noexcept;
 
-    /// To be asked every millisecond or so. `somebody_came`: since it was asked last.
+    /// To be asked about every millisecond. `somebody_came`: since it was asked last.
     step next(bool somebody_came, lifecycle::clock::time_point now) noexcept;
 
 private:

@@ -22,14 +22,14 @@ struct transfer {
 /// What is between a connection and its socket where bytes are not sent as they are: TLS. It is opened by a handshake,
 /// and sends a farewell before a FIN. Never waits, and never closes the socket, which is its transport's.
 ///
-/// Only on the thread of its loop. Nothing is thrown: what finds no memory is a failure.
+/// Only on the thread of its loop. Nothing is thrown: running out of memory is a failure of the layer.
 class layer {
 public:
     enum class stage : std::uint8_t {
         quiet,    ///< nothing has come yet
         shaking,  ///< a handshake is under way
         open,
-        failed,  ///< by a handshake or a record; the peer has been told, and what still comes is read and forgotten
+        failed,  ///< by a handshake or a record; the peer has been told, and what still comes is read and dropped
         clear,   ///< what came first is HTTP in clear: there will be no handshake
         gone     ///< the peer has left before the handshake was done
     };
@@ -42,21 +42,21 @@ public:
     virtual transfer read(int socket, std::span<char> into, bool from_socket) noexcept = 0;
     /// What would block is to be written again, with the same bytes first. `last`: a farewell comes next.
     virtual transfer write(int socket, std::string_view bytes, bool last) noexcept = 0;
-    /// Says that nothing more is sent. Done when that has been said before, or cannot be.
+    /// Tells the peer that nothing more is sent. Done when it has been told before, or cannot be.
     virtual transfer_end farewell(int socket) noexcept = 0;
 
     /// Why it has failed, in words; lives as long as the process.
     virtual std::string_view why() const noexcept = 0;
-    /// Whom the peer's certificate names, which has been verified; empty when it has not shown one.
+    /// The name in the peer's certificate, which has been verified; empty when it has not shown one.
     virtual std::string_view subject() const noexcept = 0;
 
     stage now_in() const noexcept { return stage_; }
     /// They have agreed on HTTP/2 (RFC 7301).
     bool speaks_http2() const noexcept { return speaks_http2_; }
     bool shakes() const noexcept { return stage_ <= stage::shaking; }
-    /// A read gives something, be it the end, of which the socket knows nothing any more.
+    /// A read would return something, be it the end, that the socket no longer knows of.
     bool holds() const noexcept { return holds_; }
-    /// Something has come that a read does not give yet, since it is not whole.
+    /// Something has come that a read does not return yet, since it is not whole.
     bool stirs() const noexcept { return stirs_; }
     /// What it reads waits until the socket has room for what it has to say itself.
     bool wants_room() const noexcept { return wants_room_; }

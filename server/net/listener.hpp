@@ -23,7 +23,7 @@ struct arrival;
 /// Accepts connections and deals them to the loops, the one with the fewest first.
 ///
 /// Runs as a task of the first loop, and ends when told to `close_last`. Only on that loop's thread,
-/// unless it says otherwise. What finds no memory is tried again after a pause; see also loop::fail.
+/// unless it says otherwise. What fails because memory has run out is tried again after a pause; see also loop::fail.
 class listener {
 public:
     listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops, client_table& clients);
@@ -32,11 +32,10 @@ public:
     lifecycle::awaitable<> run();
 
     /// Closes without losing clients that are about to come: closing a listening socket resets its whole accept queue
-    /// and
-    /// all handshakes under way, so both are let in first; see closing_listener. `closed` is called when that is done,
-    /// or at once if it has been done before. It takes `patience` at most; with 0 no client is waited for, since others
-    /// listen on the socket, or it does not matter. Safe from any thread. If it throws std::bad_alloc, nothing has
-    /// begun.
+    /// and all handshakes under way, so both are let in first; see closing_listener. `closed` is called when that is
+    /// done, or at once if it has been done before. It takes `patience` at most; with 0 no client is waited for, since
+    /// others listen on the socket, or it does not matter. Safe from any thread. If it throws std::bad_alloc, nothing
+    /// has begun.
     void close_last(std::chrono::milliseconds patience, std::function<void()> closed);
 
 private:

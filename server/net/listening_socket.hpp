@@ -21,7 +21,7 @@ public:
     listening_socket& operator=(const listening_socket&) = delete;
 
     int descriptor() const noexcept { return descriptor_; }
-    /// "192.0.2.1:80", "[::1]:80", "unix:PATH": as it is bound.
+    /// The address that it is bound to: "192.0.2.1:80", "[::1]:80" or "unix:PATH".
     std::string local() const;
     bool is_unix() const noexcept { return unix_; }
     bool owns_path() const noexcept { return file_.is_ours(); }
@@ -37,7 +37,7 @@ public:
     void turn_away_newcomers(unsigned nth = 0) noexcept;
     /// Others listen on the same address and port with sockets of their own.
     bool has_others() const;
-    /// The others get all new clients. To be called once no handshake is under way any more; then comes `close`.
+    /// The others get all new clients. To be called once no handshake is under way; then comes `close`.
     void leave_others() noexcept;
     /// The path is this process's from here on, with the socket: its former owner has handed it over. Otherwise does
     /// nothing.

@@ -59,12 +59,12 @@ public:
     /// What `owner` is called for from now on. Throws std::system_error when the kernel cannot watch one more; what is
     /// watched already can always be changed.
     void watch(int descriptor, watched& owner, interest wanted);
-    /// `owner` is called no more. Its socket is to be closed next, and leaves the set by that; where a process that is
-    /// being started has a copy of it still, it leaves later, and what it reports until then belongs to no owner.
+    /// `owner` is not called again. Its socket is to be closed next, and leaves the set by that; where a process that
+    /// is being started still has a copy of it, it leaves later, and what it reports until then belongs to no owner.
     void forget(watched& owner) noexcept;
 
-    /// Calls the owners of what is ready now. Asio does so when something becomes ready; a loop now and then, so that
-    /// what could not be said for want of memory is not lost.
+    /// Calls the owners of what is ready now. Asio does so when something becomes ready; a loop does now and then, so
+    /// that what could not be posted because memory had run out is not lost.
     void look() noexcept;
     /// Owners are being called.
     bool looks() const noexcept { return looks_; }

@@ -10,7 +10,7 @@
 
 namespace server::websocket {
 
-/// What both ends have agreed on of permessage-deflate (RFC 7692). Neither takes its window over from message to
+/// What both ends have agreed on for permessage-deflate (RFC 7692). Neither takes its window over from message to
 /// message, so a connection owns none.
 struct deflate_terms {
     std::uint8_t window_bits = 15;  ///< of what this side sends: 9 to 15

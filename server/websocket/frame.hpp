@@ -15,8 +15,8 @@ enum close_code : std::uint16_t {
     normal = 1000,
     going_away = 1001,
     protocol_error = 1002,
-    no_status = 1005,  ///< never sent: the peer has said no code
-    lost = 1006,       ///< never sent: it went without a word
+    no_status = 1005,  ///< never sent: the peer has given no code
+    lost = 1006,       ///< never sent: it went without a Close
     not_utf8 = 1007,
     too_large = 1009,
     internal_error = 1011,

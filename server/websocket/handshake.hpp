@@ -13,7 +13,7 @@ namespace server::websocket {
 /// `protocols`: those that are spoken. `compresses`: permessage-deflate is agreed on with clients that offer it.
 response shake_hands(const request& asked, const std::vector<std::string>& protocols, bool compresses);
 
-/// Of those that the client offers in its order the first that is spoken; empty: none.
+/// The first of those that the client offers, in its order, that is spoken; empty: none.
 std::string_view choose_protocol(const request& asked, const std::vector<std::string>& spoken);
 
 /// All lines of a field as one list.

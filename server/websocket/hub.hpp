@@ -26,7 +26,7 @@ struct member : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boo
 struct station {
     station(const hub& of, host& loop, boost::asio::io_context& context);
 
-    /// By the settings that are in force now; good as long as the route.
+    /// By the settings that are in force now; valid as long as the route.
     const machine_limits& limits();
 
     using all = boost::intrusive::list<member, boost::intrusive::constant_time_size<false>>;
@@ -44,7 +44,7 @@ struct station {
     std::unique_ptr<void, free_memory> spare;
     all open;
     std::vector<std::unique_ptr<machine_limits>> limits_so_far;  ///< one a reload that changes them
-    /// What others are shown of a socket: its route, in an exchange and a request that are there for nothing else.
+    /// What others are shown of a socket: its route, in an exchange and a request that exist only for this.
     const lifecycle::context for_ever;  ///< of plain functions: they do not wait
     exchange shown;
     request shown_request;
@@ -52,7 +52,7 @@ struct station {
     std::array<counter, 6> closed;  ///< by how they ended: machine::ending, by its number
 };
 
-/// All that belongs to one route, for as long as that: its handlers, and what its sockets share on each loop.
+/// All that belongs to one route, and lives as long: its handlers, and what its sockets share on each loop.
 class hub {
 public:
     hub(std::string of, callbacks calls, route_options options);

@@ -24,7 +24,7 @@ struct remote::place {
     std::atomic<bool> ended{false};
 };
 
-/// With which the coroutine of a handler finds what it is about.
+/// How the coroutine of a handler finds the socket that it works for.
 struct about {
     live* it;
 };
@@ -61,7 +61,7 @@ public:
 
     /// While a handler works.
     const machine& its_machine() const noexcept { return *at_work_; }
-    /// Of a broadcast, or from another thread. It may be no more after this.
+    /// Of a broadcast, or from another thread. It may no longer exist after this.
     bool send_frame(const shared_frame& frame);
 
 private:

@@ -47,7 +47,7 @@ public:
         reset
     };
     enum class waiting : std::uint8_t { bytes, room, handler };
-    /// For the account of a stop: by both ends, by us as its peer did not answer, cut, or gone without a word.
+    /// For the account of a stop: by both ends, by us as its peer did not answer, cut, or gone without a Close.
     enum class ending : std::uint8_t { none, whole, by_us, cut, gone };
 
     /// What its handler is told at the end.
@@ -57,7 +57,7 @@ public:
         bool by_peer = false;
     };
 
-    /// All that has to be known of one that has nothing under way: an idle connection keeps this, and no machine.
+    /// All that has to be known of one with nothing under way: an idle connection keeps this, and no machine.
     struct resting {
         lifecycle::clock::time_point next_ping{};
         std::uint8_t unanswered = 0;  ///< pings
@@ -78,7 +78,7 @@ public:
     /// It sends no more, or is gone.
     void peer_closed() noexcept;
     void lost() noexcept;
-    /// What its handler was asked last has come back. `failed`: by an exception; the peer hears 1011.
+    /// The last call of its handler has returned. `failed`: by an exception; the peer hears 1011.
     void returned(bool failed = false) noexcept;
     const message& current() const noexcept { return handed_.current; }
     /// Sends a Close when what has been sent before it is in front of it, and nothing after it. `code`: one that
@@ -94,7 +94,7 @@ public:
     bool busy() const noexcept { return flags_.busy; }
     /// The stop has told its peer, or will as soon as its handler has returned.
     bool told() const noexcept { return flags_.told; }
-    /// Why the context of its handler should end: the peer is gone, or the app gives up.
+    /// Why the context of its handler should end: the peer has gone, or the app gives up.
     lifecycle::cause cancels() const noexcept { return cancels_; }
     ending how() const noexcept { return ending_; }
     const close& end() const noexcept { return end_; }
@@ -112,7 +112,7 @@ private:
         bool told = false;         ///< by the stop
         bool resets = false;       ///< at its end
         bool said_closed = false;  ///< to its handler
-        bool discards = false;     ///< before it closes, for unread bytes would make a reset of that
+        bool discards = false;     ///< before it closes, for unread bytes would turn that into a reset
     };
     struct handed {
         message current;

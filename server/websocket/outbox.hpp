@@ -17,7 +17,7 @@ using shared_frame = std::shared_ptr<const std::string>;
 class outbox {
 public:
     bool empty() const noexcept { return size_ == 0; }
-    /// Bytes that are not in the socket.
+    /// Bytes that are not in the socket yet.
     std::size_t size() const noexcept { return size_; }
     /// What is sent next; not empty unless all of it is.
     std::string_view front() const noexcept {

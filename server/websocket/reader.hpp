@@ -22,20 +22,20 @@ struct reading_limits {
 
 /// Frames of a client to messages (RFC 6455 section 5), without I/O: bytes in, one thing after the other out. Each
 /// fault is seen at the earliest byte that shows it: a reserved bit at the head of its frame, a length that is too
-/// large before the bytes have come, a text that is no UTF-8 at the byte that is not.
+/// large before the bytes have come, a text that is not UTF-8 at the first byte that shows it.
 ///
 /// Between two messages it owns no memory but itself.
 class reader {
 public:
     enum class kind : std::uint8_t { need_more, message, ping, pong, close, fault };
 
-    /// Its views are good until `next` is called again, and until the bytes go.
+    /// Its views are valid until `next` is called again or the bytes go.
     struct event {
         kind what = kind::need_more;
         bool text = false;        ///< of a message: text, not binary
         std::string_view data;    ///< of a message, a ping or a pong; of a Close its reason
         std::uint16_t code = 0;   ///< of a Close: what it says, or `no_status`; of a fault: to be sent
-        bool compressed = false;  ///< of a message: it came so
+        bool compressed = false;  ///< of a message: it came compressed
     };
 
     /// `compressed`: permessage-deflate has been agreed on, by `inflates`; else nullptr. Both must

@@ -49,9 +49,9 @@ private:
 };
 
 struct callbacks {
-    callback<const request&> on_open = {};  ///< the request is good until it has returned; then come messages
+    callback<const request&> on_open = {};  ///< the request is valid until it has returned; then come messages
     callback<const message&> on_message = {};
-    callback<const machine::close&> on_close = {};  ///< once, and the last of all
+    callback<const machine::close&> on_close = {};  ///< once, the last of all calls
 };
 
 struct route_options {

@@ -13,7 +13,7 @@
 
 namespace server::websocket {
 
-/// What happens to a message of ours when as much waits for a peer that does not read as may.
+/// What happens to a message of ours when a peer does not read and as much waits for it as may.
 enum class at_bound : std::uint8_t {
     close,  ///< the peer is closed with 1013 (try again later)
     drop    ///< that message is not sent
@@ -21,7 +21,7 @@ enum class at_bound : std::uint8_t {
 
 enum class sent : std::uint8_t { queued, dropped, closed };
 
-/// What one WebSocket goes by, to its end.
+/// The limits of one WebSocket, which hold to its end.
 struct machine_limits {
     reading_limits reading;
     std::chrono::milliseconds ping{20'000};           ///< 0: none is sent
@@ -69,7 +69,7 @@ protected:
 private:
     bool has_room(std::size_t size) noexcept;
 
-    lifecycle::clock::time_point read_by_{};  ///< of what is blocked the peer has taken something by then
+    lifecycle::clock::time_point read_by_{};  ///< the peer must have taken something of what is blocked by then
     std::uint64_t written_ = 0, taken_ = 0;   ///< bytes given to the socket; acknowledged when `read_by_` was set
     std::uint64_t messages_ = 0;
 };

@@ -16,7 +16,7 @@ namespace server::websocket {
 
 class remote;
 
-/// A WebSocket as its handlers see it. Belongs to its connection, and is good in a handler of its own until that has
+/// A WebSocket as its handlers see it. Belongs to its connection, and is valid in a handler of its own until that has
 /// returned; to send later or from elsewhere, keep a `remote`. Only on its loop.
 class socket {
 public:
@@ -40,7 +40,7 @@ public:
     /// Bytes that wait for the peer to read.
     virtual std::size_t backlog() const noexcept = 0;
     /// For a handler that is a coroutine: waits until no more than half of the bound waits for the peer. False: `of`
-    /// has ended, or nothing can be sent any more.
+    /// has ended, or nothing more can be sent.
     virtual lifecycle::awaitable<bool> room(lifecycle::context of) = 0;
 
     /// To send by from any thread, as long as the server lives.
@@ -48,7 +48,7 @@ public:
 
     /// Of Sec-WebSocket-Protocol, what has been agreed on; empty: nothing.
     virtual std::string_view subprotocol() const noexcept = 0;
-    /// Who is at the other end of the connection, as a header in front of it says.
+    /// The client at the other end of the connection, as a header in front of it says.
     virtual const socket_address& client() const noexcept = 0;
 
     std::any data;  ///< whatever its handlers keep with it

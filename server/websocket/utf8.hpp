@@ -6,7 +6,7 @@
 namespace server::websocket {
 
 /// Looks at a text as it arrives, in pieces of any size: UTF-8 as RFC 3629 has it, without surrogates and longer forms.
-/// A byte that no text can go on with is a fault at once, not at the end.
+/// A byte with which no text can continue is a fault at once, not at the end.
 class utf8_check {
 public:
     /// False: this is not UTF-8, and never will be.
