@@ -134,7 +134,7 @@ private:
 
 /// Calls `function` once when the context is cancelled (not when its deadline passes: code that waits uses
 /// `deadline()`), at once if it already is. Runs on the thread that cancels, which for a context of a loop is the loop.
-/// Not called any more once destroyed.
+/// Not called once this is destroyed.
 class context::on_cancel {
 public:
     on_cancel(const context& from, std::function<void()> function)

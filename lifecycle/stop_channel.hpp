@@ -105,7 +105,7 @@ public:
     /// after it has become so; to be called again.
     void fail(const std::string& name);
     bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
-    /// Leaves a lame duck that a request began; false when that cannot be any more.
+    /// Leaves a lame duck that a request began; false when that is no longer possible.
     bool withdraw();
 
     status now() const;

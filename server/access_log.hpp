@@ -31,7 +31,7 @@ public:
     virtual void write(std::string_view lines) = 0;
 };
 
-/// To a log, line by line: for a server that has been given nothing else.
+/// To a log, line by line: the default of a server.
 class access_to_logger final : public access_log {
 public:
     explicit access_to_logger(spdlog::logger& log) : log_(log) {}

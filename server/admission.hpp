@@ -33,8 +33,7 @@ public:
     };
 
     /// A place goes to the request that asks at the moment when it becomes free, so a client that waits after a 503 for
-    /// as
-    /// long as it was told would never find one.
+    /// as long as it was told would never find one.
     bool has_place(patience& of, bool newcomer, lifecycle::clock::time_point now) {
         const bool was_refused = of.refused_at != lifecycle::clock::time_point{};
         if (!was_refused && !crowded_ && has_room_(true)) return true;

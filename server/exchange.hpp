@@ -69,7 +69,7 @@ struct ending_letters {
     char when = '-';  ///< - done, I idle, R reading the request, H in the handler, D sending the answer
 };
 
-/// What metrics and access log say of one answer. Its views are good until the request is over.
+/// What metrics and access log say of one answer. Its views are valid until the request is over.
 struct answer_row {
     const route* to = nullptr;    ///< nullptr: no route
     const request* of = nullptr;  ///< nullptr: what came was not a request, not even its first line

@@ -12,7 +12,7 @@ namespace server {
 /// What a trusted peer says of the client of a request.
 struct forwarded {
     std::optional<socket_address> client;  ///< none: it is the peer
-    std::string_view scheme;               ///< "http", "https", or empty; lives for ever
+    std::string_view scheme;               ///< "http", "https", or empty; has static lifetime
 };
 
 /// Reads the one field that is chosen, all its lines as one list, from the right to the first address that is not

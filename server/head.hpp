@@ -21,7 +21,7 @@ std::optional<rule> parse_head_bytewise(std::string_view head, std::size_t max_f
 
 /// Looks for a head at the front of `bytes`, whether there is a whole one or not, in the same one pass. The size of the
 /// head that `into` has been given; 0 when the head is not whole or would be refused: it is not known which, so `into`
-/// is good for nothing then.
+/// is of no use then.
 std::size_t try_head(std::string_view bytes, std::size_t max_fields, request& into);
 
 /// RFC 9110 section 5.6.2: what a method or the name of a field is made of.

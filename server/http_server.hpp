@@ -39,7 +39,7 @@ public:
     http_server(const http_server&) = delete;
     http_server& operator=(const http_server&) = delete;
 
-    /// Where the lines of `options::access_log` go: to `log`, if nothing else is said. Only before `run`.
+    /// Where the lines of `options::access_log` go: to `log`, unless set here. Only before `run`.
     void log_access_to(std::shared_ptr<access_log> to);
 
     /// Connections speak through what this makes, and not in clear. Only before `run`.
@@ -63,8 +63,7 @@ public:
     void run(std::stop_token token, const std::function<void()>& serving = {});
 
     /// These limits apply to new connections and requests from the next turn of their loop on; those that have begun
-    /// keep
-    /// theirs. Options that a loop or the socket is made with (`threads`, `port` …) are ignored.
+    /// keep theirs. Options that a loop or the socket is made with (`threads`, `port` …) are ignored.
     void apply(const options& fresh);
 
     std::string address() const;  ///< "127.0.0.1:8080", with the port that was bound, or "unix:PATH"
@@ -72,13 +71,11 @@ public:
     /// The listening socket, for a process that is to listen on it too. Only before `run`.
     int listening() const;
     /// This process has inherited the socket from another, and now it alone has it: the path of a UNIX socket is
-    /// removed at
-    /// the end. Safe from any thread, while `run` has not returned.
+    /// removed at the end. Safe from any thread, while `run` has not returned.
     void take_path() noexcept;
     bool owns_path() const;  ///< of a UNIX socket; only before `run`
     /// Another process listens on the socket: lets in the clients in the queue and closes it here, which does not end
-    /// the
-    /// listening. Connections stay. Safe from any thread, while `run` has not returned.
+    /// the listening. Connections stay. Safe from any thread, while `run` has not returned.
     void hand_over();
 
     /// Turns of the slowest loop, for the lame duck.

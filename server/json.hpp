@@ -127,7 +127,7 @@ result<T> read(const request& of, std::size_t depth = most_depth);
 template <class T>
 std::string write(const T& value);
 
-/// An answer of that.
+/// An answer with that as its body.
 template <class T>
 response answer(http::status status, const T& value) {
     return response(status, write(value) + '\n', "application/json");

@@ -133,7 +133,7 @@ public:
 
     /// What a scraper with this Accept is given.
     static format wanted_by(std::string_view accept) noexcept;
-    std::string_view content_type() const noexcept;  ///< lives for ever
+    std::string_view content_type() const noexcept;  ///< has static lifetime
 
     /// `type` is "counter", "gauge" or "histogram". Samples of a family follow it.
     void family(std::string_view name, std::string_view type, std::string_view help);

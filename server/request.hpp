@@ -55,7 +55,7 @@ struct request {
     socket_address peer;               ///< at the other end of the connection: a proxy, where there is one
     /// The client, where a trusted proxy or a header at the start of the connection names it; nullptr: the peer.
     const socket_address* named_client = nullptr;
-    std::string_view scheme = "http";  ///< "https" where a trusted proxy says so; lives for ever
+    std::string_view scheme = "http";  ///< "https" where a trusted proxy says so; has static lifetime
     std::string_view client_subject;   ///< the name in its certificate (RFC 4514), verified; empty without one
     std::vector<std::pair<std::string_view, std::string_view>> parameters;  ///< `{name}` of the route
 

@@ -37,9 +37,8 @@ private:
 class request_body {
 public:
     /// Waits for the next bytes and puts them at the front of `into`, which must not be empty; returns how many. 0:
-    /// that
-    /// was all. Throws body_failed. The end of the request's context also ends the wait. The first read is what tells a
-    /// client that expects 100-continue to go on.
+    /// that was all. Throws body_failed. The end of the request's context also ends the wait. The first read is what
+    /// tells a client that expects 100-continue to go on.
     lifecycle::awaitable<std::size_t> read(std::span<char> into);
     /// The length of the whole body, if the client has said it.
     std::optional<std::uint64_t> length() const noexcept { return length_; }
@@ -58,7 +57,7 @@ public:
     /// `into`.
     bool has_some() const noexcept { return over_ || !here_.empty() || failed_; }
     std::size_t take(std::span<char> into);
-    /// A reader waits, for so much.
+    /// A reader waits for this much.
     void want(std::span<char> into) noexcept { wanted_ = into; }
     std::span<char> wanted() const noexcept { return wanted_; }
     /// What it waits for is there. The reader goes on by `go_on`, in which the handler may return.
@@ -73,7 +72,7 @@ public:
     rule failed_by() const noexcept { return failed_by_; }
 
     std::function<void()> wants;            ///< called when a reader waits
-    std::function<void(std::size_t)> took;  ///< called when so much of what is held has been read; may be none
+    std::function<void(std::size_t)> took;  ///< called with how much of what is held has been read; may be empty
 
     /// By how much the client may still be late, in this stretch of `body_timeout`, and what it has sent in that.
     struct pace {

@@ -13,7 +13,7 @@ namespace http = boost::beast::http;
 /// http_requests_refused_total. The list is closed, so no client can make a series.
 enum class rule : std::uint8_t {
     none,
-    // What came is no request.
+    // What came is not a request.
     request_line,
     http_version,
     field,
@@ -64,7 +64,7 @@ enum class rule : std::uint8_t {
 
 constexpr std::size_t rule_count = static_cast<std::size_t>(rule::drain) + 1;
 
-/// "max_body_bytes"; lives for ever.
+/// "max_body_bytes"; has static lifetime.
 std::string_view to_string(rule rule) noexcept;
 
 /// What is answered by it; of a refusal in the place of a handler or of a time-out, by the code that answers.
@@ -75,7 +75,7 @@ http::status status_of(rule rule) noexcept;
 rule looks_like(std::string_view first_bytes) noexcept;
 
 /// What a line says of a peer that speaks another protocol, or the PROXY protocol badly: "looks like a TLS hello,
-/// which is not spoken here"; empty of any other rule; lives for ever.
+/// which is not spoken here"; empty of any other rule; has static lifetime.
 std::string_view in_words(rule rule) noexcept;
 
 }  // namespace server

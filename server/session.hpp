@@ -87,7 +87,7 @@ public:
 
     // What it is.
 
-    virtual std::string_view protocol() const noexcept = 0;  ///< "HTTP/2"; always valid
+    virtual std::string_view protocol() const noexcept = 0;  ///< "HTTP/2"; has static lifetime
     virtual const options& limits() const noexcept = 0;
     virtual void each(visitor& who) = 0;
 

@@ -8,7 +8,7 @@
 namespace tracker {
 
 /// How long to wait before the next try: "full jitter", uniform between 0 and a bound that starts at
-/// `initial` and doubles up to `max`, so that many who failed together do not come back together.
+/// `initial` and doubles up to `max`, so that those that failed together do not come back together.
 /// For one thread.
 class backoff {
 public:

@@ -50,8 +50,7 @@ struct kafka_options {
 
 struct options {
     /// Where events go: file, stdout, none; http, nats and kafka if those modules are built. If there are several, each
-    /// has a
-    /// worker and a position in the spool, so none waits for another; without a spool there is only one.
+    /// has a worker and a position in the spool, so none waits for another; without a spool there is only one.
     std::vector<std::string> sinks{"file"};
     /// Throughput needs 256, one batch. The rest bridges a sink that stands still (with `memory`), and is four times
     /// `app.max_in_flight`, so that one event of each request finds room. With `memory` a stop has to deliver all of it

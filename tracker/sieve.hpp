@@ -55,7 +55,7 @@ public:
     void paused();
 
 private:
-    /// An event that was refused alone, without a word about it.
+    /// An event that was refused alone, by an answer that does not say that the event is at fault.
     struct suspect {
         std::string id;
         std::size_t among = 0;        ///< this many were left of its batch, with it

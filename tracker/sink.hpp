@@ -73,9 +73,8 @@ public:
     /// be lost; the failure is told once. With durability above memory, by any thread, during a delivery too.
     virtual void sync() {}
 
-    /// No batch comes any more: ends what the sink has running. Called by the part that ran the workers, after they
-    /// have
-    /// ended.
+    /// No more batches come: ends what the sink has running. Called by the part that ran the workers, after they
+    /// have ended.
     virtual void finish() noexcept {}
 
     /// Opens files again before the next batch (log rotation). Never blocks.

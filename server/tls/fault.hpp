@@ -9,7 +9,7 @@ namespace server::tls {
 
 /// What is wrong with a setting of TLS, or with the file that it names: `what()` in words, without the setting.
 struct fault : std::runtime_error {
-    /// `key` is the setting's, without what stands before the dot: "tls_key"; lives for ever.
+    /// `key` is the setting's, without what stands before the dot: "tls_key"; has static lifetime.
     fault(std::string_view of, const std::string& wrong, std::string_view right)
         : std::runtime_error(wrong), key(of), allowed(right) {}
 

@@ -52,7 +52,7 @@ public:
     virtual ~patience() = default;
     /// A call has failed this many times. Pauses before the next; false: there is none.
     virtual bool waits(std::string_view file, std::string_view call, int error, unsigned times) = 0;
-    /// It has not failed any more.
+    /// It no longer fails.
     virtual void is_over() = 0;
 };
 
