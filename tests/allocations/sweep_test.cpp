@@ -1,4 +1,4 @@
-// Each allocation of the threads that serve fails once, and then a few in a row: nobody aborts, nobody is deaf, nothing
+// Each allocation of the threads that serve fails once, and then a few in a row: nothing aborts or is deaf, nothing
 // that was answered 201 is lost, and the stop ends well.
 #include <gmock/gmock.h>
 

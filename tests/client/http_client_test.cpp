@@ -124,7 +124,7 @@ TEST_F(HttpClient, ADeadlineEndsWhateverTheUpstreamDoes) {
 }
 
 TEST_F(HttpClient, AConnectIsPartOfTheTime) {
-    // A queue of connections that nobody accepts, and that is full: the kernel drops what comes (listen(2)).
+    // A queue of connections that nothing accepts, and that is full: the kernel drops what comes (listen(2)).
     const int deaf = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in any{};
     any.sin_family = AF_INET;
@@ -189,7 +189,7 @@ TEST_F(HttpClient, WhoeverGivesUpWaitingCostsNobodyAPlace) {
     const auto late = begin(request("/ok"), within(50ms));
     const auto last = begin(request("/ok"));
     EXPECT_EQ(finish(late).error(), errc::timed_out);
-    // In one turn of the loop: the place is granted to somebody who has just left.
+    // In one turn of the loop: the place is granted to a caller that has just left.
     boost::asio::post(io, [&] {
         first.cancel(lifecycle::cause::cancelled);
         second.cancel(lifecycle::cause::cancelled);

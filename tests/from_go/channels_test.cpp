@@ -52,7 +52,7 @@ TEST(FromGo, AnUnbufferedSendIsAPromise) {
 }
 
 // [timing out]
-/// Waits as long as its context lets it. Who works for it has room for the answer, and so is never left hanging.
+/// Waits as long as its context lets it. What works for it has room for the answer, and so is never left hanging.
 std::optional<int> ask_in_time(const context& context, std::future<int>& answer) {
     if (answer.wait_until(context.deadline()) == std::future_status::timeout) return std::nullopt;
     return answer.get();

@@ -1,4 +1,4 @@
-// Who stops what, and who sees what. The marked regions are the code blocks of docs/from-go.md.
+// What stops what, and what sees what. The marked regions are the code blocks of docs/from-go.md.
 
 #include <gtest/gtest.h>
 
@@ -50,7 +50,7 @@ TEST(FromGo, AThreadEndsWithItsOwner) {
 }
 
 // [leave it to the caller]
-/// Calls `visit` for each file until it says false. No thread, no channel: a caller who wants either makes it.
+/// Calls `visit` for each file until it says false. No thread, no channel: a caller that wants either makes it.
 void list_directory(const std::filesystem::path& path, const std::function<bool(const std::string&)>& visit) {
     for (const auto& entry : std::filesystem::directory_iterator(path))
         if (!visit(entry.path().filename().string())) return;
@@ -83,7 +83,7 @@ TEST(FromGo, WhatWasWrittenBeforeAReleaseIsSeenBehindTheAcquire) {
 }
 
 // [data race]
-/// Counts what several threads do: one addition that nobody can come between.
+/// Counts what several threads do: one addition that nothing can come between.
 class counter {
 public:
     void add() { count_.fetch_add(1, std::memory_order_relaxed); }
@@ -192,7 +192,7 @@ TEST(FromGo, ATicketMutexServesInTheOrderOfArrival) {
 }
 
 // [pool]
-/// As many as are used at once, and no more than `most` that nobody uses. Of one thread, so it needs no lock.
+/// As many as are used at once, and no more than `most` that are unused. Of one thread, so it needs no lock.
 template <class T>
 class pool {
 public:
@@ -238,7 +238,7 @@ TEST(FromGo, AChildContextIsOnlyEverStricter) {
 }
 
 // [incomplete work]
-/// Work that outlives the request that began it belongs to somebody who waits for it, as long as a deadline allows.
+/// Work that outlives the request that began it belongs to an owner that waits for it, as long as a deadline allows.
 class background {
 public:
     void start(std::function<void()> work) { running_.push_back(std::async(std::launch::async, std::move(work))); }

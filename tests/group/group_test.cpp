@@ -30,7 +30,7 @@ using testing::HasSubstr;
 
 const auto never = clock::time_point::max();
 
-/// What `work` has thrown; empty when nothing. The loop runs until nobody is left.
+/// What `work` has thrown; empty when nothing. The loop runs until nothing is left.
 std::string run(asio::io_context& io, awaitable<> work) {
     std::string thrown;
     asio::co_spawn(io.get_executor(), std::move(work), [&](const std::exception_ptr& error) {

@@ -45,7 +45,7 @@ public:
         }
         throw std::logic_error("a connection that never rests");
     }
-    /// Of a client that does what no client does: from here on nobody there reads more than GOAWAY and RST_STREAM.
+    /// Of a client that does what no client does: from here on it reads nothing but GOAWAY and RST_STREAM.
     void send_raw(std::string_view bytes) {
         raw_ = true;
         send(bytes);

@@ -1,4 +1,4 @@
-// The real binary in HTTP/2: what it answers, and that a stop loses nobody.
+// The real binary in HTTP/2: what it answers, and that a stop loses no client.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -154,7 +154,7 @@ TEST(Aggregate, WhenTheClientGoesItsCallsDo) {
         [&] { return service.ask_debug(get("/debug/tasks")).body.find("/aggregate") == std::string::npos; }));
 }
 
-/// A bare system has no /etc/hosts, and nobody there knows this name.
+/// A bare system has no /etc/hosts, and nothing there knows this name.
 bool localhost_is_known() {
     addrinfo hints{};
     hints.ai_family = AF_INET;

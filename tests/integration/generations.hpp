@@ -32,7 +32,7 @@ public:
     /// SIGUSR2, then blocks until the next one is ready and this one has ended. Returns this one's exit code and its
     /// report; throws when the next one does not come.
     std::pair<int, boost::json::object> upgrade();
-    /// The same without the signal, which somebody has sent.
+    /// The same without the signal, which has been sent already.
     std::pair<int, boost::json::object> followed();
     /// SIGTERM to the last one; the same.
     std::pair<int, boost::json::object> stop();

@@ -22,7 +22,7 @@ constexpr milliseconds budget{700};
 constexpr milliseconds promised{100};  // after the budget
 constexpr milliseconds busy_machine{150};
 
-/// A service whose files may hang, started by somebody who has blocked every signal.
+/// A service whose files may hang, started by a process that has blocked every signal.
 class hanging {
 public:
     explicit hanging(const std::function<bool(const held_calls::call&)>& from_the_start = nullptr,

@@ -119,7 +119,7 @@ TEST(Hostile, AReaderThatStandsStillIsCut) {
     service service({"--app.write_timeout=300ms"});
     auto connection = service.connect(4096);
     connection.send(get("/big?bytes=1099511627776"));
-    // It ends by the service's time-out, seen from outside: nobody handles it any more.
+    // It ends by the service's time-out, seen from outside: nothing handles it then.
     ASSERT_TRUE(service.handles("/big"));
     EXPECT_TRUE(
         eventually([&] { return service.ask_debug(get("/debug/tasks")).body.find("/big") == std::string::npos; }));

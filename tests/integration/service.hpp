@@ -106,7 +106,7 @@ double metric(const service& service, const std::string& name);
 /// A number of the report, by its path: `"requests", "cut"`.
 std::int64_t number(const boost::json::object& report, const char* section, const char* name);
 
-/// Why the accounts of a report do not balance or somebody is left; empty when all is well.
+/// Why the accounts of a report do not balance, or what is left; empty when all is well.
 std::string faults(const boost::json::object& report);
 
 }  // namespace integration

@@ -1,4 +1,4 @@
-// The heart: how the process ends, and that nobody loses anything by it.
+// The heart: how the process ends, and that no client loses anything by it.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

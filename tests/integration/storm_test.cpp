@@ -1,4 +1,4 @@
-// What is left after a storm, and who gets a turn while it lasts.
+// What is left after a storm, and which clients get a turn while it lasts.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -193,7 +193,7 @@ public:
 
     std::size_t served() const { return served_; }
     std::size_t refused() const { return refused_; }
-    /// None of them is a newcomer any more.
+    /// None of them is still a newcomer.
     bool all_were_refused() const { return who_were_refused_ == threads_.size(); }
 
 private:

@@ -1,5 +1,5 @@
 // Thousands of random trees of contexts on a clock of the test, each beside a model that says which of them have ended
-// and why. What is freed while somebody still uses it is found by AddressSanitizer: so callbacks destroy what they
+// and why. What is freed while it is still in use is found by AddressSanitizer: so callbacks destroy what they
 // belong to, and a tree falls in any order.
 
 #include <gtest/gtest.h>

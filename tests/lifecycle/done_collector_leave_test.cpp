@@ -1,4 +1,4 @@
-// How the process leaves when somebody does not come home. Each runs in a process of its own.
+// How the process ends when a part does not. Each runs in a process of its own.
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>

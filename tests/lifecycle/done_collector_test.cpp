@@ -16,7 +16,7 @@ using fakes::until_asked;
 using lifecycle::shutdown_report;
 using ::testing::ElementsAre;
 
-/// Who did what, in the order in which it happened.
+/// What was done by what, in the order in which it happened.
 class journal {
 public:
     void add(std::string line) {

@@ -88,7 +88,7 @@ TEST(NoteFile, SaysWhyItCannotBeWritten) {
     if (::access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
     const fakes::folder folder;
     const auto path = folder.file("report.json");
-    // The temporary name is a promise to nobody, but a link there leads to a full disk.
+    // The temporary name is not a promise, but a link there leads to a full disk.
     std::filesystem::create_symlink("/dev/full", path + "." + std::to_string(::getpid()) + ".tmp");
     note_file file;
     ASSERT_EQ(file.open(path), "");

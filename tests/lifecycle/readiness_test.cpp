@@ -13,7 +13,7 @@ using fakes::until_asked;
 using lifecycle::serves_clients;
 using lifecycle::until_up;
 
-/// What the parts of `body` make of a process that says "ready" to nobody else: its exit code and whether it ever was.
+/// What the parts of `body` make of a process that says "ready" to nothing else: its exit code and whether it ever was.
 struct outcome {
     int code = -1;
     bool ready = false;

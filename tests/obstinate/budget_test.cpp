@@ -1,4 +1,4 @@
-// The budget holds whatever refuses to end: exit in time, exit code 3, everybody answered who can be, and a
+// The budget holds whatever refuses to end: exit in time, exit code 3, every client answered that can be, and a
 // report that balances and names what had not ended.
 
 #include <fmt/format.h>

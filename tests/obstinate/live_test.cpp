@@ -1,4 +1,4 @@
-// The debug port is for the worst moment: every loop of the app and the tracker stand still, and it still tells who.
+// The debug port is for the worst moment: every loop of the app and the tracker stand still, and it still names them.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

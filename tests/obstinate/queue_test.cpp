@@ -1,4 +1,4 @@
-// Who stands in the accept queue when the stop comes, and the loop of the listener stands still.
+// What becomes of clients in the accept queue when the stop comes, and the loop of the listener stands still.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// How a listening socket closes: who is waited for, and how long.
+// How a listening socket closes: which clients are waited for, and how long.
 
 #include "server/net/closing_listener.hpp"
 

@@ -274,7 +274,7 @@ TEST(HttpServerTimeout, WhoHasSentNothingIsClosedWithoutAWord) {
     EXPECT_TRUE(idle.closes_silently(10s));
 }
 
-/// Asks a server who lives on its loops, from a loop of our own.
+/// Asks a server what lives on its loops, from a loop of our own.
 std::vector<server::http_server::loop_report> inspect(server::http_server& server) {
     std::vector<server::http_server::loop_report> reports;
     boost::asio::io_context asking(1);

@@ -56,7 +56,7 @@ public:
         connection_.wire.send(bytes);
         settle(body);
     }
-    /// It is in the socket, and nobody has looked.
+    /// It is in the socket, and nothing has looked.
     void arrives(std::string_view bytes) { connection_.wire.send(bytes); }
     void settle(const std::string& body = "hello") {
         connection_.settle(at());

@@ -108,7 +108,7 @@ public:
     /// Of what its layer reads something has come, and not a byte of a request.
     void stir(const moment& at) { machine.stirred(at); }
 
-    /// Sends and lets it be read, until nothing comes of it any more.
+    /// Sends and lets it be read, until nothing more comes of it.
     void send(std::string_view bytes, const moment& at) {
         wire.send(bytes);
         settle(at);

@@ -1,4 +1,4 @@
-// A server whose name has several addresses, some of which nobody answers at.
+// A server whose name has several addresses, at some of which nothing answers.
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
@@ -22,8 +22,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using strings = std::vector<std::string>;
 
-/// An address at which the kernel swallows every SYN: the queue of its listener is full. It answers nobody, and refuses
-/// nobody.
+/// An address at which the kernel swallows every SYN: the queue of its listener is full. It answers no client, and
+/// refuses none.
 class swallowing_address {
 public:
     swallowing_address(const char* address, std::uint16_t port) {
@@ -135,7 +135,7 @@ TEST_F(Addresses, WhenAllRefuseItSaysSo) {
 TEST_F(Addresses, OneThatTakesAConnectionAndHangsIsNotTheFirstAgain) {
     timeout = 1s;
     fake_server server([](std::size_t, const auto&) { return reply(); });
-    // It has room in its queue, and nobody takes what stands in it.
+    // It has room in its queue, and nothing takes what stands in it.
     const tracker::descriptor hangs(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in here{};
     here.sin_family = AF_INET;

@@ -33,13 +33,13 @@ public:
 
     /// From now on, those for which this is true are held. It is asked on another thread.
     void hold(std::function<bool(const call&)> which);
-    /// Nothing is held any more.
+    /// Nothing is held from here on.
     void release();
 
     std::vector<call> seen() const;
     std::size_t held() const;
 
-    /// For the one who starts the process. In the child, right before exec: only what signal-safety(7) allows.
+    /// For the code that starts the process. In the child, right before exec: only what signal-safety(7) allows.
     bool install_in_child() const;
     /// In the parent, once the child has been started.
     void listen();

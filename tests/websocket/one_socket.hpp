@@ -35,7 +35,7 @@ public:
         to_server += bytes;
         settle();
     }
-    /// It is in the socket, and nobody has looked.
+    /// It is in the socket, and nothing has looked.
     void arrives(std::string_view bytes) { to_server += bytes; }
     void finishes() {
         finished = true;
