@@ -156,7 +156,7 @@ public:
     std::vector<std::string> faults() { return std::move(faults_); }
 
 private:
-    /// Of a variable that is no setting; nothing when it is not there, or wrong, which is a fault.
+    /// Of a variable beside the settings; nothing when it is not there, or wrong, which is a fault.
     std::optional<std::chrono::seconds> seconds_of(const environment& variables, std::string_view name) {
         const auto given = variables.find(std::string(name));
         if (given == variables.end()) return {};

@@ -83,7 +83,7 @@ void expect_room(const tracker::options& tracker, const std::string& volume) {
     EXPECT_LE(most, *size / 10 * 9);
 }
 
-/// What the manifest tells the program of the patience of whoever stops it is what it says itself. The time from
+/// What the manifest tells the program of the patience before SIGKILL is what it says itself. The time from
 /// SIGTERM to SIGKILL.
 std::chrono::seconds expect_patience_to_be_told(const std::string& manifest, variables& given) {
     const auto grace = seconds_behind(manifest, "terminationGracePeriodSeconds:");
