@@ -246,41 +246,10 @@ milliseconds http_server::longest_stall() const {
 }
 
 void http_server::account(stop_account& report) const {
-    auto& c = report.connections;
-    auto& r = report.requests;
     const auto nth_stop = state_->part.channel().nth_stop();
     for (const auto& loop : state_->loops) {
         for (auto& late : loop->stragglers()) report.stragglers.push_back(std::move(late));
-        const auto& a = loop->account();
-        if (a.noted.get() != nth_stop) {  // a wedged loop: all its connections are cut by the exit
-            c.open_at_stop += a.open.get();
-            c.forced += a.open.get();
-            for (auto* const of : {&r.in_flight_at_stop, &r.cut, &r.under_way}) *of += a.under_way.get();
-            continue;
-        }
-        const auto all = a.open_at_stop.get() + a.accepted_after.get();
-        const auto ended = a.closed_idle.get() + a.finished.get() + a.forced.get();
-        c.open_at_stop += a.open_at_stop.get();
-        c.accepted_after += a.accepted_after.get();
-        c.closed_idle += a.closed_idle.get();
-        c.finished += a.finished.get();
-        c.forced += a.forced.get() + (all > ended ? all - ended : 0);  // those that are still open are cut by the exit
-        report.streams.told += a.streams_told.get();
-        report.streams.ended += a.streams_ended.get();
-        report.streams.ended_by_us += a.streams_ended_by_us.get();
-        report.streams.cut += a.streams_cut.get();
-        const auto finished = a.requests_finished.get(), gone = a.requests_gone.get();
-        const auto cut = a.requests_cut.get();  // before what began: of a loop that still turns it is a little older
-        const auto at_stop = a.in_flight_at_stop.get();
-        const auto after = a.begun_after.get();
-        r.in_flight_at_stop += at_stop;
-        r.begun_after += after;
-        r.finished += finished;
-        r.gone += gone;
-        // Whatever is still under way is cut by the exit.
-        const auto at_the_exit = std::max(cut, at_stop + after - std::min(at_stop + after, finished + gone));
-        r.cut += at_the_exit;
-        r.under_way += at_the_exit - cut;
+        loop->account().add_to(report, nth_stop);
     }
 }
 

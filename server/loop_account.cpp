@@ -1,5 +1,7 @@
 #include "server/loop_account.hpp"
 
+#include <algorithm>
+
 namespace server {
 
 void loop_account::note_stop(std::uint64_t nth) noexcept {
@@ -41,6 +43,39 @@ void loop_account::add(const account_changes& some) noexcept {
         streams_ended_by_us.add(some.ended_by_us);
         streams_cut.add(some.cut_stream);
     }
+}
+
+void loop_account::add_to(stop_account& report, std::uint64_t nth_stop) const noexcept {
+    auto& c = report.connections;
+    auto& r = report.requests;
+    if (noted.get() != nth_stop) {  // a wedged loop: all its connections are cut by the exit
+        const auto here = open.get(), begun = under_way.get();
+        for (auto* const of : {&c.open_at_stop, &c.forced}) *of += here;
+        for (auto* const of : {&r.in_flight_at_stop, &r.cut, &r.under_way}) *of += begun;
+        return;
+    }
+    const auto all = open_at_stop.get() + accepted_after.get();
+    const auto ended = closed_idle.get() + finished.get() + forced.get();
+    c.open_at_stop += open_at_stop.get();
+    c.accepted_after += accepted_after.get();
+    c.closed_idle += closed_idle.get();
+    c.finished += finished.get();
+    c.forced += forced.get() + (all > ended ? all - ended : 0);  // those that are still open are cut by the exit
+    report.streams.told += streams_told.get();
+    report.streams.ended += streams_ended.get();
+    report.streams.ended_by_us += streams_ended_by_us.get();
+    report.streams.cut += streams_cut.get();
+    const auto answered = requests_finished.get(), gone = requests_gone.get();
+    const auto cut = requests_cut.get();  // before what began: of a loop that still turns it is a little older
+    const auto at_stop = in_flight_at_stop.get(), after = begun_after.get();
+    r.in_flight_at_stop += at_stop;
+    r.begun_after += after;
+    r.finished += answered;
+    r.gone += gone;
+    // Whatever is still under way is cut by the exit.
+    const auto at_the_exit = std::max(cut, at_stop + after - std::min(at_stop + after, answered + gone));
+    r.cut += at_the_exit;
+    r.under_way += at_the_exit - cut;
 }
 
 }  // namespace server

@@ -6,6 +6,7 @@
 #include "server/decision.hpp"
 #include "server/exchange.hpp"
 #include "server/metrics.hpp"
+#include "server/stop_account.hpp"
 
 namespace server {
 
@@ -35,6 +36,10 @@ struct loop_account {
     void connection_began(bool in_stop) noexcept;
     void connection_ended(bool forced, bool worked_during_stop, bool in_stop) noexcept;
     void add(const account_changes& some) noexcept;
+
+    /// For any thread: what the stop of that number has done on this loop so far. What is still open or under way
+    /// counts as cut, as it will be if the process ends now.
+    void add_to(stop_account& report, std::uint64_t nth_stop) const noexcept;
 };
 
 }  // namespace server

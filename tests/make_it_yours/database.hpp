@@ -36,7 +36,7 @@ class database {
 public:
     struct options {
         std::string connection;       ///< as libpq reads it: "host=db dbname=orders"; empty: there is none
-        std::size_t connections = 4;  ///< at one time
+        std::size_t connections = 4;  ///< at a time
         std::size_t waiting = 256;    ///< requests that wait for one; above, it is an error at once
         std::chrono::milliseconds connect_timeout{5'000};
     };
@@ -202,7 +202,7 @@ private:
         }
         return false;
     }
-    /// In the midst of a transaction or an answer it is of use to nobody.
+    /// One in the middle of a transaction or an answer cannot be lent again.
     void give_back(session::connection lent) {
         if (!lent || PQtransactionStatus(lent.get()) != PQTRANS_IDLE) return;
         const std::scoped_lock lock(mutex_);

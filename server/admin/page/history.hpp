@@ -37,8 +37,9 @@ struct reading {
     double waiting = 0, cpu_seconds = 0, resident_bytes = 0;
 };
 
-/// The last two minutes of the process, a point a second, for whoever opens the page: what it shows is then there at
-/// once, and the same in each browser. 121 points of about 140 bytes, and eleven readings of about 200 bytes a route.
+/// The last two minutes of the process, a point a second, for the page when it is opened: what it shows is then there
+/// at once, and the same in each browser. 121 points of about 140 bytes, and eleven readings of about 200 bytes a
+/// route.
 ///
 /// One thread adds, any asks; none waits for longer than a copy of these takes. Throws std::bad_alloc.
 class history {
