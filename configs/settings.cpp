@@ -165,6 +165,8 @@ std::vector<setting> make_table() {
                  FIELD(tracker.nats.patience), 1ms, 1h),
         number("tracker.nats_in_flight", "messages that may wait for their acknowledgement",
                FIELD(tracker.nats.in_flight), 1, 100'000),
+        boolean("tracker.nats_atomic", "a batch is stored whole: for a stream with allow_atomic on servers that sync",
+                FIELD(tracker.nats.atomic)),
         file("tracker.nats_credentials", "a .creds file of NATS", FIELD(tracker.nats.credentials)),
         file("tracker.nats_ca", "certificates that TLS trusts, PEM; when set, TLS is used", FIELD(tracker.nats.ca)),
         file("tracker.nats_certificate", "the client's certificate, PEM", FIELD(tracker.nats.certificate)),

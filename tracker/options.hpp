@@ -38,6 +38,7 @@ struct nats_options {
     std::chrono::milliseconds duplicate_window{600'000};
     std::chrono::milliseconds patience{15'000};     ///< for the acknowledgements of a batch
     std::size_t in_flight = 256;                    ///< messages that wait for theirs
+    bool atomic = false;                            ///< a batch is stored whole, where the stream allows that
     std::string credentials, ca, certificate, key;  ///< files; empty: none
 };
 

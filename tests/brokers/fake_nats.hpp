@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/brokers/fake_stream.hpp"
 #include "tests/support/process.hpp"
 #include "tracker/descriptor.hpp"
 
@@ -39,10 +40,14 @@ public:
     std::atomic<bool> nonsense{false};                 ///< instead of what a server says first
     std::atomic<const char*> persist_mode{"default"};  ///< of the stream
     std::atomic<bool> knows_no_stream_info{false};     ///< what it says of the stream is no such answer
+    std::atomic<bool> allows_atomic{false};            ///< its stream does
+    std::atomic<int> answers_lost{0};                  ///< so many batches are stored, and the connection is cut
 
     std::string url() const { return "nats://127.0.0.1:" + std::to_string(port_); }
     std::size_t connections() const { return connections_; }
     std::size_t published() const { return published_; }
+    /// What has become of the messages. Safe from any thread.
+    fake_stream& stream() { return stream_; }
     /// When it was asked about the stream.
     std::vector<std::chrono::steady_clock::time_point> questions() const {
         const std::scoped_lock lock(mutex_);
@@ -59,6 +64,7 @@ private:
             if (!readable(listener_.get())) continue;
             const tracker::descriptor client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
             ++connections_;
+            stream_.forget_open();
             inboxes_.clear();
             input_.clear();
             say(client.get(), nonsense
@@ -86,9 +92,13 @@ private:
                 const auto size = std::stoul(input_.substr(input_.rfind(' ', end) + 1, end));
                 whole += size + 2;
                 if (input_.size() < whole) break;
-                std::string subject, reply;
-                words >> subject >> reply;
-                answer(client, subject, reply);
+                // HPUB subject [reply] headers all
+                std::vector<std::string> rest;
+                for (std::string word; words >> word;) rest.push_back(word);
+                const std::size_t numbers = verb == "HPUB" ? 2 : 1;
+                const auto reply = rest.size() > numbers + 1 ? rest[1] : "";
+                const auto headers = verb == "HPUB" ? std::stoul(rest[rest.size() - 2]) : 0;
+                if (!answer(client, rest[0], reply, input_.substr(end + 2, headers))) return false;
             } else if (verb == "PING") {
                 say(client, "PONG\r\n");
             } else if (verb == "SUB") {
@@ -100,7 +110,8 @@ private:
         }
         return true;
     }
-    void answer(int client, const std::string& subject, const std::string& reply) {
+    /// False: the connection is cut in place of an answer.
+    bool answer(int client, const std::string& subject, const std::string& reply, const std::string& headers) {
         std::string text = R"({"stream":"EVENTS","seq":1})";
         if (subject.starts_with("$JS.API.STREAM.INFO")) {
             {
@@ -109,22 +120,27 @@ private:
             }
             if (silent_questions > 0) {
                 --silent_questions;
-                return;
+                return true;
             }
             text = R"({"config":{"name":"EVENTS","subjects":["events"],"retention":"limits","max_consumers":-1,)"
                    R"("max_msgs":-1,"max_bytes":-1,"discard":"old","max_age":0,"storage":"file","num_replicas":1,)"
                    R"("duplicate_window":600000000000,"persist_mode":")" +
-                   std::string(persist_mode.load()) +
-                   R"("},"created":"2026-01-01T00:00:00Z",)"
+                   std::string(persist_mode.load()) + R"(","allow_atomic":)" + (allows_atomic ? "true" : "false") +
+                   R"(},"created":"2026-01-01T00:00:00Z",)"
                    R"("state":{"messages":0,"bytes":0,"first_seq":0,"last_seq":0,"consumer_count":0}})";
             if (knows_no_stream_info) text = R"({"config":[7)";
         } else if (subject == "events") {
             ++published_;
+            text = stream_.take(headers);
+            if (text.find("\"count\"") != text.npos && answers_lost > 0) {
+                --answers_lost;
+                return false;
+            }
         }
         for (const auto& [prefix, number] : inboxes_)
             if (reply.starts_with(prefix))
-                return say(client,
-                           "MSG " + reply + ' ' + number + ' ' + std::to_string(text.size()) + "\r\n" + text + "\r\n");
+                say(client, "MSG " + reply + ' ' + number + ' ' + std::to_string(text.size()) + "\r\n" + text + "\r\n");
+        return true;
     }
 
     tracker::descriptor listener_;
@@ -132,6 +148,7 @@ private:
     std::atomic<std::size_t> connections_{0}, published_{0};
     std::map<std::string, std::string> inboxes_;  ///< by what their subjects begin with
     std::string input_;
+    fake_stream stream_;
     mutable std::mutex mutex_;
     std::vector<std::chrono::steady_clock::time_point> questions_;
     std::jthread thread_;

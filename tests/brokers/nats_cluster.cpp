@@ -80,17 +80,17 @@ public:
         return true;
     }
 
-    std::string id_of(const std::string& name, std::uint64_t sequence) const {
+    std::string header_of(const std::string& name, std::uint64_t sequence, const char* header) const {
         natsMsg* message = nullptr;
-        const char* id = nullptr;
+        const char* value = nullptr;
         // A cluster that is electing, or a machine that is busy, does not answer the first time.
         const auto read = [&] {
             return js_GetMsg(&message, stream_, name.c_str(), sequence, nullptr, nullptr) == NATS_OK;
         };
         if (!support::eventually(read, support::milliseconds(30'000)))
             throw std::runtime_error(fmt::format("message {} of {} cannot be read", sequence, name));
-        const auto status = natsMsgHeader_Get(message, "Nats-Msg-Id", &id);
-        const std::string text = status == NATS_OK ? id : "";
+        const auto status = natsMsgHeader_Get(message, header, &value);
+        const std::string text = status == NATS_OK ? value : "";
         natsMsg_Destroy(message);
         return text;
     }
@@ -120,7 +120,21 @@ private:
 
 bool nats_cluster::possible() { return std::filesystem::exists(program()); }
 
-nats_cluster::nats_cluster(std::size_t servers, std::string more) {
+bool nats_cluster::knows_batches() {
+    if (!possible()) return false;
+    const support::temporary_directory root;
+    support::process::options how;
+    how.program = program();
+    how.arguments = {"--version"};
+    how.directory = root.path();
+    support::process asked(std::move(how));
+    asked.wait(support::milliseconds(10'000));
+    const auto said = asked.out();  // nats-server: v2.15.2
+    const auto at = said.find("v2.");
+    return at != said.npos && std::atoi(said.c_str() + at + 3) >= 12;
+}
+
+nats_cluster::nats_cluster(std::size_t servers, const std::string& more, const std::string& of_jetstream) {
     const auto ports = free_ports(2 * servers);
     std::string routes;
     for (std::size_t i = 0; i < servers; ++i)
@@ -129,8 +143,8 @@ nats_cluster::nats_cluster(std::size_t servers, std::string more) {
         auto& node = servers_.emplace_back();
         node.port = ports[i];
         node.configuration = root_.path() / fmt::format("n{}.conf", i);
-        auto text = fmt::format("server_name: n{}\nlisten: \"127.0.0.1:{}\"\njetstream {{ store_dir: \"{}\" }}\n", i,
-                                node.port, (root_.path() / fmt::format("n{}", i)).string());
+        auto text = fmt::format("server_name: n{}\nlisten: \"127.0.0.1:{}\"\njetstream {{ store_dir: \"{}\"\n{} }}\n",
+                                i, node.port, (root_.path() / fmt::format("n{}", i)).string(), of_jetstream);
         if (servers > 1)
             text += fmt::format("cluster {{ name: c, listen: \"127.0.0.1:{}\", routes: [{}] }}\n", ports[servers + i],
                                 routes);
@@ -185,7 +199,7 @@ std::size_t nats_cluster::leader_of(const std::string& stream) const {
     return std::stoul(leader.substr(1));
 }
 
-std::map<std::string, int> nats_cluster::ids_in(const std::string& stream) const {
+std::map<std::string, int> nats_cluster::values_in(const std::string& stream, const char* header) const {
     std::unique_ptr<observer> eyes;
     std::string leader;
     std::uint64_t last = 0;
@@ -194,9 +208,20 @@ std::map<std::string, int> nats_cluster::ids_in(const std::string& stream) const
         return eyes->look(stream, leader, last);
     };
     if (!support::eventually(answers, support::milliseconds(30'000))) throw std::runtime_error("nobody has " + stream);
-    std::map<std::string, int> ids;
-    for (std::uint64_t sequence = 1; sequence <= last; ++sequence) ++ids[eyes->id_of(stream, sequence)];
-    return ids;
+    std::map<std::string, int> values;
+    for (std::uint64_t sequence = 1; sequence <= last; ++sequence) ++values[eyes->header_of(stream, sequence, header)];
+    return values;
+}
+
+std::map<std::string, int> nats_cluster::ids_in(const std::string& stream) const {
+    return values_in(stream, "Nats-Msg-Id");
+}
+
+std::size_t nats_cluster::messages_of_batches(const std::string& stream) const {
+    std::size_t all = 0;
+    for (const auto& [batch, messages] : values_in(stream, "Nats-Batch-Id"))
+        if (!batch.empty()) all += static_cast<std::size_t>(messages);
+    return all;
 }
 
 }  // namespace brokers

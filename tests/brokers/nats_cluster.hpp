@@ -17,8 +17,11 @@ public:
     /// Whether Debian's nats-server is installed.
     static bool possible();
 
-    /// `more` goes into each server's configuration.
-    explicit nats_cluster(std::size_t servers, std::string more = {});
+    /// Whether that one knows batches that are stored whole or not at all, as nats-server from 2.12 on does.
+    static bool knows_batches();
+
+    /// `more` goes into each server's configuration, `of_jetstream` into the part of it that is about JetStream.
+    explicit nats_cluster(std::size_t servers, const std::string& more = {}, const std::string& of_jetstream = {});
 
     /// For the servers, those that do not run included.
     std::string urls(const std::string& scheme = "nats") const;
@@ -36,6 +39,8 @@ public:
     void delete_stream(const std::string& name) const;
     /// How often each Nats-Msg-Id is in the stream. Blocks until the cluster answers.
     std::map<std::string, int> ids_in(const std::string& stream) const;
+    /// How many messages of the stream came in batches.
+    std::size_t messages_of_batches(const std::string& stream) const;
 
 private:
     struct server {
@@ -43,6 +48,8 @@ private:
         std::filesystem::path configuration;
         std::unique_ptr<support::process> process;
     };
+
+    std::map<std::string, int> values_in(const std::string& stream, const char* header) const;
 
     support::temporary_directory root_;
     std::vector<server> servers_;

@@ -6,44 +6,25 @@
 
 #include <algorithm>
 #include <csignal>
-#include <set>
 
 #include "tests/brokers/fake_nats.hpp"
 #include "tests/brokers/nats_cluster.hpp"
+#include "tests/brokers/promises.hpp"
 #include "tests/integration/service.hpp"
 #include "tests/support/load.hpp"
 
 namespace {
 
+using brokers::expect_each_once;
 using brokers::nats_cluster;
+using brokers::promises;
 using integration::metric;
 using integration::post;
 using integration::service;
 using support::eventually;
 using support::get;
 using support::milliseconds;
-using support::request;
 using testing::HasSubstr;
-using ids = std::set<std::string>;
-
-/// 201s, as they are given to a load of many connections.
-class promises {
-public:
-    support::load::options load_of(std::size_t connections) {
-        return {.connections = connections,
-                .request = [this](std::uint64_t) { return post(fmt::format("e{}", sent_++), std::string(200, 'x')); },
-                .answered =
-                    [this](const std::string& asked, const support::response& answer) {
-                        if (answer.status != 201) return;
-                        const auto from = asked.find("Idempotency-Key: ") + 17;
-                        given.insert(asked.substr(from, asked.find('\r', from) - from));
-                    }};
-    }
-    ids given;
-
-private:
-    std::uint64_t sent_ = 0;
-};
 
 struct Nats : testing::Test {
     void SetUp() override {
@@ -62,14 +43,6 @@ struct Nats : testing::Test {
         service.process().signal(SIGTERM);
         EXPECT_EQ(service.exit_code(), 0) << service.err();
         EXPECT_EQ(integration::faults(service.report()), "");
-    }
-    static void expect_each_once(const std::map<std::string, int>& stream, const ids& promised) {
-        const auto missing = std::ranges::count_if(promised, [&](const auto& id) { return !stream.contains(id); });
-        const auto twins = std::ranges::count_if(stream, [](const auto& each) { return each.second != 1; });
-        EXPECT_EQ(missing, 0) << "of " << promised.size();
-        EXPECT_EQ(twins, 0) << "of " << stream.size();
-        std::printf("%zu answers 201, %zu messages in the stream, %td missing, %td twins\n", promised.size(),
-                    stream.size(), missing, twins);
     }
 };
 

@@ -6,13 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "lifecycle/lines.hpp"
+#include "tracker/nats/atomic_batches.hpp"
 #include "tracker/nats/publisher.hpp"
 #include "tracker/nats/stream_info.hpp"
 
@@ -39,7 +39,6 @@ using connection_ptr = std::unique_ptr<natsConnection, destroyer<natsConnection_
 using context_ptr = std::unique_ptr<jsCtx, destroyer<jsCtx_Destroy>>;
 using options_ptr = std::unique_ptr<natsOptions, destroyer<natsOptions_Destroy>>;
 using message_ptr = std::unique_ptr<natsMsg, destroyer<natsMsg_Destroy>>;
-using info_ptr = std::unique_ptr<jsStreamInfo, destroyer<jsStreamInfo_Destroy>>;
 
 void check(natsStatus status, std::string_view what) {
     if (status == NATS_OK) return;
@@ -108,7 +107,9 @@ public:
         ready_stream();
     }
 
-    void publish(std::span<const event> batch) { sink_.publisher_->publish(broker_.get(), stream_.get(), batch); }
+    void publish(std::span<const event> batch) {
+        sink_.publisher_->publish(broker_.get(), stream_.get(), batches_.get(), batch);
+    }
 
 private:
     milliseconds left(milliseconds at_most) const {
@@ -125,13 +126,14 @@ private:
     }
 
     /// Asked again and again: what a leader had in hand when it went is never answered, and another one is there soon.
-    stream_info ask_for_stream() const {
+    /// To make a stream a second time is no fault.
+    stream_info ask(std::string_view verb, const std::string& request) const {
         const auto what = fmt::format("stream {}", sink_.options_.stream);
-        const auto subject = fmt::format("$JS.API.STREAM.INFO.{}", sink_.options_.stream);
+        const auto subject = fmt::format("$JS.API.STREAM.{}.{}", verb, sink_.options_.stream);
         const auto until = clock::now() + left(longest_question);
         for (;;) {
             natsMsg* made = nullptr;
-            const auto status = natsConnection_RequestString(&made, broker_.get(), subject.c_str(), "",
+            const auto status = natsConnection_RequestString(&made, broker_.get(), subject.c_str(), request.c_str(),
                                                              left(between_questions).count());
             const message_ptr answer(made);
             if (status == NATS_TIMEOUT && clock::now() < until && sink_.publisher_->complaint().empty()) continue;
@@ -153,7 +155,7 @@ private:
 
     void ready_stream() {
         const auto& wanted = sink_.options_;
-        const auto info = ask_for_stream();
+        const auto info = ask("INFO", "");
         if (info.error == stream_info::not_found) return create_stream();
         if (info.error != 0)
             throw std::runtime_error(fmt::format("stream {}: {} ({})", wanted.stream, info.why, info.error));
@@ -163,6 +165,7 @@ private:
         if (info.async)
             throw std::runtime_error(
                 fmt::format("stream {} acknowledges what it has not written yet (persist_mode async)", wanted.stream));
+        choose_batches(info);
         const auto window = info.duplicate_window;
         if (window < wanted.duplicate_window && clock::now() >= sink_.next_line_) {
             sink_.next_line_ = clock::now() + between_lines;
@@ -174,24 +177,36 @@ private:
         }
     }
 
+    /// Where the stream cannot have batches nothing waits for it: what they are worth is speed.
+    void choose_batches(const stream_info& info) {
+        if (!sink_.options_.atomic) return;
+        if (info.allow_atomic) {
+            batches_ = std::make_unique<atomic_batches>(broker_.get(), sink_.options_,
+                                                        [this] { return sink_.publisher_->given_up(broker_.get()); });
+            return;
+        }
+        if (clock::now() < std::exchange(sink_.next_atomic_line_, clock::now() + between_lines)) return;
+        lifecycle::lines(sink_.log_)
+            .warn(
+                "tracker: the stream {stream} does not allow atomic batches (allow_atomic, nats-server 2.12): with "
+                "tracker.nats_atomic too its messages go one by one",
+                sink_.options_.stream);
+    }
+
     void create_stream() {
         const auto& wanted = sink_.options_;
-        jsOptions how;
-        jsOptions_Init(&how);
-        how.Wait = left(longest_question).count();
-        std::array<const char*, 1> subjects{wanted.subject.c_str()};
-        jsStreamConfig config;
-        jsStreamConfig_Init(&config);
-        config.Name = wanted.stream.c_str();
-        config.Subjects = subjects.data();
-        config.SubjectsLen = static_cast<int>(subjects.size());
-        config.Replicas = static_cast<std::int64_t>(wanted.replicas);
-        config.Duplicates = std::chrono::nanoseconds(wanted.duplicate_window).count();
-        jsStreamInfo* made = nullptr;
-        jsErrCode code{};
-        const auto status = js_AddStream(&made, stream_.get(), &config, &how, &code);
-        const info_ptr info(made);
-        check_answer(status, fmt::format("stream {} cannot be made ({})", wanted.stream, static_cast<int>(code)));
+        // By ourselves: cnats leaves out what is newer than it.
+        const auto info =
+            ask("CREATE",
+                fmt::format(R"({{"name":"{}","subjects":["{}"],"retention":"limits","storage":"file","discard":"old",)"
+                            R"("num_replicas":{},"duplicate_window":{}{}}})",
+                            wanted.stream, wanted.subject, wanted.replicas,
+                            std::chrono::nanoseconds(wanted.duplicate_window).count(),
+                            wanted.atomic ? R"(,"allow_atomic":true)" : ""));
+        if (info.error != 0)
+            throw std::runtime_error(
+                fmt::format("stream {} cannot be made: {} ({})", wanted.stream, info.why, info.error));
+        choose_batches(info);
         sink_.publisher_->stream_holds(0, 0);
         if (std::exchange(sink_.has_seen_stream_, true))
             return lifecycle::lines(sink_.log_)
@@ -207,6 +222,7 @@ private:
     nats_sink& sink_;
     connection_ptr broker_;
     context_ptr stream_;
+    std::unique_ptr<atomic_batches> batches_;  ///< null: messages go one by one
 };
 
 nats_sink::nats_sink(const options& options, spdlog::logger& log, deadline_function deadline)
@@ -226,11 +242,21 @@ void nats_sink::deliver(std::span<const event> batch) try {
     if (clock::now() >= deadline_()) throw std::runtime_error("no time is left");
     if (!connection_) connection_ = std::make_unique<connection>(*this, options_for(options_).get());
     connection_->publish(batch);
+    say_refusal();
 } catch (const rejected_event&) {
     throw;
 } catch (...) {
     connection_.reset();  // the next try goes to a server that is there, and looks at the stream
     throw;
+}
+
+/// Of a batch whose events are in the stream now all the same.
+void nats_sink::say_refusal() {
+    const auto why = publisher_->refusal();
+    if (why.empty() || clock::now() < next_atomic_line_) return;
+    next_atomic_line_ = clock::now() + between_lines;
+    lifecycle::lines(log_).warn("tracker: the stream {stream} has refused a batch, which went one by one: {error}",
+                                options_.stream, why);
 }
 
 void nats_sink::finish() noexcept {

@@ -12,8 +12,9 @@ class publisher;
 /// delivered when all are acknowledged. `Nats-Msg-Id` is the event's id, so that within the stream's duplicate
 /// window what is published again is in it once.
 ///
-/// Connects when the first batch comes, so a broker that is away affects only this sink. The stream is looked at
-/// whenever a connection has been made: created where there is none, its duplicate window held against the settings. A
+/// Connects when the first batch comes, so a broker that is away affects only this sink. The stream is looked
+/// at whenever a connection has been made: created where there is none, its duplicate window held against the
+/// settings. With `tracker.nats_atomic` a batch is stored whole where the stream allows it (see atomic_batches). A
 /// batch waits for its acknowledgements for `tracker.nats_patience`, which should be longer than the cluster takes to
 /// elect a leader (10 s), and never longer than the flush deadline less half a second, which the library takes to part
 /// from a broker that hangs.
@@ -32,12 +33,16 @@ public:
 
 private:
     class connection;
+
+    void say_refusal();
+
     const nats_options options_;
     spdlog::logger& log_;
     const deadline_function deadline_;
     const std::unique_ptr<publisher> publisher_;  // before the connection, whose threads call it
     bool has_seen_stream_ = false;
-    lifecycle::clock::time_point next_line_{};  ///< about the stream's settings
+    lifecycle::clock::time_point next_line_{};         ///< about the stream's settings
+    lifecycle::clock::time_point next_atomic_line_{};  ///< about batches that it does not take
     std::unique_ptr<connection> connection_;
 };
 

@@ -25,8 +25,8 @@ struct destroy_message {
 
 }  // namespace
 
-void publisher::publish(natsConnection* broker, jsCtx* stream, std::span<const event> batch) {
-    const auto until = clock::now() + options_.patience;
+void publisher::publish(natsConnection* broker, jsCtx* stream, atomic_batches* batches, std::span<const event> batch) {
+    until_ = clock::now() + options_.patience;
     {
         const std::scoped_lock lock(mutex_);
         open_.clear();  // what an earlier try left is published again, with the same id
@@ -34,6 +34,7 @@ void publisher::publish(natsConnection* broker, jsCtx* stream, std::span<const e
         rejected_.clear();
         complaint_.clear();
     }
+    if (batches != nullptr) publish_whole(*batches, batch);
     bool all_out = true;
     for (std::size_t i = 0; i < batch.size() && all_out; ++i) {
         {
@@ -41,9 +42,9 @@ void publisher::publish(natsConnection* broker, jsCtx* stream, std::span<const e
             if (acknowledged_.contains(batch[i].id)) continue;
         }
         publish_one(stream, batch[i]);
-        all_out = wait_until_open_below(options_.in_flight, broker, until);
+        all_out = wait_until_open_below(options_.in_flight, broker);
     }
-    const bool all_answered = all_out && wait_until_open_below(1, broker, until);
+    const bool all_answered = all_out && wait_until_open_below(1, broker);
     const std::scoped_lock lock(mutex_);
     if (!rejected_.empty()) {
         std::vector<std::size_t> indices;
@@ -57,11 +58,44 @@ void publisher::publish(natsConnection* broker, jsCtx* stream, std::span<const e
     acknowledged_.clear();
 }
 
+/// What has not been acknowledged afterwards goes one by one: what does not fit into a batch, and all of one that the
+/// stream has refused, since it does not say on whose account. One message that it has already is enough for that, so
+/// it is what follows a batch whose acknowledgement was lost; then each is acknowledged as one that came twice.
+void publisher::publish_whole(atomic_batches& batches, std::span<const event> batch) {
+    std::vector<std::size_t> chosen;
+    std::set<std::string_view> ids;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        text_.clear();
+        append_json(text_, batch[i]);
+        const bool fit = fits(batch[i], atomic_batches::headers) && batches.may_hold(batch[i], text_.size());
+        const std::scoped_lock lock(mutex_);
+        if (fit && !acknowledged_.contains(batch[i].id) && ids.insert(batch[i].id).second) chosen.push_back(i);
+    }
+    for (std::span<const std::size_t> rest = chosen; rest.size() >= atomic_batches::fewest;) {
+        const auto part = rest.first(std::min(rest.size(), atomic_batches::most));
+        rest = rest.subspan(part.size());
+        publish_whole(batches, batch, part);
+    }
+}
+
+void publisher::publish_whole(atomic_batches& batches, std::span<const event> batch,
+                              std::span<const std::size_t> chosen) try {
+    auto refused = batches.publish(batch, chosen);
+    const std::scoped_lock lock(mutex_);
+    if (refused.empty())
+        for (const auto i : chosen) acknowledged_.insert(batch[i].id);
+    else
+        refusal_ = std::move(refused);
+} catch (const std::runtime_error&) {
+    if (auto why = complaint(); !why.empty()) throw std::runtime_error(why);
+    throw;
+}
+
 /// As nats-server counts it (fileStoreMsgSize, memStoreMsgSize), with the two headers of the message.
-bool publisher::fits(const event& event) const {
+bool publisher::fits(const event& event, std::size_t more) const {
     const auto headers = std::string_view("NATS/1.0\r\nNats-Msg-Id: \r\nNats-Expected-Stream: \r\n\r\n").size() +
                          event.id.size() + options_.stream.size();
-    return stream_bytes_ == 0 || text_.size() + headers + options_.subject.size() + overhead_ <= stream_bytes_;
+    return stream_bytes_ == 0 || text_.size() + headers + options_.subject.size() + overhead_ + more <= stream_bytes_;
 }
 
 void publisher::reject(const event& event, std::string why) {
@@ -116,13 +150,22 @@ void publisher::forget_complaint() {
     complaint_.clear();
 }
 
+bool publisher::given_up(natsConnection* broker) const {
+    const std::scoped_lock lock(mutex_);
+    return over(broker);
+}
+
+/// Mutex held.
+bool publisher::over(natsConnection* broker) const {
+    return clock::now() >= std::min(until_, deadline_()) || natsConnection_IsClosed(broker) || !complaint_.empty();
+}
+
 /// False when the time is over first, or the connection, or when the broker has complained.
-bool publisher::wait_until_open_below(std::size_t limit, natsConnection* broker, clock::time_point until) {
+bool publisher::wait_until_open_below(std::size_t limit, natsConnection* broker) {
     std::unique_lock lock(mutex_);
     while (open_.size() >= limit) {
-        const auto now = clock::now();
-        if (now >= std::min(until, deadline_()) || natsConnection_IsClosed(broker) || !complaint_.empty()) return false;
-        changed_.wait_until(lock, now + look_again);
+        if (over(broker)) return false;
+        changed_.wait_until(lock, clock::now() + look_again);
     }
     return true;
 }

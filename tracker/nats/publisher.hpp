@@ -8,7 +8,9 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 
+#include "tracker/nats/atomic_batches.hpp"
 #include "tracker/sink.hpp"
 
 namespace tracker {
@@ -22,7 +24,10 @@ public:
 
     /// Blocks until every event has been acknowledged, now or when it was tried before. Throws std::exception
     /// when that is not so in time or the connection ends, rejected_event when the broker will never take some.
-    void publish(natsConnection* broker, jsCtx* stream, std::span<const event> batch);
+    /// `batches`: with it, events are stored in batches as far as they can be; null: each on its own.
+    void publish(natsConnection* broker, jsCtx* stream, atomic_batches* batches, std::span<const event> batch);
+    /// Whether nobody waits for the broker any more: no time is left, it has gone, or it has complained.
+    bool given_up(natsConnection* broker) const;
 
     /// What the stream may hold in all, and what it adds to each message; 0: any number. A message that is larger would
     /// block the line for ever, or, where old ones make room, be acknowledged and be gone at once.
@@ -30,6 +35,9 @@ public:
         stream_bytes_ = bytes;
         overhead_ = overhead;
     }
+
+    /// Why the stream has refused a batch since this was asked last; its messages went one by one. Empty: it has not.
+    std::string refusal() { return std::exchange(refusal_, {}); }
 
     /// The broker has said something unasked: what this user may not do. Ends the wait for what it will not answer.
     /// Safe from any thread.
@@ -42,15 +50,19 @@ public:
     static void on_answer(jsCtx*, natsMsg* message, jsPubAck* acknowledged, jsPubAckErr* failed, void* self) noexcept;
 
 private:
+    bool over(natsConnection* broker) const;
+    void publish_whole(atomic_batches& batches, std::span<const event> batch);
+    void publish_whole(atomic_batches& batches, std::span<const event> batch, std::span<const std::size_t> chosen);
     void publish_one(jsCtx* stream, const event& event);
-    bool fits(const event& event) const;
+    bool fits(const event& event, std::size_t more = 0) const;
     void reject(const event& event, std::string why);
-    bool wait_until_open_below(std::size_t limit, natsConnection* broker, lifecycle::clock::time_point until);
+    bool wait_until_open_below(std::size_t limit, natsConnection* broker);
     void answered(std::string id, const jsPubAckErr* failed);
 
     const nats_options& options_;
     const deadline_function& deadline_;
-    std::string text_;
+    std::string text_, refusal_;
+    lifecycle::clock::time_point until_{};  ///< of the batch under way
     std::uint64_t stream_bytes_ = 0, overhead_ = 0;
 
     mutable std::mutex mutex_;
