@@ -1,6 +1,8 @@
 #include "configs/settings.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -25,13 +27,58 @@ setting secret(setting from) {
 // One that a reload changes, see setting::reloadable: its reader takes it from the newest snapshot each time.
 #define LIVE(path) (kinds::live{FIELD(path)})
 
+/// Of the sinks that are modules, and of what their messages look like.
+std::vector<setting> rows_of_sinks() {
+    using namespace std::chrono_literals;
+    using namespace kinds;
+    return {
+        text("tracker.http_url", "where the sink http posts", "a URL, or empty", FIELD(tracker.http.url), is_text),
+        secret(text("tracker.http_authorization", "value of its header Authorization", "a text, or empty",
+                    FIELD(tracker.http.authorization), is_text)),
+        file("tracker.http_ca", "certificates that https trusts, PEM; empty: the system's", FIELD(tracker.http.ca)),
+        duration("tracker.http_timeout", "time for a request and its answer", FIELD(tracker.http.timeout), 1ms, 1h),
+        text("tracker.nats_url", "where the sink nats connects; several are separated by commas", "a text",
+             FIELD(tracker.nats.url), is_text),
+        text("tracker.nats_stream", "the JetStream stream, created if there is none", "a name",
+             FIELD(tracker.nats.stream), is_host_name),
+        text("tracker.nats_subject", "the subject of its messages", "a name", FIELD(tracker.nats.subject),
+             is_host_name),
+        number("tracker.nats_replicas", "replicas of a stream that is created", FIELD(tracker.nats.replicas), 1, 5),
+        duration("tracker.nats_duplicate_window", "for this long the stream recognises an event that comes again",
+                 FIELD(tracker.nats.duplicate_window), 100ms),
+        duration("tracker.nats_patience", "time for acknowledgements; longer than an election takes",
+                 FIELD(tracker.nats.patience), 1ms, 1h),
+        number("tracker.nats_in_flight", "messages that may wait for their acknowledgement",
+               FIELD(tracker.nats.in_flight), 1, 100'000),
+        boolean("tracker.nats_atomic", "a batch is stored whole: for a stream with allow_atomic on servers that sync",
+                FIELD(tracker.nats.atomic)),
+        file("tracker.nats_credentials", "a .creds file of NATS", FIELD(tracker.nats.credentials)),
+        file("tracker.nats_ca", "certificates that TLS trusts, PEM; when set, TLS is used", FIELD(tracker.nats.ca)),
+        file("tracker.nats_certificate", "the client's certificate, PEM", FIELD(tracker.nats.certificate)),
+        file("tracker.nats_key", "and its key, PEM", FIELD(tracker.nats.key)),
+        text("tracker.kafka_brokers", "brokers that the sink kafka asks for the others: host:port, separated by commas",
+             "a text", FIELD(tracker.kafka.brokers), is_text),
+        text("tracker.kafka_topic", "the topic of its messages, which is never created", "a name",
+             FIELD(tracker.kafka.topic), is_host_name),
+        file("tracker.kafka_properties", "file of librdkafka's settings, one name=value on each line",
+             FIELD(tracker.kafka.properties)),
+        boolean("tracker.cloudevents",
+                "CloudEvents 1.0: POST /events takes headers, messages of http, nats and kafka have them",
+                FIELD(tracker.cloud_events.on)),
+        text("tracker.cloudevents_source", "source of an event that does not say its own", "a URI reference",
+             FIELD(tracker.cloud_events.source), [](std::string_view text) { return !text.empty() && is_text(text); }),
+        text("tracker.cloudevents_type", "type of an event that does not say its own", "a text",
+             FIELD(tracker.cloud_events.type), [](std::string_view text) { return !text.empty() && is_text(text); }),
+    };
+}
+
 /// Written once: to add a setting, add a member to an options struct and a row here.
 std::vector<setting> make_table() {
     using namespace std::chrono_literals;
     using namespace kinds;
     using tracker::durability;
     using tracker::overflow;
-    return {
+    std::vector<setting> table{
         file("ready_file", "file that gets the pid and both addresses when the service is ready", FIELD(ready_file)),
         duration("upgrade_timeout", "time for the successor after SIGUSR2 to be ready", FIELD(upgrade_timeout), 1ms),
 
@@ -135,8 +182,8 @@ std::vector<setting> make_table() {
         words("tracker.sink", "where events go, to each sink at its own pace; http, nats and kafka are modules",
               FIELD(tracker.sinks), {"file", "stdout", "none", "http", "nats", "kafka"}),
         number("tracker.queue_capacity", "events that wait at a time", FIELD(tracker.queue_capacity), 1, million),
-        size("tracker.queue_bytes", "size of the ids and data of the events that wait", LIVE(tracker.queue_bytes), 1,
-             1024 * 1024 * mebi),
+        size("tracker.queue_bytes", "size of the ids, data and headers of the events that wait",
+             LIVE(tracker.queue_bytes), 1, 1024 * 1024 * mebi),
         choice("tracker.overflow", "what a full queue does with one more event", LIVE(tracker.overflow),
                {{"block", overflow::block}, {"reject", overflow::reject}, {"drop_oldest", overflow::drop_oldest}}),
         choice("tracker.durability", "what an accepted event survives: an orderly stop, SIGKILL, loss of power",
@@ -147,36 +194,9 @@ std::vector<setting> make_table() {
         size("tracker.file_max_size", "events.jsonl becomes events.jsonl.1 before it grows beyond this; 0: never",
              FIELD(tracker.file_max_size), 0, million * mebi),
         number("tracker.file_keep", "how many such files are kept", FIELD(tracker.file_keep), 1, 10'000),
-        text("tracker.http_url", "where the sink http posts", "a URL, or empty", FIELD(tracker.http.url), is_text),
-        secret(text("tracker.http_authorization", "value of its header Authorization", "a text, or empty",
-                    FIELD(tracker.http.authorization), is_text)),
-        file("tracker.http_ca", "certificates that https trusts, PEM; empty: the system's", FIELD(tracker.http.ca)),
-        duration("tracker.http_timeout", "time for a request and its answer", FIELD(tracker.http.timeout), 1ms, 1h),
-        text("tracker.nats_url", "where the sink nats connects; several are separated by commas", "a text",
-             FIELD(tracker.nats.url), is_text),
-        text("tracker.nats_stream", "the JetStream stream, created if there is none", "a name",
-             FIELD(tracker.nats.stream), is_host_name),
-        text("tracker.nats_subject", "the subject of its messages", "a name", FIELD(tracker.nats.subject),
-             is_host_name),
-        number("tracker.nats_replicas", "replicas of a stream that is created", FIELD(tracker.nats.replicas), 1, 5),
-        duration("tracker.nats_duplicate_window", "for this long the stream recognises an event that comes again",
-                 FIELD(tracker.nats.duplicate_window), 100ms),
-        duration("tracker.nats_patience", "time for acknowledgements; longer than an election takes",
-                 FIELD(tracker.nats.patience), 1ms, 1h),
-        number("tracker.nats_in_flight", "messages that may wait for their acknowledgement",
-               FIELD(tracker.nats.in_flight), 1, 100'000),
-        boolean("tracker.nats_atomic", "a batch is stored whole: for a stream with allow_atomic on servers that sync",
-                FIELD(tracker.nats.atomic)),
-        file("tracker.nats_credentials", "a .creds file of NATS", FIELD(tracker.nats.credentials)),
-        file("tracker.nats_ca", "certificates that TLS trusts, PEM; when set, TLS is used", FIELD(tracker.nats.ca)),
-        file("tracker.nats_certificate", "the client's certificate, PEM", FIELD(tracker.nats.certificate)),
-        file("tracker.nats_key", "and its key, PEM", FIELD(tracker.nats.key)),
-        text("tracker.kafka_brokers", "brokers that the sink kafka asks for the others: host:port, separated by commas",
-             "a text", FIELD(tracker.kafka.brokers), is_text),
-        text("tracker.kafka_topic", "the topic of its messages, which is never created", "a name",
-             FIELD(tracker.kafka.topic), is_host_name),
-        file("tracker.kafka_properties", "file of librdkafka's settings, one name=value on each line",
-             FIELD(tracker.kafka.properties)),
+    };
+    std::ranges::move(rows_of_sinks(), std::back_inserter(table));
+    std::vector<setting> rest{
         size("tracker.spool_bytes", "what may wait on disk; full: drop_oldest drops, otherwise 503",
              FIELD(tracker.spool_bytes), 64 * kibi, 1024 * kibi * mebi),
         size("tracker.segment_bytes", "size of a file of the spool, from a 32nd to a quarter of the whole",
@@ -228,6 +248,8 @@ std::vector<setting> make_table() {
         word("telemetry.log_level", "the lowest level of log lines that are sent", FIELD(telemetry.log_level),
              {"trace", "debug", "info", "warn", "error", "critical", "off"}),
     };
+    std::ranges::move(rest, std::back_inserter(table));
+    return table;
 }
 
 #undef LIVE

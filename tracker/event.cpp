@@ -46,15 +46,17 @@ void append_string(std::string& out, std::string_view text) {
     out += '"';
 }
 
-void append_time(std::string& out, std::chrono::system_clock::time_point time) {
-    const auto micros = std::chrono::floor<std::chrono::microseconds>(time);
-    const auto day = std::chrono::floor<std::chrono::days>(micros);
-    const std::chrono::year_month_day date(day);
-    const std::chrono::hh_mm_ss clock(micros - day);
-    fmt::format_to(std::back_inserter(out), "\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z\"",
-                   static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                   static_cast<unsigned>(date.day()), clock.hours().count(), clock.minutes().count(),
-                   clock.seconds().count(), clock.subseconds().count());
+void append_headers(std::string& out, const event_headers& headers) {
+    out += ",\"headers\":";
+    char before = '{';
+    headers.each([&](std::string_view name, std::string_view value) {
+        out += before;
+        append_string(out, name);
+        out += ':';
+        append_string(out, value);
+        before = ',';
+    });
+    out += '}';
 }
 
 /// What tells the ids of one thread from all others: 40 random bits and a counter of 40 that begins
@@ -73,13 +75,24 @@ struct id_source {
 
 }  // namespace
 
+void append_time(std::string& out, std::chrono::system_clock::time_point time) {
+    const auto micros = std::chrono::floor<std::chrono::microseconds>(time);
+    const auto day = std::chrono::floor<std::chrono::days>(micros);
+    const std::chrono::year_month_day date(day);
+    const std::chrono::hh_mm_ss clock(micros - day);
+    fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", static_cast<int>(date.year()),
+                   static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
+                   clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
+}
+
 void append_json(std::string& out, const event& event) {
     out += "{\"id\":";
     append_string(out, event.id);
-    out += ",\"time\":";
+    out += ",\"time\":\"";
     append_time(out, event.time);
-    out += ",\"data\":";
+    out += "\",\"data\":";
     append_string(out, event.data);
+    if (!event.headers.empty()) append_headers(out, event.headers);
     out += '}';
 }
 

@@ -219,6 +219,8 @@ void event_tracker::run(std::stop_token stop) {
     finish();
 }
 
+bool event_tracker::takes_headers() const noexcept { return state_->options.cloud_events.on; }
+
 account event_tracker::account() const {
     auto& self = *state_;
     auto account = self.durable ? self.spool->account() : self.queue.account();

@@ -65,6 +65,10 @@ public:
     /// `account().queued` is 0. Throws when its workers cannot be started. Once only.
     void run(std::stop_token stop);
 
+    /// Whether sinks put the headers of events into messages (`tracker.cloudevents`); an event may have them all the
+    /// same.
+    bool takes_headers() const noexcept;
+
     /// Of `fresh` the policy, `overflow` and `queue_bytes`, for events recorded from now on. Those that wait go on
     /// waiting.
     void apply(const options& fresh);

@@ -49,6 +49,12 @@ struct kafka_options {
     std::string properties;                  ///< a file of librdkafka's own settings, name=value; empty: none
 };
 
+/// What sinks put into the headers of a message: CloudEvents 1.0, binary mode.
+struct cloud_event_options {
+    bool on = false;                           ///< else a message is the event's line, as a file has it
+    std::string source = "/", type = "event";  ///< of an event that does not say its own
+};
+
 struct options {
     /// Where events go: file, stdout, none; http, nats and kafka if those modules are built. If there are several, each
     /// has a worker and a position in the spool, so none waits for another; without a spool there is only one.
@@ -57,7 +63,7 @@ struct options {
     /// `app.max_in_flight`, so that one event of each request finds room. With `memory` a stop has to deliver all of it
     /// within `shutdown.flush`.
     std::size_t queue_capacity = 4'096;
-    std::size_t queue_bytes = 64 * 1024 * 1024;  ///< of ids and data; a larger event gets in alone
+    std::size_t queue_bytes = 64 * 1024 * 1024;  ///< of ids, data and headers; a larger event gets in alone
     tracker::overflow overflow = tracker::overflow::block;
     tracker::durability durability = tracker::durability::process;
     std::string directory = "var/events";
@@ -69,6 +75,7 @@ struct options {
     http_options http;
     nats_options nats;
     kafka_options kafka;
+    cloud_event_options cloud_events;
 
     /// With durability above memory: what waits for delivery on disk, in files of up to `segment_bytes`
     /// (a quarter of it at most; a 32nd at least, since each has a descriptor). Full: `drop_oldest` drops

@@ -12,12 +12,6 @@
 
 namespace tracker {
 namespace asio = boost::asio;
-namespace {
-
-std::size_t size_of(const event& event) noexcept { return event.id.size() + event.data.size(); }
-
-}  // namespace
-
 /// Takes a waiter off the line however its coroutine ends, also when a loop is destroyed under it.
 class queue::place_in_line {
 public:
@@ -42,7 +36,7 @@ queue::~queue() { assert(line_.empty() && "a coroutine outlives the queue that i
 
 bool queue::fits(const event& event) const noexcept {
     // An event larger than the whole limit gets in alone.
-    return ring_.empty() || (!ring_.full() && bytes_ + size_of(event) <= options_.queue_bytes);
+    return ring_.empty() || (!ring_.full() && bytes_ + bytes_of(event) <= options_.queue_bytes);
 }
 
 bool queue::worth_a_delivery() const noexcept {
@@ -53,7 +47,7 @@ bool queue::worth_a_delivery() const noexcept {
 void queue::put(event& event, waiter* who) {
     // The age of a batch is that of the event which has waited longest.
     if (ring_.empty()) oldest_ = lifecycle::clock::now();
-    bytes_ += size_of(event);
+    bytes_ += bytes_of(event);
     ring_.push_back({std::move(event), who});
     if (who != nullptr) who->queued = true;
     ++accepted_;
@@ -62,7 +56,7 @@ void queue::put(event& event, waiter* who) {
 queue::place queue::take_oldest() {
     auto oldest = std::move(ring_.front());
     ring_.pop_front();
-    bytes_ -= size_of(oldest.what);
+    bytes_ -= bytes_of(oldest.what);
     return oldest;
 }
 
@@ -143,7 +137,7 @@ verdict queue::leave_line(waiter& who) {
 /// No client has been promised its event. Mutex held.
 void queue::withdraw(waiter& who) {
     const auto found = std::ranges::find_if(ring_, [&](const place& place) { return place.who == &who; });
-    bytes_ -= size_of(found->what);
+    bytes_ -= bytes_of(found->what);
     --accepted_;
     who.queued = false;
     ring_.erase(found);
@@ -191,13 +185,17 @@ bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock, lifecycle::clock:
     }
 }
 
+/// Moved once, from the ring to the batch, which has room.
 void queue::take_next(batch& into, std::size_t& bytes) {
-    auto next = take_oldest();
+    auto& next = ring_.front();
+    const auto size = bytes_of(next.what);
+    into.events.push_back(std::move(next.what));
+    bytes += size;
+    bytes_ -= size;
     // From here on it cannot be withdrawn: it may be written already.
     if (next.who) next.who->queued = false;
-    bytes += size_of(next.what);
-    into.events.push_back(std::move(next.what));
     if (answers_later_) into.waiting.push_back(std::move(next.who));
+    ring_.pop_front();
 }
 
 bool queue::take_until(batch& into, lifecycle::clock::time_point when) {
@@ -211,13 +209,13 @@ bool queue::take_until(batch& into, lifecycle::clock::time_point when) {
         std::size_t bytes = 0;
         // What was given back first: it is older than all in the ring.
         while (!given_back_.empty() && into.events.size() < options_.batch_events) {
-            bytes += size_of(given_back_.front());
+            bytes += bytes_of(given_back_.front());
             into.events.push_back(std::move(given_back_.front()));
             given_back_.pop_front();
         }
         while (!ring_.empty() && into.events.size() < options_.batch_events &&
                // One that is larger than a batch goes alone.
-               (into.events.empty() || bytes + size_of(ring_.front().what) <= options_.batch_bytes))
+               (into.events.empty() || bytes + bytes_of(ring_.front().what) <= options_.batch_bytes))
             take_next(into, bytes);
         in_hand_ += into.events.size();
         admit(woken);

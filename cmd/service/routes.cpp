@@ -7,12 +7,14 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
 
 #include "server/event_stream.hpp"
+#include "server/problem.hpp"
 #include "server/request_body.hpp"
 #include "server/sha256.hpp"
 #include "tracker/known_keys.hpp"
@@ -122,6 +124,55 @@ std::string_view without_quotes(std::string_view key) {
     return quoted ? key.substr(1, key.size() - 2) : key;
 }
 
+/// "%20" and the like as they are in headers of CloudEvents; what is no such escape stays as it is.
+std::string unescaped(std::string_view value) {
+    std::string made;
+    for (std::size_t at = 0; at < value.size(); ++at) {
+        unsigned char byte = 0;
+        const auto* const digits = value.data() + at + 1;
+        const bool escape = value[at] == '%' && at + 2 < value.size() &&
+                            std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2;
+        made += escape ? static_cast<char>(byte) : value[at];
+        if (escape) at += 2;
+    }
+    return made;
+}
+
+/// What the event says of itself, where the settings let it: the type of its data, the trace that it comes from, and
+/// the fields that a CloudEvent has (`ce-type`, `ce-subject`, `ce-partitionkey` …), but for those that are the event's
+/// own.
+std::optional<response> take_headers(const request& request, tracker::event_headers& into) {
+    const auto take = [&into](std::string_view name, std::string_view value) -> std::optional<response> {
+        if (value.empty() || into.set(name, value)) return std::nullopt;
+        if (!tracker::event_headers::sound(name, value))
+            return problem({.status = http::status::bad_request,
+                            .detail = "an attribute has a name of 1 to 20 of a-z 0-9, and is UTF-8 text"});
+        return problem(http::status::request_header_fields_too_large);
+    };
+    if (auto fault = take("datacontenttype", request.header(http::field::content_type))) return fault;
+    if (auto fault = take("traceparent", request.trace.parent)) return fault;
+    if (auto fault = take("tracestate", request.trace.parent.empty() ? "" : request.trace.state)) return fault;
+    for (const auto& field : request.fields) {
+        auto name = std::string(field.name);
+        std::ranges::transform(name, name.begin(),
+                               [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+        constexpr std::string_view prefix = "ce-";
+        if (!name.starts_with(prefix)) continue;
+        constexpr std::array<std::string_view, 7> elsewhere{
+            "id", "time", "specversion", "data", "datacontenttype", "traceparent", "tracestate"};
+        if (std::ranges::count(elsewhere, std::string_view(name).substr(prefix.size())) > 0) continue;
+        if (auto fault = take(name.substr(prefix.size()), unescaped(field.value))) return fault;
+    }
+    return std::nullopt;
+}
+
+/// What has to be the same when a request is repeated: not the trace, of which each try is another part.
+std::string identity_of(const tracker::event& event) {
+    auto same = event.headers;
+    for (const auto* name : {"traceparent", "tracestate"}) same.erase(name);
+    return same.empty() ? event.data : event.data + '\xFF' + std::string(same.encoded());  // no byte of UTF-8
+}
+
 /// POST /events: the body is one event. 201 once it is as durable as the settings say.
 answer record(tracker::event_tracker& events, tracker::known_keys& keys, context context, const request& request) {
     if (!tracker::is_utf8(request.body)) co_return response(http::status::bad_request, "an event is UTF-8 text\n");
@@ -131,7 +182,9 @@ answer record(tracker::event_tracker& events, tracker::known_keys& keys, context
     event.id = key.data() == nullptr ? tracker::make_id() : std::string(key);
     if (!server::is_sound_id(event.id))
         co_return response(http::status::bad_request, "Idempotency-Key: 1 to 128 characters of A-Z a-z 0-9 . _ : -\n");
-    if (key.data() != nullptr && !keys.agrees(event.id, event.data))
+    if (events.takes_headers())
+        if (auto fault = take_headers(request, event.headers)) co_return std::move(*fault);
+    if (key.data() != nullptr && !keys.agrees(event.id, event.headers.empty() ? event.data : identity_of(event)))
         co_return response(http::status::unprocessable_entity,
                            "Idempotency-Key: it came with another body before; another event takes another key\n");
     const std::string id = event.id;

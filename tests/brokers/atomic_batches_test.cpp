@@ -158,6 +158,22 @@ TEST_F(NatsBatches, AStreamThatDoesNotAllowThemIsALineAndGetsItsMessagesOneByOne
                 HasSubstr("the stream EVENTS does not allow atomic batches (allow_atomic, nats-server 2.12)"));
 }
 
+TEST_F(NatsBatches, ACloudEventHasItsHeadersInABatchAndByItself) {
+    options.cloud_events = {.on = true, .source = "/shop", .type = "sold"};
+    auto all = events(40);
+    all[39].headers.set("datacontenttype", "text/plain");
+    all[39].headers.set("subject", "a b");
+    for (std::size_t count : {40, 1}) {
+        deliver({all.end() - static_cast<std::ptrdiff_t>(count), all.end()});
+        EXPECT_EQ(broker.stream().last("ce-id"), "e39");
+        EXPECT_EQ(broker.stream().last("ce-type"), "sold");
+        EXPECT_EQ(broker.stream().last("ce-datacontenttype"), "text/plain");
+        EXPECT_EQ(broker.stream().last("ce-subject"), "a%20b");
+    }
+    EXPECT_THAT(broker.stream().stored(), ElementsAre(40));
+    expect_each_once(40);
+}
+
 TEST_F(NatsBatches, WithoutTheSettingNoneIsMade) {
     options.nats.atomic = false;
     deliver(events(40));

@@ -17,6 +17,7 @@ public:
     /// Answers as such a stream does to a message with these headers; empty: it says nothing.
     std::string take(const std::string& headers) {
         const std::scoped_lock lock(mutex_);
+        last_ = headers;
         const auto id = value_of(headers, "Nats-Msg-Id");
         const auto batch = value_of(headers, "Nats-Batch-Id");
         if (value_of(headers, "Nats-Expected-Stream") != "EVENTS")
@@ -61,6 +62,11 @@ public:
     std::vector<std::size_t> stored() const {
         const std::scoped_lock lock(mutex_);
         return stored_;
+    }
+    /// What the last message had of that name.
+    std::string last(const std::string& name) const {
+        const std::scoped_lock lock(mutex_);
+        return value_of(last_, name);
     }
     std::size_t refused() const {
         const std::scoped_lock lock(mutex_);
@@ -123,6 +129,7 @@ private:
     std::map<std::string, std::vector<std::string>> open_;  ///< batches that have not been committed
     std::vector<std::size_t> stored_;
     bool no_batches_ = false;
+    std::string last_;
     std::size_t most_ = 1'000, refused_ = 0, singly_ = 0;
 };
 

@@ -55,24 +55,32 @@ void file(std::string_view bytes) {
     for (const auto& event : read_all(bytes, true)) require(tracker::record_size(event) <= bytes.size() + 12);
 }
 
-tracker::segment_key secret_of(std::string_view bytes) {
+using version = tracker::segment_key::version;
+
+tracker::segment_key secret_of(std::string_view bytes, version of) {
     const tracker::polynomial_digest digest(0x6a09e667f3bcc908);
     std::string salt;
     for (std::uint64_t i = 0; salt.size() < tracker::salt_size; ++i) {
         const auto word = tracker::siphash({digest(bytes), 0x510e527fade682d1}, {i});
         salt.append(reinterpret_cast<const char*>(&word), sizeof word);
     }
-    return tracker::segment_key(salt);
+    return tracker::segment_key(salt, of);
 }
 
 void adversary(std::string_view bytes) {
-    const auto key = secret_of(bytes);
     const std::size_t wounds = bytes.empty() ? 0 : static_cast<unsigned char>(bytes[0]) % 6;
     const auto plan = bytes.substr(0, std::min(bytes.size(), 1 + 4 * wounds));
     const auto data = bytes.substr(plan.size());
     std::vector<tracker::event> sent;
     for (const std::string id : {"a", "b", "c"})
         sent.push_back({.id = id, .time = {}, .data = std::string(data.substr(0, 2000))});
+    // Of the third version the adversary writes headers too, as far as a header can be so.
+    const bool third = !bytes.empty() && (static_cast<unsigned char>(bytes[0]) & 0x80U) != 0;
+    const auto key = secret_of(bytes, third ? version::third : version::second);
+    if (third) {
+        sent[0].headers.set("x", data.substr(0, 300));
+        sent[2].headers.set("datacontenttype", "text/plain");
+    }
     auto segment = key.header();
     for (std::uint64_t sequence = 1; const auto& event : sent)
         append_record(segment, key, segment.size(), sequence++, event);
@@ -90,7 +98,8 @@ void adversary(std::string_view bytes) {
     }
     for (const auto& found : read_all(segment, false))
         require(std::ranges::any_of(sent, [&](const auto& each) {
-            return each.id == found.id && each.time == found.time && each.data == found.data;
+            return each.id == found.id && each.time == found.time && each.data == found.data &&
+                   each.headers == found.headers;
         }));
 }
 

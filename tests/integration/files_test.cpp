@@ -14,6 +14,7 @@
 namespace integration {
 namespace {
 
+using support::request;
 using testing::HasSubstr;
 using testing::Not;
 using ids = std::set<std::string>;
@@ -158,6 +159,36 @@ TEST_F(Files, AKeyWithAnotherBodyIsRefusedWithinARunAndNotBeyond) {
     service next(with());
     EXPECT_EQ(next.ask(post("key", "another")).status, 201);
     stop_clean(next);
+}
+
+std::string cloud_event(const std::string& key, const std::string& headers) {
+    return request("POST", "/events", "Idempotency-Key: " + key + "\r\n" + headers, "x");
+}
+
+TEST_F(Files, AnEventTakesHeadersFromItsRequestWhereTheSettingsLetItAndTheyOutliveTheProcess) {
+    const std::string key = "Ce-PartitionKey: k%201\r\n", text = "Content-Type: text/plain\r\n";
+    const std::string trace = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
+    const std::string large = ": " + std::string(5'000, 'x') + "\r\n";
+    {
+        service service(with({"--tracker.cloudevents=true", "--tracker.batch_age=1m"}));
+        EXPECT_EQ(service.ask(cloud_event("a", text + trace + key + "ce-id: other\r\n")).status, 201);
+        EXPECT_EQ(service.ask(cloud_event("a", text + key)).status, 201) << "a repetition is part of another trace";
+        EXPECT_EQ(service.ask(cloud_event("a", key)).status, 422) << "and of the same content type";
+        EXPECT_EQ(service.ask(cloud_event("b", "ce-subject: a%0Ab\r\n")).status, 400);
+        EXPECT_EQ(service.ask(cloud_event("b", "ce-a-b: c\r\n")).status, 400);
+        EXPECT_EQ(service.ask(cloud_event("b", "ce-x" + large + "ce-y" + large)).status, 431);
+        service.process().signal(SIGKILL);
+        EXPECT_EQ(service.exit_code(), -1);
+    }
+    service next(with());
+    EXPECT_TRUE(delivered(next, 2)) << next.err();
+    EXPECT_EQ(next.ask(cloud_event("c", text + key)).status, 201);
+    stop_clean(next);
+    const auto lines = support::read_file(sink());
+    EXPECT_THAT(lines,
+                HasSubstr(R"(,"data":"x","headers":{"datacontenttype":"text/plain","traceparent":"00-0af7651916cd)"));
+    EXPECT_THAT(lines, HasSubstr(R"(,"partitionkey":"k 1"}})"));
+    EXPECT_THAT(lines, HasSubstr(R"(,"data":"x"})")) << "without the setting none is taken";
 }
 
 }  // namespace

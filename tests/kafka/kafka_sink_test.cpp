@@ -99,6 +99,27 @@ TEST_F(Kafka, EveryEventIsAMessageWithItsLineAndItsIdAsKeyInItsOrder) {
     }
 }
 
+TEST_F(Kafka, ACloudEventIsItsDataWithItsHeadersAndItsPartitionKeyAndIsAcknowledgedByItsId) {
+    kafka::mock_cluster cluster;
+    options.cloud_events = {.on = true, .source = "/shop", .type = "sold"};
+    const auto sink = make_sink(cluster);
+    auto batch = some(3);
+    batch[0].headers.set("partitionkey", "till");
+    batch[2].headers.set("partitionkey", "till");
+    batch[0].headers.set("datacontenttype", "text/plain");
+    sink->deliver(batch);
+    const auto got = cluster.content();
+    ASSERT_EQ(got.size(), 3U);
+    EXPECT_EQ(got[0].value, batch[0].data);
+    EXPECT_EQ(got[0].key, "till");
+    EXPECT_EQ(got[1].key, batch[1].id);
+    EXPECT_EQ(got[2].key, "till");
+    EXPECT_EQ(got[2].headers.at("ce_id"), batch[2].id);
+    EXPECT_EQ(got[0].headers.at("ce_type"), "sold");
+    EXPECT_EQ(got[0].headers.at("content-type"), "text/plain");
+    EXPECT_EQ(got[0].headers.at("ce_partitionkey"), "till");
+}
+
 TEST_F(Kafka, WhatABrokerReportsForAWholeBatchIsSaidOfNoSingleEvent) {
     for (const auto code : {too_large, RD_KAFKA_RESP_ERR_INVALID_RECORD, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP}) {
         kafka::mock_cluster cluster;

@@ -19,6 +19,7 @@ inline constexpr std::int16_t produce_request = 0;  // Kafka protocol, "API Keys
 
 struct message {
     std::string key, value;
+    std::map<std::string, std::string> headers = {};
 };
 
 class mock_cluster {
@@ -77,7 +78,8 @@ public:
             if (polled->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) ++ended;
             if (polled->err == RD_KAFKA_RESP_ERR_NO_ERROR)
                 all.push_back({std::string(static_cast<const char*>(polled->key), polled->key_len),
-                               std::string(static_cast<const char*>(polled->payload), polled->len)});
+                               std::string(static_cast<const char*>(polled->payload), polled->len),
+                               headers_of(*polled)});
             rd_kafka_message_destroy(polled);
         }
         rd_kafka_assign(reader_, nullptr);
@@ -90,6 +92,19 @@ public:
     }
 
 private:
+    static std::map<std::string, std::string> headers_of(const rd_kafka_message_t& message) {
+        std::map<std::string, std::string> all;
+        rd_kafka_headers_t* headers = nullptr;
+        if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return all;
+        const char* name = nullptr;
+        const void* value = nullptr;
+        std::size_t size = 0;
+        for (std::size_t nth = 0;
+             rd_kafka_header_get_all(headers, nth, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++nth)
+            all[name] = std::string(static_cast<const char*>(value), size);
+        return all;
+    }
+
     const int partitions_;
     rd_kafka_t* owner_ = nullptr;
     rd_kafka_mock_cluster_t* cluster_ = nullptr;

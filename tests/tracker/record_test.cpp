@@ -41,6 +41,12 @@ std::string some(std::uint64_t count) {
     return fakes::make_segment(key, events);
 }
 
+std::string little(std::uint64_t value, int size) {
+    std::string text;
+    for (; size > 0; --size, value >>= 8U) text += static_cast<char>(value & 0xffU);
+    return text;
+}
+
 std::string hex(const std::string& bytes) {
     std::string dump;
     for (std::size_t line = 0; line < bytes.size(); line += 16) {
@@ -75,10 +81,74 @@ TEST(Record, IsTheBytesOfTheWorkedExamples) {
     std::string salt;
     for (char c = 0; c < char{tracker::salt_size}; ++c) salt += c;
     const auto format = support::read_file(SOURCE_DIR "/docs/spool-format.md");
-    const auto second = hex(fakes::make_segment(segment_key(salt), {event}));
+    const auto second = hex(fakes::make_segment(segment_key(salt, fakes::version::second), {event}));
     EXPECT_NE(format.find(second), std::string::npos) << second;
+    const auto third = hex(fakes::make_segment(
+        segment_key(salt), {fakes::with_headers(event, {{"datacontenttype", "text/plain"}, {"partitionkey", "k"}})}));
+    EXPECT_NE(format.find(third), std::string::npos) << third;
     const auto first = hex(fakes::make_first_version({event}));
     EXPECT_NE(format.find(first), std::string::npos) << first;
+}
+
+TEST(Record, BringsItsHeadersBackAndWithoutAnyIsTheBytesOfVersionTwo) {
+    auto plain = make_event("data", "a");
+    const auto rich = fakes::with_headers(make_event("data", "b"), {{"datacontenttype", "text/plain"}, {"x", "ü"}});
+    const auto bytes = fakes::make_segment(key, {plain, rich, make_event("", "c")});
+    fakes::memory_disk disk(bytes);
+    record_reader reader(disk, 0, &key, tracker::segment_header_size, bytes.size());
+    tracker::event read;
+    ASSERT_TRUE(reader.next(read));
+    EXPECT_TRUE(read.headers.empty());
+    EXPECT_EQ(reader.at() - tracker::segment_header_size, tracker::smallest_record + 5);
+    ASSERT_TRUE(reader.next(read));
+    EXPECT_EQ(read.headers, rich.headers);
+    EXPECT_EQ(read.headers.find("x"), "ü");
+    EXPECT_EQ(read.data, "data");
+    ASSERT_TRUE(reader.next(read));
+    EXPECT_TRUE(read.headers.empty()) << "those of the one before are not its own";
+}
+
+/// By whom, nobody can say: its check is right.
+TEST(Record, WhosePayloadIsNoneIsPassedOverByWhoReadsAndByWhoCounts) {
+    const auto with = [](const std::string& payload) {
+        auto bytes = some(1);
+        const auto digest = key.digest(payload);
+        const auto length = static_cast<std::uint32_t>(payload.size());
+        bytes += little(key.check(bytes.size(), 2, length, digest), 8) + little(digest, 8) + little(length, 4) +
+                 little(key.masked(2), 8) + payload;
+        append_record(bytes, key, bytes.size(), 3, make_event("event 3"));
+        return bytes;
+    };
+    for (const auto& rest :
+         {std::string("\x05\x00id", 4), std::string("\x01\x80i", 3), std::string("\x01\x80i\x09\x00", 5),
+          std::string("\x01\x80i\x00\x00", 5), std::string("\x01\x80i\x05\x00\x01\x01\x00X1", 10)}) {
+        const auto bytes = with(std::string(8, '\0') + rest);
+        EXPECT_EQ(read(bytes, true).data, (strings{"event 1", "event 3"})) << rest.size();
+        fakes::memory_disk disk(bytes);
+        record_reader counter(disk, 0, &key, tracker::segment_header_size, bytes.size());
+        EXPECT_TRUE(counter.pass());
+        EXPECT_FALSE(counter.pass());
+        EXPECT_TRUE(counter.skip_damage() && counter.pass());
+        EXPECT_EQ(counter.sequence(), 3U);
+    }
+}
+
+/// An id may be that long in version 2, and its length is no sign of headers there.
+TEST(Record, OfVersionTwoWithALongIdIsReadAsThatVersionHasIt) {
+    const auto second = fakes::known_key('s', fakes::version::second);
+    auto bytes = second.header();
+    std::string payload(8, '\0');
+    payload += std::string("\x00\x80", 2) + std::string(0x8000, 'i') + "data";
+    const auto digest = second.digest(payload);
+    const auto length = static_cast<std::uint32_t>(payload.size());
+    bytes += little(second.check(bytes.size(), 1, length, digest), 8) + little(digest, 8) + little(length, 4) +
+             little(second.masked(1), 8) + payload;
+    fakes::memory_disk disk(bytes);
+    record_reader reader(disk, 0, &second, tracker::segment_header_size, bytes.size());
+    tracker::event read;
+    ASSERT_TRUE(reader.next(read));
+    EXPECT_EQ(read.id.size(), 0x8000U);
+    EXPECT_EQ(read.data, "data");
 }
 
 TEST(Record, AnyTornTailIsNotRead) {
@@ -129,6 +199,17 @@ TEST(Record, ThatStandsAtAnotherPlaceIsNone) {
     const auto moved = bytes.substr(0, size) + "x" + bytes.substr(size);
     EXPECT_EQ(read(moved, true).data, strings{"event 1"});
     EXPECT_EQ(read(bytes + bytes.substr(size), true).data.size(), 2U);
+}
+
+TEST(SegmentHeader, SaysOfWhichVersionItIs) {
+    const auto second = segment_key::read(fakes::known_key('s', fakes::version::second).header());
+    const auto third = segment_key::read(key.header());
+    ASSERT_TRUE(second && third);
+    EXPECT_EQ(second->of(), fakes::version::second);
+    EXPECT_EQ(third->of(), fakes::version::third);
+    auto mixed = key.header();
+    for (const std::size_t copy : {0, 1}) mixed[copy * tracker::segment_header_size / 2 + 6] = '\x02';
+    EXPECT_FALSE(segment_key::read(mixed)) << "the version is in the check";
 }
 
 TEST(SegmentHeader, SurvivesAnySingleDamagedByte) {

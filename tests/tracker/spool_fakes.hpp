@@ -10,6 +10,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/process.hpp"
@@ -108,12 +109,21 @@ private:
     const std::string bytes_;
 };
 
+using version = tracker::segment_key::version;
+
 /// What a client can know: the format, and no salt but its own.
-inline tracker::segment_key known_key(char salt = 's') {
-    return tracker::segment_key(std::string(tracker::salt_size, salt));
+inline tracker::segment_key known_key(char salt = 's', version of = version::third) {
+    return tracker::segment_key(std::string(tracker::salt_size, salt), of);
 }
 
-/// A segment of version 2.
+/// An event with these headers.
+inline tracker::event with_headers(tracker::event event,
+                                   const std::vector<std::pair<std::string, std::string>>& headers) {
+    for (const auto& [name, value] : headers) event.headers.set(name, value);
+    return event;
+}
+
+/// A segment of the version that the key is of; in the second none of the events has headers.
 inline std::string make_segment(const tracker::segment_key& key, const std::vector<tracker::event>& events) {
     auto bytes = key.header();
     for (std::uint64_t sequence = 1; const auto& event : events)

@@ -45,9 +45,10 @@ std::vector<std::string> guesses(std::size_t place) {
             std::string(150, '\xff')};
 }
 
+/// Of everything that an event is.
 std::set<std::string> ids_of(const events& all) {
     std::set<std::string> ids;
-    for (const auto& event : all) ids.insert(event.id + "=" + event.data);
+    for (const auto& event : all) ids.insert(event.id + "=" + event.data + "/" + std::string(event.headers.encoded()));
     return ids;
 }
 
@@ -97,6 +98,34 @@ TEST(HostileData, IsNeverReadAsARecordWhateverBecomesOfItsFile) {
         const events sent{make_event(guess, "h1"), make_event("", "e"), make_event(guess + guess, "h2")};
         const auto bytes = fakes::make_segment(key, sent);
         ASSERT_EQ(all_in(bytes).size(), sent.size());
+        damage(bytes, ids_of(sent), false);
+        if (HasFailure()) return;
+    }
+}
+
+/// Where the data would begin, had the event no headers; and a value of a header that is a guess itself.
+TEST(HostileData, WithHeadersIsNeverReadAsARecordEither) {
+    const auto place = tracker::segment_header_size + tracker::smallest_record + 2;
+    for (const auto& guess : guesses(place)) {
+        std::string printable;
+        for (const char c : guess) printable += c < ' ' || c == '\x7F' ? ' ' : c;
+        std::string length(1, '\x1a');
+        const events sent{
+            fakes::with_headers(make_event(guess, "h1"), {{"datacontenttype", "text/plain"}, {"x", printable}}),
+            make_event(length + guess, "e"), fakes::with_headers(make_event("", "h2"), {{"partitionkey", printable}})};
+        const auto bytes = fakes::make_segment(key, sent);
+        ASSERT_EQ(ids_of(all_in(bytes)), ids_of(sent));
+        damage(bytes, ids_of(sent), false);
+        if (HasFailure()) return;
+    }
+}
+
+TEST(HostileData, IsNeverReadAsARecordOfTheSecondVersionEither) {
+    const segment_key second("a salt that no client ever sees!", fakes::version::second);
+    for (const auto& guess : guesses(tracker::segment_header_size + tracker::smallest_record + 2)) {
+        const events sent{make_event(guess, "h1"), make_event("", "e"), make_event(guess + guess, "h2")};
+        const auto bytes = fakes::make_segment(second, sent);
+        ASSERT_EQ(ids_of(all_in(bytes)), ids_of(sent));
         damage(bytes, ids_of(sent), false);
         if (HasFailure()) return;
     }
@@ -178,6 +207,20 @@ struct HostileSpool : testing::Test, fakes::spool_place {
         EXPECT_EQ(spool.account().recovered, ids.size());
         return ids;
     }
+    void never_writes_to(const std::string& bytes) {
+        const auto path = leave(bytes);
+        tracker::spool spool(options, book.log);
+        ASSERT_EQ(spool.append(fakes::some_events({"fresh"})), tracker::verdict::accepted);
+        tracker::batch batch(options);
+        ASSERT_TRUE(spool.of_sink(0).take(batch));
+        EXPECT_EQ(support::read_file(path), bytes);
+        for (const auto& segment : segments()) {
+            if (segment == path) continue;
+            EXPECT_TRUE(support::read_file(segment).starts_with(tracker::segment_magic));
+        }
+        spool.of_sink(0).settle(batch, tracker::outcome::given_up);
+        std::filesystem::remove_all(path.parent_path());
+    }
 };
 
 TEST_F(HostileSpool, ATornEventFullOfRecordsBringsNoneOfThemBack) {
@@ -218,19 +261,38 @@ TEST_F(HostileSpool, DataWhereAHeaderWasIsNoSegmentOfTheFirstVersion) {
     EXPECT_THAT(log(), HasSubstr("does not begin like a segment"));
 }
 
-TEST_F(HostileSpool, NeverWritesToASegmentThatItHasNotMade) {
-    const auto bytes = fakes::make_first_version({make_event("x", "a"), make_event("y", "b")});
-    const auto path = leave(bytes);
+TEST_F(HostileSpool, ASegmentOfTheSecondVersionIsDeliveredAndGoesDamagedOrNot) {
+    const auto second = fakes::known_key('s', fakes::version::second);
+    auto bytes = fakes::make_segment(second, {make_event("x", "a"), make_event("y", "b"), make_event("z", "c")});
+    const auto whole = leave(bytes);
+    EXPECT_EQ(ids_recovered(), (std::vector<std::string>{"a", "b", "c"}));
+    EXPECT_FALSE(std::filesystem::exists(whole.parent_path()));
+    const auto size = fakes::make_segment(second, {make_event("x", "a")}).size();
+    bytes[size + 3] = static_cast<char>(bytes[size + 3] ^ 1);
+    leave(bytes);
+    EXPECT_EQ(ids_recovered(), (std::vector<std::string>{"a", "c"}));
+}
+
+TEST_F(HostileSpool, HeadersThatWereAcceptedComeBackInTheNextRun) {
+    const auto rich = fakes::with_headers(make_event("x", "a"), {{"datacontenttype", "text/plain"}});
+    {
+        tracker::spool spool(options, book.log);
+        ASSERT_EQ(spool.append(std::vector{rich, make_event("y", "b")}), tracker::verdict::accepted);
+    }
     tracker::spool spool(options, book.log);
-    ASSERT_EQ(spool.append(fakes::some_events({"fresh"})), tracker::verdict::accepted);
     tracker::batch batch(options);
     ASSERT_TRUE(spool.of_sink(0).take(batch));
-    EXPECT_EQ(support::read_file(path), bytes);
-    for (const auto& segment : segments()) {
-        if (segment == path) continue;
-        EXPECT_TRUE(support::read_file(segment).starts_with(tracker::segment_magic));
-    }
-    spool.of_sink(0).settle(batch, tracker::outcome::given_up);
+    ASSERT_EQ(batch.events.size(), 2U);
+    EXPECT_EQ(batch.events[0].headers, rich.headers);
+    EXPECT_TRUE(batch.events[1].headers.empty());
+    spool.of_sink(0).settle(batch, tracker::outcome::delivered);
+}
+
+TEST_F(HostileSpool, NeverWritesToASegmentThatItHasNotMade) {
+    for (const auto& bytes : {fakes::make_first_version({make_event("x", "a"), make_event("y", "b")}),
+                              fakes::make_segment(fakes::known_key('s', fakes::version::second),
+                                                  {make_event("x", "a"), make_event("y", "b")})})
+        never_writes_to(bytes);
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "tracker/cloud_event.hpp"
+
 namespace tracker {
 namespace {
 
@@ -36,15 +38,16 @@ std::string key_of(std::string_view text) {
     return fmt::format("{:016x}-{}", hash, text.size());
 }
 
-http_address address_of(const http_options& options) {
+http_address address_of(const http_options& options, bool lines) {
     http_address to{.url = options.url,
-                    .fields = {{"Content-Type", "application/x-ndjson"}},
+                    .fields = {},
                     .timeout = options.timeout,
                     .ca = options.ca,
                     .certificate = {},
                     .key = {},
                     .url_name = "tracker.http_url",
                     .ca_name = "tracker.http_ca"};
+    if (lines) to.fields.emplace_back("Content-Type", "application/x-ndjson");
     if (!options.authorization.empty()) to.fields.emplace_back("Authorization", options.authorization);
     return to;
 }
@@ -74,7 +77,8 @@ std::vector<std::string> look_up(const std::string& host) {
 }
 
 http_sink::http_sink(const options& options, deadline_function deadline, name_lookup names)
-    : connection_(address_of(options.http), std::move(deadline), std::move(names)) {}
+    : cloud_events_(options.cloud_events),
+      connection_(address_of(options.http, !cloud_events_.on), std::move(deadline), std::move(names)) {}
 
 http_sink::~http_sink() = default;
 
@@ -85,13 +89,35 @@ void http_sink::deliver(std::span<const event> batch) {
         throw std::runtime_error(
             fmt::format("the server wants to be left alone for another {} ms",
                         std::chrono::duration_cast<std::chrono::milliseconds>(not_before_ - now).count()));
+    if (cloud_events_.on) return post_alone(batch);
     std::string body;
     for (const auto& event : batch) {
         append_json(body, event);
         body += '\n';
     }
     auto key = key_of(body);
-    const auto answer = connection_.exchange(std::move(body), {{"Idempotency-Key", std::move(key)}});
+    post(std::move(body), {{"Idempotency-Key", std::move(key)}});
+}
+
+/// What was taken before one of them failed is remembered until it is tried again, for that may be in parts.
+void http_sink::post_alone(std::span<const event> batch) {
+    for (const auto& event : batch) {
+        if (taken_.contains(event.id)) continue;
+        auto fields = cloud_event(event, cloud_events_, binding::http);
+        fields.emplace_back("Idempotency-Key", event.id);
+        try {
+            post(event.data, fields);
+        } catch (const refused& failure) {
+            if (failure.what_of() != about::the_events) throw;
+            throw rejected_event(static_cast<std::size_t>(&event - batch.data()), failure.what());
+        }
+        taken_.insert(event.id);
+    }
+    for (const auto& event : batch) taken_.erase(event.id);
+}
+
+void http_sink::post(std::string body, const http_connection::fields& fields) {
+    const auto answer = connection_.exchange(std::move(body), fields);
     const auto status = answer.result_int();  // Beast does not know them all
     if (status >= 200 && status < 300) return;
     // Who says when to come again speaks of the moment, whatever the status.

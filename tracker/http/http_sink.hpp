@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,8 +19,10 @@ std::vector<std::string> look_up(const std::string& host);
 /// 2xx: delivered. 413 and 422 speak of the events: what hears one of them alone is a dead letter at once. 401 to 405,
 /// 407 to 411, 415, 421, 423, 425, 426, 428, 429, 431, 451, all that is no 4xx, and whatever comes with `Retry-After`
 /// speak of the address, the right to it or the moment: tried again, not before `Retry-After`. Any other 4xx (400) may
-/// be either: what others of the batch hear decides (`sieve`). `Idempotency-Key` is the same for the same events; in
-/// any case the `id` in the lines tells duplicates.
+/// be either: what others of the batch hear decides (`sieve`).
+/// With `tracker.cloudevents` each event is a request of its own, its data the body and its headers those of
+/// CloudEvents 1.0 in binary mode; what has been taken of a batch that failed is not sent again by this process.
+/// `Idempotency-Key` is the same for the same events, and then the id; in any case the `id` tells duplicates.
 ///
 /// An exchange, connecting included, takes `tracker.http_timeout` at most and never longer than the flush
 /// deadline. A name is looked up by the C library, which gives each server of names 1 s and 2 s.
@@ -33,6 +37,11 @@ public:
     std::string_view name() const noexcept override { return "http"; }
 
 private:
+    void post(std::string body, const http_connection::fields& fields);
+    void post_alone(std::span<const event> batch);
+
+    const cloud_event_options cloud_events_;
+    std::set<std::string, std::less<>> taken_;  ///< ids, of what has not been delivered whole
     http_connection connection_;
     lifecycle::clock::time_point not_before_{};  ///< Retry-After
 };

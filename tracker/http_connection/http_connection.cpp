@@ -172,7 +172,13 @@ void http_connection::handshake() {
 
 http_connection::answer http_connection::exchange(std::string body, const fields& further) {
     until_ = clock::now() + to_.timeout;
-    for (const auto& [name, value] : further) request_.set(name, value);
+    for (const auto& name : of_the_last_) request_.erase(name);  // before this one's may be others
+    of_the_last_.clear();
+    for (const auto& [name, value] : to_.fields) request_.set(name, value);
+    for (const auto& [name, value] : further) {
+        request_.set(name, value);
+        of_the_last_.push_back(name);
+    }
     request_.body() = std::move(body);
     request_.prepare_payload();
     if (socket_.is_open() && !is_usable()) close();

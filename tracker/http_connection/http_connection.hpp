@@ -82,6 +82,7 @@ private:
     tcp::socket socket_{io_};
     std::optional<secure_stream> secure_socket_;
     boost::beast::http::request<boost::beast::http::string_body> request_;
+    std::vector<std::string> of_the_last_;  ///< fields that only the last request had
     lifecycle::clock::time_point until_;
     lifecycle::clock::time_point rests_since_;
 };

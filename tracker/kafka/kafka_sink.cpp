@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "tracker/cloud_event.hpp"
 #include "tracker/kafka/producer_settings.hpp"
 
 namespace tracker {
@@ -38,7 +39,8 @@ struct fatal : std::runtime_error {
 
 class kafka_sink::producer {
 public:
-    producer(const options& from, std::set<std::string, std::less<>>& acknowledged) : acknowledged_(acknowledged) {
+    producer(const options& from, std::set<std::string, std::less<>>& acknowledged)
+        : cloud_events_(from.cloud_events), acknowledged_(acknowledged) {
         auto conf = producer_settings(from);
         rd_kafka_conf_set_opaque(conf.get(), this);
         rd_kafka_conf_set_dr_msg_cb(conf.get(), on_report);
@@ -89,14 +91,11 @@ private:
         for (std::size_t nth = 0; nth < batch.size(); ++nth) {
             const auto& event = batch[nth];
             if (acknowledged_.contains(event.id) || open_.contains(event.id)) continue;
-            text_.clear();
-            append_json(text_, event);
-            const bool taken = rd_kafka_produce(topic_, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, text_.data(),
-                                                text_.size(), event.id.data(), event.id.size(), nullptr) == 0;
-            const auto code = taken ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
-            if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-                open_.insert(event.id);
-            } else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+            const auto place = open_.insert(event.id).first;
+            const auto code = cloud_events_.on ? produce_cloud_event(event, *place) : produce_line(event, *place);
+            if (code == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+            open_.erase(place);
+            if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
                 too_large.push_back(nth);
             } else {  // of the sink, whatever it is: no rights, no such topic
                 note(code);
@@ -105,6 +104,41 @@ private:
         }
         return too_large;
     }
+    /// `id` is where the report finds it.
+    rd_kafka_resp_err_t produce_line(const event& event, const std::string& id) {
+        text_.clear();
+        append_json(text_, event);
+        const bool taken = rd_kafka_produce(topic_, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, text_.data(),
+                                            text_.size(), id.data(), id.size(), opaque(id)) == 0;
+        return taken ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
+    }
+    /// The events of one key are in one partition, in their order.
+    rd_kafka_resp_err_t produce_cloud_event(const event& event, const std::string& id) {
+        const auto key = event.headers.find("partitionkey").empty() ? id : event.headers.find("partitionkey");
+        const auto all = cloud_event(event, cloud_events_, binding::kafka);
+        rd_kafka_headers_t* const headers = rd_kafka_headers_new(all.size());
+        for (const auto& [name, value] : all)
+            rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
+                                static_cast<ssize_t>(value.size()));
+        std::array<rd_kafka_vu_t, 7> parts{};
+        parts[0] = {.vtype = RD_KAFKA_VTYPE_RKT, .u = {.rkt = topic_}};
+        parts[1] = {.vtype = RD_KAFKA_VTYPE_PARTITION, .u = {.i32 = RD_KAFKA_PARTITION_UA}};
+        parts[2] = {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u = {.i = RD_KAFKA_MSG_F_COPY}};
+        parts[3] = {.vtype = RD_KAFKA_VTYPE_VALUE,
+                    .u = {.mem = {const_cast<char*>(event.data.data()), event.data.size()}}};
+        parts[4] = {.vtype = RD_KAFKA_VTYPE_KEY, .u = {.mem = {const_cast<char*>(key.data()), key.size()}}};
+        parts[5] = {.vtype = RD_KAFKA_VTYPE_HEADERS, .u = {.headers = headers}};
+        parts[6] = {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u = {.ptr = opaque(id)}};
+        rd_kafka_error_t* const failure = rd_kafka_produceva(kafka_, parts.data(), parts.size());
+        if (failure == nullptr) return RD_KAFKA_RESP_ERR_NO_ERROR;
+        rd_kafka_headers_destroy(headers);  // only what was taken is the library's
+        const auto code = rd_kafka_error_code(failure);
+        rd_kafka_error_destroy(failure);
+        return code;
+    }
+    /// A node of a set stays where it is.
+    static void* opaque(const std::string& id) noexcept { return const_cast<std::string*>(&id); }
+
     bool is_open(std::span<const event> batch) const {
         return !open_.empty() &&
                std::ranges::any_of(batch, [this](const auto& event) { return open_.contains(event.id); });
@@ -124,9 +158,9 @@ private:
     } catch (...) {  // NOLINT(bugprone-empty-catch): no memory; it stays open, and the flush deadline ends that
     }
     void reported(const rd_kafka_message_t& message) {
-        const std::string_view id(static_cast<const char*>(message.key), message.key_len);
+        const std::string id = *static_cast<const std::string*>(message._private);
         if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            acknowledged_.emplace(id);
+            acknowledged_.insert(id);
         else if (speaks_of_a_message(message.err))
             refused_ = true;
         if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) note(message.err);
@@ -144,6 +178,7 @@ private:
     } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for a reason
     }
 
+    const cloud_event_options cloud_events_;
     std::set<std::string, std::less<>>& acknowledged_;
     rd_kafka_t* kafka_ = nullptr;
     rd_kafka_topic_t* topic_ = nullptr;

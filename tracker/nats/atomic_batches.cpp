@@ -13,19 +13,14 @@ namespace {
 
 constexpr int look_again_ms = 20;
 
-struct destroy_message {
-    void operator()(natsMsg* message) const noexcept { natsMsg_Destroy(message); }
-};
-using message_ptr = std::unique_ptr<natsMsg, destroy_message>;
-
 void check(natsStatus status, std::string_view what) {
     if (status != NATS_OK) throw std::runtime_error(fmt::format("{}: {}", what, natsStatus_GetText(status)));
 }
 
 }  // namespace
 
-atomic_batches::atomic_batches(natsConnection* broker, const nats_options& options, std::function<bool()> given_up)
-    : broker_(broker), options_(options), given_up_(std::move(given_up)) {
+atomic_batches::atomic_batches(natsConnection* broker, const options& options, std::function<bool()> given_up)
+    : broker_(broker), options_(options.nats), messages_(options), given_up_(std::move(given_up)) {
     natsInbox* made = nullptr;
     check(natsInbox_Create(&made), "inbox");
     const std::unique_ptr<natsInbox, void (*)(natsInbox*)> inbox(made, natsInbox_Destroy);
@@ -48,22 +43,17 @@ std::string atomic_batches::publish(std::span<const event> batch, std::span<cons
 
 /// Only the last asks for an answer: what was wrong with one before it is wrong with the batch.
 void atomic_batches::send(const event& event, std::size_t sequence, bool last) {
-    text_.clear();
-    append_json(text_, event);
     number_ = std::to_string(sequence);
-    natsMsg* made = nullptr;
-    auto status = natsMsg_Create(&made, options_.subject.c_str(), last ? inbox_.c_str() : nullptr, text_.data(),
-                                 static_cast<int>(text_.size()));
-    const message_ptr message(made);
+    auto status = NATS_OK;
+    const auto message = messages_.make(event, last ? inbox_.c_str() : nullptr, status);
     const auto set = [&](const char* name, const std::string& value) {
-        if (status == NATS_OK) status = natsMsgHeader_Set(made, name, value.c_str());
+        if (status == NATS_OK) status = natsMsgHeader_Set(message.get(), name, value.c_str());
     };
-    set("Nats-Msg-Id", event.id);
     set("Nats-Expected-Stream", options_.stream);
     set("Nats-Batch-Id", id_);
     set("Nats-Batch-Sequence", number_);
     if (last) set("Nats-Batch-Commit", "1");
-    if (status == NATS_OK) status = natsConnection_PublishMsg(broker_, made);
+    if (status == NATS_OK) status = natsConnection_PublishMsg(broker_, message.get());
     check(status, "publish");
 }
 

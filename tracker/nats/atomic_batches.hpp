@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 
+#include "tracker/nats/message.hpp"
+
 #include "tracker/sink.hpp"
 
 namespace tracker {
@@ -24,8 +26,8 @@ public:
     /// Fewer are not worth the four syncs.
     static constexpr std::size_t fewest = 5;
 
-    /// `given_up` is asked every few milliseconds whether nobody waits any more. Throws std::runtime_error.
-    atomic_batches(natsConnection* broker, const nats_options& options, std::function<bool()> given_up);
+    /// `given_up` is asked every few milliseconds; true ends the wait. Throws std::runtime_error.
+    atomic_batches(natsConnection* broker, const options& options, std::function<bool()> given_up);
     ~atomic_batches();
     atomic_batches(const atomic_batches&) = delete;
     atomic_batches& operator=(const atomic_batches&) = delete;
@@ -47,11 +49,12 @@ private:
     std::string wait_for_answer(std::size_t messages);
 
     natsConnection* const broker_;
-    const nats_options& options_;
+    const nats_options options_;
+    message_maker messages_;
     const std::function<bool()> given_up_;
     std::string inbox_;
     natsSubscription* answers_ = nullptr;
-    std::string id_, text_, number_;
+    std::string id_, number_;
 };
 
 }  // namespace tracker

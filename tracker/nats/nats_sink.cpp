@@ -38,7 +38,6 @@ struct destroyer {
 using connection_ptr = std::unique_ptr<natsConnection, destroyer<natsConnection_Destroy>>;
 using context_ptr = std::unique_ptr<jsCtx, destroyer<jsCtx_Destroy>>;
 using options_ptr = std::unique_ptr<natsOptions, destroyer<natsOptions_Destroy>>;
-using message_ptr = std::unique_ptr<natsMsg, destroyer<natsMsg_Destroy>>;
 
 void check(natsStatus status, std::string_view what) {
     if (status == NATS_OK) return;
@@ -181,7 +180,7 @@ private:
     void choose_batches(const stream_info& info) {
         if (!sink_.options_.atomic) return;
         if (info.allow_atomic) {
-            batches_ = std::make_unique<atomic_batches>(broker_.get(), sink_.options_,
+            batches_ = std::make_unique<atomic_batches>(broker_.get(), sink_.all_,
                                                         [this] { return sink_.publisher_->given_up(broker_.get()); });
             return;
         }
@@ -226,13 +225,14 @@ private:
 };
 
 nats_sink::nats_sink(const options& options, spdlog::logger& log, deadline_function deadline)
-    : options_(options.nats),
+    : all_(options),
+      options_(all_.nats),
       log_(log),
       deadline_([deadline = std::move(deadline)] {
           const auto until = deadline();
           return until == clock::time_point::max() ? until : until - goodbye;
       }),
-      publisher_(std::make_unique<publisher>(options_, deadline_)) {
+      publisher_(std::make_unique<publisher>(options, deadline_)) {
     options_for(options_);  // so that a file that cannot be read is a fault at the start
 }
 

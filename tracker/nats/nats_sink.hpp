@@ -36,7 +36,8 @@ private:
 
     void say_refusal();
 
-    const nats_options options_;
+    const options all_;
+    const nats_options& options_;
     spdlog::logger& log_;
     const deadline_function deadline_;
     const std::unique_ptr<publisher> publisher_;  // before the connection, whose threads call it

@@ -19,10 +19,6 @@ constexpr std::chrono::milliseconds look_again{20};
 /// nats-server's errors.json: the message is larger than the stream allows.
 constexpr int message_too_large = 10054;
 
-struct destroy_message {
-    void operator()(natsMsg* message) const noexcept { natsMsg_Destroy(message); }
-};
-
 }  // namespace
 
 void publisher::publish(natsConnection* broker, jsCtx* stream, atomic_batches* batches, std::span<const event> batch) {
@@ -65,9 +61,8 @@ void publisher::publish_whole(atomic_batches& batches, std::span<const event> ba
     std::vector<std::size_t> chosen;
     std::set<std::string_view> ids;
     for (std::size_t i = 0; i < batch.size(); ++i) {
-        text_.clear();
-        append_json(text_, batch[i]);
-        const bool fit = fits(batch[i], atomic_batches::headers) && batches.may_hold(batch[i], text_.size());
+        const auto size = messages_.size(batch[i]);
+        const bool fit = fits(batch[i], size, atomic_batches::headers) && batches.may_hold(batch[i], size);
         const std::scoped_lock lock(mutex_);
         if (fit && !acknowledged_.contains(batch[i].id) && ids.insert(batch[i].id).second) chosen.push_back(i);
     }
@@ -92,10 +87,10 @@ void publisher::publish_whole(atomic_batches& batches, std::span<const event> ba
 }
 
 /// As nats-server counts it (fileStoreMsgSize, memStoreMsgSize), with the two headers of the message.
-bool publisher::fits(const event& event, std::size_t more) const {
+bool publisher::fits(const event& event, std::size_t size, std::size_t more) const {
     const auto headers = std::string_view("NATS/1.0\r\nNats-Msg-Id: \r\nNats-Expected-Stream: \r\n\r\n").size() +
                          event.id.size() + options_.stream.size();
-    return stream_bytes_ == 0 || text_.size() + headers + options_.subject.size() + overhead_ + more <= stream_bytes_;
+    return stream_bytes_ == 0 || size + headers + options_.subject.size() + overhead_ + more <= stream_bytes_;
 }
 
 void publisher::reject(const event& event, std::string why) {
@@ -106,14 +101,10 @@ void publisher::reject(const event& event, std::string why) {
 }
 
 void publisher::publish_one(jsCtx* stream, const event& event) {
-    text_.clear();
-    append_json(text_, event);
-    if (!fits(event)) return reject(event, fmt::format("larger than all that stream {} may hold", options_.stream));
-    natsMsg* made = nullptr;
-    auto status =
-        natsMsg_Create(&made, options_.subject.c_str(), nullptr, text_.data(), static_cast<int>(text_.size()));
-    std::unique_ptr<natsMsg, destroy_message> message(made);
-    if (status == NATS_OK) status = natsMsgHeader_Set(made, "Nats-Msg-Id", event.id.c_str());
+    if (!fits(event, messages_.size(event)))
+        return reject(event, fmt::format("larger than all that stream {} may hold", options_.stream));
+    auto status = NATS_OK;
+    auto message = messages_.make(event, nullptr, status);
     if (status == NATS_OK) {
         jsPubOptions how;
         jsPubOptions_Init(&how);

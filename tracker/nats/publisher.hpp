@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "tracker/nats/atomic_batches.hpp"
+#include "tracker/nats/message.hpp"
 #include "tracker/sink.hpp"
 
 namespace tracker {
@@ -19,8 +20,8 @@ namespace tracker {
 /// the library's threads answer.
 class publisher {
 public:
-    publisher(const nats_options& options, const deadline_function& deadline)
-        : options_(options), deadline_(deadline) {}
+    publisher(const options& options, const deadline_function& deadline)
+        : options_(options.nats), deadline_(deadline), messages_(options) {}
 
     /// Blocks until every event has been acknowledged, now or when it was tried before. Throws std::exception
     /// when that is not so in time or the connection ends, rejected_event when the broker will never take some.
@@ -54,14 +55,15 @@ private:
     void publish_whole(atomic_batches& batches, std::span<const event> batch);
     void publish_whole(atomic_batches& batches, std::span<const event> batch, std::span<const std::size_t> chosen);
     void publish_one(jsCtx* stream, const event& event);
-    bool fits(const event& event, std::size_t more = 0) const;
+    bool fits(const event& event, std::size_t size, std::size_t more = 0) const;
     void reject(const event& event, std::string why);
     bool wait_until_open_below(std::size_t limit, natsConnection* broker);
     void answered(std::string id, const jsPubAckErr* failed);
 
-    const nats_options& options_;
+    const nats_options options_;
     const deadline_function& deadline_;
-    std::string text_, refusal_;
+    message_maker messages_;
+    std::string refusal_;
     lifecycle::clock::time_point until_{};  ///< of the batch under way
     std::uint64_t stream_bytes_ = 0, overhead_ = 0;
 

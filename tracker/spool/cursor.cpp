@@ -142,7 +142,7 @@ bool cursor::read_batch(batch& into, const in_hand& next) {
             const auto begins = reader.at();
             watch.goes_on = false;
             if (reader.next(event)) {
-                bytes += event.id.size() + event.data.size();
+                bytes += bytes_of(event);
                 places.push_back({.done = places.size(), .offset = begins});
                 into.events.push_back(std::move(event));
                 continue;

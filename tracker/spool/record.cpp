@@ -10,6 +10,7 @@
 #include <chrono>
 #include <concepts>
 #include <system_error>
+#include <utility>
 
 namespace tracker {
 namespace {
@@ -19,6 +20,9 @@ namespace endian = boost::endian;
 // Offsets of the fields, from the start of a head, a payload, a copy of the header.
 constexpr std::size_t check_at = 0, digest_at = 8, length_at = 16, sequence_at = 20;
 constexpr std::size_t time_at = 0, id_length_at = 8, id_at = smallest_payload;
+constexpr std::size_t headers_length_size = 2;
+/// In the length of the id: headers follow it.
+constexpr std::uint16_t has_headers = 0x8000, longest_id = 0x7FFF;
 constexpr std::size_t salt_at = segment_magic.size(), header_check_at = salt_at + salt_size;
 
 template <std::integral T>
@@ -42,8 +46,9 @@ void put_little(std::string& out, std::size_t at, T value) {
 
 }  // namespace
 
-segment_key::segment_key(std::string_view salt)
-    : salt_(salt),
+segment_key::segment_key(std::string_view salt, version of)
+    : version_(of),
+      salt_(salt),
       key_{little<std::uint64_t>(salt, 0), little<std::uint64_t>(salt, 8)},
       mask_(little<std::uint64_t>(salt, 16)),
       point_(little<std::uint64_t>(salt, 24)),
@@ -60,14 +65,14 @@ segment_key segment_key::random() {
 }
 
 std::uint64_t segment_key::header_check() const noexcept {
-    return siphash(key_, {little<std::uint64_t>(segment_magic, 0), mask_, point_});
+    return siphash(key_, {little<std::uint64_t>(magic(), 0), mask_, point_});
 }
 
 std::string segment_key::header() const {
     std::string bytes;
     // Twice, since without it no record of the segment could be read.
     for (int copy = 0; copy < 2; ++copy) {
-        bytes.append(segment_magic).append(salt_);
+        bytes.append(magic()).append(salt_);
         append_little(bytes, header_check());
     }
     return bytes;
@@ -77,8 +82,9 @@ std::optional<segment_key> segment_key::read(std::string_view header) {
     constexpr auto each = segment_header_size / 2;
     for (std::size_t at = 0; at + each <= header.size() && at < segment_header_size; at += each) {
         const auto copy = header.substr(at, each);
-        if (!copy.starts_with(segment_magic)) continue;
-        const segment_key key(copy.substr(salt_at, salt_size));
+        const bool third = copy.starts_with(segment_magic);
+        if (!third && !copy.starts_with(second_magic)) continue;
+        const segment_key key(copy.substr(salt_at, salt_size), third ? version::third : version::second);
         // The check is computed with the key itself: a salt with one wrong bit does not fit its own check.
         if (little<std::uint64_t>(copy, header_check_at) == key.header_check()) return key;
     }
@@ -104,7 +110,8 @@ std::uint32_t crc32c(std::string_view bytes) {
 }
 
 std::size_t record_size(const event& event) noexcept {
-    return smallest_record + std::min<std::size_t>(event.id.size(), UINT16_MAX) + event.data.size();
+    const auto headers = event.headers.empty() ? 0 : headers_length_size + event.headers.bytes();
+    return smallest_record + std::min<std::size_t>(event.id.size(), longest_id) + headers + event.data.size();
 }
 
 void append_record(std::string& out, const segment_key& key, std::uint64_t position, std::uint64_t sequence,
@@ -112,28 +119,69 @@ void append_record(std::string& out, const segment_key& key, std::uint64_t posit
     const auto start = out.size();
     const auto length = static_cast<std::uint32_t>(record_size(event) - record_head_size);
     const auto micros = std::chrono::floor<std::chrono::microseconds>(event.time).time_since_epoch().count();
-    // As record_size() counts it: its length has two bytes.
-    const auto id = std::string_view(event.id).substr(0, UINT16_MAX);
+    // As record_size() counts it: the highest bit of its length says that headers follow.
+    const auto id = std::string_view(event.id).substr(0, longest_id);
+    const bool headers = !event.headers.empty();
+    assert(!headers || key.of() == segment_key::version::third);
     out.append(length_at - check_at, '\0');  // check and digest, which are of what follows
     append_little(out, length);
     append_little(out, key.masked(sequence));
     append_little(out, static_cast<std::int64_t>(micros));
-    append_little(out, static_cast<std::uint16_t>(id.size()));
-    out.append(id).append(event.data);
+    append_little(out, static_cast<std::uint16_t>(headers ? id.size() | has_headers : id.size()));
+    out.append(id);
+    if (headers) {
+        append_little(out, static_cast<std::uint16_t>(event.headers.bytes()));
+        out.append(event.headers.encoded());
+    }
+    out.append(event.data);
 
     const auto digest = key.digest(std::string_view(out).substr(start + record_head_size));
     put_little(out, start + check_at, key.check(position, sequence, length, digest));
     put_little(out, start + digest_at, digest);
 }
 
-bool decode_payload(std::string_view payload, event& into) {
-    if (payload.size() < smallest_payload) return false;
-    const std::size_t id_length = little<std::uint16_t>(payload, id_length_at);
-    if (id_at + id_length > payload.size()) return false;
+namespace {
+
+struct payload_parts {
+    std::string_view id, headers, data;
+};
+
+/// None where the payload does not hold what it must.
+std::optional<payload_parts> split(std::string_view payload, bool may_have_headers) noexcept {
+    if (payload.size() < smallest_payload) return std::nullopt;
+    const auto claimed = little<std::uint16_t>(payload, id_length_at);
+    const bool has = may_have_headers && (claimed & has_headers) != 0;
+    auto rest = payload.substr(id_at);
+    const auto take = [&rest](std::size_t length) {
+        const auto part = rest.substr(0, length);
+        rest.remove_prefix(part.size());
+        return part;
+    };
+    const std::size_t id_length = has ? claimed & longest_id : claimed;
+    if (rest.size() < id_length) return std::nullopt;
+    const auto id = take(id_length);
+    if (!has) return payload_parts{id, {}, rest};
+    if (rest.size() < headers_length_size) return std::nullopt;
+    const std::size_t length = little<std::uint16_t>(take(headers_length_size), 0);
+    if (rest.size() < length || !event_headers::is_encoding(rest.substr(0, length))) return std::nullopt;
+    const auto headers = take(length);
+    return payload_parts{id, headers, rest};
+}
+
+}  // namespace
+
+bool is_payload(std::string_view payload, bool may_have_headers) noexcept {
+    return split(payload, may_have_headers).has_value();
+}
+
+bool decode_payload(std::string_view payload, bool may_have_headers, event& into) {
+    const auto parts = split(payload, may_have_headers);
+    if (!parts) return false;
     using std::chrono::microseconds;
     into.time = std::chrono::system_clock::time_point(microseconds(little<std::int64_t>(payload, time_at)));
-    into.id = payload.substr(id_at, id_length);
-    into.data = payload.substr(id_at + id_length);
+    into.id = parts->id;
+    into.data = parts->data;
+    into.headers = parts->headers.empty() ? event_headers() : *event_headers::decode(parts->headers);
     return true;
 }
 

@@ -26,7 +26,7 @@ const unsigned char* byte(std::string_view bytes, std::size_t at) {
 
 bool record_reader::next(event& into) {
     const auto record = record_here();
-    if (!record || !decode_payload(record->payload, into)) return false;
+    if (!record || !decode_payload(record->payload, may_have_headers(), into)) return false;
     step_over(*record);
     return true;
 }
@@ -49,7 +49,8 @@ std::optional<record_reader::found> record_reader::record_here() {
     const auto head = head_here();
     if (!head || !fill(record_head_size + head->length)) return std::nullopt;
     const auto payload = rest().substr(record_head_size, head->length);
-    if (key_->digest(payload) != head->digest) return std::nullopt;
+    // What is no event is damage, or it would be found again and again and never be read.
+    if (key_->digest(payload) != head->digest || !is_payload(payload, may_have_headers())) return std::nullopt;
     return found{head->sequence, payload};
 }
 

@@ -50,6 +50,8 @@ public:
     bool stopped() const noexcept { return stopped_; }             ///< its watch has heard enough
 
 private:
+    bool may_have_headers() const noexcept { return key_ != nullptr && key_->of() == segment_key::version::third; }
+
     struct found {
         std::uint64_t sequence;
         std::string_view payload;

@@ -79,11 +79,14 @@ descriptor opened_file(disk& files, const fs::path& path, std::uint64_t* length 
 }
 
 /// The lock of a set is as many bytes long as the version of its segments; version 1 left it empty.
-constexpr off_t lock_length = 2;
+constexpr off_t lock_length = 3;
+
+/// No segment of version 1 is in a set whose lock has this many.
+constexpr off_t keyed_lock_length = 2;
 
 bool may_be_first_version(const fs::path& set, disk& files) {
     std::uint64_t length = 0;
-    return !opened_file(files, set / "lock", &length) || length < lock_length;
+    return !opened_file(files, set / "lock", &length) || length < keyed_lock_length;
 }
 
 std::vector<std::string> names_in(disk& files, const fs::path& directory) {
@@ -165,7 +168,8 @@ std::optional<std::uint64_t> begin_of(segment& segment, std::uint64_t length, bo
     if (segment.key) return segment_header_size;
     if (first_version && header.starts_with(first_magic)) return first_magic.size();
     // A process that died while it made the file has left a part of the header, and no record.
-    const bool begun = length < segment_header_size && header.starts_with(segment_magic);
+    const bool begun =
+        length < segment_header_size && (header.starts_with(segment_magic) || header.starts_with(second_magic));
     segment.keep = length >= segment_magic.size() && !begun;
     return std::nullopt;
 }
