@@ -43,6 +43,7 @@ auto http1_reading::parse(const moment& at) -> std::optional<step> {
             // Looked at only after a refusal, so that HTTP/1.1 pays nothing for it; and only as the first thing on a
             // connection, where the preface must be.
             if (host_.http2 && served_ == 0 && looks_like({work_->data(), work_->buffered()}) == rule::http2) {
+                work_->current.to = nullptr;  // it may be the route of who had this workspace: a WebSocket keeps it
                 go(phase::hand_over);
                 return std::nullopt;
             }

@@ -15,6 +15,7 @@ namespace http2_tests {
 namespace {
 
 using integration::faults;
+using integration::metric;
 using integration::number;
 using integration::service;
 using namespace std::chrono_literals;
@@ -31,6 +32,35 @@ TEST(Http2Service, AnswersTheRoutesOfHttp1) {
     EXPECT_EQ(client.answers[big].body.size(), 300'000);
     EXPECT_EQ(client.answers[echo].body.size(), 200'000);
     EXPECT_EQ(client.answers[nowhere].status, 404);
+}
+
+TEST(Http2Service, AConnectionIsServedInItWhateverTheOneBeforeWasForOnItsLoop) {
+    service service({"--app.threads=1"});
+    const auto expect_an_answer = [&] {
+        connected_peer client(service.app());
+        const auto id = client.get("/");
+        EXPECT_TRUE(client.answered(id)) << service.err();
+        EXPECT_EQ(client.answers[id].status, 200);
+    };
+    {
+        auto leaver = service.connect();
+        leaver.send(support::get("/slow?ms=600000"));
+        ASSERT_TRUE(service.handles("/slow"));
+    }
+    ASSERT_TRUE(support::eventually(
+        [&] { return metric(service, "http_requests_in_flight{server=\"app\",route=\"GET /slow\"}") == 0; }));
+    expect_an_answer();
+#ifdef WEBSOCKET
+    {
+        auto talker = service.connect();
+        talker.send(support::get("/ws",
+                                 "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"));
+        ASSERT_TRUE(support::eventually([&] { return metric(service, "websocket_open{route=\"GET /ws\"}") == 1; }));
+    }
+    ASSERT_TRUE(support::eventually([&] { return metric(service, "websocket_open{route=\"GET /ws\"}") == 0; }));
+    expect_an_answer();
+#endif
 }
 
 TEST(Http2Service, WithoutTheSettingThePrefaceIsRefusedInHttp1) {
