@@ -36,7 +36,10 @@ server::response settings_in_force::reload() {
     if (!fresh.faults.empty()) return refuse(status::unprocessable_entity, fresh.faults);
     const auto next = configs::reloaded(*now(), fresh, variables);
     if (!next.faults.empty()) return refuse(status::unprocessable_entity, next.faults);
-    if (to_->stop.stopping()) return refuse(status::conflict, {"the service is stopping"});
+    if (to_->stop.stopping()) {  // it has overtaken this, and nobody has done anything wrong
+        lifecycle::lines(to_->log).info("reload refused: {error}", "the service is stopping");
+        return as_json(status::conflict, {{"result", "refused"}});
+    }
     json::array waiting;
     for (const auto& change : configs::changes(next.values, fresh.values)) {
         lifecycle::lines(to_->log).warn("reload: {setting} stays {before}: {after} needs a restart", change.key,

@@ -115,6 +115,26 @@ TEST(Reload, DuringAStopItIsRefusedWithALine) {
     EXPECT_EQ(with.service().exit_code(), 0);
 }
 
+TEST(Reload, WhatAStopOvertakesIsRefusedWithALineAndIsNoError) {
+    if (const auto why = support::held_calls::unavailable(); !why.empty()) GTEST_SKIP() << why;
+    support::held_calls calls;
+    reloading with({}, &calls);
+    auto& service = with.service();
+    auto connection = service.connect();
+    connection.send(get("/slow?ms=500"));
+    ASSERT_TRUE(service.handles("/slow"));
+    with.write("[app]\nmax_body_bytes = '10B'\n");
+    calls.hold([](const auto& call) { return call.path.ends_with("settings.toml"); });
+    service.process().signal(SIGHUP);
+    ASSERT_TRUE(eventually([&] { return calls.held() == 1; }));
+    service.begin_stop(SIGTERM);
+    calls.release();
+    EXPECT_TRUE(service.logs("reload refused: the service is stopping")) << service.err();
+    ASSERT_TRUE(connection.receive());
+    EXPECT_EQ(service.exit_code(), 0);
+    EXPECT_EQ(service.err().find(" error "), std::string::npos) << service.err();
+}
+
 TEST(Reload, APageOfAnotherOriginMayNotReload) {
     reloading with;
     const auto evil = "POST /debug/config/reload HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n";
