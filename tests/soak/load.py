@@ -94,7 +94,7 @@ class Count(Client):
 
 
 class Leaver(Client):
-    """Goes away before its answer comes, or in the midst of it."""
+    """Goes away before its answer comes, or while it comes."""
 
     async def use(self, connection):
         target = self.random.choice(["/slow?ms=400", "/big?bytes=8000000", "/ticks?ms=20"])
