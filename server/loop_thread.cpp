@@ -27,7 +27,8 @@ namespace {
 
 constexpr std::size_t scratch_size = 16 * 1024;
 constexpr std::size_t most_timers = 256;
-constexpr int handshakes_a_turn = 8;  // some 3 ms
+constexpr std::size_t own_timers = 8;  // beside those of requests in flight: tick, listener, handlers that are late
+constexpr int handshakes_a_turn = 8;   // some 3 ms
 
 }  // namespace
 
@@ -140,7 +141,7 @@ void loop_thread::begin_tick() {
 
 /// Asio's queue of timers grows when one is started, where a coroutine cannot be told that there is no memory.
 void loop_thread::reserve_timers() {
-    const auto most = std::min(host_.limits->max_in_flight, most_timers);
+    const auto most = std::min(host_.limits->max_in_flight + own_timers, most_timers);
     std::vector<lifecycle::loop_timer> timers;
     timers.reserve(most);
     for (std::size_t nth = 0; nth < most; ++nth) {
@@ -209,12 +210,19 @@ void loop_thread::obey(unsigned given) {
 
 // ── for the connections ─────────────────────────────────────────────────────────────────────────
 
+/// Of the lame duck newcomers are told in the last tenth; where there is no memory to ask when it began, at once.
+/// Whoever sees the stop first may be somebody who must not throw.
+static clock::time_point parting_in(const lifecycle::stop_channel& stop) noexcept try {
+    return stop.now().began + stop.options().lame_duck * 9 / 10;
+} catch (const std::bad_alloc&) {
+    return clock::now();
+}
+
 /// 0: the one that was noted has been withdrawn. A loop that stood still may find the next stop instead.
 void loop_thread::note_stop(std::uint64_t nth) {
     noted_stop_ = nth;
     seen_.account.note_stop(nth);
-    // Of the lame duck they are told in the last tenth.
-    if (nth != 0) parting_ = env_.stop->now().began + env_.stop->options().lame_duck * 9 / 10;
+    if (nth != 0) parting_ = parting_in(*env_.stop);
     for (auto* list : {&idle_, &busy_})
         for (auto& client : *list) client.stop_begins();
 }

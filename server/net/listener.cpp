@@ -57,10 +57,11 @@ struct listener::last_words {
     last_words& operator=(const last_words&) = delete;
 
     listener& whose;
+    /// Made while there is memory: it may be for want of that that the listener ends.
+    std::exception_ptr why = std::make_exception_ptr(std::runtime_error("its listener has ended"));
     ~last_words() {
         whose.running_ = false;
-        if (whose.watched_->is_open())
-            whose.loops_.front()->here().fail(std::make_exception_ptr(std::runtime_error("its listener has ended")));
+        if (whose.watched_->is_open()) whose.loops_.front()->here().fail(std::move(why));
     }
 };
 

@@ -101,13 +101,19 @@ bool try_lock(const descriptor& file, const fs::path& path) {
     return false;
 }
 
+/// What says that a directory is not ours to sync, or of a system without fsync: no disk that fails.
+bool is_not_allowed(int error) {
+    return error == EACCES || error == EPERM || error == EROFS || error == EINVAL || error == ENOTSUP;
+}
+
 /// A name is durable once the directory that holds it is (fsync(2)), up to the root, since any of these may be
-/// new. Above tracker.directory, where a directory may be another's or of a system without fsync, as far as it goes.
+/// new. Above tracker.directory as far as it is allowed.
 void sync_names(const fs::path& spool, disk& disk) {
     auto path = fs::absolute(spool);
     for (int level = 0;; ++level, path = path.parent_path()) {
         const descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (disk.sync_directory(folder.get()) != 0 && level < 2) fail(path);
+        const bool synced = folder && disk.sync_directory(folder.get()) == 0;
+        if (!synced && (level < 2 || !is_not_allowed(errno))) fail(path);
         if (!path.has_relative_path()) return;
     }
 }

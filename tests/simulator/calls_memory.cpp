@@ -1,0 +1,74 @@
+// What a program allocates with: operator new, aligned_alloc(3), from which Asio takes the frames of coroutines and its
+// operations, and mmap(2), from which workspaces come. On the threads that serve it fails when the world says so.
+
+#include <malloc.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <new>
+#include <vector>
+
+#include "tests/simulator/calls.hpp"
+
+using namespace simulator;
+
+namespace {
+
+bool fails() noexcept {
+    auto* const on = kernel::current();
+    if (on == nullptr || on->running() == nullptr || on->running()->calls > 0) return false;
+    auto& self = on->self();
+    if (self.allocations_fail == 0) return false;
+    const auto& name = on->running()->name;
+    if (!name.starts_with("app-") && !name.starts_with("tracker-")) return false;
+    if (self.allocations_left > 0) return --self.allocations_left, false;
+    --self.allocations_fail;
+    return true;
+}
+
+std::map<std::size_t, std::vector<void*>>& free_pages() {
+    static std::map<std::size_t, std::vector<void*>> all;
+    return all;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+    void* const memory = fails() ? nullptr : std::malloc(size);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+extern "C" {
+
+void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+    void* memory = nullptr;
+    if (fails()) return nullptr;
+    const auto least = std::max(alignment, sizeof memory);
+    return ::posix_memalign(&memory, least, size) == 0 ? memory : nullptr;
+}
+
+void* mmap(void*, std::size_t size, int, int, int, off_t) noexcept {
+    if (fails()) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    auto& free = free_pages()[size];
+    if (free.empty()) return raw::map(size);
+    void* const pages = free.back();
+    free.pop_back();
+    return pages;
+}
+
+int munmap(void* pages, std::size_t size) noexcept {
+    free_pages()[size].push_back(pages);
+    return 0;
+}
+
+int malloc_trim(std::size_t) noexcept { return 0; }
+
+}  // extern "C"

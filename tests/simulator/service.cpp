@@ -1,0 +1,79 @@
+#include "tests/simulator/service.hpp"
+
+#include <exception>
+#include <utility>
+
+#include "cmd/service/process.hpp"
+#include "configs/load.hpp"
+#include "configs/program.hpp"
+#include "lifecycle/done_collector.hpp"
+#include "lifecycle/lines.hpp"
+#include "tests/simulator/calls.hpp"
+#include "tracker/nats/nats_sink.hpp"
+
+int service_main(int count, char** arguments);  // main of cmd/service/main.cpp, by that name
+
+namespace {
+
+using simulator::service;
+
+const configs::loaded& defaults() {
+    static const auto made = configs::load(configs::command(), configs::environment());
+    return made;
+}
+
+const configs::command& no_line() {
+    static const configs::command made;
+    return made;
+}
+
+class scripted_sink final : public tracker::sink {
+public:
+    void deliver(std::span<const tracker::event> batch) override {
+        const simulator::inside the_world;
+        service::current->deliver(batch);
+    }
+    std::string_view name() const noexcept override { return "nats"; }
+};
+
+}  // namespace
+
+/// In place of that of cmd/service/process.cpp: without a command line, a file and an environment.
+int run_process(configs::program, int, char**,
+                const std::function<int(settings_in_force&, lifecycle::signals&, process_log&)>& serve) {
+    lifecycle::signals signals;
+    auto settings = defaults();
+    settings.values = service::current->settings;
+    auto log = make_log(settings.values);
+    try {
+        signals.guard_start(settings.values.shutdown.budget + lifecycle::report_share);
+        settings_in_force in_force(std::move(settings), no_line());
+        return serve(in_force, signals, log);
+    } catch (const std::exception& e) {
+        lifecycle::lines(*log.logger).error("cannot start: {error}", e.what());
+        return lifecycle::could_not_start;
+    }
+}
+
+/// In place of the module's.
+std::unique_ptr<tracker::sink> tracker::make_nats_sink(const options&, spdlog::logger&, deadline_function) {
+    return std::make_unique<scripted_sink>();
+}
+
+namespace simulator {
+
+service* service::current = nullptr;
+
+int service::run() {
+    current = this;
+    static char name[] = "service";
+    char* arguments[] = {name, nullptr};
+    return service_main(1, arguments);
+}
+
+void prepare_service() {
+    configs::describe({});
+    defaults();
+}
+
+}  // namespace simulator

@@ -1,0 +1,136 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/simulator/client.hpp"
+#include "tests/simulator/disk.hpp"
+#include "tests/simulator/kernel.hpp"
+#include "tests/simulator/network.hpp"
+#include "tests/simulator/plan.hpp"
+#include "tests/simulator/process.hpp"
+#include "tests/simulator/service.hpp"
+
+namespace simulator {
+
+/// A law that does not hold, by its name, and how.
+struct failure {
+    std::string law, text;
+};
+
+/// What was seen to happen, for a run that gets nowhere proves nothing.
+struct sights {
+    std::uint64_t lives = 0, answered = 0, accepted = 0, delivered = 0, twins = 0, recovered = 0, refused = 0, cut = 0;
+    std::uint64_t exits[5] = {}, killed = 0, powerless = 0, failed_calls = 0, lost_allocations = 0, not_ready = 0,
+                  switches = 0;
+    void add(const sights& more);
+};
+
+/// One life of the process, as the world has seen it.
+struct life_seen {
+    life_plan plan;
+    std::unique_ptr<process> of;
+    std::string log;
+    std::vector<std::unique_ptr<client>> clients;
+    nanoseconds began{0}, asked_to_stop{0};
+    bool ready = false, forced = false, last = false;
+    bool left = false;               ///< by its clients too
+    std::uint64_t failed_calls = 0;  ///< of the disk
+
+    bool has(deed what) const;
+    bool has(script what) const;
+    bool ended_by_itself() const noexcept { return of->killed_by == 0; }
+    /// How far the log says so.
+    std::string line(std::string_view with) const;
+};
+
+/// A machine, its clients, a sink and whoever starts the service again, through all lives of a plan; and the laws.
+class world {
+public:
+    explicit world(const plan& what, bool tells = false);
+    ~world();
+
+    /// The first law that does not hold.
+    std::optional<failure> run();
+    const sights& seen() const noexcept { return seen_; }
+    /// What has happened, for people.
+    const std::string& story() const noexcept { return story_; }
+
+    // For clients.
+
+    std::shared_ptr<way> connect(client& from, std::uint16_t port, nanoseconds one_way);
+    nanoseconds now() const noexcept { return kernel_.now(); }
+    void later(client& of, nanoseconds delay, std::function<void()> what);
+    void broken(std::string law, std::string text);
+
+    int new_event(std::string data);
+    std::string event_id(int event) const { return "e" + std::to_string(event); }
+    void event_sent(int event);
+    void event_accepted(int event);
+    std::string plain_data(std::uint64_t size);
+    std::string forged_data(std::uint64_t number);
+    std::string large_data(std::uint64_t kilobytes);
+
+private:
+    friend class laws;
+    struct event {
+        std::string data;
+        std::size_t life = 0;
+        bool sent = false, accepted = false;
+        std::uint64_t delivered = 0;  ///< to the scripted sink, times
+    };
+
+    void live(const life_plan& of, bool last);
+    void schedule(life_seen& life);
+    void act(life_seen& life, const action& what);
+    void end(life_seen& life);
+    void wait_for_end(life_seen& life);
+    void settle_last(life_seen& life);
+    void set_up_service();
+    void deliver(std::span<const tracker::event> batch);
+    bool all_delivered() const;
+    std::string lines() const;                                     ///< of the file sink
+    bool has_it(std::size_t event, std::string_view lines) const;  ///< each sink
+    void tell(const std::string& line);
+
+    const plan plan_;
+    const bool tells_;
+    kernel kernel_;
+    disk_tree disk_;
+    network network_;
+    service service_;
+    std::vector<event> events_;
+    std::vector<std::unique_ptr<life_seen>> lives_;
+    sink_mode sink_ = sink_mode::takes;
+    std::uint64_t sink_ms_ = 0;
+    std::optional<failure> failure_;
+    sights seen_;
+    std::string story_;
+};
+
+/// What must be true of a life, and at the end of all.
+class laws {
+public:
+    explicit laws(world& of) : world_(of) {}
+    void of_life(const life_seen& life);
+    void of_all();
+
+private:
+    void of_end(const life_seen& life);
+    void of_report(const life_seen& life);
+    void of_clients(const life_seen& life);
+    void of_events();
+    bool may_be_lost(const world::event& event) const;
+    bool is_steady(const life_seen& life) const;
+    void broken(const char* law, const std::string& text) { world_.broken(law, text); }
+
+    world& world_;
+};
+
+}  // namespace simulator
