@@ -211,7 +211,7 @@ void loop_thread::obey(unsigned given) {
 // ── for the connections ─────────────────────────────────────────────────────────────────────────
 
 /// Of the lame duck newcomers are told in the last tenth; where there is no memory to ask when it began, at once.
-/// Whoever sees the stop first may be somebody who must not throw.
+/// What notices the stop first may be something that must not throw.
 static clock::time_point parting_in(const lifecycle::stop_channel& stop) noexcept try {
     return stop.now().began + stop.options().lame_duck * 9 / 10;
 } catch (const std::bad_alloc&) {

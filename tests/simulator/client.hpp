@@ -53,7 +53,7 @@ public:
     ~client() override;
 
     void begin();
-    /// The process is no more, and so is what it would have said.
+    /// The process does not exist any more, and neither does what it would have said.
     void abandon();
 
     const std::vector<request>& requests() const noexcept { return requests_; }

@@ -50,7 +50,8 @@ struct life_seen {
     std::string line(std::string_view with) const;
 };
 
-/// A machine, its clients, a sink and whoever starts the service again, through all lives of a plan; and the laws.
+/// A machine, its clients, a sink and the manager that starts the service again, through all lives of a plan; and the
+/// laws.
 class world {
 public:
     explicit world(const plan& what, bool tells = false);

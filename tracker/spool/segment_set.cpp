@@ -101,10 +101,8 @@ bool try_lock(const descriptor& file, const fs::path& path) {
     return false;
 }
 
-/// What says that a directory is not ours to sync, or of a system without fsync: no disk that fails.
-bool is_not_allowed(int error) {
-    return error == EACCES || error == EPERM || error == EROFS || error == EINVAL || error == ENOTSUP;
-}
+/// The directory is not ours to sync, or its file system has no fsync; the disk has not failed.
+bool is_not_allowed(int e) { return e == EACCES || e == EPERM || e == EROFS || e == EINVAL || e == ENOTSUP; }
 
 /// A name is durable once the directory that holds it is (fsync(2)), up to the root, since any of these may be
 /// new. Above tracker.directory as far as it is allowed.
