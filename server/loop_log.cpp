@@ -147,7 +147,7 @@ void loop_thread::log_facts(const answer_row& row, const connection& of) noexcep
 void loop_thread::meets(rule other, const socket_address& peer) noexcept try {
     if (clock::now() < next_meeting_line_) return;
     next_meeting_line_ = clock::now() + between_lines;
-    lifecycle::lines(env_.log).info("{server}: what {peer} sends {looks}; {times} times so far", env_.name, peer.host(),
+    lifecycle::lines(env_.log).info("{server}: what {peer} sends {looks}; {times} so far", env_.name, peer.host(),
                                     in_words(other), seen_.account.refused[static_cast<std::size_t>(other)].get());
 } catch (...) {}  // not even memory to say so
 
@@ -155,7 +155,7 @@ void loop_thread::refuses_to_shake_hands(std::string_view why, const socket_addr
     ++failed_handshakes_;
     if (clock::now() < next_handshake_line_) return;
     next_handshake_line_ = clock::now() + between_lines;
-    lifecycle::lines(env_.log).info("{server}: no TLS handshake with {peer}: {error}; {times} times so far", env_.name,
+    lifecycle::lines(env_.log).info("{server}: no TLS handshake with {peer}: {error}; {times} so far", env_.name,
                                     client.host(), why, failed_handshakes_);
 } catch (...) {}  // not even memory to say so
 

@@ -246,7 +246,7 @@ TEST(Upgrade, IsRefusedAsProcess1) {
     const auto pid = child_of(init.process().pid());
     ASSERT_GT(pid, 1);
     ::kill(pid, SIGUSR2);
-    EXPECT_TRUE(eventually([&] { return init.err().find("SIGUSR2 ignored: with process 1") != std::string::npos; }));
+    EXPECT_TRUE(eventually([&] { return init.err().find("SIGUSR2 ignored: this is process 1") != std::string::npos; }));
     EXPECT_EQ(init.err().find("upgrade: starting"), std::string::npos);
     ::kill(pid, SIGTERM);
     EXPECT_EQ(init.exit_code(), 0) << init.err();

@@ -141,7 +141,7 @@ TEST_F(ProxyProtocol, WhatIsNoHeaderIsClosedCountedAndSaid) {
     }
     app.stop();
     EXPECT_THAT(app.log(),
-                HasSubstr("app: what 127.0.0.1 sends begins without a header of the PROXY protocol; 1 such"));
+                HasSubstr("app: what 127.0.0.1 sends begins without a header of the PROXY protocol; 1 so far"));
     EXPECT_THAT(app.log(), ContainsRegex("access 127.0.0.1 - - 0 [0-9]+us - PR rule proxy_header_missing\n"));
     EXPECT_THAT(app.log(), ContainsRegex("closed 127.0.0.1 after 0 requests PR\n"));
 }

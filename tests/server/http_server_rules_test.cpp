@@ -155,7 +155,7 @@ TEST(HttpServerRules, AnotherProtocolIsNamedOnceASecondAtMostAndCountedEachTime)
     EXPECT_THAT(metrics_of(app), HasSubstr(refused("http2")));
     app.stop();
     const auto first =
-        app.log().find("app: what 127.0.0.1 sends looks like a TLS hello, which is not spoken here; 1 times so far");
+        app.log().find("app: what 127.0.0.1 sends looks like a TLS hello, which is not spoken here; 1 so far");
     ASSERT_NE(first, std::string::npos) << app.log();
 }
 

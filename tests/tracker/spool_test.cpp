@@ -146,7 +146,7 @@ TEST_F(Spool, KeepsAFileThatIsNoSegment) {
     { ASSERT_EQ(open()->append(some_events({"a"})), verdict::accepted); }
     const auto segment = segments().at(0);
     auto bytes = support::read_file(segment);
-    for (const auto copy : {std::size_t{0}, tracker::segment_header_size / 2}) bytes[copy + 6] = '\x03';  // a later one
+    for (const auto copy : {std::size_t{0}, tracker::segment_header_size / 2}) bytes[copy + 6] = '\x04';  // a later one
     support::write_file(segment, bytes);
     const auto next = open();
     ASSERT_EQ(next->append(some_events({"b"})), verdict::accepted);
