@@ -41,7 +41,7 @@ public:
     /// the batch. That nothing before the first that is left comes again is noted at once.
     virtual void settle_part(batch& taken, std::size_t first, std::size_t count) = 0;
     /// What is left of a batch that was taken is tried later: `take` brings it again, perhaps with others or after
-    /// others.
+    /// others. Throws std::bad_alloc: it is still the caller's, whole.
     virtual void give_back(batch& taken) = 0;
     /// The event at `index` of a batch that was taken can never be delivered: it counts as dropped, and is
     /// no longer part of the batch, as in `settle_part`.

@@ -39,11 +39,9 @@ void delivery::work() {
     course course(options_);
     std::uint64_t given_up = 0;
     while (take(batch)) {
-        const auto end = deliver_in_spite_of_memory(batch, course);
-        if (end == end::given_back) {
-            backlog_.give_back(batch);
-            continue;
-        }
+        auto end = deliver_in_spite_of_memory(batch, course);
+        while (end == end::given_back && !give_back(batch)) end = deliver_in_spite_of_memory(batch, course);
+        if (end == end::given_back) continue;
         if (end == end::given_up) given_up += batch.events.size();
         settle(batch, end == end::delivered ? outcome::delivered : outcome::given_up);
     }
@@ -79,6 +77,17 @@ delivery::end delivery::deliver_in_spite_of_memory(batch& batch, course& course)
     }
     backlog_.close();
     return end::given_up;
+}
+
+/// False: there was no memory for it, and the batch has to be tried again as it is.
+bool delivery::give_back(batch& taken) {
+    try {
+        backlog_.give_back(taken);
+        return true;
+    } catch (const std::bad_alloc&) {
+        std::this_thread::sleep_for(look_again);
+        return false;
+    }
 }
 
 /// What only cleans up after a delivery is made good at the next one, or by the next run.

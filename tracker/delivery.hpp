@@ -65,6 +65,7 @@ private:
     bool take(batch& into);
     end deliver_in_spite_of_memory(batch& batch, course& course);
     void settle(const batch& taken, outcome how);
+    bool give_back(batch& taken);
     end deliver(batch& batch, course& course);
     answer try_once(std::span<const event> part);
     sieve::step refused(const answer& answer, const sieve::part& part, const batch& batch, course& course);

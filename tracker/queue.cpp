@@ -260,8 +260,10 @@ void queue::settle_part(batch& taken, std::size_t first, std::size_t count) {
 
 void queue::give_back(batch& taken) {
     const std::scoped_lock lock(mutex_);
+    const auto before = given_back_.size();
+    given_back_.resize(before + taken.events.size());  // all the memory that it takes, before anything has changed
+    std::ranges::move(taken.events, given_back_.begin() + static_cast<std::ptrdiff_t>(before));
     in_hand_ -= taken.events.size();
-    std::ranges::move(taken.events, std::back_inserter(given_back_));
     taken.events.clear();
 }
 

@@ -217,6 +217,7 @@ void kernel::yield() {
 }
 
 void kernel::call() {
+    if (running_ != nullptr) ++running_->made;
     now_ += nanoseconds(200 + chance_.below(1'000));
     if (chance_.one_in(preempts)) yield();
 }

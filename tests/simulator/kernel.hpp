@@ -32,7 +32,8 @@ struct fiber {
     std::vector<const void*> waits_for_any;
     std::uint64_t wait = 0;  ///< number of its last wait: an alarm that is late belongs to another
     bool timed_out = false;
-    int calls = 0;  ///< of the C library, that it is in
+    int calls = 0;           ///< of the C library, that it is in
+    std::uint64_t made = 0;  ///< calls, so far
 
     void* stack_pointer = nullptr;
     std::byte* stack = nullptr;

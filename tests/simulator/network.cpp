@@ -84,9 +84,9 @@ void way::deliver() {
     });
 }
 
-void way::finish_to_client() {
+void way::finish_to_client(std::uint64_t had) {
     fin_sent = true;
-    if (arrived_at_fin == 0) arrived_at_fin = arrived;
+    if (arrived_at_fin == 0) arrived_at_fin = had;
     at_client([](way& self) {
         self.fin_arrived_ = true;
         self.deliver();
@@ -111,7 +111,13 @@ short tcp_stream::ready() const {
 
 long tcp_stream::receive(void* into, std::size_t size, bool peeks) {
     if (reset_) return fail(ECONNRESET);
-    if (received_.empty()) return finished_ ? 0 : fail(EAGAIN);
+    if (received_.empty() && !finished_) {
+        looked_ = by_->on_.running();
+        look_ = looked_ != nullptr ? looked_->made : 0;
+        had_at_look_ = by_->arrived;
+        return fail(EAGAIN);
+    }
+    if (received_.empty()) return 0;
     const auto count = received_.copy(static_cast<char*>(into), size);
     if (!peeks) received_.erase(0, count);
     return static_cast<long>(count);
@@ -128,9 +134,13 @@ long tcp_stream::send(std::string_view bytes) {
     return static_cast<long>(bytes.size());
 }
 
+/// What arrives between a look and the FIN that follows as the next call finds a closed connection: that is a gap which
+/// HTTP/1.1 has, and all that it may be.
 void tcp_stream::shut() {
     if (std::exchange(shut_, true) || reset_) return;
-    by_->finish_to_client();
+    const auto* const by = by_->on_.running();
+    const bool looked_just_now = by != nullptr && by == looked_ && by->made == look_ + 1;
+    by_->finish_to_client(looked_just_now ? had_at_look_ : by_->arrived);
     changed();
 }
 

@@ -42,7 +42,8 @@ public:
     // The server's kernel.
 
     void to_client(std::string bytes);
-    void finish_to_client();
+    /// `had`: how much had arrived when that was decided.
+    void finish_to_client(std::uint64_t had);
     void reset_to_client();
 
     nanoseconds round_trip() const noexcept { return 2 * one_way_; }
@@ -55,6 +56,7 @@ public:
 
 private:
     friend class network;
+    friend class tcp_stream;
     void at_server(std::function<void(way&)> what);
     void at_client(std::function<void(way&)> what);
     void deliver();
@@ -99,6 +101,9 @@ private:
     std::string received_;
     std::size_t unacknowledged_ = 0;
     bool finished_ = false, reset_ = false, shut_ = false;
+    const fiber* looked_ = nullptr;  ///< who found nothing to read last
+    std::uint64_t look_ = 0;         ///< ... by which of its calls
+    std::uint64_t had_at_look_ = 0;
 };
 
 class network;
