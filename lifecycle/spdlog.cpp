@@ -69,6 +69,7 @@ constexpr Function* function(Function* which) {
     fmt::vformat_to(fmt::appender(buffer), locale, text, fmt::make_format_args(number));
     logger.log(spdlog::level::info, text);
     logger.log(spdlog::source_loc{}, spdlog::level::info, "{}", number);
+    logger = spdlog::logger(std::string(text), spdlog::sinks_init_list{});  // its vtable is here then, by clang too
     logger.sinks().clear();
     if (logger.should_backtrace()) throw fmt::format_error("");
 }

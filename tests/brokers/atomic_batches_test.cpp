@@ -163,8 +163,8 @@ TEST_F(NatsBatches, ACloudEventHasItsHeadersInABatchAndByItself) {
     auto all = events(40);
     all[39].headers.set("datacontenttype", "text/plain");
     all[39].headers.set("subject", "a b");
-    for (std::size_t count : {40, 1}) {
-        deliver({all.end() - static_cast<std::ptrdiff_t>(count), all.end()});
+    for (const auto count : {std::ptrdiff_t{40}, std::ptrdiff_t{1}}) {
+        deliver({all.end() - count, all.end()});
         EXPECT_EQ(broker.stream().last("ce-id"), "e39");
         EXPECT_EQ(broker.stream().last("ce-type"), "sold");
         EXPECT_EQ(broker.stream().last("ce-datacontenttype"), "text/plain");

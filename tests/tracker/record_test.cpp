@@ -208,7 +208,8 @@ TEST(SegmentHeader, SaysOfWhichVersionItIs) {
     EXPECT_EQ(second->of(), fakes::version::second);
     EXPECT_EQ(third->of(), fakes::version::third);
     auto mixed = key.header();
-    for (const std::size_t copy : {0, 1}) mixed[copy * tracker::segment_header_size / 2 + 6] = '\x02';
+    for (const auto copy : {std::size_t{0}, std::size_t{1}})
+        mixed[copy * tracker::segment_header_size / 2 + 6] = '\x02';
     EXPECT_FALSE(segment_key::read(mixed)) << "the version is in the check";
 }
 
