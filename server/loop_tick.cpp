@@ -23,14 +23,16 @@ namespace {
 constexpr milliseconds tick_of_a_stop{10};
 constexpr milliseconds idle_look{250};  // how often idle connections are looked through
 
+/// Made while there is memory: a lack of memory may be what ends a tick. One for all loops: hundreds of them would use
+/// up what the runtime keeps for exceptions when there is no other memory, and then it ends the process.
+const std::exception_ptr tick_has_ended = std::make_exception_ptr(std::runtime_error("its tick has ended"));
+
 /// A loop whose tick has ended before its time keeps no deadlines.
 struct without_tick {
     loop_thread& whose;
     const bool& in_time;
-    /// Made while there is memory: a lack of memory may be what ends the tick.
-    std::exception_ptr why = std::make_exception_ptr(std::runtime_error("its tick has ended"));
     ~without_tick() {
-        if (!in_time) whose.fail(std::move(why));
+        if (!in_time) whose.fail(tick_has_ended);
     }
 };
 
