@@ -75,9 +75,12 @@ ban "$code" 'awaitable_operators|experimental::.*channel|experimental/.*channel'
 ban "$code" 'spdlog::(trace|debug|info|warn|error|critical|get|default_logger|set_default_logger)\(' \
     'there is no global logger: take one'
 ban "$code"$'\n'"$tests" '(auto|[&*]) ?(const )?one( :|[,;)=(])' 'a name says what it stands for'
-ban "$(grep -rnI '' bench findings scripts tests/all .ci 2>/dev/null || true)" \
+scripts=$(grep -rnI '' bench findings scripts tests/all .ci 2>/dev/null || true)
+ban "$scripts" \
     'for (const |var )?one (in|of|:)|[$]\{?one\b|\bone (:?=|==) |lambda one\b|\bas one:|\bone\.[a-z_]+[(=]' \
     'a name says what it stands for'
+ban "$scripts" '[^|]\| *grep (-[a-zA-Z]+ )*-[a-zA-Z]*q' \
+    'grep ends at its first match, and the writer by SIGPIPE, which pipefail takes for a fault: give it a here-string'
 ban "$code" '[a-z_)] = std::string\(\);' 'that keeps the memory: server/forget.hpp'
 ban "$code"$'\n'"$tests" 'atomic<std::shared_ptr' 'a mutex around the pointer'
 ban "$code"$'\n'"$tests" 'std::(format\(|stacktrace|move_only_function)' 'libstdc++ 12 has it not: fmt'

@@ -93,6 +93,8 @@ passes classes cmd/service/routes.cpp "int long_one(int of) {\n$(many 60 'of += 
 }
 breaks banned tests/all/program 'for one in sockets:'
 passes banned tests/all/program 'print("one of them")'
+breaks banned tests/all/program 'curl -s localhost | grep -iq "^text"'
+passes banned tests/all/program 'true || grep -q text file'
 breaks prose docs/page.md 'Whoever asks gets an answer.'
 breaks prose server/bad.hpp '/// Goes to who has waited.'
 breaks prose docs/page.md 'The counter begins anew.'

@@ -27,7 +27,7 @@ clean()
 {
     local hits
     hits=$(cd "$place/$1" && git grep -InP "$old" -- . ':!tests/fuzz/corpus' ':!tests/integration/service.*' ':!skeleton.lock') && fault "$1: $hits"
-    hits=$(cd "$place/$1" && git grep -nE '\[/?(module|examples|skeleton)' | head -3) && [[ -n $hits ]] && fault "$1: $hits"
+    hits=$(cd "$place/$1" && git grep -nE '\[/?(module|examples|skeleton)') && fault "$1: ${hits:0:500}"
     [[ -z $(git -C "$place/$1" status --porcelain) ]] || fault "$1: not committed"
     (($(git -C "$place/$1" rev-list --count HEAD) == 1)) || fault "$1 has a history"
 }
