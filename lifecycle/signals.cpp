@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
+#include <limits>
 #include <system_error>
 
 namespace lifecycle {
@@ -26,7 +28,10 @@ constexpr std::chrono::milliseconds after_freeze{2'000};
 /// What the handler of the hard stop reads: it can reach nothing but statics.
 struct armed_stop {
     std::atomic<void*> timer{nullptr};
-    std::atomic<std::int64_t> due{0};  ///< nanoseconds of CLOCK_MONOTONIC; 0: has been put off once
+    std::atomic<std::int64_t> due{not_put_off};  ///< nanoseconds of CLOCK_MONOTONIC
+
+    static constexpr std::int64_t not_put_off = 0;  ///< has been once, or is of the start
+    static constexpr std::int64_t disarmed = std::numeric_limits<std::int64_t>::max();
 };
 constinit armed_stop armed;
 
@@ -64,14 +69,30 @@ itimerspec in(std::chrono::nanoseconds time) {
     return when;
 }
 
+/// False: the kernel does not do it.
+bool arm(std::chrono::nanoseconds time) noexcept {
+    const auto when = in(time);
+    return ::timer_settime(armed.timer.load(), 0, &when, nullptr) == 0;
+}
+
+/// Whether the process lives on. The signal may come late: the thread that took it may have waited for a CPU, and main
+/// may have seen the freeze and moved the timer meanwhile. Then the next signal counts.
+bool is_put_off() noexcept {
+    auto due = armed.due.load();
+    if (due == armed_stop::disarmed) return true;
+    const auto late = monotonic_now() - std::chrono::nanoseconds(due);
+    if (late.count() < 0) return arm(-late);
+    if (due == armed_stop::not_put_off || late < frozen_after) return false;
+    if (armed.due.compare_exchange_strong(due, armed_stop::not_put_off) && !arm(after_freeze)) return false;
+    due = armed.due.load();  // main may have moved it in between, and its time must not be replaced by this one
+    return due == armed_stop::not_put_off || due == armed_stop::disarmed ||
+           arm(std::max(std::chrono::nanoseconds(due) - monotonic_now(), std::chrono::nanoseconds(1)));
+}
+
 /// The code is part of the timer: it changes when all that is left is to destroy.
 void on_hard_stop(int, siginfo_t* info, void*) {
     const int error = errno;
-    const std::chrono::nanoseconds due(armed.due.exchange(0));
-    const auto when = in(after_freeze);
-    if (due.count() == 0 || monotonic_now() - due < frozen_after ||
-        ::timer_settime(armed.timer.load(), 0, &when, nullptr) != 0)
-        ::_exit(info->si_code == SI_TIMER ? info->si_value.sival_int : hard_stop_code);
+    if (!is_put_off()) ::_exit(info->si_code == SI_TIMER ? info->si_value.sival_int : hard_stop_code);
     errno = error;
 }
 
@@ -143,7 +164,7 @@ void signals::arm_hard_stop(std::chrono::milliseconds after) {
         time = std::max<std::chrono::nanoseconds>(std::chrono::nanoseconds(1),
                                                   std::min(time, *latest_ - std::chrono::steady_clock::now()));
     armed.timer = timer_;
-    armed.due = time.count() > 0 ? (monotonic_now() + time).count() : 0;
+    armed.due = time.count() > 0 ? (monotonic_now() + time).count() : armed_stop::disarmed;
     const auto when = in(time);
     ::timer_settime(timer_, 0, &when, nullptr);
 }

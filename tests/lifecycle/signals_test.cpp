@@ -114,6 +114,22 @@ TEST(Signals, TheHardStopIsNotPutOffByAFreezeThatEndsBeforeItIsDue) {
     EXPECT_LT(lived, 1'900ms);
 }
 
+TEST(Signals, ASignalOfTheHardStopThatIsOvertakenByMainsNewTimeEndsNothing) {
+    const auto [code, lived] = frozen(0ms, [] {
+        fakes::signals_without_terminal made;
+        ::raise(SIGSTOP);
+        made.signals.arm_hard_stop(10min);
+        ::raise(SIGRTMIN);  // sent for the old time, and only now come to a thread
+        made.signals.arm_hard_stop(0ms);
+        ::raise(SIGRTMIN);
+        made.signals.arm_hard_stop(50ms);
+        fakes::hang();
+        return 99;
+    });
+    EXPECT_EQ(code, 3) << "the new time counts";
+    EXPECT_GE(lived, 50ms);
+}
+
 TEST(Signals, DoNotInterruptThreadsThatWereStartedLater) {
     fakes::signals_without_terminal made;
     std::jthread([] {
