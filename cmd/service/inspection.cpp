@@ -106,6 +106,7 @@ std::string outcome(const inspected& parts, bool over) {
 }
 
 void write_tracker_metrics(server::metrics_text& out, const tracker::event_tracker& events, std::size_t capacity) {
+    const auto recovery_left = events.recovery_bytes_left();  // before the account: 0 of both means that all is through
     const auto account = events.account();
     const auto number = [](std::uint64_t n) { return static_cast<double>(n); };
     out.single("tracker_events_accepted_total", "counter", "Events that were answered 201.", number(account.accepted));
@@ -127,7 +128,7 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
     out.family("tracker_disk_errors_total", "counter", "Calls that the disk of the spool has failed.");
     for (const auto& [call, times] : events.disk_errors()) out.sample(label("call", call), number(times));
     out.single("tracker_recovery_bytes_left", "gauge", "Left by earlier runs and not looked at yet.",
-               number(events.recovery_bytes_left()));
+               number(recovery_left));
     const auto sinks = events.sink_states();
     out.family("tracker_sink_waiting", "gauge", "Accepted events that this sink does not have yet.");
     for (const auto& sink : sinks) out.sample(label("sink", sink.name), number(sink.waiting));

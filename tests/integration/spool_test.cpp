@@ -33,7 +33,11 @@ struct Spool : testing::Test {
         return {std::move(more), {}};
     }
     void stop_clean(service& service) const {
-        EXPECT_TRUE(eventually([&] { return metric(service, "tracker_events_waiting") == 0; }, milliseconds(60'000)));
+        const auto through = [&service] {
+            return metric(service, "tracker_recovery_bytes_left") == 0 &&
+                   metric(service, "tracker_events_waiting") == 0;
+        };
+        EXPECT_TRUE(eventually(through, milliseconds(60'000)));
         service.process().signal(SIGTERM);
         EXPECT_EQ(service.exit_code(), 0) << service.err();
         EXPECT_EQ(faults(service.report()), "");

@@ -240,12 +240,15 @@ TEST_F(SpoolReading, SaysHowMuchIsToBeLookedAt) {
     options.spool_bytes = std::size_t{1} << 30U;
     leave(bytes);
     const auto spool = open();
+    EXPECT_GE(spool->recovery_left(), bytes.size()) << "before the first look too";
+    EXPECT_LT(spool->recovery_left(), bytes.size() + 1'000) << "and the notes beside it";
     std::set<std::uint64_t> seen;
     disk.has_read = [&] { seen.insert(spool->recovery_left()); };
     tracker::batch batch(options);
     ASSERT_TRUE(spool->of_sink(0).take(batch));
     EXPECT_GT(seen.size(), 5U);
-    EXPECT_EQ(*seen.rbegin(), bytes.size());
+    EXPECT_GE(*seen.rbegin(), bytes.size());
+    EXPECT_LT(*seen.rbegin(), bytes.size() + 1'000);
     EXPECT_EQ(spool->recovery_left(), 0U);
     spool->of_sink(0).settle(batch, outcome::given_up);
 }

@@ -24,7 +24,22 @@ constexpr std::size_t most_sets = 16;
 /// Before a call is made again that the disk has failed, doubled each time.
 constexpr std::chrono::milliseconds first_pause{10};
 
+/// About: what cannot be looked at is reported when it is taken over.
+std::uint64_t bytes_beside(const segment_set_ptr& own, const std::filesystem::path& spool) {
+    namespace fs = std::filesystem;
+    std::uint64_t all = 0;
+    std::error_code ignored;
+    for (const auto& set : fs::directory_iterator(spool, ignored)) {
+        if (own && set.path() == own->directory) continue;
+        for (const auto& file : fs::directory_iterator(set.path(), ignored))
+            if (file.is_regular_file(ignored)) all += file.file_size(ignored);
+    }
+    return all;
+}
+
 }  // namespace
+
+adoption::adoption(spool_state& of) : state_(of), at_start_(bytes_beside(of.own, of.directory)) {}
 
 /// One look: how much of it is to come, that a stop ends it, and what a disk that fails means for it.
 class adoption::watch final : public reading_watch, public patience {
@@ -38,6 +53,7 @@ public:
         forget();
         left_ = bytes;
         of_.bytes_left_ += bytes;
+        of_.at_start_ -= std::min(bytes, of_.at_start_.load());
     }
     bool has_read(std::uint64_t bytes) override {
         const auto part = std::min(bytes, left_);  // after damage some are read again
@@ -108,6 +124,7 @@ void adoption::look() {
         if (now.failed) state_.adopt_at = clock::now() + state_.pause_after(failures_);
     }
     state_.note_readable();
+    if (!now.failed) at_start_ = 0;  // with what was no segment, or is another process's
     // After all that is left has been taken over, since it may wait.
     if ((over.delivered.empty() && over.empty.empty()) || !state_.sinks_have_it_for_good(nullptr, 0)) return;
     for (const auto& segment : over.delivered) remove_segment(*segment);

@@ -15,12 +15,13 @@ namespace tracker {
 /// Threads: those that deliver call `look`, the first that finds it due does it; the rest is safe from any.
 class adoption {
 public:
-    explicit adoption(spool_state& of) : state_(of) {}
+    explicit adoption(spool_state& of);
 
     /// Does nothing before it is due. Throws std::bad_alloc; a disk that fails is looked at again later.
     void look();
-    /// Of what is being looked at, bytes that are to come.
-    std::uint64_t bytes_left() const noexcept { return bytes_left_.load(std::memory_order_relaxed); }
+    /// Bytes that are to be looked at: of what is being looked at, and of what was there at the start as long as it has
+    /// not been. When it is 0, what they held has been counted as recovered.
+    std::uint64_t bytes_left() const noexcept { return at_start_.load() + bytes_left_.load(); }
     /// Events that only a sink lacks which is not in the settings any more.
     std::uint64_t stranded() const noexcept { return stranded_.load(std::memory_order_relaxed); }
 
@@ -36,6 +37,7 @@ private:
     bool full() const;
 
     spool_state& state_;
+    std::atomic<std::uint64_t> at_start_;  ///< of them, those that the first look has not come to
     std::atomic<std::uint64_t> bytes_left_{0};
     std::atomic<std::uint64_t> stranded_{0};
     unsigned failures_ = 0;  ///< rounds in a row; guarded by the mutex of the state
