@@ -4,9 +4,6 @@
 //
 //   epoll_server [threads]      prints its port; ends by a signal
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,6 +16,8 @@
 #include <string_view>
 #include <thread>
 #include <vector>
+
+#include "../bare.hpp"
 
 namespace {
 
@@ -96,35 +95,13 @@ void run(int listener) {
     }
 }
 
-int listen_on(std::uint16_t port) {
-    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    ::setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    ::setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const sockaddr_in address{AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {}};
-    if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        ::listen(listener, SOMAXCONN) != 0) {
-        std::perror("epoll_server");
-        std::exit(1);
-    }
-    return listener;
-}
-
-std::uint16_t port_of(int listener) {
-    sockaddr_in address{};
-    socklen_t size = sizeof address;
-    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-    return ntohs(address.sin_port);
-}
-
 }  // namespace
 
 int main(int count, char** arguments) {
     const int threads = count > 1 ? std::atoi(arguments[1]) : 1;
-    const int first = listen_on(0);
-    std::printf("%d\n", port_of(first));
-    std::fflush(stdout);
+    const int first = bare::listen_and_say_where();
     std::vector<std::jthread> loops;
-    for (int nth = 1; nth < threads; ++nth) loops.emplace_back([port = port_of(first)] { run(listen_on(port)); });
+    for (int nth = 1; nth < threads; ++nth)
+        loops.emplace_back([port = bare::port_of(first)] { run(bare::listen_on(port)); });
     run(first);
 }

@@ -4,8 +4,8 @@
 //
 //   bare_server      prints its port; ends by a signal
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include "../bare.hpp"
+
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,7 +21,7 @@
 #include <string>
 #include <string_view>
 
-#include "cmd/service/sha256.hpp"
+#include "server/sha256.hpp"
 
 namespace {
 
@@ -38,12 +38,12 @@ struct connection {
     std::uint64_t events = 0;
     clock_of::time_point due{};
     std::uint64_t left = 0, length = 0;  // of a body
-    std::unique_ptr<sha256> sum = {};
+    std::unique_ptr<server::sha256> sum = {};
 };
 
-class server {
+class yardstick {
 public:
-    explicit server(int listener) : listener_(listener), set_(::epoll_create1(EPOLL_CLOEXEC)) {
+    explicit yardstick(int listener) : listener_(listener), set_(::epoll_create1(EPOLL_CLOEXEC)) {
         epoll_event wanted{EPOLLIN, {.ptr = nullptr}};
         ::epoll_ctl(set_, EPOLL_CTL_ADD, listener_, &wanted);
     }
@@ -61,14 +61,14 @@ private:
     std::array<char, 64 * 1024> bytes_{};
 };
 
-void server::accept_one() const {
+void yardstick::accept_one() const {
     const int descriptor = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor < 0) return;
     epoll_event readable{EPOLLIN, {.ptr = new connection{descriptor}}};
     ::epoll_ctl(set_, EPOLL_CTL_ADD, descriptor, &readable);
 }
 
-void server::tell_those_due() {
+void yardstick::tell_those_due() {
     const auto now = clock_of::now();
     while (!streams_.empty() && streams_.front()->due <= now) {
         auto* const stream = streams_.front();
@@ -89,7 +89,7 @@ void server::tell_those_due() {
     }
 }
 
-bool server::count(connection& connection, std::string_view piece) {
+bool yardstick::count(connection& connection, std::string_view piece) {
     connection.sum->add(piece);
     connection.left -= piece.size();
     if (connection.left > 0) return true;
@@ -99,7 +99,7 @@ bool server::count(connection& connection, std::string_view piece) {
     return ::write(connection.descriptor, answer.data(), answer.size()) > 0;
 }
 
-bool server::begin(connection& connection, std::string_view in) {
+bool yardstick::begin(connection& connection, std::string_view in) {
     const auto end = in.find("\r\n\r\n");
     if (end == in.npos) return false;
     if (in.front() == 'G') {
@@ -110,19 +110,19 @@ bool server::begin(connection& connection, std::string_view in) {
         return ::write(connection.descriptor, stream_head.data(), stream_head.size()) > 0;
     }
     connection.length = connection.left = std::strtoull(in.data() + in.find("Content-Length: ") + 16, nullptr, 10);
-    connection.sum = std::make_unique<sha256>();
+    connection.sum = std::make_unique<server::sha256>();
     return count(connection, in.substr(end + 4));
 }
 
 /// False when the connection is to be closed.
-bool server::serve(connection& connection) {
+bool yardstick::serve(connection& connection) {
     const auto size = ::read(connection.descriptor, bytes_.data(), bytes_.size());
     if (size <= 0) return size < 0 && errno == EAGAIN;
     const std::string_view in(bytes_.data(), static_cast<std::size_t>(size));
     return connection.sum ? count(connection, in) : begin(connection, in);
 }
 
-void server::turn() {
+void yardstick::turn() {
     std::array<epoll_event, 256> events;
     int wait = -1;
     if (!streams_.empty())
@@ -143,22 +143,10 @@ void server::turn() {
     }
 }
 
-int listen_on_any() {
-    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    sockaddr_in address{AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {}};
-    socklen_t size = sizeof address;
-    if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), size) != 0 || ::listen(listener, SOMAXCONN) != 0)
-        std::exit(1);
-    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-    std::printf("%d\n", ntohs(address.sin_port));
-    std::fflush(stdout);
-    return listener;
-}
-
 }  // namespace
 
 int main() {
     std::signal(SIGPIPE, SIG_IGN);
-    server server(listen_on_any());
+    yardstick server(bare::listen_and_say_where());
     for (;;) server.turn();
 }

@@ -4,9 +4,6 @@
 //
 //   bare_server      prints its port; ends by a signal
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +17,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "../bare.hpp"
 
 namespace {
 
@@ -110,25 +109,11 @@ void server::accept_one() const {
     ::epoll_ctl(set, EPOLL_CTL_ADD, descriptor, &readable);
 }
 
-int listen_on_any() {
-    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    ::setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    sockaddr_in address{AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {}};
-    socklen_t size = sizeof address;
-    if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), size) != 0 || ::listen(listener, SOMAXCONN) != 0)
-        std::exit(1);
-    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-    std::printf("%d\n", ntohs(address.sin_port));
-    std::fflush(stdout);
-    return listener;
-}
-
 }  // namespace
 
 int main() {
     std::signal(SIGPIPE, SIG_IGN);  // a client may have gone
-    server server{listen_on_any(), ::epoll_create1(EPOLL_CLOEXEC)};
+    server server{bare::listen_and_say_where(), ::epoll_create1(EPOLL_CLOEXEC)};
     epoll_event wanted{EPOLLIN, {.ptr = nullptr}};
     ::epoll_ctl(server.set, EPOLL_CTL_ADD, server.listener, &wanted);
     std::array<epoll_event, 256> events;
