@@ -4,21 +4,16 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <random>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "tests/http2/scene.hpp"
+#include "tests/support/number_from.hpp"
 
 namespace http2_tests {
 namespace {
-
-std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
-    const char* const text = std::getenv(name);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 class life {
 public:
@@ -173,7 +168,7 @@ private:
 };
 
 TEST(Http2, KeepsItsPromisesInEveryLifeThatASeedMakes) {
-    const auto only = number_from("EXPLORE_SEED", 0), lives = number_from("EXPLORE_LIVES", 5'000);
+    const auto only = support::number_from("EXPLORE_SEED", 0), lives = support::number_from("EXPLORE_LIVES", 5'000);
     for (auto seed = only > 0 ? only : 1; seed <= (only > 0 ? only : lives) && !HasFailure(); ++seed) {
         SCOPED_TRACE(fmt::format("EXPLORE_SEED={}", seed));
         EXPECT_NO_THROW(life(seed).run());

@@ -5,22 +5,17 @@
 #include <gtest/gtest.h>
 
 #include <charconv>
-#include <cstdlib>
 #include <random>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "tests/support/number_from.hpp"
 #include "tests/websocket/one_socket.hpp"
 
 namespace {
 
 using namespace one_socket;
-
-std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
-    const char* const text = std::getenv(name);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 class life {
 public:
@@ -207,7 +202,7 @@ private:
 };
 
 TEST(WebSocket, KeepsItsPromisesInEveryLifeThatASeedMakes) {
-    const auto only = number_from("EXPLORE_SEED", 0), lives = number_from("EXPLORE_LIVES", 10'000);
+    const auto only = support::number_from("EXPLORE_SEED", 0), lives = support::number_from("EXPLORE_LIVES", 10'000);
     for (auto seed = only > 0 ? only : 1; seed <= (only > 0 ? only : lives) && !HasFailure(); ++seed) {
         SCOPED_TRACE(fmt::format("EXPLORE_SEED={}", seed));
         life(seed).run();
