@@ -72,13 +72,11 @@ std::vector<setting> rows_of_sinks() {
     };
 }
 
-/// Written once: to add a setting, add a member to an options struct and a row here.
-std::vector<setting> make_table() {
+/// Where it listens, to whom, and how many at a time.
+std::vector<setting> rows_of_listener() {
     using namespace std::chrono_literals;
     using namespace kinds;
-    using tracker::durability;
-    using tracker::overflow;
-    std::vector<setting> table{
+    return {
         file("ready_file", "file that gets the pid and both addresses when the service is ready", FIELD(ready_file)),
         duration("upgrade_timeout", "time for the successor after SIGUSR2 to be ready", FIELD(upgrade_timeout), 1ms),
 
@@ -101,6 +99,14 @@ std::vector<setting> make_table() {
         number("app.max_connections_per_client", "connections from one IPv4 address or IPv6 /64; 0: any number",
                LIVE(app.max_connections_per_client), 0, million),
         number("app.max_in_flight", "requests in handlers at a time; above: 503", LIVE(app.max_in_flight), 1, million),
+    };
+}
+
+/// How long a client, and a handler, may take.
+std::vector<setting> rows_of_times() {
+    using namespace std::chrono_literals;
+    using namespace kinds;
+    return {
         duration("app.header_timeout", "time for a head, the first from the accept", LIVE(app.header_timeout), 1ms),
         duration("app.body_timeout", "time for a whole body", LIVE(app.body_timeout), 1ms),
         duration("app.write_timeout", "how long a response may make no progress", LIVE(app.write_timeout), 1ms),
@@ -116,6 +122,12 @@ std::vector<setting> make_table() {
         duration("app.data_rate_grace",
                  "how long a body may be slower at first; a response is measured over the write_timeout",
                  LIVE(app.data_rate_grace), 1ms),
+    };
+}
+
+std::vector<setting> rows_of_sizes() {
+    using namespace kinds;
+    return {
         size("app.max_header_bytes", "size of a whole head; above: 431", LIVE(app.max_header_bytes), 256, mebi),
         size("app.max_target_bytes", "size of the request target; above: 414", LIVE(app.max_target_bytes), 1, mebi),
         boolean("app.strict_targets",
@@ -134,7 +146,13 @@ std::vector<setting> make_table() {
                million * million),
         size("app.send_buffer_bytes", "what the kernel buffers for a client that does not read; 0: it decides",
              FIELD(app.send_buffer_bytes), 0, kibi * mebi),
+    };
+}
 
+std::vector<setting> rows_of_protocols() {
+    using namespace std::chrono_literals;
+    using namespace kinds;
+    return {
         files("app.tls_certificate", "chains, the server's own first; when set, the app port speaks TLS",
               FIELD(app.tls.certificate)),
         files("app.tls_key", "the key of each certificate, in the same order", FIELD(app.tls.key)),
@@ -151,7 +169,12 @@ std::vector<setting> make_table() {
              LIVE(app.max_websocket_message), 125, kibi * mebi),
         duration("app.websocket_ping", "time between pings; one that answers none for two is cut; 0s: none",
                  LIVE(app.websocket_ping), 0ms, 24h),
+    };
+}
 
+std::vector<setting> rows_of_debug() {
+    using namespace kinds;
+    return {
         address("debug.address", "where the debug server listens", FIELD(debug.address)),
         number("debug.port", "port of the debug server; 0: any free one", FIELD(debug.port), 0, 65'535),
         mode("debug.unix_mode", "permissions of a UNIX socket; users who may write to it may end the service",
@@ -167,7 +190,13 @@ std::vector<setting> make_table() {
              {"1.2", "1.3"}),
         file("debug.tls_ticket_key", "file of 80 bytes that replicas share, so that sessions resume across a restart",
              FIELD(debug.tls.ticket_key)),
+    };
+}
 
+std::vector<setting> rows_of_shutdown() {
+    using namespace std::chrono_literals;
+    using namespace kinds;
+    return {
         duration("shutdown.budget", "the whole stop, from the signal to the exit", FIELD(shutdown.budget), 1ms),
         duration("shutdown.lame_duck", "for at least this long readiness is 503 and everything is still served",
                  FIELD(shutdown.lame_duck), 0ms),
@@ -178,7 +207,14 @@ std::vector<setting> make_table() {
                 "while /readyz is 503 in a stop each answer tells an Envoy in front to choose another host",
                 LIVE(app.envoy_hint)),
         file("shutdown.report", "file that gets the shutdown report", FIELD(shutdown.report)),
+    };
+}
 
+std::vector<setting> rows_of_tracker() {
+    using namespace kinds;
+    using tracker::durability;
+    using tracker::overflow;
+    return {
         words("tracker.sink", "where events go, to each sink at its own pace; http, nats and kafka are modules",
               FIELD(tracker.sinks), {"file", "stdout", "none", "http", "nats", "kafka"}),
         number("tracker.queue_capacity", "events that wait at a time", FIELD(tracker.queue_capacity), 1, million),
@@ -195,8 +231,12 @@ std::vector<setting> make_table() {
              FIELD(tracker.file_max_size), 0, million * mebi),
         number("tracker.file_keep", "how many such files are kept", FIELD(tracker.file_keep), 1, 10'000),
     };
-    std::ranges::move(rows_of_sinks(), std::back_inserter(table));
-    std::vector<setting> rest{
+}
+
+std::vector<setting> rows_of_delivery() {
+    using namespace std::chrono_literals;
+    using namespace kinds;
+    return {
         size("tracker.spool_bytes", "what may wait on disk; full: drop_oldest drops, otherwise 503",
              FIELD(tracker.spool_bytes), 64 * kibi, 1024 * kibi * mebi),
         size("tracker.segment_bytes", "size of a file of the spool, from a 32nd to a quarter of the whole",
@@ -217,7 +257,13 @@ std::vector<setting> make_table() {
         duration("tracker.retry_initial", "pause after a failed delivery, doubled each time",
                  FIELD(tracker.retry_initial), 1ms, 1h),
         duration("tracker.retry_max", "the longest such pause", FIELD(tracker.retry_max), 1ms, 1h),
+    };
+}
 
+std::vector<setting> rows_of_client() {
+    using namespace std::chrono_literals;
+    using namespace kinds;
+    return {
         text("client.allow", "upstreams that may be called: http:// or https://host:port, separated by commas",
              "a text", FIELD(client.allow), is_text),
         number("client.max_connections", "open per upstream, on each loop", FIELD(client.max_connections), 1, million),
@@ -227,13 +273,24 @@ std::vector<setting> make_table() {
         file("client.tls_ca", "authorities of upstreams, PEM; empty: the system's", FIELD(client.tls_ca)),
         file("client.tls_certificate", "our own, for upstreams that ask for one, PEM", FIELD(client.tls_certificate)),
         file("client.tls_key", "its key, PEM", FIELD(client.tls_key)),
+    };
+}
 
+std::vector<setting> rows_of_log() {
+    using namespace kinds;
+    return {
         word("log.level", "the lowest level that is logged, on stderr", LIVE(log.level),
              {"trace", "debug", "info", "warn", "error", "critical", "off"}),
         word("log.format", "how a log line is written", FIELD(log.format), {"text", "json"}),
         boolean("log.access", "one line for each request", LIVE(log.access)),
         paths("log.access_exclude", "paths that get no such line", LIVE(app.access_exclude)),
+    };
+}
 
+std::vector<setting> rows_of_telemetry() {
+    using namespace std::chrono_literals;
+    using namespace kinds;
+    return {
         text("telemetry.otlp_endpoint",
              "an OTLP receiver, http:// or https://host:port; empty: OTEL_* variables may name one", "a text",
              FIELD(telemetry.endpoint), is_text),
@@ -248,7 +305,15 @@ std::vector<setting> make_table() {
         word("telemetry.log_level", "the lowest level of log lines that are sent", FIELD(telemetry.log_level),
              {"trace", "debug", "info", "warn", "error", "critical", "off"}),
     };
-    std::ranges::move(rest, std::back_inserter(table));
+}
+
+/// Each setting is written once, in the order of --help: to add one, add a member to an options struct and a row above.
+std::vector<setting> make_table() {
+    std::vector<setting> table;
+    for (auto* const rows :
+         {rows_of_listener, rows_of_times, rows_of_sizes, rows_of_protocols, rows_of_debug, rows_of_shutdown,
+          rows_of_tracker, rows_of_sinks, rows_of_delivery, rows_of_client, rows_of_log, rows_of_telemetry})
+        std::ranges::move(rows(), std::back_inserter(table));
     return table;
 }
 

@@ -5,69 +5,71 @@
 namespace server {
 
 void loop_account::note_stop(std::uint64_t nth) noexcept {
-    noted.set(nth);
+    of_stop.number.set(nth);
     for (auto* from_zero :
-         {&accepted_after, &closed_idle, &finished, &forced, &begun_after, &requests_finished, &requests_cut,
-          &requests_gone, &streams_told, &streams_ended, &streams_ended_by_us, &streams_cut})
+         {&of_stop.accepted_after, &of_stop.closed_idle, &of_stop.finished, &of_stop.forced, &of_stop.begun_after,
+          &of_stop.requests_finished, &of_stop.requests_cut, &of_stop.requests_gone, &of_stop.streams_told,
+          &of_stop.streams_ended, &of_stop.streams_ended_by_us, &of_stop.streams_cut})
         from_zero->set(0);
     // What the equations of the report begin with: all that ends from here on is in one of their columns.
-    open_at_stop.set(open.get());
-    in_flight_at_stop.set(under_way.get());
+    of_stop.open_at_stop.set(open.get());
+    of_stop.in_flight_at_stop.set(under_way.get());
 }
 
 void loop_account::connection_began(bool in_stop) noexcept {
     accepted.add();
     open.add();
-    if (in_stop) accepted_after.add();
+    if (in_stop) of_stop.accepted_after.add();
 }
 
 void loop_account::connection_ended(bool by_force, bool worked_during_stop, bool in_stop) noexcept {
     open.subtract();
     // Before a stop only the number of open ones matters.
     if (!in_stop) return;
-    auto& column = by_force ? forced : worked_during_stop ? finished : closed_idle;
+    auto& column = by_force ? of_stop.forced : worked_during_stop ? of_stop.finished : of_stop.closed_idle;
     column.add();
 }
 
 void loop_account::add(const account_changes& some) noexcept {
     const auto ended = some.finished + some.cut + some.gone;
     if (some.began != ended) under_way.set(under_way.get() + some.began - ended);
-    if (noted.get() == 0) return;
-    begun_after.add(some.began);
-    requests_finished.add(some.finished);
-    requests_cut.add(some.cut);
-    requests_gone.add(some.gone);
-    if (some.told > 0) streams_told.add(some.told);
+    if (of_stop.number.get() == 0) return;
+    of_stop.begun_after.add(some.began);
+    of_stop.requests_finished.add(some.finished);
+    of_stop.requests_cut.add(some.cut);
+    of_stop.requests_gone.add(some.gone);
+    if (some.told > 0) of_stop.streams_told.add(some.told);
     if (const auto how = some.ended + some.ended_by_us + some.cut_stream; how > 0) {
-        streams_ended.add(some.ended);
-        streams_ended_by_us.add(some.ended_by_us);
-        streams_cut.add(some.cut_stream);
+        of_stop.streams_ended.add(some.ended);
+        of_stop.streams_ended_by_us.add(some.ended_by_us);
+        of_stop.streams_cut.add(some.cut_stream);
     }
 }
 
 void loop_account::add_to(stop_account& report, std::uint64_t nth_stop) const noexcept {
     auto& c = report.connections;
     auto& r = report.requests;
-    if (noted.get() != nth_stop) {  // a wedged loop: all its connections are cut by the exit
+    if (of_stop.number.get() != nth_stop) {  // a wedged loop: all its connections are cut by the exit
         const auto here = open.get(), begun = under_way.get();
         for (auto* const of : {&c.open_at_stop, &c.forced}) *of += here;
         for (auto* const of : {&r.in_flight_at_stop, &r.cut, &r.under_way}) *of += begun;
         return;
     }
-    const auto all = open_at_stop.get() + accepted_after.get();
-    const auto ended = closed_idle.get() + finished.get() + forced.get();
-    c.open_at_stop += open_at_stop.get();
-    c.accepted_after += accepted_after.get();
-    c.closed_idle += closed_idle.get();
-    c.finished += finished.get();
-    c.forced += forced.get() + (all > ended ? all - ended : 0);  // those that are still open are cut by the exit
-    report.streams.told += streams_told.get();
-    report.streams.ended += streams_ended.get();
-    report.streams.ended_by_us += streams_ended_by_us.get();
-    report.streams.cut += streams_cut.get();
-    const auto answered = requests_finished.get(), gone = requests_gone.get();
-    const auto cut = requests_cut.get();  // before what began: of a loop that still turns it is a little older
-    const auto at_stop = in_flight_at_stop.get(), after = begun_after.get();
+    const auto all = of_stop.open_at_stop.get() + of_stop.accepted_after.get();
+    const auto ended = of_stop.closed_idle.get() + of_stop.finished.get() + of_stop.forced.get();
+    c.open_at_stop += of_stop.open_at_stop.get();
+    c.accepted_after += of_stop.accepted_after.get();
+    c.closed_idle += of_stop.closed_idle.get();
+    c.finished += of_stop.finished.get();
+    c.forced +=
+        of_stop.forced.get() + (all > ended ? all - ended : 0);  // those that are still open are cut by the exit
+    report.streams.told += of_stop.streams_told.get();
+    report.streams.ended += of_stop.streams_ended.get();
+    report.streams.ended_by_us += of_stop.streams_ended_by_us.get();
+    report.streams.cut += of_stop.streams_cut.get();
+    const auto answered = of_stop.requests_finished.get(), gone = of_stop.requests_gone.get();
+    const auto cut = of_stop.requests_cut.get();  // before what began: of a loop that still turns it is a little older
+    const auto at_stop = of_stop.in_flight_at_stop.get(), after = of_stop.begun_after.get();
     r.in_flight_at_stop += at_stop;
     r.begun_after += after;
     r.finished += answered;

@@ -22,12 +22,13 @@ struct loop_account {
     histogram lag;
     std::array<counter, connection_states> in_state;  ///< as of the last tick
 
-    // Since a stop began; see shutdown_report. `noted` says which (stop_channel::nth_stop), 0 as long as this loop
-    // knows of none.
-    counter noted;
-    counter open_at_stop, accepted_after, closed_idle, finished, forced;
-    counter in_flight_at_stop, begun_after, requests_finished, requests_cut, requests_gone;
-    counter streams_told, streams_ended, streams_ended_by_us, streams_cut;
+    /// Since a stop began; see shutdown_report.
+    struct stop_counters {
+        counter number;  ///< of that stop (stop_channel::nth_stop); 0 as long as this loop knows of none
+        counter open_at_stop, accepted_after, closed_idle, finished, forced;
+        counter in_flight_at_stop, begun_after, requests_finished, requests_cut, requests_gone;
+        counter streams_told, streams_ended, streams_ended_by_us, streams_cut;
+    } of_stop;
 
     // For its one writer. Each request that begins ends once; they begin with their first byte.
 

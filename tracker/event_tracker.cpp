@@ -74,6 +74,8 @@ sinks shared_by_workers(sinks all, bool durable) {
 }  // namespace
 
 struct event_tracker::state {
+    struct crew;
+
     state(const tracker::options& settings, tracker::sinks to, lifecycle::workers& threads, spdlog::logger& log,
           deadline_function until)
         : options(settings),
@@ -112,6 +114,7 @@ struct event_tracker::state {
             }
             const auto answer = spool->append(batch.events);
             const auto unattended = queue.answer(batch, answer);
+            assert(unattended <= batch.events.size());
             if (answer != verdict::accepted) spool->lose(unattended, answer);
         }
     }
@@ -154,6 +157,7 @@ lifecycle::awaitable<verdict> event_tracker::record(lifecycle::context context, 
     if (context.done()) co_return self.answer(verdict::deadline);
     if (event.id.empty()) event.id = make_id();
     if (!self.durable) {
+        // The usual case, without a waiter and so without an allocation.
         const auto at_once = self.queue.try_push(event);
         if (at_once != verdict::full) co_return self.answer(at_once);
     }
@@ -162,61 +166,85 @@ lifecycle::awaitable<verdict> event_tracker::record(lifecycle::context context, 
     co_return self.answer(later);
 }
 
-void event_tracker::run(std::stop_token stop) {
-    auto& self = *state_;
-    std::mutex mutex;
-    std::condition_variable_any asked;  // before the threads: it may find no memory, and they are not to be left behind
+/// The threads of a run. Joined before anything else goes.
+struct event_tracker::state::crew {
+    explicit crew(state& of) : self(of), each(of.durable ? 1 : std::max<std::size_t>(of.options.workers, 1)) {}
+
+    void start();
+    void finish();
+    void do_without_those_missing();
+
+    state& self;
+    const std::size_t each;  ///< workers of a delivery
     std::jthread appending, looking;
-    std::vector<std::jthread> delivering;  // joined before anything else goes
-    const auto finish = [&] {
-        self.queue.close();
-        self.earlier.close();
-        if (self.durable) {
-            if (appending.joinable()) appending.join();
-            self.append_what_is_left();
-            self.spool->close();
-        }
-        delivering.clear();
-        if (looking.joinable()) looking.join();
-        if (self.durable) self.spool->finish();
-        for (const auto& sink : self.sinks) sink->finish();
-        self.ended = true;
-    };
-    const auto start = [&self](const std::string& name, auto work) {
-        return self.workers.start(name, "worker", [&self, work](std::stop_token) {
+    std::vector<std::jthread> delivering;
+
+private:
+    template <class Work>
+    auto start_worker(const std::string& name, Work work) {
+        return self.workers.start(name, "worker", [&of = self, work](std::stop_token) {
             try {
                 in_spite_of_memory(work);
             } catch (...) {  // the service stops: see lifecycle::workers
-                self.queue.close();
+                of.queue.close();
                 throw;
             }
         });
-    };
-    const auto each = self.durable ? 1 : std::max<std::size_t>(self.options.workers, 1);
+    }
+};
+
+void event_tracker::state::crew::start() {
+    if (self.durable) appending = start_worker("tracker-spool", [&of = self] { of.append_all(); });
+    for (auto& delivery : self.deliveries)
+        for (std::size_t i = 1; i <= each; ++i) {
+            const auto name = "tracker-" + std::string(delivery.name()) + (each > 1 ? fmt::format("-{}", i) : "");
+            delivering.push_back(start_worker(name, [&delivery] { delivery.work(); }));
+        }
+    looking = start_worker("tracker-earlier", [&of = self] { of.earlier.work(); });
+}
+
+/// What has been accepted is delivered all the same, on this thread where there is no other.
+void event_tracker::state::crew::do_without_those_missing() {
+    const auto served = delivering.size() / each;
+    self.queue.close();
+    if (self.durable && !appending.joinable()) self.append_what_is_left();
+    if (self.durable) self.spool->close();
+    for (std::size_t i = served; i < self.deliveries.size(); ++i)
+        in_spite_of_memory([&] { self.deliveries[i].work(); });
+}
+
+void event_tracker::state::crew::finish() {
+    self.queue.close();
+    self.earlier.close();
+    if (self.durable) {
+        if (appending.joinable()) appending.join();
+        self.append_what_is_left();
+        self.spool->close();
+    }
+    // Joins them. They end once the spool or queue is closed and holds nothing more for them, or the flush deadline has
+    // passed.
+    delivering.clear();
+    if (looking.joinable()) looking.join();
+    if (self.durable) self.spool->finish();
+    for (const auto& sink : self.sinks) sink->finish();
+    self.ended = true;
+}
+
+void event_tracker::run(std::stop_token stop) {
+    std::mutex mutex;
+    std::condition_variable_any asked;  // before the threads: it may find no memory, and they are not to be left behind
+    state::crew crew(*state_);
     try {
-        if (self.durable) appending = start("tracker-spool", [&self] { self.append_all(); });
-        for (auto& delivery : self.deliveries)
-            for (std::size_t i = 1; i <= each; ++i) {
-                const auto name = "tracker-" + std::string(delivery.name()) + (each > 1 ? fmt::format("-{}", i) : "");
-                delivering.push_back(start(name, [&delivery] { delivery.work(); }));
-            }
-        looking = start("tracker-earlier", [&self] { self.earlier.work(); });
+        crew.start();
     } catch (...) {
-        // What has been accepted is delivered all the same, on this thread where there is no other.
-        const auto served = delivering.size() / each;
-        self.queue.close();
-        if (self.durable && !appending.joinable()) self.append_what_is_left();
-        if (self.durable) self.spool->close();
-        for (std::size_t i = served; i < self.deliveries.size(); ++i)
-            in_spite_of_memory([&] { self.deliveries[i].work(); });
-        finish();
+        crew.do_without_those_missing();
+        crew.finish();
         throw;
     }
-
     // Not in a stop_callback: it runs on the stopper's thread, and closing wakes coroutines.
     std::unique_lock lock(mutex);
     asked.wait(lock, stop, [] { return false; });
-    finish();
+    crew.finish();
 }
 
 bool event_tracker::takes_headers() const noexcept { return state_->options.cloud_events.on; }
@@ -224,6 +252,7 @@ bool event_tracker::takes_headers() const noexcept { return state_->options.clou
 account event_tracker::account() const {
     auto& self = *state_;
     auto account = self.durable ? self.spool->account() : self.queue.account();
+    // Counted here, since some are refused before they come to the queue.
     account.refused = self.refused.load(std::memory_order_relaxed);
     // Nothing is tried after the flush deadline, and a worker that a sink still holds at that time
     // cannot say so: what is left then is lost, unless that sink comes back before the process ends.

@@ -12,6 +12,17 @@
 
 namespace tracker {
 namespace asio = boost::asio;
+namespace {
+
+void wake(waiter_ptr who) {
+    const auto executor = who->alarm.get_executor();
+    // The reference goes along: the loop's thread drops the last one, and with it the timer.
+    const wake_allocator<void> room{who};
+    asio::post(executor, asio::bind_allocator(room, [who = std::move(who)] { who->alarm.cancel(); }));
+}
+
+}  // namespace
+
 /// Takes a waiter off the line however its coroutine ends, also when a loop is destroyed under it.
 class queue::place_in_line {
 public:
@@ -48,6 +59,7 @@ void queue::put(event& event, waiter* who) {
     // The age of a batch is that of the event which has waited longest.
     if (ring_.empty()) oldest_ = lifecycle::clock::now();
     bytes_ += bytes_of(event);
+    assert(!ring_.full() && "it would overwrite the oldest");
     ring_.push_back({std::move(event), who});
     if (who != nullptr) who->queued = true;
     ++accepted_;
@@ -56,6 +68,7 @@ void queue::put(event& event, waiter* who) {
 queue::place queue::take_oldest() {
     auto oldest = std::move(ring_.front());
     ring_.pop_front();
+    assert(bytes_ >= bytes_of(oldest.what));
     bytes_ -= bytes_of(oldest.what);
     return oldest;
 }
@@ -137,6 +150,7 @@ verdict queue::leave_line(waiter& who) {
 /// No client has been promised its event. Mutex held.
 void queue::withdraw(waiter& who) {
     const auto found = std::ranges::find_if(ring_, [&](const place& place) { return place.who == &who; });
+    assert(found != ring_.end() && "what is queued is in the ring");
     bytes_ -= bytes_of(found->what);
     --accepted_;
     who.queued = false;
@@ -145,13 +159,6 @@ void queue::withdraw(waiter& who) {
     awakened nobody;
     admit(nobody);
     arrived_.notify_one();
-}
-
-void queue::wake(waiter_ptr who) {
-    const auto executor = who->alarm.get_executor();
-    // The reference goes along: the loop's thread drops the last one, and with it the timer.
-    const wake_allocator<void> room{who};
-    asio::post(executor, asio::bind_allocator(room, [who = std::move(who)] { who->alarm.cancel(); }));
 }
 
 void queue::admit(awakened& woken) {
@@ -193,6 +200,7 @@ void queue::take_next(batch& into, std::size_t& bytes) {
     bytes += size;
     bytes_ -= size;
     // From here on it cannot be withdrawn: it may be written already.
+    assert(bytes_ == 0 || ring_.size() > 1);
     if (next.who) next.who->queued = false;
     if (answers_later_) into.waiting.push_back(std::move(next.who));
     ring_.pop_front();
@@ -231,6 +239,7 @@ std::uint64_t queue::answer(batch& taken, verdict how) {
     std::uint64_t unattended = 0;
     {
         const std::scoped_lock lock(mutex_);
+        assert(in_hand_ >= taken.events.size() && "only what was taken is answered");
         in_hand_ -= taken.events.size();
         for (const auto& who : taken.waiting) {
             if (who) who->answer = how;
@@ -245,6 +254,7 @@ std::uint64_t queue::answer(batch& taken, verdict how) {
 
 void queue::settle(const batch& taken, outcome how) {
     const std::scoped_lock lock(mutex_);
+    assert(in_hand_ >= taken.events.size() && "only what was taken is settled");
     in_hand_ -= taken.events.size();
     auto& column = how == outcome::delivered ? delivered_ : dropped_at_deadline_;
     column += taken.events.size();
@@ -254,6 +264,7 @@ void queue::settle_part(batch& taken, std::size_t first, std::size_t count) {
     const auto from = taken.events.begin() + static_cast<std::ptrdiff_t>(first);
     taken.events.erase(from, from + static_cast<std::ptrdiff_t>(count));
     const std::scoped_lock lock(mutex_);
+    assert(in_hand_ >= count && "only what was taken is settled");
     in_hand_ -= count;
     delivered_ += count;
 }
@@ -263,6 +274,7 @@ void queue::give_back(batch& taken) {
     const auto before = given_back_.size();
     given_back_.resize(before + taken.events.size());  // all the memory that it takes, before anything has changed
     std::ranges::move(taken.events, given_back_.begin() + static_cast<std::ptrdiff_t>(before));
+    assert(in_hand_ >= taken.events.size() && "only what was taken is given back");
     in_hand_ -= taken.events.size();
     taken.events.clear();
 }
@@ -270,6 +282,7 @@ void queue::give_back(batch& taken) {
 void queue::bury(batch& taken, std::size_t index) {
     taken.events.erase(taken.events.begin() + static_cast<std::ptrdiff_t>(index));
     const std::scoped_lock lock(mutex_);
+    assert(in_hand_ > 0 && "only what was taken is buried");
     --in_hand_;
     ++dropped_dead_letter_;
 }

@@ -85,8 +85,6 @@ private:
     };
     using awakened = boost::container::static_vector<waiter_ptr, 64>;
 
-    static void wake(waiter_ptr who);
-
     // All of these with the mutex held.
     bool fits(const event& event) const noexcept;
     bool empty() const noexcept { return ring_.empty() && given_back_.empty(); }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <source_location>
+#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -26,6 +27,22 @@ struct awaited_job {
     std::atomic<bool> left{false};  ///< the coroutine no longer waits: need not begin
     std::optional<std::conditional_t<std::is_void_v<T>, std::monostate, T>> value;
     std::exception_ptr error;
+
+    /// On the worker.
+    template <class F>
+    void perform(F& work, std::stop_token token) noexcept {
+        if (left) return;
+        try {
+            if constexpr (std::is_void_v<T>) {
+                work(std::move(token));
+                value.emplace();
+            } else {
+                value.emplace(work(std::move(token)));
+            }
+        } catch (...) {
+            error = std::current_exception();
+        }
+    }
 
     // Only on the loop's thread.
     bool over = false;
@@ -78,19 +95,7 @@ awaitable<boost::system::result<std::invoke_result_t<F&, std::stop_token>>> run_
     const leaving when_left{*mine};
     mine->waiter = &timer;
     auto perform = [mine, told = std::make_shared<typename job::ticket>(on, mine),
-                    work = std::move(work)](std::stop_token token) mutable {
-        if (mine->left) return;
-        try {
-            if constexpr (std::is_void_v<value>) {
-                work(std::move(token));
-                mine->value.emplace();
-            } else {
-                mine->value.emplace(work(std::move(token)));
-            }
-        } catch (...) {
-            mine->error = std::current_exception();
-        }
-    };
+                    work = std::move(work)](std::stop_token token) mutable { mine->perform(work, std::move(token)); };
     if (!context.done() && !jobs.try_submit(std::move(name), std::move(perform)))
         co_return answer(boost::system::in_place_error, errc::make_error_code(errc::resource_unavailable_try_again));
     const context::waiting breadcrumb(context, where);
