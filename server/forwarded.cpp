@@ -67,7 +67,7 @@ std::optional<socket_address> read_node(std::string_view text) noexcept {
             number = *read;
         }
     }
-    return socket_address(boost::asio::ip::tcp::endpoint(*address, number));
+    return socket_address(*address, number);
 }
 
 /// A scheme as it is handed on; WebSockets go by those of HTTP.

@@ -197,7 +197,7 @@ listener::result listener::accept_one(bool in_spite_of_limit) {
         socket_address from;
         if (name != nullptr) {
             peer.resize(size);
-            from = peer;
+            from = {peer.address(), peer.port()};
         }
         const bool dealt = deal(descriptor, from, without);
         return dealt || in_spite_of_limit ? result::accepted : result::no_room;
@@ -243,6 +243,7 @@ bool listener::deal(int descriptor, const socket_address& peer, rule without) tr
         refuse(descriptor);
         return true;
     }
+    // Not in turn: connections last for different times, so what was dealt evenly does not stay even.
     const auto fewest = std::min_element(loops_.begin(), loops_.end(), [](const auto& a, const auto& b) {
         return a->account().open.get() < b->account().open.get();
     });
@@ -255,6 +256,7 @@ bool listener::deal(int descriptor, const socket_address& peer, rule without) tr
 
 /// No descriptor is left: the one kept in reserve lets one client in, to be told so.
 void listener::refuse_with_reserve() {
+    // The descriptor may have gone to something else meanwhile. Then clients wait in the queue until a place is free.
     if (reserve_ < 0) return;
     ::close(std::exchange(reserve_, -1));
     const int descriptor = ::accept4(socket_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -274,6 +276,8 @@ void listener::refuse(int descriptor) {
     const auto answer = through == nullptr ? unavailable : through->refusal();
     ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     ::shutdown(descriptor, SHUT_WR);
+    // A close(2) with unread bytes is a reset, which would take the answer with it. There is no waiting for more: this
+    // path must stay cheap when many are refused.
     char unread[4096];
     for (int reads = 0; reads < 16; ++reads)
         if (::recv(descriptor, unread, sizeof unread, MSG_DONTWAIT) <= 0) break;

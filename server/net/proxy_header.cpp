@@ -93,7 +93,7 @@ progress proxy_header::read_line(std::string_view line) noexcept {
     const bool fits = (protocol == "TCP4" && source->is_v4() && destination->is_v4()) ||
                       (protocol == "TCP6" && source->is_v6() && destination->is_v6());
     if (!fits) return progress::malformed;
-    client_ = socket_address(ip::tcp::endpoint(*source, *source_port));
+    client_ = socket_address(*source, *source_port);
     return progress::complete;
 }
 
@@ -159,11 +159,11 @@ void proxy_header::name_client(unsigned family) noexcept {
     } else if (family == inet) {
         ip::address_v4::bytes_type bytes;
         std::copy_n(from, bytes.size(), bytes.begin());
-        client_ = socket_address(ip::tcp::endpoint(ip::address_v4(bytes), static_cast<std::uint16_t>(number_at(24))));
+        client_ = socket_address(ip::address_v4(bytes), static_cast<std::uint16_t>(number_at(24)));
     } else {
         ip::address_v6::bytes_type bytes;
         std::copy_n(from, bytes.size(), bytes.begin());
-        client_ = socket_address(ip::tcp::endpoint(ip::address_v6(bytes), static_cast<std::uint16_t>(number_at(48))));
+        client_ = socket_address(ip::address_v6(bytes), static_cast<std::uint16_t>(number_at(48)));
     }
 }
 

@@ -12,9 +12,9 @@ namespace ip = boost::asio::ip;
 
 namespace {
 
-ip::tcp::endpoint by_its_own_name(const ip::tcp::endpoint& endpoint) {
-    if (!endpoint.address().is_v6() || !endpoint.address().to_v6().is_v4_mapped()) return endpoint;
-    return {ip::make_address_v4(ip::v4_mapped, endpoint.address().to_v6()), endpoint.port()};
+ip::address by_its_own_name(const ip::address& address) {
+    if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
+    return ip::make_address_v4(ip::v4_mapped, address.to_v6());
 }
 
 bool holds(const network& of, const ip::address& address) noexcept {
@@ -37,15 +37,31 @@ bool is_among(const socket_address& peer, const trusted_peers& peers) noexcept {
     return std::ranges::any_of(peers.networks, [&](const network& of) { return holds(of, address); });
 }
 
-socket_address::socket_address(const ip::tcp::endpoint& ip) noexcept : ip_(by_its_own_name(ip)), unix_(false) {}
-
-std::string socket_address::text() const {
-    if (unix_) return "unix";
-    const auto host = ip_.address().to_string();
-    return ip_.address().is_v6() ? fmt::format("[{}]:{}", host, ip_.port()) : fmt::format("{}:{}", host, ip_.port());
+socket_address::socket_address(const ip::address& address, std::uint16_t port) noexcept : port_(port) {
+    const auto its = by_its_own_name(address);
+    if (its.is_v4()) {
+        family_ = family::v4;
+        std::ranges::copy(its.to_v4().to_bytes(), bytes_.begin());
+    } else {
+        family_ = family::v6;
+        bytes_ = its.to_v6().to_bytes();
+        scope_ = static_cast<std::uint32_t>(its.to_v6().scope_id());
+    }
 }
 
-std::string socket_address::host() const { return unix_ ? "unix" : ip_.address().to_string(); }
+ip::address socket_address::address() const noexcept {
+    if (family_ == family::v6) return ip::address_v6(bytes_, scope_);
+    ip::address_v4::bytes_type v4;
+    std::copy_n(bytes_.begin(), v4.size(), v4.begin());
+    return ip::address_v4(v4);
+}
+
+std::string socket_address::text() const {
+    if (is_unix()) return "unix";
+    return family_ == family::v6 ? fmt::format("[{}]:{}", host(), port_) : fmt::format("{}:{}", host(), port_);
+}
+
+std::string socket_address::host() const { return is_unix() ? "unix" : address().to_string(); }
 
 std::optional<ip::address> read_ip(std::string_view text) noexcept {
     std::array<char, INET6_ADDRSTRLEN> literal{};

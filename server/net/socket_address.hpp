@@ -1,6 +1,9 @@
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
+#include <array>
+#include <boost/asio/ip/address.hpp>
+#include <concepts>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,13 +18,19 @@ namespace server {
 class socket_address {
 public:
     socket_address() noexcept = default;  ///< a UNIX socket
-    socket_address(const boost::asio::ip::tcp::endpoint& ip) noexcept;
+    socket_address(const boost::asio::ip::address& address, std::uint16_t port) noexcept;
+    /// An endpoint of Asio's.
+    template <class Endpoint>
+    requires requires(const Endpoint& of) {
+        { of.address() } -> std::same_as<boost::asio::ip::address>;
+        typename Endpoint::protocol_type;
+    }
+    socket_address(const Endpoint& of) noexcept : socket_address(of.address(), of.port()) {}
 
-    bool is_unix() const noexcept { return unix_; }
+    bool is_unix() const noexcept { return family_ == family::of_unix; }
     /// Unspecified of a UNIX socket, and 0.
-    boost::asio::ip::address address() const noexcept { return ip_.address(); }
-    std::uint16_t port() const noexcept { return ip_.port(); }
-    const boost::asio::ip::tcp::endpoint& ip() const noexcept { return ip_; }
+    boost::asio::ip::address address() const noexcept;
+    std::uint16_t port() const noexcept { return port_; }
 
     /// "192.0.2.1:80", "[2001:db8::1]:80", "unix".
     std::string text() const;
@@ -31,8 +40,14 @@ public:
     bool operator==(const socket_address&) const = default;
 
 private:
-    boost::asio::ip::tcp::endpoint ip_;
-    bool unix_ = true;
+    enum class family : std::uint8_t { of_unix, v4, v6 };
+
+    // Not an endpoint of Asio's: it is larger, and what includes this would include the sockets of Asio
+    // too.
+    std::array<std::uint8_t, 16> bytes_{};  ///< the first four of IPv4
+    std::uint32_t scope_ = 0;               ///< of a link-local address (RFC 4007)
+    std::uint16_t port_ = 0;
+    family family_ = family::of_unix;
 };
 
 /// An IPv6 prefix holds no IPv4 address, not even ::/0.

@@ -10,9 +10,7 @@ using server::is_among;
 using server::read_ip;
 using server::socket_address;
 
-socket_address at(std::string_view address, std::uint16_t port = 80) {
-    return boost::asio::ip::tcp::endpoint(*read_ip(address), port);
-}
+socket_address at(std::string_view address, std::uint16_t port = 80) { return {*read_ip(address), port}; }
 
 server::trusted_peers peers(std::string_view text) { return *configs::parse_trusted(text); }
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <set>
 #include <string>
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <memory>
 
 #include "cmd/service/telemetry/loop_spans.hpp"
