@@ -30,6 +30,7 @@ std::optional<std::uint64_t> parse_with(std::span<const unit> units, std::string
     const auto count = parse_number(text.substr(0, digits));
     const auto found = std::ranges::find(units, text.substr(digits), &unit::name);
     constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    // Compared before the multiplication, which would wrap around.
     if (!count || found == units.end() || *count > most / found->factor) return std::nullopt;
     return *count * found->factor;
 }
@@ -47,6 +48,7 @@ constexpr unsigned byte(char c) { return static_cast<unsigned char>(c); }
 
 bool is_control(char c) { return byte(c) < 0x20 || byte(c) == 0x7F; }
 
+/// Levenshtein's, row by row: for the key that a misspelt one was probably meant to be.
 std::size_t edit_distance(std::string_view from, std::string_view to) {
     std::vector<std::size_t> row(to.size() + 1);
     std::iota(row.begin(), row.end(), std::size_t{0});

@@ -15,6 +15,7 @@ void aside::post(std::function<void()> work) {
         const std::scoped_lock lock(mutex_);
         // It replaces what waits: of a file that is written again and again only the newest content is of use.
         waiting_ = std::move(work);
+        // The worker that is there takes it when it has done what it does.
         if (std::exchange(busy_, true)) return;
     }
     try {

@@ -64,6 +64,7 @@ cause context::why() const noexcept {
         if (why != cause::none) return why;
     }
     if (state_->deadline == clock::time_point::max()) return cause::none;
+    // A deadline needs no timer and nobody who tells of it: it has passed as soon as the clock says so.
     return clock::now() >= state_->deadline ? cause::deadline : cause::none;
 }
 

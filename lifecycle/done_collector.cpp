@@ -74,6 +74,7 @@ void done_collector::call(const char* name, const Hook& hook, Arguments&&... arg
 }
 
 int done_collector::wait(const hooks& hooks) {
+    // Before the process can count as ready.
     parts_.require_all();
     stop_.complete();
     for (;;) {
@@ -111,6 +112,7 @@ void done_collector::poll_once(clock::time_point next) {
     }
     ::ppoll(descriptors, 2, next == clock::time_point::max() ? nullptr : &timeout, nullptr);
     std::uint64_t events;
+    // Emptied before the next step looks: what happens after this wakes it again.
     [[maybe_unused]] const auto drained = ::read(stop_.event(), &events, sizeof events);
 }
 
@@ -281,7 +283,9 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     report.phases = status.phases;
     report.duration = status.elapsed;
     call("account", hooks.account, report);
+    // After the account, which may take a moment in which others end.
     report.workers_left += workers_.live();
+    // Without a wait when something hangs: there is no time left, and the number is above 0 anyway.
     const int threads = workers_.threads_left(milliseconds(leave ? 0 : 50));
     if (threads >= 0) report.threads_left = threads;
 

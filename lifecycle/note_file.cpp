@@ -50,6 +50,7 @@ bool sync_directory_of(const std::string& path) {
     const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) return false;
     const bool synced = ::fsync(descriptor) == 0 || errno == EINVAL;
+    // For the caller, who asks why: close(2) may change it.
     const int error = errno;
     ::close(descriptor);
     errno = error;
@@ -68,6 +69,8 @@ std::string note_file::open(const std::string& path) {
                                      : ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         return descriptor_ >= 0 ? std::string() : because("open", path);
     }
+    // In the same directory, since a rename works within one file system; with the pid, since two generations may write
+    // at a time.
     temporary_ = fmt::format("{}.{}.tmp", path, ::getpid());
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (descriptor_ >= 0) return {};
@@ -114,6 +117,7 @@ std::string note_file::rename(durability how) {
 void note_file::remove() noexcept {
     struct stat found {};
     if (!std::exchange(placed_, false) || ::lstat(path_.c_str(), &found) != 0) return;
+    // A successor may have put its own in that place, and that stays.
     if (found.st_dev == device_ && found.st_ino == inode_) ::unlink(path_.c_str());
 }
 

@@ -60,6 +60,8 @@ outlet::outlet(int descriptor, how how) : given_(descriptor), piece_(usual_piece
     int kind = SOCK_STREAM;
     socklen_t size = sizeof kind;
     socket_ = S_ISSOCK(status.st_mode) && ::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &size) == 0;
+    // Up to PIPE_BUF bytes go into a pipe as a whole or not at all (pipe(7)), so that lines of several writers are not
+    // mixed.
     if (pipe || kind != SOCK_STREAM) piece_ = PIPE_BUF;
     if (how == how::as_given) return;
     // The master of a pseudo-terminal is left alone: opened again it is another one's.

@@ -32,6 +32,7 @@ void part_threads::misused(const std::string& name, const char* what) {
 
 void part_threads::run(const part& part, std::function<void(std::stop_token)> body) {
     if (part.index_ == stop_channel::no_part) return misused(part.name(), "was added after the parts run");
+    // By the number of the part: they may be run in another order than that in which they were added.
     if (parts_.size() <= part.index_) parts_.resize(part.index_ + 1);
     auto& entry = parts_[part.index_];
     if (entry) return misused(part.name(), "is run twice");
@@ -98,6 +99,7 @@ bool part_threads::asked(std::string_view worker) const {
     return std::any_of(parts_.begin(), parts_.end(), [worker](const auto& part) {
         if (!part || !part->end.asked) return false;  // written on this thread only
         const std::string_view name = part->end.name;
+        // Its workers are called by its name too: app-1, tracker-spool.
         return worker == name || (worker.starts_with(name) && worker.substr(name.size()).starts_with('-'));
     });
 }

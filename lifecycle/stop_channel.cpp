@@ -129,6 +129,7 @@ void stop_channel::part_ended(std::size_t part) {
     const std::scoped_lock lock(mutex_);
     const bool ready = has_been_ready();
     const bool unasked = sequence_.part_ended(part, clock::now());
+    // The first failure decides between the exit codes 1 and 2; what ends in its wake does not.
     if (unasked && !failed_.exchange(true)) failed_before_ready_ = !ready;
     publish();
 }
@@ -136,6 +137,7 @@ void stop_channel::part_ended(std::size_t part) {
 const stop_sequence::events& stop_channel::step() {
     auto slowest = std::uint64_t(clock::now().time_since_epoch().count());  // without loops time alone counts
     if (!turns_.empty()) slowest = turns_.front()();
+    // Without the mutex: these are functions of others.
     for (const auto& turns : turns_) slowest = std::min(slowest, turns());
     const std::scoped_lock lock(mutex_);
     const auto now = clock::now();

@@ -41,6 +41,8 @@ workers::workers() : baseline_(threads_of_this_process()) {
 workers::~workers() { assert(live_.empty() && "a thread outlives the object that counts it"); }
 
 std::jthread workers::start(std::string name, std::string kind, std::function<void(std::stop_token)> work) {
+    // A list, spliced in: nothing can fail between the entry and the thread that is counted by it, and entries stay
+    // where they are.
     std::list<entry> made;
     made.push_back({std::move(name), std::move(kind), 0, clock::now()});
     const auto self = made.begin();
@@ -53,11 +55,13 @@ std::jthread workers::start(std::string name, std::string kind, std::function<vo
             {
                 const std::scoped_lock lock(mutex_);
                 self->thread = static_cast<pid_t>(::syscall(SYS_gettid));
+                // The kernel keeps 15 letters and refuses longer names (pthread_setname_np(3)).
                 ::pthread_setname_np(::pthread_self(), self->name.substr(0, 15).c_str());
             }
             try {
                 work(std::move(stop));
             } catch (...) {
+                // Nobody hears of it before main waits: then it ends as an exception out of a thread does.
                 if (!died(self->name, std::current_exception())) std::terminate();
             }
             work = nullptr;  // what it holds goes before it counts as gone
@@ -111,6 +115,7 @@ int workers::threads_left(std::chrono::milliseconds patience) const {
         const int left = threads_of_this_process() - baseline_;
         if (left <= 0) return 0;
         if (clock::now() >= until) return left;
+        // A thread that has been joined is in /proc for a moment longer.
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
 }

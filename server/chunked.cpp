@@ -20,6 +20,7 @@ chunked_decoder::progress chunked_decoder::decode(char* data, std::size_t size) 
     while (read_ < size) {
         if (state_ == at::data) {
             const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(left_, size - read_));
+            // In place: the body becomes one piece without a buffer of its own.
             std::memmove(data + written_, data + read_, take);
             read_ += take;
             written_ += take;
@@ -46,6 +47,7 @@ std::size_t chunked_decoder::squeeze(char* data, std::size_t size) noexcept {
 }
 
 chunked_decoder::progress chunked_decoder::digit(char c) noexcept {
+    // Leading zeros count, or a line with a size might never end.
     if (++digits_ > max_digits) return progress::malformed;
     left_ = left_ * 16 + static_cast<std::uint64_t>(hex_digit(c));
     state_ = at::size;
@@ -53,6 +55,8 @@ chunked_decoder::progress chunked_decoder::digit(char c) noexcept {
 }
 
 /// One more byte of an extension is within its limits.
+/// Extensions mean nothing here, and a client could send them without end, so there are limits for one chunk and for
+/// all of them.
 bool chunked_decoder::extends() noexcept {
     return ++overhead_ <= limits_->max_chunk_extension_bytes && ++extensions_ <= limits_->max_chunk_extensions_bytes;
 }

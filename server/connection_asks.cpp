@@ -52,6 +52,7 @@ bool connection::ask() {
     if (proxied_ || current.is_forwarded) [[unlikely]]
         name_client();
     loop_.enters(*current.to);
+    // Most handlers wait for nothing: these are called here, without a coroutine (ADR 55).
     const auto* const plain = current.to->handle.as_plain();
     if (plain == nullptr) return loop_.handlers().ask(asked::handler, current, machine_.request(), *this);
     try {
@@ -67,11 +68,13 @@ bool connection::ask() {
 void connection::take_back(moment& at) {
     const auto& current = machine_.current();
     asking_ = false;
+    // The handler may have taken long, and a stop may have begun meanwhile.
     at = loop_.now();
     const bool of_source = machine_.waits_for() == waiting::piece;
     if (current.thrown != nullptr && (of_source || !current.is_excused())) loop_.log_failure(*this, current.thrown);
     if (machine_.waits_for() == waiting::piece) return machine_.piece_came(at);
     machine_.replied(at);
+    // After `replied`, which puts another answer in its place where that comes too late.
     loop_.leaves(*this, *current.to, current.reply.status, at.now);
 }
 

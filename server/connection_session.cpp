@@ -85,6 +85,7 @@ void wire::watch(poll_set::interest wanted) {
     if (through_ != nullptr) return through_->watch(wanted);
     const auto* const between = of_->socket_.between();
     const bool wants_room = between != nullptr && between->wants_room();
+    // A read would not get any further before its layer has sent what it owes: see layer::wants_room.
     if (wants_room && wanted == poll_set::interest::read) wanted = poll_set::interest::write;
     if (of_->descriptor() >= 0) of_->loop_.sockets().watch(of_->descriptor(), *of_, wanted);
 }

@@ -41,6 +41,7 @@ std::string_view request_ids::make(std::array<char, 16>& into) noexcept {
 
 void exchange::begin(request& request, std::string_view its_id, bool traced, host& on, bool trusted) {
     request.id = its_id;
+    // It goes into fields and lines of the log as it is, so what is no plain word there is replaced.
     if (request.id.empty() || !is_sound_id(request.id)) request.id = on.ids.make(id);
     if (on.observer) {
         on.observer->begin(request, traced);
@@ -64,6 +65,7 @@ bool exchange::find(request& request, std::string_view its_timeout, host& on, mi
     const auto timeout = requested_timeout(its_timeout, longest);
     deadline = now + timeout.value_or(milliseconds(0));
     hurried = timeout.value_or(longest) < longest;
+    // What is refused for what it is takes no place, so places come last.
     if (patience.refuses(to != nullptr && to->exempt)) {
         refuse(patience.without, refusal());
     } else if (to == nullptr) {
@@ -85,6 +87,7 @@ bool exchange::find(request& request, std::string_view its_timeout, host& on, mi
             request.body = {};
             if (!hurried) deadline = clock::time_point::max();  // each piece has one of its own
         }
+        // Only a route that is told of the drain pays for a scope of its own.
         if (to->at_stop == at_drain::finish)
             scope.renew(deadline);
         else

@@ -204,6 +204,7 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
     insist([&] {
         first.begin([&s, &first, &serving] {
             first.here().tasks().spawn("listener", "listener", s.accepting->run());
+            // From here on a client that connects is let in, so readiness may say so.
             s.part.up();
             if (serving) serving();
         });
@@ -224,6 +225,7 @@ void http_server::run(std::stop_token token, const std::function<void()>& servin
         s.changed.wait_for(lock, listener_patience, [&s] { return s.listener_closed; });
     }
     for (auto& loop : s.loops) s.part.serves_clients() ? loop->drain() : loop->close();
+    // Joins them: a loop ends with its last connection.
     threads.clear();
     if (s.failure) std::rethrow_exception(s.failure);
 }
@@ -299,6 +301,7 @@ void http_server::write_metrics(metrics_text& out) const {
     write_request_metrics(out, of_routes, loops());
     const auto all = now();
     out.family("http_requests_in_flight", "gauge", "Requests in handlers, by route.");
+    // The last name is `unmatched`, which has no handler.
     for (std::size_t index = 0; index + 1 < names.size(); ++index)
         out.sample(labels(index), sum([&](const loop& on) -> const counter& { return on.routes()[index].in_flight; }));
     out.family("http_requests_refused_total", "counter", "Answers of 4xx and 5xx that no handler has made, by rule.");
@@ -359,6 +362,7 @@ lifecycle::awaitable<std::vector<http_server::loop_report>> http_server::inspect
                 report.tasks = std::move(rows);
                 --asked->missing;
             });
+    // Looked at again and again: a loop that is wedged never answers, and the page that asks is about just that.
     lifecycle::loop_timer timer(co_await asio::this_coro::executor);
     const auto until = clock::now() + limit;
     for (auto pause = milliseconds(1);; pause = milliseconds(5)) {

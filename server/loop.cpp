@@ -37,6 +37,7 @@ void loop::run() {
 }
 
 void loop::adopt(int descriptor, arrival client) {
+    // First: from here on the descriptor is closed whatever fails.
     transport socket(descriptor);
     auto made = std::make_unique<connection>(*here_, std::move(socket), std::move(client));
     asio::dispatch(io_, [this, made = std::move(made)]() mutable { here_->take(std::move(made)); });
@@ -46,6 +47,7 @@ void loop::give(unsigned order) noexcept {
     try {
         asio::post(io_, [this, order] { here_->obey(order); });
     } catch (const std::bad_alloc&) {
+        // The next tick does it: it needs no memory for that.
         here_->orders.fetch_or(order);
     }
 }

@@ -175,6 +175,7 @@ void loop_thread::take(std::unique_ptr<connection> connection) noexcept try {
     publish_idle();
 } catch (const std::exception& e) {
     lost_connection(e.what());
+    // What was missing, be it memory, comes back with one connection fewer.
     make_room();
 }
 
@@ -199,10 +200,12 @@ void loop_thread::obey(unsigned given) {
             for (auto at = list->begin(); at != list->end();) (at++)->cut();
     }
     if ((given & to_drain) != 0 && !closing_) {
+        // The account of the stop begins with what is there before anything of it ends.
         stopping();
         draining_ = host_.draining = true;
         drain_began_ = parting_ = clock::now();
         idle_until_ = drain_began_ + (env_.stop != nullptr ? env_.stop->options().idle_grace : milliseconds(0));
+        // The tick may be 50 ms away; in a drain it comes sooner.
         timer_.cancel();
     }
     end_if_empty();

@@ -66,7 +66,7 @@ public:
     /// Whether one more client that has sent its hello is dealt with in this turn.
     bool may_shake_hands() noexcept;
     void refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept;
-    /// A handler is entered, and left: `one` has its reply.
+    /// A handler is entered, and left: `connection` has its reply.
     void enters(const route& to) noexcept;
     void leaves(const connection& connection, const route& to, http::status status, lifecycle::clock::time_point now);
     void log_failure(const connection& connection, const std::exception_ptr& thrown) noexcept;
@@ -81,7 +81,7 @@ public:
     void account_for(const account_changes& some) noexcept {
         if (some.any()) seen_.account.add(some);
     }
-    /// `one` is told after two turns.
+    /// `connection` is told after two turns.
     void let_others_go_first(connection& connection);
     void moved(connection& connection, bool was_waiting, bool waits);
     void log_end(const connection& connection) noexcept;

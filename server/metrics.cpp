@@ -45,6 +45,7 @@ int native_of(double seconds) noexcept {
 std::size_t histogram::observe(std::chrono::nanoseconds duration) noexcept {
     const double seconds = std::chrono::duration<double>(duration).count();
     std::size_t at = 0;
+    // From the bottom: most requests take little time, so a few comparisons are enough.
     while (at < bounds.size() && seconds > bounds[at]) ++at;
     counts_[at].add();
     if (const int native = native_of(seconds); native >= 0)
@@ -131,6 +132,7 @@ std::uint64_t histogram::native_values::count() const noexcept {
     return all;
 }
 
+/// The upper end of the bucket in which it lies; beyond the last bound no more is known than that.
 double histogram::values::quantile(double q) const noexcept {
     const auto rank = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count())));
     std::uint64_t seen = 0;
@@ -141,6 +143,7 @@ double histogram::values::quantile(double q) const noexcept {
     return count() == 0 ? 0 : bounds.back();
 }
 
+/// Escaped as the text formats of Prometheus and OpenMetrics want it: a value that is not would break all that follows.
 std::string label(std::string_view key, std::string_view value) {
     std::string text = fmt::format("{}=\"", key);
     for (const char c : value) {
@@ -243,6 +246,7 @@ void metrics_text::sample(std::string_view labels, double value, std::string_vie
     text_ += name_;
     text_ += suffix;
     if (!labels.empty()) fmt::format_to(std::back_inserter(text_), "{{{}}}", labels);
+    // A counter of bytes soon has more digits than fmt writes without an exponent, which people do not like to read.
     if (value == std::floor(value) && std::abs(value) < 1e15)
         fmt::format_to(std::back_inserter(text_), " {}\n", static_cast<std::int64_t>(value));
     else

@@ -14,6 +14,8 @@ std::string_view without_port(std::string_view host) {
     return host.substr(0, host.find(':'));
 }
 
+/// Against DNS rebinding: a page of another site whose name has been made to lead here sends that name as Host. An
+/// address, or localhost, cannot be made to lead anywhere else.
 bool trusted_host(std::string_view host, const std::vector<std::string>& allowed) {
     auto name = without_port(host);
     if (same_name(name, "localhost")) return true;
@@ -29,6 +31,7 @@ bool changes_nothing(http::verb method) { return method == http::verb::get || me
 bool same_site(const request& request, const std::vector<std::string>& allowed) {
     if (!trusted_host(request.host, allowed)) return false;
     const auto origin = request.header(http::field::origin);
+    // curl and the like send none; a browser does with whatever may change something.
     if (origin.empty()) return true;
     constexpr std::string_view scheme = "http://";
     return origin.starts_with(scheme) && same_name(origin.substr(scheme.size()), request.host);

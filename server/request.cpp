@@ -21,6 +21,7 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) n
     const auto* const end = text.data() + text.size();
     const auto [at, error] = std::from_chars(text.data(), end, number);
     const std::string_view unit(at, static_cast<std::size_t>(end - at));
+    // A day in milliseconds: no deadline is longer, and no multiplication below overflows.
     if (error != std::errc{} || number < 0 || number > 86'400'000) return std::nullopt;
     if (unit == "ms") return milliseconds(number);
     if (unit == "s") return milliseconds(number * 1'000);

@@ -13,6 +13,7 @@ struct entry {
     status code = status::bad_request;
 };
 
+/// A switch, and not a table by number: the compiler says which rule is missing.
 constexpr entry of(rule which) noexcept {
     switch (which) {
         case rule::none: return {"none"};

@@ -75,6 +75,7 @@ bool percent_decode(std::string_view from, std::string& to) {
         if (at + 2 >= from.size()) return false;
         const int high = hex_digit(from[at + 1]);
         const int low = hex_digit(from[at + 2]);
+        // Not %00: what takes the path for a C string would see another path.
         if (high < 0 || low < 0 || (high == 0 && low == 0)) return false;
         const char decoded = static_cast<char>(high * 16 + low);
         if (decoded == '/')

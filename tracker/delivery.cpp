@@ -3,6 +3,7 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
+#include <cassert>
 #include <exception>
 #include <new>
 #include <random>
@@ -31,6 +32,7 @@ delivery::delivery(const options& options, backlog& backlog, sink& sink, spdlog:
 bool delivery::given_up() const { return clock::now() >= deadline_(); }
 
 delivery::course::course(const options& options)
+    // A seed of its own: replicas that lost their sink at the same moment must not come back in step.
     : sieve(options.rejected_tries), backoff(options.retry_initial, options.retry_max, std::random_device{}()) {}
 
 void delivery::work() {
@@ -106,6 +108,7 @@ delivery::end delivery::deliver(batch& batch, course& course) {
     bool in_order = true;  // what is left of the batch is its end
     while (!given_up()) {
         const auto part = course.sieve.next(batch.events);
+        assert(part.count > 0 && part.first + part.count <= batch.events.size() && "a part of the batch");
         const auto answer = try_once(std::span<const event>(batch.events).subspan(part.first, part.count));
         auto step = sieve::step::pause;
         if (answer.what == result::delivered) {
@@ -117,6 +120,7 @@ delivery::end delivery::deliver(batch& batch, course& course) {
             continue;
         }
         if (answer.what == result::rejected && ++rejections >= options_.rejected_tries) {
+            // From the last to the first: to bury one moves those after it.
             for (const auto index : answer.rejected | std::views::reverse) bury(batch, part.first + index);
             rejections = 0;
             step = sieve::step::bury;
@@ -175,6 +179,7 @@ sieve::step delivery::refused(const answer& answer, const sieve::part& part, con
 /// there goes to the log, so that it is not lost without a trace.
 void delivery::bury(batch& batch, std::size_t rejected) {
     std::string line;
+    assert(rejected < batch.events.size());
     append_json(line, batch.events[rejected]);
     if (letters_.append(line + '\n'))
         lifecycle::lines(log_).error("tracker: event {event} is never taken by sink {sink} and is now in {path}",

@@ -36,6 +36,7 @@ void append_string(std::string& out, std::string_view text) {
             continue;
         }
         out.append(text, clean, at - clean);
+        // JSON is UTF-8 (RFC 8259 section 8.1). What is not becomes U+FFFD: a line that no reader takes would be worse.
         if (ascii)
             append_escape(out, c);
         else
@@ -98,6 +99,7 @@ void append_json(std::string& out, const event& event) {
 
 std::string make_id() {
     static constexpr std::string_view alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";  // Crockford's base 32
+    // One a thread: no lock, and no two share an origin.
     thread_local id_source source;
     source.count = (source.count + 1) & id_source::mask;
 
@@ -105,6 +107,7 @@ std::string make_id() {
     const auto milliseconds =
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
     // 48 bits of time, 40 of origin, 40 of the counter: 128 bits, five a character.
+    // The time comes first, so that ids sort by it, as text too.
     auto high = milliseconds << 16U | source.origin >> 24U;
     auto low = source.origin << 40U | source.count;
     std::string id(26, '0');

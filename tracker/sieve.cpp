@@ -41,6 +41,7 @@ sieve::part sieve::next(events left) const {
 }
 
 void sieve::taken(const part& tried) {
+    assert(tried.count > 0);
     all_refused_since_.reset();
     if (tried.first > 0) {
         suspect_.others_since = true;

@@ -66,7 +66,9 @@ void add(lifecycle::shutdown_report& report, const server::stop_account& served,
                                  {"stranded", events.stranded()}};
     report.sections.push_back({"events", json::serialize(of_events)});
     report.events_left = account.spooled;
+    // At the end nothing may wait: what does is in no column, and would be lost without a trace.
     report.balanced = account.balanced() && account.queued == 0;
+    // Those two were asked for: by tracker.overflow, and by a sink that will never take them.
     report.lost = std::ranges::any_of(
         account.dropped, [](const auto& pair) { return pair.first != "overflow" && pair.first != "dead_letter"; });
 }
@@ -85,6 +87,7 @@ std::string outcome(const inspected& parts, bool over) {
     auto served = served_by(parts);
     const auto runs = [&status](const char* part) { return std::ranges::count(status.running, part) > 0; };
     if (!over && runs("app")) {
+        // The account counts what is under way as cut, for the case that the process ends now.
         served.requests.cut -= served.requests.under_way;
         served.stragglers.clear();
     }
@@ -94,6 +97,7 @@ std::string outcome(const inspected& parts, bool over) {
     const lifecycle::ends ends{.failure = parts.stop.failed() || status.cause.starts_with("part:"),
                                .failure_before_ready = !parts.stop.has_been_ready()};
     int code = lifecycle::exit_code_of(ends, report);
+    // As the exit will count them: what has not ended by now is a straggler.
     if (over && (runs("app") || runs("tracker"))) code = std::max<int>(code, lifecycle::exit_code::forced);
     return json::serialize(json::object{{"over", over},
                                         {"cause", status.cause},

@@ -35,6 +35,8 @@ public:
     /// Whole lines.
     void write(std::string_view lines) {
         if (dropped->load(std::memory_order_relaxed) > told_.load(std::memory_order_relaxed)) tell();
+        // Whole lines go in or none of a line: what has no room is counted, for a log that blocks would stop the
+        // service.
         lines.remove_prefix(to_->take(lines).bytes);
         if (!lines.empty())
             dropped->fetch_add(static_cast<std::uint64_t>(std::count(lines.begin(), lines.end(), '\n')));
@@ -48,6 +50,7 @@ private:
     void tell() {
         const std::scoped_lock lock(telling_);
         const auto lost = dropped->load();
+        // Another thread may have said so while this one waited for the lock.
         if (lost <= told_) return;
         std::string line;
         const std::array facts{lifecycle::log_fact("lines", lost)};

@@ -177,6 +177,7 @@ modules::modules(const module_start& start)
     for (const auto& row : rows) all_.push_back(row.make(start_));
     for (const auto& extra : all_)
         if (auto observer = extra->call_observer())
+            // After all are made: which of them makes calls is not known to the one that looks at them.
             for (const auto& other : all_) other->show_calls_to(observer);
 }
 
@@ -189,6 +190,7 @@ void modules::check(const configs::loaded& settings, spdlog::logger& log) {
     for (const auto& name : options.sinks)  // but for those of the tracker itself, which open files
         if (!own.contains(name)) known.at(name)(options, log, [] { return lifecycle::clock::time_point::max(); });
     require_built(settings);
+    // So that --check-config finds what the start would.
     for (const auto& row : rows) row.check(settings);
 }
 

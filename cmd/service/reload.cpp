@@ -29,6 +29,8 @@ std::shared_ptr<const configs::loaded> settings_in_force::now() const {
 
 server::response settings_in_force::reload() {
     const std::scoped_lock one_at_a_time(reloading_);
+    // Before the settings are read: SIGHUP is also how logrotate(8) says that a file has been moved, and faulty
+    // settings must not keep that from being heard.
     to_->events.reopen();
     to_->reload_others();
     const auto variables = configs::environment_of(environ);
@@ -88,6 +90,7 @@ lifecycle::awaitable<server::response> settings_in_force::post(lifecycle::contex
                                         stopping ? "the service is stopping" : "another is under way");
         co_return as_json(status::conflict, {{"result", "refused"}});
     }
+    // A worker reads the files: a disk that hangs must not hold up this loop.
     auto work = std::make_shared<std::packaged_task<server::response()>>([this] { return reload(); });
     const auto done = posted_ = work->get_future();
     worker_ = to_->workers.start("reload", "worker", [work](std::stop_token) { (*work)(); });
@@ -100,6 +103,7 @@ lifecycle::awaitable<server::response> settings_in_force::post(lifecycle::contex
 }
 
 void settings_in_force::finish() {
+    // One that hangs is left to the report, which names it.
     if (worker_.joinable() && posted_.wait_for(250ms) == std::future_status::ready) worker_.join();
 }
 

@@ -193,6 +193,7 @@ response set_level(const debug_sources& from, const request& request) {
     if (level == spdlog::level::off && name != "off")  // that is how spdlog says that it does not know it
         return response(http::status::bad_request, "one of: trace debug info warn error critical off\n");
     from.log.set_level(level);
+    // Loud enough to be written, whatever the new level is.
     from.log.log(std::max(level, spdlog::level::info), "log level set to {}", name);
     return as_json(json::object{{"level", name}});
 }
@@ -224,6 +225,7 @@ router debug_routes(debug_sources sources) {
     router routes;
     routes.use(same_site_only(from->allowed_hosts));
     routes.probe("/livez", plain([from](const request&) {
+                     // Only what a restart would mend: a dependency that is away would be as far away after it.
                      return from->stop.failed() ? response(http::status::service_unavailable, "a thread has failed\n")
                                                 : response(http::status::ok, "ok\n");
                  }));

@@ -44,10 +44,13 @@ std::runtime_error cannot_listen(const options& options, const char* call, int e
 }  // namespace
 
 listening_socket::listening_socket(const options& options)
+    // As long a queue as the kernel allows (net.core.somaxconn): a client that finds it full tries again only after a
+    // second.
     : descriptor_(options.inherited), backlog_(SOMAXCONN), shared_(options.inherited >= 0) {
     if (shared_) {
         const int on = 1;
         unix_ = is_of_unix(descriptor_);
+        // What made it, systemd for instance, need not have set that.
         if (!unix_) ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     } else if (const std::string path(unix_path_of(options.address)); !path.empty()) {
         unix_ = true;
@@ -71,6 +74,7 @@ void listening_socket::listen_on_tcp(const options& options) {
     if (options.port != 0) ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     reuses_port_ = options.reuse_port;
     if (reuses_port_) ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    // `::` is for both families, whatever net.ipv6.bindv6only says.
     if (endpoint.address().is_v6()) ::setsockopt(descriptor_, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     // Inherited by accepted sockets: without it pipelined responses stall at 40 ms.
     ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

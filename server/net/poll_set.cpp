@@ -32,6 +32,7 @@ int made_set() {
 
 std::uint32_t bits_of(poll_set::interest wanted) noexcept {
     if (wanted == poll_set::interest::write) return EPOLLOUT;
+    // A FIN that has come with bytes shows in the event itself: see look_once.
     return EPOLLIN | EPOLLRDHUP | (wanted == poll_set::interest::both ? EPOLLOUT : 0U);
 }
 
@@ -132,6 +133,7 @@ void poll_set::watch(int descriptor, watched& owner, interest wanted) {
     // Most calls: a connection stays in the set for reading, and asking again costs no system call.
     if (owner.wants_ == wanted) return;
     const auto nth = static_cast<std::size_t>(descriptor);
+    // Descriptors are small numbers that are used again, so a vector finds an owner without a search.
     if (nth >= places_.size()) places_.resize(2 * nth + 16);
     auto& place = places_[nth];
     // A descriptor is used again as soon as it is closed: the generation tells an event of the old owner from one of

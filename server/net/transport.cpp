@@ -20,6 +20,7 @@ transport::result again_when_interrupted(const Call& call) noexcept {
     while (count < 0 && errno == EINTR) count = call();
     if (count > 0) return {.how = transport::outcome::done, .count = static_cast<std::size_t>(count)};
     if (count < 0 && errno == EAGAIN) return {};
+    // Whatever the error says: nothing more comes of this socket.
     return {.how = transport::outcome::ended};
 }
 

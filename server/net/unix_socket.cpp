@@ -70,6 +70,7 @@ int in_use(const std::string& path, const sockaddr_un& address) {
     struct stat found {};
     if (::lstat(path.c_str(), &found) != 0) return errno == ENOENT ? 0 : errno;
     if (!S_ISSOCK(found.st_mode)) return ENOTSOCK;
+    // A path does not say whether something listens there; only a connection does (unix(7)).
     const descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (probe.number < 0) return errno;
     if (::connect(probe.number, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return EADDRINUSE;

@@ -101,6 +101,7 @@ private:
 void adoption::look() {
     {
         const std::scoped_lock lock(state_.mutex);
+        // Each sink has a worker, and each comes by here: the first whose look is due takes it on for all.
         if (clock::now() < state_.adopt_at || state_.closed) return;
         state_.adopt_at = clock::now() + state_.settings.adopt_interval;
     }
@@ -109,6 +110,7 @@ void adoption::look() {
     patient_disk files(state_.files, now);
     try {
         for (const auto& directory : sets_in(state_.directory, files)) {
+            // The rest stays where it is, safe, until there is room for it: see cursor::move_on.
             if (full()) break;
             if (must_wait(directory, state_.settings.sinks)) continue;
             if (!adopt(directory, {.files = files, .watch = &now}, over)) now.failed = true;
@@ -148,6 +150,7 @@ bool adoption::adopt(const std::filesystem::path& directory, const reading& how,
               set->name());
     {
         const std::scoped_lock lock(state_.mutex);
+        // Before our own, since it is older.
         state_.sets.insert(std::ranges::find(state_.sets, state_.own), set);
         state_.counts.recovered += events;
     }

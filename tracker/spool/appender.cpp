@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -60,6 +61,7 @@ verdict appender::append(std::span<const event> events) {
         // Only now, when it is as durable as was promised, do cursors see the records. All of it under one lock: the
         // account balances at any moment.
         const std::scoped_lock lock(state_.mutex);
+        assert(state_.current && state_.current == state_.own->segments.back() && "the last one is written to");
         state_.current->size += text_.size();
         state_.current->records += events.size();
         state_.counts.accepted += events.size();
@@ -93,6 +95,7 @@ void appender::lose(std::uint64_t events, verdict why) {
 
 /// Writes after the last record of the current segment, all or nothing.
 void appender::write(std::string_view bytes) {
+    assert(state_.current && "prepare_segment comes first");
     const auto& to = *state_.current;
     const auto start = static_cast<off_t>(to.size);
     int error = 0;
@@ -201,6 +204,7 @@ bool appender::make_room(std::uint64_t bytes) {
                 const auto oldest = std::ranges::find_if(set->segments, may_go);
                 if (oldest == set->segments.end()) break;
                 dropped.push_back(*oldest);  // first: it may find no memory
+                assert(used >= (*oldest)->size);
                 used -= (*oldest)->size;
                 // Only what not every sink has: what all have was counted as delivered.
                 state_.counts.dropped_full += (*oldest)->left();

@@ -4,6 +4,7 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
+#include <cassert>
 #include <system_error>
 #include <utility>
 
@@ -104,6 +105,7 @@ bool cursor::choose(clock::time_point now) {
     // Up to the size that the segment has now: what is appended later is for the next batch.
     const auto from = next_in(*set);
     const auto place = from->sinks[sink_];
+    assert(place.offset <= from->size && place.done < from->records && "something is left of it");
     taken_ = {set, from, place.offset, from->size, from->size, from->records - place.done, {}};
     return true;
 }
@@ -181,6 +183,7 @@ bool cursor::read_batch(batch& into, const in_hand& next) {
 
 /// The disk does not let it be read now, which says nothing of what it holds: the set waits, and others go on.
 void cursor::hold_off(std::string_view reason) {
+    assert(taken_.from && "something is in hand");
     const auto path = taken_.from->path.string();
     state_.note_unreadable(fmt::format("{}: pread: {}", path, reason));
     std::unique_lock lock(state_.mutex);
@@ -215,6 +218,7 @@ void cursor::give_up_segment(std::string_view reason) {
 }
 
 void cursor::settle(const batch&, outcome how) {
+    assert(taken_.from && "only what was taken is settled");
     if (how == outcome::delivered) return move_on(false);
     const std::scoped_lock lock(state_.mutex);
     // Late: nothing of it counts as delivered, and nothing is noted.
@@ -223,6 +227,7 @@ void cursor::settle(const batch&, outcome how) {
 }
 
 void cursor::settle_part(batch& taken, std::size_t first, std::size_t count) {
+    assert(first + count <= taken.events.size() && taken.events.size() == taken_.places.size() && "a place for each");
     const auto from = static_cast<std::ptrdiff_t>(first);
     const auto to = from + static_cast<std::ptrdiff_t>(count);
     // The sink has taken these, so they are not part of the next try; the places must follow, or the notes would be
@@ -238,6 +243,7 @@ void cursor::settle_part(batch& taken, std::size_t first, std::size_t count) {
 void cursor::bury(batch& taken, std::size_t index) {
     {
         const std::scoped_lock lock(state_.mutex);
+        assert(index < taken_.places.size());
         // By its number in the segment: another sink may still deliver it, and the account counts it once.
         taken_.from->dead.insert(taken_.places[index].done);
     }
@@ -267,6 +273,7 @@ void cursor::note_front() {
         auto& place = taken_.from->sinks[sink_];
         if (place.done == front.done) return;
         const auto before = taken_.from->done();
+        assert(place.done < front.done && front.done - place.done <= taken_.events && "the front only moves on");
         taken_.events -= front.done - place.done;
         place = front;
         state_.count_done(*taken_.from, before);
@@ -284,6 +291,7 @@ void cursor::move_on(bool lost) {
     {
         const std::scoped_lock lock(state_.mutex);
         was = std::exchange(taken_, {});
+        assert(was.from && was.set && "something is in hand");
         auto& from = *was.from;
         const auto before = from.done();
         auto& place = from.sinks[sink_];
@@ -293,6 +301,7 @@ void cursor::move_on(bool lost) {
             from.lost_from = from.lost_to == 0 ? place.done : std::min(from.lost_from, place.done);
             from.lost_to = std::max(from.lost_to, place.done + was.events);
         }
+        assert(was.behind >= place.offset && place.done + was.events <= from.records && "the place only moves on");
         place = {place.done + was.events, was.behind};
         state_.count_done(from, before);
         done = state_.take_done_segments(*was.set);

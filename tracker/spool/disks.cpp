@@ -5,6 +5,7 @@
 namespace tracker {
 
 bool is_answer(int error) noexcept {
+    // They say what is there, or that nothing is: the disk works, and another try would bring the same.
     return error == ENOENT || error == ENOTDIR || error == EISDIR || error == ELOOP || error == ENXIO ||
            error == ENODEV;
 }
@@ -43,6 +44,7 @@ auto patient_disk::persistently(std::string_view file, std::string_view name, Ca
     unsigned failures = 0;
     while (result < 0 && !is_answer(errno)) {
         const int error = errno;
+        // errno is kept beside the call, since what waits and writes lines changes it.
         const bool again = patience_.waits(file, name, error, ++failures) && failures < most_tries;
         errno = error;
         if (!again) return result;
@@ -56,6 +58,7 @@ auto patient_disk::persistently(std::string_view file, std::string_view name, Ca
 
 int patient_disk::open(const char* path, int flags) {
     const auto file = persistently(path, "open", [&] { return to_.open(path, flags); });
+    // A later call has only the descriptor, and the line that tells of it wants the path.
     if (file >= 0) opened_[file] = path;
     return file;
 }
@@ -70,6 +73,7 @@ ssize_t patient_disk::read(int file, std::span<char> into, off_t at) {
 
 int patient_disk::list(const char* path, std::vector<std::string>& names) {
     return persistently(path, "readdir", [&] {
+        // The try before may have found some of them.
         names.clear();
         return to_.list(path, names);
     });

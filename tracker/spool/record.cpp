@@ -135,6 +135,8 @@ void append_record(std::string& out, const segment_key& key, std::uint64_t posit
     }
     out.append(event.data);
 
+    assert(out.size() - start == record_size(event) && "room is made by that");
+    // Of the payload as it stands in the buffer: nothing is put together twice.
     const auto digest = key.digest(std::string_view(out).substr(start + record_head_size));
     put_little(out, start + check_at, key.check(position, sequence, length, digest));
     put_little(out, start + digest_at, digest);

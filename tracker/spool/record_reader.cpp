@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/endian/conversion.hpp>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -66,6 +67,7 @@ std::optional<record_reader::found> record_reader::first_version_here() {
 }
 
 void record_reader::step_over(const found& record) noexcept {
+    assert(record.sequence > sequence_ || key_ == nullptr);
     sequence_ = record.sequence;
     skip(static_cast<std::size_t>(record.payload.data() + record.payload.size() - rest().data()));
 }
@@ -120,6 +122,7 @@ bool record_reader::find_head() {
 }
 
 void record_reader::skip(std::size_t bytes) noexcept {
+    assert(bytes <= have_ - used_ && at_ + bytes <= end_);
     used_ += bytes;
     at_ += bytes;
 }
@@ -139,6 +142,7 @@ bool record_reader::fill(std::size_t bytes) {
         std::memmove(block_.get(), block_.get() + used_, have_);
     }
     used_ = 0;
+    assert(have_ <= room_ && wanted <= room_ && "a block has room for it");
     return read_up_to(wanted) && have_ >= bytes;
 }
 

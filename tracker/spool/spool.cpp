@@ -26,6 +26,7 @@ struct spool::parts {
                             "name another directory",
                             options.directory, error.code().message()));
         }
+        // Last of the sets, since they are in the order of their age.
         state.sets.push_back(state.own);
         for (std::size_t sink = 0; sink < options.sinks.size(); ++sink)
             cursors.push_back(std::make_unique<cursor>(state, adopting, sink));
@@ -60,6 +61,7 @@ void spool::close() { parts_->state.close(); }
 bool spool::closed() const { return parts_->state.is_closed(); }
 
 void spool::apply(const options& fresh) {
+    // The only setting of the spool that a reload changes: the others are in what has been made by them.
     const std::scoped_lock lock(parts_->state.mutex);
     parts_->state.settings.overflow = fresh.overflow;
 }
@@ -67,8 +69,11 @@ void spool::apply(const options& fresh) {
 void spool::finish() {
     auto& state = parts_->state;
     const auto& own = *state.own;
+    // What has left nothing behind leaves no directory either. The next run would find an empty set, and look at it for
+    // nothing.
     if (std::exchange(parts_->finished, true) || own.left() > 0) return;
     if (!own.segments.empty() && !state.sinks_have_it_for_good(state.own, own.segments.front()->number)) return;
+    // A sink may have lost what it was given: the next run delivers it again.
     if (own.kept_from > 0) return;
     for (const auto& segment : own.segments) remove_segment(*segment);
     remove_segment_set(own);

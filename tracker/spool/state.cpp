@@ -3,6 +3,7 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
+#include <cassert>
 #include <iterator>
 #include <utility>
 
@@ -125,10 +126,12 @@ account spool_state::account() const {
 
 void spool_state::count_done(const segment& in, std::uint64_t from) {
     const auto to = in.done();
+    assert(from <= to && to <= in.records && "nobody goes back, or beyond the end");
     // Records are done in the order of the file, from `from` to `to`. Of these some could not be read and some are dead
     // letters; a dead one inside the lost range is lost, and must not be counted twice.
     const auto lost_from = std::clamp(in.lost_from, from, to);
     const auto lost_to = std::clamp(in.lost_to, from, to);
+    assert(lost_from <= lost_to && "the lost are a range");
     const auto dead_in = [&in](std::uint64_t first, std::uint64_t last) {
         return static_cast<std::uint64_t>(std::distance(in.dead.lower_bound(first), in.dead.lower_bound(last)));
     };

@@ -64,6 +64,7 @@ std::vector<fs::path> misplaced(const fs::path& directory, const std::function<b
         open.pop_back();
         const bool of_the_spool = folder.parent_path() == spool && !folder.filename().string().starts_with('.');
         for (const auto& name : names_in(folder)) {
+            // tracker.directory may be anything, a home directory for instance: the search must end.
             if (cancelled() || ++looked_at > most_looked_at) return {found.begin(), found.end()};
             if (name == "." || name == "..") continue;
             const auto path = folder / name;
@@ -95,6 +96,7 @@ std::uint64_t count(const std::vector<fs::path>& sets, spdlog::logger& log, std:
     for (const auto& directory : sets) try {
             if (cancelled()) break;
             if (has_an_owner(directory)) continue;
+            // Without its lock, and so without a change to it: another run may be there in a moment.
             const auto set = load_segment_set(directory, {}, {.files = files, .watch = &watch});
             const auto events = set ? set->left() : 0;
             if (events == 0) continue;
