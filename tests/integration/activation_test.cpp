@@ -136,9 +136,8 @@ TEST(Activation, DescriptorsThatAreMeantForAnotherProcessAreLeftAlone) {
 }
 
 TEST(Activation, WorksWithSystemdsOwnTool) {
-    const std::string tool = "/usr/bin/systemd-socket-activate";
-    if (::access(tool.c_str(), X_OK) != 0)
-        GTEST_SKIP() << "systemd-socket-activate is not installed (scripts/setup ci)";
+    const auto tool = support::tool("systemd-socket-activate");
+    if (tool.empty()) GTEST_SKIP() << "systemd-socket-activate is not installed (scripts/setup ci)";
     std::string places[2];
     {
         const socket_unit app, debug;  // free a moment later

@@ -16,7 +16,8 @@
 namespace integration {
 namespace {
 
-constexpr const char* haproxy = "/usr/sbin/haproxy";
+std::string haproxy() { return support::tool("haproxy"); }
+
 // inter x fall + one check + a margin, as deploy/haproxy/haproxy.cfg says.
 constexpr int inter_ms = 100, fall = 2, check_ms = 100, margin_ms = 200;
 constexpr int lame_duck_ms = inter_ms * fall + check_ms + margin_ms;
@@ -66,7 +67,7 @@ public:
         std::filesystem::create_directory(directory);
         support::write_file(directory / "haproxy.cfg", text);
         process_ = std::make_unique<support::process>(
-            support::process::options{haproxy, {"-db", "-f", "haproxy.cfg"}, {}, directory});
+            support::process::options{haproxy(), {"-db", "-f", "haproxy.cfg"}, {}, directory});
         if (!eventually([&] { return has("three", "UP") || process_->ended(); }) || process_->ended())
             throw std::runtime_error("haproxy: " + process_->err());
     }
@@ -111,7 +112,7 @@ void expect_none_failed(const char* who, const support::load::counts& seen) {
 }
 
 void two_rounds(const std::string& reuse) {
-    if (::access(haproxy, X_OK) != 0) GTEST_SKIP() << "haproxy is not installed (scripts/setup ci)";
+    if (haproxy().empty()) GTEST_SKIP() << "haproxy is not installed (scripts/setup ci)";
     const auto ports = free_ports(5);
     std::array<std::unique_ptr<service>, 3> replicas;
     for (std::size_t i = 0; i < 3; ++i) replicas[i] = replica(ports[i]);

@@ -171,8 +171,8 @@ TEST(UnixSockets, OnesThatAreHandedInByNameStayWhereTheyAre) {
 }
 
 TEST(UnixSockets, CurlFindsThem) {
-    const std::string curl = "/usr/bin/curl";
-    if (::access(curl.c_str(), X_OK) != 0) GTEST_SKIP() << "curl is not installed (scripts/setup ci)";
+    const auto curl = support::tool("curl");
+    if (curl.empty()) GTEST_SKIP() << "curl is not installed (scripts/setup ci)";
     const sockets at;
     const service service(at.flags());
     support::process asks(

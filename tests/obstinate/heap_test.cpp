@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <csignal>
+#include <cstdlib>
 
 #include "tests/integration/service.hpp"
 #include "tests/pprof/decoded.hpp"
@@ -106,7 +107,8 @@ TEST(HeapProfile, IsSwitchedOffAndOnAgainAndByNoOtherSite) {
 }
 
 TEST(HeapProfile, IsReadByGoToolPprof) {
-    if (!std::filesystem::exists("/usr/bin/go")) GTEST_SKIP() << "go is not installed: scripts/setup all";
+    const auto program = support::tool("go");
+    if (program.empty()) GTEST_SKIP() << "go is not installed: scripts/setup all";
     const service service(two_loops);
     if (!is_built_in(service)) GTEST_SKIP() << "built without HEAP";
     leak(service);
@@ -116,10 +118,11 @@ TEST(HeapProfile, IsReadByGoToolPprof) {
         std::vector<std::string> arguments{"tool", "pprof", "-top"};
         arguments.insert(arguments.end(), more.begin(), more.end());
         arguments.push_back(fmt::format("http://{}/debug/pprof/{}", service.debug().text(), name));
-        support::process go({.program = "/usr/bin/go",
-                             .arguments = arguments,
-                             .environment = {"HOME=" + home.path().string(), "PATH=/usr/bin:/bin"},
-                             .directory = home.path() / "run"});
+        support::process go(
+            {.program = program,
+             .arguments = arguments,
+             .environment = {"HOME=" + home.path().string(), std::string("PATH=") + std::getenv("PATH")},
+             .directory = home.path() / "run"});
         EXPECT_TRUE(go.wait(milliseconds(60'000))) << go.err();
         return go.out();
     };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 
 #include "tests/integration/service.hpp"
 #include "tests/pprof/decoded.hpp"
@@ -129,15 +130,16 @@ TEST(DebugPort, CountsTasksThatWaitInTheSamePlaceAsGoDoes) {
 }
 
 TEST(DebugPort, TasksAreReadByGoToolPprof) {
-    if (!std::filesystem::exists("/usr/bin/go")) GTEST_SKIP() << "go is not installed: scripts/setup all";
+    const auto program = support::tool("go");
+    if (program.empty()) GTEST_SKIP() << "go is not installed: scripts/setup all";
     const service service(obstinate());
     const auto waiting = three_wait(service);
     const support::temporary_directory home;
     std::filesystem::create_directory(home.path() / "run");
-    support::process go({.program = "/usr/bin/go",
+    support::process go({.program = program,
                          .arguments = {"tool", "pprof", "-traces",
                                        fmt::format("http://{}/debug/pprof/goroutine", service.debug().text())},
-                         .environment = {"HOME=" + home.path().string(), "PATH=/usr/bin:/bin"},
+                         .environment = {"HOME=" + home.path().string(), std::string("PATH=") + std::getenv("PATH")},
                          .directory = home.path() / "run"});
     ASSERT_TRUE(go.wait(milliseconds(60'000))) << go.err();
     EXPECT_THAT(go.out(), AllOf(HasSubstr("Type: goroutine"), HasSubstr("handling at tests/obstinate/service/main.cpp"),

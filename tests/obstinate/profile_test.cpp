@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstdlib>
 
 #include "tests/integration/service.hpp"
 #include "tests/pprof/decoded.hpp"
@@ -53,16 +54,17 @@ TEST(CpuProfile, NamesThreadRouteAndFunctionOfWhatUsesTheCpu) {
 }
 
 TEST(CpuProfile, IsReadByGoToolPprof) {
-    if (!std::filesystem::exists("/usr/bin/go")) GTEST_SKIP() << "go is not installed: scripts/setup all";
+    const auto program = support::tool("go");
+    if (program.empty()) GTEST_SKIP() << "go is not installed: scripts/setup all";
     const service service(two_loops);
     auto busy = service.connect();
     busy.send(get("/spin?ms=10000"));
     const support::temporary_directory home;
     std::filesystem::create_directory(home.path() / "run");
-    support::process go({.program = "/usr/bin/go",
+    support::process go({.program = program,
                          .arguments = {"tool", "pprof", "-top", "-tagfocus", "route=GET /spin",
                                        fmt::format("http://{}/debug/pprof/profile?seconds=1", service.debug().text())},
-                         .environment = {"HOME=" + home.path().string(), "PATH=/usr/bin:/bin"},
+                         .environment = {"HOME=" + home.path().string(), std::string("PATH=") + std::getenv("PATH")},
                          .directory = home.path() / "run"});
     ASSERT_TRUE(go.wait(milliseconds(60'000))) << go.err();
     EXPECT_THAT(go.out(), AllOf(HasSubstr("Type: cpu"), HasSubstr("spin_and_hear_nothing"))) << go.err();

@@ -10,9 +10,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <stdexcept>
 #include <system_error>
 
@@ -65,6 +67,14 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 }
 
 }  // namespace
+
+std::string tool(const std::string& name) {
+    const char* const path = std::getenv("PATH");
+    std::istringstream folders(std::string(path == nullptr ? "" : path) + ":/usr/sbin:/sbin");
+    for (std::string folder; std::getline(folders, folder, ':');)
+        if (const auto found = folder + '/' + name; !folder.empty() && ::access(found.c_str(), X_OK) == 0) return found;
+    return {};
+}
 
 std::string read_file(const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);

@@ -37,6 +37,9 @@ struct exit_status {
     clock::time_point at = {};  ///< when that was seen
 };
 
+/// Where a tool is, by PATH, and then in the folders of what administrators run; empty when it is not installed.
+std::string tool(const std::string& name);
+
 /// A program under test, with an output that does not have to be read: it goes to files.
 /// Only on the thread that made it. Never outlives this object: the destructor kills and reaps it,
 /// and the kernel does when the test itself dies.
