@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <cassert>
 #include <chrono>
 #include <thread>
 
@@ -72,12 +73,14 @@ loaded load_again(const command& line, const environment& variables) {
 }
 
 std::string shown(const loaded& settings, std::string_view key) {
-    return fmt::format("{} = {} ({})", key, find_setting(key)->toml(settings.values),
-                       settings.origin.find(key)->second);
+    const auto* const row = find_setting(key);
+    assert(row != nullptr && "a key of the table");
+    return fmt::format("{} = {} ({})", key, row->toml(settings.values), settings.origin.find(key)->second);
 }
 
 bool is_default(const loaded& settings, std::string_view key) {
     const auto* const row = find_setting(key);
+    assert(row != nullptr && "a key of the table");
     return row->get(settings.values) == row->default_text();
 }
 

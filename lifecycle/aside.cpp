@@ -1,5 +1,6 @@
 #include "lifecycle/aside.hpp"
 
+#include <cassert>
 #include <exception>
 #include <utility>
 
@@ -33,6 +34,7 @@ void aside::run() {
         std::function<void()> work;
         {
             const std::scoped_lock lock(mutex_);
+            assert(busy_ && "as long as a worker runs");
             work = std::exchange(waiting_, nullptr);
             // With the lock held: a post either finds it busy, or starts the next worker.
             busy_ = work != nullptr;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <optional>
 
 namespace lifecycle {
@@ -20,6 +21,7 @@ struct context::scope final : context::node {
     }
 
     void cancel(cause reason) noexcept {
+        assert(reason != cause::none && "what ends has a cause");
         // The deadline has passed, although nothing has said so: that came first.
         if (deadline != clock::time_point::max() && clock::now() >= deadline) reason = cause::deadline;
         // Only the first cause stays; the callbacks below read it.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 
 namespace lifecycle {
 namespace {
@@ -65,6 +66,7 @@ lines::lines(spdlog::logger* to, std::span<const log_fact> of_request) noexcept
 
 void lines::write(spdlog::level::level_enum level, std::span<const std::string_view> pieces,
                   std::span<const log_fact> facts) const {
+    assert(pieces.size() == facts.size() + 1 && "a value between each two pieces of the sentence");
     struct while_written {
         explicit while_written(const log_facts& facts) { being_written = facts; }
         ~while_written() { being_written = before; }

@@ -1,6 +1,7 @@
 #include "lifecycle/part_threads.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -63,6 +64,7 @@ void part_threads::body_of(running& running, const std::function<void(std::stop_
     const bool before_ready = !stop_.has_been_ready();
     {
         const std::scoped_lock lock(running.mutex);
+        assert(!running.end.ended && "a part ends once");
         running.end.ended = true;
         running.end.failed = error.has_value();
         running.end.before_ready = before_ready;
@@ -85,9 +87,11 @@ void part_threads::require_all() {
 
 void part_threads::ask(std::size_t part) {
     // Before the stop is requested: a part that returns at once must not count as one that ended unasked.
+    assert(part < parts_.size() && parts_[part] && "only what runs is asked to end");
     auto& entry = *parts_[part];
     {
         const std::scoped_lock lock(entry.mutex);
+        assert(!entry.end.asked && "a part is asked once");
         entry.end.asked = true;
     }
     entry.thread.request_stop();

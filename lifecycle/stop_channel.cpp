@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <system_error>
 
@@ -64,6 +65,7 @@ part stop_channel::add_part(std::string name, share own, readiness when) {
 
 void stop_channel::complete() {
     const std::scoped_lock lock(mutex_);
+    assert(!complete_ && "the parts run once");
     complete_ = true;
     sequence_.complete(clock::now());
     publish();
@@ -128,6 +130,7 @@ bool stop_channel::withdraw() {
 void stop_channel::part_ended(std::size_t part) {
     const std::scoped_lock lock(mutex_);
     const bool ready = has_been_ready();
+    assert(part < names_.size());
     const bool unasked = sequence_.part_ended(part, clock::now());
     // The first failure decides between the exit codes 1 and 2; what ends in its wake does not.
     if (unasked && !failed_.exchange(true)) failed_before_ready_ = !ready;

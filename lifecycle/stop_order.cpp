@@ -31,6 +31,7 @@ std::size_t stop_order::turn_of(std::size_t part) const {
     if (!parts[part].serves) return part;
     auto last = parts.size() - 1;
     while (!parts[last].serves) --last;
+    assert(last >= part && "a part has its turn with its own or with a later one");
     return last;
 }
 
@@ -42,7 +43,7 @@ std::string stop_order::name_of_turn(std::size_t turn) const {
 }
 
 /// The next turn begins when all of this one have ended, not when one of them has.
-bool stop_order::home(std::size_t part) const {
+bool stop_order::turn_has_ended(std::size_t part) const {
     for (std::size_t index = 0; index < parts.size(); ++index)
         if (turn_of(index) == turn_of(part) && !parts[index].ended) return false;
     return true;

@@ -36,7 +36,7 @@ public:
     std::size_t turn_of(std::size_t part) const;
     bool has_a_turn(std::size_t part) const { return turn_of(part) == part; }
     std::string name_of_turn(std::size_t turn) const;  ///< "app", or "app+admin"
-    bool home(std::size_t part) const;                 ///< with all that stop together with it
+    bool turn_has_ended(std::size_t part) const;       ///< of all that stop together with it
 
     std::size_t turns() const;
     std::size_t turns_after(std::size_t part) const;

@@ -68,6 +68,7 @@ void stop_sequence::complete(time_point now) {
 }
 
 void stop_sequence::up(std::size_t part) {
+    assert(part < order_.parts.size());
     order_.parts[part].up = true;
     become_ready_if_up();
 }
@@ -118,6 +119,7 @@ void stop_sequence::shorten(duration budget, time_point now) {
     const auto lived = std::max(duration_cast<milliseconds>(now - began_ - moved_), duration{0});
     if (lived + budget >= budget_) return;
     budget_ = lived + budget;
+    assert(budget_ <= options_.budget && "a stop is never longer than its budget");
     end_ = std::min(end_, began_ + moved_ + budget_);
     waiting_.push_back({happening::shortened});
 }
@@ -140,6 +142,7 @@ void stop_sequence::force(time_point now) {
 bool stop_sequence::withdraw() {
     if (phase_ != stop_phase::lame_duck || !withdrawable_) return false;
     phase_ = before_lame_duck_;
+    assert(!stopping() && "what is withdrawn leads back to before the stop");
     cause_.clear();
     records_.clear();
     end_ = time_point::max();
@@ -155,6 +158,7 @@ bool stop_sequence::withdraw() {
 
 bool stop_sequence::part_ended(std::size_t part, time_point now) {
     auto& entry = order_.parts[part];
+    assert(!entry.ended && "a part ends once");
     entry.ended = true;
     // A part that returns by itself has failed at its task, also when it threw nothing: the rest must not go on without
     // it.
@@ -168,6 +172,7 @@ void stop_sequence::frozen(duration gap, time_point now) {
     // Two seconds at most, and counted from now if the freeze has outlasted the budget, so that there is time to
     // answer.
     const auto later = std::min(end_ + gap, std::max(end_, now) + most_after_freeze) - end_;
+    assert(later.count() >= 0 && "a freeze takes no time away");
     end_ += later;
     moved_ += duration_cast<milliseconds>(later);
     // The steps of a forced stop are counted from it: without this they would all be over at once.
@@ -228,7 +233,7 @@ const stop_sequence::events& stop_sequence::step(time_point now, std::uint64_t t
 void stop_sequence::advance(time_point now) {
     while (current_ > 0) {
         const bool first = current_ == order_.parts.size() + 1;
-        if (!first && !order_.home(current_ - 1) && now < patience(current_ - 1)) break;
+        if (!first && !order_.turn_has_ended(current_ - 1) && now < patience(current_ - 1)) break;
         if (--current_ == 0) break;
         const auto turn = current_ - 1;
         if (!order_.has_a_turn(turn)) continue;  // asked already, with the others that serve clients
@@ -243,12 +248,13 @@ void stop_sequence::advance(time_point now) {
             part.asked = true;
         }
     }
-    const bool all_home = order_.all_ended();
+    const bool all_ended = order_.all_ended();
     // The budget is over, whether all parts have ended or not: what has not is a straggler from here on.
-    if (!all_home && now < end_) return;
+    if (!all_ended && now < end_) return;
+    assert((!all_ended || current_ == 0) && "every part has had its turn");
     close(records_, record_began_, now);
     phase_ = stop_phase::stopped;
-    waiting_.push_back({all_home ? happening::finished : happening::over});
+    waiting_.push_back({all_ended ? happening::finished : happening::over});
 }
 
 stop_sequence::time_point stop_sequence::next_step(time_point now) const {
@@ -277,6 +283,7 @@ stop_sequence::time_point stop_sequence::patience(std::size_t part) const {
     if (!forced_at_) return last;
     // Equal steps of what is left, in the order in which they stop; never more than without the force.
     const auto turns = static_cast<long>(order_.turns()), after = static_cast<long>(order_.turns_after(part));
+    assert(after < turns && "its own turn is among them");
     return std::min(last, *forced_at_ + (end_ - *forced_at_) * (turns - after) / turns);
 }
 
