@@ -2,11 +2,8 @@
 
 #include <spdlog/logger.h>
 
-#include <algorithm>
 #include <array>
-#include <boost/asio/ip/address.hpp>
-#include <charconv>
-#include <cstdint>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,6 +45,11 @@ private:
     spdlog::logger& log_;
 };
 
+/// Bytes of an address as text, at most: of IPv6 with the name of an interface.
+inline constexpr std::size_t longest_address = 64;
+/// Writes it where there is room for it, without the port: "192.0.2.1", "2001:db8::1", "unix". The place after it.
+char* put_address(char* at, const socket_address& address);
+
 /// What one line says, put together piece by piece: a format string would cost more than the request. On the stack, but
 /// for a long target.
 class line_text {
@@ -56,28 +58,12 @@ public:
     line_text(const line_text&) = delete;
     line_text& operator=(const line_text&) = delete;
 
-    line_text& operator<<(std::string_view text) {
-        if (text.size() > static_cast<std::size_t>(end_ - at_)) grow(text.size());
-        at_ = std::copy(text.begin(), text.end(), at_);
-        return *this;
+    /// A place for that many bytes more. What has been put there ends where `end` says.
+    char* room(std::size_t most) {
+        if (most > static_cast<std::size_t>(end_ - at_)) grow(most);
+        return at_;
     }
-    line_text& operator<<(char letter) {
-        if (at_ == end_) grow(1);
-        *at_++ = letter;
-        return *this;
-    }
-    line_text& operator<<(std::uint64_t number) {
-        std::array<char, 20> digits;
-        const auto* const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-        return *this << std::string_view(digits.data(), end);
-    }
-    line_text& operator<<(const boost::asio::ip::address& client);
-    /// Without the port.
-    line_text& operator<<(const socket_address& address) {
-        return address.is_unix() ? *this << std::string_view("unix") : *this << address.address();
-    }
-    /// Nothing, of none.
-    line_text& operator<<(const socket_address* address) { return address == nullptr ? *this : *this << *address; }
+    void end(char* at) noexcept { at_ = at; }
 
     std::string_view view() const noexcept { return {begin_, at_}; }
 

@@ -5,11 +5,15 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/post.hpp>
+#include <boost/container/static_vector.hpp>
+#include <charconv>
+#include <cstring>
 #include <new>
 #include <utility>
 
 #include "lifecycle/lines.hpp"
 
+#include "server/copy_text.hpp"
 #include "server/loop_thread.hpp"
 
 namespace server {
@@ -29,6 +33,22 @@ struct pattern {
     std::array<char, Size> text{};
 };
 
+constexpr std::size_t longest_number = 20;
+
+std::size_t longest(std::string_view text) noexcept { return text.size(); }
+constexpr std::size_t longest(char) noexcept { return 1; }
+constexpr std::size_t longest(std::uint64_t) noexcept { return longest_number; }
+constexpr std::size_t longest(const socket_address&) noexcept { return longest_address; }
+
+char* put_value(char* at, std::string_view text) noexcept { return copy_text(at, text); }
+char* put_value(char* at, char letter) noexcept {
+    *at = letter;
+    return at + 1;
+}
+char* put_value(char* at, std::uint64_t number) noexcept { return std::to_chars(at, at + longest_number, number).ptr; }
+char* put_value(char* at, const socket_address& address) { return put_address(at, address); }
+
+/// Room is made once for all of it.
 template <pattern Pattern, class... Values>
 void put(line_text& line, const Values&... values) {
     static constexpr auto pieces = [] {
@@ -42,19 +62,32 @@ void put(line_text& line, const Values&... values) {
         found.back() = left;
         return found;
     }();
-    std::size_t nth = 0;
-    const auto put_one = [&](const auto& value) {
-        if (const auto piece = pieces[nth++]; !piece.empty()) line << piece;
-        line << value;
+    char* at = line.room((Pattern.view().size() + ... + longest(values)));
+    const auto put_piece = [&]<std::size_t Nth>() {  // its size is a constant
+        std::memcpy(at, pieces[Nth].data(), pieces[Nth].size());
+        at += pieces[Nth].size();
     };
-    (put_one(values), ...);
-    line << pieces.back();
+    const auto put_all = [&]<std::size_t... Nth>(std::index_sequence<Nth...>) {
+        ((put_piece.template operator()<Nth>(), at = put_value(at, values)), ...);
+    };
+    put_all(std::index_sequence_for<Values...>());
+    put_piece.template operator()<sizeof...(values)>();
+    line.end(at);
 }
 
 /// nullptr: the peer is the client.
-const socket_address* peer_beside_client(const connection& connection) {
-    return connection.client() == connection.peer() ? nullptr : &connection.peer();
+const socket_address* peer_beside(const socket_address& client, const connection& of) {
+    return &client == &of.peer() || client == of.peer() ? nullptr : &of.peer();
 }
+
+/// Who a connection works for, and its peer where that is another: as facts.
+struct address_texts {
+    explicit address_texts(const connection& of) {
+        put<"{}">(client, of.client());
+        if (const auto* const beside = peer_beside(of.client(), of)) put<"{}">(peer, *beside);
+    }
+    line_text client, peer;
+};
 
 std::uint64_t in_microseconds(clock::duration time) {
     return static_cast<std::uint64_t>(duration_cast<std::chrono::microseconds>(time).count());
@@ -88,15 +121,14 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
         return true;
     }
     line_text line;
-    const auto subject = of.subject();
-    const auto* const peer = peer_beside_client(of);
-    put<"access {} {} {} {} {}us {} {}{}{}{}{}{}{}{}{}{}">(
-        line, of.client(), row.of->method_name, row.of->target, static_cast<std::uint64_t>(row.status),
-        in_microseconds(row.took), row.of->id, row.letters.who, row.letters.when,
-        std::string_view(refused ? " rule " : ""), refused ? to_string(row.refused_by) : std::string_view(),
-        std::string_view(row.of->trace ? " trace " : ""), row.of->trace.id(),
-        std::string_view(subject.empty() ? "" : " subject "), subject,
-        std::string_view(peer == nullptr ? "" : " peer "), peer);
+    const auto& client = of.client();
+    put<"access {} {} {} {} {}us {} {}{}">(line, client, row.of->method_name, row.of->target,
+                                           static_cast<std::uint64_t>(row.status), in_microseconds(row.took),
+                                           row.of->id, row.letters.who, row.letters.when);
+    if (refused) put<" rule {}">(line, to_string(row.refused_by));
+    if (row.of->trace) put<" trace {}">(line, row.of->trace.id());
+    if (const auto subject = of.subject(); !subject.empty()) put<" subject {}">(line, subject);
+    if (const auto* const peer = peer_beside(client, of)) put<" peer {}">(line, *peer);
     log_access(line.view());
     return true;
 }
@@ -108,39 +140,41 @@ void loop_thread::note_refusal(const answer_row& row, const connection& of) {
     if (!logs_access(of)) return;
     if (env_.access->wants_facts()) return log_facts(row, of);
     line_text line;
-    const auto* const peer = peer_beside_client(of);
-    put<"access {} {} {} {} {}us - {}{} rule {}{}{}">(
-        line, of.client(), row.of != nullptr ? row.of->method_name : "-", row.of != nullptr ? row.of->target : "-",
-        static_cast<std::uint64_t>(row.status), in_microseconds(row.took), row.letters.who, row.letters.when,
-        to_string(row.refused_by), std::string_view(peer == nullptr ? "" : " peer "), peer);
+    const auto& client = of.client();
+    const bool known = row.of != nullptr;
+    put<"access {} {} {} {} {}us - {}{} rule {}">(line, client, known ? row.of->method_name : "-",
+                                                  known ? row.of->target : "-", static_cast<std::uint64_t>(row.status),
+                                                  in_microseconds(row.took), row.letters.who, row.letters.when,
+                                                  to_string(row.refused_by));
+    if (const auto* const peer = peer_beside(client, of)) put<" peer {}">(line, *peer);
     log_access(line.view());
 }
 
 /// The same as the line of text, each value by its name: what is empty has no field.
 void loop_thread::log_facts(const answer_row& row, const connection& of) noexcept try {
-    line_text client, peer;
-    client << of.client();
-    peer << peer_beside_client(of);
+    const address_texts shown(of);
     const bool known = row.of != nullptr;
     const std::array letters{row.letters.who, row.letters.when};
-    const std::array facts{
+    boost::container::static_vector<log_fact, 15> facts{
         log_fact("server", env_.name),
-        log_fact("client", client.view()),
+        log_fact("client", shown.client.view()),
         log_fact("method", known ? row.of->method_name : std::string_view()),
         log_fact("target", known ? row.of->target : std::string_view()),
         log_fact("route", row.to != nullptr ? std::string_view(row.to->name) : std::string_view()),
         log_fact("status", static_cast<std::uint64_t>(row.status)),
         log_fact::of_microseconds("duration_ms", in_microseconds(row.took)),
-        row.bytes ? log_fact("bytes", *row.bytes) : log_fact(),
-        log_fact("request_id", known ? row.of->id : std::string_view()),
-        log_fact("trace_id", known ? row.of->trace.id() : std::string_view()),
-        log_fact("span_id", known ? row.of->trace.span() : std::string_view()),
-        log_fact("ending", std::string_view(letters.data(), letters.size())),
-        log_fact("rule", row.refused_by != rule::none ? to_string(row.refused_by) : std::string_view()),
-        log_fact("subject", of.subject()),
-        log_fact("peer", peer.view()),
     };
-    log_access("access", facts);
+    if (row.bytes) facts.emplace_back("bytes", *row.bytes);
+    if (known) facts.emplace_back("request_id", row.of->id);
+    if (known && row.of->trace) {
+        facts.emplace_back("trace_id", row.of->trace.id());
+        facts.emplace_back("span_id", row.of->trace.span());
+    }
+    facts.emplace_back("ending", std::string_view(letters.data(), letters.size()));
+    if (row.refused_by != rule::none) facts.emplace_back("rule", to_string(row.refused_by));
+    if (const auto subject = of.subject(); !subject.empty()) facts.emplace_back("subject", subject);
+    if (const auto peer = shown.peer.view(); !peer.empty()) facts.emplace_back("peer", peer);
+    log_access("access", {facts.data(), facts.size()});
 } catch (const std::bad_alloc&) {}  // nor for this line
 
 /// A peer speaks another protocol, by what its first bytes look like, or the PROXY protocol badly.
@@ -163,21 +197,19 @@ void loop_thread::refuses_to_shake_hands(std::string_view why, const socket_addr
 void loop_thread::log_end(const connection& connection) noexcept try {
     if (!logs_access(connection) || connection.unlogged()) return;
     const auto [who, when] = connection.ending();
-    const auto* const peer = peer_beside_client(connection);
     if (env_.access->wants_facts()) {
-        line_text client, beside;
-        client << connection.client();
-        beside << peer;
+        const address_texts shown(connection);
         const std::array letters{who, when};
-        const std::array facts{log_fact("server", env_.name), log_fact("client", client.view()),
+        const std::array facts{log_fact("server", env_.name), log_fact("client", shown.client.view()),
                                log_fact("requests", std::uint64_t{connection.served()}),
                                log_fact("ending", std::string_view(letters.data(), letters.size())),
-                               log_fact("peer", beside.view())};
+                               log_fact("peer", shown.peer.view())};
         return log_access("closed", facts);
     }
     line_text line;
-    put<"closed {} after {} requests {}{}{}{}">(line, connection.client(), std::uint64_t{connection.served()}, who,
-                                                when, std::string_view(peer == nullptr ? "" : " peer "), peer);
+    const auto& client = connection.client();
+    put<"closed {} after {} requests {}{}">(line, client, std::uint64_t{connection.served()}, who, when);
+    if (const auto* const peer = peer_beside(client, connection)) put<" peer {}">(line, *peer);
     log_access(line.view());
 } catch (const std::bad_alloc&) {}  // nor for this line
 

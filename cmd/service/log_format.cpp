@@ -86,13 +86,14 @@ char* put(char* at, const char (&literal)[Size]) {
 char* put_time(char* at, std::chrono::system_clock::time_point time) {
     thread_local std::chrono::sys_seconds known{};
     thread_local auto text = text_of(known);
-    const auto millis = std::chrono::floor<std::chrono::milliseconds>(time);
-    const auto second = std::chrono::floor<std::chrono::seconds>(millis);
-    if (second != known) {
-        known = second;
-        text = text_of(second);
+    auto into = time - known;
+    if (into < std::chrono::seconds(0) || into >= std::chrono::seconds(1)) {
+        known = std::chrono::floor<std::chrono::seconds>(time);
+        text = text_of(known);
+        into = time - known;
     }
-    const auto fraction = static_cast<unsigned>((millis - second).count());
+    const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(into).count();
+    const auto fraction = static_cast<unsigned>(millis);
     const std::array end{digits[fraction / 100], digits[fraction / 10 % 10], digits[fraction % 10], 'Z'};
     std::memcpy(at, text.data(), text.size());
     std::memcpy(at + text.size(), end.data(), end.size());
@@ -192,7 +193,7 @@ void log_format::append(std::string& out, std::chrono::system_clock::time_point 
         at = put(at, "{");
         if (!how_.journal) at = put(put_time(put(at, "\"time\":\""), time), "\",");
         at = put(put(put(at, "\"level\":\""), level), "\",\"message\":\"");
-        out.append(front.data(), at);
+        out.append(front.data(), static_cast<std::size_t>(at - front.data()));
         append_printable(out, without_json(text, facts.own), true);
         out += '"';
         append_fields(out, facts.own);
@@ -204,7 +205,7 @@ void log_format::append(std::string& out, std::chrono::system_clock::time_point 
         at = put(put(put_time(at, time), " "), level);
         at = std::fill_n(at, column - level.size() + 1, ' ');
     }
-    out.append(front.data(), at);
+    out.append(front.data(), static_cast<std::size_t>(at - front.data()));
     append_printable(out, text, false);
     out += '\n';
 }
