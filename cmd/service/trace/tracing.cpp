@@ -74,6 +74,12 @@ record seen_on(const server::connection& connection, server::http::status status
     return made;
 }
 
+/// Not in line: as long as nobody traces, a request pays for a look at a flag and nothing else.
+[[gnu::noinline]] void note(session& to, const server::connection& connection, server::http::status status,
+                            bool handled) {
+    to.events.add(seen_on(connection, status, handled));
+}
+
 }  // namespace
 }  // namespace trace
 
@@ -92,7 +98,8 @@ tracker::sink_makers tracing::around(tracker::sink_makers makers) const {
 
 server::router tracing::around(server::router of_app) const {
     of_app.observe = [to = session_](const server::connection& connection, server::http::status status, bool handled) {
-        if (to->events.on()) to->events.add(trace::seen_on(connection, status, handled));
+        if (to->events.on()) [[unlikely]]
+            trace::note(*to, connection, status, handled);
     };
     return of_app;
 }
