@@ -21,7 +21,8 @@ void connection::on(const Event& event, moment at) noexcept {
     }
 }
 
-poll_set::rest connection::ready() noexcept {
+/// What most events are. In line, with all that it calls here: read, drive, write, settle.
+[[gnu::flatten]] poll_set::rest connection::ready() noexcept {
     if (session_) return ready_in_session();
     const auto at = loop_.now();
     auto left = poll_set::rest::unknown;

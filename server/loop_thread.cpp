@@ -243,10 +243,16 @@ void loop_thread::enters(const route& to) noexcept {
     seen_.routes[to.index].in_flight.add();
 }
 
+/// Not in line: hardly a handler does.
+[[gnu::noinline]] static void hold_up(stall_watch& loop, const connection& by) {
+    loop.held_up_by(fmt::format("{} ({})", by.describe(), by.identity()));
+}
+
 void loop_thread::leaves(const connection& connection, const route& to, http::status status, clock::time_point now) {
     seen_.routes[to.index].in_flight.subtract();
     seen_.account.in_flight.subtract();
-    if (stalls_.late(now)) stalls_.held_up_by(fmt::format("{} ({})", connection.describe(), connection.identity()));
+    if (stalls_.late(now)) [[unlikely]]
+        hold_up(stalls_, connection);
     if (env_.routes.observe) env_.routes.observe(connection, status, true);
 }
 

@@ -173,7 +173,8 @@ auto http1_answering::change_over(const moment& at) -> step {
     return step::note;
 }
 
-auto http1_answering::answer(const moment& at) -> step {
+/// In line, with all that it calls here: each of it is a look at a flag or two.
+[[gnu::flatten]] auto http1_answering::answer(const moment& at) -> step {
     if (becomes_another()) [[unlikely]] {
         if (!at.stopping) return change_over(at);
         // What begins now would end at once, and its client come back within milliseconds: to us, as long as we listen.

@@ -129,9 +129,7 @@ poll_set::~poll_set() {
     ::close(set_);
 }
 
-void poll_set::watch(int descriptor, watched& owner, interest wanted) {
-    // Most calls: a connection stays in the set for reading, and asking again costs no system call.
-    if (owner.wants_ == wanted) return;
+void poll_set::change(int descriptor, watched& owner, interest wanted) {
     const auto nth = static_cast<std::size_t>(descriptor);
     // Descriptors are small numbers that are used again, so a vector finds an owner without a search.
     if (nth >= places_.size()) places_.resize(2 * nth + 16);

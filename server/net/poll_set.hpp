@@ -58,7 +58,10 @@ public:
 
     /// What `owner` is called for from now on. Throws std::system_error when the kernel cannot watch one more; what is
     /// watched already can always be changed.
-    void watch(int descriptor, watched& owner, interest wanted);
+    void watch(int descriptor, watched& owner, interest wanted) {
+        // Most calls: a connection stays in the set for reading, and asking again costs no system call.
+        if (owner.wants_ != wanted) change(descriptor, owner, wanted);
+    }
     /// `owner` is not called again. Its socket is to be closed next, and leaves the set by that; where a process that
     /// is being started still has a copy of it, it leaves later, and what it reports until then belongs to no owner.
     void forget(watched& owner) noexcept;
@@ -85,6 +88,7 @@ private:
     };
     class in_reactor;
 
+    void change(int descriptor, watched& owner, interest wanted);
     bool look_once() noexcept;
     void look_later() noexcept;
 
