@@ -125,7 +125,9 @@ private:
 
     const environment& env_;
     const std::size_t index_;
-    boost::asio::io_context io_{1};
+    /// Whatever is made on it is used on its thread alone, so that what only I/O takes a lock for needs none. Posting
+    /// is safe from any thread.
+    boost::asio::io_context io_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
     published published_;
     std::unique_ptr<loop_thread> here_;
 };

@@ -45,11 +45,6 @@ void http1_state::enter(state next, clock::time_point deadline, const moment& at
     flags_.stirs = false;
 }
 
-void http1_state::flush_then(phase next) noexcept {
-    then_ = next;
-    go(work_ && !work_->out.empty() ? phase::flush : next);
-}
-
 connection_view http1_state::view() const noexcept {
     return {.state = state_,
             .since = since_,
@@ -69,10 +64,6 @@ connection_view http1_state::view() const noexcept {
 std::uint64_t http1_state::least_bytes(clock::duration over) const noexcept {
     return limits().min_data_rate * static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(over).count()) /
            1'000;
-}
-
-bool http1_state::more_behind() const noexcept {
-    return work_->buffered() > work_->parser.consumed() || work_->room() == 0;
 }
 
 }  // namespace server

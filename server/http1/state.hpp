@@ -133,11 +133,14 @@ protected:
     void enter(state next, lifecycle::clock::time_point deadline, const moment& at);
     void ask(step step) noexcept { asked_ |= 1U << static_cast<unsigned>(step); }
     void go(phase next) noexcept { phase_ = next; }
-    void flush_then(phase next) noexcept;
+    void flush_then(phase next) noexcept {
+        then_ = next;
+        go(work_ && !work_->out.empty() ? phase::flush : next);
+    }
     /// By the least rate, in this long.
     std::uint64_t least_bytes(lifecycle::clock::duration over) const noexcept;
     /// Bytes of the next request have come.
-    bool more_behind() const noexcept;
+    bool more_behind() const noexcept { return work_->buffered() > work_->parser.consumed() || work_->room() == 0; }
 
     host& host_;
     std::unique_ptr<workspace> work_;
