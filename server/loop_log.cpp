@@ -164,16 +164,16 @@ void loop_thread::log_facts(const answer_row& row, const connection& of) noexcep
         log_fact("status", static_cast<std::uint64_t>(row.status)),
         log_fact::of_microseconds("duration_ms", in_microseconds(row.took)),
     };
-    if (row.bytes) facts.emplace_back("bytes", *row.bytes);
-    if (known) facts.emplace_back("request_id", row.of->id);
+    if (row.bytes) facts.push_back(log_fact("bytes", *row.bytes));
+    if (known) facts.push_back(log_fact("request_id", row.of->id));
     if (known && row.of->trace) {
-        facts.emplace_back("trace_id", row.of->trace.id());
-        facts.emplace_back("span_id", row.of->trace.span());
+        facts.push_back(log_fact("trace_id", row.of->trace.id()));
+        facts.push_back(log_fact("span_id", row.of->trace.span()));
     }
-    facts.emplace_back("ending", std::string_view(letters.data(), letters.size()));
-    if (row.refused_by != rule::none) facts.emplace_back("rule", to_string(row.refused_by));
-    if (const auto subject = of.subject(); !subject.empty()) facts.emplace_back("subject", subject);
-    if (const auto peer = shown.peer.view(); !peer.empty()) facts.emplace_back("peer", peer);
+    facts.push_back(log_fact("ending", std::string_view(letters.data(), letters.size())));
+    if (row.refused_by != rule::none) facts.push_back(log_fact("rule", to_string(row.refused_by)));
+    if (const auto subject = of.subject(); !subject.empty()) facts.push_back(log_fact("subject", subject));
+    if (const auto peer = shown.peer.view(); !peer.empty()) facts.push_back(log_fact("peer", peer));
     log_access("access", {facts.data(), facts.size()});
 } catch (const std::bad_alloc&) {}  // nor for this line
 
