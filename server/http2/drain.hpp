@@ -51,7 +51,8 @@ private:
     lifecycle::clock::time_point answered_at_{};
 };
 
-/// A limit on what costs a client nothing and us something: a number at once, and a number more each second.
+/// A limit on what costs a client nothing and us something: a number at once, a number more each second, and what is
+/// given for things that cost it something too.
 class allowance {
 public:
     constexpr allowance(std::uint32_t at_once, std::uint32_t a_second) noexcept
@@ -69,6 +70,8 @@ public:
         --left_;
         return true;
     }
+    /// It has done something of use, which goes with one more.
+    void give() noexcept { left_ = left_ < most_ ? left_ + 1 : most_; }
 
 private:
     std::uint32_t most_, a_second_, left_;

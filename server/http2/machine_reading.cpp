@@ -50,9 +50,6 @@ struct calls {
     static int frame_came(nghttp2_session*, const nghttp2_frame* frame, void* self) {
         return safely(self, [&](machine& of) { return of.frame_came(*frame); });
     }
-    static int invalid_frame(nghttp2_session*, const nghttp2_frame*, int, void* self) {
-        return safely(self, [&](machine& of) { return of.too_many(of.faults_) ? failed : 0; });
-    }
     static int body_came(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes, std::size_t size,
                          void* self) {
         return safely(self, [&](machine& of) {
@@ -95,7 +92,6 @@ const nghttp2_session_callbacks* callbacks() {
         nghttp2_session_callbacks_set_on_begin_headers_callback(fresh, calls::begin_headers);
         nghttp2_session_callbacks_set_on_header_callback(fresh, calls::header);
         nghttp2_session_callbacks_set_on_frame_recv_callback(fresh, calls::frame_came);
-        nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(fresh, calls::invalid_frame);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(fresh, calls::body_came);
         nghttp2_session_callbacks_set_on_frame_send_callback(fresh, calls::frame_sent);
         nghttp2_session_callbacks_set_on_stream_close_callback(fresh, calls::closed);

@@ -13,7 +13,17 @@ namespace server::http2 {
 
 using lifecycle::clock;
 
-static constexpr std::size_t smallest_piece = 8 * 1024;
+namespace {
+
+constexpr std::size_t smallest_piece = 8 * 1024;
+
+/// A reset that the client has made nghttp2 send, by a frame that its stream does not allow; ours have other codes.
+/// Those that it does not read are bounded too: a stream counts as alive until its reset has been sent.
+bool is_fault(std::uint32_t code) noexcept {
+    return code != NGHTTP2_NO_ERROR && code != NGHTTP2_INTERNAL_ERROR && code != NGHTTP2_CANCEL;
+}
+
+}  // namespace
 
 /// nghttp2 takes some of a body, as the windows allow.
 std::ptrdiff_t machine::read_body(stream& stream, std::span<std::uint8_t> into, std::uint32_t& flags) noexcept {
@@ -60,12 +70,15 @@ void machine::frame_sent(const nghttp2_frame& frame) {
         broken_ = false;
         return;
     }
-    const bool ends = (frame.hd.type == NGHTTP2_HEADERS || frame.hd.type == NGHTTP2_DATA) &&
-                      (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (!ends) return;
+    if (frame.hd.type == NGHTTP2_RST_STREAM && is_fault(frame.rst_stream.error_code)) too_many(faults_);
+    if (frame.hd.type != NGHTTP2_HEADERS && frame.hd.type != NGHTTP2_DATA) return;
+    // Clients of gRPC measure by a PING for each DATA (its estimate of bandwidth times delay): thousands a second.
+    controls_.give();
+    if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
     auto* const stream = of_id(frame.hd.stream_id);
     if (stream == nullptr) return;
     stream->done = true;
+    if (stream->whole) resets_.give();
     const auto& current = stream->current;
     if (stream->streams && current.was_told() && !current.left)
         ++(stream->ended_by_us ? changes_.ended_by_us : changes_.ended);

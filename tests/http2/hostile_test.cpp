@@ -73,6 +73,95 @@ TEST(Http2Hostile, ResetsThatThePeerMakesUsSendAreEnded) {  // CVE-2025-8671
     EXPECT_LE(sent, 110);
 }
 
+/// A head of `POST path` whose body follows, as it stands in a HEADERS frame: `block` behind it.
+std::string open_head(std::string_view path, std::string_view block = {}) {
+    std::string made(
+        "\x83\x86\x41\x01"
+        "a\x04",
+        6);
+    return (made += static_cast<char>(path.size())).append(path).append(block);
+}
+
+/// Frames that the state of their stream does not allow, behind its head: of each, how often until it was too much.
+TEST(Http2Hostile, FramesThatMakeUsResetTheirStreamAreEnded) {  // CVE-2025-8671
+    const std::string no_length(
+        "\x0f\x0d\x01"
+        "0",
+        4),
+        field(
+            "\x00\x01"
+            "a\x01"
+            "b",
+            5);
+    struct fault {
+        const char* name;
+        std::string block;
+        std::string (*frame)(std::uint32_t id, const std::string& field);
+    };
+    const std::vector<fault> faults{
+        {"a window that overflows", "",
+         [](std::uint32_t id, const std::string&) { return frame(NGHTTP2_WINDOW_UPDATE, 0, id, number(0x7fff'ffff)); }},
+        {"a window that opens by nothing", "",
+         [](std::uint32_t id, const std::string&) { return frame(NGHTTP2_WINDOW_UPDATE, 0, id, number(0)); }},
+        {"more of a body than was announced", no_length,
+         [](std::uint32_t id, const std::string&) { return frame(NGHTTP2_DATA, 0, id, "more"); }},
+        {"trailers that are not the end", "",
+         [](std::uint32_t id, const std::string& field) {
+             return frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, id, field);
+         }},
+    };
+    for (const auto* const path : {"/", "/taken"})  // the handler of the second is asked with the head
+        for (const auto& each : faults) {
+            scene scene;
+            scene.holds_handlers = true;
+            std::uint32_t sent = 0;
+            for (; sent < 1000 && ended_by(scene) == NGHTTP2_NO_ERROR; ++sent) {
+                const auto id = 2 * sent + 1;
+                scene.send_raw(frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, id, open_head(path, each.block)));
+                scene.send_raw(each.frame(id, field));
+            }
+            EXPECT_NE(ended_by(scene), NGHTTP2_NO_ERROR) << each.name << " " << path;
+            EXPECT_LE(sent, 110) << each.name << " " << path;
+        }
+}
+
+TEST(Http2Hostile, AResetForEachAnswerIsEveryday) {
+    scene scene;
+    for (int nth = 0; nth < 1000; ++nth) {
+        const auto left = scene.client.ask("POST", "/", {}, std::nullopt, true);
+        const auto answered = scene.client.get("/");
+        scene.settle();
+        ASSERT_EQ(scene.answer(answered).status, 200);
+        scene.client.reset(left);
+        scene.settle();
+    }
+    EXPECT_EQ(ended_by(scene), NGHTTP2_NO_ERROR);
+    EXPECT_EQ(scene.account().gone, 1000);
+}
+
+/// grpc-go does so, from the first call on.
+TEST(Http2Hostile, APingForEachAnswerIsEveryday) {
+    scene scene;
+    for (int nth = 0; nth < 5000; ++nth) {
+        scene.client.get("/");
+        scene.settle();
+        scene.client.ping();
+        scene.settle();
+    }
+    EXPECT_EQ(ended_by(scene), NGHTTP2_NO_ERROR);
+    EXPECT_EQ(scene.client.pings_answered, 5000);
+}
+
+TEST(Http2Hostile, DataBehindAResetIsDropped) {
+    scene scene;
+    scene.send_raw(frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, open_head("/")));
+    scene.send_raw(frame(NGHTTP2_RST_STREAM, 0, 1, number(NGHTTP2_CANCEL)));
+    scene.send_raw(frame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 1, "late"));
+    EXPECT_EQ(ended_by(scene), NGHTTP2_NO_ERROR);
+    EXPECT_EQ(scene.calls, 0);
+    EXPECT_EQ(scene.account().gone, 1);
+}
+
 TEST(Http2Hostile, FloodsOfControlFramesAreEnded) {
     const std::vector<std::string> some{frame(NGHTTP2_PING, 0, 0, "01234567"), frame(NGHTTP2_SETTINGS, 0, 0, "")};
     for (const auto& each : some) {
