@@ -1,6 +1,7 @@
 #include "server/chunked.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 #include "server/head.hpp"
@@ -35,11 +36,13 @@ chunked_decoder::progress chunked_decoder::decode(char* data, std::size_t size) 
 }
 
 void chunked_decoder::pass() noexcept {
+    assert(written_ <= read_);
     passed_ += written_;
     read_ = written_ = 0;
 }
 
 std::size_t chunked_decoder::squeeze(char* data, std::size_t size) noexcept {
+    assert(written_ <= read_ && read_ <= size);
     std::memmove(data + written_, data + read_, size - read_);
     size -= read_ - written_;
     read_ = written_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <boost/endian/conversion.hpp>
+#include <cassert>
 #include <random>
 
 namespace server {
@@ -48,6 +49,7 @@ client_table::taken client_table::take(const ip::address& client) {
         if (free && its == nullptr) its = at;
     }
     if (its == nullptr) return {};
+    assert(its->open.load(std::memory_order_relaxed) == 0 || its->client == key);
     // It may have become free since it was looked at; then this client takes it again.
     its->client = key;
     return {.held = share(*its), .nth = its->open.fetch_add(1, std::memory_order_relaxed) + 1};

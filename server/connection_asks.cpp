@@ -1,5 +1,6 @@
 // How a connection begins, asks the handlers and sources of its requests, and ends.
 
+#include <cassert>
 #include <exception>
 #include <utility>
 
@@ -18,6 +19,7 @@ connection::connection(loop_thread& on, transport socket, arrival client) noexce
       machine_(on.serving(), client.without) {}
 
 void connection::begin(const moment& at, std::unique_ptr<layer> between) {
+    assert(born_ == lifecycle::clock::time_point{} && "it begins once");
     socket_.put(std::move(between));
     if (loop_.serving().limits->proxy_protocol)
         proxied_ = std::make_unique<proxied>(proxied{.header = {}, .caller = peer_});
@@ -40,6 +42,7 @@ connection::~connection() {
 
 /// True: what has been asked has returned; else it says so (`returned`).
 bool connection::ask() {
+    assert(!asking_ && "one handler at a time");
     auto& current = machine_.current();
     asking_ = true;
     if (machine_.waits_for() == waiting::piece)
@@ -67,6 +70,7 @@ bool connection::ask() {
 
 void connection::take_back(moment& at) {
     const auto& current = machine_.current();
+    assert(asking_);
     asking_ = false;
     // The handler may have taken long, and a stop may have begun meanwhile.
     at = loop_.now();

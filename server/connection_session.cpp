@@ -1,5 +1,6 @@
 // A connection that does not speak HTTP/1.1 any more: it carries what happens to its session.
 
+#include <cassert>
 #include <exception>
 #include <utility>
 
@@ -37,6 +38,7 @@ bool connection::hand_over(const moment& at) {
     const auto* const to = machine_.has_workspace() ? machine_.current().to : nullptr;
     auto left = machine_.hand_over();
     loop_.account_for(machine_.take_changes());
+    assert(!session_ && "it changes over once");
     session_ = to != nullptr ? to->becomes(wire(*this)) : loop_.http2()->make(wire(*this));
     session_->begin(std::move(left), at);
     return proceed(at);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cassert>
 #include <new>
 #include <random>
 #include <utility>
@@ -92,6 +93,7 @@ bool exchange::find(request& request, std::string_view its_timeout, host& on, mi
             scope.renew(deadline);
         else
             begin_serving();
+        assert(serving == nullptr || to->at_stop != at_drain::finish);
         return true;
     } else {
         refuse(rule::max_in_flight, refusal());
@@ -102,6 +104,7 @@ bool exchange::find(request& request, std::string_view its_timeout, host& on, mi
 
 /// A stream of events has no deadline.
 void exchange::begin_serving() {
+    assert(serving == nullptr && "the request before has ended");
     scope.renew(to->events ? clock::time_point::max() : deadline);
     serving = std::make_unique<lifecycle::cancel_scope>(scope.get());
     app_gives_up = clock::time_point::max();
@@ -138,6 +141,7 @@ void exchange::refuse_coding() {
 }
 
 void exchange::excuse() {
+    assert(is_excused());
     thrown = nullptr;
     const auto by = incoming->failed_by();
     if (by == rule::none) return void(reply = problem(http::status::bad_request));  // there is no client to read it

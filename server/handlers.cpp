@@ -19,6 +19,7 @@ public:
 
     /// True: the job is done.
     bool start(asked what, exchange& of, const request& about, asker& whose) {
+        assert(asker_ == nullptr && "one job at a time");
         what_ = what;
         exchange_ = &of;
         request_ = &about;
@@ -107,6 +108,7 @@ bool handlers::runner::keep() noexcept {
 handlers::~handlers() { assert(free_ == nullptr && "close() has not been called"); }
 
 handlers::runner& handlers::take() {
+    assert((free_ != nullptr) == (kept_ > 0));
     if (free_ != nullptr) {
         --kept_;
         return *std::exchange(free_, free_->next);
@@ -135,6 +137,7 @@ void handlers::close() noexcept {
         --kept_;
         std::exchange(free_, free_->next)->end();
     }
+    assert(kept_ == 0);
 }
 
 }  // namespace server

@@ -1,6 +1,7 @@
 #include "server/loop_account.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 namespace server {
 
@@ -23,6 +24,7 @@ void loop_account::connection_began(bool in_stop) noexcept {
 }
 
 void loop_account::connection_ended(bool by_force, bool worked_during_stop, bool in_stop) noexcept {
+    assert(open.get() > 0 && "what closes was open");
     open.subtract();
     // Before a stop only the number of open ones matters.
     if (!in_stop) return;
@@ -32,6 +34,7 @@ void loop_account::connection_ended(bool by_force, bool worked_during_stop, bool
 
 void loop_account::add(const account_changes& some) noexcept {
     const auto ended = some.finished + some.cut + some.gone;
+    assert(under_way.get() + some.began >= ended && "a request begins before it ends, and ends once");
     if (some.began != ended) under_way.set(under_way.get() + some.began - ended);
     if (of_stop.number.get() == 0) return;
     of_stop.begun_after.add(some.began);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/post.hpp>
+#include <cassert>
 #include <iterator>
 #include <new>
 #include <utility>
@@ -223,6 +224,7 @@ static clock::time_point parting_in(const lifecycle::stop_channel& stop) noexcep
 
 /// 0: the one that was noted has been withdrawn. A loop that stood still may find the next stop instead.
 void loop_thread::note_stop(std::uint64_t nth) {
+    assert(nth != noted_stop_ && "a stop is noted once");
     noted_stop_ = nth;
     seen_.account.note_stop(nth);
     if (nth != 0) parting_ = parting_in(*env_.stop);
@@ -249,6 +251,7 @@ void loop_thread::enters(const route& to) noexcept {
 }
 
 void loop_thread::leaves(const connection& connection, const route& to, http::status status, clock::time_point now) {
+    assert(seen_.account.in_flight.get() > 0 && "what leaves has entered");
     seen_.routes[to.index].in_flight.subtract();
     seen_.account.in_flight.subtract();
     if (stalls_.late(now)) [[unlikely]]
@@ -321,6 +324,7 @@ void loop_thread::post_turn(std::size_t left) {
 }
 
 void loop_thread::give_turn(std::size_t left) {
+    assert(left < stepped_back_.size());
     auto& some = stepped_back_[left];
     for (std::size_t nth = 0; nth < some.size(); ++nth) {
         if (some[nth] == nullptr) continue;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
@@ -69,6 +70,7 @@ void exemplar_table::keep(std::size_t bucket, std::string_view trace_id, std::ch
 void exemplar_table::keep(std::size_t bucket, std::array<std::uint64_t, 2> trace_id,
                           std::chrono::nanoseconds duration) noexcept {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
+    assert(bucket < slots_.size());
     auto& slot = slots_[bucket];
     const auto turn = slot.turn.load(std::memory_order_relaxed);
     slot.turn.store(turn + 1, std::memory_order_relaxed);
@@ -284,6 +286,7 @@ void metrics_text::sample(std::string_view labels, const histogram::values& valu
 
 void metrics_text::sample(std::string_view labels, std::span<const double> bounds,
                           std::span<const std::uint64_t> counts, double sum) {
+    assert(counts.size() == bounds.size() + 1 && "one more for what is above all bounds");
     if (families_) return families_->distribution(labels, bounds, counts, sum);
     std::uint64_t seen = 0;
     for (std::size_t at = 0; at < bounds.size(); ++at) {

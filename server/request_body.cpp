@@ -29,7 +29,10 @@ std::size_t request_body::take(std::span<char> into) {
     return count;
 }
 
-void request_body::throw_failure() const { throw body_failed(failed_by_, why_); }
+void request_body::throw_failure() const {
+    assert(failed_);
+    throw body_failed(failed_by_, why_);
+}
 
 void request_body::hold(std::string_view here, bool over) noexcept {
     here_ = here;
@@ -37,6 +40,7 @@ void request_body::hold(std::string_view here, bool over) noexcept {
 }
 
 void request_body::came(std::size_t count, bool over) noexcept {
+    assert(count <= wanted_.size() && "it was read into that");
     given_ = count;
     over_ = over;
     wanted_ = {};

@@ -4,6 +4,7 @@
 #include <bit>
 #include <boost/algorithm/string/classification.hpp>
 #include <boost/algorithm/string/split.hpp>
+#include <cassert>
 #include <stdexcept>
 
 namespace server {
@@ -257,7 +258,10 @@ response router::own(const request& asked, const response& answer) const {
 std::vector<std::string> router::names() const {
     std::vector<std::string> all(routes_);
     for (const auto& resource : resources_)
-        for (const auto& [method, route] : resource.methods) all[route.index] = route.name;
+        for (const auto& [method, route] : resource.methods) {
+            assert(all.at(route.index).empty() && "each route has a number of its own");
+            all[route.index] = route.name;
+        }
     return all;
 }
 

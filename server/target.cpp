@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstdint>
 
 #include "server/head.hpp"
@@ -206,6 +207,7 @@ bool is_authority(std::string_view text) noexcept {
     if ((some & to_be_decoded) == 0 || (rest.find('%') == rest.npos && rest.find("/.") == rest.npos)) return true;
     if (!percent_decode(rest, storage)) return false;
     remove_dot_segments(storage);
+    assert(storage.starts_with('/') && "no path leads out of its root");
     parts.path = storage;
     return true;
 }

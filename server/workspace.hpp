@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -66,6 +67,7 @@ struct workspace {
     /// The complete request has been answered: what follows it is the next one's.
     void next_request() {
         begin += parser.consumed();
+        assert(begin <= end && "a request is of bytes that have come");
         parser.reset();
         current.reply.renew();
         current.is_forwarded = false;
@@ -124,6 +126,7 @@ public:
         return lent;
     }
     void give_back(std::unique_ptr<workspace> workspace) noexcept {
+        assert(lent_ > 0 && "only what was lent is given back");
         --lent_;
         freed_ += workspace->capacity + workspace->out.capacity();
         if (free_.size() >= max_free) return;

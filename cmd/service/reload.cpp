@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
+#include <cassert>
 #include <utility>
 
 #include "lifecycle/lines.hpp"
@@ -28,6 +29,7 @@ std::shared_ptr<const configs::loaded> settings_in_force::now() const {
 }
 
 server::response settings_in_force::reload() {
+    assert(to_ && "connect comes first");
     const std::scoped_lock one_at_a_time(reloading_);
     // Before the settings are read: SIGHUP is also how logrotate(8) says that a file has been moved, and faulty
     // settings must not keep that from being heard.

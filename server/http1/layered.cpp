@@ -17,6 +17,7 @@ void http1_machine::opened(const moment& at) noexcept {
 }
 
 void http1_machine::change_over() noexcept {
+    assert(state_ == state::fresh);
     waits_ = waiting::nothing;
     go(phase::hand_over);
 }

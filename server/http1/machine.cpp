@@ -20,6 +20,7 @@ constexpr milliseconds patience_above_a_limit{1'000};  // such places are few, a
 }  // namespace
 
 void http1_machine::begin(const moment& at) noexcept {
+    assert(state_ == state::fresh && served_ == 0);
     since_ = at.now;
     // It came after the stop began: over TLS it is told to close only late (docs/shutdown.md).
     flags_.newcomer = at.stopping;

@@ -244,6 +244,7 @@ request_parser::progress request_parser::refuse_size() noexcept {
 }
 
 request_parser::progress request_parser::read_body(char* data, std::size_t size) {
+    assert(head_done() && size >= head_size_);
     if (chunks_) {
         switch (chunks_->decode(data + head_size_, size - head_size_)) {
             case chunked_decoder::progress::need_more: return progress::need_more;

@@ -1,6 +1,7 @@
 // The body of a request that is not gathered, and what stands after a chunked one.
 
 #include <algorithm>
+#include <cassert>
 
 #include "server/http1/request_parser.hpp"
 
@@ -26,6 +27,7 @@ std::optional<std::uint64_t> request_parser::length() const noexcept {
 
 request_parser::progress request_parser::begin_stream(char* data, std::size_t size, std::uint64_t most) {
     refused_by_ = rule::none;
+    assert(head_done() && size >= head_size_);
     const auto come = size - head_size_;
     if (!chunks_) {
         streamed_ = static_cast<std::size_t>(std::min<std::uint64_t>(come, length_));
@@ -49,6 +51,7 @@ request_parser::progress request_parser::begin_stream(char* data, std::size_t si
 
 auto request_parser::feed(std::span<char> bytes) -> fed {
     if (!chunks_) {
+        assert(bytes.size() <= length_ && "no more is read than is welcome");
         length_ -= bytes.size();
         consumed_ = head_size_;
         return {length_ == 0 ? progress::complete : progress::need_more, bytes.size(), bytes.size()};

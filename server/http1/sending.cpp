@@ -88,6 +88,7 @@ void http1_sending::begin_stream(const moment& at) {
 void http1_sending::add_piece() {
     const auto count = work_->current.piece;
     if (count == 0 || flags_.broken) return close_stream();
+    assert(count <= work_->current.reply.body.size() && "a source gives no more than it has room for");
     if (work_->coding == body_coding::length) work_->left -= count;
     if (work_->coding == body_coding::chunked) fmt::format_to(std::back_inserter(work_->out), "{:x}\r\n", count);
     work_->out.append(work_->current.reply.body.data(), count);

@@ -1,6 +1,7 @@
 #include "server/net/closing_listener.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace server {
@@ -22,6 +23,7 @@ void round_trips::add(microseconds measured, clock::time_point now) noexcept {
         now_ = microseconds(0);
         began_ = now;
     }
+    assert(measured.count() >= 0);
     now_ = std::max(now_, measured);
     last_ = now;
 }
@@ -57,6 +59,7 @@ auto closing_listener::next(bool somebody_came, clock::time_point now) noexcept 
             go(phase::watched, round_trip_ / 2, now);
             return step::wait;
         case phase::watched:
+            assert(others_ && "there is another socket to send them to");
             if (!came_ || std::exchange(again_, true)) return step::over;
             go(phase::turned_away, round_trip_, now);
             return step::turn_away_again;

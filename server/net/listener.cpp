@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cassert>
 #include <cerrno>
 #include <exception>
 #include <new>
@@ -46,6 +47,7 @@ listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>&
 }
 
 listener::~listener() {
+    assert(!running_ && "its coroutine outlives it");
     if (watched_->is_open()) watched_->release();
     if (reserve_ >= 0) ::close(reserve_);
 }
@@ -137,6 +139,7 @@ bool listener::given_up() const {
 }
 
 void listener::let_in_the_last() {
+    assert(watched_->is_open() && "it closes once");
     socket_.leave_others();
     for (int nth = 0; nth < socket_.backlog(); ++nth)
         if (accept_one(true) != result::accepted) break;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/version.hpp>
@@ -125,32 +126,42 @@ poll_set::poll_set(boost::asio::io_context& on, std::function<void()> after)
 }
 
 poll_set::~poll_set() {
+    assert(!looks_ && std::ranges::all_of(places_, [](const auto& place) { return place.owner == nullptr; }) &&
+           "an owner outlives the set");
     reactor_ = nullptr;
     ::close(set_);
 }
 
 void poll_set::change(int descriptor, watched& owner, interest wanted) {
+    assert(descriptor >= 0 && (owner.descriptor_ < 0 || owner.descriptor_ == descriptor) && "an owner has one socket");
     const auto nth = static_cast<std::size_t>(descriptor);
     // Descriptors are small numbers that are used again, so a vector finds an owner without a search.
     if (nth >= places_.size()) places_.resize(2 * nth + 16);
     auto& place = places_[nth];
     // A descriptor is used again as soon as it is closed: the generation tells an event of the old owner from one of
     // the new.
-    if (place.owner != &owner) place = {.owner = &owner, .generation = place.generation + 1};
-    owner.descriptor_ = descriptor;
+    const bool comes = place.owner != &owner;
+    assert((!comes || place.owner == nullptr) && "a socket was closed before its owner was forgotten");
+    if (comes) place = {.owner = &owner, .generation = place.generation + 1};
     const int change = owner.wants_ == interest::none ? EPOLL_CTL_ADD
                        : wanted == interest::none     ? EPOLL_CTL_DEL
                                                       : EPOLL_CTL_MOD;
     const auto name = std::uint64_t{place.generation} << 32 | static_cast<std::uint32_t>(descriptor);
     epoll_event event{.events = bits_of(wanted), .data = {.u64 = name}};
-    if (::epoll_ctl(set_, change, descriptor, &event) != 0)
-        throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+    if (::epoll_ctl(set_, change, descriptor, &event) != 0) {
+        const int error = errno;
+        if (comes) place.owner = nullptr;  // it may be destroyed without a word to us: it was never in the set
+        throw std::system_error(error, std::generic_category(), "epoll_ctl");
+    }
+    owner.descriptor_ = descriptor;
     owner.wants_ = wanted;
 }
 
 void poll_set::forget(watched& owner) noexcept {
     if (owner.descriptor_ < 0) return;
-    places_[static_cast<std::size_t>(owner.descriptor_)].owner = nullptr;
+    auto& place = places_[static_cast<std::size_t>(owner.descriptor_)];
+    assert(place.owner == &owner);
+    place.owner = nullptr;
     owner.descriptor_ = -1;
     owner.wants_ = interest::none;
 }

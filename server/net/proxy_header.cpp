@@ -161,6 +161,7 @@ void proxy_header::name_client(unsigned family) noexcept {
         std::copy_n(from, bytes.size(), bytes.begin());
         client_ = socket_address(ip::address_v4(bytes), static_cast<std::uint16_t>(number_at(24)));
     } else {
+        assert(family == inet6 && "begin_rest lets no other through");
         ip::address_v6::bytes_type bytes;
         std::copy_n(from, bytes.size(), bytes.begin());
         client_ = socket_address(ip::address_v6(bytes), static_cast<std::uint16_t>(number_at(48)));

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <cerrno>
 
 namespace server {
@@ -29,6 +30,7 @@ transport::result again_when_interrupted(const Call& call) noexcept {
 transport::result transport::read(std::span<char> into) noexcept {
     if (layer_) [[unlikely]]
         return layer_->read(descriptor_, into, true);
+    assert(!into.empty() && "nothing read would look like the end");
     return again_when_interrupted([&] { return ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT); });
 }
 
@@ -44,6 +46,7 @@ void transport::skip(std::span<char> into) noexcept {
 transport::result transport::write(std::string_view bytes, bool last) noexcept {
     if (layer_) [[unlikely]]
         return layer_->write(descriptor_, bytes, last);
+    assert(!bytes.empty() && "nothing written would look like the end");
     return again_when_interrupted(
         [&] { return ::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL); });
 }

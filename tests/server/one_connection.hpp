@@ -111,6 +111,7 @@ public:
     bool waits_for_body() const { return connection_.reads; }
     bool body_failed() const { return connection_.machine.current().is_excused(); }
     void piece(std::size_t bytes) { connection_.give_piece(bytes, at()); }
+    void piece_beyond_its_room() { connection_.give_too_much(at()); }
     void throw_out() { connection_.throw_out(at()); }
 
     // Time and the stop.
@@ -171,6 +172,7 @@ public:
     bool says_close() const { return seen().find("Connection: close") != std::string::npos; }
     server::http1_machine::changes account() const { return connection_.account(); }
     simulated::place& place() { return place_; }
+    server::http1_machine& machine() { return connection_.machine; }
 
 private:
     static const server::router& routes() {

@@ -142,6 +142,11 @@ public:
         std::fill_n(current.reply.body.begin(), current.piece, 'x');
         came_back(at);
     }
+    /// ... that it had no room for.
+    void give_too_much(const moment& at) {
+        machine.current().piece = machine.current().reply.body.size() + 1;
+        came_back(at);
+    }
     /// ... or its source of texts.
     void say(std::string text, const moment& at) {
         auto& current = machine.current();
