@@ -61,6 +61,7 @@ struct task_row {
     std::string target = {};           ///< of a request, "/slow?ms=500"
     std::string client = {};           ///< "127.0.0.1:54321"; empty for what is not a connection
     std::string peer = {};             ///< at the other end of its connection, as the client is written
+    std::string_view protocol = {};    ///< of its connection: "HTTP/2"
     std::chrono::milliseconds left{};  ///< of a request, until its deadline
 };
 

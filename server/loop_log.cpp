@@ -89,6 +89,12 @@ struct address_texts {
     line_text client, peer;
 };
 
+/// Nothing of what was no request.
+std::string_view protocol_of(const request* asked) noexcept {
+    if (asked == nullptr) return {};
+    return asked->version == 20 ? "HTTP/2" : asked->version == 10 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
 std::uint64_t in_microseconds(clock::duration time) {
     return static_cast<std::uint64_t>(duration_cast<std::chrono::microseconds>(time).count());
 }
@@ -155,11 +161,12 @@ void loop_thread::log_facts(const answer_row& row, const connection& of) noexcep
     const address_texts shown(of);
     const bool known = row.of != nullptr;
     const std::array letters{row.letters.who, row.letters.when};
-    boost::container::static_vector<log_fact, 15> facts{
+    boost::container::static_vector<log_fact, 16> facts{
         log_fact("server", env_.name),
         log_fact("client", shown.client.view()),
         log_fact("method", known ? row.of->method_name : std::string_view()),
         log_fact("target", known ? row.of->target : std::string_view()),
+        log_fact("protocol", protocol_of(row.of)),
         log_fact("route", row.to != nullptr ? std::string_view(row.to->name) : std::string_view()),
         log_fact("status", static_cast<std::uint64_t>(row.status)),
         log_fact::of_microseconds("duration_ms", in_microseconds(row.took)),

@@ -42,6 +42,7 @@ std::string loop_thread::place(const connection& connection) {
 task_row loop_thread::row_of(const connection& client, clock::time_point now) {
     const auto in = client.now_in();
     const bool rests = in == connection::state::idle && !client.has_workspace();
+    const auto* const other = client.its_session();
     task_row row{.name = client.describe(),
                  .kind = "connection",
                  .state = client.abandoned() ? "abandoned"
@@ -50,8 +51,8 @@ task_row loop_thread::row_of(const connection& client, clock::time_point now) {
                  .where = place(client),
                  .age = duration_cast<milliseconds>(now - client.born()),
                  .client = client.client().text(),
-                 .peer = client.peer().text()};
-    const auto* const other = client.its_session();
+                 .peer = client.peer().text(),
+                 .protocol = other != nullptr ? other->protocol() : "HTTP/1.1"};
     if (in == connection::state::handling && (other == nullptr || other->in_focus().current != nullptr)) {
         row.kind = "request";
         row.age = duration_cast<milliseconds>(now - client.since());

@@ -117,6 +117,7 @@ json::object to_json(const task_row& row) {
     if (!row.trace.empty()) object["trace_id"] = row.trace;
     if (!row.client.empty()) object["client"] = row.client;
     if (!row.peer.empty()) object["peer"] = row.peer;
+    if (!row.protocol.empty()) object["protocol"] = row.protocol;
     if (!row.target.empty()) {
         object["target"] = row.target;
         object["deadline_ms"] = row.left.count();

@@ -79,6 +79,8 @@ TEST(Http2Service, ARequestInAHandlerIsSeenByTheDebugPort) {
     const auto id = client.get("/slow?ms=2000");
     client.until([] { return false; }, 50ms);  // it is on its way
     EXPECT_TRUE(service.handles("/slow?ms=2000"));
+    for (const auto* const page : {"/debug/requests?format=json", "/debug/connections?format=json", "/debug/tasks"})
+        EXPECT_THAT(service.ask_debug(support::get(page)).body, testing::HasSubstr(R"("protocol":"HTTP/2")")) << page;
     client.reset(id);
     client.until([] { return false; }, 50ms);
     EXPECT_TRUE(support::eventually([&] {

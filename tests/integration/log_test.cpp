@@ -108,6 +108,7 @@ TEST(Log, AnAccessLineHasEachFactAsAFieldOfItsOwn) {
     EXPECT_EQ(line.at("client"), "127.0.0.1");
     EXPECT_EQ(line.at("method"), "GET");
     EXPECT_EQ(line.at("target"), "/?a=b");
+    EXPECT_EQ(line.at("protocol"), "HTTP/1.1");
     EXPECT_EQ(line.at("route"), "GET /");
     EXPECT_EQ(line.at("status"), 200);
     EXPECT_EQ(line.at("bytes"), 13);

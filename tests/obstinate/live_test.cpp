@@ -155,6 +155,7 @@ TEST(DebugPort, ListsRequestsConnectionsLoopsAndThreadsAsTextAndAsJson) {
     const auto waiting = three_wait(service);
     for (const auto& row : rows(service, "/debug/requests", "requests")) {
         EXPECT_EQ(row.at("route"), "GET /stubborn");
+        EXPECT_EQ(row.at("protocol"), "HTTP/1.1");
         EXPECT_EQ(row.at("trace_id"), "0af7651916cd43dd8448eb211c80319c");
         EXPECT_GT(row.at("deadline_ms").as_int64(), 0);
         EXPECT_GE(row.at("age_ms").as_int64(), 0);

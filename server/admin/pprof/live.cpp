@@ -103,6 +103,7 @@ json::object requests(const debug_sources& from, const loop_reports& loops) {
                             {"deadline_ms", left ? json::value(left->count()) : json::value()},
                             {"client", row.client},
                             {"peer", row.peer},
+                            {"protocol", row.protocol},
                             {"trace_id", row.trace},
                             {"loop", owners.front()},
                             {"where", row.where}});
@@ -117,6 +118,7 @@ json::object connections(const debug_sources& from, const loop_reports& loops) {
         ++states[row.state];
         rows.push_back({{"client", row.client},
                         {"peer", row.peer},
+                        {"protocol", row.protocol},
                         {"state", row.state},
                         {"age_ms", row.age.count()},
                         {"loop", owners.front()}});
