@@ -172,6 +172,20 @@ TEST(Http2, AStreamIsAskedForItsNextPieceWhenTheClientHasTakenTheLast) {
     EXPECT_EQ(play.account().finished, 1);
 }
 
+TEST(Http2, AHundredAnswersThatNobodyReadsHoldLessThanAMebibyte) {
+    scene play({}, 0, false);
+    play.holds_handlers = true;
+    std::size_t first_pieces = 0;
+    for (int nth = 0; nth < 100; ++nth) {
+        const auto id = play.client.get("/");
+        play.settle();
+        first_pieces += play.asked.at(id)->current.largest_piece;
+    }
+    EXPECT_LT(first_pieces, 1 << 20);
+    while (!play.asked.empty()) play.reply(play.asked.begin()->first, scene::streamed());
+    EXPECT_TRUE(play.asked.empty()) << "a source is asked although its client has not taken what there is";
+}
+
 TEST(Http2, AStreamThatFailsOrEndsBeforeItsLengthIsResetByInternalError) {
     for (const bool throws : {true, false}) {
         scene play;

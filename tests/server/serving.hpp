@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <functional>
 #include <future>
 #include <memory>
 #include <sstream>
@@ -51,13 +52,15 @@ inline support::response ask_on(support::client& client, std::string_view bytes,
 }
 
 /// A server that runs on a thread of its own, from construction to `stop` or destruction, which drain it.
-/// What handlers use must outlive it.
+/// What handlers use must outlive it. `before` it runs the server may be told what else to speak.
 class running {
 public:
-    explicit running(router routes, const server::options& options = one_loop())
+    explicit running(router routes, const server::options& options = one_loop(),
+                     const std::function<void(server::http_server&)>& before = nullptr)
         : log_("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(written_)),
           stop_(at_once()),
           server_(options, std::move(routes), stop_.add_part("app", lifecycle::serves_clients), workers_, log_) {
+        if (before) before(server_);
         std::promise<void> serving;
         thread_ = std::jthread([this, &serving](std::stop_token token) {
             try {
