@@ -1,6 +1,7 @@
 // Arbitrary bytes after the preface of HTTP/2, in arbitrary pieces, with ticks in between and a drain after them: no
 // request is lost from the account, nothing is held when the client has gone, and what is sent is HTTP/2. The first
-// byte chooses the cuts, the second what handlers do.
+// byte chooses the cuts, the second what handlers do. In the corpus, from_* are what real clients have sent, by
+// tests/all/http2_captures.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -29,6 +30,10 @@ const server::router& routes() {
         };
         all.get("/s", nothing).becomes([](server::wire) { return std::unique_ptr<server::session>(); });
         all.streamed(server::http::verb::post, "/b", takes);
+        // Of the captures (tests/all/http2_captures).
+        all.post("/echo", nothing).post("/greeter.v1.Greeter/Greet", nothing);
+        all.get("/ws", nothing).becomes([](server::wire) { return std::unique_ptr<server::session>(); });
+        all.streamed(server::http::verb::post, "/count", takes);
         return all;
     }();
     return made;
