@@ -18,11 +18,11 @@ int main() {
     uWS::App::WebSocketBehavior<nothing> echo, broadcast;
     echo.compression = uWS::SHARED_COMPRESSOR;
     echo.maxPayloadLength = 1024 * 1024;
-    echo.message = [](socket_of* socket_of, std::string_view message, uWS::OpCode kind) {
-        socket_of->send(message, kind, message.size() >= 256);
+    echo.message = [](socket_of* socket, std::string_view message, uWS::OpCode kind) {
+        socket->send(message, kind, message.size() >= 256);
     };
     broadcast.maxPayloadLength = 1024 * 1024;
-    broadcast.open = [](socket_of* socket_of) { socket_of->subscribe("all"); };
+    broadcast.open = [](socket_of* socket) { socket->subscribe("all"); };
     broadcast.message = [&app](socket_of*, std::string_view message, uWS::OpCode kind) {
         app.publish("all", message, kind, false);
     };

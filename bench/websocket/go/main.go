@@ -11,15 +11,15 @@ import (
 )
 
 func echo(answer http.ResponseWriter, asked *http.Request) {
-	one, err := websocket.Accept(answer, asked, &websocket.AcceptOptions{
+	socket, err := websocket.Accept(answer, asked, &websocket.AcceptOptions{
 		CompressionMode: websocket.CompressionNoContextTakeover, CompressionThreshold: 256})
 	if err != nil {
 		return
 	}
-	defer one.CloseNow()
+	defer socket.CloseNow()
 	for {
-		kind, message, err := one.Read(context.Background())
-		if err != nil || one.Write(context.Background(), kind, message) != nil {
+		kind, message, err := socket.Read(context.Background())
+		if err != nil || socket.Write(context.Background(), kind, message) != nil {
 			return
 		}
 	}
