@@ -164,15 +164,15 @@ void listen_to(std::vector<client>& all, clock_of::time_point end, const Heard& 
     while (clock_of::now() < end) {
         const int count = ::epoll_wait(set, events.data(), static_cast<int>(events.size()), 100);
         for (int nth = 0; nth < count; ++nth) {
-            auto& client = *static_cast<client*>(events[static_cast<std::size_t>(nth)].data.ptr);
-            const auto size = ::read(client.descriptor, bytes.data(), bytes.size());
+            auto& from = *static_cast<client*>(events[static_cast<std::size_t>(nth)].data.ptr);
+            const auto size = ::read(from.descriptor, bytes.data(), bytes.size());
             if (size <= 0) fail("a connection has ended");
             std::string_view in(bytes.data(), static_cast<std::size_t>(size)), last;
             std::string whole;
-            if (!client.rest.empty()) in = whole = client.rest.append(in);
+            if (!from.rest.empty()) in = whole = from.rest.append(in);
             bool compressed = false;
-            const auto messages = client.take(in, last, compressed);
-            if (messages > 0) heard(client, messages, last, compressed);
+            const auto messages = from.take(in, last, compressed);
+            if (messages > 0) heard(from, messages, last, compressed);
         }
     }
     ::close(set);
