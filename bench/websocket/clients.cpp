@@ -3,7 +3,9 @@
 //
 //   clients PORT echo CONNECTIONS SECONDS BYTES [deflate]   each sends when the last message has come back; prints how
 //                                                           many came, and how many bytes a message
-//   clients PORT broadcast CONNECTIONS SECONDS BYTES        one sends when all have heard the last; prints how often
+//   clients PORT broadcast CONNECTIONS SECONDS BYTES        one sends when all have heard the last; prints "begin" once
+//                                                           all are connected, goes on with a line of its input, and
+//                                                           prints how often that was
 //   clients PORT idle CONNECTIONS MS                        each has had an echo; prints a line when MS have passed
 //   since
 
@@ -200,6 +202,9 @@ int broadcast(std::uint16_t port, int connections, double seconds, std::size_t s
     const auto sent = frame(json(size), false);
     auto all = connect_all(port, "/all", connections, false);
     std::uint64_t rounds = 0, heard = 0;
+    std::puts("begin");
+    std::fflush(stdout);
+    if (std::getchar() == EOF) return 1;  // what has been spent so far is for the connections
     all.front().send(sent);
     const auto end = clock_of::now() + std::chrono::milliseconds(static_cast<int>(1000 * seconds));
     listen_to(all, end, [&](const client&, std::size_t messages, std::string_view, bool) {
