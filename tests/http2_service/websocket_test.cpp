@@ -6,6 +6,8 @@
 #include <signal.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/http2_service/client.hpp"
 #include "tests/integration/service.hpp"
@@ -24,6 +26,7 @@ std::string masked(char first, const std::string& payload) {
 }
 const char text = '\x81', close = '\x88';
 const std::string going_away("\x88\x02\x03\xe9", 4);
+const std::string too_large("\x82\xff\0\0\0\0\0\x10\0\1\1\2\3\4", 14);  // a mebibyte and a byte
 
 std::int32_t open(connected_peer& client, const peer::fields& more = {}) {
     peer::fields all{{":protocol", "websocket"}, {"sec-websocket-version", "13"}};
@@ -65,6 +68,40 @@ TEST(Http2WebSocket, AgreesOnCompressionAndRefusesWhatIsNoHandshake) {
     EXPECT_EQ(status({{":protocol", "websocket"}}), 426);
     EXPECT_EQ(status({{":protocol", "connect-udp"}, {"sec-websocket-version", "13"}}), 426);
     EXPECT_EQ(status({{"sec-websocket-version", "13"}}, "GET"), 426);
+}
+
+TEST(Http2WebSocket, AFaultHasItsCodeAndEndsItsStreamAlone) {
+    service service;
+    connected_peer client(service.app());
+    const auto beside = open(client);
+    double count = 0;
+    const std::vector<std::pair<std::string, std::string>> faults{{"\x81\x01x", "\x03\xea"},           // not masked
+                                                                  {masked('\x91', "x"), "\x03\xea"},   // reserved
+                                                                  {masked('\x09', "x"), "\x03\xea"},   // in fragments
+                                                                  {masked(text, "\xff"), "\x03\xef"},  // UTF-8
+                                                                  {masked(close, "\x03\xed"), "\x03\xea"},
+                                                                  {too_large, "\x03\xf1"}};
+    for (const auto& [bytes, code] : faults) {
+        const auto id = open(client);
+        client.send_body(id, masked(text, "before") + bytes + masked(text, "behind"), false);
+        ASSERT_TRUE(client.until([&] { return client.answers[id].ended; }));
+        EXPECT_EQ(client.answers[id].body,
+                  "\x81\x06"
+                  "before\x88\x02" +
+                      code);
+        client.send_body(id, "", true);
+        ++count;
+        EXPECT_TRUE(support::eventually(
+            [&] { return metric(service, "websocket_closed_total{route=\"GET /ws\",how=\"by_us\"}") == count; }));
+    }
+    client.send_body(beside, masked(text, "hello"), false);
+    EXPECT_TRUE(client.until([&] { return client.answers[beside].body == "\x81\x05hello"; }));
+    service.begin_stop(SIGTERM);
+    ASSERT_TRUE(client.until([&] { return client.answers[beside].body.ends_with(going_away); }));
+    client.send_body(beside, masked(close, "\x03\xe9"), true);
+    EXPECT_TRUE(client.until([&] { return client.closed; }));
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(integration::faults(service.report()), "");
 }
 
 TEST(Http2WebSocket, AStopSays1001AndEndsTheStreamAndTheConnection) {
