@@ -5,6 +5,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <cassert>
 
+#include "lifecycle/wake_up.hpp"
+
 namespace lifecycle {
 
 namespace asio = boost::asio;
@@ -42,9 +44,16 @@ private:
 
 task_group::task_group(executor on) : executor_(on), empty_(on) { errors_.reserve(most_errors); }
 
+clock::time_point shared_wake_up(clock::time_point when, clock::time_point now) noexcept {
+    using std::chrono::milliseconds;
+    if (when < now + exact_sleep || when > clock::time_point::max() - milliseconds(1)) return when;
+    return std::chrono::ceil<milliseconds>(when);
+}
+
 awaitable<bool> sleep_until(context context, clock::time_point when, std::source_location where) {
     if (context.done()) co_return false;
-    loop_timer timer(co_await asio::this_coro::executor, std::min(when, context.deadline()));
+    loop_timer timer(co_await asio::this_coro::executor,
+                     shared_wake_up(std::min(when, context.deadline()), clock::now()));
     const context::waiting breadcrumb(context, where);
     const context::on_cancel wake(context, [&timer] { timer.cancel(); });
     co_await timer.async_wait(quietly);

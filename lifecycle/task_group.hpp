@@ -44,7 +44,7 @@ using loop_timer = boost::asio::basic_waitable_timer<clock, boost::asio::wait_tr
 struct quietly_t {};
 inline constexpr quietly_t quietly;
 
-/// Waits on the loop until `when`. True: it came. False: the context ended first.
+/// Waits on the loop until `when`, see wake_up.hpp. True: it came. False: the context ended first.
 awaitable<bool> sleep_until(context context, clock::time_point when,
                             std::source_location where = std::source_location::current());
 

@@ -11,6 +11,8 @@
 #include <optional>
 #include <stdexcept>
 
+#include "lifecycle/wake_up.hpp"
+
 namespace {
 
 namespace asio = boost::asio;
@@ -323,6 +325,22 @@ TEST(SleepUntil, SaysYesToATimeThatHasPassed) {
     loop.start(wait_into({}, clock::now() - 1s, std::source_location::current(), answer));
     loop.run();
     EXPECT_EQ(answer, true);
+}
+
+TEST(SleepUntil, SharesItsWakeUpsUnlessItIsShort) {
+    using std::chrono::milliseconds;
+    const clock::time_point now(3s + 123'456ns);
+    const auto woken = [&](clock::duration after) { return lifecycle::shared_wake_up(now + after, now) - now; };
+    for (const clock::duration exact : {clock::duration(-1s), clock::duration(0), clock::duration(1ms + 1ns)})
+        EXPECT_EQ(woken(exact), exact);
+    EXPECT_EQ(woken(lifecycle::exact_sleep - 1ns), lifecycle::exact_sleep - 1ns);
+    for (clock::duration after = lifecycle::exact_sleep; after < 1s; after += 77'777ns) {
+        const auto late = woken(after) - after;
+        ASSERT_TRUE(late >= 0ns && late < 1ms) << after.count();
+        ASSERT_EQ((now + woken(after)).time_since_epoch() % 1ms, 0ns);
+    }
+    for (const auto end : {never, never - 1ns, clock::time_point::min()})
+        EXPECT_EQ(lifecycle::shared_wake_up(end, now), end);
 }
 
 TEST(SleepUntil, IsCutShortByACancel) {
