@@ -9,6 +9,13 @@ namespace server {
 using step = http1_machine::step;
 using waiting = http1_machine::waiting;
 
+/// A stream of texts whose source is silent: it has no deadline, and what its client does is said by its socket. One
+/// that has said something is looked at each time, see loop_thread::look_for_gone_clients.
+static bool is_silent(const http1_machine& machine, poll_set::interest watched) noexcept {
+    return machine.waits_for() == waiting::piece && watched == poll_set::interest::read &&
+           machine.current().reply.texts;
+}
+
 template <class Event>
 void connection::on(const Event& event, moment at) noexcept {
     const bool inside = std::exchange(driven_, true);  // of another event, which goes on with what comes of this one
@@ -135,15 +142,17 @@ bool connection::drive(moment at) {
 /// say is looked at when it says it.
 void connection::settle() {
     const auto waits_for = machine_.waits_for();
-    const bool waits = machine_.waits_for_request();
     const auto* const between = socket_.between();
     const bool wants_room = waits_for == waiting::room || (between != nullptr && between->wants_room());
     if (waits_for == waiting::bytes && !wants_room)
         loop_.sockets().watch(descriptor(), *this, poll_set::interest::read);
     if (wants_room) loop_.sockets().watch(descriptor(), *this, poll_set::interest::write);
     loop_.account_for(machine_.take_changes());
-    if (waits != waits_ || (waits && machine_.served() != listed_)) loop_.moved(*this, waits_, waits);
-    waits_ = waits;
+    const auto as = machine_.waits_for_request()   ? listing::waits
+                    : is_silent(machine_, wants()) ? listing::silent
+                                                   : listing::works;
+    if (as != listed_as_ || (as == listing::waits && machine_.served() != listed_)) loop_.moved(*this, listed_as_, as);
+    listed_as_ = as;
     listed_ = machine_.served();
     // With very many connections an idle one gives its buffer back at once, not after a second.
     if (now_in() == state::idle && machine_.has_workspace() && loop_.workspaces().many_lent())

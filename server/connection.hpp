@@ -1,6 +1,8 @@
 #pragma once
 
 #include <boost/intrusive/list.hpp>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <source_location>
@@ -25,6 +27,15 @@ class loop_thread;
 struct by_activity;
 using activity_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<by_activity>,
                                                        boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+/// How often the tick has to look at a connection; see connection_lists. In a drain: each time.
+enum class listing : std::uint8_t {
+    waits,  ///< for a request: now and then, and when its time is over
+    works,  ///< each time
+    lasts,  ///< nothing of it is due but pings: now and then
+    silent  ///< nothing at all: never
+};
+constexpr std::size_t listings = 4;
 
 /// A client that has been accepted.
 struct arrival {
@@ -173,11 +184,11 @@ private:
 
     loop_thread& loop_;
     transport socket_;
-    bool driven_ = false;         ///< one of its events is being seen to
-    bool returned_ = false;       ///< ... and meanwhile its handler has returned
-    bool asking_ = false;         ///< a handler or a source has been asked and has not returned
-    bool waits_ = true;           ///< for a request, as its loop knows
-    std::uint32_t listed_ = 0;    ///< requests that had been served when it took its place among those
+    bool driven_ = false;    ///< one of its events is being seen to
+    bool returned_ = false;  ///< ... and meanwhile its handler has returned
+    bool asking_ = false;    ///< a handler or a source has been asked and has not returned
+    listing listed_as_ = listing::waits;
+    std::uint32_t listed_ = 0;    ///< requests that had been served when it took its place among those that wait
     std::uint32_t unlogged_ = 0;  ///< requests that the access log has none of
     lifecycle::clock::time_point born_{};
     socket_address peer_;

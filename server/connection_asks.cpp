@@ -37,7 +37,7 @@ connection::~connection() {
     if (session_) session_->end();
     if (machine_.has_workspace()) loop_.workspaces().give_back(machine_.take_back());
     loop_.sockets().forget(*this);
-    loop_.left(*this, waits_);
+    loop_.left(*this, listed_as_);
 }
 
 /// True: what has been asked has returned; else it says so (`returned`).

@@ -27,9 +27,11 @@ bool connection::proceed(const moment& at) {
         end(what == session::next::reset);
         return false;
     }
-    const bool waits = session_->waits_for_request();
-    if (waits != waits_ || (waits && session_->served() != listed_)) loop_.moved(*this, waits_, waits);
-    waits_ = waits;
+    const auto as = session_->waits_for_request() ? listing::waits
+                    : session_->lasts()           ? listing::lasts
+                                                  : listing::works;
+    if (as != listed_as_ || (as == listing::waits && session_->served() != listed_)) loop_.moved(*this, listed_as_, as);
+    listed_as_ = as;
     listed_ = session_->served();
     return true;
 }

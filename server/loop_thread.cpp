@@ -171,8 +171,7 @@ void loop_thread::take(std::unique_ptr<connection> connection) noexcept try {
     if (closing_ || ended_) return;  // the socket closes itself
     const auto at = now();           // before it is among those that a stop finds open
     connection->begin(at, env_.secure ? env_.secure->make() : nullptr);
-    idle_.push_back(*connection.release());
-    ++idle_count_;
+    connections_.add(*connection.release(), listing::waits);
     seen_.account.connection_began(at.stopping);
     publish_idle();
 } catch (const std::exception& e) {
@@ -183,13 +182,15 @@ void loop_thread::take(std::unique_ptr<connection> connection) noexcept try {
 
 bool loop_thread::make_room() {
     const auto before = seen_.account.open.get();
-    for (auto left = idle_count_; left > 0 && !idle_.empty(); --left) {  // one that has sent something stays
-        idle_.front().look_and_close('R');
+    auto& idle = connections_.of(listing::waits);
+    for (auto left = connections_.count(listing::waits); left > 0 && !idle.empty(); --left) {
+        idle.front().look_and_close('R');  // one that has sent something stays
         if (seen_.account.open.get() < before) return true;
     }
     if (!ends_slow_heads()) return false;
-    const auto slow = std::ranges::find(busy_, connection::state::head, &connection::now_in);
-    if (slow == busy_.end()) return false;
+    auto& busy = connections_.of(listing::works);
+    const auto slow = std::ranges::find(busy, connection::state::head, &connection::now_in);
+    if (slow == busy.end()) return false;
     slow->cut();
     return true;
 }
@@ -198,8 +199,8 @@ void loop_thread::obey(unsigned given) {
     if ((given & to_seal) != 0) sealed_ = true;
     if ((given & to_close) != 0) {
         draining_ = closing_ = true;
-        for (auto* list : {&idle_, &busy_})
-            for (auto at = list->begin(); at != list->end();) (at++)->cut();
+        for (auto& some : connections_.all())
+            for (auto at = some.begin(); at != some.end();) (at++)->cut();
     }
     if ((given & to_drain) != 0 && !closing_) {
         // The account of the stop begins with what is there before anything of it ends.
@@ -229,8 +230,8 @@ void loop_thread::note_stop(std::uint64_t nth) {
     noted_stop_ = nth;
     seen_.account.note_stop(nth);
     if (nth != 0) parting_ = parting_in(*env_.stop);
-    for (auto* list : {&idle_, &busy_})
-        for (auto& client : *list) client.stop_begins();
+    for (auto& some : connections_.all())
+        for (auto& client : some) client.stop_begins();
 }
 
 /// A loop that has no more than its share need not ask what the others have.
@@ -289,21 +290,16 @@ void loop_thread::answered(const connection& connection, http::status status) {
     seen_.entered.store(nullptr, std::memory_order_relaxed);
 }
 
-void loop_thread::moved(connection& connection, bool was_waiting, bool waits) {
-    auto& hook = static_cast<activity_hook&>(connection);
-    hook.unlink();
-    (waits ? idle_ : busy_).push_back(connection);
-    if (waits && !was_waiting) ++idle_count_;
-    if (!waits && was_waiting) --idle_count_;
-    seen_.account.idle.set(idle_count_);
+void loop_thread::moved(connection& connection, listing from, listing to) {
+    connections_.move(connection, from, to);
+    seen_.account.idle.set(connections_.count(listing::waits));
 }
 
-void loop_thread::left(connection& client, bool waited) {
+void loop_thread::left(connection& client, listing as) {
     const bool in_stop = stopping();  // first: what the stop finds open is counted with this one still among it
-    if (waited) --idle_count_;
-    seen_.account.idle.set(idle_count_);
+    connections_.remove(client, as);
+    seen_.account.idle.set(connections_.count(listing::waits));
     seen_.account.connection_ended(client.forced(), client.worked_during_stop(), in_stop);
-    static_cast<activity_hook&>(client).unlink();
     for (auto& some : stepped_back_) std::replace(some.begin(), some.end(), &client, static_cast<connection*>(nullptr));
     if (client.straggled()) seen_.late.remove(&client);  // its handler has returned after all
     end_if_empty();

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <atomic>
-#include <boost/intrusive/list.hpp>
 #include <exception>
 #include <span>
 #include <string_view>
@@ -12,7 +11,7 @@
 
 #include "lifecycle/operation_memory.hpp"
 #include "lifecycle/task_group.hpp"
-#include "server/connection.hpp"
+#include "server/connection_lists.hpp"
 #include "server/handlers.hpp"
 #include "server/loop.hpp"
 #include "server/net/poll_set.hpp"
@@ -83,12 +82,12 @@ public:
     }
     /// `connection` is told after two turns.
     void let_others_go_first(connection& connection);
-    void moved(connection& connection, bool was_waiting, bool waits);
+    void moved(connection& connection, listing from, listing to);
     void log_end(const connection& connection) noexcept;
     /// It no longer exists after this.
     static void remove(connection& connection) noexcept { delete &connection; }
-    /// `waited`: it was among those that wait for a request.
-    void left(connection& connection, bool waited);
+    /// `as`: the list that it was in.
+    void left(connection& connection, listing as);
     /// A connection is closed because memory has run out, or for a reason as bad.
     void lost_connection(const char* why) noexcept;
 
@@ -96,9 +95,6 @@ public:
 
 private:
     static constexpr std::chrono::milliseconds between_lines{1'000};  ///< that clients bring about
-
-    using connections = boost::intrusive::list<connection, boost::intrusive::base_hook<activity_hook>,
-                                               boost::intrusive::constant_time_size<false>>;
 
     /// True from the first moment of a stop: responses say `Connection: close`.
     bool stopping() {
@@ -120,7 +116,7 @@ private:
     void attempt_tick(lifecycle::clock::time_point now, lifecycle::clock::duration lag) noexcept;
     void on_tick(lifecycle::clock::time_point now);
     drain_view drain_now() const;
-    void look_after(connections& list, const drain_view& drain, const moment& at);
+    static void look_after(connection_lists::list& some, const drain_view& drain, const moment& at);
     void look_after_late(const drain_view& drain, const moment& at);
     void look_for_gone_clients();
     void post_turn(std::size_t left);
@@ -148,8 +144,7 @@ private:
     lifecycle::loop_timer timer_;
     poll_set sockets_;
     workspace_pool workspaces_;
-    connections idle_;  ///< fresh and idle, the longest first
-    connections busy_;
+    connection_lists connections_;
     std::vector<char> scratch_;
     std::vector<pollfd> watched_;  ///< of look_for_gone_clients, kept for their memory
     std::vector<connection*> watched_by_;
@@ -157,7 +152,6 @@ private:
     access_lines access_lines_;                             ///< of this turn
     stall_watch stalls_;
     std::time_t date_second_ = 0;
-    std::size_t idle_count_ = 0;
     std::uint64_t noted_stop_ = 0;  ///< stop_channel::nth_stop; 0: none
     bool draining_ = false, sealed_ = false, closing_ = false, ended_ = false, warned_ = false, failed_ = false;
     std::uint64_t lost_ = 0;  ///< connections, because memory ran out

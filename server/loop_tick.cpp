@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -21,7 +22,7 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds tick_of_a_stop{10};
-constexpr milliseconds idle_look{250};  // how often idle connections are looked through
+constexpr milliseconds idle_look{250};  // how often those are looked through that have nothing to do
 
 /// Made while there is memory: a lack of memory may be what ends a tick. One for all loops: hundreds of them would use
 /// up what the runtime keeps for exceptions when there is no other memory, and then it ends the process.
@@ -96,11 +97,13 @@ void loop_thread::on_tick(clock::time_point now) {
     host_.places.look(now, env_.crowded_until());
     const auto drain = drain_now();
     if (!warned_ && now >= warn_at(drain.over) && now < drain.over) warn_of_late();
-    look_after(busy_, drain, at);
+    look_after(connections_.of(listing::works), drain, at);
     look_for_gone_clients();
-    if (now >= next_idle_look_ || noted_stop_ != 0) {
+    if (drain.draining) look_after(connections_.of(listing::silent), drain, at);
+    if (drain.draining || noted_stop_ != 0 || now >= next_idle_look_) {
         next_idle_look_ = now + idle_look;
-        look_after(idle_, drain, at);
+        look_after(connections_.of(listing::waits), drain, at);
+        look_after(connections_.of(listing::lasts), drain, at);
         if (workspaces_.shrink()) ::malloc_trim(0);  // malloc_trim(3): of all threads' arenas
     } else {
         look_after_late(drain, at);
@@ -118,25 +121,28 @@ drain_view loop_thread::drain_now() const {
             .over = env_.deadline ? env_.deadline() : clock::time_point::max()};
 }
 
-void loop_thread::look_after(connections& list, const drain_view& drain, const moment& at) {
-    for (auto next = list.begin(); next != list.end();) (next++)->tick(drain, at);
+void loop_thread::look_after(connection_lists::list& some, const drain_view& drain, const moment& at) {
+    for (auto next = some.begin(); next != some.end();) (next++)->tick(drain, at);
 }
 
 /// Those whose time is over are closed at the tick when it is, not all of a quarter of a second at once.
 void loop_thread::look_after_late(const drain_view& drain, const moment& at) {
     const auto late = at.now - host_.limits->idle_timeout;
-    for (auto next = idle_.begin(); next != idle_.end() && next->since() <= late;) (next++)->tick(drain, at);
+    auto& idle = connections_.of(listing::waits);
+    for (auto next = idle.begin(); next != idle.end() && next->since() <= late;) (next++)->tick(drain, at);
 }
 
-/// A client that has gone is seen by the socket, not by the next write: one poll(2) for all whose
-/// handler waits. POLLRDHUP is set after unread bytes too, which readability would hide; a reset is seen in any case.
+/// A client that has gone is seen by the socket, not by the next write: one poll(2) for all whose handler waits and
+/// whose socket has said something since it was asked, which nobody reads before the answer. What is in the poll set
+/// for reading has said nothing. POLLRDHUP is set after unread bytes too, which readability would hide; a reset is seen
+/// in any case.
 void loop_thread::look_for_gone_clients() {
     auto& sockets = watched_;
     auto& owners = watched_by_;
     sockets.clear();
     owners.clear();
-    for (auto& connection : busy_) {
-        if (!connection.awaits_word()) continue;
+    for (auto& connection : connections_.of(listing::works)) {
+        if (!connection.awaits_word() || connection.wants() == poll_set::interest::read) continue;
         const auto events = static_cast<short>(host_.limits->half_close ? 0 : POLLRDHUP);
         sockets.push_back({.fd = connection.descriptor(), .events = events, .revents = 0});
         owners.push_back(&connection);
@@ -155,7 +161,7 @@ void loop_thread::warn_of_late() {
     constexpr std::size_t most = 10;
     warned_ = true;
     std::size_t late = 0;
-    for (const auto& client : busy_)
+    const auto name = [&](const connection& client) {
         for_each_work(client, false, [&] {
             if (client.now_in() == connection::state::lingering || ++late > most) return;
             const auto age = duration_cast<milliseconds>(clock::now() - client.since()).count();
@@ -163,6 +169,9 @@ void loop_thread::warn_of_late() {
             lifecycle::lines(env_.log).warn("the drain waits for {route}: {state} for {age_ms} ms{}{where}",
                                             client.describe(), to_string(client.now_in()), age, waits_at(where), where);
         });
+    };
+    for (const auto as : {listing::works, listing::lasts, listing::silent})
+        std::ranges::for_each(connections_.of(as), name);
     if (late > most) lifecycle::lines(env_.log).warn("the drain waits for {requests} more", late - most);
 }
 
@@ -194,13 +203,16 @@ void loop_thread::update_date() {
 
 void loop_thread::publish_states() {
     std::array<std::uint64_t, connection_states> now{};
-    for (const auto& connection : busy_) ++now[static_cast<std::size_t>(connection.now_in())];
+    for (const auto& connection : connections_.of(listing::works)) ++now[static_cast<std::size_t>(connection.now_in())];
+    now[static_cast<std::size_t>(connection_state::streaming)] +=
+        connections_.count(listing::lasts) + connections_.count(listing::silent);
     for (std::size_t at = 0; at < now.size(); ++at) seen_.account.in_state[at].set(now[at]);
 }
 
 void loop_thread::publish_idle() {
+    const auto& idle = connections_.of(listing::waits);
     seen_.account.oldest_idle.set(
-        idle_.empty() ? 0 : static_cast<std::uint64_t>(idle_.front().since().time_since_epoch().count()));
+        idle.empty() ? 0 : static_cast<std::uint64_t>(idle.front().since().time_since_epoch().count()));
 }
 
 std::vector<task_row> loop_thread::describe() const {
@@ -214,8 +226,8 @@ std::vector<task_row> loop_thread::describe() const {
                         .where = {},
                         .age = duration_cast<milliseconds>(now - task.born)});
     });
-    for (const auto* list : {&idle_, &busy_})
-        for (const auto& client : *list) for_each_work(client, true, [&] { rows.push_back(row_of(client, now)); });
+    for (const auto& some : connections_.all())
+        for (const auto& client : some) for_each_work(client, true, [&] { rows.push_back(row_of(client, now)); });
     return rows;
 }
 

@@ -103,6 +103,8 @@ public:
         return in_focus().current != nullptr ? focus_->since : seen_.since;
     }
     bool waits_for_request() const noexcept { return seen_.state <= connection_state::idle; }
+    /// The tick may come a quarter of a second late, unless there is a stop.
+    bool lasts() const noexcept { return seen_.lasts; }
     bool awaits_word() const noexcept { return seen_.awaits_word; }
     bool forced() const noexcept { return seen_.forced; }
     bool worked_during_stop() const noexcept { return seen_.worked_during_stop; }
@@ -117,6 +119,7 @@ protected:
         connection_state state = connection_state::fresh;
         lifecycle::clock::time_point since{};  ///< when it entered that
         bool awaits_word = false;              ///< it does not read, and what its client does is to be looked at
+        bool lasts = false;                    ///< only its socket and a stop bring anything about, and pings
         bool forced = false;                   ///< by the end of a stop
         bool worked_during_stop = false;
         std::uint32_t served = 0;  ///< requests

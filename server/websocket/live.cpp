@@ -81,6 +81,7 @@ void live::begin(handover from, const moment& at) {
 
 machine& live::awake() {
     if (!at_work_) at_work_ = activity::make(on_, window_ != 0, seen_.since, resting_);
+    seen_.lasts = false;
     return *at_work_;
 }
 
@@ -90,6 +91,7 @@ void live::rest() noexcept {
     resting_ = at_work_->rest();
     on_.messages_out.add(at_work_->messages_out());
     at_work_ = nullptr;
+    seen_.lasts = true;
 }
 
 poll_set::rest live::ready(const moment& at) {
@@ -273,7 +275,8 @@ void live::cut(const moment&) {
 }
 
 void live::tick(const drain_view& drain, const moment& at) {
-    if (!at_work_ && !drain.draining && at.now < resting_.next_ping) return;
+    const bool is_told = drain.draining && at.now >= told_at(seen_.since, drain);
+    if (!at_work_ && !is_told && at.now < resting_.next_ping) return;
     awake().tick(drain, at.now, at_work_->is_blocked() ? wire_.unacknowledged() : 0);
     if (drain.draining && at_work_->calls && !at_work_->calls->done && at_work_->calls->of.to_be_told())
         at_work_->calls->of.notify(drain.over);

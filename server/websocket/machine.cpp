@@ -18,14 +18,13 @@ constexpr milliseconds longest_linger{1'000};
 constexpr unsigned most_unanswered = 2;       // pings
 constexpr std::size_t one_write = 64 * 1024;  // answers that are gathered before they are sent
 
-/// A moment of its own within the first half of the idle grace: clients come back at once.
-clock::duration spread(clock::time_point born, const drain_view& drain) noexcept {
-    const auto ticks = static_cast<std::uint64_t>(born.time_since_epoch().count());
-    const auto chance = static_cast<int>((ticks * 0x9e3779b97f4a7c15U) >> 56);  // Knuth, TAOCP 6.4
-    return (drain.idle_until - drain.began) / 2 / 256 * chance;
-}
-
 }  // namespace
+
+clock::time_point told_at(clock::time_point opened, const drain_view& drain) noexcept {
+    const auto ticks = static_cast<std::uint64_t>(opened.time_since_epoch().count());
+    const auto chance = static_cast<int>((ticks * 0x9e3779b97f4a7c15U) >> 56);  // Knuth, TAOCP 6.4
+    return std::min(drain.over, drain.began + (drain.idle_until - drain.began) / 2 / 256 * chance);
+}
 
 machine::machine(const machine_limits& limits, compression* inflates, clock::time_point now) noexcept
     : sender(limits), reader_(limits.reading, inflates), since_(now), next_ping_(now + limits.ping) {}
@@ -287,7 +286,7 @@ void machine::tick(const drain_view& drain, clock::time_point now, std::size_t u
 
 void machine::obey(const drain_view& drain, clock::time_point now) {
     const bool over = now >= drain.over;
-    if (!flags_.due && (over || now >= drain.began + spread(since_, drain))) {
+    if (!flags_.due && now >= told_at(since_, drain)) {
         flags_.due = flags_.looks = flags_.told = true;
         to_say_ = going_away;
     }

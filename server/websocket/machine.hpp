@@ -20,6 +20,10 @@ struct message {
     std::string_view data;
 };
 
+/// When a stop tells the peer of one that was opened then: at a moment of its own within the first half of the idle
+/// grace, for clients come back at once.
+lifecycle::clock::time_point told_at(lifecycle::clock::time_point opened, const drain_view& drain) noexcept;
+
 /// One WebSocket (RFC 6455), from the first byte after the handshake to its end, without socket, clock, thread and
 /// log: events in, steps out, as with http1_machine.
 ///

@@ -81,6 +81,37 @@ TEST(EventStream, IsToldOfTheDrainEndsWholeAndHoldsNoStop) {
     EXPECT_EQ(number(service.report(), "requests", "cut"), 0);
 }
 
+TEST(EventStream, ThatIsSilentIsCountedWhereItIsAndNotInTheEstimateOfAStop) {
+    const service service;
+    std::vector<client> clients;
+    for (int nth = 0; nth < 3; ++nth) {
+        clients.push_back(service.connect());
+        clients.back().send(ticks("ms=60000"));
+        ASSERT_TRUE(says(clients.back(), ":\n"));
+    }
+    EXPECT_TRUE(
+        eventually([&] { return metric(service, "http_connections{server=\"app\",state=\"streaming\"}") == 3; }));
+    const auto stop = boost::json::parse(service.ask_debug(get("/debug/shutdown")).body).as_object();
+    EXPECT_EQ(stop.at("eta_seconds").to_number<double>(), 0) << "a stop ends them";
+    EXPECT_EQ(number(stop, "waits_for", "requests_in_flight"), 0);
+    EXPECT_THAT(service.ask_debug(get("/debug/tasks")).body, HasSubstr("GET /ticks"));
+}
+
+TEST(EventStream, AClientThatHasSentMoreAndGoesIsNotedToo) {
+    const service service;
+    {
+        auto client = service.connect();
+        client.send(ticks("ms=60000"));
+        ASSERT_TRUE(says(client, ":\n"));
+        client.send(get("/"));  // nobody reads it before the end of the stream
+        client.finish_sending();
+    }
+    EXPECT_TRUE(eventually([&] {
+        const auto vars = boost::json::parse(service.ask_debug(get("/debug/vars")).body).as_object();
+        return number(vars, "connections", "open") == 0;
+    }));
+}
+
 TEST(EventStream, AClientThatHasGoneIsNotedBeforeTheNextEvent) {
     const service service;
     {
