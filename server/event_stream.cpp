@@ -56,7 +56,10 @@ milliseconds time_to_return() {
 void event_writer::event(std::string_view data, std::string_view id, std::string_view type) {
     if (!is_one_line(id) || !is_one_line(type))
         throw std::invalid_argument("the id or type of an event holds CR, LF or NUL");
+    constexpr const char* too_large = "an event of a stream is larger than 60000 bytes";
+    if (data.size() > largest) throw std::length_error(too_large);
     std::string text;
+    text.reserve(data.size() + id.size() + type.size() + 48);  // most have a line of data: one allocation
     if (!type.empty()) text.append("event: ").append(type).push_back('\n');
     if (retry_ > milliseconds(0)) fmt::format_to(std::back_inserter(text), "retry: {}\n", retry_.count());
     for (;;) {
@@ -67,9 +70,12 @@ void event_writer::event(std::string_view data, std::string_view id, std::string
     }
     if (!id.empty()) text.append("id: ").append(id).push_back('\n');
     text.push_back('\n');
-    if (text.size() > largest) throw std::length_error("an event of a stream is larger than 60000 bytes");
+    if (text.size() > largest) throw std::length_error(too_large);
     retry_ = milliseconds(0);
-    text_ += text;
+    if (text_.empty())
+        text_ = std::move(text);
+    else
+        text_ += text;
 }
 
 response event_stream(const lifecycle::context& of, event_source next) {
