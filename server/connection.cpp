@@ -177,7 +177,8 @@ connection::looked connection::read(const moment& at, bool held) {
     const auto [how, count] = held ? socket_.read_held(into) : socket_.read(into);
     if (how == transport::outcome::done) machine_.received(count, at);
     if (stirs()) machine_.stirred(at);
-    const bool all = !held && socket_.between() == nullptr && count < into.size() && how != transport::outcome::ended;
+    const bool drained = between == nullptr ? count < into.size() : between->drained();
+    const bool all = !held && drained && how != transport::outcome::ended;
     return {.how = how, .left = all ? poll_set::rest::taken : poll_set::rest::unknown};
 }
 

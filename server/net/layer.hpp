@@ -56,6 +56,8 @@ public:
     bool shakes() const noexcept { return stage_ <= stage::shaking; }
     /// A read would return something, be it the end, that the socket no longer knows of.
     bool holds() const noexcept { return holds_; }
+    /// The last call has taken all that the socket had.
+    bool drained() const noexcept { return drained_; }
     /// Something has come that a read does not return yet, since it is not whole.
     bool stirs() const noexcept { return stirs_; }
     /// What it reads waits until the socket has room for what it has to say itself.
@@ -64,6 +66,7 @@ public:
 protected:
     stage stage_ = stage::quiet;
     bool holds_ = false;
+    bool drained_ = false;
     bool stirs_ = false;
     bool wants_room_ = false;
     bool speaks_http2_ = false;

@@ -19,7 +19,10 @@ constexpr std::string_view http1 = "http/1.1";
 constexpr std::string_view http2 = "h2";
 
 // Forward secrecy and authenticated encryption, or nothing: for TLS 1.2. Those of TLS 1.3 are all of that kind.
-constexpr const char* ciphers_of_1_2 = "ECDHE+AESGCM:ECDHE+CHACHA20";
+constexpr const char* ciphers_of_1_2 =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE+AESGCM:ECDHE+CHACHA20";
+// AES-128 before AES-256: a download costs a fifth less, and nobody can break either.
+constexpr const char* ciphers_of_1_3 = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 std::string digest_of(std::string_view bytes) {
     std::string made(32, '\0');
@@ -146,6 +149,7 @@ void generation::set_up(SSL_CTX& context, const tls_options& by) {
     SSL_CTX_set_min_proto_version(&context, by.min_version == "1.3" ? TLS1_3_VERSION : TLS1_2_VERSION);
     SSL_CTX_set_max_proto_version(&context, TLS1_3_VERSION);
     SSL_CTX_set_cipher_list(&context, ciphers_of_1_2);
+    SSL_CTX_set_ciphersuites(&context, ciphers_of_1_3);
     SSL_CTX_set_read_ahead(&context, 1);  // one call of the socket for all that is there
     SSL_CTX_set_max_early_data(&context, 0);
     SSL_CTX_set_default_passwd_cb(&context, refuses_password);

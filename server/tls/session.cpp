@@ -7,11 +7,16 @@
 #include <new>
 #include <utility>
 
+#include "server/tls/record_buffers.hpp"
+
 namespace server::tls {
 namespace {
 
 /// The names of methods are in upper case (RFC 9110 section 9), and no record begins so (RFC 8446 section 5.1).
 bool is_clear(char first) noexcept { return first >= 'A' && first <= 'Z'; }
+
+// Before OpenSSL is used by whomever.
+[[maybe_unused]] const bool keeps_record_buffers = (keep_record_buffers(), true);
 
 constexpr int alerts_from = 1'000;  // sslerr.h: SSL_AD_REASON_OFFSET, what the peer has sent
 
@@ -36,8 +41,8 @@ const BIO_METHOD* session::method() {
     static const auto* const made = [] {
         auto* const fresh = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "connection");
         if (fresh == nullptr) throw std::bad_alloc();
-        BIO_meth_set_read(fresh, receive);
-        BIO_meth_set_write(fresh, send);
+        BIO_meth_set_read_ex(fresh, receive);
+        BIO_meth_set_write_ex(fresh, send);
         BIO_meth_set_ctrl(fresh, control);
         return fresh;
     }();
@@ -60,39 +65,48 @@ session::~session() {
 
 // ── what OpenSSL calls ──────────────────────────────────────────────────────────────────────────
 
-int session::receive(BIO* bio, char* into, int size) {
+int session::receive(BIO* bio, char* into, std::size_t size, std::size_t* count) {
     auto& self = *static_cast<session*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
-    if (!self.may_receive_) {
+    const auto waits = [&] {
+        self.blocked_ = true;
         BIO_set_retry_read(bio);
         return -1;
+    };
+    if (!self.may_receive_) return waits();
+    ssize_t came = -1;
+    do came = ::recv(self.socket_, into, size, MSG_DONTWAIT);
+    while (came < 0 && errno == EINTR);
+    self.drained_ = came < 0 || static_cast<std::size_t>(came) < size;
+    if (came < 0 && errno == EAGAIN) return waits();
+    if (came <= 0) {
+        self.at_end_ = came == 0;
+        return came < 0 ? -1 : 0;
     }
-    ssize_t count = -1;
-    do count = ::recv(self.socket_, into, static_cast<std::size_t>(size), MSG_DONTWAIT);
-    while (count < 0 && errno == EINTR);
-    if (count < 0 && errno == EAGAIN) BIO_set_retry_read(bio);
-    if (count <= 0) {
-        self.at_end_ = count == 0;
-        return static_cast<int>(count);
-    }
+    *count = static_cast<std::size_t>(came);
     if (!std::exchange(self.received_any_, true) && is_clear(*into)) {
         self.stage_ = stage::clear;
         return -1;
     }
     // What is not whole comes with the next turn of the loop, or one client would have all of it.
-    if (count < size) self.may_receive_ = false;
-    return static_cast<int>(count);
+    if (self.drained_) self.may_receive_ = false;
+    return 1;
 }
 
-int session::send(BIO* bio, const char* bytes, int size) {
-    const auto& self = *static_cast<session*>(BIO_get_data(bio));
+int session::send(BIO* bio, const char* bytes, std::size_t size, std::size_t* count) {
+    auto& self = *static_cast<session*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
     const int how = MSG_DONTWAIT | MSG_NOSIGNAL | (self.more_follows_ ? MSG_MORE : 0);
-    ssize_t count = -1;
-    do count = ::send(self.socket_, bytes, static_cast<std::size_t>(size), how);
-    while (count < 0 && errno == EINTR);
-    if (count < 0 && errno == EAGAIN) BIO_set_retry_write(bio);
-    return static_cast<int>(count);
+    ssize_t went = -1;
+    do went = ::send(self.socket_, bytes, size, how);
+    while (went < 0 && errno == EINTR);
+    if (went < 0 && errno == EAGAIN) {
+        self.blocked_ = true;
+        BIO_set_retry_write(bio);
+    }
+    if (went <= 0) return -1;
+    *count = static_cast<std::size_t>(went);
+    return 1;
 }
 
 long session::control(BIO* bio, int what, long, void*) {
@@ -103,19 +117,26 @@ long session::control(BIO* bio, int what, long, void*) {
 
 // ── the layer ───────────────────────────────────────────────────────────────────────────────────
 
-/// After SSL_ERROR_WANT_*: what has come of a record that is not whole stays inside.
-transfer session::would_block(int error) noexcept {
+/// What has come of a record that is not whole stays inside.
+transfer session::would_block() noexcept {
     holds_ = false;
-    wants_room_ = error == SSL_ERROR_WANT_WRITE;
+    wants_room_ = SSL_want_write(ssl_.get());
     stirs_ = stage_ == stage::shaking || SSL_has_pending(ssl_.get()) == 1 ||
              SSL_rstate_string(ssl_.get()) == std::string_view("RB");
     return {};
 }
 
-transfer_end session::shake(int socket) noexcept {
+/// Clearing OpenSSL's queue of errors takes longer than reading a record, and what others have left there would be taken
+/// for a failure. So whether a call was blocked is known from the socket, and the queue is cleared after a failure.
+void session::begin(int socket, bool may_receive, bool more_follows) noexcept {
     socket_ = socket;
-    may_receive_ = true;
-    more_follows_ = false;
+    may_receive_ = may_receive;
+    more_follows_ = more_follows;
+    blocked_ = drained_ = false;
+}
+
+transfer_end session::shake(int socket) noexcept {
+    begin(socket, true, false);
     ERR_clear_error();
     const int done = SSL_do_handshake(ssl_.get());
     if (done == 1) {
@@ -127,12 +148,8 @@ transfer_end session::shake(int socket) noexcept {
         return transfer_end::ended;
     }
     if (received_any_) stage_ = stage::shaking;
-    switch (const int error = SSL_get_error(ssl_.get(), done); error) {
-        case SSL_ERROR_WANT_READ:
-        case SSL_ERROR_WANT_WRITE: return would_block(error).how;
-        case SSL_ERROR_SSL: return refuse(reason());
-        default: break;
-    }
+    if (SSL_get_error(ssl_.get(), done) == SSL_ERROR_SSL) return refuse(reason());
+    if (blocked_) return would_block().how;
     // The end of the socket, or an error of it.
     if (stage_ == stage::shaking) counts_->add(refusal::gone);
     stage_ = stage::gone;
@@ -206,36 +223,27 @@ transfer session::read(int socket, std::span<char> into, bool from_socket) noexc
         if (count > 0) return {.how = transfer_end::done, .count = static_cast<std::size_t>(count)};
         return {.how = count < 0 && errno == EAGAIN ? transfer_end::would_block : transfer_end::ended};
     }
-    socket_ = socket;
-    may_receive_ = from_socket;
-    more_follows_ = false;
-    ERR_clear_error();
+    begin(socket, from_socket, false);
     std::size_t count = 0;
-    const int done = SSL_read_ex(ssl_.get(), into.data(), into.size(), &count);
-    if (done == 1) {
+    if (SSL_read_ex(ssl_.get(), into.data(), into.size(), &count) == 1) {
         holds_ = SSL_has_pending(ssl_.get()) == 1;
         stirs_ = wants_room_ = false;
         return {.how = transfer_end::done, .count = count};
     }
-    const int error = SSL_get_error(ssl_.get(), done);
-    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return would_block(error);
+    if (blocked_) return would_block();
     ERR_clear_error();
     holds_ = true;  // the end, for as long as anybody asks
     stirs_ = wants_room_ = false;
-    broken_ = error != SSL_ERROR_ZERO_RETURN;
+    broken_ = SSL_get_error(ssl_.get(), 0) != SSL_ERROR_ZERO_RETURN;
     return {.how = transfer_end::ended};
 }
 
 transfer session::write(int socket, std::string_view bytes, bool last) noexcept {
-    socket_ = socket;
-    may_receive_ = false;
-    more_follows_ = last;
-    ERR_clear_error();
+    begin(socket, false, last);
     std::size_t count = 0;
-    const int done = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &count);
-    if (done == 1) return {.how = transfer_end::done, .count = count};
-    const int error = SSL_get_error(ssl_.get(), done);
-    if (error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ) return {};
+    if (SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &count) == 1)
+        return {.how = transfer_end::done, .count = count};
+    if (blocked_) return {};
     ERR_clear_error();
     broken_ = true;
     return {.how = transfer_end::ended};
@@ -244,11 +252,8 @@ transfer session::write(int socket, std::string_view bytes, bool last) noexcept 
 /// RFC 8446 section 6.1: close_notify. That of the client is not waited for; most close without one.
 transfer_end session::farewell(int socket) noexcept {
     if (stage_ != stage::open || said_farewell_ || broken_) return transfer_end::done;
-    socket_ = socket;
-    may_receive_ = more_follows_ = false;
-    ERR_clear_error();
-    const int sent = SSL_shutdown(ssl_.get());
-    if (sent < 0 && SSL_get_error(ssl_.get(), sent) == SSL_ERROR_WANT_WRITE) return transfer_end::would_block;
+    begin(socket, false, false);
+    if (SSL_shutdown(ssl_.get()) < 0 && blocked_) return transfer_end::would_block;
     ERR_clear_error();
     said_farewell_ = true;
     holds_ = false;

@@ -31,14 +31,15 @@ public:
 
 private:
     static const BIO_METHOD* method();
-    static int receive(BIO* bio, char* into, int size);
-    static int send(BIO* bio, const char* bytes, int size);
+    static int receive(BIO* bio, char* into, std::size_t size, std::size_t* count);
+    static int send(BIO* bio, const char* bytes, std::size_t size, std::size_t* count);
     static long control(BIO* bio, int what, long, void*);
 
+    void begin(int socket, bool may_receive, bool more_follows) noexcept;
     void opened() noexcept;
     transfer_end refuse(refusal by) noexcept;
     refusal reason() noexcept;
-    transfer would_block(int error) noexcept;
+    transfer would_block() noexcept;
 
     std::shared_ptr<const generation> from_;
     std::shared_ptr<tally> counts_;
@@ -47,6 +48,7 @@ private:
     int socket_ = -1;            ///< of the call that is under way
     bool may_receive_ = false;   ///< in this call, once
     bool more_follows_ = false;  ///< after what is sent in this call
+    bool blocked_ = false;       ///< in this call, by the socket
     bool received_any_ = false;
     bool at_end_ = false;         ///< the socket has nothing more, ever
     bool said_farewell_ = false;  ///< what still comes is forgotten as it is

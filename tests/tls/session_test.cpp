@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/err.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -178,6 +179,52 @@ TEST_F(Session, ReadsOnceFromTheSocketAndSaysWhatItHolds) {
     EXPECT_EQ(two.read(false), "");
     EXPECT_EQ(two.last.how, transfer_end::would_block);
     EXPECT_FALSE(two.server.holds());
+}
+
+TEST_F(Session, SaysWhetherTheSocketIsEmpty) {
+    ends two(made(), trusting());
+    two.shake();
+    two.client.send("one");
+    EXPECT_EQ(two.read(), "one");
+    EXPECT_TRUE(two.server.drained());
+    EXPECT_EQ(two.read(), "");
+    EXPECT_TRUE(two.server.drained());
+    for (int nth = 0; nth < 3; ++nth) two.client.send(std::string(16'000, 'x'));
+    two.read();
+    EXPECT_FALSE(two.server.drained()) << "a buffer full has been taken, and more is there";
+}
+
+TEST_F(Session, WhatOthersHaveLeftInTheQueueOfErrorsIsNoFailure) {
+    ends two(made(), trusting());
+    two.shake();
+    const auto leave = [] { ERR_raise(ERR_LIB_USER, 1); };
+    leave();
+    EXPECT_EQ(two.read(), "");
+    EXPECT_EQ(two.last.how, transfer_end::would_block);
+    two.client.send("ping");
+    leave();
+    EXPECT_EQ(two.read(), "ping");
+    leave();
+    EXPECT_EQ(two.server.write(two.socket, "pong", false).count, 4U);
+    SSL_shutdown(two.client.ssl());
+    leave();
+    two.read();
+    EXPECT_EQ(two.last.how, transfer_end::ended);
+    EXPECT_EQ(two.server.farewell(two.socket), transfer_end::done);
+    ERR_clear_error();
+    while (two.client.read() == tls_tests::client::step::done) {}
+    EXPECT_TRUE(two.client.told_of_end()) << "which it does not hear from a connection that has failed";
+}
+
+TEST_F(Session, Aes128ComesFirst) {
+    for (const auto& [version, name] :
+         {std::pair(TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256"), {TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256"}}) {
+        auto how = trusting();
+        how.version = version;
+        ends two(made(), how);
+        EXPECT_EQ(two.shake(), transfer_end::done);
+        EXPECT_STREQ(SSL_get_cipher_name(two.client.ssl()), name);
+    }
 }
 
 TEST_F(Session, ARecordThatIsLargerThanTheRoomIsHeld) {
