@@ -14,7 +14,8 @@
 namespace server::tls {
 namespace {
 
-constexpr long session_life = 7'200;  // s
+constexpr long session_life = 7'200;          // s
+constexpr long most_of_a_client = 32 * 1024;  // bytes of its certificates: four of RSA-4096 have 8 KB
 constexpr std::string_view http1 = "http/1.1";
 constexpr std::string_view http2 = "h2";
 
@@ -134,6 +135,7 @@ void generation::trust(SSL_CTX& context) const {
     }
     ERR_clear_error();  // one that is there twice
     SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    SSL_CTX_set_max_cert_list(&context, most_of_a_client);
     // A ticket carries what was verified once, and it would not be verified again.
     SSL_CTX_set_options(&context, SSL_OP_NO_TICKET);
     SSL_CTX_set_num_tickets(&context, 0);

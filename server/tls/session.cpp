@@ -18,6 +18,9 @@ bool is_clear(char first) noexcept { return first >= 'A' && first <= 'Z'; }
 // Before OpenSSL is used by whomever.
 [[maybe_unused]] const bool keeps_record_buffers = (keep_record_buffers(), true);
 
+// A fatal alert, illegal_parameter (RFC 8446 section 6), in a record that every version reads.
+constexpr std::string_view too_large("\x15\x03\x03\x00\x02\x02\x2f", 7);
+
 constexpr int alerts_from = 1'000;  // sslerr.h: SSL_AD_REASON_OFFSET, what the peer has sent
 
 }  // namespace
@@ -84,13 +87,23 @@ int session::receive(BIO* bio, char* into, std::size_t size, std::size_t* count)
         return came < 0 ? -1 : 0;
     }
     *count = static_cast<std::size_t>(came);
-    if (!std::exchange(self.received_any_, true) && is_clear(*into)) {
-        self.stage_ = stage::clear;
-        return -1;
-    }
+    if (self.stage_ != stage::open && !self.allows({into, *count})) return -1;
     // What is not whole comes with the next turn of the loop, or one client would have all of it.
     if (self.drained_) self.may_receive_ = false;
     return 1;
+}
+
+/// Before OpenSSL sees it.
+bool session::allows(std::span<const char> came) noexcept {
+    if (!std::exchange(received_any_, true) && is_clear(came.front())) {
+        stage_ = stage::clear;
+        return false;
+    }
+    if (limit_.takes(came, SSL_version(ssl_.get()) == TLS1_2_VERSION)) return true;
+    ::send(socket_, too_large.data(), too_large.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    why_ = "the hello is larger than 16 KiB";
+    refuse(refusal::malformed);
+    return false;
 }
 
 int session::send(BIO* bio, const char* bytes, std::size_t size, std::size_t* count) {
@@ -126,8 +139,9 @@ transfer session::would_block() noexcept {
     return {};
 }
 
-/// Clearing OpenSSL's queue of errors takes longer than reading a record, and what others have left there would be taken
-/// for a failure. So whether a call was blocked is known from the socket, and the queue is cleared after a failure.
+/// Clearing OpenSSL's queue of errors takes longer than reading a record, and what others have left there would be
+/// taken for a failure. So whether a call was blocked is known from the socket, and the queue is cleared after a
+/// failure.
 void session::begin(int socket, bool may_receive, bool more_follows) noexcept {
     socket_ = socket;
     may_receive_ = may_receive;
@@ -143,10 +157,8 @@ transfer_end session::shake(int socket) noexcept {
         opened();
         return transfer_end::done;
     }
-    if (stage_ == stage::clear) {
-        counts_->add(refusal::clear_text);
-        return transfer_end::ended;
-    }
+    if (stage_ == stage::clear) counts_->add(refusal::clear_text);
+    if (stage_ == stage::clear || stage_ == stage::failed) return transfer_end::ended;
     if (received_any_) stage_ = stage::shaking;
     if (SSL_get_error(ssl_.get(), done) == SSL_ERROR_SSL) return refuse(reason());
     if (blocked_) return would_block().how;
@@ -210,6 +222,9 @@ refusal session::reason() noexcept {
         case SSL_R_CERTIFICATE_VERIFY_FAILED:
             why_ = X509_verify_cert_error_string(SSL_get_verify_result(ssl_.get()));
             return refusal::certificate_refused;
+        case SSL_R_EXCESSIVE_MESSAGE_SIZE:
+            why_ = "the client's certificates are larger than 32 KiB, or another message than it may be";
+            return refusal::malformed;
         default: return refusal::malformed;
     }
 }

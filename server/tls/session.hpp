@@ -5,6 +5,7 @@
 
 #include "server/net/layer.hpp"
 #include "server/tls/generation.hpp"
+#include "server/tls/hello_limit.hpp"
 #include "server/tls/tally.hpp"
 
 namespace server::tls {
@@ -36,6 +37,7 @@ private:
     static long control(BIO* bio, int what, long, void*);
 
     void begin(int socket, bool may_receive, bool more_follows) noexcept;
+    bool allows(std::span<const char> came) noexcept;
     void opened() noexcept;
     transfer_end refuse(refusal by) noexcept;
     refusal reason() noexcept;
@@ -53,6 +55,7 @@ private:
     bool at_end_ = false;         ///< the socket has nothing more, ever
     bool said_farewell_ = false;  ///< what still comes is forgotten as it is
     bool broken_ = false;
+    hello_limit limit_;
     session_pointer ssl_;  // last: it calls back while it is freed
 };
 

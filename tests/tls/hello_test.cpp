@@ -109,6 +109,19 @@ const std::vector<row> table = {
     {"a message that says it is longer than the handshake allows",
      [](hello h) { return h.record_type + h.record_version + vector_of("\x01" + number(0xffffff, 3), 2); },
      illegal_parameter},
+    {"fifteen KiB of padding", [](hello h) { return h.more = extension(21, std::string(15'000, '\0')), h.record(); },
+     goes_on},
+    {"no more than the head of a message of 128 KiB",
+     [](hello h) { return h.record_type + h.record_version + vector_of("\x01" + number(0x20000, 3), 2); },
+     illegal_parameter},
+    {"the same in records of a byte",
+     [](hello h) {
+         std::string all;
+         for (const char byte : "\x01" + number(0x20000, 3))
+             all += h.record_type + h.record_version + vector_of(std::string(1, byte), 2);
+         return all;
+     },
+     illegal_parameter},
     {"bytes behind its end",
      [](hello h) {
          auto body = h.message().substr(4) + "x";

@@ -490,6 +490,23 @@ TEST_F(Session, WithoutACertificateTheClientIsToldAndCounted) {
     EXPECT_EQ(two.read(), "what it has sent meanwhile") << "is read and forgotten";
 }
 
+/// One that takes several records, and one above the limit.
+TEST_F(Session, LargeCertificatesOfClientsAreTakenUpToALimit) {
+    want_client_certificates();
+    for (const auto& [size, stage_of_it] : {std::pair(25'000UL, stage::open), {40'000UL, stage::failed}}) {
+        const auto shown = ours.issue({.names = std::vector<std::string>(size / 50, std::string(48, 'n'))});
+        auto how = trusting();
+        how.certificate = shown.certificate;
+        how.key = shown.key;
+        for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+            how.version = version;
+            ends two(made(), how);
+            two.shake();
+            EXPECT_EQ(two.server.now_in(), stage_of_it) << size << " bytes: " << two.server.why();
+        }
+    }
+}
+
 TEST_F(Session, ACertificateOfAnotherAuthorityOrOneThatHasExpiredIsRefused) {
     want_client_certificates();
     authority another("another");
