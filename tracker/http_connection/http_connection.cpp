@@ -75,16 +75,23 @@ void http_connection::trust() {
         if (error) throw std::runtime_error(fmt::format("{} '{}': {}", to_.ca_name, file, error.message()));
     };
     error_code error;
+    ::SSL_CTX_set_min_proto_version(tls_.native_handle(), TLS1_2_VERSION);
     if (to_.ca.empty())
         tls_.set_default_verify_paths(error);
     else
         tls_.load_verify_file(to_.ca, error);
     check(error, to_.ca);
     if (!to_.certificate.empty()) {
+        // OpenSSL would ask on the terminal for the password of a key that has one.
+        tls_.set_password_callback([](std::size_t, auto) { return std::string(); });
         tls_.use_certificate_chain_file(to_.certificate, error);
         check(error, to_.certificate);
         tls_.use_private_key_file(to_.key, asio::ssl::context::pem, error);
         check(error, to_.key);
+        // A key of another algorithm passes the calls above.
+        if (::SSL_CTX_check_private_key(tls_.native_handle()) != 1)
+            throw std::runtime_error(
+                fmt::format("{} '{}': it is the key of another certificate", to_.ca_name, to_.key));
     }
     tls_.set_verify_mode(asio::ssl::verify_peer);
     tls_.set_verify_callback(asio::ssl::host_name_verification(host_));
