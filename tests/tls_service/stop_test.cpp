@@ -184,13 +184,13 @@ TEST_F(TlsService, AStopUnderLoadLosesNobody) {
 TEST_F(TlsService, NewCertificatesUnderLoadLoseNobody) {
     service service(how());
     crowd clients(*this, service, 6);
-    for (int nth = 0; nth < 10; ++nth) {
+    for (int nth = 0; nth < 20; ++nth) {
         const auto before = clients.answered();
         write(fmt::format("number {}", nth));
         service.process().signal(SIGHUP);
         EXPECT_TRUE(eventually([&] { return clients.answered() > before + 50; }));
     }
-    EXPECT_TRUE(eventually([&] { return connect(service)->subject() == "number 9"; }));
+    EXPECT_TRUE(eventually([&] { return connect(service)->subject() == "number 19"; }));
     clients.end();
     EXPECT_EQ(clients.lost(), "");
 }
