@@ -9,11 +9,13 @@
 
 #include <algorithm>
 #include <csignal>
+#include <list>
 #include <sstream>
 
 #include "tests/brokers/fake_nats.hpp"
 #include "tests/brokers/nats_cluster.hpp"
 #include "tests/brokers/promises.hpp"
+#include "tests/brokers/relay.hpp"
 #include "tests/integration/service.hpp"
 #include "tests/support/load.hpp"
 #include "tracker/nats/atomic_batches.hpp"
@@ -187,10 +189,11 @@ struct NatsBatchesOfToday : testing::Test {
     void SetUp() override {
         if (!nats_cluster::knows_batches()) GTEST_SKIP() << "nats-server is older than 2.12 (tests/all/nats)";
     }
-    static service::options with(const std::string& urls) {
+    static service::options with(const std::string& urls, std::vector<std::string> more = {}) {
         service::options options;
-        options.flags = {"--tracker.sink=nats", "--tracker.nats_url=" + urls, "--tracker.retry_max=200ms",
-                         "--tracker.nats_atomic=true"};
+        options.flags = std::move(more);
+        options.flags.insert(options.flags.end(), {"--tracker.sink=nats", "--tracker.nats_url=" + urls,
+                                                   "--tracker.retry_max=200ms", "--tracker.nats_atomic=true"});
         options.program = SERVICE_WITH_MODULES;
         return options;
     }
@@ -239,6 +242,82 @@ TEST_F(NatsBatchesOfToday, AServerKilledInTheMiddleOfBatchesAgainAndAgainLosesNo
     load.finish(milliseconds(5'000));
     stop_clean(service);
     brokers::expect_each_once(broker.ids_in("EVENTS"), promised.given);
+}
+
+/// Three nodes that sync before they acknowledge, and a stream of three replicas.
+struct NatsClusterOfToday : NatsBatchesOfToday {
+    static constexpr auto syncs = "sync_interval: always";
+
+    /// Until so many more events are in the stream.
+    bool delivered(support::load& load, const service& service, double more) const {
+        const auto until = metric(service, "tracker_events_delivered_total") + more;
+        return load.run([&] { return metric(service, "tracker_events_delivered_total") >= until; },
+                        milliseconds(60'000));
+    }
+    static void make_stream(service& service) {
+        EXPECT_EQ(service.ask(integration::post("first")).status, 201);
+        EXPECT_TRUE(support::eventually([&] { return metric(service, "tracker_events_delivered_total") == 1; },
+                                        milliseconds(60'000)))
+            << service.err();
+    }
+};
+
+TEST_F(NatsClusterOfToday, ALeaderThatHandsOverOrIsStoppedOrKilledCostsBatchesNoEventAndDoublesNone) {
+    nats_cluster cluster(3, "", syncs);
+    service service(with(cluster.urls(), {"--tracker.nats_replicas=3"}));
+    make_stream(service);
+    promises promised;
+    promised.given.insert("first");
+    support::load load(service.app(), promised.load_of(64));
+    EXPECT_TRUE(delivered(load, service, 500));
+    for (int turn = 0; turn < 2; ++turn) {
+        cluster.step_down("EVENTS");
+        EXPECT_TRUE(delivered(load, service, 500)) << service.err();
+        auto leader = cluster.leader_of("EVENTS");
+        cluster.stop(leader);
+        EXPECT_TRUE(delivered(load, service, 500)) << service.err();
+        cluster.start(leader);
+        leader = cluster.leader_of("EVENTS");
+        cluster.kill(leader);
+        EXPECT_TRUE(delivered(load, service, 500)) << service.err();
+        cluster.start(leader);
+    }
+    load.finish(milliseconds(5'000));
+    stop_clean(service);
+    EXPECT_GT(cluster.messages_of_batches("EVENTS"), 1'000U);
+    brokers::expect_each_once(cluster.ids_in("EVENTS"), promised.given);
+}
+
+TEST_F(NatsClusterOfToday, ABatchWhoseAcknowledgementIsLostGoesOneByOneAndNoneIsTwice) {
+    nats_cluster cluster(3, "", syncs);
+    std::list<brokers::relay> relays;
+    std::string urls;
+    for (std::size_t i = 0; i < 3; ++i) urls += (i == 0 ? "" : ",") + relays.emplace_back(cluster.port(i)).url();
+    const auto swallow = [&](bool on) {
+        for (auto& each : relays) each.swallow(on);
+    };
+    service service(with(urls, {"--tracker.nats_replicas=3"}));
+    make_stream(service);
+    promises promised;
+    promised.given.insert("first");
+    support::load load(service.app(), promised.load_of(64));
+    EXPECT_TRUE(delivered(load, service, 500));
+    swallow(true);
+    const auto lost = [&] {
+        return std::ranges::any_of(relays, [](const auto& each) { return each.has_swallowed("\"batch\":"); });
+    };
+    EXPECT_TRUE(load.run(lost, milliseconds(60'000))) << "the stream has a batch, and its sender does not know";
+    for (auto& each : relays) each.cut();
+    EXPECT_TRUE(
+        load.run([&] { return service.err().find("sink nats fails") != std::string::npos; }, milliseconds(60'000)));
+    swallow(false);
+    EXPECT_TRUE(delivered(load, service, 500)) << service.err();
+    load.finish(milliseconds(5'000));
+    stop_clean(service);
+    EXPECT_TRUE(service.logs("has refused a batch, which went one by one: ")) << service.err();
+    EXPECT_THAT(service.err(), HasSubstr("(10201)"));
+    EXPECT_GT(cluster.messages_of_batches("EVENTS"), 500U);
+    brokers::expect_each_once(cluster.ids_in("EVENTS"), promised.given);
 }
 
 }  // namespace

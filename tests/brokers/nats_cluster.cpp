@@ -106,6 +106,14 @@ public:
         config.Discard = discards_old ? js_DiscardOld : js_DiscardNew;
         return connected_ && js_AddStream(nullptr, stream_, &config, nullptr, nullptr) == NATS_OK;
     }
+    bool step_down(const std::string& name) const {
+        natsMsg* answer = nullptr;
+        const auto subject = "$JS.API.STREAM.LEADER.STEPDOWN." + name;
+        const bool told =
+            connected_ && natsConnection_RequestString(&answer, connection_, subject.c_str(), "", 2'000) == NATS_OK;
+        natsMsg_Destroy(answer);
+        return told;
+    }
     bool remove(const std::string& name) const {
         return connected_ && js_DeleteStream(stream_, name.c_str(), nullptr, nullptr) == NATS_OK;
     }
@@ -164,11 +172,15 @@ void nats_cluster::start(std::size_t server) {
     node.process = std::make_unique<support::process>(std::move(how));
 }
 
-void nats_cluster::kill(std::size_t server) {
-    signal(server, SIGKILL);
-    servers_.at(server).process->wait(support::milliseconds(10'000));
+void nats_cluster::end(std::size_t server, int number) {
+    signal(server, number);
+    servers_.at(server).process->wait(support::milliseconds(30'000));
     servers_.at(server).process.reset();
 }
+
+void nats_cluster::kill(std::size_t server) { end(server, SIGKILL); }
+
+void nats_cluster::stop(std::size_t server) { end(server, SIGTERM); }
 
 std::string nats_cluster::urls(const std::string& scheme) const {
     std::string all;
@@ -197,6 +209,12 @@ std::size_t nats_cluster::leader_of(const std::string& stream) const {
     };
     if (!support::eventually(known, support::milliseconds(30'000))) throw std::runtime_error("nobody leads " + stream);
     return std::stoul(leader.substr(1));
+}
+
+void nats_cluster::step_down(const std::string& stream) const {
+    const auto told = [&] { return observer(urls()).step_down(stream); };
+    if (!support::eventually(told, support::milliseconds(30'000)))
+        throw std::runtime_error("it stays leader: " + stream);
 }
 
 std::map<std::string, int> nats_cluster::values_in(const std::string& stream, const char* header) const {

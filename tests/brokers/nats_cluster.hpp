@@ -31,9 +31,14 @@ public:
     void signal(std::size_t server, int number) { servers_.at(server).process->signal(number); }
     /// SIGKILL, by its pid.
     void kill(std::size_t server);
+    /// SIGTERM, and waits for its end.
+    void stop(std::size_t server);
+    int port(std::size_t server) const { return servers_.at(server).port; }
 
     /// Which server leads the stream; throws std::runtime_error when nobody says so in time.
     std::size_t leader_of(const std::string& stream) const;
+    /// Has the leader hand over to another server. Blocks until it has been told.
+    void step_down(const std::string& stream) const;
     void make_stream(const std::string& name, const std::string& subject, std::int64_t max_bytes,
                      bool discards_old) const;
     void delete_stream(const std::string& name) const;
@@ -43,6 +48,8 @@ public:
     std::size_t messages_of_batches(const std::string& stream) const;
 
 private:
+    void end(std::size_t server, int number);
+
     struct server {
         int port = 0;
         std::filesystem::path configuration;

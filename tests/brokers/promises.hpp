@@ -2,14 +2,15 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "tests/integration/service.hpp"
 #include "tests/support/load.hpp"
@@ -38,12 +39,15 @@ private:
 };
 
 inline void expect_each_once(const std::map<std::string, int>& stream, const std::set<std::string>& promised) {
-    const auto missing = std::ranges::count_if(promised, [&](const auto& id) { return !stream.contains(id); });
-    const auto twins = std::ranges::count_if(stream, [](const auto& each) { return each.second != 1; });
-    EXPECT_EQ(missing, 0) << "of " << promised.size();
-    EXPECT_EQ(twins, 0) << "of " << stream.size();
-    std::printf("%zu answers 201, %zu messages in the stream, %td missing, %td twins\n", promised.size(), stream.size(),
-                missing, twins);
+    std::vector<std::string> missing, twins;
+    for (const auto& id : promised)
+        if (!stream.contains(id)) missing.push_back(id);
+    for (const auto& [id, times] : stream)
+        if (times != 1) twins.push_back(fmt::format("{} ({} times)", id, times));
+    EXPECT_EQ(missing.size(), 0U) << "of " << promised.size() << ": " << fmt::format("{}", fmt::join(missing, ", "));
+    EXPECT_EQ(twins.size(), 0U) << "of " << stream.size() << ": " << fmt::format("{}", fmt::join(twins, ", "));
+    std::printf("%zu answers 201, %zu messages in the stream, %zu missing, %zu twins\n", promised.size(), stream.size(),
+                missing.size(), twins.size());
 }
 
 }  // namespace brokers
