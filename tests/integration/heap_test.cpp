@@ -1,8 +1,10 @@
 // The heap profile of the program as it is deployed: static, with an operator new of its own.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <list>
 
 #include "tests/integration/service.hpp"
@@ -38,6 +40,24 @@ TEST(HeapProfile, ShowsOpenConnectionsAndThatTheyAreGone) {
     open.clear();
     constexpr int pooled = 60;  // of some 200: what each loop keeps for the next connections
     EXPECT_TRUE(eventually([&] { return blocks_held(service, "server::loop::adopt") < before + pooled; }));
+}
+
+TEST(HeapProfile, IsReadByGoToolPprof) {
+    if (!std::filesystem::exists("/usr/bin/go")) GTEST_SKIP() << "go is not installed: scripts/setup all";
+    const service service;
+    if (service.ask_debug(get("/debug/pprof/heap")).status == 404) GTEST_SKIP() << "built without HEAP";
+    ASSERT_EQ(service.ask_debug(request("POST", "/debug/pprof/heap?rate=64")).status, 200);
+    std::list<client> open;
+    for (int times = 0; times < 50; ++times) open.push_back(service.connect());
+    const support::temporary_directory home;
+    std::filesystem::create_directory(home.path() / "run");
+    support::process go(
+        {.program = "/usr/bin/go",
+         .arguments = {"tool", "pprof", "-top", fmt::format("http://{}/debug/pprof/heap", service.debug().text())},
+         .environment = {"HOME=" + home.path().string(), "PATH=/usr/bin:/bin"},
+         .directory = home.path() / "run"});
+    ASSERT_TRUE(go.wait(milliseconds(60'000))) << go.err();
+    EXPECT_THAT(go.out(), testing::AllOf(HasSubstr("Type: inuse_space"), HasSubstr("server::loop"))) << go.err();
 }
 
 }  // namespace

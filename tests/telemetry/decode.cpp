@@ -224,10 +224,12 @@ point read_point(std::string_view bytes, bool histogram) {
                 made.sum = std::bit_cast<double>(number(field, 1));
                 return;
             case 6:
-                if (histogram)
+                if (histogram) {
                     made.counts = packed<std::uint64_t>(field);
-                else
-                    made.value = static_cast<double>(static_cast<std::int64_t>(number(field, 1)));
+                } else {
+                    made.whole = static_cast<std::int64_t>(number(field, 1));
+                    made.value = static_cast<double>(made.whole);
+                }
                 return;
             case 7: made.bounds = packed<double>(field); return;
             default: unknown(field, "a data point");

@@ -29,6 +29,7 @@ struct point {
     attributes values;
     std::uint64_t start = 0, time = 0, count = 0;
     double value = 0, sum = 0;
+    std::int64_t whole = 0;  ///< `value`, where it came as an integer
     std::vector<std::uint64_t> counts;
     std::vector<double> bounds;
 };

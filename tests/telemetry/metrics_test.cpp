@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -76,6 +78,19 @@ TEST(OtlpMetrics, takeHistogramsWithBucketsThatAreNotAddedUp) {
     EXPECT_EQ(point.counts.back(), 1U);
     EXPECT_EQ(*std::ranges::max_element(point.counts), 2U);
     EXPECT_NEAR(point.sum, 20.006, 1e-6);
+}
+
+TEST(OtlpMetrics, keepEachDigitOfLargeNumbers) {
+    const auto all = of_text(
+        "# HELP a_total x\n# TYPE a_total counter\na_total 9007199254740993\n"
+        "# HELP b x\n# TYPE b gauge\nb -9223372036854775808\n"
+        "# HELP c x\n# TYPE c histogram\nc_bucket{le=\"1\"} 9007199254740993\nc_bucket{le=\"+Inf\"} 9007199254740996\n"
+        "c_sum 1.5\nc_count 9007199254740996\n");
+    ASSERT_EQ(all.size(), 3U);
+    EXPECT_EQ(all[0].points.at(0).whole, 9'007'199'254'740'993);
+    EXPECT_EQ(all[1].points.at(0).whole, std::numeric_limits<std::int64_t>::min());
+    EXPECT_THAT(all[2].points.at(0).counts, ElementsAre(9'007'199'254'740'993U, 3U));
+    EXPECT_EQ(all[2].points.at(0).count, 9'007'199'254'740'996U);
 }
 
 TEST(OtlpMetrics, leaveOutWhatIsNoNumber) {

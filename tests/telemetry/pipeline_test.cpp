@@ -4,6 +4,7 @@
 #include <spdlog/sinks/ostream_sink.h>
 
 #include <map>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -27,6 +28,19 @@ struct scene {
         options.interval = 1h;
         options.metrics_interval = 1h;
         options.flush = 1h;
+        make();
+        route.name = "GET /";
+        asked.method = http::verb::get;
+        asked.method_name = "GET";
+        asked.target = asked.path = "/";
+        row.to = &route;
+        row.digit = 2;
+        row.of = &asked;
+        row.since = clock::now();
+    }
+
+    /// By `options` as they are now.
+    void make() {
         plan plan;
         plan.traces = destination{.url = "http://c/v1/traces"};
         plan.metrics = plan.traces;
@@ -39,14 +53,6 @@ struct scene {
                           return [this, url = to.url](const std::string& body) { return answer(url, body); };
                       });
         observer = whole->observer();
-        route.name = "GET /";
-        asked.method = http::verb::get;
-        asked.method_name = "GET";
-        asked.target = asked.path = "/";
-        row.to = &route;
-        row.digit = 2;
-        row.of = &asked;
-        row.since = clock::now();
     }
 
     reply answer(const std::string& url, const std::string& body) {
@@ -58,7 +64,10 @@ struct scene {
             largest = std::max(largest, got.size());
             spans.insert(spans.end(), got.begin(), got.end());
         }
-        if (url.ends_with("metrics")) metrics = otlp::read_metrics(body).metrics;
+        if (url.ends_with("metrics")) {
+            metrics = otlp::read_metrics(body).metrics;
+            seen(metrics);
+        }
         if (url.ends_with("logs")) {
             const auto got = otlp::read_logs(body).logs;
             logs.insert(logs.end(), got.begin(), got.end());
@@ -83,6 +92,7 @@ struct scene {
         during();
     }
 
+    std::function<void(const std::vector<otlp::metric>&)> seen = [](const auto&) {};
     std::mutex mutex;
     unsigned status = 200;
     std::size_t posts = 0, largest = 0;
@@ -167,6 +177,31 @@ TEST(TelemetryPipeline, countsWhatBecameOfEachRecord) {
     EXPECT_THAT(all, HasSubstr("telemetry_records_sent_total{signal=\"traces\"} 100\n"));
     EXPECT_THAT(all, HasSubstr("telemetry_records_dropped_total{signal=\"traces\"} 30\n"));
     EXPECT_THAT(all, HasSubstr("telemetry_records_waiting{signal=\"traces\"} 0\n"));
+}
+
+TEST(TelemetryPipeline, countsFromOneStartInAllItsLife) {
+    scene s;
+    s.options.metrics_interval = 5ms;
+    s.make();
+    std::set<std::uint64_t> starts, counts;
+    s.seen = [&](const std::vector<otlp::metric>& metrics) {
+        for (const auto& metric : metrics)
+            for (const auto& point : metric.points) {
+                starts.insert(point.start);
+                counts.insert(point.count);
+            }
+    };
+    s.run([&] {
+        for (std::size_t nth = 1; nth <= 3; ++nth) {
+            s.ask();
+            EXPECT_TRUE(support::eventually([&] {
+                const std::scoped_lock lock(s.mutex);
+                return counts.contains(nth);
+            })) << "added up, not since the last time: "
+                << nth;
+        }
+    });
+    EXPECT_EQ(starts.size(), 1U);
 }
 
 TEST(TelemetryPipeline, sendsTheMetricsThatStandUnderTheirNames) {

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "tests/support/process.hpp"
+
 namespace telemetry {
 namespace {
 
@@ -175,7 +177,25 @@ TEST(TelemetryPlan, saysNoSecretAtTheStart) {
 TEST(TelemetryPlan, trustsTheSystemWhereACertificateCannotBeRead) {
     const auto made = plan_of_one("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem");
     EXPECT_EQ(made.traces->ca, "");
-    EXPECT_THAT(warning(made), HasSubstr("/nowhere/ca.pem"));
+    EXPECT_THAT(warning(made), HasSubstr("'/nowhere/ca.pem' is as if it were not set: it cannot be read"));
+}
+
+TEST(TelemetryPlan, warnsOfACertificateThatIsNoneAndTakesItsDefault) {
+    const support::temporary_directory place;
+    const auto file = (place.path() / "nonsense.pem").string();
+    support::write_file(file, "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n");
+    for (const auto& bad : {file, place.path().string()}) {
+        const auto made = plan_of_one("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", bad);
+        EXPECT_EQ(made.traces->ca, "") << bad;
+        ASSERT_EQ(made.warnings.size(), 1U) << bad;
+        EXPECT_THAT(warning(made), HasSubstr("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE '" + bad + "' is as if"));
+        const auto own =
+            plan_of({{"OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE", bad}, {"OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", bad}},
+                    "https://c");
+        EXPECT_EQ(own.logs->certificate + own.logs->key, "") << bad;
+        EXPECT_THAT(warning(own), HasSubstr("OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE '" + bad + "'"));
+    }
+    EXPECT_THAT(warning(plan_of_one("OTEL_EXPORTER_OTLP_CLIENT_KEY", file)), HasSubstr("go together"));
 }
 
 }  // namespace

@@ -5,13 +5,16 @@
 #include "cmd/service/telemetry/request_body.hpp"
 #include "cmd/service/telemetry/wire.hpp"
 #include "tests/telemetry/collector.hpp"
+#include "tracker/http_connection/http_connection.hpp"
 
 namespace telemetry {
 namespace {
 
 using lifecycle::clock;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using namespace std::chrono_literals;
 
 std::string request_of(std::size_t spans) {
@@ -94,6 +97,37 @@ TEST(OtlpReceiver, isGivenUpWhenTheStopWantsIt) {
     const auto deadline = [&] { return to.requests() > 0 ? clock::time_point() : clock::time_point::max(); };
     const auto answer = receiver({.url = to.url() + "/v1/traces", .timeout = 1h}, deadline)(request_of(1));
     EXPECT_THAT(answer.error, HasSubstr("no time is left"));
+}
+
+TEST(OtlpReceiver, isLeftAndTriedAgainWhenItAnswersNonsense) {
+    for (const char* nonsense : {"SSH-2.0-OpenSSH_9.2\r\n\r\n", "\x16\x03\x01\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n",
+                                 "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"}) {
+        collector to(
+            [&](const auto&, const auto&, std::size_t nth) -> std::optional<support::scripted_upstream::reply> {
+                if (nth == 1) return support::scripted_upstream::reply{.bytes = nonsense};
+                return std::nullopt;
+            });
+        const auto post = receiver({.url = to.url() + "/v1/traces"}, never());
+        const auto answer = post(request_of(1));
+        EXPECT_EQ(answer.status, 0U) << nonsense;
+        EXPECT_EQ(verdict_on(answer), verdict::later) << nonsense;
+        EXPECT_THAT(answer.error, AllOf(HasSubstr("receive"), Not(HasSubstr("\n")))) << nonsense;
+        EXPECT_EQ(post(request_of(1)).status, 200U) << nonsense;
+        EXPECT_EQ(to.server().accepted(), 2U) << "the first connection is closed: " << nonsense;
+    }
+}
+
+TEST(OtlpReceiver, closesAConnectionThatHasRestedBeforeTheCollectorDoes) {
+    EXPECT_LT(longest_rest, 60s);
+    collector to;
+    tracker::http_address address;
+    address.url = to.url() + "/v1/traces";
+    address.fields = {{"Content-Type", "application/x-protobuf"}, {"User-Agent", "OTel-OTLP-Exporter-x"}};
+    address.longest_rest = 0ms;
+    tracker::http_connection connection(address, never(), [](const std::string& host) { return std::vector{host}; });
+    for (int nth = 0; nth < 3; ++nth) EXPECT_EQ(connection.exchange(request_of(1)).result_int(), 200U);
+    EXPECT_EQ(to.server().accepted(), 3U);
+    EXPECT_THAT(to.faults(), IsEmpty());
 }
 
 TEST(OtlpReceiver, failsInOneLineWhereNobodyListens) {

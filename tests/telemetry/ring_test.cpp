@@ -67,6 +67,16 @@ TEST(RecordRing, givesNoMoreThanARequestHolds) {
     EXPECT_EQ(take(ring).ends.size(), 3U);
 }
 
+TEST(RecordRing, goesOnWhereARecordEndsExactlyWithTheRing) {
+    record_ring ring(1);  // 64 KiB: four of the longest with their lengths of 4 bytes, if one has 16 bytes less
+    constexpr auto most = record_ring::longest_record;
+    for (std::size_t nth = 0; nth < 40; ++nth) {
+        const std::string record(nth % 4 == 2 ? most - 16 : most, static_cast<char>('a' + nth % 26));
+        ASSERT_TRUE(add(ring, record)) << nth;
+        ASSERT_EQ(take(ring).bytes, record) << nth;
+    }
+}
+
 TEST(RecordRing, voidsARecordThatIsNotFinished) {
     record_ring ring(10);
     ring.begin();

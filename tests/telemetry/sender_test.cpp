@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <spdlog/sinks/ostream_sink.h>
 
+#include <algorithm>
 #include <set>
 #include <sstream>
 
@@ -17,6 +18,7 @@ constexpr clock::time_point begin{std::chrono::hours(1'000'000)};
 /// Records are one letter each; a sender of them, and a receiver that answers as the test says.
 struct scene {
     std::function<reply(const std::string&)> answers = [](const std::string&) { return reply{.status = 200}; };
+    std::function<void(const std::string&)> seen = [](const std::string&) {};  ///< each body
     std::string stored;
     std::size_t posts = 0;
     std::ostringstream log;
@@ -26,6 +28,7 @@ struct scene {
     sender out{"traces", "http://c/v1/traces",
                [this](const std::string& body) {
                    ++posts;
+                   seen(body);
                    const auto records = letters(body);
                    const auto made = answers(records);
                    if (made.status >= 200 && made.status < 300) stored += records;
@@ -61,6 +64,30 @@ TEST(OtlpSender, countsWhatHasBeenStored) {
     EXPECT_EQ(s.stored, "ABC");
     EXPECT_EQ(s.account.sent.get(), 3U);
     EXPECT_TRUE(s.out.is_free());
+}
+
+TEST(OtlpSender, sendsNoRequestThatIsEmpty) {
+    scene s;
+    s.out.take({});
+    EXPECT_TRUE(s.work());
+    EXPECT_EQ(s.posts, 0U);
+    EXPECT_EQ(s.out.next_try(), clock::time_point::max());
+}
+
+TEST(OtlpSender, sendsNoRequestThatIsLargerThanReceiversTake) {
+    scene s;
+    std::size_t largest = 0;
+    batch made;
+    for (char c = 'A'; c <= 'Z'; ++c) {
+        made.bytes += std::string("[[") + c + std::string(batch::largest / 4, ' ');
+        made.ends.push_back(made.bytes.size());
+    }
+    s.out.take(std::move(made));
+    s.seen = [&](const std::string& body) { largest = std::max(largest, body.size()); };
+    EXPECT_TRUE(s.work());
+    EXPECT_EQ(s.stored, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    EXPECT_EQ(s.account.sent.get(), 26U);
+    EXPECT_LT(largest, 4U * 1024 * 1024);
 }
 
 TEST(OtlpSender, takesNothingButA2xxForSuccess) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <csignal>
 #include <map>
 #include <set>
@@ -129,6 +130,37 @@ TEST(Telemetry, stopsWithADeadReceiverAsWithoutAnyAndSaysWhatIsLeft) {
     EXPECT_EQ(program.exit_code(), 0);
     EXPECT_THAT(program.err(), HasSubstr("telemetry: traces cannot be sent to " + nobody + "/v1/traces"));
     EXPECT_THAT(program.err(), HasSubstr("telemetry: " + std::to_string(load.seen().answered) + " spans and"));
+}
+
+/// A hundred thousand answers on one connection, to requests that are sent many at a time.
+void ask_a_hundred_thousand(const service& program) {
+    std::string many;
+    for (int nth = 0; nth < 500; ++nth) many += get("/");
+    auto client = program.connect();
+    for (int turn = 0; turn < 200; ++turn) {
+        ASSERT_TRUE(client.send(many));
+        for (int nth = 0; nth < 500; ++nth) ASSERT_TRUE(client.receive()) << turn << ' ' << nth;
+    }
+}
+
+/// How long that takes is compared by tests/all/collector. Here: nothing waits for it, and each span is accounted for.
+TEST(Telemetry, stopsWithAHundredThousandSpansAndADeadReceiverAfterOneTry) {
+    std::atomic<bool> stops{false};
+    std::atomic<int> late{0};
+    collector dead([&](const auto&, const auto&, std::size_t) {
+        late += stops ? 1 : 0;
+        return support::scripted_upstream::reply{.bytes = {}, .after = support::scripted_upstream::reply::then::reset};
+    });
+    service program({to(dead), "--app.threads=1", "--telemetry.queue_capacity=200000", "--telemetry.interval=1h",
+                     "--telemetry.metrics_interval=1h", "--shutdown.budget=15s"});
+    ask_a_hundred_thousand(program);
+    EXPECT_TRUE(eventually([&] { return metric(program, "telemetry_records_waiting{signal=\"traces\"}") == 100'000; }));
+    stops = true;
+    program.begin_stop(SIGTERM);
+    EXPECT_EQ(program.exit_code(), 0) << program.err();
+    EXPECT_THAT(program.err(), HasSubstr("telemetry: 100000 spans and "));
+    EXPECT_LE(late, 6) << "a try for each signal, once more where a connection was kept";
+    EXPECT_EQ(faults(program.report()), "");
 }
 
 TEST(Telemetry, obeysTheVariablesOfOpenTelemetry) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <map>
 #include <optional>
 #include <tuple>
@@ -21,7 +20,19 @@ using labels = std::vector<std::pair<std::string, std::string>>;
 struct sample {
     std::string_view name, labels;  ///< as they stand in the text
     double value = 0;
+    std::optional<std::int64_t> whole = {};  ///< the same where it is a whole number: a double has 53 bits
+
+    std::uint64_t count() const noexcept {
+        return whole ? static_cast<std::uint64_t>(*whole) : static_cast<std::uint64_t>(value);
+    }
 };
+
+template <class Number>
+bool read_number(std::string_view text, Number& into) {
+    const auto* const end = text.data() + text.size();
+    const auto [at, error] = std::from_chars(text.data(), end, into);
+    return error == std::errc{} && at == end;
+}
 
 /// `name{labels} value`.
 std::optional<sample> read_sample(std::string_view line) {
@@ -31,8 +42,8 @@ std::optional<sample> read_sample(std::string_view line) {
     auto text = line.substr(0, blank);
     const auto number = line.substr(blank + 1);
     if (number == "+Inf" || number == "-Inf" || number == "NaN") return std::nullopt;
-    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), made.value);
-    if (error != std::errc{} || end != number.data() + number.size()) return std::nullopt;
+    if (!read_number(number, made.value)) return std::nullopt;
+    if (std::int64_t whole = 0; read_number(number, whole)) made.whole = whole;
     if (text.ends_with('}')) {
         const auto open = text.find('{');
         if (open == text.npos) return std::nullopt;
@@ -131,8 +142,8 @@ public:
                 write_labels(out, 7, server::read_labels(sample.labels));
                 if (sum) out.fixed64(2, when.start);
                 out.fixed64(3, when.now);
-                if (sample.value == std::floor(sample.value) && std::abs(sample.value) < 9e15)
-                    out.fixed64(6, static_cast<std::uint64_t>(static_cast<std::int64_t>(sample.value)));
+                if (sample.whole)
+                    out.fixed64(6, static_cast<std::uint64_t>(*sample.whole));
                 else
                     out.real(4, sample.value);
                 out.close(point);
@@ -162,7 +173,7 @@ private:
             auto its = server::read_labels(sample.labels);
             if (suffix == "_bucket") {
                 const auto bound = take_bound(its);
-                const auto count = static_cast<std::uint64_t>(sample.value);
+                const auto count = sample.count();
                 double value = 0;
                 if (!bound) continue;
                 if (*bound != "+Inf" &&

@@ -146,7 +146,7 @@ bool pipeline::fill(signal which) {
     batch next;
     const auto take = [&](record_ring& from) {
         if (next.size() < most_in_request)
-            from.take(next.bytes, next.ends, most_in_request - next.size(), largest_request);
+            from.take(next.bytes, next.ends, most_in_request - next.size(), batch::largest);
     };
     if (which == of_traces) {
         for (const auto& loop : loops()) take(loop->spans);

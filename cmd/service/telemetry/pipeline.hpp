@@ -34,7 +34,6 @@ namespace telemetry {
 class pipeline {
 public:
     static constexpr std::size_t most_in_request = 512;
-    static constexpr std::size_t largest_request = 3'500'000;  ///< bytes, below the 4 MiB that some receivers allow
 
     /// Makes what posts to a destination: `receiver`, but in tests.
     using make_post = std::function<post_function(const destination&, tracker::deadline_function)>;

@@ -15,9 +15,6 @@
 namespace telemetry {
 namespace {
 
-/// The Collector closes a connection that has rested for 60 s, and an export each minute would meet that each time.
-constexpr std::chrono::seconds longest_rest{45};
-
 tracker::http_address address_of(const destination& to) {
     tracker::http_address made{.url = to.url,
                                .fields = to.headers,

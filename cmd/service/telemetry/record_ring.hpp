@@ -55,6 +55,7 @@ private:
     const std::size_t size_;
     const std::unique_ptr<char[]> bytes_;
     std::size_t write_ = 0;       ///< the writer's; counted on, not back
+    std::size_t write_at_ = 0;    ///< ... its place in `bytes_`: a division for each record would be dear
     std::size_t freed_seen_ = 0;  ///< ... what it has last seen of `read_`
     alignas(64) std::atomic<std::size_t> published_{0};
     std::atomic<std::uint64_t> written_{0};

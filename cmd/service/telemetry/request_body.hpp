@@ -11,6 +11,8 @@ namespace telemetry {
 
 /// Encoded records, each preceded by its key and length, one after the other: spans, metrics or log records.
 struct batch {
+    static constexpr std::size_t largest = 3'500'000;  ///< bytes, below the 4 MiB that some receivers allow
+
     std::string bytes = {};
     std::vector<std::size_t> ends = {};  ///< of each, in `bytes`
 

@@ -73,16 +73,13 @@ bool sender::finish(const envelope& around, clock::time_point now, clock::time_p
 /// False: the rest has to wait.
 bool sender::attempt(const envelope& around) {
     auto& part = parts_.front();
+    if (part.size() > 1 && part.bytes.size() > batch::largest) return halve(part);
     const auto answer = post_(around.around(part.bytes));
     switch (verdict_on(answer)) {
         case verdict::taken: taken(part, answer); break;
         case verdict::later: put_off(answer); return false;
         case verdict::halve:
-            if (part.size() > 1 && refused_alone_ < most_alone) {
-                auto second = part.split();
-                parts_.insert(std::next(parts_.begin()), std::move(second));
-                return true;
-            }
+            if (part.size() > 1 && refused_alone_ < most_alone) return halve(part);
             ++refused_alone_;
             give_up(part, answer);
             break;
@@ -90,6 +87,13 @@ bool sender::attempt(const envelope& around) {
     }
     account_.waiting.subtract(part.size());
     parts_.pop_front();
+    return true;
+}
+
+/// True: its first half is next.
+bool sender::halve(batch& first) {
+    auto second = first.split();
+    parts_.insert(std::next(parts_.begin()), std::move(second));
     return true;
 }
 

@@ -41,8 +41,9 @@ struct signal_account {
 
 /// Sends the records of one signal, a batch at a time, and keeps what is to be tried again. A receiver takes a request
 /// whole or not at all, so one bad record costs its batch: what is refused by 400 or 413 is halved until only the bad
-/// one is left. After `most_alone` that were refused alone, with nothing taken in between, it is the receiver: then
-/// what it refuses is given up whole, or each record would be a request. On one thread.
+/// one is left, and so is, beforehand, what is larger than `batch::largest`. After `most_alone` that were refused
+/// alone, with nothing taken in between, it is the receiver: then what it refuses is given up whole, or each record
+/// would be a request. On one thread.
 class sender {
 public:
     static constexpr std::chrono::milliseconds first_pause{1'000}, longest_pause{30'000};
@@ -70,6 +71,7 @@ public:
 
 private:
     bool attempt(const envelope& around);
+    bool halve(batch& first);
     void taken(const batch& part, const reply& answer);
     void put_off(const reply& answer);
     void give_up(const batch& part, const reply& answer);
