@@ -70,8 +70,9 @@ public:
         failure_.clear();
         refused_ = unreachable_ = false;
         const auto too_large = produce(batch);
+        // Nothing more comes before these are there: `flush` has them sent at once, whatever linger.ms is.
         while (is_open(batch) && !unreachable_ && fatal_.empty() && clock::now() < std::min(until, deadline()))
-            rd_kafka_poll(kafka_, look_again_ms);
+            rd_kafka_flush(kafka_, look_again_ms);
         if (!fatal_.empty()) throw fatal(fatal_);
         if (!too_large.empty())
             throw rejected_event(too_large, fmt::format("larger than message.max.bytes: {}",
@@ -158,13 +159,13 @@ private:
     } catch (...) {  // NOLINT(bugprone-empty-catch): no memory; it stays open, and the flush deadline ends that
     }
     void reported(const rd_kafka_message_t& message) {
-        const std::string id = *static_cast<const std::string*>(message._private);
-        if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            acknowledged_.insert(id);
-        else if (speaks_of_a_message(message.err))
-            refused_ = true;
-        if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) note(message.err);
-        if (const auto found = open_.find(id); found != open_.end()) open_.erase(found);
+        auto known = open_.extract(*static_cast<const std::string*>(message._private));
+        if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            acknowledged_.insert(std::move(known));
+            return;
+        }
+        if (speaks_of_a_message(message.err)) refused_ = true;
+        note(message.err);
     }
 
     static void on_error(rd_kafka_t*, int code, const char* why, void* self) noexcept try {
