@@ -42,6 +42,7 @@ public:
     /// is no failure of the sink. Safe from any thread.
     bool healthy() const noexcept { return healthy_.load(std::memory_order_relaxed); }
     std::string_view name() const noexcept { return sink_.name(); }
+    std::uint32_t copies() const noexcept { return sink_.copies(); }
     std::uint64_t waiting() const { return backlog_.queued(); }  ///< safe from any thread
 
 private:

@@ -59,6 +59,7 @@ public:
     void finish() noexcept override { inner_->finish(); }
     void reopen() override { inner_->reopen(); }
     std::string_view name() const noexcept override { return inner_->name(); }
+    std::uint32_t copies() const noexcept override { return inner_->copies(); }
 
 private:
     const std::shared_ptr<sink> inner_;
@@ -287,7 +288,7 @@ void event_tracker::reopen() {
 std::vector<event_tracker::sink_state> event_tracker::sink_states() const {
     std::vector<sink_state> all;
     for (const auto& delivery : state_->deliveries)
-        all.push_back({std::string(delivery.name()), delivery.healthy(), delivery.waiting()});
+        all.push_back({std::string(delivery.name()), delivery.healthy(), delivery.waiting(), delivery.copies()});
     all.front().healthy = all.front().healthy && state_->earlier.healthy();
     all.front().waiting += state_->earlier.waiting();
     return all;

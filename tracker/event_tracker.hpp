@@ -81,6 +81,7 @@ public:
         std::string name;
         bool healthy;           ///< false while deliveries fail
         std::uint64_t waiting;  ///< events that it does not have
+        std::uint32_t copies;   ///< servers that have what it has delivered; 0: not known
     };
     std::vector<sink_state> sink_states() const;
 

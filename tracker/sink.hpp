@@ -80,6 +80,9 @@ public:
     /// Opens files again before the next batch (log rotation). Never blocks.
     virtual void reopen() {}
     virtual std::string_view name() const noexcept = 0;
+
+    /// How many servers have what is delivered when `deliver` returns; 0: it is not known. Any thread.
+    virtual std::uint32_t copies() const noexcept { return 0; }
 };
 
 /// When everything must have been delivered; max() while there is no stop. Asked again before every try, since a second

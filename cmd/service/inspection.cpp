@@ -138,6 +138,8 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
     for (const auto& sink : sinks) out.sample(label("sink", sink.name), number(sink.waiting));
     out.family("tracker_sink_healthy", "gauge", "0 while deliveries to this sink fail.");
     for (const auto& sink : sinks) out.sample(label("sink", sink.name), sink.healthy ? 1 : 0);
+    out.family("tracker_sink_copies", "gauge", "Servers that have what this sink has delivered; 0: not known.");
+    for (const auto& sink : sinks) out.sample(label("sink", sink.name), sink.copies);
     out.single("tracker_healthy", "gauge", "0 while deliveries fail.", events.healthy() ? 1 : 0);
 }
 

@@ -42,8 +42,11 @@ public:
     std::atomic<bool> knows_no_stream_info{false};     ///< what it says of the stream is no such answer
     std::atomic<bool> allows_atomic{false};            ///< its stream does
     std::atomic<int> answers_lost{0};                  ///< so many batches are stored, and the connection is cut
+    std::atomic<int> replicas{1};                      ///< of the stream
 
     std::string url() const { return "nats://127.0.0.1:" + std::to_string(port_); }
+    /// Ends the connection that there is.
+    void cut() { cuts_ = true; }
     std::size_t connections() const { return connections_; }
     std::size_t published() const { return published_; }
     /// What has become of the messages. Safe from any thread.
@@ -71,7 +74,7 @@ private:
                                   ? "HTTP/1.1 400 Bad Request\r\n\r\n"
                                   : "INFO {\"server_id\":\"x\",\"version\":\"2.9.10\",\"proto\":1,\"headers\":true,"
                                     "\"jetstream\":true,\"max_payload\":1048576}\r\n");
-            while (!stop.stop_requested() && serve(client.get())) {}
+            while (!stop.stop_requested() && !cuts_.exchange(false) && serve(client.get())) {}
         }
     }
     static void say(int client, const std::string& text) { ::send(client, text.data(), text.size(), MSG_NOSIGNAL); }
@@ -123,8 +126,8 @@ private:
                 return true;
             }
             text = R"({"config":{"name":"EVENTS","subjects":["events"],"retention":"limits","max_consumers":-1,)"
-                   R"("max_msgs":-1,"max_bytes":-1,"discard":"old","max_age":0,"storage":"file","num_replicas":1,)"
-                   R"("duplicate_window":600000000000,"persist_mode":")" +
+                   R"("max_msgs":-1,"max_bytes":-1,"discard":"old","max_age":0,"storage":"file","num_replicas":)" +
+                   std::to_string(replicas) + R"(,"duplicate_window":600000000000,"persist_mode":")" +
                    std::string(persist_mode.load()) + R"(","allow_atomic":)" + (allows_atomic ? "true" : "false") +
                    R"(},"created":"2026-01-01T00:00:00Z",)"
                    R"("state":{"messages":0,"bytes":0,"first_seq":0,"last_seq":0,"consumer_count":0}})";
@@ -146,6 +149,7 @@ private:
     tracker::descriptor listener_;
     int port_ = 0;
     std::atomic<std::size_t> connections_{0}, published_{0};
+    std::atomic<bool> cuts_{false};
     std::map<std::string, std::string> inboxes_;  ///< by what their subjects begin with
     std::string input_;
     fake_stream stream_;

@@ -60,6 +60,25 @@ TEST_F(Nats, EveryEventIsInAStreamThatIsMadeAndAnEventThatComesTwiceIsInItOnce) 
     expect_each_once(broker.ids_in("EVENTS"), promised.given);
 }
 
+TEST_F(Nats, WhatAnAcknowledgementIsWorthIsSaidOnceAndIsAMetric) {
+    brokers::fake_nats broker;
+    broker.replicas = 3;
+    service service(with(broker.url()));
+    EXPECT_EQ(metric(service, "tracker_sink_copies{sink=\"nats\"}"), 0) << "it is not known yet";
+    EXPECT_EQ(service.ask(post("a")).status, 201);
+    EXPECT_TRUE(eventually([&] { return metric(service, "tracker_sink_copies{sink=\"nats\"}") == 3; }));
+    broker.cut();
+    EXPECT_EQ(service.ask(post("b")).status, 201);
+    EXPECT_TRUE(eventually([&] { return broker.connections() >= 2; }));
+    stop_clean(service);
+    const auto log = service.err();
+    const std::string said =
+        "what the stream EVENTS acknowledges is in the page cache (on the disk with sync_interval: "
+        "always) of 3 of its servers";
+    EXPECT_THAT(log, HasSubstr(said));
+    EXPECT_EQ(log.find(said), log.rfind(said)) << "not at each connection";
+}
+
 TEST_F(Nats, ABrokerThatIsAwayAtTheStartIsALineAndAMetricAndGetsEverythingWhenItComes) {
     nats_cluster broker(1);
     broker.kill(0);
@@ -238,6 +257,25 @@ TEST_F(Nats, AStreamWhoseDuplicateWindowIsTooShortIsNamed) {
     EXPECT_EQ(next.ask(post("b")).status, 201);
     stop_clean(next);
     EXPECT_TRUE(next.logs("the duplicate window of stream EVENTS is 60000 ms")) << next.err();
+}
+
+TEST_F(Nats, ALineAboutTheStreamComesOnceInFiveSecondsHoweverOftenItIsConnectedTo) {
+    brokers::fake_nats broker;
+    const auto since = support::clock::now();
+    service service(with(broker.url(), {"--tracker.nats_duplicate_window=1h"}));
+    for (std::size_t nth = 1; nth <= 6; ++nth) {
+        EXPECT_EQ(service.ask(post(fmt::format("e{}", nth))).status, 201);
+        EXPECT_TRUE(eventually([&] { return broker.connections() >= nth; })) << service.err();
+        broker.cut();
+    }
+    stop_clean(service);
+    const auto log = service.err();
+    const auto most = 1 + (support::clock::now() - since) / std::chrono::seconds(5);
+    std::ptrdiff_t lines = 0;
+    const std::string line = "the duplicate window of stream EVENTS is 600000 ms";
+    for (auto at = log.find(line); at != log.npos; at = log.find(line, at + 1)) ++lines;
+    EXPECT_GE(lines, 1) << log;
+    EXPECT_LE(lines, most) << log;
 }
 
 /// A certificate that vouches for itself, for 127.0.0.1; empty when there is no openssl(1).

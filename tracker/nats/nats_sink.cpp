@@ -165,6 +165,7 @@ private:
             throw std::runtime_error(
                 fmt::format("stream {} acknowledges what it has not written yet (persist_mode async)", wanted.stream));
         choose_batches(info);
+        sink_.say_worth(info.replicas, info.in_memory);
         const auto window = info.duplicate_window;
         if (window < wanted.duplicate_window && clock::now() >= sink_.next_line_) {
             sink_.next_line_ = clock::now() + between_lines;
@@ -207,6 +208,7 @@ private:
                 fmt::format("stream {} cannot be made: {} ({})", wanted.stream, info.why, info.error));
         choose_batches(info);
         sink_.publisher_->stream_holds(0, 0);
+        sink_.say_worth(static_cast<std::uint32_t>(wanted.replicas), false);
         if (std::exchange(sink_.has_seen_stream_, true))
             return lifecycle::lines(sink_.log_)
                 .warn(
@@ -257,6 +259,16 @@ void nats_sink::say_refusal() {
     next_atomic_line_ = clock::now() + between_lines;
     lifecycle::lines(log_).warn("tracker: the stream {stream} has refused a batch, which went one by one: {error}",
                                 options_.stream, why);
+}
+
+/// What an acknowledgement is worth, as far as the broker tells: not whether it syncs. Once, and when it changes.
+void nats_sink::say_worth(std::uint32_t replicas, bool in_memory) {
+    copies_.store(replicas, std::memory_order_relaxed);
+    auto worth = fmt::format("{}{}", replicas, in_memory);
+    if (worth == std::exchange(worth_, worth)) return;
+    lifecycle::lines(log_).info(
+        "tracker: what the stream {stream} acknowledges is in the {storage} of {replicas} of its servers",
+        options_.stream, in_memory ? "memory" : "page cache (on the disk with sync_interval: always)", replicas);
 }
 
 void nats_sink::finish() noexcept {

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
+#include <string>
 
 #include "tracker/sink.hpp"
 
@@ -30,11 +33,14 @@ public:
     void deliver(std::span<const event> batch) override;
     void finish() noexcept override;
     std::string_view name() const noexcept override { return "nats"; }
+    /// As many as the stream has replicas, from the first connection on.
+    std::uint32_t copies() const noexcept override { return copies_.load(std::memory_order_relaxed); }
 
 private:
     class connection;
 
     void say_refusal();
+    void say_worth(std::uint32_t replicas, bool in_memory);
 
     const options all_;
     const nats_options& options_;
@@ -42,6 +48,8 @@ private:
     const deadline_function deadline_;
     const std::unique_ptr<publisher> publisher_;  // before the connection, whose threads call it
     bool has_seen_stream_ = false;
+    std::string worth_;  ///< what was said of it last
+    std::atomic<std::uint32_t> copies_{0};
     lifecycle::clock::time_point next_line_{};         ///< about the stream's settings
     lifecycle::clock::time_point next_atomic_line_{};  ///< about batches that it does not take
     std::unique_ptr<connection> connection_;

@@ -38,7 +38,7 @@ void publisher::publish(natsConnection* broker, jsCtx* stream, atomic_batches* b
             if (acknowledged_.contains(batch[i].id)) continue;
         }
         publish_one(stream, batch[i]);
-        all_out = wait_until_open_below(options_.in_flight, broker);
+        all_out = wait_for_room(broker);
     }
     const bool all_answered = all_out && wait_until_open_below(1, broker);
     const std::scoped_lock lock(mutex_);
@@ -151,9 +151,20 @@ bool publisher::over(natsConnection* broker) const {
     return clock::now() >= std::min(until_, deadline_()) || natsConnection_IsClosed(broker) || !complaint_.empty();
 }
 
+/// Once the window is full, half of it has to be acknowledged: to be woken for each message would be a switch of
+/// threads for each.
+bool publisher::wait_for_room(natsConnection* broker) {
+    {
+        const std::scoped_lock lock(mutex_);
+        if (open_.size() < options_.in_flight) return true;
+    }
+    return wait_until_open_below(options_.in_flight / 2 + 1, broker);
+}
+
 /// False when the time is over first, or the connection, or when the broker has complained.
 bool publisher::wait_until_open_below(std::size_t limit, natsConnection* broker) {
     std::unique_lock lock(mutex_);
+    wanted_below_ = limit;
     while (open_.size() >= limit) {
         if (over(broker)) return false;
         changed_.wait_until(lock, clock::now() + look_again);
@@ -168,20 +179,20 @@ void publisher::on_answer(jsCtx*, natsMsg* message, jsPubAck*, jsPubAckErr* fail
 } catch (...) {  // NOLINT(bugprone-empty-catch): no memory; the worker's patience ends
 }
 
-void publisher::answered(std::string id, const jsPubAckErr* failed) {
+void publisher::answered(std::string_view id, const jsPubAckErr* failed) {
     const std::scoped_lock lock(mutex_);
     const auto found = open_.find(id);
     if (found == open_.end()) return;  // of a batch that is not waited for any more
-    open_.erase(found);
+    auto known = open_.extract(found);
     if (failed == nullptr) {
-        acknowledged_.insert(std::move(id));
+        acknowledged_.insert(std::move(known));
     } else {
         if (failure_.empty())
             failure_ = fmt::format("{} ({}, {})", failed->ErrText != nullptr ? failed->ErrText : "",
                                    natsStatus_GetText(failed->Err), static_cast<int>(failed->ErrCode));
-        if (failed->ErrCode == message_too_large) rejected_.insert(std::move(id));
+        if (failed->ErrCode == message_too_large) rejected_.insert(std::move(known));
     }
-    changed_.notify_one();
+    if (open_.size() < wanted_below_) changed_.notify_one();
 }
 
 }  // namespace tracker

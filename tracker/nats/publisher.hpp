@@ -8,6 +8,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "tracker/nats/atomic_batches.hpp"
@@ -57,8 +58,9 @@ private:
     void publish_one(jsCtx* stream, const event& event);
     bool fits(const event& event, std::size_t size, std::size_t more = 0) const;
     void reject(const event& event, std::string why);
+    bool wait_for_room(natsConnection* broker);
     bool wait_until_open_below(std::size_t limit, natsConnection* broker);
-    void answered(std::string id, const jsPubAckErr* failed);
+    void answered(std::string_view id, const jsPubAckErr* failed);
 
     const nats_options options_;
     const deadline_function& deadline_;
@@ -71,6 +73,7 @@ private:
     std::string complaint_;
     std::condition_variable changed_;
     std::multiset<std::string, std::less<>> open_;     ///< ids that have been published and not answered
+    std::size_t wanted_below_ = 0;                     ///< how many the worker waits for
     std::set<std::string, std::less<>> acknowledged_;  ///< of the batch
     std::string failure_;                              ///< the first; empty: none
     std::set<std::string, std::less<>> rejected_;      ///< ids that the broker will never take

@@ -54,6 +54,7 @@ stream_info read_stream_info(std::string_view text) {
     made.async = text_of(*config, "persist_mode") == "async";
     made.allow_atomic = truth_of(*config, "allow_atomic");
     made.in_memory = text_of(*config, "storage") == "memory";
+    made.replicas = static_cast<std::uint32_t>(std::clamp<std::int64_t>(number_of(*config, "num_replicas"), 1, 99));
     made.max_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(*config, "max_bytes"), 0));
     made.duplicate_window = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::nanoseconds(number_of(*config, "duplicate_window")));

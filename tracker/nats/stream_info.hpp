@@ -16,6 +16,7 @@ struct stream_info {
     bool no_ack = false;
     bool async = false;  ///< persist_mode: what is acknowledged is written later
     bool in_memory = false;
+    std::uint32_t replicas = 1;
     bool allow_atomic = false;    ///< batches that are stored whole or not at all
     std::uint64_t max_bytes = 0;  ///< 0: any number
     std::chrono::milliseconds duplicate_window{0};

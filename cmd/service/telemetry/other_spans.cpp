@@ -73,6 +73,7 @@ public:
     void finish() noexcept override { inner_->finish(); }
     void reopen() override { inner_->reopen(); }
     std::string_view name() const noexcept override { return inner_->name(); }
+    std::uint32_t copies() const noexcept override { return inner_->copies(); }
 
 private:
     const std::unique_ptr<tracker::sink> inner_;

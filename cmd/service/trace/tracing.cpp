@@ -47,6 +47,7 @@ public:
     }
     void reopen() override { inner_->reopen(); }
     std::string_view name() const noexcept override { return inner_->name(); }
+    std::uint32_t copies() const noexcept override { return inner_->copies(); }
 
 private:
     void note(record& made, std::string_view failure) {
