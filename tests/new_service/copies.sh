@@ -56,6 +56,14 @@ grep -q 'hello' "$place/bare/cmd/orders/routes.cpp" && fault "bare: an example r
 grep -q 'routes.get("/", hello)' "$place/bare/tests/examples/routes.cpp" || fault "bare: the tests have no example routes"
 [[ -d $place/bare/lifecycle/pool && ! -d $place/bare/tracker/http ]] || fault "bare: modules"
 
+# Who has not told git a name yet has a commit too, by which updates find what was made; ignored files are no less a part of it.
+mkdir "$place/home" && printf '*.toml\n' >"$place/home/ignored"
+env -u GIT_AUTHOR_NAME HOME="$place/home" GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=user.useConfigOnly GIT_CONFIG_VALUE_0=true \
+    GIT_CONFIG_KEY_1=core.excludesFile GIT_CONFIG_VALUE_1="$place/home/ignored" \
+    "$root/scripts/new-service" order-book "$place/nobody" --installed >"$place/said" 2>&1 || fault "$(<"$place/said")"
+[[ $(git -C "$place/nobody" log --format='%an %(trailers:key=Skeleton-Revision,valueonly)') == new-service\ ?* ]] || fault "nobody: $(<"$place/said")"
+[[ -n $(git -C "$place/nobody" ls-files configs/order-book.toml) ]] || fault "nobody: a file is not committed"
+
 # The same again is the same.
 new_service order-book "$place/again" --fork
 diff -r --exclude=.git "$place/none" "$place/again" || fault "a second copy is another one"
@@ -92,6 +100,12 @@ for file in server/loop.cpp lifecycle/context.hpp configs/settings.cpp cmd/servi
 done
 [[ -e $place/thick/deploy/order-book.service && ! -e deploy/order-book.service ]] || fault "the unit"
 [[ -d $place/fewer/curfew/server/tls && ! -e $place/fewer/curfew/tracker/nats ]] || fault "--without"
+# What it was made as, to the byte: updates merge with nothing else.
+for copy in none vendored; do
+    hash=$(cd "$place/$copy" && git ls-files -z -- ':!*skeleton.lock' | sed -z 's|^|./|' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
+    grep -qx "hash = sha256:${hash%% *}" "$place/$copy/skeleton.lock" || fault "$copy: another hash than ${hash%% *}"
+done
+grep -qE '^libraries = sha256:[0-9a-f]{64}$' "$place/vendored/skeleton.lock" || fault "no hash of the libraries"
 grep -q '^modules = .*tls.*' "$place/fewer/skeleton.lock" || fault "the lock of --without"
 
 # What is installed decides: none, one that fits, an older one, one that lacks a module.

@@ -38,6 +38,7 @@ scripts/new-service orders "$place/copy" --fork --with trace >"$place/said" || f
 cd "$place/copy"
 [[ $(sed -n 's/^revision = //p' skeleton.lock) == "$base" ]] || fault "the lock does not name the revision"
 [[ $(sed -n 's/^modules = //p' skeleton.lock) == trace ]] || fault "the lock does not name the modules"
+grep -qE '^hash = sha256:[0-9a-f]{64}$' skeleton.lock || fault "the lock has no hash"
 expect 0 '"behind":0,"fixes":[]}' scripts/update --check
 expect 0 "nothing to do" scripts/update --no-tests
 
@@ -115,10 +116,33 @@ cd "$place/older"
 expect 0 "is merged" scripts/update --no-tests
 [[ $(tail -n 1 cmd/orders/routes.cpp) == "// later" && $(tail -n 1 cmd/orders/routes.hpp) == ours ]] || fault "grafted, not merged"
 
+# A history that has lost what was made: amended with edits of one's own, which a merge would undo; or squashed. A graft mends it, and
+# asks for nothing that the lock knows.
+for lost in amended squashed; do
+    "$skeleton/scripts/new-service" orders "$place/$lost" --fork --with trace >/dev/null
+    cd "$place/$lost"
+    made=$(sed -n 's/^revision = //p' skeleton.lock)
+    expect 1 "nothing to graft" scripts/update --graft "$made"
+    echo ours >>cmd/orders/routes.hpp
+    if [[ $lost == amended ]]; then
+        git commit -qa --amend --no-edit
+    else
+        git commit -qam "Our own"
+        git reset -q --soft "$(git commit-tree "HEAD^{tree}" -m "All in one")"
+    fi
+    (cd "$skeleton" && echo "// $lost" >>cmd/service/routes.cpp && git commit -qam "After $lost")
+    expect 2 '"behind":1' scripts/update --check
+    expect 1 "scripts/update --graft ${made:0:12}" scripts/update --no-tests
+    expect 0 "grafted" scripts/update --graft "$made"
+    expect 0 "is merged" scripts/update --no-tests
+    [[ $(tail -n 1 cmd/orders/routes.cpp) == "// $lost" && $(tail -n 1 cmd/orders/routes.hpp) == ours ]] || fault "$lost: not merged"
+done
+
 # A thin copy: what is its own is merged, the folder of the libraries is another one; an installed library is named.
 cd "$skeleton"
 for kind in vendored installed; do
-    scripts/new-service orders "$place/$kind" --$kind --with trace >"$place/said" || fault "$kind: $(<"$place/said")"
+    scripts/new-service orders "$place/$kind" --$kind --with trace --unformatted >"$place/said" || fault "$kind: $(<"$place/said")"
+    grep -qx 'format = none' "$place/$kind/skeleton.lock" || fault "$kind: the lock does not say that it is not formatted"
     sed -i 's/^namespace http = server::http;$/&\n\/\/ our own line/' "$place/$kind/cmd/orders/routes.cpp"
     git -C "$place/$kind" rm -q deploy/kubernetes.yaml
     git -C "$place/$kind" commit -qam "Our own"
@@ -140,8 +164,23 @@ for kind in vendored installed; do
 done
 grep -qF "needs curfew 0.1.0 of $(sed -n 's/^date = //p' skeleton.lock)" "$place/said" || fault "no word about the library: $(<"$place/said")"
 [[ ! -e $place/installed/curfew ]] || fault "installed: a folder of the libraries"
+for kind in vendored installed; do grep -qx 'format = none' "$place/$kind/skeleton.lock" || fault "$kind: formatted by an update"; done
 cmp -s "$skeleton/server/cpus.cpp" "$place/vendored/curfew/server/cpus.cpp" || fault "vendored: the folder is an older one"
 [[ -e $place/vendored/curfew/server/new.hpp ]] || fault "vendored: a new file is not there"
+cd "$place/vendored"
+expect 0 '"libraries":"as made",' scripts/update --check
+echo '// ours' >>curfew/server/cpus.cpp && git commit -qam "In the folder of the libraries"
+expect 0 '"libraries":"edited",' scripts/update --check
+# Who has deleted the lock file is told how to have it back; and a graft finds out by itself what kind of a copy it is.
+for kind in vendored installed; do
+    cd "$place/$kind"
+    rm skeleton.lock
+    expect 1 "git checkout HEAD -- skeleton.lock brings it back" scripts/update --no-tests
+    git commit -qam "Without a lock"
+    expect 1 "there is no skeleton.lock: git checkout $(git rev-parse --short HEAD)^ -- skeleton.lock brings it back" scripts/update --no-tests
+    expect 0 "grafted" scripts/update --graft "$mended" --name orders --with trace --from "$skeleton"
+    grep -qx "kind = $kind" skeleton.lock || fault "$kind: grafted as another kind: $(<skeleton.lock)"
+done
 cd "$skeleton"
 git checkout -q -b old
 echo '#!/bin/sh' >scripts/new-service
@@ -155,6 +194,8 @@ cd "$place/older"
 expect 1 "has no no-such-thing" scripts/update no-such-thing --no-tests
 expect 1 "unknown: --wrong" scripts/update --wrong
 expect 1 "one REVISION" scripts/update main main
+expect 1 "git does not know who you are" env -u GIT_AUTHOR_NAME -u GIT_AUTHOR_EMAIL -u GIT_COMMITTER_NAME -u GIT_COMMITTER_EMAIL HOME="$place" \
+    GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=user.useConfigOnly GIT_CONFIG_VALUE_0=true scripts/update --no-tests
 echo dirty >>ours.txt
 expect 1 "the work tree is not clean" scripts/update --no-tests
 [[ -z $(git stash list) && $(git rev-parse -q --verify MERGE_HEAD) == "" ]] || fault "something is left"
