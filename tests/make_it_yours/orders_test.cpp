@@ -66,13 +66,15 @@ response put_order(order_book& book, const request& request) {
     book.put(*id, *asked);
     return json::answer(http::status::ok, *asked);
 }
+// [/json handlers]
 
+// [delete handler]
 /// DELETE /orders/{id}
 response delete_order(order_book& book, const request& request) {
     const auto id = request.parameter<int>("id");
     return id && book.erase(*id) ? response(http::status::no_content) : server::problem(http::status::not_found);
 }
-// [/json handlers]
+// [/delete handler]
 
 server::router order_routes(order_book& book, const std::string& key_digest) {
     server::router routes;
