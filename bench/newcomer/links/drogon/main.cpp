@@ -74,7 +74,8 @@ Task<HttpResponsePtr> make(HttpRequestPtr request) {
         faults[0]["detail"] = "http:// or https://, at most 2000 characters of a URL";
         co_return problem(k422UnprocessableEntity, faults);
     }
-    const auto* const sql = "INSERT INTO links (code, url) VALUES (lower(hex(randomblob(5))), ?) RETURNING url, code, visits";
+    const auto* const sql =
+        "INSERT INTO links (code, url) VALUES (lower(hex(randomblob(5))), ?) RETURNING url, code, visits";
     co_return co_await asked(sql, (*body)["url"].asString(), [](const orm::Row& row) {
         auto made = answer(k201Created, link_of(row));
         made->addHeader("Location", "/" + row["code"].as<std::string>());
@@ -116,7 +117,9 @@ int main() {
     data = orm::DbClient::newSqlite3Client("filename=" + setting("LINKS_FILE", "links.db"), 1);
     data->setTimeout(30);
     data->execSqlSync("PRAGMA journal_mode = WAL");
-    data->execSqlSync("CREATE TABLE IF NOT EXISTS links (code TEXT PRIMARY KEY, url TEXT NOT NULL, visits INTEGER NOT NULL DEFAULT 0)");
+    data->execSqlSync(
+        "CREATE TABLE IF NOT EXISTS links (code TEXT PRIMARY KEY, url TEXT NOT NULL, visits INTEGER NOT NULL DEFAULT "
+        "0)");
     const auto well = [](const HttpRequestPtr&, std::function<void(const HttpResponsePtr&)>&& say) {
         say(HttpResponse::newHttpResponse());
     };
@@ -133,7 +136,8 @@ int main() {
             return refused;
         })
         .setTermSignalHandler(drain)
-        .addListener(setting("LINKS_ADDRESS", "0.0.0.0"), static_cast<uint16_t>(std::stoi(setting("LINKS_PORT", "8080"))))
+        .addListener(setting("LINKS_ADDRESS", "0.0.0.0"),
+                     static_cast<uint16_t>(std::stoi(setting("LINKS_PORT", "8080"))))
         .setThreadNum(0)
         .run();
 }

@@ -53,7 +53,8 @@ Json::Value faults_of(const Json::Value& order) {
     const auto &item = order["item"], &quantity = order["quantity"], &note = order["note"];
     const auto bytes = item.isString() ? item.asString().size() : 0;
     check(1 <= bytes && bytes <= 80, "/item", "1 to 80 bytes");
-    check(quantity.isInt() && 1 <= quantity.asInt() && quantity.asInt() <= 100, "/quantity", "a whole number from 1 to 100");
+    check(quantity.isInt() && 1 <= quantity.asInt() && quantity.asInt() <= 100, "/quantity",
+          "a whole number from 1 to 100");
     check(note.isString() || note.isNull(), "/note", "a text");
     return all;
 }
@@ -66,8 +67,9 @@ Task<HttpResponsePtr> put_order(HttpRequestPtr request, int id) {
     std::optional<std::string> note;
     if ((*order)["note"].isString()) note = (*order)["note"].asString();
     try {
-        const auto done = co_await data->execSqlCoro("INSERT INTO orders VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-                                                     id, (*order)["item"].asString(), (*order)["quantity"].asInt(), note);
+        const auto done =
+            co_await data->execSqlCoro("INSERT INTO orders VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", id,
+                                       (*order)["item"].asString(), (*order)["quantity"].asInt(), note);
         co_return done.affectedRows() == 0 ? problem(k409Conflict) : answer(k201Created, *order);
     } catch (const DrogonDbException& error) {
         co_return unanswered(error);
@@ -96,8 +98,7 @@ Task<> connect() {
         try {
             co_await data->execSqlCoro("SELECT 1");
             ready = true;
-        } catch (const DrogonDbException&) {
-        }
+        } catch (const DrogonDbException&) {}
         if (!ready) co_await sleepCoro(app().getLoop(), 0.1);
     }
 }
@@ -123,7 +124,8 @@ int main() {
     data->setTimeout(30);
     const auto probe = [](const std::atomic<bool>* up) {
         return [up](const HttpRequestPtr&, std::function<void(const HttpResponsePtr&)>&& say) {
-            say(up != nullptr && (!*up || stopping) ? problem(k503ServiceUnavailable) : HttpResponse::newHttpResponse());
+            say(up != nullptr && (!*up || stopping) ? problem(k503ServiceUnavailable)
+                                                    : HttpResponse::newHttpResponse());
         };
     };
     app()
@@ -139,7 +141,8 @@ int main() {
         })
         .registerBeginningAdvice([] { async_run(connect); })
         .setTermSignalHandler(drain)
-        .addListener(setting("ORDERS_ADDRESS", "0.0.0.0"), static_cast<uint16_t>(std::stoi(setting("ORDERS_PORT", "8080"))))
+        .addListener(setting("ORDERS_ADDRESS", "0.0.0.0"),
+                     static_cast<uint16_t>(std::stoi(setting("ORDERS_PORT", "8080"))))
         .setThreadNum(0)
         .run();
 }
