@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every log line of the sources is in docs/operations.md, with its level and `…` for each value; and no line is there that
 # the sources do not have. Its values have names, each of them a field of docs/log.schema.json and of the manual's table.
+# In a copy, what is logged below cmd is the copy's to say as it likes.
 set -euo pipefail
 cd "${1:-.}"
 manual=docs/operations.md
@@ -9,6 +10,7 @@ if [[ ! -f $manual ]]; then exit 0; fi
 find cmd lifecycle server tracker configs -name '*.[ch]pp' -print0 | sort -z | xargs -0 perl -0777 -CSD -Mutf8 -e '
     my $manual = shift;
     my (%logged, %known, %named, $faults);
+    my $theirs = -e "skeleton.lock" ? qr{^cmd/} : qr{^$};
     my %word = (warn => "warning");
     my $plain = sub { $_[0] =~ s/"\s*"//gr =~ s/^"|"$//gr =~ s/\\(.)/$1/gr =~ s/\{[^{}]*\}/…/gr };
     my $text = qr/"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*/;
@@ -16,6 +18,7 @@ find cmd lifecycle server tracker configs -name '*.[ch]pp' -print0 | sort -z | x
         open my $in, "<", $file or die "$file: $!";
         local $/; my $code = <$in>;
         $known{$plain->($1)} = 1 while $code =~ /($text)/g;
+        next if $file =~ $theirs;
         while ($code =~ /(\S?)\s*(?:\.|->)(trace|debug|info|warn|error|critical)\(\s*($text)/g) {
             my ($before, $level, $line) = ($1, $2, $3);
             $logged{$plain->($line)}{$word{$level} // $level} = $file;

@@ -45,6 +45,10 @@ grep -q '"ORDER_BOOK_"' "$place/none/configs/program.hpp" || fault "none: the pr
 for folder in cmd/orders/systemd tracker/http tracker/kafka tracker/nats lifecycle/pool; do
     [[ -d $place/all/$folder ]] || fault "all: no $folder"
 done
+# A copy's own code is not what the lints are about: a folder of its own, lines of the log that no manual has.
+mkdir "$place/bare/pricing"
+echo '#pragma once' >"$place/bare/pricing/price.hpp"
+printf '#include "pricing/price.hpp"\nvoid say(spdlog::logger& log) { log.info("order {}", 1); }\n' >"$place/bare/cmd/orders/own.cpp"
 for rule in layering size banned snippets log_lines; do
     (cd "$place/bare" && bash tests/lint/$rule.sh .) >"$place/lint" || fault "bare: $(<"$place/lint")"
 done
