@@ -47,7 +47,8 @@ bool is_web_address(const Json::Value& url) {
 /// What `said` makes of the row; 404 without one.
 Task<HttpResponsePtr> asked(const char* sql, std::string value, std::function<HttpResponsePtr(const orm::Row&)> said) {
     try {
-        const auto found = co_await data->execSqlCoro(sql, value);
+        auto asking = data->execSqlCoro(sql, value);
+        const auto found = co_await asking;
         co_return found.empty() ? problem(k404NotFound) : said(found[0]);
     } catch (const DrogonDbException& error) {
         LOG_WARN << "no answer of the database: " << error.base().what();
@@ -76,25 +77,28 @@ Task<HttpResponsePtr> make(HttpRequestPtr request) {
     }
     const auto* const sql =
         "INSERT INTO links (code, url) VALUES (lower(hex(randomblob(5))), ?) RETURNING url, code, visits";
-    co_return co_await asked(sql, (*body)["url"].asString(), [](const orm::Row& row) {
+    auto making = asked(sql, (*body)["url"].asString(), [](const orm::Row& row) {
         auto made = answer(k201Created, link_of(row));
         made->addHeader("Location", "/" + row["code"].as<std::string>());
         return made;
     });
+    co_return co_await making;
 }
 
 Task<HttpResponsePtr> look(HttpRequestPtr, std::string code) {
     const begun counted;
-    co_return co_await asked("SELECT url, code, visits FROM links WHERE code = ?", code,
-                             [](const orm::Row& row) { return answer(k200OK, link_of(row)); });
+    auto making = asked("SELECT url, code, visits FROM links WHERE code = ?", code,
+                        [](const orm::Row& row) { return answer(k200OK, link_of(row)); });
+    co_return co_await making;
 }
 
 Task<HttpResponsePtr> follow(HttpRequestPtr, std::string code) {
     const begun counted;
     const auto* const sql = "UPDATE links SET visits = visits + 1 WHERE code = ? RETURNING url";
-    co_return co_await asked(sql, code, [](const orm::Row& row) {
+    auto making = asked(sql, code, [](const orm::Row& row) {
         return HttpResponse::newRedirectionResponse(row["url"].as<std::string>());
     });
+    co_return co_await making;
 }
 
 /// quit() closes every connection at once, so what has begun is waited for first; what comes meanwhile is refused.

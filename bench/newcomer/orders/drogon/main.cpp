@@ -67,9 +67,9 @@ Task<HttpResponsePtr> put_order(HttpRequestPtr request, int id) {
     std::optional<std::string> note;
     if ((*order)["note"].isString()) note = (*order)["note"].asString();
     try {
-        const auto done =
-            co_await data->execSqlCoro("INSERT INTO orders VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", id,
-                                       (*order)["item"].asString(), (*order)["quantity"].asInt(), note);
+        auto storing = data->execSqlCoro("INSERT INTO orders VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", id,
+                                         (*order)["item"].asString(), (*order)["quantity"].asInt(), note);
+        const auto done = co_await storing;
         co_return done.affectedRows() == 0 ? problem(k409Conflict) : answer(k201Created, *order);
     } catch (const DrogonDbException& error) {
         co_return unanswered(error);
@@ -79,7 +79,8 @@ Task<HttpResponsePtr> put_order(HttpRequestPtr request, int id) {
 Task<HttpResponsePtr> get_order(HttpRequestPtr, int id) {
     const begun counted;
     try {
-        const auto found = co_await data->execSqlCoro("SELECT item, quantity, note FROM orders WHERE id = $1", id);
+        auto looking = data->execSqlCoro("SELECT item, quantity, note FROM orders WHERE id = $1", id);
+        const auto found = co_await looking;
         if (found.empty()) co_return problem(k404NotFound);
         const auto row = found[0];
         Json::Value order;
@@ -96,7 +97,8 @@ Task<HttpResponsePtr> get_order(HttpRequestPtr, int id) {
 Task<> connect() {
     while (!ready) {
         try {
-            co_await data->execSqlCoro("SELECT 1");
+            auto asking = data->execSqlCoro("SELECT 1");
+            co_await asking;
             ready = true;
         } catch (const DrogonDbException&) {}
         if (!ready) co_await sleepCoro(app().getLoop(), 0.1);

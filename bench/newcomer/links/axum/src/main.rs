@@ -121,7 +121,7 @@ async fn main() {
     let listener = tokio::net::TcpListener::bind(setting("LINKS_ADDRESS", "[::]:8080")).await.expect("LINKS_ADDRESS");
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
     let drain = async move { drop(stopped.changed().await) };
-    let serving = tokio::spawn(async { axum::serve(listener, routes).with_graceful_shutdown(drain).await });
+    let serving = tokio::spawn(async move { axum::serve(listener, routes).with_graceful_shutdown(drain).await });
     signal(SignalKind::terminate()).expect("signals").recv().await;
     app.ready.store(false, Ordering::Relaxed);
     let _ = stop.send(true);

@@ -115,7 +115,7 @@ async fn main() {
     let listener = tokio::net::TcpListener::bind(setting("ORDERS_ADDRESS", "[::]:8080")).await.expect("ORDERS_ADDRESS");
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
     let drain = async move { drop(stopped.changed().await) };
-    let serving = tokio::spawn(async { axum::serve(listener, routes).with_graceful_shutdown(drain).await });
+    let serving = tokio::spawn(async move { axum::serve(listener, routes).with_graceful_shutdown(drain).await });
     let mut term = signal(SignalKind::terminate()).expect("signals");
     tokio::select! {
         _ = term.recv() => return,
