@@ -126,6 +126,7 @@ try {
   })), 'there each button is in reach of a thumb');
   hold(await page.evaluate(() => { const t = document.querySelector('.scroll'); return t.scrollWidth <= t.clientWidth + 24; }), 'and the table of routes can be read');
   await page.screenshot({ path: join(shots, 'phone-dark.png'), fullPage: true });
+  await page.screenshot({ path: join(shots, 'page-phone.png'), clip: { x: 0, y: 0, width: 390, height: 844 } });
   await page.setViewportSize({ width: 1180, height: 900 });
 
   await page.focus('#drain');
