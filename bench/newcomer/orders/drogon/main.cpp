@@ -94,7 +94,7 @@ Task<HttpResponsePtr> get_order(HttpRequestPtr, int id) {
 }
 
 /// Ready with the first answer of the database.
-Task<> connect() {
+Task<> reach_database() {
     while (!ready) {
         try {
             auto asking = data->execSqlCoro("SELECT 1");
@@ -141,7 +141,7 @@ int main() {
             refused->setCloseConnection(true);
             return refused;
         })
-        .registerBeginningAdvice([] { async_run(connect); })
+        .registerBeginningAdvice([] { async_run(reach_database); })
         .setTermSignalHandler(drain)
         .addListener(setting("ORDERS_ADDRESS", "0.0.0.0"),
                      static_cast<uint16_t>(std::stoi(setting("ORDERS_PORT", "8080"))))
