@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lifecycle/pool/run_on.hpp"
+#include "lifecycle/stop_channel.hpp"
 
 /// A file of SQLite, whose one connection has one worker. A part.
 class store {
