@@ -1,9 +1,6 @@
 #include "server/access_log.hpp"
 
-#include <netinet/in.h>
-
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -36,12 +33,9 @@ char* put_byte(char* at, unsigned value) noexcept {
 /// An IPv4 address without inet_ntop(3), which costs more than the rest of a line.
 char* put_address(char* at, const socket_address& address) {
     if (address.is_unix()) return copy_text(at, "unix");
-    const auto* const generic = address.ip().data();
-    if (generic->sa_family != AF_INET) return copy_text(at, address.host());
-    sockaddr_in v4;
-    std::memcpy(&v4, generic, sizeof v4);
-    std::array<unsigned char, sizeof v4.sin_addr> bytes;
-    std::memcpy(bytes.data(), &v4.sin_addr, sizeof v4.sin_addr);
+    const auto ip = address.address();
+    if (!ip.is_v4()) return copy_text(at, address.host());
+    const auto bytes = ip.to_v4().to_bytes();
     at = put_byte(at, bytes[0]);
     for (std::size_t nth = 1; nth < bytes.size(); ++nth) {
         *at++ = '.';

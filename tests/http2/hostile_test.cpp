@@ -87,12 +87,12 @@ TEST(Http2Hostile, FramesThatMakeUsResetTheirStreamAreEnded) {  // CVE-2025-8671
     const std::string no_length(
         "\x0f\x0d\x01"
         "0",
-        4),
-        field(
-            "\x00\x01"
-            "a\x01"
-            "b",
-            5);
+        4);
+    const std::string fields(
+        "\x00\x01"
+        "a\x01"
+        "b",
+        5);
     struct fault {
         const char* name;
         std::string block;
@@ -118,7 +118,7 @@ TEST(Http2Hostile, FramesThatMakeUsResetTheirStreamAreEnded) {  // CVE-2025-8671
             for (; sent < 1000 && ended_by(scene) == NGHTTP2_NO_ERROR; ++sent) {
                 const auto id = 2 * sent + 1;
                 scene.send_raw(frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, id, open_head(path, each.block)));
-                scene.send_raw(each.frame(id, field));
+                scene.send_raw(each.frame(id, fields));
             }
             EXPECT_NE(ended_by(scene), NGHTTP2_NO_ERROR) << each.name << " " << path;
             EXPECT_LE(sent, 110) << each.name << " " << path;
