@@ -41,6 +41,9 @@ inline int fails_with(int error) noexcept {
     return -1;
 }
 
+/// A descriptor of the real machine, in a file that the program reads there.
+bool is_real(int number) noexcept;
+
 template <class Kind>
 std::shared_ptr<Kind> open_as(kernel& on, int number) {
     return std::dynamic_pointer_cast<Kind>(on.self().find(number));

@@ -55,7 +55,8 @@ extern "C" {
 
 ssize_t read(int number, void* into, std::size_t size) {
     const inside on;
-    if (!on) return raw::call(SYS_read, number, reinterpret_cast<long>(into), static_cast<long>(size));
+    if (!on || is_real(number))
+        return raw::call(SYS_read, number, reinterpret_cast<long>(into), static_cast<long>(size));
     on->call();
     const auto what = on->self().find(number);
     return what ? what->read(into, size) : fails_with(EBADF);

@@ -1,12 +1,14 @@
 // Files and directories.
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdarg>
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -35,12 +37,33 @@ std::vector<std::string> threads_of(const kernel& on) {
     return all;
 }
 
+/// What a thread is called, as proc(5) has it.
+class name_description final : public description {
+public:
+    explicit name_description(std::string name) : name_(std::move(name) + '\n') {}
+    long read(void* into, std::size_t size) override {
+        return static_cast<long>(name_.copy(static_cast<char*>(into), size));
+    }
+
+private:
+    const std::string name_;
+};
+
+int open_thread(kernel& on, std::string_view thread) {
+    for (const auto* each : on.living(on.self()))
+        if (thread == std::to_string(each->thread) + "/comm")
+            return on.self().open(std::make_shared<name_description>(each->name));
+    return fails_with(ENOENT);
+}
+
 int open_file(const char* path, int flags, unsigned mode) {
     const inside on;
     if (!on) return static_cast<int>(raw::call(SYS_open, reinterpret_cast<long>(path), flags, mode));
     on->call();
     if (std::string_view(path) == "/dev/null") return on->self().open(std::make_shared<null_description>());
     if (path == threads_here) return on->self().open(std::make_shared<threads_description>());
+    if (const std::string_view text(path); text.starts_with(threads_here))
+        return open_thread(*on, text.substr(threads_here.size() + 1));
     return on->disk->open(on->self(), path, flags);
 }
 
@@ -73,6 +96,21 @@ int status_of(int number, struct stat* into) {
     return 0;
 }
 
+/// Of a file of the real machine, from its fopen to its fclose: there is no turn for others in between.
+int real_number = -1;
+
+std::FILE* open_real(const char* path, const char* mode) {
+    using function = std::FILE* (*)(const char*, const char*);
+    static const auto real = reinterpret_cast<function>(::dlsym(RTLD_NEXT, "fopen64"));
+    const inside on;
+    if (!on) return real(path, mode);
+    // Of all that it reads of the machine (its quota, its memory) only this would be missed.
+    if (!on->spawn || std::string_view(path) != "/proc/self/cmdline") return errno = ENOENT, nullptr;
+    auto* const file = real(path, mode);
+    real_number = ::fileno(file);
+    return file;
+}
+
 int sync_file(int number) {
     const auto open = file(number);
     return open ? inside()->disk->sync(*open->what) : -1;
@@ -80,7 +118,17 @@ int sync_file(int number) {
 
 }  // namespace
 
+bool simulator::is_real(int number) noexcept { return number >= 0 && number == real_number; }
+
 extern "C" {
+
+std::FILE* fopen(const char* path, const char* mode) { return open_real(path, mode); }
+std::FILE* fopen64(const char* path, const char* mode) { return open_real(path, mode); }
+int fclose(std::FILE* file) {
+    static const auto real = reinterpret_cast<int (*)(std::FILE*)>(::dlsym(RTLD_NEXT, "fclose"));
+    real_number = -1;
+    return real(file);
+}
 
 int open(const char* path, int flags, ...) {
     va_list arguments;

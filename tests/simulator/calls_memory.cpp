@@ -23,6 +23,7 @@ bool fails() noexcept {
     if (self.allocations_fail == 0) return false;
     const auto& name = on->running()->name;
     if (!name.starts_with("app-") && !name.starts_with("tracker-")) return false;
+    if (self.first_loop_only && name != "app-1") return false;
     if (self.allocations_left > 0) return --self.allocations_left, false;
     --self.allocations_fail;
     return true;

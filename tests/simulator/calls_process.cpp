@@ -59,7 +59,10 @@ ssize_t getrandom(void* into, std::size_t size, unsigned) {
 }
 int getentropy(void* into, std::size_t size) { return ::getrandom(into, size, 0) < 0 ? -1 : 0; }
 
-pid_t getpid() noexcept { return inside() ? 42 : static_cast<pid_t>(raw::call(SYS_getpid)); }
+pid_t getpid() noexcept {
+    const inside on;
+    return on ? on->self().number : static_cast<pid_t>(raw::call(SYS_getpid));
+}
 pid_t gettid() noexcept { return inside() ? inside()->running()->thread : 1; }
 uid_t getuid() noexcept { return 1'000; }
 int isatty(int number) noexcept {
@@ -67,7 +70,7 @@ int isatty(int number) noexcept {
     return number < 0 ? 0 : (errno = ENOTTY, 0);
 }
 int getrlimit(__rlimit_resource_t, rlimit* into) noexcept {
-    *into = {.rlim_cur = 65'536, .rlim_max = 65'536};
+    *into = {.rlim_cur = 1'048'576, .rlim_max = 1'048'576};
     return 0;
 }
 int setrlimit(__rlimit_resource_t, const rlimit*) noexcept { return 0; }
@@ -84,9 +87,12 @@ int getrusage(__rusage_who_t, rusage* into) noexcept {
 }
 [[noreturn]] void _Exit(int code) noexcept { ::_exit(code); }
 
-int kill(pid_t, int signal) noexcept {
-    if (const inside on; on) on->self().send(signal);
-    return 0;
+int kill(pid_t which, int signal) noexcept {
+    const inside on;
+    if (!on) return 0;
+    for (auto* const each : on->processes)
+        if (each->number == which && !each->over) return each->send(signal), 0;
+    return fails_with(ESRCH);
 }
 
 int sigaction(int number, const struct sigaction* fresh, struct sigaction* before) noexcept {
@@ -119,14 +125,13 @@ int pthread_sigmask(int how, const sigset_t* set, sigset_t* before) noexcept {
         else
             ::sigdelset(&self.blocked, each);
     }
-    if (how == SIG_UNBLOCK)
-        while (const int waiting = self.take_signal()) self.send(waiting);
+    if (how == SIG_UNBLOCK) self.deliver_pending();
     return 0;
 }
 
-int signalfd(int, const sigset_t*, int) noexcept {
+int signalfd(int, const sigset_t* which, int) noexcept {
     auto& self = inside()->self();
-    auto made = std::make_shared<signal_descriptor>(self);
+    auto made = std::make_shared<signal_descriptor>(self, *which);
     self.signal_descriptors.push_back(made);
     return self.open(made);
 }

@@ -26,9 +26,10 @@ void name(sockaddr* into, socklen_t* size, std::uint16_t port) {
 
 extern "C" {
 
-int socket(int, int, int) noexcept {
+int socket(int family, int, int) noexcept {
     const inside on;
     on->call();
+    if (family == AF_UNIX) return on->self().open(std::make_shared<notify_descriptor>());
     return on->self().open(std::make_shared<tcp_listener>(*on->wires));
 }
 int bind(int number, const sockaddr* to, socklen_t) noexcept {
@@ -77,6 +78,12 @@ ssize_t send(int number, const void* from, std::size_t size, int) {
     const auto stream = open_as<tcp_stream>(*on, number);
     return stream ? stream->send({static_cast<const char*>(from), size}) : fails_with(EBADF);
 }
+ssize_t sendto(int, const void*, std::size_t size, int flags, const sockaddr*, socklen_t) {
+    const inside on;
+    on->call();
+    if ((flags & MSG_DONTWAIT) == 0 && on->manager_takes.count() > 0) on->wait(&*on, on->now() + on->manager_takes);
+    return static_cast<ssize_t>(size);
+}
 int shutdown(int number, int) noexcept {
     const inside on;
     on->call();
@@ -97,10 +104,10 @@ int setsockopt(int number, int level, int option, const void* value, socklen_t) 
 int getsockopt(int number, int level, int option, void* into, socklen_t* size) noexcept {
     const inside on;
     std::memset(into, 0, *size);
-    if (level == SOL_SOCKET && option == SO_DOMAIN) {
-        const int family = AF_INET;
-        std::memcpy(into, &family, sizeof family);
-    }
+    const auto answer = [into](int value) { std::memcpy(into, &value, sizeof value); };
+    if (level == SOL_SOCKET && option == SO_DOMAIN) answer(AF_INET);
+    if (level == SOL_SOCKET && option == SO_PROTOCOL) answer(IPPROTO_TCP);
+    if (level == SOL_SOCKET && option == SO_ACCEPTCONN) answer(1);
     if (level != IPPROTO_TCP || option != TCP_INFO) return 0;
     const auto stream = open_as<tcp_stream>(*on, number);
     if (!stream) return fails_with(ENOTSOCK);

@@ -34,7 +34,7 @@ std::size_t number_after(std::string_view head, std::string_view name, std::size
 }  // namespace
 
 client::client(world& in, script what, nanoseconds one_way, std::uint64_t number)
-    : world_(in), script_(what), one_way_(one_way) {
+    : guest(what), world_(in), one_way_(one_way) {
     write_script(number);
 }
 
@@ -54,7 +54,7 @@ void client::add_event(std::string data) {
 void client::write_script(std::uint64_t number) {
     const auto some = 1 + number % 5;
     think_ = microseconds(number % 7 == 0 ? number * 50 : number % 300);
-    switch (script_) {
+    switch (what()) {
         case script::get:
             for (std::uint64_t nth = 0; nth < some; ++nth) add(get("/"), -1, std::string(hello));
             break;
@@ -115,6 +115,15 @@ void client::write_script(std::uint64_t number) {
             break;
         case script::large: add_event(world_.large_data(number)); break;
         case script::prober: add(get("/livez")); break;
+        case script::withdrawer:
+            port_ = 8001;
+            think_ = microseconds(number * 30);
+            patient_ = false;
+            add("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            add("POST /debug/shutdown HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+            add("DELETE /debug/shutdown HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            break;
+        default: break;  // of another protocol
     }
 }
 
@@ -132,8 +141,8 @@ void client::connect() {
 
 void client::established() {
     is_open_ = true;
-    if (script_ == script::idle) return world_.later(*this, think_, [this] { send_next(); });
-    if (script_ == script::big) {
+    if (what() == script::idle) return world_.later(*this, think_, [this] { send_next(); });
+    if (what() == script::big) {
         way_->reads(false);
         for (int nth = 1; nth < 40; ++nth)
             world_.later(*this, pause_ * nth, [this] {
@@ -287,17 +296,6 @@ nanoseconds client::silence() const {
         if (each.connection >= 0 && each.status == 0 && !each.reset && !each.finished && !each.stopped && !each.garbled)
             return world_.now() - each.sent_at;
     return nanoseconds(0);
-}
-
-std::string client::describe() const {
-    std::string text = "client of script " + std::to_string(static_cast<int>(script_));
-    for (const auto& each : requests_)
-        text += "\n    " + each.bytes.substr(0, each.bytes.find("\r\n")) +
-                (each.event < 0 ? "" : " (" + world_.event_id(each.event) + ")") + ": connection " +
-                std::to_string(each.connection) + ", status " + std::to_string(each.status) +
-                (each.stopped ? ", stopped" : "") + (each.refused ? ", refused" : "") + (each.reset ? ", reset" : "") +
-                (each.finished ? ", FIN" : "") + (each.garbled ? ", cut" : "") + (each.arrived ? ", had arrived" : "");
-    return text;
 }
 
 }  // namespace simulator

@@ -64,6 +64,7 @@ disk_tree::disk_tree(kernel& on) : on_(on), root_(std::make_shared<inode>()) {
 
 bool disk_tree::fails(fault which) {
     if (failing[which] == 0) return false;
+    if (after[which] > 0) return --after[which], false;
     --failing[which];
     ++failed;
     return true;
@@ -190,8 +191,7 @@ long disk_tree::read(inode& of, char* into, std::size_t size, std::size_t at) {
 }
 
 long disk_tree::write(inode& to, std::string_view bytes, std::size_t at) {
-    if (failing[writing] > 0) {
-        fails(writing);
+    if (fails(writing)) {
         if (bytes.size() < 2 || on_.chance().one_in(2)) return refused(on_.chance().one_in(2) ? ENOSPC : EIO);
         bytes = bytes.substr(0, bytes.size() / 2);  // a full disk takes a part first
     }
@@ -202,9 +202,13 @@ long disk_tree::write(inode& to, std::string_view bytes, std::size_t at) {
 
 int disk_tree::sync(inode& what) {
     on_.pass(std::chrono::microseconds(20 + on_.chance().below(300)));
-    if (fails(hanging))
+    if (fails(hanging)) {
+        auto& waits = *on_.running();
+        waits.waits_for_disk = true;
         on_.wait(&what, on_.now() + hang);
-    else
+        waits.waits_for_disk = false;
+        waits.owner->deliver_pending();
+    } else
         on_.yield();
     if (fails(syncing)) {
         what.unsynced.clear();  // it counts as clean from here on, and is on no disk

@@ -38,7 +38,7 @@ using inode_ptr = std::shared_ptr<inode>;
 /// some of it is not: of a file any sectors, of names the last ones. It also fails as it is told to.
 class disk_tree {
 public:
-    /// What can fail, each the next so many times.
+    /// What can fail, each the next so many times after some that do not.
     enum fault : std::uint8_t { reading, writing, syncing, opening, listing, looking, hanging, faults };
 
     explicit disk_tree(kernel& on);
@@ -65,7 +65,7 @@ public:
     /// Everything in files whose path begins so, with the paths.
     std::vector<std::pair<std::string, std::string>> files_in(std::string_view folder) const;
 
-    std::array<std::uint64_t, faults> failing{};
+    std::array<std::uint64_t, faults> failing{}, after{};
     nanoseconds hang{0};  ///< of a sync, when `hanging`
     std::uint64_t failed = 0;
 

@@ -14,6 +14,7 @@ namespace simulator {
 
 using std::chrono::nanoseconds;
 
+class description;
 class process;
 class disk_tree;
 class network;
@@ -32,8 +33,9 @@ struct fiber {
     std::vector<const void*> waits_for_any;
     std::uint64_t wait = 0;  ///< number of its last wait: an alarm that is late belongs to another
     bool timed_out = false;
-    int calls = 0;           ///< of the C library, that it is in
-    std::uint64_t made = 0;  ///< calls, so far
+    bool waits_for_disk = false;  ///< and hears no signal
+    int calls = 0;                ///< of the C library, that it is in
+    std::uint64_t made = 0;       ///< calls, so far
 
     void* stack_pointer = nullptr;
     std::byte* stack = nullptr;
@@ -87,6 +89,10 @@ public:
 
     disk_tree* disk = nullptr;
     network* wires = nullptr;
+    std::vector<process*> processes;  ///< that have begun, also those that are over
+    /// Starts the program once more, with these as its descriptors from 3 on; nullptr where a plan has no upgrade.
+    std::function<process*(const std::vector<std::shared_ptr<description>>&)> spawn;
+    nanoseconds manager_takes{0};  ///< the service manager, to read what it is told
     std::uint64_t switches = 0;
     unsigned preempts = 8;  ///< of how many calls one gives others a turn
 

@@ -38,7 +38,8 @@ void laws::of_end(const life_seen& life) {
     if (life.last && code != 0)
         broken("exit", "nothing is in its way, and the exit code is " + std::to_string(code) + "\n" + life.log);
     if (life.last && !life.ready) broken("exit", "nothing is in its way, and it was never ready\n" + life.log);
-    if (life.asked_to_stop.count() == 0 && had_memory && code != 1 && !life.has(script::shutdown))
+    const bool upgraded = life.inherited || life.heir != nullptr;
+    if (life.asked_to_stop.count() == 0 && had_memory && code != 1 && life.wanted() && !upgraded)
         broken("exit", "it ended unasked, with exit code " + std::to_string(code) + "\n" + life.log);
 }
 
@@ -89,8 +90,8 @@ void laws::of_report(const life_seen& life) {
 /// All are equally far, and nobody's patience is shorter than the way: then nobody is lost on it.
 bool laws::is_steady(const life_seen& life) const {
     const auto& plan = world_.plan_;
-    if (plan.get("loss") > 0 || life.has(deed::memory) || life.has(deed::threads) || life.has(deed::freeze) ||
-        life.forced)
+    if (plan.get("loss") > 0 || life.heir != nullptr || life.has(deed::memory) || life.has(deed::threads) ||
+        life.has(deed::freeze) || life.forced)
         return false;
     if (milliseconds(plan.get("idle_grace")) < std::chrono::microseconds(6 * plan.get("one_way")) + milliseconds(40))
         return false;
@@ -104,8 +105,9 @@ bool laws::is_steady(const life_seen& life) const {
 }
 
 void laws::of_clients(const life_seen& life) {
-    const bool whole =
-        life.ended_by_itself() && life.of->code == 0 && !life.has(deed::memory) && !life.has(deed::threads);
+    const auto clean = [](const life_seen& each) { return each.ended_by_itself() && each.of->code == 0; };
+    const bool whole = clean(life) && (life.heir == nullptr || clean(*life.heir)) && !life.has(deed::memory) &&
+                       !life.has(deed::threads);
     const bool steady = whole && is_steady(life);
     for (const auto& client : life.clients) {
         for (const auto& each : client->requests()) {

@@ -17,7 +17,7 @@ namespace simulator {
 namespace {
 
 /// What a seed is about. One that does everything at once would hide each fault behind another.
-enum class theme : std::uint8_t { calm, disk, power, memory, network, attack, stop, themes };
+enum class theme : std::uint8_t { calm, disk, power, memory, network, attack, stop, upgrade, themes };
 
 class author {
 public:
@@ -58,6 +58,12 @@ private:
         s["one_way"] = is(theme::network) ? one_of(10'000, 30'000, some(1, 20'000)) : one_of(50, some(50, 2'000));
         s["loss"] = is(theme::network) ? one_of(0, 0, 20) : 0;
         s["preempts"] = one_of(3, 10, 40);
+        if (is(theme::upgrade)) {
+            s["durability"] = one_of(1, 1, 2);
+            s["manager"] = some(1, 100);
+            s["budget"] = some(1'000, 2'000);
+            s["lame_duck"] = some(50, 300);
+        }
         s["gap"] = chance_.one_in(3) ? some(0, 2'000) : 0;
     }
 
@@ -80,6 +86,7 @@ private:
         if ((is(theme::disk) || is(theme::attack)) && chance_.one_in(2))
             life_.how = one_of(1, 2) == 1 ? ending::kill : ending::power;
         if (is(theme::stop)) add_stop();
+        if (is(theme::upgrade)) add_upgrade();
         std::ranges::stable_sort(life_.actions, {}, &action::at);
         made_.lives.push_back(std::move(life_));
     }
@@ -87,6 +94,8 @@ private:
     void add_client() {
         auto script = chance_.below(static_cast<std::uint64_t>(scripts));
         if (chance_.one_in(2)) script = static_cast<std::uint64_t>(script::events);
+        if (chance_.one_in(6)) script = static_cast<std::uint64_t>(script::streams);
+        if (chance_.one_in(8)) script = static_cast<std::uint64_t>(script::socket);
         if (is(theme::attack) && chance_.one_in(2)) script = static_cast<std::uint64_t>(script::forger);
         if (is(theme::attack) && chance_.one_in(6)) script = static_cast<std::uint64_t>(script::large);
         const auto one_way = made_.get("loss") > 0 ? made_.get("one_way") / 2 + chance_.below(made_.get("one_way") + 1)
@@ -99,16 +108,23 @@ private:
 
     void add_disk_fault() {
         const auto what = chance_.one_in(3) ? std::uint64_t{disk_tree::reading} : chance_.below(disk_tree::faults);
-        add(deed::disk, what, one_of(1, 1, some(1, 8), some(1, 40)), one_of(some(1, 100), some(1, 4'000)));
+        const bool hangs = what == disk_tree::hanging;
+        add(deed::disk, what, one_of(1, 1, some(1, 8), some(1, 40)),
+            hangs ? one_of(some(1, 100), some(1, 4'000)) : one_of(0, 0, some(0, 4), some(0, 40)));
         // While it takes over. A sync that hangs before it is ready is left out: docs/simulator.md.
-        if (what != disk_tree::hanging && chance_.one_in(2)) life_.actions.back().at = chance_.below(5'000);
+        if (!hangs && chance_.one_in(2)) life_.actions.back().at = chance_.below(5'000);
     }
 
     /// And somebody asks afterwards whether it lives.
     void add_memory_fault() {
-        const auto when = some(0, 600'000);
-        life_.actions.push_back(
-            {deed::memory, when, one_of(some(0, 20), some(0, 400)), one_of(1, 1, some(1, 50), some(50, 100))});
+        auto when = some(0, 600'000);
+        if (chance_.one_in(2)) {
+            life_.actions.push_back(
+                {deed::memory, when, one_of(some(0, 20), some(0, 400)), one_of(1, 1, some(1, 50), some(50, 100))});
+        } else {  // somebody is accepted in that moment
+            life_.actions.push_back({deed::client, when, static_cast<std::uint64_t>(script::get), 50, some(1, 1'000)});
+            life_.actions.push_back({deed::memory, when + some(100, 160), some(0, 12), some(1, 4), 1});
+        }
         life_.actions.push_back(
             {deed::client, when + some(10'000, 400'000), static_cast<std::uint64_t>(script::prober), 50, 1});
     }
@@ -129,6 +145,18 @@ private:
         if (chance_.one_in(3))
             life_.actions.push_back(
                 {deed::client, chance_.below(end), static_cast<std::uint64_t>(script::shutdown), 100, some(1, 200)});
+    }
+
+    /// And somebody who wants a stop, and then does not, about the time when the next process is ready.
+    void add_upgrade() {
+        life_.length += 400'000;
+        const auto when = some(10'000, 200'000);
+        life_.actions.push_back({deed::signal, when, SIGUSR2});
+        if (chance_.one_in(2))
+            life_.actions.push_back({deed::client, when - some(0, 5'000) + chance_.below(1'000 * made_.get("manager")),
+                                     static_cast<std::uint64_t>(script::withdrawer), 50, some(1, 500)});
+        if (chance_.one_in(6)) life_.actions.push_back({deed::signal, some(0, life_.length), SIGTERM});
+        if (chance_.one_in(6)) life_.how = one_of(1, 2) == 1 ? ending::kill : ending::power;
     }
 
     random_source chance_;

@@ -14,9 +14,9 @@ enum class deed : std::uint8_t {
     client,  ///< a: script (client.hpp), b: one way in µs, c: a size or a number
     signal,  ///< a: its number
     freeze,  ///< a: ms
-    disk,    ///< a: disk_tree::fault, b: how many calls fail, c: ms of a sync that hangs
+    disk,    ///< a: disk_tree::fault, b: how many calls fail, c: how many do not before that; ms of a sync that hangs
     sink,    ///< a: sink_mode, b: ms of one that is slow
-    memory,  ///< a: allocations of the threads that serve before that, b: how many fail
+    memory,  ///< a: allocations of the threads that serve before that, b: how many fail, c: 1: of the first loop alone
     threads  ///< a: so many pthread_create fail
 };
 inline constexpr std::string_view deed_names[] = {"client", "signal", "freeze", "disk", "sink", "memory", "threads"};

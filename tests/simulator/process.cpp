@@ -12,11 +12,20 @@ namespace simulator {
 
 void description::changed() {
     ++version_;
-    auto& on = *kernel::current();
-    on.wake(this);
-    for (const auto& watcher : std::vector(watchers_))
-        if (const auto set = watcher.lock()) set->changed();
-    std::erase_if(watchers_, [](const auto& watcher) { return watcher.expired(); });
+    kernel::current()->wake(this);
+    std::erase_if(watchers_, [](const auto& watcher) { return watcher.first.expired(); });
+    for (std::size_t nth = 0; nth < watchers_.size(); ++nth)
+        if (const auto set = watchers_[nth].first.lock()) set->touched(watchers_[nth].second);
+}
+
+void description::watch(const std::shared_ptr<epoll_set>& by, int number) {
+    const auto same = [&](const auto& watcher) { return watcher.first.lock() == by && watcher.second == number; };
+    if (std::ranges::none_of(watchers_, same)) watchers_.emplace_back(by, number);
+}
+
+void description::unwatch() {
+    for (const auto& [watcher, number] : std::exchange(watchers_, {}))
+        if (const auto set = watcher.lock()) set->forget(number, *this);
 }
 
 long event_counter::read(void* into, std::size_t) {
@@ -63,53 +72,69 @@ std::uint32_t epoll_set::found(const registration& of) {
 }
 
 short epoll_set::ready() const {
-    return std::ranges::any_of(all_, [](const auto& each) { return found(each) != 0; }) ? POLLIN : 0;
+    return std::ranges::any_of(lately_,
+                               [this](int number) {
+                                   const auto place = all_.find(number);
+                                   return place != all_.end() && found(place->second) != 0;
+                               })
+               ? POLLIN
+               : 0;
+}
+
+bool epoll_set::list(int number, registration& of) {
+    if (found(of) == 0) return false;
+    if (!std::exchange(of.listed, true)) lately_.push_back(number);
+    return true;
+}
+
+void epoll_set::touched(int number) {
+    const auto place = all_.find(number);
+    if (place != all_.end() && list(number, place->second)) changed();
 }
 
 int epoll_set::control(int operation, int number, const description_ptr& what, std::uint32_t events,
                        std::uint64_t data) {
-    const auto place =
-        std::ranges::find_if(all_, [&](const auto& each) { return each.number == number && each.what.lock() == what; });
-    if (operation == EPOLL_CTL_ADD) {
-        if (place != all_.end()) return static_cast<int>(fail(EEXIST));
-        all_.push_back({number, what, events, data, 0});
-        what->watch(std::static_pointer_cast<epoll_set>(shared_from_this()));
-    } else if (place == all_.end()) {
-        return static_cast<int>(fail(ENOENT));
-    } else if (operation == EPOLL_CTL_MOD) {
-        place->events = events;
-        place->data = data;
-        place->seen = 0;
-    } else {
-        all_.erase(place);
-        return 0;
-    }
-    if (found(operation == EPOLL_CTL_ADD ? all_.back() : *place) != 0) changed();
+    const auto place = all_.find(number);
+    const bool there = place != all_.end() && place->second.what.lock() == what;
+    if (operation == EPOLL_CTL_ADD ? there : !there)
+        return static_cast<int>(fail(operation == EPOLL_CTL_ADD ? EEXIST : ENOENT));
+    if (operation == EPOLL_CTL_DEL) return forget(number, *what), 0;
+    auto& made = all_[number];
+    made = {.what = what, .events = events, .data = data, .seen = 0, .listed = made.listed};
+    if (operation == EPOLL_CTL_ADD) what->watch(std::static_pointer_cast<epoll_set>(shared_from_this()), number);
+    if (list(number, made)) changed();
     return 0;
 }
 
-void epoll_set::forget(const description& gone) {
-    std::erase_if(all_, [&](const auto& each) { return each.what.expired() || each.what.lock().get() == &gone; });
+void epoll_set::forget(int number, const description& gone) {
+    const auto place = all_.find(number);
+    if (place == all_.end()) return;
+    if (const auto what = place->second.what.lock(); what != nullptr && what.get() != &gone) return;
+    if (place->second.listed) std::erase(lately_, number);
+    all_.erase(place);
 }
 
 std::vector<std::pair<std::uint32_t, std::uint64_t>> epoll_set::take(std::size_t most) {
     std::vector<std::pair<std::uint32_t, std::uint64_t>> some;
-    if (all_.empty()) return some;
-    const auto first = all_.size() == 1 ? 0 : kernel::current()->chance().below(all_.size());
-    for (std::size_t nth = 0; nth < all_.size() && some.size() < most; ++nth) {
-        auto& each = all_[(first + nth) % all_.size()];
+    if (lately_.empty()) return some;
+    const auto first = lately_.size() == 1 ? 0 : kernel::current()->chance().below(lately_.size());
+    std::rotate(lately_.begin(), lately_.begin() + static_cast<std::ptrdiff_t>(first), lately_.end());
+    std::erase_if(lately_, [&](int number) {
+        auto& each = all_.at(number);
         const auto events = found(each);
-        if (events == 0) continue;
+        if (events == 0) return each.listed = false, true;
+        if (some.size() == most) return false;
         if ((each.events & EPOLLET) != 0) each.seen = each.what.lock()->version();
         some.emplace_back(events, each.data);
-    }
+        return false;
+    });
     return some;
 }
 
-short signal_descriptor::ready() const { return of_.has_signal() ? POLLIN : 0; }
+short signal_descriptor::ready() const { return of_.has_signal(which_) ? POLLIN : 0; }
 
 long signal_descriptor::read(void* into, std::size_t) {
-    const int number = of_.take_signal();
+    const int number = of_.take_signal(which_);
     if (number == 0) return fail(EAGAIN);
     signalfd_siginfo info = {};
     info.ssi_signo = static_cast<std::uint32_t>(number);
@@ -117,15 +142,40 @@ long signal_descriptor::read(void* into, std::size_t) {
     return sizeof info;
 }
 
+short pipe_end::ready() const {
+    if (!reads_) return POLLOUT;
+    return static_cast<short>((of_->bytes.empty() ? 0 : POLLIN) | (of_->closed ? POLLHUP : 0));
+}
+
+long pipe_end::read(void* into, std::size_t size) {
+    if (of_->bytes.empty()) return of_->closed ? 0 : fail(EAGAIN);
+    const auto count = of_->bytes.copy(static_cast<char*>(into), size);
+    of_->bytes.erase(0, count);
+    return static_cast<long>(count);
+}
+
+long pipe_end::write(const void* from, std::size_t size) {
+    of_->bytes.append(static_cast<const char*>(from), size);
+    if (const auto reader = of_->reader.lock()) reader->changed();
+    return static_cast<long>(size);
+}
+
+void pipe_end::closed() {
+    if (reads_) return;
+    of_->closed = true;
+    if (const auto reader = of_->reader.lock()) reader->changed();
+}
+
 process::process(kernel& machine, std::string& log) : on(machine) {
     ::sigemptyset(&blocked);
     for (int number = 0; number < 3; ++number) open(std::make_shared<log_descriptor>(log));
+    on.processes.push_back(this);
 }
 
-process::~process() = default;
+process::~process() { std::erase(on.processes, this); }
 
 void process::begin(std::function<int()> program) {
-    on.start(*this, "main", [this, program = std::move(program)]() -> void* {
+    main_ = &on.start(*this, "main", [this, program = std::move(program)]() -> void* {
         end(program());
         return nullptr;
     });
@@ -133,10 +183,10 @@ void process::begin(std::function<int()> program) {
 
 int process::open(description_ptr what) {
     ++what->references;
-    auto free = std::ranges::find(descriptors_, nullptr);
-    if (free == descriptors_.end()) free = descriptors_.insert(free, nullptr);
-    *free = std::move(what);
-    return static_cast<int>(free - descriptors_.begin());
+    if (free_.empty()) return descriptors_.push_back(std::move(what)), static_cast<int>(descriptors_.size()) - 1;
+    const int number = free_.extract(free_.begin()).value();
+    descriptors_[static_cast<std::size_t>(number)] = std::move(what);
+    return number;
 }
 
 description_ptr process::find(int number) const {
@@ -148,24 +198,28 @@ int process::duplicate(int number, int least) {
     const auto what = find(number);
     if (!what) return static_cast<int>(description::fail(EBADF));
     ++what->references;
-    auto at = static_cast<std::size_t>(least);
-    while (at < descriptors_.size() && descriptors_[at]) ++at;
-    if (at >= descriptors_.size()) descriptors_.resize(at + 1);
-    descriptors_[at] = what;
-    return static_cast<int>(at);
+    while (descriptors_.size() <= static_cast<std::size_t>(least)) {
+        free_.insert(static_cast<int>(descriptors_.size()));
+        descriptors_.emplace_back();
+    }
+    const auto place = free_.lower_bound(least);
+    if (place == free_.end()) return descriptors_.push_back(what), static_cast<int>(descriptors_.size()) - 1;
+    const int made = free_.extract(place).value();
+    descriptors_[static_cast<std::size_t>(made)] = what;
+    return made;
 }
 
 void process::release(const description_ptr& what) {
     if (--what->references > 0) return;
     what->closed();
-    for (const auto& each : descriptors_)
-        if (auto* const set = dynamic_cast<epoll_set*>(each.get())) set->forget(*what);
+    what->unwatch();
 }
 
 int process::close(int number) {
     auto what = find(number);
     if (!what) return static_cast<int>(description::fail(EBADF));
     descriptors_[static_cast<std::size_t>(number)] = nullptr;
+    free_.insert(number);
     release(what);
     return 0;
 }
@@ -186,6 +240,8 @@ void process::deliver(int signal, int value, bool by_timer) {
     const auto action = actions.find(signal);
     if (action == actions.end() || action->second.sa_handler == SIG_DFL) return end(0, signal);
     if (action->second.sa_handler == SIG_IGN) return;
+    // The threads beside main have it blocked, and main hears nothing while it waits for a disk.
+    if (!by_timer && main_ != nullptr && main_->waits_for_disk) return pending_.push_back(signal);
     const auto handler = action->second;
     // On a thread of its own, which is what a handler may not tell from a signal that has interrupted one.
     on.start(*this, "signal", [this, handler, signal, value, by_timer]() -> void* {
@@ -210,11 +266,25 @@ void process::deliver(int signal, int value, bool by_timer) {
     });
 }
 
-int process::take_signal() {
-    if (pending_.empty()) return 0;
-    const int first = pending_.front();
-    pending_.pop_front();
-    return first;
+int process::take_signal(const sigset_t& of) {
+    const auto first = std::ranges::find_if(pending_, [&](int signal) { return ::sigismember(&of, signal) == 1; });
+    if (first == pending_.end()) return 0;
+    const int signal = *first;
+    pending_.erase(first);
+    return signal;
+}
+
+bool process::has_signal(const sigset_t& of) const noexcept {
+    return std::ranges::any_of(pending_, [&](int signal) { return ::sigismember(&of, signal) == 1; });
+}
+
+void process::deliver_pending() {
+    for (const int signal : std::exchange(pending_, {})) {
+        if (::sigismember(&blocked, signal) == 1)
+            pending_.push_back(signal);
+        else
+            deliver(signal, 0, false);
+    }
 }
 
 void process::end(int exit_code, int by_signal) {
@@ -228,6 +298,7 @@ void process::end(int exit_code, int by_signal) {
     for (auto& each : descriptors_)
         if (auto what = std::exchange(each, nullptr)) release(what);
     descriptors_.clear();
+    free_.clear();
     on.forget(*this);
 }
 

@@ -10,8 +10,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -37,7 +39,10 @@ public:
     virtual long write(const void*, std::size_t) { return fail(EBADF); }
 
     void changed();
-    void watch(const std::shared_ptr<epoll_set>& by) { watchers_.push_back(by); }
+    /// A set that has it by that number.
+    void watch(const std::shared_ptr<epoll_set>& by, int number);
+    /// No set has it any more.
+    void unwatch();
     std::uint64_t version() const noexcept { return version_; }
 
     static long fail(int error) {
@@ -50,7 +55,7 @@ public:
 
 private:
     std::uint64_t version_ = 1;
-    std::vector<std::weak_ptr<epoll_set>> watchers_;
+    std::vector<std::pair<std::weak_ptr<epoll_set>, int>> watchers_;
 };
 using description_ptr = std::shared_ptr<description>;
 
@@ -77,33 +82,57 @@ private:
 
 class epoll_set final : public description {
 public:
-    struct registration {
-        int number;
-        std::weak_ptr<description> what;
-        std::uint32_t events;
-        std::uint64_t data;
-        std::uint64_t seen;  ///< version that an edge-triggered one has told; 0: none
-    };
     short ready() const override;
     int control(int operation, int number, const description_ptr& what, std::uint32_t events, std::uint64_t data);
-    void forget(const description& gone);
+    void forget(int number, const description& gone);
+    /// Something about that one has changed.
+    void touched(int number);
     /// Up to `most`, in an order of chance.
     std::vector<std::pair<std::uint32_t, std::uint64_t>> take(std::size_t most);
 
 private:
+    struct registration {
+        std::weak_ptr<description> what;
+        std::uint32_t events = 0;
+        std::uint64_t data = 0;
+        std::uint64_t seen = 0;  ///< version that an edge-triggered one has told; 0: none
+        bool listed = false;
+    };
     static std::uint32_t found(const registration& of);
-    std::vector<registration> all_;
+    bool list(int number, registration& of);
+    std::unordered_map<int, registration> all_;
+    std::vector<int> lately_;  ///< of which something may be told; of no other
 };
 
 /// Signals of a process, and a descriptor that reads them.
 class signal_descriptor final : public description {
 public:
-    explicit signal_descriptor(process& of) : of_(of) {}
+    signal_descriptor(process& of, const sigset_t& which) : of_(of), which_(which) {}
     short ready() const override;
     long read(void* into, std::size_t size) override;
 
 private:
     process& of_;
+    const sigset_t which_;
+};
+
+/// One direction of pipe(2), of a few bytes.
+class pipe_end final : public description {
+public:
+    struct shared {
+        std::string bytes;
+        std::weak_ptr<pipe_end> reader;
+        bool closed = false;  ///< by all that write
+    };
+    explicit pipe_end(std::shared_ptr<shared> of, bool reads) : of_(std::move(of)), reads_(reads) {}
+    short ready() const override;
+    long read(void* into, std::size_t size) override;
+    long write(const void* from, std::size_t size) override;
+    void closed() override;
+
+private:
+    const std::shared_ptr<shared> of_;
+    const bool reads_;
 };
 
 /// Where lines go that people read; the world keeps them.
@@ -118,6 +147,12 @@ public:
 
 private:
     std::string& into_;
+};
+
+/// Where systemd hears what it is told; the manager takes its time.
+class notify_descriptor final : public description {
+public:
+    short ready() const override { return POLLOUT; }
 };
 
 /// A simulated process: descriptors, signals, timers, and how it ended.
@@ -137,8 +172,10 @@ public:
     int duplicate(int number, int least);
 
     void send(int signal);
-    int take_signal();  ///< 0: none
-    bool has_signal() const noexcept { return !pending_.empty(); }
+    int take_signal(const sigset_t& of);  ///< 0: none
+    bool has_signal(const sigset_t& of) const noexcept;
+    /// Those that wait although they are not blocked: a thread can take them now.
+    void deliver_pending();
     void end(int code, int by_signal = 0);  ///< from one of its own fibers it does not return
     void freeze(nanoseconds length);
 
@@ -147,6 +184,7 @@ public:
     nanoseconds timer_left(int id) const;
 
     kernel& on;
+    pid_t number = 42;
     bool over = false;
     bool frozen = false;
     nanoseconds frozen_in_all{0};
@@ -159,6 +197,7 @@ public:
     std::vector<std::weak_ptr<description>> signal_descriptors;
     /// How many of the next allocations of its loops fail, after how many; see calls_memory.cpp.
     std::uint64_t allocations_left = 0, allocations_fail = 0;
+    bool first_loop_only = false;    ///< on which the listener is
     std::uint64_t threads_fail = 0;  ///< pthread_create, the next ones
 
 private:
@@ -171,6 +210,8 @@ private:
     void release(const description_ptr& what);
 
     std::vector<description_ptr> descriptors_;
+    std::set<int> free_;  ///< numbers below the highest
+    fiber* main_ = nullptr;
     std::deque<int> pending_;
     std::map<int, timer> timers_;
     int last_timer_ = 0;

@@ -1,6 +1,8 @@
 #include "tests/simulator/service.hpp"
 
+#include <cstdlib>
 #include <exception>
+#include <string>
 #include <utility>
 
 #include "cmd/service/process.hpp"
@@ -72,6 +74,11 @@ int service::run() {
 }
 
 void prepare_service() {
+    const std::pair<const char*, std::string> given[] = {{"LISTEN_PID", std::to_string(successor_number)},
+                                                         {"LISTEN_FDS", "2"},
+                                                         {"LISTEN_FDNAMES", "app:debug"},
+                                                         {"UPGRADE_READY_FD", "5"}};
+    for (const auto& [name, value] : given) ::setenv(name, value.c_str(), 1);
     configs::describe({});
     defaults();
 }

@@ -22,6 +22,9 @@ struct service {
     static service* current;  ///< the one that runs
 };
 
+/// The process that the variables LISTEN_PID and so on are meant for: one that an upgrade has started.
+inline constexpr int successor_number = 43;
+
 /// What is to be made once, outside of all simulated machines.
 void prepare_service();
 

@@ -3,9 +3,11 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
-#include "tracker/spool/record.hpp"
+#include "tests/simulator/socket_client.hpp"
+#include "tests/simulator/streams_client.hpp"
 
 namespace simulator {
 namespace {
@@ -16,24 +18,6 @@ using std::chrono::seconds;
 
 /// Beyond its budget, for the kernel timer behind everything, and for machines that are slow.
 constexpr milliseconds slack{300};
-
-/// What a client would send who knew how records are checked, and that nothing but that is secret: a record that is
-/// text, since events are. Made once: it takes some ten thousand tries.
-const std::string& forged_record() {
-    static const auto made = [] {
-        const tracker::segment_key key(std::string(tracker::salt_size, '\1'));
-        tracker::event forged{.id = "forged", .time = {}, .data = {}};
-        std::string record;
-        const auto is_text = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
-        for (int nth = 0; nth < 4'000'000 && (record.empty() || !std::ranges::all_of(record, is_text)); ++nth) {
-            forged.data = std::to_string(nth);
-            record.clear();
-            tracker::append_record(record, key, 0, 77, forged);
-        }
-        return record;
-    }();
-    return made;
-}
 
 }  // namespace
 
@@ -51,6 +35,16 @@ bool life_seen::has(script what) const {
     return std::ranges::any_of(clients, [what](const auto& each) { return each->what() == what; });
 }
 
+bool life_seen::wanted() const {
+    for (const auto& client : clients) {
+        if (client->what() == script::shutdown) return false;
+        if (client->what() != script::withdrawer) continue;
+        const auto& asked = client->requests();
+        if (asked[1].connection >= 0 && asked[2].status != 200) return false;
+    }
+    return true;
+}
+
 std::string life_seen::line(std::string_view with) const {
     const auto at = log.rfind(with);
     return at == log.npos ? std::string() : log.substr(at, log.find('\n', at) - at);
@@ -61,6 +55,9 @@ world::world(const plan& what, bool tells)
     kernel_.disk = &disk_;
     kernel_.wires = &network_;
     if (const auto preempts = plan_.get("preempts"); preempts > 0) kernel_.preempts = static_cast<unsigned>(preempts);
+    kernel_.manager_takes = milliseconds(plan_.get("manager"));
+    // A service manager is there when it has something to do.
+    plan_.get("manager") > 0 ? ::setenv("NOTIFY_SOCKET", "@manager", 1) : ::unsetenv("NOTIFY_SOCKET");
     disk_.make_directory("/var");
     set_up_service();
 }
@@ -135,13 +132,15 @@ void world::live(const life_plan& of, bool last) {
     auto& life = *lives_.emplace_back(std::make_unique<life_seen>());
     life.plan = of;
     life.last = last;
-    life.of = std::make_unique<process>(kernel_, life.log);
-    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGQUIT}) ::sigaddset(&life.of->blocked, number);
-    life.began = now();
+    life.of = made_process(life);
     tell("life " + std::to_string(lives_.size()));
     const auto failed_before = disk_.failed;
+    kernel_.spawn = nullptr;
+    if (life.has(deed::signal) && plan_.get("manager") > 0)
+        kernel_.spawn = [this, &life](const auto& descriptors) { return spawn(life, descriptors); };
     life.of->begin([this] { return service_.run(); });
     schedule(life);
+    add_crowd(life);
     if (last)
         settle_last(life);
     else
@@ -152,16 +151,70 @@ void world::live(const life_plan& of, bool last) {
     kernel_.run([&] { return now() >= quiet; }, quiet);
     life.left = true;
     for (const auto& client : life.clients) client->abandon();
-    life.ready = life.log.find(" ready: app on ") != life.log.npos;
     life.failed_calls = disk_.failed - failed_before;
     disk_.failing = {};
+    for (auto* const each : {&life, life.heir})
+        if (each != nullptr) each->ready = each->log.find(" ready: app on ") != each->log.npos;
+    if (life.heir != nullptr) {
+        life.heir->failed_calls = life.failed_calls;
+        life.heir->asked_to_stop = life.asked_to_stop;
+        life.heir->left = true;
+        end(*life.heir);
+    }
     end(life);
+    if (life.plan.how == ending::power && life.of->killed_by != 0) {
+        disk_.lose_power(kernel_.chance());
+        ++seen_.powerless;
+    }
+    kernel_.pass(milliseconds(plan_.get("gap")));
+}
+
+std::unique_ptr<process> world::made_process(life_seen& life) {
+    auto made = std::make_unique<process>(kernel_, life.log);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGQUIT}) ::sigaddset(&made->blocked, number);
+    life.began = now();
+    return made;
+}
+
+/// The next process of an upgrade; once a life.
+process* world::spawn(life_seen& parent, const std::vector<description_ptr>& descriptors) {
+    if (parent.heir != nullptr || parent.of->over) return nullptr;
+    auto& made = *lives_.emplace_back(std::make_unique<life_seen>());
+    made.plan = parent.plan;
+    made.inherited = true;
+    made.of = made_process(made);
+    made.of->number = successor_number;
+    for (const auto& each : descriptors) made.of->open(each);
+    parent.heir = &made;
+    tell("the next process begins");
+    made.of->begin([this] { return service_.run(); });
+    return made.of.get();
 }
 
 void world::schedule(life_seen& life) {
     for (const auto& each : life.plan.actions)
         kernel_.at(life.began + microseconds(each.at), [this, &life, &each] {
-            if (!life.of->over) act(life, each);
+            if (!life.over()) act(life, each);
+        });
+}
+
+void world::add_client(life_seen& life, script what, nanoseconds one_way, std::uint64_t number) {
+    switch (what) {
+        case script::streams: life.clients.push_back(std::make_unique<streams_client>(*this, one_way, number)); break;
+        case script::socket: life.clients.push_back(std::make_unique<socket_client>(*this, one_way, number)); break;
+        default: life.clients.push_back(std::make_unique<client>(*this, what, one_way, number)); break;
+    }
+    life.clients.back()->begin();
+}
+
+/// So many that have asked something and stay, when a stop comes: of twenty one speaks HTTP/2, and one has a WebSocket.
+void world::add_crowd(life_seen& life) {
+    const auto size = plan_.get("crowd");
+    if (size == 0 || life.last) return;
+    for (std::uint64_t nth = 0; nth < size; ++nth)
+        kernel_.at(life.began + milliseconds(50) + microseconds(10 * nth), [this, &life, nth] {
+            const auto what = nth % 20 == 0 ? script::streams : nth % 20 == 10 ? script::socket : script::get;
+            add_client(life, what, microseconds(plan_.get("one_way")), 5 * (nth % 100));
         });
 }
 
@@ -169,22 +222,15 @@ void world::act(life_seen& life, const action& what) {
     tell(std::string(deed_names[static_cast<std::size_t>(what.what)]) + ' ' + std::to_string(what.a) + ' ' +
          std::to_string(what.b) + ' ' + std::to_string(what.c));
     switch (what.what) {
-        case deed::client:
-            life.clients.push_back(
-                std::make_unique<client>(*this, static_cast<script>(what.a), microseconds(what.b), what.c));
-            life.clients.back()->begin();
-            break;
-        case deed::signal:
-            if (what.a == SIGTERM && life.asked_to_stop.count() == 0)
-                life.asked_to_stop = now();
-            else if (what.a == SIGTERM)
-                life.forced = true;
-            life.of->send(static_cast<int>(what.a));
-            break;
+        case deed::client: add_client(life, static_cast<script>(what.a), microseconds(what.b), what.c); break;
+        case deed::signal: what.a == SIGTERM ? ask_to_stop(life) : life.of->send(static_cast<int>(what.a)); break;
         case deed::freeze: life.of->freeze(milliseconds(what.a)); break;
         case deed::disk:
             disk_.failing[what.a] += what.b;
-            disk_.hang = milliseconds(what.c);
+            if (what.a == disk_tree::hanging)
+                disk_.hang = milliseconds(what.c);
+            else
+                disk_.after[what.a] = what.c;
             break;
         case deed::sink:
             sink_ = static_cast<sink_mode>(what.a);
@@ -193,30 +239,52 @@ void world::act(life_seen& life, const action& what) {
         case deed::memory:
             life.of->allocations_left = what.a;
             life.of->allocations_fail = what.b;
+            life.of->first_loop_only = what.c != 0;
             break;
         case deed::threads: life.of->threads_fail = what.a; break;
     }
+}
+
+/// Nobody wants it to end, and it has not: then it serves.
+void world::must_listen(const life_seen& life) {
+    if (life.asked_to_stop.count() != 0 || !life.wanted() || life.has(deed::memory) || life.has(deed::threads)) return;
+    const auto& of = life.heir != nullptr ? *life.heir : life;
+    if (of.log.find(" ready: app on ") == of.log.npos || of.of->frozen || life.of->frozen) return;
+    const auto found = network_.listening.find(8080);
+    const auto socket = found == network_.listening.end() ? nullptr : found->second.lock();
+    if (!socket || !socket->listens || socket->turns_away)
+        broken("deaf", "nobody listens, and nobody has asked for a stop:\n" + life.log + of.log);
+}
+
+void world::ask_to_stop(life_seen& life) {
+    if (life.asked_to_stop.count() == 0)
+        life.asked_to_stop = now();
+    else
+        life.forced = true;
+    life.of->send(SIGTERM);
+    if (life.heir != nullptr) life.heir->of->send(SIGTERM);
 }
 
 /// Until its end comes, is asked for, or should long have come.
 void world::wait_for_end(life_seen& life) {
     const auto length = life.began + microseconds(life.plan.length);
     auto& of = *life.of;
-    const auto done = [&] { return of.over || failure_.has_value(); };
+    const auto done = [&] { return life.over() || failure_.has_value(); };
     kernel_.at(length, [] {});
     kernel_.run([&] { return done() || now() >= length; }, length);
     if (done()) return;
-    for (const auto& client : life.clients)
-        if (client->what() == script::prober && client->silence() > seconds(3) && life.asked_to_stop.count() == 0 &&
-            !of.frozen)
-            broken("deaf", "nobody answers, and no stop has begun:\n" + client->describe() + "\n" + life.log);
+    for (const auto& each : life.clients) {
+        const auto* const prober = each->what() == script::prober ? dynamic_cast<const client*>(each.get()) : nullptr;
+        if (prober != nullptr && prober->silence() > seconds(3) && life.asked_to_stop.count() == 0 && !of.frozen)
+            broken("deaf", "nobody answers, and no stop has begun:\n" + prober->describe() + "\n" + life.log);
+    }
+    must_listen(life);
     tell(std::string("end by ") + std::string(ending_names[static_cast<std::size_t>(life.plan.how)]));
-    if (life.plan.how != ending::term) return of.end(0, SIGKILL);
-    if (life.asked_to_stop.count() == 0)
-        life.asked_to_stop = now();
-    else
-        life.forced = true;
-    of.send(SIGTERM);
+    if (life.plan.how != ending::term) {
+        if (life.heir != nullptr) life.heir->of->end(0, SIGKILL);
+        return of.end(0, SIGKILL);
+    }
+    ask_to_stop(life);
     const auto latest = [&] {
         return life.asked_to_stop + milliseconds(plan_.get("budget")) + of.frozen_in_all +
                (of.frozen_in_all.count() > 0 ? seconds(3) : seconds(0)) + slack;
@@ -225,7 +293,7 @@ void world::wait_for_end(life_seen& life) {
         kernel_.at(latest(), [] {});
         kernel_.run(done, latest());  // a freeze meanwhile moves it
     }
-    if (!done()) broken("budget", "it has not ended with its budget:\n" + life.log);
+    if (!done()) broken("budget", "it has not ended with its budget:\n" + life.log + (life.heir ? life.heir->log : ""));
 }
 
 void world::settle_last(life_seen& life) {
@@ -258,94 +326,16 @@ void world::end(life_seen& life) {
     tell("exit code " + std::to_string(of.code) + ", signal " + std::to_string(of.killed_by));
     if (tells_) story_ += life.log;
     if (!failure_) laws(*this).of_life(life);
-    if (life.plan.how == ending::power && of.killed_by != 0) {
-        ++seen_.powerless;
-        disk_.lose_power(kernel_.chance());
-    }
-    kernel_.pass(milliseconds(plan_.get("gap")));
 }
 
-std::shared_ptr<way> world::connect(client& from, std::uint16_t port, nanoseconds one_way) {
+std::shared_ptr<way> world::connect(guest& from, std::uint16_t port, nanoseconds one_way) {
     return network_.connect(from, port, one_way, plan_.get("loss"));
 }
 
-void world::later(client&, nanoseconds delay, std::function<void()> what) {
+void world::later(guest&, nanoseconds delay, std::function<void()> what) {
     kernel_.after(delay, [life = lives_.back().get(), what = std::move(what)] {
         if (!life->left) what();
     });
-}
-
-int world::new_event(std::string data) {
-    events_.push_back({.data = std::move(data), .life = lives_.size()});
-    return static_cast<int>(events_.size()) - 1;
-}
-
-void world::event_sent(int event) { events_[static_cast<std::size_t>(event)].sent = true; }
-
-void world::event_accepted(int event) {
-    events_[static_cast<std::size_t>(event)].accepted = true;
-    ++seen_.accepted;
-}
-
-std::string world::plain_data(std::uint64_t size) {
-    return "data " + std::to_string(events_.size()) + std::string(size, 'z');
-}
-
-std::string world::forged_data(std::uint64_t number) {
-    std::string data = std::to_string(events_.size());
-    data.append(number % 64, '.');
-    for (auto records = 1 + number % 40; records > 0; --records) data += forged_record();
-    return data;
-}
-
-/// Full of what could be the length of a record.
-std::string world::large_data(std::uint64_t kilobytes) {
-    constexpr std::string_view lengths("\1\0\1\0", 4);
-    auto data = std::to_string(events_.size());
-    while (data.size() < kilobytes * 1'000) data += lengths;
-    return data;
-}
-
-/// On a thread of the process, as every sink.
-void world::deliver(std::span<const tracker::event> batch) {
-    kernel_.call();
-    if (sink_ == sink_mode::slow) kernel_.wait(this, now() + milliseconds(sink_ms_));
-    if (sink_ == sink_mode::throws) throw std::runtime_error("the sink throws");
-    if (sink_ == sink_mode::refuses) throw tracker::refused(tracker::refused::about::the_moment_or_them, "refused");
-    if (sink_ == sink_mode::picky && kernel_.chance().one_in(3)) throw std::runtime_error("not this time");
-    for (const auto& each : batch) {
-        std::size_t number = events_.size();
-        if (each.id.starts_with('e'))
-            number = static_cast<std::size_t>(std::strtoull(each.id.c_str() + 1, nullptr, 10));
-        if (number >= events_.size() || !events_[number].sent || events_[number].data != each.data)
-            return broken("forged", "nobody has sent " + each.id + ": " + each.data.substr(0, 100));
-        seen_.twins += events_[number].delivered++ > 0;
-        ++seen_.delivered;
-    }
-}
-
-bool world::all_delivered() const {
-    if (plan_.get("sinks") != 1)  // the cheap one first: this is asked often
-        for (const auto& each : events_)
-            if (each.accepted && each.delivered == 0) return false;
-    const auto written = lines();
-    for (std::size_t nth = 0; nth < events_.size(); ++nth)
-        if (events_[nth].accepted && !has_it(nth, written)) return false;
-    return true;
-}
-
-std::string world::lines() const {
-    std::string all;
-    if (plan_.get("sinks") == 0) return all;
-    for (const auto& [path, bytes] : disk_.files_in("/var/events"))
-        if (path.find("/events.jsonl") != path.npos) all += bytes;
-    return all;
-}
-
-bool world::has_it(std::size_t event, std::string_view written) const {
-    const auto sinks = plan_.get("sinks");
-    if (sinks != 1 && events_[event].delivered == 0) return false;
-    return sinks == 0 || written.find("{\"id\":\"" + event_id(static_cast<int>(event)) + '"') != written.npos;
 }
 
 }  // namespace simulator

@@ -37,15 +37,20 @@ struct life_seen {
     life_plan plan;
     std::unique_ptr<process> of;
     std::string log;
-    std::vector<std::unique_ptr<client>> clients;
+    std::vector<std::unique_ptr<guest>> clients;
     nanoseconds began{0}, asked_to_stop{0};
     bool ready = false, forced = false, last = false;
+    life_seen* heir = nullptr;       ///< of an upgrade
+    bool inherited = false;          ///< it is one
     bool left = false;               ///< by its clients too
     std::uint64_t failed_calls = 0;  ///< of the disk
 
     bool has(deed what) const;
     bool has(script what) const;
     bool ended_by_itself() const noexcept { return of->killed_by == 0; }
+    bool over() const noexcept { return of->over && (heir == nullptr || heir->of->over); }
+    /// Each POST that wanted a stop was taken back, by a DELETE that was answered.
+    bool wanted() const;
     /// How far the log says so.
     std::string line(std::string_view with) const;
 };
@@ -65,13 +70,14 @@ public:
 
     // For clients.
 
-    std::shared_ptr<way> connect(client& from, std::uint16_t port, nanoseconds one_way);
+    std::shared_ptr<way> connect(guest& from, std::uint16_t port, nanoseconds one_way);
     nanoseconds now() const noexcept { return kernel_.now(); }
-    void later(client& of, nanoseconds delay, std::function<void()> what);
+    void later(guest& of, nanoseconds delay, std::function<void()> what);
     void broken(std::string law, std::string text);
 
     int new_event(std::string data);
     std::string event_id(int event) const { return "e" + std::to_string(event); }
+    const std::string& event_data(int event) const { return events_[static_cast<std::size_t>(event)].data; }
     void event_sent(int event);
     void event_accepted(int event);
     std::string plain_data(std::uint64_t size);
@@ -90,6 +96,12 @@ private:
     void live(const life_plan& of, bool last);
     void schedule(life_seen& life);
     void act(life_seen& life, const action& what);
+    void add_client(life_seen& life, script what, nanoseconds one_way, std::uint64_t number);
+    void add_crowd(life_seen& life);
+    std::unique_ptr<process> made_process(life_seen& life);
+    process* spawn(life_seen& parent, const std::vector<description_ptr>& descriptors);
+    void ask_to_stop(life_seen& life);
+    void must_listen(const life_seen& life);
     void end(life_seen& life);
     void wait_for_end(life_seen& life);
     void settle_last(life_seen& life);
