@@ -283,6 +283,9 @@ void file_sink::append() {
     // What is delivered leaves the spool: it must not be less durable here.
     if (durability_ != durability::disk || disk_.sync(file_.get()) == 0) return;
     const int error = errno;
+    // Its bytes may be on no disk, and are clean. The next try must write them where they are, not after a hole.
+    if (regular_) [[maybe_unused]]
+        const auto cut = ::ftruncate(file_.get(), before);
     close();  // a second fdatasync(2) could say that all is well
     fail(path_.string(), "fdatasync", error);
 }
