@@ -214,7 +214,9 @@ int remove(const char* path) noexcept {
 int chmod(const char*, mode_t) noexcept { return 0; }
 int fchmod(int, mode_t) noexcept { return 0; }
 ssize_t readlink(const char*, char*, std::size_t) noexcept { return fails_with(EINVAL); }
-char* getcwd(char* into, std::size_t) noexcept { return std::strcpy(into, "/"); }
+char* getcwd(char* into, std::size_t) noexcept {
+    return into == nullptr ? ::strdup("/") : std::strcpy(into, "/");  // libstdc++ asks for one that it frees
+}
 
 DIR* opendir(const char* path) {
     const inside on;

@@ -4,11 +4,11 @@
 #include <malloc.h>
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <new>
-#include <vector>
 
 #include "tests/simulator/calls.hpp"
 
@@ -29,9 +29,18 @@ bool fails() noexcept {
     return true;
 }
 
-std::map<std::size_t, std::vector<void*>>& free_pages() {
-    static std::map<std::size_t, std::vector<void*>> all;
-    return all;
+/// Of one size, linked by their first bytes: to give pages back takes no memory, which may have ended.
+struct free_pages {
+    std::size_t size = 0;
+    void* first = nullptr;
+};
+
+free_pages& pages_of(std::size_t size) noexcept {
+    static std::array<free_pages, 16> all;
+    auto* const its = std::ranges::find_if(all, [&](const auto& each) { return each.size == size || each.size == 0; });
+    if (its == all.end()) std::abort();
+    its->size = size;
+    return *its;
 }
 
 }  // namespace
@@ -58,15 +67,18 @@ void* mmap(void*, std::size_t size, int, int, int, off_t) noexcept {
         errno = ENOMEM;
         return MAP_FAILED;
     }
-    auto& free = free_pages()[size];
-    if (free.empty()) return raw::map(size);
-    void* const pages = free.back();
-    free.pop_back();
+    auto& first = pages_of(size).first;
+    if (first == nullptr) return raw::map(size);
+    void* const pages = first;
+    std::memcpy(&first, pages, sizeof first);
+    std::memset(pages, 0, sizeof first);
     return pages;
 }
 
 int munmap(void* pages, std::size_t size) noexcept {
-    free_pages()[size].push_back(pages);
+    auto& first = pages_of(size).first;
+    std::memcpy(pages, &first, sizeof first);
+    first = pages;
     return 0;
 }
 
