@@ -40,7 +40,16 @@ void loop::adopt(int descriptor, arrival client) {
     // First: from here on the descriptor is closed whatever fails.
     transport socket(descriptor);
     auto made = std::make_unique<connection>(*here_, std::move(socket), std::move(client));
-    asio::dispatch(io_, [this, made = std::move(made)]() mutable { here_->take(std::move(made)); });
+    arriving_.fetch_add(1, std::memory_order_relaxed);
+    try {
+        asio::dispatch(io_, [this, made = std::move(made)]() mutable {
+            arriving_.fetch_sub(1, std::memory_order_relaxed);
+            here_->take(std::move(made));
+        });
+    } catch (const std::bad_alloc&) {
+        arriving_.fetch_sub(1, std::memory_order_relaxed);
+        throw;
+    }
 }
 
 void loop::give(unsigned order) noexcept {

@@ -109,6 +109,10 @@ public:
     void begin(std::function<void()> work);
 
     const loop_account& account() const noexcept { return published_.account; }
+    /// The connections that it has, and those that it has been given in this moment: its account has them a turn later.
+    std::uint64_t connections() const noexcept {
+        return account().open.get() + arriving_.load(std::memory_order_relaxed);
+    }
     const std::vector<route_metrics>& routes() const noexcept { return published_.routes; }
     boost::asio::io_context& context() noexcept { return io_; }
     std::size_t index() const noexcept { return index_; }
@@ -130,6 +134,7 @@ private:
     /// is safe from any thread.
     boost::asio::io_context io_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
     published published_;
+    std::atomic<std::uint64_t> arriving_{0};
     std::unique_ptr<loop_thread> here_;
 };
 

@@ -67,7 +67,6 @@ struct workspace {
     /// The complete request has been answered: what follows it is the next one's.
     void next_request() {
         begin += parser.consumed();
-        assert(begin <= end && "a request is of bytes that have come");
         parser.reset();
         current.reply.renew();
         current.is_forwarded = false;

@@ -247,9 +247,8 @@ bool listener::deal(int descriptor, const socket_address& peer, rule without) tr
         return true;
     }
     // Not in turn: connections last for different times, so what was dealt evenly does not stay even.
-    const auto fewest = std::min_element(loops_.begin(), loops_.end(), [](const auto& a, const auto& b) {
-        return a->account().open.get() < b->account().open.get();
-    });
+    const auto fewest = std::min_element(
+        loops_.begin(), loops_.end(), [](const auto& a, const auto& b) { return a->connections() < b->connections(); });
     (*fewest)->adopt(descriptor, std::move(client));
     return true;
 } catch (const std::exception& e) {
