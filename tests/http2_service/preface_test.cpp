@@ -47,7 +47,7 @@ TEST(Http2ServicePreface, AShortOneHasTheTimeOfAHeadAndIsAnsweredInHttp1) {
 }
 
 TEST(Http2ServicePreface, WhatStopsBehindItsFirstLineOrBehindAllOfItHasTheTimeOfAHead) {  // CVE-2026-56853
-    service service({"--app.header_timeout=200ms"});
+    service service({"--app.header_timeout=600ms"});
     for (const auto sent : {recognized, preface.size() - 1, preface.size()}) {
         auto client = service.connect();
         client.send(std::string_view(preface).substr(0, sent));

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "tests/integration/service.hpp"
+#include "tests/obstinate/go_tool.hpp"
 #include "tests/pprof/decoded.hpp"
 #include "tests/support/load.hpp"
 
@@ -118,12 +119,11 @@ TEST(HeapProfile, IsReadByGoToolPprof) {
         std::vector<std::string> arguments{"tool", "pprof", "-top"};
         arguments.insert(arguments.end(), more.begin(), more.end());
         arguments.push_back(fmt::format("http://{}/debug/pprof/{}", service.debug().text(), name));
-        support::process go(
-            {.program = program,
-             .arguments = arguments,
-             .environment = {"HOME=" + home.path().string(), std::string("PATH=") + std::getenv("PATH")},
-             .directory = home.path() / "run"});
-        EXPECT_TRUE(go.wait(milliseconds(60'000))) << go.err();
+        support::process go({.program = program,
+                             .arguments = arguments,
+                             .environment = go_environment(home.path()),
+                             .directory = home.path() / "run"});
+        EXPECT_TRUE(go.wait(go_patience)) << go.err();
         return go.out();
     };
     EXPECT_THAT(top_of("heap", {}), AllOf(HasSubstr("Type: inuse_space"), HasSubstr("keep_for_ever")));

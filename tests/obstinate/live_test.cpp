@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "tests/integration/service.hpp"
+#include "tests/obstinate/go_tool.hpp"
 #include "tests/pprof/decoded.hpp"
 
 namespace integration {
@@ -139,9 +140,9 @@ TEST(DebugPort, TasksAreReadByGoToolPprof) {
     support::process go({.program = program,
                          .arguments = {"tool", "pprof", "-traces",
                                        fmt::format("http://{}/debug/pprof/goroutine", service.debug().text())},
-                         .environment = {"HOME=" + home.path().string(), std::string("PATH=") + std::getenv("PATH")},
+                         .environment = go_environment(home.path()),
                          .directory = home.path() / "run"});
-    ASSERT_TRUE(go.wait(milliseconds(60'000))) << go.err();
+    ASSERT_TRUE(go.wait(go_patience)) << go.err();
     EXPECT_THAT(go.out(), AllOf(HasSubstr("Type: goroutine"), HasSubstr("handling at tests/obstinate/service/main.cpp"),
                                 ContainsRegex("route: *GET /stubborn")))
         << go.err();

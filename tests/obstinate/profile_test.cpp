@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "tests/integration/service.hpp"
+#include "tests/obstinate/go_tool.hpp"
 #include "tests/pprof/decoded.hpp"
 #include "tests/support/load.hpp"
 #include "tests/support/slow_build.hpp"
@@ -64,9 +65,9 @@ TEST(CpuProfile, IsReadByGoToolPprof) {
     support::process go({.program = program,
                          .arguments = {"tool", "pprof", "-top", "-tagfocus", "route=GET /spin",
                                        fmt::format("http://{}/debug/pprof/profile?seconds=1", service.debug().text())},
-                         .environment = {"HOME=" + home.path().string(), std::string("PATH=") + std::getenv("PATH")},
+                         .environment = go_environment(home.path()),
                          .directory = home.path() / "run"});
-    ASSERT_TRUE(go.wait(milliseconds(60'000))) << go.err();
+    ASSERT_TRUE(go.wait(go_patience)) << go.err();
     EXPECT_THAT(go.out(), AllOf(HasSubstr("Type: cpu"), HasSubstr("spin_and_hear_nothing"))) << go.err();
 }
 
