@@ -45,8 +45,11 @@ public:
     std::atomic<int> replicas{1};                      ///< of the stream
 
     std::string url() const { return "nats://127.0.0.1:" + std::to_string(port_); }
-    /// Ends the connection that there is.
-    void cut() { cuts_ = true; }
+    /// Ends the connection that there is, if any; it has ended when this returns, so what is sent next needs another.
+    void cut() {
+        cuts_ = true;
+        cuts_.wait(true);
+    }
     std::size_t connections() const { return connections_; }
     std::size_t published() const { return published_; }
     /// What has become of the messages. Safe from any thread.
@@ -64,8 +67,11 @@ private:
     }
     void run(const std::stop_token& stop) {
         while (!stop.stop_requested()) {
-            if (!readable(listener_.get())) continue;
-            const tracker::descriptor client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+            if (!readable(listener_.get())) {
+                cut_is_done();
+                continue;
+            }
+            tracker::descriptor client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
             ++connections_;
             stream_.forget_open();
             inboxes_.clear();
@@ -74,8 +80,14 @@ private:
                                   ? "HTTP/1.1 400 Bad Request\r\n\r\n"
                                   : "INFO {\"server_id\":\"x\",\"version\":\"2.9.10\",\"proto\":1,\"headers\":true,"
                                     "\"jetstream\":true,\"max_payload\":1048576}\r\n");
-            while (!stop.stop_requested() && !cuts_.exchange(false) && serve(client.get())) {}
+            while (!stop.stop_requested() && !cuts_ && serve(client.get())) {}
+            client.reset();
+            cut_is_done();
         }
+    }
+    void cut_is_done() {
+        cuts_ = false;
+        cuts_.notify_all();
     }
     static void say(int client, const std::string& text) { ::send(client, text.data(), text.size(), MSG_NOSIGNAL); }
 
