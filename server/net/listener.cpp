@@ -34,6 +34,8 @@ constexpr milliseconds wait_for_place{600};    // then some are let in above the
 constexpr std::size_t places_above = 16;       // ... for probes
 constexpr std::uint32_t refused_politely = 8;  // connections of one client above its limit; others only get 503
 
+int open_reserve() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+
 }  // namespace
 
 listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops, client_table& clients)
@@ -41,7 +43,7 @@ listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>&
       loops_(loops),
       clients_(clients),
       pause_(loops.front()->context()),
-      reserve_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
+      reserve_(open_reserve()) {
     closed_.reserve(4);  // no memory is asked for at the end
     watched_ = std::make_unique<watched>(loops.front()->context(), socket.descriptor());
 }
@@ -86,7 +88,7 @@ lifecycle::awaitable<> listener::run() {
         co_await std::move(pausing);
     }
     // Without a coroutine of its own, for which there may be no memory.
-    while (still_closing()) {
+    while (still_closing() || somebody_is_untold()) {
         pause_.expires_after(last_looks);
         auto pausing = pause_.async_wait(lifecycle::quietly);
         co_await std::move(pausing);
@@ -138,11 +140,22 @@ bool listener::given_up() const {
     return deadline && clock::now() >= deadline();
 }
 
+listener::result listener::let_in_all() {
+    auto last = result::accepted;
+    for (int nth = 0; nth < socket_.backlog() && last == result::accepted; ++nth) last = accept_one(true);
+    return last;
+}
+
+/// There is no descriptor even for an answer, and a close would reset whoever waits.
+bool listener::somebody_is_untold() {
+    if (patience_ == milliseconds(0) || socket_.shared() || given_up()) return false;
+    return let_in_all() == result::no_room;
+}
+
 void listener::let_in_the_last() {
     assert(watched_->is_open() && "it closes once");
     socket_.leave_others();
-    for (int nth = 0; nth < socket_.backlog(); ++nth)
-        if (accept_one(true) != result::accepted) break;
+    let_in_all();
     watched_->release();
     socket_.close();
     for (const auto& tell : closed_) tell();
@@ -154,14 +167,18 @@ std::size_t listener::open() const {
     return all;
 }
 
+bool listener::somebody_waits() const {
+    pollfd queue{socket_.descriptor(), POLLIN, 0};
+    return ::poll(&queue, 1, 0) > 0;
+}
+
 /// At the limit the connection that has been idle longest is closed, if a client really waits for its place. When all
 /// are busy new ones wait for a moment; if that brings no place, some are accepted above the limit: one of them may be
 /// a probe, and all others are told.
 listener::result listener::find_place(rule& without) {
     const auto all = open(), most = loops_.front()->here().serving().limits->max_connections;
     if (all < most) return result::accepted;
-    pollfd waiting{socket_.descriptor(), POLLIN, 0};
-    if (::poll(&waiting, 1, 0) <= 0) return result::empty;
+    if (!somebody_waits()) return result::empty;
     const auto now = clock::now();
     if (full_since_ == clock::time_point{}) full_since_ = now;
     if (make_room()) return open() < most ? result::accepted : result::no_room;  // else look again in a moment
@@ -190,6 +207,8 @@ listener::result listener::accept_one(bool in_spite_of_limit) {
             if (found == result::empty) full_since_ = {};
             return found;
         }
+    // What is free first is for the reserve: one client more is served, or each that waits is told.
+    if (reserve_ < 0) reserve_ = open_reserve();
     tcp::endpoint peer;
     auto size = static_cast<socklen_t>(peer.capacity());
     auto* const name = socket_.is_unix() ? nullptr : peer.data();
@@ -211,7 +230,10 @@ listener::result listener::accept_one(bool in_spite_of_limit) {
         case EMFILE:
         case ENFILE:
         case ENOBUFS:
-        case ENOMEM: refuse_with_reserve(); return in_spite_of_limit ? result::accepted : result::no_room;
+        case ENOMEM: {
+            const auto found = refuse_with_reserve();
+            return found == result::accepted && !in_spite_of_limit ? result::no_room : found;
+        }
         default: full_since_ = {}; return result::empty;
     }
 }
@@ -256,17 +278,19 @@ bool listener::deal(int descriptor, const socket_address& peer, rule without) tr
     return false;
 }
 
-/// No descriptor is left: the one kept in reserve lets one client in, to be told so.
-void listener::refuse_with_reserve() {
-    // The descriptor may have gone to something else meanwhile. Then clients wait in the queue until a place is free.
-    if (reserve_ < 0) return;
+/// No descriptor is left: the one kept in reserve lets one client in, to be told so. No room: another thread has taken
+/// it meanwhile, and clients wait in the queue until one is free.
+listener::result listener::refuse_with_reserve() {
+    if (!somebody_waits()) return result::empty;  // accept(2) looks for a descriptor first
+    if (reserve_ < 0) return result::no_room;
     ::close(std::exchange(reserve_, -1));
     const int descriptor = ::accept4(socket_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (descriptor >= 0) {
         loops_.front()->here().account().refused[static_cast<std::size_t>(rule::max_descriptors)].add();
         refuse(descriptor);
     }
-    reserve_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    reserve_ = open_reserve();
+    return descriptor >= 0 ? result::accepted : result::no_room;
 }
 
 /// Says 503, or, where clients would not understand it, what a layer says in its place, and closes.

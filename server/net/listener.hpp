@@ -44,16 +44,19 @@ private:
 
     bool still_closing();
     bool given_up() const;
+    result let_in_all();
+    bool somebody_is_untold();
     void let_in_the_last();
     result accept_quietly() noexcept;
     result accept_one(bool in_spite_of_limit);
     result find_place(rule& without);
     bool make_room();
+    bool somebody_waits() const;
     bool deal(int descriptor, const socket_address& peer, rule without);
     bool count(arrival& client, const options& limits);
     void measure(int descriptor);
     void refuse(int descriptor);
-    void refuse_with_reserve();
+    result refuse_with_reserve();
     std::size_t open() const;
 
     listening_socket& socket_;

@@ -109,6 +109,64 @@ TEST(AcceptQueue, WithoutDescriptorsEverybodyIsServedOrTold503) {
     EXPECT_TRUE(service.logs("\"cut\":0")) << service.err();
 }
 
+/// Descriptors of the service by what they are open on.
+std::vector<int> descriptors(service& service, std::string_view target = {}) {
+    std::vector<int> found;
+    std::error_code gone;
+    for (const auto& each : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", service.process().pid()))) {
+        const auto to = std::filesystem::read_symlink(each.path(), gone);
+        if (target.empty() || to == target) found.push_back(std::stoi(each.path().filename()));
+    }
+    std::ranges::sort(found);
+    return found;
+}
+
+/// The reserve that a client is told 503 by can be lost: another thread may open a file while it is given up.
+TEST(AcceptQueue, AReserveThatWasLostIsMadeOfTheFirstDescriptorThatIsFree) {
+    service service;
+    const auto reserve = descriptors(service, "/dev/null").back();
+    const auto allow = [&](int most) {
+        const rlimit limit = {static_cast<rlim_t>(most), static_cast<rlim_t>(most + 1)};
+        ASSERT_EQ(::prlimit(service.process().pid(), RLIMIT_NOFILE, &limit, nullptr), 0);
+    };
+    ASSERT_GE(descriptors(service).size(), static_cast<std::size_t>(reserve)) << "none is free below it";
+    allow(reserve);
+    std::vector<client> clients;
+    for (int i = 0; i < 5; ++i) {
+        clients.push_back(service.connect());
+        ASSERT_TRUE(clients.back().send(get("/slow?ms=400")));
+    }
+    ASSERT_TRUE(eventually([&] { return descriptors(service, "/dev/null").back() != reserve; }));
+    allow(reserve + 1);
+    for (auto& client : clients) {
+        const auto answer = client.receive();
+        ASSERT_TRUE(answer) << "nobody answered; ended " << static_cast<int>(client.ended());
+        EXPECT_EQ(answer->status, 503);
+    }
+    EXPECT_EQ(descriptors(service, "/dev/null").back(), reserve);
+}
+
+/// None is free until the stop has gone on for a while.
+TEST(AcceptQueue, AClientThatCannotEvenBeToldWaitsForADescriptorBeforeTheListenerCloses) {
+    service service({"--shutdown.lame_duck=0s"});
+    const auto reserve = descriptors(service, "/dev/null").back();
+    const auto allow = [&](int most) {
+        const rlimit limit = {static_cast<rlim_t>(most), static_cast<rlim_t>(most + 64)};
+        ASSERT_EQ(::prlimit(service.process().pid(), RLIMIT_NOFILE, &limit, nullptr), 0);
+    };
+    allow(reserve);
+    auto waiting = service.connect();
+    ASSERT_TRUE(waiting.send(get("/")));
+    ASSERT_TRUE(eventually([&] { return descriptors(service, "/dev/null").back() != reserve; }));
+    service.begin_stop(SIGTERM);
+    let_pass(service, milliseconds(300));
+    allow(reserve + 32);
+    const auto answer = waiting.receive();
+    ASSERT_TRUE(answer) << "nobody answered; ended " << static_cast<int>(waiting.ended());
+    EXPECT_THAT(answer->status, testing::AnyOf(200, 503));
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+}
+
 TEST(Pipelining, ATailThatIsHalfSentAtTheStopIsServed) {
     service service;
     std::vector<client> clients;
