@@ -103,10 +103,14 @@ struct http_server::state {
 /// All are added up. A loop fills its share without that: reading what other loops write for each request would cost a
 /// cache miss.
 bool http_server::state::admit(std::size_t most, bool to_the_last) const {
-    std::uint64_t all = 0;
-    for (const auto& loop : loops) all += loop->account().in_flight.get();
+    std::uint64_t all = 0, entering = 0;
+    for (const auto& loop : loops) {
+        entering += loop->account().enters.load(std::memory_order_seq_cst) ? 1 : 0;  // before it is in flight
+        all += loop->account().in_flight.get();
+    }
+    if (to_the_last) return all < most;
     const auto kept = most < 4 ? 0 : std::max<std::size_t>(1, most / 16);  // in a crowd, for clients that have waited
-    return all + (to_the_last ? 0 : kept) < most;
+    return all + entering + kept <= most;                                  // the one that asks is among them
 }
 
 clock::time_point http_server::state::crowded_until() const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 
 #include "server/decision.hpp"
@@ -17,6 +18,8 @@ struct loop_account {
     counter under_way;      ///< requests that have begun and not ended: half heads, in handlers, answers not yet sent
     counter oldest_idle;    ///< steady_clock ticks; 0: none is idle
     counter crowded_until;  ///< steady_clock ticks
+    /// In a crowd a request of this loop is about to go to a handler, and counts as one that has.
+    std::atomic<bool> enters{false};
     counter turns;
     counter turned_at;  ///< steady_clock ticks of the last turn; 0: does not run
     histogram lag;

@@ -234,16 +234,22 @@ void loop_thread::note_stop(std::uint64_t nth) {
         for (auto& client : some) client.stop_begins();
 }
 
-/// A loop that has no more than its share need not ask what the others have.
-bool loop_thread::has_room(bool to_the_last) const {
+/// A loop that has no more than its share need not ask what the others have. In a crowd each loop says first that it is
+/// about to enter: two that looked at the same moment would both take what is free, and with it a place that is kept.
+bool loop_thread::has_room(bool to_the_last) {
     const auto most = host_.limits->max_in_flight;
-    if (to_the_last && (seen_.account.in_flight.get() + 1) * env_.loops <= most) return true;
-    return env_.admit(most, to_the_last);
+    auto& account = seen_.account;
+    if (to_the_last) return (account.in_flight.get() + 1) * env_.loops <= most || env_.admit(most, true);
+    account.enters.store(true, std::memory_order_seq_cst);
+    const bool room = env_.admit(most, false);
+    if (!room) account.enters.store(false, std::memory_order_relaxed);
+    return room;
 }
 
 void loop_thread::enters(const route& to) noexcept {
     seen_.entered.store(&to, std::memory_order_relaxed);
     seen_.account.in_flight.add();
+    seen_.account.enters.store(false, std::memory_order_release);
     seen_.routes[to.index].in_flight.add();
 }
 

@@ -103,7 +103,7 @@ private:
         return nth != 0;
     }
     struct running;
-    bool has_room(bool to_the_last) const;
+    bool has_room(bool to_the_last);
 
     moment at(lifecycle::clock::time_point now) {
         const bool stops = stopping();

@@ -95,6 +95,7 @@ void loop_thread::on_tick(clock::time_point now) {
     update_date();
     const auto at = this->at(now);
     host_.places.look(now, env_.crowded_until());
+    seen_.account.enters.store(false, std::memory_order_relaxed);  // it was only looked whether there is room
     const auto drain = drain_now();
     if (!warned_ && now >= warn_at(drain.over) && now < drain.over) warn_of_late();
     look_after(connections_.of(listing::works), drain, at);
