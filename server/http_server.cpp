@@ -188,7 +188,7 @@ void http_server::take_path() noexcept try {
 
 void http_server::hand_over() {
     asio::post(state_->loops.front()->context(), [this] { state_->socket.leave_path(); });
-    state_->accepting->close_last(milliseconds(0), [] {});
+    state_->accepting->hand_over();
 }
 
 void http_server::run(std::stop_token token, const std::function<void()>& serving) {

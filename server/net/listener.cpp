@@ -113,6 +113,11 @@ void listener::close_last(milliseconds patience, std::function<void()> closed) {
     });
 }
 
+void listener::hand_over() {
+    asio::post(loops_.front()->context(), [this] { handed_over_ = true; });
+    close_last(milliseconds(0), [] {});
+}
+
 /// False: no client is about to come any more.
 bool listener::still_closing() {
     using step = closing_listener::step;
@@ -146,10 +151,10 @@ listener::result listener::let_in_all() {
     return last;
 }
 
-/// There is no descriptor even for an answer, and a close would reset whoever waits.
+/// There is no descriptor even for an answer, and a close would reset the clients that wait.
 bool listener::somebody_is_untold() {
-    if (patience_ == milliseconds(0) || socket_.shared() || given_up()) return false;
-    return let_in_all() == result::no_room;
+    const bool has_time = loops_.front()->here().deadline() && !given_up();
+    return has_time && !handed_over_ && !socket_.shared() && let_in_all() == result::no_room;
 }
 
 void listener::let_in_the_last() {

@@ -33,10 +33,12 @@ public:
 
     /// Closes without losing clients that are about to come: closing a listening socket resets its whole accept queue
     /// and all handshakes under way, so both are let in first; see closing_listener. `closed` is called when that is
-    /// done, or at once if it has been done before. It takes `patience` at most; with 0 no client is waited for, since
-    /// others listen on the socket, or it does not matter. Safe from any thread. If it throws std::bad_alloc, nothing
+    /// done, or at once if it has been done before. It takes `patience` at most, and longer only while there is no
+    /// descriptor even to tell a client that there is none. Safe from any thread. If it throws std::bad_alloc, nothing
     /// has begun.
     void close_last(std::chrono::milliseconds patience, std::function<void()> closed);
+    /// Closes at once: others accept from the same queue. As `close_last`.
+    void hand_over();
 
 private:
     enum class result { accepted, empty, no_room };
@@ -69,6 +71,7 @@ private:
     std::vector<std::function<void()>> closed_;  ///< a hand-over and a stop may come at the same time
     bool running_ = false;
     bool closing_ = false;
+    bool handed_over_ = false;
     int reserve_ = -1;  ///< given up to answer 503 when there are no descriptors left
     round_trips round_trips_;
     bool measured_ = false;  ///< a client in this turn
