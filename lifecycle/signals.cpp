@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 #include <system_error>
+#include <utility>
 
 namespace lifecycle {
 namespace {
@@ -30,7 +30,7 @@ struct armed_stop {
     std::atomic<void*> timer{nullptr};
     std::atomic<std::int64_t> due{not_put_off};  ///< nanoseconds of CLOCK_MONOTONIC
 
-    static constexpr std::int64_t not_put_off = 0;  ///< has been once, or is of the start
+    static constexpr std::int64_t not_put_off = 0;  ///< has been once
     static constexpr std::int64_t disarmed = std::numeric_limits<std::int64_t>::max();
 };
 constinit armed_stop armed;
@@ -41,25 +41,12 @@ std::chrono::nanoseconds monotonic_now() {
     return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
 }
 
-constexpr int stop_signals[] = {SIGTERM, SIGINT};
-
 template <std::size_t Count>
 sigset_t set_of(const int (&numbers)[Count]) {
     sigset_t set;
     sigemptyset(&set);
     for (const int number : numbers) sigaddset(&set, number);
     return set;
-}
-
-/// What the handler of `guard_start` reads: it can reach nothing but statics.
-struct guard {
-    timer_t timer{};
-    itimerspec after{};
-};
-
-guard& start_guard() {
-    static guard only;
-    return only;
 }
 
 itimerspec in(std::chrono::nanoseconds time) {
@@ -96,16 +83,6 @@ void on_hard_stop(int, siginfo_t* info, void*) {
     errno = error;
 }
 
-/// Arms the timer, and leaves the signal to the descriptor: blocked from here on, it is sent once more.
-void on_stop_at_start(int number, siginfo_t*, void* interrupted) {
-    const int error = errno;
-    ::timer_settime(start_guard().timer, 0, &start_guard().after, nullptr);
-    for (const int stop_signal : stop_signals)
-        sigaddset(&static_cast<ucontext_t*>(interrupted)->uc_sigmask, stop_signal);
-    ::kill(::getpid(), number);
-    errno = error;
-}
-
 }  // namespace
 
 signals::signals() : had_terminal_(::isatty(STDERR_FILENO) == 1) {
@@ -116,6 +93,7 @@ signals::signals() : had_terminal_(::isatty(STDERR_FILENO) == 1) {
     for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);  // both become errors of write(2)
     descriptor_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (descriptor_ < 0) throw std::system_error(errno, std::system_category(), "signalfd");
+    armed.due = armed_stop::not_put_off;  // not that of an earlier object
 
     // As PID 1 the kernel ignores signals with their default action: the last resort needs a handler.
     struct sigaction action = {};
@@ -173,19 +151,22 @@ void signals::was_frozen(std::chrono::milliseconds gap) {
     if (latest_) *latest_ += gap;
 }
 
-void signals::guard_start(std::chrono::milliseconds after) {
-    start_guard() = {timer_, in(after)};
-    struct sigaction action = {};
-    action.sa_sigaction = on_stop_at_start;
-    action.sa_flags = SA_SIGINFO | SA_RESTART;
-    action.sa_mask = set_of(stop_signals);
-    for (const int stop_signal : stop_signals) ::sigaction(stop_signal, &action, nullptr);
-    ::pthread_sigmask(SIG_UNBLOCK, &action.sa_mask, nullptr);
+void signals::guard_start(start_guard::limits limits, std::chrono::milliseconds grace) {
+    if (guard_) return guard_->change(std::move(limits));
+    try {
+        guard_ = std::make_unique<start_guard>(std::move(limits), [this, grace](auto budget) {
+            arm_hard_stop(budget + grace);  // main does nothing of the kind before `start_is_over`
+        });
+    } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch): a start that hangs is not heard of
+    }
+}
+
+void signals::starting(const char* what) noexcept {
+    if (guard_) guard_->doing(what);
 }
 
 void signals::start_is_over() {
-    const auto set = set_of(stop_signals);
-    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    guard_.reset();
     itimerspec left = {};
     ::timer_gettime(timer_, &left);
     const auto time = std::chrono::seconds(left.it_value.tv_sec) + std::chrono::nanoseconds(left.it_value.tv_nsec);

@@ -2,7 +2,10 @@
 
 #include <chrono>
 #include <csignal>
+#include <memory>
 #include <optional>
+
+#include "lifecycle/start_guard.hpp"
 
 namespace lifecycle {
 
@@ -40,10 +43,13 @@ public:
     void arm_hard_stop(std::chrono::milliseconds after);
 
     /// Between here and `start_is_over` main's thread opens files, on which it may hang, and does not look at signals:
-    /// a SIGTERM or SIGINT arms the hard stop by itself, and waits for main as any other. Calling again changes the
-    /// time.
-    void guard_start(std::chrono::milliseconds after);
-    /// Before the first thread. A hard stop that is armed is not put off any more.
+    /// a thread does, see start_guard. With the first SIGTERM or SIGINT it arms the hard stop, which comes `grace`
+    /// after the budget, should what it has to say hang too; the signal waits for main as any other. Calling again
+    /// changes the limits. Where the kernel has no thread for it the start goes on without.
+    void guard_start(start_guard::limits limits, std::chrono::milliseconds grace);
+    /// What main's thread opens next, by the name of a setting; for the guard's line.
+    void starting(const char* what) noexcept;
+    /// Before the first thread of a part. A hard stop that is armed is not put off any more.
     void start_is_over();
 
     /// This long no thread has run: what was not to be put off any more has moved by it.
@@ -59,6 +65,7 @@ private:
     void* timer_ = nullptr;
     bool had_terminal_;
     std::optional<std::chrono::steady_clock::time_point> latest_;  ///< of the hard stop, when the start was guarded
+    std::unique_ptr<start_guard> guard_;
 };
 
 }  // namespace lifecycle

@@ -1,5 +1,6 @@
 #include "lifecycle/workers.hpp"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -8,7 +9,10 @@
 #include <cassert>
 #include <exception>
 #include <filesystem>
+#include <string>
 #include <system_error>
+
+#include "lifecycle/start_guard.hpp"
 
 namespace lifecycle {
 namespace {
@@ -18,6 +22,24 @@ int threads_of_this_process() {
     std::filesystem::directory_iterator entries("/proc/self/task", error);
     if (error) return -1;
     return static_cast<int>(std::distance(begin(entries), end(entries)));
+}
+
+/// A thread that has ended before the first part begins (proc(5), comm).
+bool is_of_the_start(const std::filesystem::path& thread) {
+    const int file = ::open((thread / "comm").c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) return false;
+    std::string name(start_guard::name.size() + 1, '\0');
+    const auto size = ::read(file, name.data(), name.size());
+    ::close(file);
+    return size == static_cast<ssize_t>(name.size()) && name.starts_with(start_guard::name) && name.back() == '\n';
+}
+
+int threads_that_stay() {
+    std::error_code error;
+    std::filesystem::directory_iterator entries("/proc/self/task", error);
+    if (error) return -1;
+    const auto stays = [](const auto& entry) { return !is_of_the_start(entry.path()); };
+    return static_cast<int>(std::count_if(begin(entries), end(entries), stays));
 }
 
 }  // namespace
@@ -34,7 +56,7 @@ constexpr int least_baseline = 1;
 constexpr int least_baseline = 1;
 #endif
 
-workers::workers() : baseline_(threads_of_this_process()) {
+workers::workers() : baseline_(threads_that_stay()) {
     if (baseline_ > 0) baseline_ = std::max(baseline_, least_baseline);
 }
 

@@ -18,11 +18,13 @@ int serve(settings_in_force& settings, lifecycle::signals& signals, process_log&
     const auto at_start = settings.now();
     const auto& config = at_start->values;
     auto& logger = *log.logger;
+    signals.starting("ready_file");
     announcement announced(config, logger, modules::follows_another());  // ready_file: of this run, or not there
     log.start();                                                         // from here on no line makes anybody wait
     lifecycle::workers workers;                                          // counts every thread from here on
     lifecycle::stop_channel stop(config.shutdown);                       // SIGTERM, SIGINT, POST /debug/shutdown
 
+    signals.starting("tracker.directory");
     // The parts, in the order of their start; they stop in reverse, and each leaves the later ones their share.
     const auto debug_part = stop.add_part("debug", lifecycle::last_share, lifecycle::until_up);
     const auto tracker_part = stop.add_part("tracker", config.shutdown.flush);
@@ -31,6 +33,7 @@ int serve(settings_in_force& settings, lifecycle::signals& signals, process_log&
 
     // A constructor takes what it needs, throws if it cannot have it, and waits for nothing.
     tracker::event_tracker events(config.tracker, extras.sinks(tracker_part), workers, logger, tracker_part);
+    signals.starting("the files of the servers");
     http_server app(extras.inherit("app", config.app), extras.around(app_routes(events, stop)), app_part, workers,
                     logger);
     app.log_access_to(log.access);

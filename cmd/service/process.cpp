@@ -1,9 +1,11 @@
 #include "cmd/service/process.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "cmd/service/show.hpp"
@@ -16,8 +18,20 @@
 namespace {
 
 /// Until parts run a stop is a hard one should something hang: all of the budget, and as much more as it has then.
-void guard_start(lifecycle::signals& signals, const configs::config& config) {
-    signals.guard_start(config.shutdown.budget + lifecycle::report_share);
+void guard_start(lifecycle::signals& signals, const configs::config& config,
+                 const std::shared_ptr<spdlog::logger>& log = nullptr) {
+    const auto say = [log, budget_ms = config.shutdown.budget.count()](const char* what) {
+        if (log == nullptr) {
+            const auto line =
+                fmt::format("cannot start: asked to stop {} ms ago, and still waiting for {}\n", budget_ms, what);
+            std::fputs(line.c_str(), stderr);
+            return;
+        }
+        lifecycle::lines(*log).error("cannot start: asked to stop {budget_ms} ms ago, and still waiting for {what}",
+                                     budget_ms, what);
+        log->flush();
+    };
+    signals.guard_start({.budget = config.shutdown.budget, .say = say}, lifecycle::report_share);
 }
 
 }  // namespace
@@ -36,7 +50,7 @@ int run_process(configs::program program, int count, char** arguments,
     for (const auto& warning : settings.warnings) log.logger->warn(warning);
     try {
         if (line.what != configs::command::action::run) return show(line, settings, *log.logger);
-        guard_start(signals, settings.values);
+        guard_start(signals, settings.values, log.logger);
         settings_in_force in_force(std::move(settings), line);
         return serve(in_force, signals, log);
     } catch (const std::exception& e) {

@@ -145,6 +145,34 @@ TEST(HangingDisk, WhateverIsWrittenIsOnTheDiskBeforeItsNameIs) {
     EXPECT_EQ(note.back(), "fdatasync");
 }
 
+TEST(HangingDisk, AStartThatHangsEndsByTheBudgetAfterASignalAndSaysWhatItWaitsFor) {
+    NEEDS_SECCOMP();
+    const std::pair<const char*, const char*> places[] = {{"var/events", "still waiting for tracker.directory"},
+                                                          {"ready.json", "still waiting for ready_file"}};
+    for (const auto& [path, line] : places) {
+        SCOPED_TRACE(path);
+        hanging with(
+            [path = std::string(path)](const auto& call) { return call.path.find(path) != std::string::npos; });
+        ASSERT_TRUE(with.holds());
+        const auto when = with.service().process().signal(SIGTERM);
+        EXPECT_EQ(with.service().exit_code(milliseconds(10'000)), 3);
+        EXPECT_GE(with.service().lasted(when), budget);
+        EXPECT_LE(with.service().lasted(when), budget + promised + busy_machine);
+        EXPECT_TRUE(with.service().logs(line)) << with.service().err();
+    }
+}
+
+TEST(HangingDisk, AStartThatGoesOnInTimeFindsItsSignal) {
+    NEEDS_SECCOMP();
+    hanging with([](const auto& call) { return call.path.find("var/events") != std::string::npos; },
+                 milliseconds(20'000));
+    ASSERT_TRUE(with.holds());
+    with.service().process().signal(SIGTERM);
+    with.calls().release();
+    EXPECT_EQ(with.service().exit_code(), 0) << with.service().err();
+    EXPECT_THAT(with.service().err(), Not(HasSubstr("still waiting")));
+}
+
 /// The nth call of a name on a note.
 struct place {
     std::string file, name;

@@ -16,8 +16,6 @@
 namespace simulator {
 namespace {
 
-constexpr std::uint64_t ready_by = 50'000;  ///< µs: a program whose disk serves it has started
-
 /// What a seed is about. One that does everything at once would hide each fault behind another.
 enum class theme : std::uint8_t { calm, disk, power, memory, network, attack, stop, upgrade, themes };
 
@@ -113,11 +111,7 @@ private:
         const bool hangs = what == disk_tree::hanging;
         add(deed::disk, what, one_of(1, 1, some(1, 8), some(1, 40)),
             hangs ? one_of(some(1, 100), some(1, 4'000)) : one_of(0, 0, some(0, 4), some(0, 40)));
-        auto& at = life_.actions.back().at;
-        // A sync that hangs before it is ready is left out: docs/simulator.md.
-        if (hangs) at = std::max(at, ready_by);
-        // While it takes over.
-        if (!hangs && chance_.one_in(2)) at = chance_.below(5'000);
+        if (chance_.one_in(2)) life_.actions.back().at = chance_.below(5'000);  // while it takes over
     }
 
     /// And somebody asks afterwards whether it lives.

@@ -48,7 +48,13 @@ int run_process(configs::program, int, char**,
     settings.values = service::current->settings;
     auto log = make_log(settings.values);
     try {
-        signals.guard_start(settings.values.shutdown.budget + lifecycle::report_share);
+        signals.guard_start({.budget = settings.values.shutdown.budget,
+                             .say =
+                                 [&log](const char* what) {
+                                     lifecycle::lines(*log.logger).error("asked to stop, and waiting for {what}", what);
+                                     log.logger->flush();
+                                 }},
+                            lifecycle::report_share);
         settings_in_force in_force(std::move(settings), no_line());
         return serve(in_force, signals, log);
     } catch (const std::exception& e) {

@@ -113,8 +113,12 @@ held_calls::~held_calls() {
 bool held_calls::install_in_child() const {
     const sock_fprog program{static_cast<unsigned short>(filter_.size()), const_cast<sock_filter*>(filter_.data())};
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;
-    const auto listener =
-        static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+    constexpr unsigned killable = 1U << 5U;  // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, from Linux 5.19 on
+    auto listener = -1;
+    for (const unsigned deaf : {killable, 0U})
+        if (listener < 0)
+            listener = static_cast<int>(
+                ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | deaf, &program));
     if (listener < 0) return false;
     parcel sent;
     cmsghdr* const header = CMSG_FIRSTHDR(&sent.message);

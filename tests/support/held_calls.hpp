@@ -13,7 +13,8 @@ namespace support {
 
 /// A file system that hangs: the calls of a program under test that go to files come here first (seccomp_unotify(2)),
 /// and each goes on at once or is held. Works with a static program, needs no rights, and is exact: a call is held
-/// before it has done anything, until a signal interrupts it or its process ends.
+/// before it has done anything, until its process ends; no handler of a signal runs meanwhile on its thread, as in a
+/// call that waits for a disk (before Linux 5.19 one does, and the call comes again).
 ///
 /// Outlives the process that is started with it. Safe from any thread.
 class held_calls {
