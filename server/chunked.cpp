@@ -57,9 +57,8 @@ chunked_decoder::progress chunked_decoder::digit(char c) noexcept {
     return progress::need_more;
 }
 
-/// One more byte of an extension is within its limits.
-/// Extensions mean nothing here, and a client could send them without end, so there are limits for one chunk and for
-/// all of them.
+/// Counts a byte of an extension. Extensions mean nothing here, and a client could send them without end, so there
+/// are limits for one chunk and for all of them.
 bool chunked_decoder::extends() noexcept {
     return ++overhead_ <= limits_->max_chunk_extension_bytes && ++extensions_ <= limits_->max_chunk_extensions_bytes;
 }

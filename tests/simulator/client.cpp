@@ -38,10 +38,6 @@ client::client(world& in, script what, nanoseconds one_way, std::uint64_t number
     write_script(number);
 }
 
-client::~client() {
-    if (way_) way_->leave();
-}
-
 void client::add(std::string bytes, int event, std::string wanted) {
     requests_.push_back({.bytes = std::move(bytes), .event = event, .wanted = std::move(wanted)});
 }
@@ -266,28 +262,12 @@ void client::answered(int status, std::string body, bool closes) {
     });
 }
 
-void client::connection_ended(bool by_reset) {
-    is_open_ = false;
-    for (auto& each : requests_) {
-        if (each.connection != connections_ || each.status != 0) continue;
-        (by_reset ? each.reset : each.finished) = true;
-        each.arrived = way_->arrived_at_fin >= each.ends && way_->is_accepted;
-    }
-    if (!by_reset) way_->finish();
-    way_->leave();
-}
-
-void client::finished() { connection_ended(false); }
-void client::was_reset() { connection_ended(true); }
-
 void client::refused() {
     if (next_ < requests_.size()) requests_[next_].refused = true;
 }
 
 void client::abandon() {
-    if (way_) way_->leave();
-    way_ = nullptr;
-    is_open_ = false;
+    guest::abandon();
     gone_ = true;
 }
 

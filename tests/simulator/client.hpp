@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +13,6 @@ namespace simulator {
 class client final : public guest {
 public:
     client(world& in, script what, nanoseconds one_way, std::uint64_t number);
-    ~client() override;
 
     void begin() override;
     void abandon() override;
@@ -25,8 +23,6 @@ public:
     void established() override;
     void refused() override;
     void received(std::string_view bytes) override;
-    void finished() override;
-    void was_reset() override;
 
 private:
     void write_script(std::uint64_t number);
@@ -38,18 +34,15 @@ private:
     bool parse();
     std::size_t body_end(std::size_t body, std::string& into, bool& broken) const;
     void answered(int status, std::string body, bool closes);
-    void connection_ended(bool by_reset);
     request* waiting();
 
     world& world_;
     const nanoseconds one_way_;
     std::uint16_t port_ = 8080;
-    std::shared_ptr<way> way_;
     std::size_t next_ = 0;  ///< to be sent
     std::string in_;
     std::uint64_t sent_ = 0;  ///< bytes on this connection
-    int connections_ = 0;
-    bool pipelined_ = false, patient_ = true, each_fresh_ = false, gone_ = false, is_open_ = false, parts_ = false;
+    bool pipelined_ = false, patient_ = true, each_fresh_ = false, gone_ = false, parts_ = false;
     std::size_t piece_ = 0, vanish_at_ = 0;
     nanoseconds pause_{0}, think_{0};
 };

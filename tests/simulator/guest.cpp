@@ -2,6 +2,27 @@
 
 namespace simulator {
 
+guest::~guest() {
+    if (way_) way_->leave();
+}
+
+void guest::abandon() {
+    if (way_) way_->leave();
+    way_ = nullptr;
+    is_open_ = false;
+}
+
+void guest::connection_ended(bool by_reset) {
+    is_open_ = false;
+    for (auto& each : requests_) {
+        if (each.connection != connections_ || each.status != 0) continue;
+        (by_reset ? each.reset : each.finished) = true;
+        each.arrived = way_->arrived_at_fin >= each.ends && way_->is_accepted;
+    }
+    if (!by_reset) way_->finish();
+    way_->leave();
+}
+
 std::string guest::describe() const {
     std::string text = "client of script " + std::to_string(static_cast<int>(script_));
     for (const auto& each : requests_)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -51,10 +52,11 @@ public:
     };
 
     explicit guest(script what) noexcept : script_(what) {}
+    ~guest() override;
 
     virtual void begin() = 0;
     /// The process does not exist any more, and neither does what it would have said.
-    virtual void abandon() = 0;
+    virtual void abandon();
     /// It waits for all that it is owed.
     virtual bool is_patient() const noexcept { return true; }
 
@@ -62,10 +64,18 @@ public:
     script what() const noexcept { return script_; }
     std::string describe() const;
 
+    void finished() override { connection_ended(false); }
+    void was_reset() override { connection_ended(true); }
+
 protected:
     std::vector<request> requests_;
+    std::shared_ptr<way> way_;  ///< of the connection that there is, or was
+    int connections_ = 0;       ///< so far; requests go over the last
+    bool is_open_ = false;      ///< that connection
 
 private:
+    void connection_ended(bool by_reset);
+
     const script script_;
 };
 

@@ -21,10 +21,6 @@ socket_client::socket_client(world& in, nanoseconds one_way, std::uint64_t numbe
     requests_.push_back({.bytes = "the socket"});
 }
 
-socket_client::~socket_client() {
-    if (way_) way_->leave();
-}
-
 void socket_client::begin() { way_ = world_.connect(*this, 8080, one_way_); }
 
 void socket_client::send(std::string bytes) {
@@ -33,18 +29,19 @@ void socket_client::send(std::string bytes) {
 }
 
 void socket_client::established() {
-    open_ = true;
+    is_open_ = true;
+    connections_ = 1;
     auto& first = requests_.front();
-    first.connection = 1;
+    first.connection = connections_;
     first.sent_at = world_.now();
     send(first.bytes);
     first.ends = sent_;
 }
 
 void socket_client::send_message() {
-    if (!open_ || next_ + 1 >= requests_.size() || closed_) return;
+    if (!is_open_ || next_ + 1 >= requests_.size() || closed_) return;
     auto& message = requests_[next_];
-    message.connection = 1;
+    message.connection = connections_;
     message.sent_at = world_.now();
     message.begins = sent_;
     send(message.bytes);
@@ -68,7 +65,7 @@ bool socket_client::take_head() {
     if (status != 101) return false;
     in_.erase(0, end + 4);
     upgraded_ = true;
-    itself().connection = 1;
+    itself().connection = connections_;
     itself().begins = 1;
     world_.later(*this, think_, [this] { send_message(); });
     return true;
@@ -96,7 +93,7 @@ void socket_client::on_frame(unsigned kind, std::string payload) {
     constexpr unsigned text = 1, close = 8, ping = 9;
     if (closed_) return world_.broken("answers", "a frame after the close: " + describe());
     if (kind == close) return on_close(frames::frame{.first = 0, .payload = payload}.code());
-    if (kind == ping && open_) return send(frames::pong(payload));
+    if (kind == ping && is_open_) return send(frames::pong(payload));
     if (kind != text) return;
     if (next_ + 1 >= requests_.size() || requests_[next_].connection < 0)
         return world_.broken("answers", "a message that nobody has sent: " + describe());
@@ -115,29 +112,9 @@ void socket_client::on_close(unsigned code) {
         itself().garbled = true;
     for (auto& each : requests_)
         if (each.status == 0 && !each.garbled) each.stopped = true;
-    if (open_ && number_ % 3 != 0) send(frames::close(number_ % 3 == 1 ? 1000 : code));
+    if (is_open_ && number_ % 3 != 0) send(frames::close(number_ % 3 == 1 ? 1000 : code));
 }
-
-void socket_client::connection_ended(bool by_reset) {
-    open_ = false;
-    for (auto& each : requests_) {
-        if (each.connection != 1 || each.status != 0) continue;
-        (by_reset ? each.reset : each.finished) = true;
-        each.arrived = way_->arrived_at_fin >= each.ends && way_->is_accepted;
-    }
-    if (!by_reset) way_->finish();
-    way_->leave();
-}
-
-void socket_client::finished() { connection_ended(false); }
-void socket_client::was_reset() { connection_ended(true); }
 
 void socket_client::refused() { requests_.front().refused = true; }
-
-void socket_client::abandon() {
-    if (way_) way_->leave();
-    way_ = nullptr;
-    open_ = false;
-}
 
 }  // namespace simulator

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 
@@ -14,16 +13,12 @@ namespace simulator {
 class socket_client final : public guest {
 public:
     socket_client(world& in, nanoseconds one_way, std::uint64_t number);
-    ~socket_client() override;
 
     void begin() override;
-    void abandon() override;
 
     void established() override;
     void refused() override;
     void received(std::string_view bytes) override;
-    void finished() override;
-    void was_reset() override;
 
 private:
     static constexpr unsigned going_away = 1001;
@@ -35,16 +30,14 @@ private:
     bool take_frame();
     void on_frame(unsigned kind, std::string payload);
     void on_close(unsigned code);
-    void connection_ended(bool by_reset);
 
     world& world_;
     const nanoseconds one_way_, think_;
     const std::uint64_t number_;
-    std::shared_ptr<way> way_;
     std::string in_;
     std::size_t next_ = 1;    ///< message
     std::uint64_t sent_ = 0;  ///< bytes
-    bool open_ = false, upgraded_ = false, closed_ = false;
+    bool upgraded_ = false, closed_ = false;
 };
 
 }  // namespace simulator

@@ -19,10 +19,6 @@ streams_client::streams_client(world& in, nanoseconds one_way, std::uint64_t num
     write_script(number);
 }
 
-streams_client::~streams_client() {
-    if (way_) way_->leave();
-}
-
 void streams_client::add(std::string_view method, std::string_view path, std::string wanted, int event) {
     requests_.push_back(
         {.bytes = std::string(method) + ' ' + std::string(path), .event = event, .wanted = std::move(wanted)});
@@ -44,7 +40,8 @@ void streams_client::begin() { way_ = world_.connect(*this, 8080, one_way_); }
 
 /// The first at once; each of the others after a while.
 void streams_client::established() {
-    open_ = true;
+    is_open_ = true;
+    connections_ = 1;
     const auto at_once = 1 + number_ % 3;
     ask_some(at_once);
     for (std::size_t nth = at_once; nth < requests_.size(); ++nth)
@@ -52,7 +49,7 @@ void streams_client::established() {
 }
 
 void streams_client::ask_some(std::size_t count) {
-    for (; count > 0 && next_ < requests_.size() && open_ && goaways_ == 0; --count) ask(requests_[next_++]);
+    for (; count > 0 && next_ < requests_.size() && is_open_ && goaways_ == 0; --count) ask(requests_[next_++]);
 }
 
 void streams_client::ask(request& next) {
@@ -67,14 +64,14 @@ void streams_client::ask(request& next) {
     const auto id = peer_.ask(next.bytes.substr(0, space), next.bytes.substr(space + 1), more, std::move(body));
     streams_[id] = static_cast<std::size_t>(&next - requests_.data());
     next.begins = sent_ + 1;  // behind the preface, which is no request
-    next.connection = 1;
+    next.connection = connections_;
     next.sent_at = world_.now();
     flush();
     next.ends = sent_;
 }
 
 void streams_client::flush() {
-    if (auto bytes = peer_.take(); !bytes.empty() && way_ && open_) {
+    if (auto bytes = peer_.take(); !bytes.empty() && way_ && is_open_) {
         sent_ += bytes.size();
         way_->send(std::move(bytes));
     }
@@ -120,28 +117,8 @@ void streams_client::look_at_goaways() {
     }
 }
 
-void streams_client::connection_ended(bool by_reset) {
-    open_ = false;
-    for (auto& each : requests_) {
-        if (each.connection != 1 || each.status != 0) continue;
-        (by_reset ? each.reset : each.finished) = true;
-        each.arrived = way_->arrived_at_fin >= each.ends && way_->is_accepted;
-    }
-    if (!by_reset) way_->finish();
-    way_->leave();
-}
-
-void streams_client::finished() { connection_ended(false); }
-void streams_client::was_reset() { connection_ended(true); }
-
 void streams_client::refused() {
     if (!requests_.empty()) requests_.front().refused = true;
-}
-
-void streams_client::abandon() {
-    if (way_) way_->leave();
-    way_ = nullptr;
-    open_ = false;
 }
 
 }  // namespace simulator

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 
@@ -16,16 +15,12 @@ namespace simulator {
 class streams_client final : public guest {
 public:
     streams_client(world& in, nanoseconds one_way, std::uint64_t number);
-    ~streams_client() override;
 
     void begin() override;
-    void abandon() override;
 
     void established() override;
     void refused() override;
     void received(std::string_view bytes) override;
-    void finished() override;
-    void was_reset() override;
 
 private:
     void add(std::string_view method, std::string_view path, std::string wanted, int event = -1);
@@ -35,19 +30,16 @@ private:
     void flush();
     void look();
     void look_at_goaways();
-    void connection_ended(bool by_reset);
 
     world& world_;
     const nanoseconds one_way_;
     const std::uint64_t number_;
-    std::shared_ptr<way> way_;
     http2_tests::peer peer_;
     std::map<std::int32_t, std::size_t> streams_;  ///< of which request
     std::size_t next_ = 0;                         ///< to be sent
     std::uint64_t sent_ = 0;                       ///< bytes
     std::int64_t last_ = 1LL << 31;                ///< stream that the server answers, as it has said
     std::size_t goaways_ = 0;                      ///< of them looked at
-    bool open_ = false;
 };
 
 }  // namespace simulator
