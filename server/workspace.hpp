@@ -67,6 +67,7 @@ struct workspace {
     /// The complete request has been answered: what follows it is the next one's.
     void next_request() {
         begin += parser.consumed();
+        assert(begin <= end);
         parser.reset();
         current.reply.renew();
         current.is_forwarded = false;

@@ -31,7 +31,7 @@ void http1_receiving::wants_body(const moment& at) {
     flags_.receives = true;
     // Nothing more will come, or the handler is to end: its read fails at once instead of waiting.
     if (flags_.broken || work_->current.told || body.has_failed()) return fail_body(rule::none, at);
-    work_->end = work_->begin + work_->parser.head_size();  // what came with the head has been read
+    work_->end = work_->begin + work_->parser.leave_head();
     auto& rate = body.rate;
     rate.since = at.now;
     if (!std::exchange(rate.asked, true)) {

@@ -72,7 +72,8 @@ public:
     progress begin_stream(char* data, std::size_t size, std::uint64_t most);
     /// What had come of it by then, decoded.
     std::string_view come(const char* data) const noexcept { return {data + head_size_, streamed_}; }
-    std::size_t head_size() const noexcept { return head_size_; }
+    /// The handler has read what had come; of the request only the head is left in the buffer. The size of that.
+    std::size_t leave_head() noexcept { return consumed_ = head_size_; }
     struct fed {
         progress how;
         std::size_t body;  ///< bytes of it, at the front

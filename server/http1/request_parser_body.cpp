@@ -53,7 +53,6 @@ auto request_parser::feed(std::span<char> bytes) -> fed {
     if (!chunks_) {
         assert(bytes.size() <= length_ && "no more is read than is welcome");
         length_ -= bytes.size();
-        consumed_ = head_size_;
         return {length_ == 0 ? progress::complete : progress::need_more, bytes.size(), bytes.size()};
     }
     chunks_->pass();
