@@ -155,9 +155,9 @@ TEST(HangingDisk, AStartThatHangsEndsByTheBudgetAfterASignalAndSaysWhatItWaitsFo
             [path = std::string(path)](const auto& call) { return call.path.find(path) != std::string::npos; });
         ASSERT_TRUE(with.holds());
         const auto when = with.service().process().signal(SIGTERM);
-        EXPECT_EQ(with.service().exit_code(milliseconds(10'000)), 3);
+        EXPECT_EQ(with.service().exit_code(), 3);
         EXPECT_GE(with.service().lasted(when), budget);
-        EXPECT_LE(with.service().lasted(when), budget + promised + busy_machine);
+        EXPECT_TRUE(support::in_time(with.service().lasted(when), budget + promised + busy_machine));
         EXPECT_TRUE(with.service().logs(line)) << with.service().err();
     }
 }
