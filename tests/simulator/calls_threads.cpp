@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include <climits>
+#include <map>
 
 #include "tests/simulator/calls.hpp"
 
@@ -29,6 +30,12 @@ int wait_on(pthread_cond_t* condition, pthread_mutex_t* mutex, nanoseconds limit
     const bool woken = on->wait(condition, limit);
     ::pthread_mutex_lock(mutex);
     return woken ? 0 : ETIMEDOUT;
+}
+
+/// What pthread_setspecific(3) keeps: of OpenSSL, the errors of a thread.
+std::map<pthread_key_t, const void*>& specific(fiber* of) {
+    static std::map<pthread_key_t, const void*> outside;
+    return of == nullptr ? outside : of->specific;
 }
 
 }  // namespace
@@ -64,6 +71,25 @@ pthread_t pthread_self() noexcept {
 int pthread_setname_np(pthread_t thread, const char* name) noexcept {
     of(thread)->name = name;
     return 0;
+}
+
+/// Nobody destroys what is kept: a simulated thread leaves it behind.
+int pthread_key_create(pthread_key_t* into, void (*)(void*)) noexcept {
+    static pthread_key_t last = 0;
+    *into = ++last;
+    return 0;
+}
+int pthread_key_delete(pthread_key_t) noexcept { return 0; }
+int pthread_setspecific(pthread_key_t key, const void* what) noexcept {
+    const inside on;
+    specific(on ? on->running() : nullptr)[key] = what;
+    return 0;
+}
+void* pthread_getspecific(pthread_key_t key) noexcept {
+    const inside on;
+    const auto& all = specific(on ? on->running() : nullptr);
+    const auto found = all.find(key);
+    return found == all.end() ? nullptr : const_cast<void*>(found->second);
 }
 
 int pthread_setcancelstate(int, int*) { return 0; }

@@ -233,6 +233,13 @@ int disk_tree::truncate(inode& what, std::size_t size) {
     return 0;
 }
 
+void disk_tree::hold(const std::string& name, std::string bytes) {
+    auto made = std::make_shared<inode>();
+    made->number = ++last_;
+    made->bytes = made->durable = std::move(bytes);
+    root_->entries[name] = root_->durable_entries[name] = std::move(made);
+}
+
 /// Names come and go in the order of a journal, of which the end is lost.
 void disk_tree::lose_power(random_source& chance) {
     const auto kept = chance.upto(names_.size());

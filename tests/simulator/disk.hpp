@@ -59,6 +59,8 @@ public:
     int truncate(inode& what, std::size_t size);
     static void describe(const inode& what, struct stat& into);
 
+    /// A file in the root that was there before anything else, and is on the platter.
+    void hold(const std::string& name, std::string bytes);
     void lose_power(random_source& chance);
     bool fails(fault which);
 

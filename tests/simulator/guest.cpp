@@ -17,7 +17,7 @@ void guest::connection_ended(bool by_reset) {
     for (auto& each : requests_) {
         if (each.connection != connections_ || each.status != 0) continue;
         (by_reset ? each.reset : each.finished) = true;
-        each.arrived = way_->arrived_at_fin >= each.ends && way_->is_accepted;
+        each.arrived = way_->had(each.ends) && way_->is_accepted;
     }
     if (!by_reset) way_->finish();
     way_->leave();

@@ -63,6 +63,9 @@ public:
     const std::vector<request>& requests() const noexcept { return requests_; }
     script what() const noexcept { return script_; }
     std::string describe() const;
+    /// TLS does not vouch for the FIN that comes now: what was sent may have been more (RFC 8446 section 6.1).
+    void ended_without_farewell() noexcept { is_truncated_ = true; }
+    bool is_truncated() const noexcept { return is_truncated_; }
 
     void finished() override { connection_ended(false); }
     void was_reset() override { connection_ended(true); }
@@ -77,6 +80,7 @@ private:
     void connection_ended(bool by_reset);
 
     const script script_;
+    bool is_truncated_ = false;
 };
 
 }  // namespace simulator

@@ -51,10 +51,11 @@ struct variables {
     std::byte* place = nullptr;
     std::size_t size = 0;
     std::vector<std::byte> fresh;
+    std::vector<std::byte> of_world;  ///< while a fiber runs
 };
 
-const variables& thread_variables() {
-    static const auto found = [] {
+variables& thread_variables() {
+    static auto found = [] {
         variables all;
         ::dl_iterate_phdr(
             [](dl_phdr_info* info, std::size_t, void* into) {
@@ -65,6 +66,7 @@ const variables& thread_variables() {
                     made.place = static_cast<std::byte*>(info->dlpi_tls_data);
                     made.size = header.p_memsz;
                     made.fresh.resize(made.size);
+                    made.of_world.resize(made.size);
                     std::memcpy(made.fresh.data(), reinterpret_cast<void*>(info->dlpi_addr + header.p_vaddr),
                                 header.p_filesz);
                 }
@@ -181,14 +183,16 @@ void kernel::enter() {
 }
 
 void kernel::resume(fiber& next) {
-    const auto& shared = thread_variables();
+    auto& shared = thread_variables();
     running_ = &next;
     ++switches;
+    std::memcpy(shared.of_world.data(), shared.place, shared.size);
     std::memcpy(shared.place, next.variables.data(), shared.size);
     auto* const exceptions = abi::__cxa_get_globals();
     std::memcpy(static_cast<void*>(exceptions), next.exceptions, sizeof next.exceptions);
     errno = next.error;
     simulator_switch(&outside_, next.stack_pointer);
+    std::memcpy(shared.place, shared.of_world.data(), shared.size);
     if (running_ != nullptr && running_->now == fiber::condition::over && running_->stack != nullptr)
         free_stacks().push_back(std::exchange(running_->stack, nullptr));
     running_ = nullptr;

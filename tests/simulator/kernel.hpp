@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,9 +40,10 @@ struct fiber {
 
     void* stack_pointer = nullptr;
     std::byte* stack = nullptr;
-    std::vector<std::byte> variables;  ///< its thread_local ones, while it does not run
-    int error = 0;                     ///< errno
-    std::uint64_t exceptions[2] = {};  ///< what __cxa_get_globals has
+    std::vector<std::byte> variables;          ///< its thread_local ones, while it does not run
+    int error = 0;                             ///< errno
+    std::map<unsigned, const void*> specific;  ///< by key
+    std::uint64_t exceptions[2] = {};          ///< what __cxa_get_globals has
 };
 
 /// Time, threads and chance of a simulated machine. Everything on it runs on one real thread, one fiber at a time, and

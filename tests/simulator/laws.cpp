@@ -93,7 +93,9 @@ bool laws::is_steady(const life_seen& life) const {
     if (plan.get("loss") > 0 || life.heir != nullptr || life.has(deed::memory) || life.has(deed::threads) ||
         life.has(deed::freeze) || life.forced)
         return false;
-    if (milliseconds(plan.get("idle_grace")) < std::chrono::microseconds(6 * plan.get("one_way")) + milliseconds(40))
+    const auto trips = plan.get("tls") != 0 ? 10 : 6;
+    if (milliseconds(plan.get("idle_grace")) <
+        std::chrono::microseconds(trips * plan.get("one_way")) + milliseconds(40))
         return false;
     const auto known = [&](const auto& client) {
         return client->is_patient() && std::ranges::any_of(client->requests(), [&](const auto& each) {
@@ -110,6 +112,8 @@ void laws::of_clients(const life_seen& life) {
                        !life.has(deed::threads);
     const bool steady = whole && is_steady(life);
     for (const auto& client : life.clients) {
+        if (whole && client->is_patient() && client->is_truncated())
+            broken("farewell", "a connection with TLS ended without one:\n" + client->describe() + "\n" + life.log);
         for (const auto& each : client->requests()) {
             world_.seen_.answered += each.status != 0;
             world_.seen_.refused += each.refused;

@@ -135,11 +135,12 @@ long tcp_stream::send(std::string_view bytes) {
 }
 
 /// What arrives between a look and the FIN that follows as the next call finds a closed connection: that is a gap which
-/// HTTP/1.1 has, and all that it may be.
+/// HTTP/1.1 has, and all that it may be. With TLS there is a farewell between the two.
 void tcp_stream::shut() {
     if (std::exchange(shut_, true) || reset_) return;
     const auto* const by = by_->on_.running();
-    const bool looked_just_now = by != nullptr && by == looked_ && by->made == look_ + 1;
+    const auto calls = by_->is_secured ? 2U : 1U;  // TLS says a farewell between the two
+    const bool looked_just_now = by != nullptr && by == looked_ && by->made <= look_ + calls;
     by_->finish_to_client(looked_just_now ? had_at_look_ : by_->arrived);
     changed();
 }
@@ -194,8 +195,7 @@ void tcp_listener::closed() {
     }
 }
 
-std::shared_ptr<way> network::connect(peer& client, std::uint16_t port, nanoseconds one_way, std::uint64_t loss) {
-    auto made = std::make_shared<way>(on_, one_way, loss);
+std::shared_ptr<way> network::connect(std::shared_ptr<way> made, peer& client, std::uint16_t port) {
     made->client = &client;
     made->at_server([this, port](way& self) {
         const auto found = listening.find(port);

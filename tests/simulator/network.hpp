@@ -28,16 +28,22 @@ public:
 /// The way between a client and a server: everything arrives in order, after a while, and what is lost is sent again.
 class way : public std::enable_shared_from_this<way> {
 public:
-    way(kernel& on, nanoseconds one_way, std::uint64_t loss) : on_(on), one_way_(one_way), loss_(loss) {}
+    way(kernel& on, nanoseconds one_way, std::uint64_t loss, bool secured = false)
+        : is_secured(secured), on_(on), one_way_(one_way), loss_(loss) {}
+    virtual ~way() = default;
+    way(const way&) = delete;
+    way& operator=(const way&) = delete;
 
     // The client.
 
-    void send(std::string bytes);
-    void finish();
+    virtual void send(std::string bytes);
+    virtual void finish();
     void reset();
     void reads(bool on);
     /// Its end is gone: nothing is told to it any more.
     void leave() noexcept { client = nullptr; }
+    /// So many of the bytes that it has sent had arrived when the server sent its end.
+    virtual bool had(std::uint64_t bytes) const { return arrived_at_fin >= bytes; }
 
     // The server's kernel.
 
@@ -48,6 +54,7 @@ public:
 
     nanoseconds round_trip() const noexcept { return 2 * one_way_; }
 
+    const bool is_secured;  ///< by TLS
     peer* client = nullptr;
     std::weak_ptr<tcp_stream> server;
     std::uint64_t arrived = 0;         ///< bytes, at the server
@@ -127,8 +134,8 @@ class network {
 public:
     explicit network(kernel& on) : on_(on) {}
 
-    /// A SYN is on its way.
-    std::shared_ptr<way> connect(peer& client, std::uint16_t port, nanoseconds one_way, std::uint64_t loss);
+    /// A SYN is on that way.
+    std::shared_ptr<way> connect(std::shared_ptr<way> made, peer& client, std::uint16_t port);
 
     kernel& on() const noexcept { return on_; }
     std::map<std::uint16_t, std::weak_ptr<tcp_listener>> listening;

@@ -11,6 +11,7 @@
 #include "lifecycle/done_collector.hpp"
 #include "lifecycle/lines.hpp"
 #include "tests/simulator/calls.hpp"
+#include "tests/simulator/secured_way.hpp"
 #include "tracker/nats/nats_sink.hpp"
 
 int service_main(int count, char** arguments);  // main of cmd/service/main.cpp, by that name
@@ -85,6 +86,7 @@ void prepare_service() {
                                                          {"LISTEN_FDNAMES", "app:debug"},
                                                          {"UPGRADE_READY_FD", "5"}};
     for (const auto& [name, value] : given) ::setenv(name, value.c_str(), 1);
+    seed_openssl();
     configs::describe({});
     defaults();
 }

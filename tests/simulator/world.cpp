@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "tests/simulator/secured_way.hpp"
 #include "tests/simulator/socket_client.hpp"
 #include "tests/simulator/streams_client.hpp"
 
@@ -68,6 +69,12 @@ void world::set_up_service() {
     auto& settings = service_.settings;
     const auto ms = [this](std::string_view name) { return milliseconds(plan_.get(name)); };
     settings.app.address = "127.0.0.1";
+    if (plan_.get("tls") != 0) {
+        disk_.hold("app.crt", own_identity().certificate);
+        disk_.hold("app.key", own_identity().key);
+        settings.app.tls.certificate = {"/app.crt"};
+        settings.app.tls.key = {"/app.key"};
+    }
     settings.app.threads = plan_.get("threads");
     settings.app.max_in_flight = plan_.get("max_in_flight");
     settings.app.max_connections = plan_.get("max_connections");
@@ -329,7 +336,11 @@ void world::end(life_seen& life) {
 }
 
 std::shared_ptr<way> world::connect(guest& from, std::uint16_t port, nanoseconds one_way) {
-    return network_.connect(from, port, one_way, plan_.get("loss"));
+    const auto loss = plan_.get("loss");
+    if (plan_.get("tls") == 0 || port != service_.settings.app.port)
+        return network_.connect(std::make_shared<way>(kernel_, one_way, loss), from, port);
+    const auto made = std::make_shared<secured_way>(kernel_, one_way, loss, from);
+    return network_.connect(made, *made, port);
 }
 
 void world::later(guest&, nanoseconds delay, std::function<void()> what) {
