@@ -64,6 +64,8 @@ private:
             s["budget"] = some(1'000, 2'000);
             s["lame_duck"] = some(50, 300);
         }
+        // Half a millisecond of the real machine for each connection, so not for many.
+        s["tls"] = !is(theme::memory) && made_.chance % 12 == 0 ? 1 : 0;
         s["gap"] = chance_.one_in(3) ? some(0, 2'000) : 0;
     }
 
@@ -107,11 +109,18 @@ private:
     }
 
     void add_disk_fault() {
+        if (chance_.one_in(4)) return add_fault_of_adoption();
         const auto what = chance_.one_in(3) ? std::uint64_t{disk_tree::reading} : chance_.below(disk_tree::faults);
         const bool hangs = what == disk_tree::hanging;
         add(deed::disk, what, one_of(1, 1, some(1, 8), some(1, 40)),
             hangs ? one_of(some(1, 100), some(1, 4'000)) : one_of(0, 0, some(0, 4), some(0, 40)));
         if (chance_.one_in(2)) life_.actions.back().at = chance_.below(5'000);  // while it takes over
+    }
+
+    /// Of what the life before has left each file is read from its beginning: the note of each sink first, then a
+    /// segment, its header before its records.
+    void add_fault_of_adoption() {
+        life_.actions.push_back({deed::disk, 0, disk_tree::reading, one_of(1, 1, some(1, 4)), some(0, 8)});
     }
 
     /// And somebody asks afterwards whether it lives.
