@@ -16,7 +16,8 @@
 
 #include "tracker/delivery.hpp"
 #include "tracker/earlier_runs.hpp"
-#include "tracker/queue.hpp"
+#include "tracker/intake.hpp"
+#include "tracker/memory_backlog.hpp"
 #include "tracker/spool/spool.hpp"
 
 namespace tracker {
@@ -39,7 +40,7 @@ void in_spite_of_memory(const F& work) {
     }
 }
 
-options for_queue(options options) {
+options for_intake(options options) {
     if (options.durability == durability::memory) return options;
     options.batch_age = {};                                                        // something waits for each event
     options.batch_bytes = std::min(options.batch_bytes, options.spool_bytes / 4);  // or it would never fit
@@ -84,12 +85,13 @@ struct event_tracker::state {
           sinks(shared_by_workers(std::move(to), durable)),
           workers(threads),
           deadline(std::move(until)),
-          queue(for_queue(options), durable ? queue::promise::answered : queue::promise::queued),
+          intake(for_intake(options), durable ? intake::promise::answered : intake::promise::queued),
+          memory(durable ? nullptr : std::make_unique<memory_backlog>(options, intake)),
           spool(durable ? std::make_unique<tracker::spool>(options, log) : nullptr),
           earlier(options, *sinks.front(), log, deadline) {
         assert(sinks.size() == options.sinks.size() && (durable || sinks.size() == 1));
         for (std::size_t i = 0; i < sinks.size(); ++i)
-            deliveries.emplace_back(options, durable ? spool->of_sink(i) : queue, *sinks[i], log, deadline);
+            deliveries.emplace_back(options, durable ? spool->of_sink(i) : *memory, *sinks[i], log, deadline);
         if (durable)
             spool->before_removal([this] {
                 for (const auto& sink : sinks) sink->sync();
@@ -103,24 +105,24 @@ struct event_tracker::state {
 
     /// The life of the one thread that appends to the spool.
     void append_all() {
-        if (queue.over()) return;
+        if (intake.over()) return;
         batch batch(options);
         const auto patience = [this] {
             return spool->writable() ? lifecycle::clock::time_point::max() : lifecycle::clock::now() + between_probes;
         };
-        while (queue.take_until(batch, patience())) {
+        while (intake.take_until(batch, patience())) {
             if (batch.events.empty()) {
                 spool->probe();
                 continue;
             }
             const auto answer = spool->append(batch.events);
-            const auto unattended = queue.answer(batch, answer);
+            const auto unattended = intake.answer(batch, answer);
             assert(unattended <= batch.events.size());
             if (answer != verdict::accepted) spool->lose(unattended, answer);
         }
     }
 
-    /// Of a queue that is closed, when the thread that should has not done so.
+    /// Of an intake that is closed, when the thread that should has not done so.
     void append_what_is_left() noexcept {
         try {
             in_spite_of_memory([this] { append_all(); });
@@ -134,8 +136,9 @@ struct event_tracker::state {
     const deadline_function deadline;
     std::atomic<bool> ended{false};
     std::atomic<std::uint64_t> refused{0};
-    tracker::queue queue;
-    std::unique_ptr<tracker::spool> spool;
+    tracker::intake intake;
+    std::unique_ptr<memory_backlog> memory;  ///< without a spool
+    std::unique_ptr<tracker::spool> spool;   ///< with durability process and disk
     earlier_runs earlier;
     std::deque<tracker::delivery> deliveries;  ///< one a sink
 };
@@ -149,7 +152,7 @@ event_tracker::~event_tracker() = default;
 verdict event_tracker::try_record(event event) {
     if (event.id.empty()) event.id = make_id();
     if (!writable()) return state_->answer(verdict::unwritable);
-    return state_->answer(state_->queue.try_push(event));
+    return state_->answer(state_->intake.try_push(event));
 }
 
 lifecycle::awaitable<verdict> event_tracker::record(lifecycle::context context, event event,
@@ -159,10 +162,10 @@ lifecycle::awaitable<verdict> event_tracker::record(lifecycle::context context, 
     if (event.id.empty()) event.id = make_id();
     if (!self.durable) {
         // The usual case, without a waiter and so without an allocation.
-        const auto at_once = self.queue.try_push(event);
+        const auto at_once = self.intake.try_push(event);
         if (at_once != verdict::full) co_return self.answer(at_once);
     }
-    auto answer = self.queue.push(std::move(context), std::move(event), where);
+    auto answer = self.intake.push(std::move(context), std::move(event), where);
     const auto later = co_await std::move(answer);
     co_return self.answer(later);
 }
@@ -187,7 +190,7 @@ private:
             try {
                 in_spite_of_memory(work);
             } catch (...) {  // the service stops: see lifecycle::workers
-                of.queue.close();
+                of.intake.close();
                 throw;
             }
         });
@@ -207,7 +210,7 @@ void event_tracker::state::crew::start() {
 /// What has been accepted is delivered all the same, on this thread where there is no other.
 void event_tracker::state::crew::do_without_those_missing() {
     const auto served = delivering.size() / each;
-    self.queue.close();
+    self.intake.close();
     if (self.durable && !appending.joinable()) self.append_what_is_left();
     if (self.durable) self.spool->close();
     for (std::size_t i = served; i < self.deliveries.size(); ++i)
@@ -215,7 +218,7 @@ void event_tracker::state::crew::do_without_those_missing() {
 }
 
 void event_tracker::state::crew::finish() {
-    self.queue.close();
+    self.intake.close();
     self.earlier.close();
     if (self.durable) {
         if (appending.joinable()) appending.join();
@@ -252,7 +255,7 @@ bool event_tracker::takes_headers() const noexcept { return state_->options.clou
 
 account event_tracker::account() const {
     auto& self = *state_;
-    auto account = self.durable ? self.spool->account() : self.queue.account();
+    auto account = self.durable ? self.spool->account() : self.memory->account();
     // Counted here, since some are refused before they come to the queue.
     account.refused = self.refused.load(std::memory_order_relaxed);
     // Nothing is tried after the flush deadline, and a worker that a sink still holds at that time
@@ -267,9 +270,9 @@ account event_tracker::account() const {
     return account;
 }
 
-std::size_t event_tracker::depth() const { return state_->queue.depth(); }
+std::size_t event_tracker::depth() const { return state_->intake.depth(); }
 
-std::size_t event_tracker::waiting() const { return state_->queue.waiting(); }
+std::size_t event_tracker::waiting() const { return state_->intake.waiting(); }
 
 bool event_tracker::healthy() const {
     return state_->earlier.healthy() &&
@@ -277,7 +280,7 @@ bool event_tracker::healthy() const {
 }
 
 void event_tracker::apply(const options& fresh) {
-    state_->queue.apply(fresh);
+    state_->intake.apply(fresh);
     if (state_->durable) state_->spool->apply(fresh);
 }
 

@@ -26,9 +26,9 @@ namespace tracker {
 
 /// Takes events from handlers, keeps them as the settings say, and delivers them in batches to sinks.
 ///
-///     durability memory:         handlers ─▶ queue ─▶ workers ─▶ sink
-///     durability process, disk:  handlers ─▶ queue ─▶ one that appends ─▶ spool ─▶ a worker for each ─▶ sinks
-/// With memory, what earlier runs have left in a spool is delivered together with the queue's events.
+///     durability memory:         handlers ─▶ intake ─▶ workers ─▶ sink
+///     durability process, disk:  handlers ─▶ intake ─▶ one that appends ─▶ spool ─▶ a worker for each ─▶ sinks
+/// With memory, what earlier runs have left in a spool is delivered together with the new events.
 ///
 /// Lifetime: a part. Construct (takes the sinks, makes the spool, waits for nothing), `run` on a thread of
 /// its own, destroy after `run` has returned and no coroutine is in `record`. `run` owns its workers and

@@ -16,7 +16,7 @@
 
 namespace tracker {
 
-/// A coroutine in `queue::push`: its event has no room yet, or has no answer yet. Lives as long as its
+/// A coroutine in `intake::push`: its event has no room yet, or has no answer yet. Lives as long as its
 /// coroutine, its place in the queue, or a wake-up on its way.
 class waiter : public boost::intrusive_ref_counter<waiter, boost::thread_safe_counter>,
                public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::safe_link>> {
@@ -25,8 +25,8 @@ public:
         : offered(std::move(event)), work(executor), alarm(executor, until) {}
 
     event offered;
-    verdict answer = verdict::deadline;  ///< set by the thread that answers; guarded by the queue
-    bool queued = false;                 ///< its event is in the queue; guarded by the queue
+    verdict answer = verdict::deadline;  ///< set by the thread that answers; guarded by the intake
+    bool queued = false;                 ///< its event is in the queue; guarded by the intake
     /// Keeps the loop running while a wake-up is on its way to it.
     boost::asio::executor_work_guard<lifecycle::executor> work;
     /// Expires at the context's deadline; cancelled, on the loop, to wake. Only on the loop's thread.

@@ -20,7 +20,7 @@
 
 #include "lifecycle/workers.hpp"
 #include "tracker/event_tracker.hpp"
-#include "tracker/queue.hpp"
+#include "tracker/memory_backlog.hpp"
 
 namespace {
 
@@ -48,7 +48,7 @@ void run_on_loop(awaitable<> (*work)(To&, std::size_t), To& with, std::size_t ev
     loop.run();
 }
 
-awaitable<> offer_integers(tracker::queue& queue, std::size_t events) {
+awaitable<> offer_integers(tracker::intake& queue, std::size_t events) {
     for (std::size_t i = 0; i < events; ++i) {
         tracker::event event{{}, {}, std::to_string(i)};
         if (queue.try_push(event) != verdict::full) continue;
@@ -61,18 +61,19 @@ awaitable<> offer_integers(tracker::queue& queue, std::size_t events) {
 void lesson(benchmark::State& state) {
     const auto options = memory_only(static_cast<std::size_t>(state.range(0)));
     for (auto _ : state) {
-        tracker::queue queue(options);
+        tracker::intake queue(options);
+        tracker::memory_backlog backlog(options, queue);
         std::vector<std::jthread> workers(5);
         for (auto& worker : workers) {
             worker = std::jthread([&] {
-                for (tracker::batch batch(options); queue.take(batch);)
-                    queue.settle(batch, tracker::outcome::delivered);
+                for (tracker::batch batch(options); backlog.take(batch);)
+                    backlog.settle(batch, tracker::outcome::delivered);
             });
         }
         run_on_loop(offer_integers, queue, million);
         queue.close();
         workers.clear();
-        if (queue.account().delivered != million) state.SkipWithError("events are missing");
+        if (backlog.account().delivered != million) state.SkipWithError("events are missing");
     }
 }
 

@@ -47,7 +47,7 @@ breaks layering lifecycle/bad.cpp '#include "configs/config.hpp"'
 breaks layering lifecycle/bad.cpp '#include <server/options.hpp>'
 breaks layering configs/bad.cpp '#include "server/http_server.hpp"'
 breaks layering server/bad.cpp '#include "good.hpp"'
-breaks layering server/bad.cpp '#include "../tracker/queue.hpp"'
+breaks layering server/bad.cpp '#include "../tracker/intake.hpp"'
 passes layering configs/good.cpp '#include "server/options.hpp"\n#include <CLI/CLI.hpp>'
 passes layering cmd/service/main.cpp '#include "tracker/event_tracker.hpp"\n#include "server/http_server.hpp"'
 

@@ -1,7 +1,7 @@
 // Random orders of everything that can happen to a process that stops: signals, connections, clients that trickle,
 // pipeline, close a half, reset and go at any byte, handlers that obey and others, sources that stand still, a sink
 // that fails, time. What runs is the real thing on a hand-moved clock: lifecycle/stop_sequence, server/decision, the
-// machine of server/http1, tracker/queue. Only what carries them is modelled: the socket and connection.cpp in
+// machine of server/http1, tracker/intake. Only what carries them is modelled: the socket and connection.cpp in
 // simulated.hpp, the lists of a loop and main's thread here. A failure prints the seed of its schedule; EXPLORE_SEED=n
 // runs that one alone.
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@
 #include "lifecycle/stop_sequence.hpp"
 #include "tests/server/simulated.hpp"
 #include "tests/support/slow_build.hpp"
-#include "tracker/queue.hpp"
+#include "tracker/memory_backlog.hpp"
 
 namespace server {
 namespace {
@@ -111,7 +111,7 @@ public:
 
     const sights& seen() const { return seen_; }
     bool was_over() const { return over_; }
-    std::uint64_t dropped() const { return queue_.account().dropped.contains("deadline") ? 1 : 0; }
+    std::uint64_t dropped() const { return backlog_.account().dropped.contains("deadline") ? 1 : 0; }
     bool was_withdrawn() const { return withdrawn_; }
 
 private:
@@ -419,7 +419,7 @@ private:
     void deliver() {
         if (queue_.depth() == 0 || (!sink_works_ && !flush_over())) return;
         tracker::batch taken(queue_options());
-        queue_.take(taken);
+        backlog_.take(taken);
         settle(taken);
     }
 
@@ -517,7 +517,7 @@ private:
     }
 
     void after_each_step() {
-        const auto account = queue_.account();
+        const auto account = backlog_.account();
         expect(account.balanced(), "the account of the events balances at every moment");
         expect(account.accepted == promised_, "every event that was promised is in the account");
         for (const auto& client : clients_) look_at(client);
@@ -535,7 +535,7 @@ private:
     }
 
     void at_the_end() {
-        const auto account = queue_.account();
+        const auto account = backlog_.account();
         if (!over_) expect(account.queued == 0, "no event is left between two columns");
         if (fair_since_ + 40ms > sequence_.deadline(app)) return;  // the loop was starved when it mattered
         for (const auto& client : clients_) {
@@ -547,14 +547,15 @@ private:
 
     void settle(const tracker::batch& taken) {
         const bool delivered = sink_works_ && !flush_over();
-        queue_.settle(taken, delivered ? tracker::outcome::delivered : tracker::outcome::given_up);
+        backlog_.settle(taken, delivered ? tracker::outcome::delivered : tracker::outcome::given_up);
     }
 
     bool told_;  ///< keeps a history
     std::mt19937_64 random_;
     lifecycle::shutdown_options options_;
     stop_sequence sequence_;
-    tracker::queue queue_;
+    tracker::intake queue_;
+    tracker::memory_backlog backlog_{queue_options(), queue_};
     simulated::place place_;
     std::list<client> clients_;
     sights seen_;

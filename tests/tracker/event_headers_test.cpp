@@ -5,7 +5,7 @@
 #include "tests/tracker/fakes.hpp"
 #include "tests/tracker/spool_fakes.hpp"
 #include "tracker/cloud_event.hpp"
-#include "tracker/queue.hpp"
+#include "tracker/intake.hpp"
 
 namespace {
 
@@ -94,7 +94,7 @@ TEST(EventHeaders, CountInTheBudgetOfTheQueue) {
     tracker::options options;
     options.queue_bytes = 1'000;
     options.overflow = tracker::overflow::reject;
-    tracker::queue queue(options);
+    tracker::intake queue(options);
     auto first = fakes::with_headers(fakes::make_event("x", "a"), {{"x", std::string(900, 'x')}});
     EXPECT_EQ(queue.try_push(first), tracker::verdict::accepted);
     auto second = fakes::make_event(std::string(100, 'x'), "b");

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/tracker/spool_fakes.hpp"
-#include "tracker/queue.hpp"
+#include "tracker/memory_backlog.hpp"
 
 #ifndef NDEBUG
 
@@ -24,13 +24,28 @@ protected:
 };
 
 TEST_F(TrackerLawsDeath, OnlyWhatWasTakenFromTheQueueIsSettled) {
-    tracker::queue queue(options);
+    tracker::intake queue(options);
+    tracker::memory_backlog backlog(options, queue);
     auto batch = of({"never taken"});
-    EXPECT_DEATH(queue.settle(batch, outcome::delivered), "only what was taken is settled");
-    EXPECT_DEATH(queue.settle_part(batch, 0, 1), "only what was taken is settled");
-    EXPECT_DEATH(queue.bury(batch, 0), "only what was taken is buried");
-    EXPECT_DEATH(queue.give_back(batch), "only what was taken is given back");
+    EXPECT_DEATH(backlog.settle(batch, outcome::delivered), "only what was taken is settled");
+    EXPECT_DEATH(backlog.settle_part(batch, 0, 1), "only what was taken is settled");
+    EXPECT_DEATH(backlog.bury(batch, 0), "only what was taken is settled");
+    EXPECT_DEATH(backlog.give_back(batch), "only what was taken is given back");
     EXPECT_DEATH(queue.answer(batch, tracker::verdict::accepted), "only what was taken is answered");
+}
+
+TEST_F(TrackerLawsDeath, WhatWasGivenBackIsSettledOnlyAfterItWasTakenAgain) {
+    tracker::intake queue(options);
+    tracker::memory_backlog backlog(options, queue);
+    auto event = fakes::make_event("a");
+    ASSERT_EQ(queue.try_push(event), tracker::verdict::accepted);
+    backlog.close();
+    tracker::batch batch(options);
+    ASSERT_TRUE(backlog.take(batch));
+    auto copy = batch;
+    backlog.give_back(batch);
+    EXPECT_DEATH(backlog.settle(copy, outcome::delivered), "what was given back has to be taken again");
+    EXPECT_DEATH(backlog.give_back(copy), "only what was taken is given back");
 }
 
 TEST_F(TrackerLawsDeath, OnlyWhatWasTakenFromTheSpoolIsSettled) {

@@ -1,15 +1,17 @@
-#include "tracker/queue.hpp"
+#include "tracker/intake.hpp"
 
 #include <gtest/gtest.h>
 
 #include "tests/tracker/fakes.hpp"
+#include "tracker/memory_backlog.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
 using fakes::make_event;
+using tracker::intake;
+using tracker::memory_backlog;
 using tracker::overflow;
-using tracker::queue;
 using tracker::verdict;
 
 tracker::options room_for(std::size_t events, overflow policy = overflow::reject) {
@@ -20,7 +22,7 @@ tracker::options room_for(std::size_t events, overflow policy = overflow::reject
     return options;
 }
 
-verdict offer(queue& queue, std::string data) {
+verdict offer(intake& queue, std::string data) {
     auto event = make_event(std::move(data), "");
     return queue.try_push(event);
 }
@@ -36,7 +38,7 @@ using strings = std::vector<std::string>;
 
 TEST(Queue, IsFirstInFirstOut) {
     const auto options = room_for(3);
-    queue queue(options);
+    intake queue(options);
     for (const auto* data : {"a", "b", "c"}) EXPECT_EQ(offer(queue, data), verdict::accepted);
     tracker::batch batch(options);
     ASSERT_TRUE(queue.take(batch));
@@ -45,26 +47,26 @@ TEST(Queue, IsFirstInFirstOut) {
 
 TEST(Queue, AnswersFullWhenThereIsNoRoomAndLeavesTheEventAlone) {
     const auto options = room_for(1);
-    queue queue(options);
+    intake queue(options);
     EXPECT_EQ(offer(queue, "a"), verdict::accepted);
     auto event = make_event("b", "id");
     EXPECT_EQ(queue.try_push(event), verdict::full);
     EXPECT_EQ(event.data, "b");
     EXPECT_EQ(event.id, "id");
-    EXPECT_EQ(queue.account().accepted, 1U);
+    EXPECT_EQ(queue.counts().accepted, 1U);
 }
 
 TEST(Queue, TryNeverWaitsForRoomWhenThePolicyIsToBlock) {
-    queue queue(room_for(1, overflow::block));
+    intake queue(room_for(1, overflow::block));
     EXPECT_EQ(offer(queue, "a"), verdict::accepted);
     EXPECT_EQ(offer(queue, "b"), verdict::full);
 }
 
 TEST(Queue, DropsTheOldestAndCountsIt) {
     const auto options = room_for(2, overflow::drop_oldest);
-    queue queue(options);
+    intake queue(options);
     for (const auto* data : {"a", "b", "c", "d"}) EXPECT_EQ(offer(queue, data), verdict::accepted);
-    const auto account = queue.account();
+    const auto account = memory_backlog(options, queue).account();
     EXPECT_EQ(account.accepted, 4U);
     EXPECT_EQ(account.dropped.at("overflow"), 2U);
     EXPECT_EQ(account.queued, 2U);
@@ -77,7 +79,7 @@ TEST(Queue, DropsTheOldestAndCountsIt) {
 TEST(Queue, BoundsBytesAsWellAsEvents) {
     auto options = room_for(100);
     options.queue_bytes = 10;
-    queue queue(options);
+    intake queue(options);
     EXPECT_EQ(offer(queue, "12345678"), verdict::accepted);
     EXPECT_EQ(offer(queue, "123"), verdict::full);
     EXPECT_EQ(offer(queue, "12"), verdict::accepted);
@@ -87,7 +89,7 @@ TEST(Queue, BoundsBytesAsWellAsEvents) {
 TEST(Queue, LetsAnEventBeyondTheByteLimitInAlone) {
     auto options = room_for(100);
     options.queue_bytes = 10;
-    queue queue(options);
+    intake queue(options);
     EXPECT_EQ(offer(queue, std::string(1000, 'x')), verdict::accepted);
     EXPECT_EQ(offer(queue, ""), verdict::full);
     tracker::batch batch(options);
@@ -96,16 +98,16 @@ TEST(Queue, LetsAnEventBeyondTheByteLimitInAlone) {
 }
 
 TEST(Queue, AnswersClosedAfterItWasClosedAndNeverCrashes) {
-    queue queue(room_for(2));
+    intake queue(room_for(2));
     queue.close();
     queue.close();
     EXPECT_EQ(offer(queue, "late"), verdict::closed);
-    EXPECT_EQ(queue.account().accepted, 0U);
+    EXPECT_EQ(queue.counts().accepted, 0U);
 }
 
 TEST(Queue, GivesWhatIsLeftAfterItWasClosedAndThenEnds) {
     const auto options = room_for(2);
-    queue queue(options);
+    intake queue(options);
     EXPECT_EQ(offer(queue, "a"), verdict::accepted);
     queue.close();
     tracker::batch batch(options);
@@ -118,7 +120,7 @@ TEST(Queue, GivesWhatIsLeftAfterItWasClosedAndThenEnds) {
 TEST(Queue, MakesBatchesByCount) {
     auto options = room_for(10);
     options.batch_events = 2;
-    queue queue(options);
+    intake queue(options);
     for (const auto* data : {"a", "b", "c", "d", "e"}) offer(queue, data);
     tracker::batch batch(options);
     ASSERT_TRUE(queue.take(batch));
@@ -130,7 +132,7 @@ TEST(Queue, MakesBatchesByCount) {
 TEST(Queue, MakesBatchesByBytes) {
     auto options = room_for(10);
     options.batch_bytes = 4;
-    queue queue(options);
+    intake queue(options);
     for (const auto* data : {"aa", "bb", "cc", "longer than a batch", "dddd"}) offer(queue, data);
     tracker::batch batch(options);
     ASSERT_TRUE(queue.take(batch));
@@ -146,7 +148,7 @@ TEST(Queue, MakesBatchesByBytes) {
 TEST(Queue, MakesBatchesByAge) {
     auto options = room_for(10);
     options.batch_age = 2ms;
-    queue queue(options);
+    intake queue(options);
     const auto began = fakes::clock::now();
     offer(queue, "alone");
     tracker::batch batch(options);
@@ -157,7 +159,7 @@ TEST(Queue, MakesBatchesByAge) {
 
 TEST(Queue, AFullQueueIsABatchHoweverSmallItIs) {
     const auto options = room_for(2);  // fewer than a batch has, and nothing gets old here
-    queue queue(options);
+    intake queue(options);
     offer(queue, "a");
     offer(queue, "b");
     tracker::batch batch(options);
@@ -167,7 +169,7 @@ TEST(Queue, AFullQueueIsABatchHoweverSmallItIs) {
 TEST(Queue, WakesAWorkerThatWaitsForTheFirstEvent) {
     auto options = room_for(10);
     options.batch_age = 0ms;
-    queue queue(options);
+    intake queue(options);
     lifecycle::workers workers;
     std::promise<strings> taken;
     const auto worker = workers.start("taker", "worker", [&](std::stop_token) {
@@ -181,7 +183,7 @@ TEST(Queue, WakesAWorkerThatWaitsForTheFirstEvent) {
 }
 
 TEST(Queue, DoesNotPauseOnceItIsClosed) {
-    queue queue(room_for(1));
+    intake queue(room_for(1));
     queue.close();
     queue.pause_while_open(fakes::clock::now() + 24h);  // would not come back in the time of a test
 }
@@ -189,9 +191,10 @@ TEST(Queue, DoesNotPauseOnceItIsClosed) {
 TEST(Queue, KeepsTheLawAtEveryStep) {
     auto options = room_for(4);
     options.batch_events = 2;
-    queue queue(options);
+    intake queue(options);
+    memory_backlog backlog(options, queue);
     const auto law = [&](std::uint64_t queued, std::uint64_t delivered) {
-        const auto account = queue.account();
+        const auto account = backlog.account();
         EXPECT_TRUE(account.balanced());
         EXPECT_EQ(account.queued, queued);
         EXPECT_EQ(account.delivered, delivered);
@@ -199,15 +202,49 @@ TEST(Queue, KeepsTheLawAtEveryStep) {
     for (const auto* data : {"a", "b", "c"}) offer(queue, data);
     law(3, 0);
     tracker::batch batch(options);
-    ASSERT_TRUE(queue.take(batch));
+    ASSERT_TRUE(backlog.take(batch));
     law(3, 0);
-    queue.settle(batch, tracker::outcome::delivered);
+    backlog.settle(batch, tracker::outcome::delivered);
     law(1, 2);
-    queue.close();
-    ASSERT_TRUE(queue.take(batch));
-    queue.settle(batch, tracker::outcome::given_up);
+    backlog.close();
+    ASSERT_TRUE(backlog.take(batch));
+    backlog.settle(batch, tracker::outcome::given_up);
     law(0, 2);
-    EXPECT_EQ(queue.account().dropped.at("deadline"), 1U);
+    EXPECT_EQ(backlog.account().dropped.at("deadline"), 1U);
+}
+
+TEST(Queue, KeepsTheLawWhileWorkersSettle) {
+    constexpr std::uint64_t events = 40'000;
+    auto options = room_for(events);
+    options.batch_events = 64;
+    intake queue(options);
+    memory_backlog backlog(options, queue);
+    for (std::uint64_t i = 0; i < events; ++i) offer(queue, "x");
+    backlog.close();
+    lifecycle::workers workers;
+    const auto work = [&](std::stop_token) {
+        tracker::batch batch(options);
+        for (unsigned turn = 0; backlog.take(batch); ++turn) {
+            if (turn % 4 == 0) {
+                backlog.give_back(batch);
+                continue;
+            }
+            backlog.bury(batch, 0);
+            // One by one: each is a moment at which the account could be seen between two columns.
+            while (!batch.events.empty()) backlog.settle_part(batch, batch.events.size() - 1, 1);
+        }
+    };
+    bool balanced = true;
+    {
+        const auto first = workers.start("first", "worker", work);
+        const auto second = workers.start("second", "worker", work);
+        while (!backlog.over()) balanced = balanced && backlog.account().balanced();
+    }
+    EXPECT_TRUE(balanced);
+    const auto account = backlog.account();
+    EXPECT_EQ(account.accepted, events);
+    EXPECT_EQ(account.queued, 0U);
+    EXPECT_TRUE(account.balanced());
 }
 
 }  // namespace

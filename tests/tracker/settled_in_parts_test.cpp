@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/tracker/spool_fakes.hpp"
-#include "tracker/queue.hpp"
+#include "tracker/memory_backlog.hpp"
 
 namespace {
 
@@ -100,28 +100,29 @@ TEST_F(SettledInParts, WhatAnEarlierRunLeftCostsItsRateOnceHoweverOftenItIsGiven
 
 TEST_F(SettledInParts, WithoutASpoolItIsTheSame) {
     auto memory = fakes::prompt();
-    tracker::queue queue(memory);
+    tracker::intake queue(memory);
+    tracker::memory_backlog backlog(memory, queue);
     for (const auto* data : {"a", "b", "c", "d"}) {
         auto event = make_event(data);
         ASSERT_EQ(queue.try_push(event), verdict::accepted);
     }
     tracker::batch batch(memory);
-    ASSERT_TRUE(queue.take(batch));
-    queue.settle_part(batch, 0, 1);
-    queue.bury(batch, 0);
-    EXPECT_EQ(queue.account().delivered, 1U);
-    queue.give_back(batch);
-    EXPECT_EQ(queue.account().queued, 2U);
-    EXPECT_TRUE(queue.account().balanced());
+    ASSERT_TRUE(backlog.take(batch));
+    backlog.settle_part(batch, 0, 1);
+    backlog.bury(batch, 0);
+    EXPECT_EQ(backlog.account().delivered, 1U);
+    backlog.give_back(batch);
+    EXPECT_EQ(backlog.account().queued, 2U);
+    EXPECT_TRUE(backlog.account().balanced());
     auto event = make_event("e");
     ASSERT_EQ(queue.try_push(event), verdict::accepted);
-    queue.close();
-    ASSERT_TRUE(queue.take(batch));
+    backlog.close();
+    ASSERT_TRUE(backlog.take(batch));
     EXPECT_EQ(data_of(batch), (strings{"c", "d", "e"}));
-    queue.settle(batch, outcome::delivered);
-    EXPECT_FALSE(queue.take(batch));
-    EXPECT_EQ(queue.account().delivered, 4U);
-    EXPECT_TRUE(queue.account().balanced());
+    backlog.settle(batch, outcome::delivered);
+    EXPECT_FALSE(backlog.take(batch));
+    EXPECT_EQ(backlog.account().delivered, 4U);
+    EXPECT_TRUE(backlog.account().balanced());
 }
 
 }  // namespace

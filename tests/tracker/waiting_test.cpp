@@ -8,7 +8,8 @@
 #include <boost/asio/post.hpp>
 
 #include "tests/tracker/fakes.hpp"
-#include "tracker/queue.hpp"
+#include "tracker/intake.hpp"
+#include "tracker/memory_backlog.hpp"
 
 namespace {
 
@@ -16,8 +17,8 @@ using namespace std::chrono_literals;
 using fakes::eventually;
 using fakes::make_event;
 using lifecycle::context;
+using tracker::intake;
 using tracker::overflow;
-using tracker::queue;
 using tracker::verdict;
 
 const auto here = std::source_location::current();
@@ -33,7 +34,7 @@ tracker::options room_for(std::size_t events) {
 struct Waiting : testing::Test {
     tracker::options options = room_for(1);
     lifecycle::workers workers;
-    tracker::queue queue{options};
+    intake queue{options};
     tracker::batch batch{options};
     fakes::loop first{workers};
 
@@ -66,7 +67,7 @@ TEST_F(Waiting, GetsRoomInOrderOfArrivalAcrossLoops) {
         ASSERT_TRUE(queue.take(batch));
         EXPECT_EQ(batch.events.at(0).data, std::to_string(i));
     }
-    EXPECT_EQ(queue.account().accepted, 7U);
+    EXPECT_EQ(queue.counts().accepted, 7U);
 }
 
 TEST_F(Waiting, GoesOnUnderAnotherPolicyWhichHoldsForWhoComesNow) {
@@ -84,8 +85,8 @@ TEST_F(Waiting, GoesOnUnderAnotherPolicyWhichHoldsForWhoComesNow) {
     EXPECT_EQ(batch.events.at(0).data, "first");
     EXPECT_EQ(within_patience(waiting), verdict::accepted);
     EXPECT_EQ(queue.try_push(fourth), verdict::accepted);
-    EXPECT_EQ(queue.account().dropped.at("overflow"), 1U) << "now the oldest goes";
-    EXPECT_TRUE(queue.account().balanced());
+    EXPECT_EQ(queue.counts().dropped, 1U) << "now the oldest goes";
+    EXPECT_TRUE(tracker::memory_backlog(options, queue).account().balanced());
 }
 
 TEST_F(Waiting, DoesNotWaitWhenThereIsRoom) {
@@ -96,7 +97,7 @@ TEST_F(Waiting, DoesNotWaitWhenThereIsRoom) {
 
 TEST_F(Waiting, ComesBackOnItsOwnLoop) {
     fill();
-    const auto where = [](tracker::queue& full) -> lifecycle::awaitable<std::thread::id> {
+    const auto where = [](intake& full) -> lifecycle::awaitable<std::thread::id> {
         auto room = full.push({}, make_event("a"), here);
         co_await std::move(room);
         co_return std::this_thread::get_id();
@@ -113,7 +114,7 @@ TEST(WaitingByBytes, ANewcomerStandsBehindThoseWhoWait) {
     auto options = room_for(10);
     options.queue_bytes = 100;
     lifecycle::workers workers;
-    queue queue(options);
+    intake queue(options);
     auto first = make_event(std::string(50, 'x'), "");
     ASSERT_EQ(queue.try_push(first), verdict::accepted);
     fakes::loop loop(workers);
@@ -146,7 +147,7 @@ TEST_F(Waiting, ACancelledContextLeavesTheLine) {
     EXPECT_EQ(within_patience(next), verdict::accepted);
     ASSERT_TRUE(queue.take(batch));
     EXPECT_EQ(batch.events.at(0).data, "next");
-    EXPECT_EQ(queue.account().accepted, 2U);
+    EXPECT_EQ(queue.counts().accepted, 2U);
 }
 
 TEST_F(Waiting, AContextThatEndedBeforeItStoodInLineDoesNotWait) {
@@ -194,7 +195,7 @@ TEST_F(Waiting, ClosingAnswersAllWhoWait) {
     queue.close();
     for (auto& answer : answers) EXPECT_EQ(within_patience(answer), verdict::closed);
     EXPECT_EQ(queue.waiting(), 0U);
-    EXPECT_EQ(queue.account().accepted, 1U);
+    EXPECT_EQ(queue.counts().accepted, 1U);
 }
 
 TEST_F(Waiting, ALoopThatIsDestroyedLeavesNobodyInLine) {

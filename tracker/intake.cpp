@@ -1,4 +1,4 @@
-#include "tracker/queue.hpp"
+#include "tracker/intake.hpp"
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
@@ -7,7 +7,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <cassert>
-#include <iterator>
 #include <utility>
 
 namespace tracker {
@@ -24,38 +23,38 @@ void wake(waiter_ptr who) {
 }  // namespace
 
 /// Takes a waiter off the line however its coroutine ends, also when a loop is destroyed under it.
-class queue::place_in_line {
+class intake::place_in_line {
 public:
-    place_in_line(queue& whose, waiter& who) noexcept : queue_(whose), waiter_(who) {}
+    place_in_line(intake& whose, waiter& who) noexcept : intake_(whose), waiter_(who) {}
     ~place_in_line() { leave(); }
     place_in_line(const place_in_line&) = delete;
     place_in_line& operator=(const place_in_line&) = delete;
 
-    verdict leave() { return queue_.leave_line(waiter_); }
+    verdict leave() { return intake_.leave_line(waiter_); }
 
 private:
-    queue& queue_;
+    intake& intake_;
     waiter& waiter_;
 };
 
-queue::queue(const options& options, promise when)
+intake::intake(const options& options, promise when)
     : options_(options),
       answers_later_(when == promise::answered),
       ring_(std::max<std::size_t>(options.queue_capacity, 1)) {}
 
-queue::~queue() { assert(line_.empty() && "a coroutine outlives the queue that it waits for"); }
+intake::~intake() { assert(line_.empty() && "a coroutine outlives the queue that it waits for"); }
 
-bool queue::fits(const event& event) const noexcept {
+bool intake::fits(const event& event) const noexcept {
     // An event larger than the whole limit gets in alone.
     return ring_.empty() || (!ring_.full() && bytes_ + bytes_of(event) <= options_.queue_bytes);
 }
 
-bool queue::worth_a_delivery() const noexcept {
+bool intake::worth_a_delivery() const noexcept {
     return closed_ || ring_.full() || !line_.empty() || ring_.size() >= options_.batch_events ||
            bytes_ >= std::min(options_.batch_bytes, options_.queue_bytes);
 }
 
-void queue::put(event& event, waiter* who) {
+void intake::put(event& event, waiter* who) {
     // The age of a batch is that of the event which has waited longest.
     if (ring_.empty()) oldest_ = lifecycle::clock::now();
     bytes_ += bytes_of(event);
@@ -65,7 +64,7 @@ void queue::put(event& event, waiter* who) {
     ++accepted_;
 }
 
-queue::place queue::take_oldest() {
+intake::place intake::take_oldest() {
     auto oldest = std::move(ring_.front());
     ring_.pop_front();
     assert(bytes_ >= bytes_of(oldest.what));
@@ -73,7 +72,7 @@ queue::place queue::take_oldest() {
     return oldest;
 }
 
-verdict queue::try_push(event& event) {
+verdict intake::try_push(event& event) {
     bool wake_worker = false;
     {
         const std::scoped_lock lock(mutex_);
@@ -83,7 +82,7 @@ verdict queue::try_push(event& event) {
         if (options_.overflow == overflow::drop_oldest && !answers_later_ && line_.empty()) {
             while (!fits(event)) {
                 take_oldest();
-                ++dropped_by_overflow_;
+                ++dropped_;
             }
         }
         // A newcomer takes its place after those that wait for room already.
@@ -96,7 +95,7 @@ verdict queue::try_push(event& event) {
     return verdict::accepted;
 }
 
-lifecycle::awaitable<verdict> queue::push(lifecycle::context context, event event, std::source_location where) {
+lifecycle::awaitable<verdict> intake::push(lifecycle::context context, event event, std::source_location where) {
     const auto executor = co_await asio::this_coro::executor;
     const waiter_ptr self(new waiter(executor, std::move(event), context.deadline()));
     // The usual case, with durability `memory`: there is room, and the coroutine does not suspend.
@@ -114,7 +113,7 @@ lifecycle::awaitable<verdict> queue::push(lifecycle::context context, event even
 }
 
 /// False, with the answer in `who`, when there is nothing to wait for.
-bool queue::stand_in_line(waiter& who) {
+bool intake::stand_in_line(waiter& who) {
     bool waits = false;
     {
         const std::scoped_lock lock(mutex_);
@@ -138,7 +137,7 @@ bool queue::stand_in_line(waiter& who) {
     return waits;
 }
 
-verdict queue::leave_line(waiter& who) {
+verdict intake::leave_line(waiter& who) {
     const std::scoped_lock lock(mutex_);
     // Still in line: woken by the deadline or a cancel. Those after it need no look: the ring is not
     // empty, or the first in line would be in it, so a worker comes by and lets them in.
@@ -148,7 +147,7 @@ verdict queue::leave_line(waiter& who) {
 }
 
 /// No client has been promised its event. Mutex held.
-void queue::withdraw(waiter& who) {
+void intake::withdraw(waiter& who) {
     const auto found = std::ranges::find_if(ring_, [&](const place& place) { return place.who == &who; });
     assert(found != ring_.end() && "what is queued is in the ring");
     bytes_ -= bytes_of(found->what);
@@ -161,7 +160,7 @@ void queue::withdraw(waiter& who) {
     arrived_.notify_one();
 }
 
-void queue::admit(awakened& woken) {
+void intake::admit(awakened& woken) {
     // Whom `woken` has no room for comes with the next batch.
     while (!line_.empty() && woken.size() < woken.capacity() && fits(line_.front().offered)) {
         auto& first = line_.front();
@@ -174,13 +173,13 @@ void queue::admit(awakened& woken) {
 }
 
 /// False when the queue is closed and empty.
-bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock, lifecycle::clock::time_point until) {
+bool intake::wait_for_batch(std::unique_lock<std::mutex>& lock, lifecycle::clock::time_point until) {
     for (;;) {
         auto due = lifecycle::clock::time_point::max();
         if (!ring_.empty()) due = oldest_ + options_.batch_age;
         // Closed: what is left is still delivered, until there is nothing.
-        if (empty() && closed_) return false;
-        if (!given_back_.empty() || (!ring_.empty() && worth_a_delivery())) return true;
+        if (ring_.empty() && closed_) return false;
+        if (!ring_.empty() && worth_a_delivery()) return true;
         due = std::min(due, until);
         if (due == lifecycle::clock::time_point::max()) {
             arrived_.wait(lock);
@@ -193,7 +192,7 @@ bool queue::wait_for_batch(std::unique_lock<std::mutex>& lock, lifecycle::clock:
 }
 
 /// Moved once, from the ring to the batch, which has room.
-void queue::take_next(batch& into, std::size_t& bytes) {
+void intake::take_next(batch& into, std::size_t& bytes) {
     auto& next = ring_.front();
     const auto size = bytes_of(next.what);
     into.events.push_back(std::move(next.what));
@@ -206,36 +205,39 @@ void queue::take_next(batch& into, std::size_t& bytes) {
     ring_.pop_front();
 }
 
-bool queue::take_until(batch& into, lifecycle::clock::time_point when) {
-    into.events.clear();
-    into.waiting.clear();
+/// `bytes`: of what is in the batch already. Unlocks.
+void intake::hand_out(batch& into, std::size_t bytes, std::unique_lock<std::mutex> lock) {
+    const auto before = into.events.size();
+    while (!ring_.empty() && into.events.size() < options_.batch_events &&
+           // One that is larger than a batch goes alone.
+           (into.events.empty() || bytes + bytes_of(ring_.front().what) <= options_.batch_bytes))
+        take_next(into, bytes);
+    in_hand_ += into.events.size() - before;
     awakened woken;
-    bool more = false;
-    {
-        std::unique_lock lock(mutex_);
-        if (!wait_for_batch(lock, when)) return false;
-        std::size_t bytes = 0;
-        // What was given back first: it is older than all in the ring.
-        while (!given_back_.empty() && into.events.size() < options_.batch_events) {
-            bytes += bytes_of(given_back_.front());
-            into.events.push_back(std::move(given_back_.front()));
-            given_back_.pop_front();
-        }
-        while (!ring_.empty() && into.events.size() < options_.batch_events &&
-               // One that is larger than a batch goes alone.
-               (into.events.empty() || bytes + bytes_of(ring_.front().what) <= options_.batch_bytes))
-            take_next(into, bytes);
-        in_hand_ += into.events.size();
-        admit(woken);
-        // There is more: another worker may take it while this one is at the sink.
-        more = !empty();
-    }
+    admit(woken);
+    // There is more: another worker may take it while this one is at the sink.
+    const bool more = !ring_.empty();
+    lock.unlock();
     if (more) arrived_.notify_one();
     for (auto& who : woken) wake(std::move(who));
+}
+
+bool intake::take_until(batch& into, lifecycle::clock::time_point when) {
+    into.events.clear();
+    into.waiting.clear();
+    std::unique_lock lock(mutex_);
+    if (!wait_for_batch(lock, when)) return false;
+    hand_out(into, 0, std::move(lock));
     return true;
 }
 
-std::uint64_t queue::answer(batch& taken, verdict how) {
+void intake::add_to(batch& into) {
+    std::size_t bytes = 0;
+    for (const auto& event : into.events) bytes += bytes_of(event);
+    hand_out(into, bytes, std::unique_lock(mutex_));
+}
+
+std::uint64_t intake::answer(batch& taken, verdict how) {
     std::uint64_t unattended = 0;
     {
         const std::scoped_lock lock(mutex_);
@@ -252,42 +254,13 @@ std::uint64_t queue::answer(batch& taken, verdict how) {
     return unattended;
 }
 
-void queue::settle(const batch& taken, outcome how) {
+std::uint64_t intake::done(std::uint64_t events) {
     const std::scoped_lock lock(mutex_);
-    assert(in_hand_ >= taken.events.size() && "only what was taken is settled");
-    in_hand_ -= taken.events.size();
-    auto& column = how == outcome::delivered ? delivered_ : dropped_at_deadline_;
-    column += taken.events.size();
+    assert(in_hand_ >= events && "only what was taken is settled");
+    return in_hand_ -= events;
 }
 
-void queue::settle_part(batch& taken, std::size_t first, std::size_t count) {
-    const auto from = taken.events.begin() + static_cast<std::ptrdiff_t>(first);
-    taken.events.erase(from, from + static_cast<std::ptrdiff_t>(count));
-    const std::scoped_lock lock(mutex_);
-    assert(in_hand_ >= count && "only what was taken is settled");
-    in_hand_ -= count;
-    delivered_ += count;
-}
-
-void queue::give_back(batch& taken) {
-    const std::scoped_lock lock(mutex_);
-    const auto before = given_back_.size();
-    given_back_.resize(before + taken.events.size());  // all the memory that it takes, before anything has changed
-    std::ranges::move(taken.events, given_back_.begin() + static_cast<std::ptrdiff_t>(before));
-    assert(in_hand_ >= taken.events.size() && "only what was taken is given back");
-    in_hand_ -= taken.events.size();
-    taken.events.clear();
-}
-
-void queue::bury(batch& taken, std::size_t index) {
-    taken.events.erase(taken.events.begin() + static_cast<std::ptrdiff_t>(index));
-    const std::scoped_lock lock(mutex_);
-    assert(in_hand_ > 0 && "only what was taken is buried");
-    --in_hand_;
-    ++dropped_dead_letter_;
-}
-
-void queue::close() {
+void intake::close() {
     // In rounds, since `woken` has bounded room: a close must not need memory.
     awakened woken;
     do {
@@ -307,41 +280,39 @@ void queue::close() {
     closing_.notify_all();
 }
 
-bool queue::closed() const {
+bool intake::closed() const {
     const std::scoped_lock lock(mutex_);
     return closed_;
 }
 
-void queue::pause_while_open(lifecycle::clock::time_point when) {
+bool intake::over() const {
+    const std::scoped_lock lock(mutex_);
+    return closed_ && ring_.empty() && in_hand_ == 0;
+}
+
+void intake::pause_while_open(lifecycle::clock::time_point when) {
     std::unique_lock lock(mutex_);
     closing_.wait_until(lock, when, [&] { return closed_; });
 }
 
-void queue::apply(const options& fresh) {
+void intake::apply(const options& fresh) {
     const std::scoped_lock lock(mutex_);
     options_.overflow = fresh.overflow;
     options_.queue_bytes = fresh.queue_bytes;
     arrived_.notify_all();
 }
 
-tracker::account queue::account() const {
-    tracker::account account;
+intake::numbers intake::counts() const {
     const std::scoped_lock lock(mutex_);
-    account.accepted = accepted_;
-    account.delivered = delivered_;
-    account.queued = ring_.size() + given_back_.size() + in_hand_;
-    if (dropped_by_overflow_ > 0) account.dropped["overflow"] = dropped_by_overflow_;
-    if (dropped_at_deadline_ > 0) account.dropped["deadline"] = dropped_at_deadline_;
-    if (dropped_dead_letter_ > 0) account.dropped["dead_letter"] = dropped_dead_letter_;
-    return account;
+    return {.accepted = accepted_, .dropped = dropped_, .queued = ring_.size(), .in_hand = in_hand_};
 }
 
-std::size_t queue::depth() const {
+std::size_t intake::depth() const {
     const std::scoped_lock lock(mutex_);
     return ring_.size();
 }
 
-std::size_t queue::waiting() const {
+std::size_t intake::waiting() const {
     const std::scoped_lock lock(mutex_);
     return line_.size();
 }
