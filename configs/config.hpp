@@ -16,7 +16,7 @@ struct log_options {
     std::string format = "text";  ///< text, json
     bool access = false;          ///< one line a request of the app server
 };
-
+// [module telemetry]
 /// Of the module telemetry; what `OTEL_*` variables say comes beside it (docs/telemetry.md).
 struct telemetry_options {
     std::string endpoint;                       ///< http://host:port of an OTLP receiver; empty: none
@@ -26,7 +26,7 @@ struct telemetry_options {
     std::chrono::milliseconds flush{1'000};  ///< of the budget of a stop
     std::string log_level = "warn";          ///< the least that goes out as a log record
 };
-
+// [/module telemetry]
 /// Everything that the process can be told. A default-made one is the built-in defaults, and those
 /// alone give a service that runs. A plain value; nothing in it knows where it came from.
 struct config {
@@ -39,9 +39,9 @@ struct config {
                           .allowed_hosts = {}};
     lifecycle::shutdown_options shutdown;
     tracker::options tracker;
-    server::client_options client;
+    server::client_options client;  // [module http_client/]
     log_options log;
-    telemetry_options telemetry;
+    telemetry_options telemetry;                        // [module telemetry/]
     std::string ready_file;                             ///< written when ready; empty: none
     std::chrono::milliseconds upgrade_timeout{30'000};  ///< until the successor of SIGUSR2 is ready
     std::any own;                                       ///< of the program alone: `own` in configs/program.hpp

@@ -120,7 +120,7 @@ struct options {
     bool access_log = false;                                       ///< one line a request
     std::vector<std::string> access_exclude{"/livez", "/readyz"};  ///< paths that get no such line
 };
-
+// [module http_client]
 /// Of the module http_client.
 struct client_options {
     std::string allow;  ///< "https://host:port", several with commas: the upstreams that may be called; empty: none
@@ -129,5 +129,5 @@ struct client_options {
     std::string tls_ca;                              ///< PEM: the authorities that are trusted; empty: the system's
     std::string tls_certificate, tls_key;            ///< PEM: ours, for upstreams that ask for one
 };
-
+// [/module http_client]
 }  // namespace server

@@ -29,7 +29,7 @@ struct http_options {
     std::string ca;                             ///< certificates to trust, PEM; empty: the system's
     std::chrono::milliseconds timeout{10'000};  ///< of one exchange, connecting included
 };
-
+// [module kafka nats]
 /// Of the sink nats, module nats.
 struct nats_options {
     std::string url = "nats://127.0.0.1:4222";  ///< or several, separated by commas; tls:// for TLS
@@ -48,7 +48,7 @@ struct kafka_options {
     std::string topic = "events";            ///< is never created
     std::string properties;                  ///< a file of librdkafka's own settings, name=value; empty: none
 };
-
+// [/module kafka nats]
 /// What sinks put into the headers of a message: CloudEvents 1.0, binary mode.
 struct cloud_event_options {
     bool on = false;                           ///< else a message is the event's line, as a file has it
@@ -73,8 +73,8 @@ struct options {
     std::size_t file_keep = 10;
 
     http_options http;
-    nats_options nats;
-    kafka_options kafka;
+    nats_options nats;    // [module nats/]
+    kafka_options kafka;  // [module kafka/]
     cloud_event_options cloud_events;
 
     /// With durability above memory: what waits for delivery on disk, in files of up to `segment_bytes`

@@ -143,9 +143,11 @@ const std::vector<unread> settings_of_others = {
     {"TLS", "debug.tls_client_ca"},
     {"TLS", "debug.tls_ticket_key"},
 #endif
+// [module telemetry]
 #ifndef TELEMETRY
     {"TELEMETRY", "telemetry.otlp_endpoint"},
 #endif
+// [/module telemetry]
 #ifndef HTTP2
     {"HTTP2", "app.http2_max_streams"},
 #endif

@@ -217,10 +217,10 @@ TEST(Settings, SayWhatIsAllowed) {
 
 TEST(Settings, WhoAUrlNamesAsItsUserIsNotShown) {
     configs::config values;
-    values.tracker.nats.url = "nats://somebody:word@a:1,nats://token@b:2,tls://c:3";
-    const auto& url = *std::ranges::find(configs::settings(), "tracker.nats_url", &configs::setting::key);
-    EXPECT_EQ(url.shown(values), "nats://***@a:1,nats://***@b:2,tls://c:3");
-    EXPECT_EQ(url.get(values), values.tracker.nats.url);
+    values.tracker.http.url = "http://somebody:word@a:1,http://token@b:2,https://c:3";
+    const auto& url = *std::ranges::find(configs::settings(), "tracker.http_url", &configs::setting::key);
+    EXPECT_EQ(url.shown(values), "http://***@a:1,http://***@b:2,https://c:3");
+    EXPECT_EQ(url.get(values), values.tracker.http.url);
 }
 
 TEST(Settings, ASecretIsNeverShown) {

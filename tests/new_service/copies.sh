@@ -40,6 +40,9 @@ for copy in none all bare; do clean $copy; done
 
 hits=$(cd "$place/none" && git grep -nE "$modules" -- cmd lifecycle server '*CMakeLists.txt' scripts .ci tests/lint deploy) &&
     fault "none: $hits"
+settings='nats_|kafka_|\[client\]|client_options|\[telemetry\]|telemetry_options|(^\| `|")(client|telemetry)\.'
+hits=$(cd "$place/none" && git grep -nE "$settings" -- cmd configs server tracker docs/operations.md) && fault "none: $hits"
+(($(git -C "$place/all" grep -hE '^(nats_url|kafka_brokers|otlp_endpoint|allow) = ' -- configs/orders.toml | wc -l) == 4)) || fault "all: settings"
 [[ -f $place/none/cmd/order-book/main.cpp && -f $place/none/configs/order-book.toml ]] || fault "none: files"
 grep -q '"ORDER_BOOK_"' "$place/none/configs/program.hpp" || fault "none: the prefix of the variables"
 for folder in cmd/orders/systemd tracker/http tracker/kafka tracker/nats lifecycle/pool; do
@@ -99,7 +102,7 @@ hits=$(git grep -nE "$modules|TLS OR|HTTP2\b|WEBSOCKET" -- '*CMakeLists.txt' Doc
 for folder in server/tls server/http2 tracker/http cmd/service/systemd tests/integration/stop_test.cpp docs; do
     [[ ! -e curfew/$folder ]] || fault "vendored: curfew/$folder"
 done
-for file in server/loop.cpp lifecycle/context.hpp configs/settings.cpp cmd/service/process.cpp; do
+for file in server/loop.cpp lifecycle/context.hpp configs/load.cpp cmd/service/process.cpp; do
     cmp -s "$root/$file" "curfew/$file" || fault "vendored: curfew/$file is not what it is here"
 done
 [[ -e $place/thick/deploy/order-book.service && ! -e deploy/order-book.service ]] || fault "the unit"
