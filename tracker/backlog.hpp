@@ -25,7 +25,8 @@ struct batch {
 /// How a batch that was taken ended: at the sink, or not in time.
 enum class outcome : std::uint8_t { delivered, given_up };
 
-/// Where events wait for their delivery: memory_backlog, or for each sink its cursor in the spool. It keeps the account of what it gives out.
+/// Where events wait for their delivery: memory_backlog, or for each sink its cursor in the spool. It keeps the account
+/// of what it gives out.
 class backlog {
 public:
     backlog() = default;

@@ -206,7 +206,6 @@ void delivery::pause_for(milliseconds length, bool in_stop) {
 }
 
 void delivery::note_failure(std::string_view reason) {
-    healthy_.store(false, std::memory_order_relaxed);
     const auto times = failing_.failed(clock::now());
     if (times == 0) return;
     lifecycle::lines(log_).warn("tracker: sink {sink} fails ({failures} times now), {waiting} events wait: {error}",
@@ -215,11 +214,11 @@ void delivery::note_failure(std::string_view reason) {
 
 void delivery::note_success() {
     if (!failing_.failing()) return;
-    const auto row = failing_.succeeded();
+    const auto& row = failing_.so_far();
     const auto lasted = std::chrono::duration_cast<milliseconds>(clock::now() - row.since);
     lifecycle::lines(log_).info("tracker: sink {sink} delivers again after {failures} failures in {lasted_ms} ms",
                                 sink_.name(), row.failures, lasted.count());
-    healthy_.store(true, std::memory_order_relaxed);
+    failing_.succeeded();
 }
 
 }  // namespace tracker

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <span>
@@ -40,7 +39,7 @@ public:
 
     /// False from the first failure of a delivery to the next success. An event that is refused while others are taken
     /// is no failure of the sink. Safe from any thread.
-    bool healthy() const noexcept { return healthy_.load(std::memory_order_relaxed); }
+    bool healthy() const noexcept { return !failing_.failing(); }
     std::string_view name() const noexcept { return sink_.name(); }
     std::uint32_t copies() const noexcept { return sink_.copies(); }
     std::uint64_t waiting() const { return backlog_.queued(); }  ///< safe from any thread
@@ -82,7 +81,6 @@ private:
     sink& sink_;
     spdlog::logger& log_;
     const deadline_function deadline_;
-    std::atomic<bool> healthy_{true};
 
     std::mutex delivering_;  ///< one worker at the sink; guards what follows
     failure_log failing_;

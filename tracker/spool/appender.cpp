@@ -231,7 +231,6 @@ bool appender::make_room(std::uint64_t bytes) {
 }
 
 void appender::note_failure(std::string_view reason) {
-    writable_.store(false, std::memory_order_relaxed);
     const auto times = writing_.failed(clock::now());
     if (times == 0) return;
     lifecycle::lines(state_.log)
@@ -242,8 +241,8 @@ void appender::note_failure(std::string_view reason) {
 void appender::note_success() {
     if (!writing_.failing()) return;
     lifecycle::lines(state_.log)
-        .info("tracker: the spool can be written again after {failures} failures", writing_.succeeded().failures);
-    writable_.store(true, std::memory_order_relaxed);
+        .info("tracker: the spool can be written again after {failures} failures", writing_.so_far().failures);
+    writing_.succeeded();
 }
 
 }  // namespace tracker

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -29,7 +28,7 @@ public:
     verdict append(std::span<const event> events);
     void probe();
     void lose(std::uint64_t events, verdict why);
-    bool writable() const noexcept { return writable_.load(std::memory_order_relaxed); }
+    bool writable() const noexcept { return !writing_.failing(); }
 
 private:
     void write(std::string_view bytes);
@@ -48,7 +47,6 @@ private:
     std::string text_;
     std::uint64_t next_number_ = 1, next_sequence_ = 1;  ///< of the next segment; of the next record in its segment
     failure_log writing_;
-    std::atomic<bool> writable_{true};
 };
 
 }  // namespace tracker
