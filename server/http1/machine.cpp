@@ -106,19 +106,7 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
             if (waits_ == waiting::bytes && work_ && !work_->parser.begun()) ask(step::rest);
             break;
         case decision::action::look_and_close: make_room(drain ? 'D' : 'T'); break;
-        case decision::action::time_out:
-            if (phase_ == phase::handle) {
-                body_is_late(at);
-                break;
-            }
-            if (!drain && state_ == state::body && brings_enough(at.now)) break;
-            flags_.forced = flags_.forced || drain;
-            flags_.late = true;  // or each byte that trickles in would get the client one more turn
-            if (waits_ != waiting::bytes) break;
-            waits_ = waiting::nothing;
-            ask(step::look);
-            go(phase::parse);
-            break;
+        case decision::action::time_out: time_out(drain, at); break;
         case decision::action::notify:
             work_->current.notify(decided.app_gives_up);
             if (work_->current.to->at_stop == at_drain::end) work_->current.scope.cancel(cause::shutdown);
@@ -154,6 +142,17 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
             go(phase::part);
             break;
     }
+}
+
+void http1_machine::time_out(bool by_drain, const moment& at) {
+    if (phase_ == phase::handle) return body_is_late(at);
+    if (!by_drain && state_ == state::body && brings_enough(at.now)) return;
+    flags_.forced = flags_.forced || by_drain;
+    flags_.late = true;  // or each byte that trickles in would get the client one more turn
+    if (waits_ != waiting::bytes) return;
+    waits_ = waiting::nothing;
+    ask(step::look);
+    go(phase::parse);
 }
 
 void http1_machine::make_room(char why) noexcept {

@@ -79,6 +79,7 @@ public:
 
 private:
     std::optional<step> advance(const moment& at);
+    void time_out(bool by_drain, const moment& at);
     step part(const moment& at);
 };
 

@@ -181,6 +181,15 @@ void request_parser::note_own(std::size_t nth) noexcept {
     note(traceparent_, "traceparent");
 }
 
+static std::optional<rule> read_length(std::string_view value, std::uint64_t& length) {
+    const auto* const end = value.data() + value.size();
+    const auto [at, error] = std::from_chars(value.data(), end, length);
+    // RFC 9110 section 8.6: beyond what 64 bits can count is not malformed, but too much.
+    if (error == std::errc::result_out_of_range && at == end) return rule::max_body_bytes;
+    if (error != std::errc{} || at != end) return rule::content_length;
+    return std::nullopt;
+}
+
 /// Where the message ends (RFC 9112 section 6), and the Host field (section 3.2). From the head
 /// alone: trailers can change none of it.
 std::optional<rule> request_parser::check_framing() {
@@ -196,17 +205,10 @@ std::optional<rule> request_parser::check_framing() {
                 request_.host = field.value;
                 if (!is_authority(field.value)) fault = rule::host;
                 break;
-            case http::field::content_length: {
+            case http::field::content_length:
                 ++lengths;
-                const auto* const end = field.value.data() + field.value.size();
-                const auto [at, error] = std::from_chars(field.value.data(), end, length_);
-                // RFC 9110 section 8.6: beyond what 64 bits can count is not malformed, but too much.
-                if (error == std::errc::result_out_of_range && at == end)
-                    fault = rule::max_body_bytes;
-                else if (error != std::errc{} || at != end)
-                    fault = rule::content_length;
+                if (const auto wrong = read_length(field.value, length_)) fault = wrong;
                 break;
-            }
             case http::field::connection: ++connections; [[fallthrough]];
             case http::field::proxy_connection:
                 if (!http::validate_list(http::opt_token_list({field.value.data(), field.value.size()})))

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -51,7 +52,6 @@ public:
 
     void lend(std::unique_ptr<workspace> workspace) noexcept { work_ = std::move(workspace); }
     std::unique_ptr<workspace> take_back() noexcept { return std::move(work_); }
-    std::size_t buffer() const noexcept { return work_->capacity; }
     bool has_workspace() const noexcept { return work_ != nullptr; }
     std::string_view to_write() const noexcept { return std::string_view(work_->out).substr(work_->written); }
     changes take_changes() noexcept { return std::exchange(changes_, {}); }

@@ -105,7 +105,7 @@ public:
         settle();
     }
     /// What its machine has to keep bytes in.
-    std::size_t buffer() const { return connection_.machine.buffer(); }
+    std::size_t buffer() const { return connection_.lent->capacity; }
     const server::request& request() const { return connection_.machine.request(); }
     const std::string& body() const { return connection_.body; }
     bool waits_for_body() const { return connection_.reads; }

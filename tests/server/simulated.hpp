@@ -210,9 +210,10 @@ private:
     outcome read(const moment& at) {
         const bool lingers = machine.now_in() == http1_machine::state::lingering;
         if (!lingers && !machine.has_workspace()) {
-            auto lent = pool().lend();
-            lent->go_by(on_.host.limits);
-            machine.lend(std::move(lent));
+            auto work = pool().lend();
+            work->go_by(on_.host.limits);
+            lent = work.get();
+            machine.lend(std::move(work));
         }
         if (wire.client_gone) return ended;
         char scratch[512];
@@ -325,9 +326,10 @@ private:
 public:
     simulated::wire wire;
     http1_machine machine;
-    std::string body;    ///< that its handlers have read as it came
-    bool reads = false;  ///< ... and wait for more of
-    bool asked = false;  ///< a handler or a source is, and has not returned
+    const server::workspace* lent = nullptr;  ///< the last that its machine was given: there until that rests
+    std::string body;                         ///< that its handlers have read as it came
+    bool reads = false;                       ///< ... and wait for more of
+    bool asked = false;                       ///< a handler or a source is, and has not returned
     bool straggled = false;
     bool over = false;
     int calls = 0, notes = 0, refused = 0;
