@@ -1,5 +1,6 @@
 #include "server/connection.hpp"
 
+#include <cassert>
 #include <utility>
 
 #include "server/loop_thread.hpp"
@@ -67,7 +68,7 @@ void connection::tick(const drain_view& drain, const moment& at) noexcept {
 }
 
 void connection::turn_came() noexcept {
-    if (session_) return tell([this] { session_->turn_came(loop_.now()); });
+    assert(!session_ && "a session lets nobody go first");
     on([this] { machine_.turn_came(); }, loop_.now());
 }
 

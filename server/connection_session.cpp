@@ -73,7 +73,6 @@ bool wire::holds() const noexcept {
     return between != nullptr && between->holds();
 }
 
-bool wire::stirs() const noexcept { return of_->stirs(); }
 transfer wire::write(std::string_view bytes, bool last) {
     return through_ != nullptr ? through_->write(bytes) : of_->socket_.write(bytes, last);
 }
@@ -83,7 +82,6 @@ void wire::discard() { through_ != nullptr ? through_->discard() : of_->socket_.
 std::size_t wire::unacknowledged() {
     return through_ != nullptr ? through_->unacknowledged() : of_->socket_.unacknowledged();
 }
-void wire::reset_at_close(bool reset) { of_->socket_.reset_at_close(reset); }
 
 void wire::watch(poll_set::interest wanted) {
     if (through_ != nullptr) return through_->watch(wanted);
@@ -104,7 +102,6 @@ moment wire::now() const { return of_->loop_.now(); }
 host& wire::serving() const noexcept { return of_->loop_.serving(); }
 workspace_pool& wire::workspaces() const noexcept { return of_->loop_.workspaces(); }
 std::span<char> wire::scratch() const noexcept { return of_->loop_.scratch(); }
-void wire::let_others_go_first() { of_->loop_.let_others_go_first(*of_); }
 
 void wire::proceed() noexcept {
     if (through_ != nullptr) return through_->proceed();
@@ -121,7 +118,6 @@ void wire::leaves(const route& to, http::status status, const moment& at) {
 void wire::note(const answer_row& row) {
     if (!of_->loop_.note(row, *of_)) ++of_->unlogged_;
 }
-void wire::note_refusal(const answer_row& row) { of_->loop_.note_refusal(row, *of_); }
 void wire::answered(http::status status) { of_->loop_.answered(*of_, status); }
 void wire::log_failure(const std::exception_ptr& thrown) noexcept { of_->loop_.log_failure(*of_, thrown); }
 void wire::straggles() { of_->loop_.straggles(*of_, of_->session_->in_focus().current); }

@@ -70,8 +70,6 @@ public:
     virtual void begin(handover from, const moment& at) = 0;
     virtual poll_set::rest ready(const moment& at) = 0;
     virtual void tick(const drain_view& drain, const moment& at) = 0;
-    /// It has let others go first; see wire::let_others_go_first.
-    virtual void turn_came(const moment&) {}
     /// It has to make room: it looks once more for bytes, and ends if there are none and nothing is under way. `why`
     /// is for its last line in the access log.
     virtual void make_room(char why, const moment& at) = 0;

@@ -50,14 +50,11 @@ public:
     transfer read(std::span<char> into);
     /// A read would return something that the socket does not know of, so do not wait for the socket.
     bool holds() const noexcept;
-    /// Part of something has come, and cannot be read yet.
-    bool stirs() const noexcept;
     transfer write(std::string_view bytes, bool last = false);
     transfer_end farewell();
     void finish();
     void discard();
     std::size_t unacknowledged();
-    void reset_at_close(bool reset);
     /// What the session is told of by `ready`. Where TLS wants room before it can read, that is waited for first.
     void watch(poll_set::interest wanted);
 
@@ -79,8 +76,6 @@ public:
     workspace_pool& workspaces() const noexcept;
     /// Valid until anything else has a turn.
     std::span<char> scratch() const noexcept;
-    /// `turn_came` is called two turns later.
-    void let_others_go_first();
     /// Something has happened that no event of the connection has brought: the session proceeds. The last thing that
     /// is done with it, for it may be gone.
     void proceed() noexcept;
@@ -93,7 +88,6 @@ public:
     void leaves(const route& to, http::status status, const moment& at);
     /// An answer stands, and then its request is over.
     void note(const answer_row& row);
-    void note_refusal(const answer_row& row);
     void answered(http::status status);
     void log_failure(const std::exception_ptr& thrown) noexcept;
     /// A handler does not end with its context, or returns after all.

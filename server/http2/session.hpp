@@ -20,7 +20,6 @@ public:
     void begin(handover from, const moment& at) override;
     poll_set::rest ready(const moment& at) override;
     void tick(const drain_view& drain, const moment& at) override;
-    void turn_came(const moment&) override {}
     void make_room(char why, const moment& at) override;
     void cut(const moment& at) override;
     void stop_begins() noexcept override { machine_.stop_begins(); }
