@@ -12,6 +12,14 @@ namespace server {
 
 using lifecycle::clock;
 
+namespace {
+
+/// Bytes around a chunk as large as a window, nearly: "fff8\r\n" and "\r\n". With them it is as long as a window, which
+/// is whole records of TLS: else each is followed by one of nine bytes, with a send(2) of its own.
+constexpr std::size_t around_chunk = 8;
+
+}  // namespace
+
 void http1_sending::wrote(std::size_t count) {
     work_->written += count;
     sent_ += count;
@@ -111,8 +119,8 @@ auto http1_sending::ask_piece(const moment& at) -> std::optional<step> {
         forget(work_->current.reply.body, 0);
         return step::ask_piece;
     }
-    const auto room = has_length ? std::min<std::uint64_t>(work_->left, response::window) : response::window;
-    work_->current.reply.body.resize(room);
+    const auto most = work_->coding == body_coding::chunked ? response::window - around_chunk : response::window;
+    work_->current.reply.body.resize(has_length ? std::min<std::uint64_t>(work_->left, most) : most);
     return step::ask_piece;
 }
 

@@ -16,6 +16,9 @@ using lifecycle::clock;
 namespace {
 
 constexpr std::size_t smallest_piece = 8 * 1024;
+/// Of a frame of DATA, at most. With its head it is as long as the longest record of TLS (RFC 8446 section 5.1), and
+/// what is written at a time is whole records: else each is followed by one of a few bytes, with a send(2) of its own.
+constexpr std::size_t longest_data = 16 * 1024 - 9;
 
 /// A reset that the client has made nghttp2 send, by a frame that its stream does not allow; ours have other codes.
 /// Those that it does not read are bounded too: a stream counts as alive until its reset has been sent.
@@ -27,6 +30,7 @@ bool is_fault(std::uint32_t code) noexcept {
 
 /// nghttp2 takes some of a body, as the windows allow.
 std::ptrdiff_t machine::read_body(stream& stream, std::span<std::uint8_t> into, std::uint32_t& flags) noexcept {
+    into = into.first(std::min(into.size(), longest_data));
     if (stream.through) return stream.through->give(into, flags);
     auto& self = static_cast<machine&>(*stream.of);
     const auto& reply = stream.instead ? *stream.instead : stream.current.reply;
@@ -89,9 +93,10 @@ void machine::frame_sent(const nghttp2_frame& frame) {
 
 // ── the pieces of a stream ──────────────────────────────────────────────────────────────────────
 
-/// So that many streams that are not read hold no more than a few that are.
+/// So that many streams that are not read hold no more than a few that are. Whole frames, where it is more than one.
 std::size_t machine::largest_piece() const noexcept {
-    return std::clamp(response::window / std::max<std::size_t>(1, alive_), smallest_piece, response::window);
+    const auto most = std::max(response::window / std::max<std::size_t>(1, alive_), smallest_piece);
+    return most < longest_data ? most : most - most % longest_data;
 }
 
 void machine::ask_due() {

@@ -9,6 +9,7 @@ namespace http2_tests {
 namespace {
 
 using testing::Contains;
+using testing::ElementsAre;
 using testing::Pair;
 
 TEST(Http2, AnswersARequestAndCountsIt) {
@@ -170,6 +171,29 @@ TEST(Http2, AStreamIsAskedForItsNextPieceWhenTheClientHasTakenTheLast) {
     play.give_piece(id, 0);
     EXPECT_TRUE(play.answer(id).ended);
     EXPECT_EQ(play.account().finished, 1);
+}
+
+TEST(Http2, WhatIsWrittenOfALongAnswerIsWholeRecordsOfTls) {
+    constexpr std::size_t record = 16 * 1024;
+    scene play({}, 1 << 20);
+    play.client.open_window(0, 1 << 20);
+    play.holds_handlers = true;
+    const auto streamed = play.client.get("/");
+    play.settle();
+    play.reply(streamed, scene::streamed());
+    for (int pieces = 0; pieces < 3; ++pieces) {
+        play.written.clear();
+        play.give_piece(streamed, 1 << 20);  // as much as there is room for
+        EXPECT_THAT(play.written, ElementsAre(4 * record));
+    }
+    const auto at_hand = play.client.get("/other");
+    play.settle();
+    play.written.clear();
+    play.reply(at_hand, server::response(http::status::ok, std::string(10 * record, 'a')));
+    ASSERT_EQ(play.written.size(), 3);
+    EXPECT_GT(play.written[0], 4 * record) << "the head is in front";
+    EXPECT_EQ(play.written[1], 4 * record);
+    play.give_piece(streamed, 0);
 }
 
 TEST(Http2, AHundredAnswersThatNobodyReadsHoldLessThanAMebibyte) {

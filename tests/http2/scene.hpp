@@ -6,9 +6,11 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "server/http2/machine.hpp"
 #include "server/middleware.hpp"
+#include "server/workspace.hpp"
 #include "tests/http2/guest.hpp"
 #include "tests/http2/peer.hpp"
 #include "tests/server/simulated.hpp"
@@ -149,16 +151,18 @@ public:
     std::map<std::int32_t, stream*> asked;  ///< handlers and sources that have not returned, by stream
     std::map<std::int32_t, server::request*> requests;
     int notes = 0, stragglers = 0, calls = 0, failures = 0;
-    int guests = 0;               ///< sessions on streams that are alive
-    guest* last_guest = nullptr;  ///< of them
-    std::size_t digit = 0;        ///< of the last row
+    std::vector<std::size_t> written;  ///< bytes, at a time
+    int guests = 0;                    ///< sessions on streams that are alive
+    guest* last_guest = nullptr;       ///< of them
+    std::size_t digit = 0;             ///< of the last row
     server::rule refused = server::rule::none;
 
 private:
     std::string pump() {
         std::string out;
-        machine.fill(out, 1 << 20, at());
+        machine.fill(out, server::workspace::usual_output, at());
         machine.flushed();
+        if (!out.empty()) written.push_back(out.size());
         raw_ ? client.look(out) : static_cast<void>(client.receive(out));
         return out;
     }

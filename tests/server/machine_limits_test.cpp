@@ -226,6 +226,17 @@ TEST(LimitOf, AStreamIsAskedForItsNextPieceWhenTheLastIsInTheSocket) {
     EXPECT_EQ(scene.state(), connection_state::idle);
 }
 
+TEST(LimitOf, APieceInChunksIsAWindowTogetherWithWhatIsAroundIt) {
+    scene scene;
+    scene.holds_handlers = true;
+    scene.send(ask());
+    scene.stream();
+    const auto before = scene.seen().size();
+    scene.piece(1 << 20);  // as much as there is room for
+    EXPECT_EQ(scene.seen().size() - before, server::response::window) << "whole records of TLS";
+    scene.piece(0);
+}
+
 // ── connections above a limit ───────────────────────────────────────────────────────────────────
 
 TEST(LimitOf, ConnectionsIsNotForAProbeWhichIsAnsweredAndThenClosed) {
