@@ -61,10 +61,15 @@ void connection::fail_session(const char* why) noexcept {
 
 // ── what a session may do ───────────────────────────────────────────────────────────────────────
 
-transfer wire::read(std::span<char> into) {
+transfer wire::read(std::span<char> into, bool* all) {
+    if (all != nullptr) *all = false;
     if (through_ != nullptr) return through_->read(into);
     const auto* const between = of_->socket_.between();
-    return between != nullptr && between->holds() ? of_->socket_.read_held(into) : of_->socket_.read(into);
+    if (between != nullptr && between->holds()) return of_->socket_.read_held(into);
+    const auto seen = of_->socket_.read(into);
+    const bool drained = between == nullptr ? seen.count < into.size() : between->drained() && !between->holds();
+    if (all != nullptr) *all = drained && seen.how != transfer_end::ended;
+    return seen;
 }
 
 bool wire::holds() const noexcept {

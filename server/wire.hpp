@@ -47,7 +47,8 @@ public:
 
     // The socket; see transport.
 
-    transfer read(std::span<char> into);
+    /// `all`: is told whether that was all that the socket had, so that it reports whatever comes after it.
+    transfer read(std::span<char> into, bool* all = nullptr);
     /// A read would return something that the socket does not know of, so do not wait for the socket.
     bool holds() const noexcept;
     transfer write(std::string_view bytes, bool last = false);

@@ -28,15 +28,15 @@ void session::begin(handover from, const moment& at) {
 // ── events ──────────────────────────────────────────────────────────────────────────────────────
 
 poll_set::rest session::ready(const moment& at) {
-    blocked_ = false;
+    const bool waits_for_room = std::exchange(blocked_, false) || out_;
     for (int reads = 0; reads < most_reads && read(at);) ++reads;
-    return poll_set::rest::unknown;
+    return took_all_ && !waits_for_room ? poll_set::rest::taken : poll_set::rest::unknown;
 }
 
 /// True: there may be more.
 bool session::read(const moment& at) {
     const auto into = wire_.scratch();
-    const auto [how, count] = wire_.read(into);
+    const auto [how, count] = wire_.read(into, &took_all_);
     if (how == transfer_end::done) {
         if (phase_ == phase::serving) machine_.receive({into.data(), count}, at);
         if (phase_ == phase::lingering) seen_.since = at.now;

@@ -63,6 +63,7 @@ private:
     lifecycle::clock::time_point deadline_{};  ///< of its state
     lifecycle::clock::time_point wrote_at_{};
     bool blocked_ = false, peer_closed_ = false, rests_ = false;
+    bool took_all_ = false;  ///< the last read, of what was in the socket
 };
 
 /// Makes the sessions of a server's connections. What those of one loop share is made with the first of them.

@@ -107,10 +107,11 @@ poll_set::rest live::ready(const moment& at) {
 /// True: there may be more.
 bool live::read(const moment&) {
     const auto into = wire_.scratch();
-    const auto [how, count] = wire_.read(into);
+    bool all = false;
+    const auto [how, count] = wire_.read(into, &all);
     if (how == transfer_end::done) at_work_->received(into.first(count));
     if (how == transfer_end::ended) at_work_->peer_closed();
-    return how == transfer_end::ended || !wire_.direct() || count == into.size();
+    return !all;
 }
 
 /// Into memory of its own: it may be in the turn of another, which reads into the loop's.

@@ -66,7 +66,9 @@ private:
 /// Loops of one server, which does not stop. They end with this.
 class loops {
 public:
-    explicit loops(server::router routes, std::size_t count = 1, const server::options& limits = {})
+    explicit loops(server::router routes, std::size_t count = 1, const server::options& limits = {},
+                   std::shared_ptr<server::session_source> http2 = nullptr,
+                   std::shared_ptr<server::layer_source> secure = nullptr)
         : routes_(std::move(routes)),
           clients_(limits.max_connections),
           env_{.limits = std::make_shared<server::options>(limits),
@@ -76,8 +78,8 @@ public:
                .stop = nullptr,
                .deadline = {},
                .name = "app",
-               .secure = nullptr,
-               .http2 = nullptr,
+               .secure = std::move(secure),
+               .http2 = std::move(http2),
                .observers = {},
                .loops = count,
                .clients = &clients_,
