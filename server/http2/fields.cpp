@@ -17,14 +17,18 @@ bool is_not_sent(std::string_view name) noexcept {
     return std::ranges::find(some, name) != some.end();
 }
 
-}  // namespace
-
-void add(std::vector<nghttp2_nv>& to, std::string_view name, std::string_view value) {
-    to.push_back({bytes_of(name), bytes_of(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
+void put(std::vector<nghttp2_nv>& to, std::string_view name, std::string_view value, int how) {
+    to.push_back({bytes_of(name), bytes_of(value), name.size(), value.size(), static_cast<std::uint8_t>(how)});
 }
 
-void add_unique(std::vector<nghttp2_nv>& to, std::string_view name, std::string_view value) {
-    to.push_back({bytes_of(name), bytes_of(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NO_INDEX});
+}  // namespace
+
+void add(std::vector<nghttp2_nv>& to, own_name name, std::string_view value) {
+    put(to, name.text, value, NGHTTP2_NV_FLAG_NO_COPY_NAME);
+}
+
+void add_unique(std::vector<nghttp2_nv>& to, own_name name, std::string_view value) {
+    put(to, name.text, value, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_INDEX);
 }
 
 void add_lines(std::vector<nghttp2_nv>& to, std::string& names, std::string_view lines) {
@@ -36,7 +40,7 @@ void add_lines(std::vector<nghttp2_nv>& to, std::string& names, std::string_view
         for (const char byte : line.substr(0, colon))
             names += byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + ('a' - 'A')) : byte;
         const auto name = std::string_view(names).substr(from);
-        if (!is_not_sent(name)) add(to, name, line.substr(colon + 2));
+        if (!is_not_sent(name)) put(to, name, line.substr(colon + 2), NGHTTP2_NV_FLAG_NONE);
     }
 }
 

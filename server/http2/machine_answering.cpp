@@ -1,9 +1,8 @@
 // What is answered: handlers, and heads. The bodies are in machine_sending.cpp.
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
 #include "server/http2/fields.hpp"
@@ -18,7 +17,7 @@ using lifecycle::clock;
 namespace {
 
 /// The status of a call that the server itself refuses: what clients repeat by policy is 14.
-int grpc_status(http::status code) noexcept {
+std::uint64_t grpc_status(http::status code) noexcept {
     switch (code) {
         case http::status::not_found:
         case http::status::method_not_allowed:
@@ -29,6 +28,10 @@ int grpc_status(http::status code) noexcept {
         case http::status::service_unavailable: return 14;
         default: return 13;
     }
+}
+
+std::string_view text_of(std::uint64_t number, std::array<char, 20>& room) noexcept {
+    return {room.data(), std::to_chars(room.begin(), room.end(), number).ptr};
 }
 
 std::ptrdiff_t read_of(nghttp2_session*, std::int32_t, std::uint8_t* into, std::size_t size, std::uint32_t* flags,
@@ -202,17 +205,13 @@ void machine::submit(stream& stream, response& reply) {
     fields.clear();
     names.clear();
     names.reserve(reply.fields().size());
-    std::array<char, 4> status;
-    std::array<char, 20> length;
-    fmt::format_to_n(status.data(), status.size(), "{:03}", code);
-    add(fields, ":status", {status.data(), 3});
+    std::array<char, 20> status, length;  // longer than any number
+    add(fields, ":status", text_of(code, status));
     add(fields, "date", host_.date);
     if (!reply.content_type.empty() && code != 204 && code != 304) add(fields, "content-type", reply.content_type);
     const bool has_length = !stream.through && code != 204 && code != 304 && (!reply.streamed() || reply.length);
-    if (has_length && !stream.is_grpc()) {
-        const auto end = fmt::format_to(length.data(), "{}", reply.streamed() ? *reply.length : reply.body.size());
-        add(fields, "content-length", {length.data(), static_cast<std::size_t>(end - length.data())});
-    }
+    if (has_length && !stream.is_grpc())
+        add(fields, "content-length", text_of(reply.streamed() ? *reply.length : reply.body.size(), length));
     add_unique(fields, "x-request-id", stream.asked.id);
     if (at_.stopping && limits_->envoy_hint) add(fields, "x-envoy-immediate-health-check-fail", "true");
     add_lines(fields, names, reply.fields());
@@ -238,14 +237,13 @@ void machine::submit_grpc_status(stream& stream, http::status status) {
     stream.state = connection_state::writing;
     stream.since = at_.now;
     stream.deadline = at_.now + limits_->write_timeout;
-    std::array<char, 4> code;
-    const auto end = fmt::format_to(code.data(), "{}", grpc_status(status));
+    std::array<char, 20> code;
     const auto by = to_string(stream.current.refused_by);
     auto& fields = from_.fields;
     fields.clear();
     add(fields, ":status", "200");
     add(fields, "content-type", "application/grpc");
-    add(fields, "grpc-status", {code.data(), static_cast<std::size_t>(end - code.data())});
+    add(fields, "grpc-status", text_of(grpc_status(status), code));
     add(fields, "grpc-message", stream.current.refused_by == rule::drain ? "stopping" : by);
     add_unique(fields, "x-request-id", stream.asked.id);
     check(nghttp2_submit_response(protocol_.get(), stream.id, fields.data(), fields.size(), nullptr));

@@ -129,7 +129,8 @@ void stream::make_request(const options& limits) {
     asked.version = 20;
     for (const auto& place : places_) {
         const auto name = at_place(place.name);
-        asked.fields.push_back({.known = known_field(name), .name = name, .value = at_place(place.value)});
+        const auto known = known_field(name, head_.data() + head_.size());
+        asked.fields.push_back({.known = known, .name = name, .value = at_place(place.value)});
     }
     places_.clear();
     asked.method_name = at_place(method_);
