@@ -56,9 +56,9 @@ bool access_lines::add(const access_log& log, std::string_view text,
     return before == 0;
 }
 
-void access_lines::write(access_log& log) noexcept {
+void access_lines::write_some(access_log& log) noexcept {
     try {
-        if (!lines_.empty()) log.write(lines_);
+        log.write(lines_);
     } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): no memory for them; serving goes on
     }
     lines_.clear();

@@ -82,9 +82,13 @@ class access_lines {
 public:
     /// True: it is the first since `write`. A line for which there is no memory is lost.
     bool add(const access_log& log, std::string_view text, std::span<const lifecycle::log_fact> facts = {}) noexcept;
-    void write(access_log& log) noexcept;
+    void write(access_log& log) noexcept {
+        if (!lines_.empty()) write_some(log);
+    }
 
 private:
+    void write_some(access_log& log) noexcept;
+
     std::string lines_;
 };
 

@@ -32,11 +32,7 @@ void loop_account::connection_ended(bool by_force, bool worked_during_stop, bool
     column.add();
 }
 
-void loop_account::add(const account_changes& some) noexcept {
-    const auto ended = some.finished + some.cut + some.gone;
-    assert(under_way.get() + some.began >= ended && "a request begins before it ends, and ends once");
-    if (some.began != ended) under_way.set(under_way.get() + some.began - ended);
-    if (of_stop.number.get() == 0) return;
+void loop_account::add_to_stop(const account_changes& some) noexcept {
     of_stop.begun_after.add(some.began);
     of_stop.requests_finished.add(some.finished);
     of_stop.requests_cut.add(some.cut);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <cassert>
 #include <cstddef>
 
 #include "server/decision.hpp"
@@ -39,11 +40,20 @@ struct loop_account {
     void note_stop(std::uint64_t nth) noexcept;
     void connection_began(bool in_stop) noexcept;
     void connection_ended(bool forced, bool worked_during_stop, bool in_stop) noexcept;
-    void add(const account_changes& some) noexcept;
+    void add(const account_changes& some) noexcept {
+        const auto ended = some.finished + some.cut + some.gone;
+        assert(under_way.get() + some.began >= ended && "a request begins before it ends, and ends once");
+        if (some.began != ended) under_way.set(under_way.get() + some.began - ended);
+        if (of_stop.number.get() != 0) [[unlikely]]
+            add_to_stop(some);
+    }
 
     /// For any thread: what the stop of that number has done on this loop so far. What is still open or under way
     /// counts as cut, as it will be if the process ends now.
     void add_to(stop_account& report, std::uint64_t nth_stop) const noexcept;
+
+private:
+    void add_to_stop(const account_changes& some) noexcept;
 };
 
 }  // namespace server

@@ -246,13 +246,6 @@ bool loop_thread::has_room(bool to_the_last) {
     return room;
 }
 
-void loop_thread::enters(const route& to) noexcept {
-    seen_.entered.store(&to, std::memory_order_relaxed);
-    seen_.account.in_flight.add();
-    seen_.account.enters.store(false, std::memory_order_release);
-    seen_.routes[to.index].in_flight.add();
-}
-
 /// Not in line: hardly a handler does.
 [[gnu::noinline]] static void hold_up(stall_watch& loop, const connection& by) {
     loop.held_up_by(fmt::format("{} ({})", by.describe(), by.identity()));
@@ -289,16 +282,6 @@ bool loop_thread::has_place_for(const socket_address& client, client_table::shar
 bool loop_thread::may_shake_hands() noexcept {
     if (std::exchange(shaking_turn_, sockets_.turn()) != sockets_.turn()) shaken_ = 0;
     return shaken_++ < handshakes_a_turn;
-}
-
-void loop_thread::answered(const connection& connection, http::status status) {
-    if (env_.routes.observe) env_.routes.observe(connection, status, false);
-    seen_.entered.store(nullptr, std::memory_order_relaxed);
-}
-
-void loop_thread::moved(connection& connection, listing from, listing to) {
-    connections_.move(connection, from, to);
-    seen_.account.idle.set(connections_.count(listing::waits));
 }
 
 void loop_thread::left(connection& client, listing as) {

@@ -66,7 +66,12 @@ public:
     bool may_shake_hands() noexcept;
     void refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept;
     /// A handler is entered, and left: `connection` has its reply.
-    void enters(const route& to) noexcept;
+    void enters(const route& to) noexcept {
+        seen_.entered.store(&to, std::memory_order_relaxed);
+        seen_.account.in_flight.add();
+        seen_.account.enters.store(false, std::memory_order_release);
+        seen_.routes[to.index].in_flight.add();
+    }
     void leaves(const connection& connection, const route& to, http::status status, lifecycle::clock::time_point now);
     void log_failure(const connection& connection, const std::exception_ptr& thrown) noexcept;
     /// `which`: of its requests, an address that no other has.
@@ -75,14 +80,20 @@ public:
     /// An answer stands, and then its request is over. False: the access log leaves it out.
     bool note(const answer_row& row, const connection& of);
     void note_refusal(const answer_row& row, const connection& of);
-    void answered(const connection& connection, http::status status);
+    void answered(const connection& connection, http::status status) {
+        if (env_.routes.observe) env_.routes.observe(connection, status, false);
+        seen_.entered.store(nullptr, std::memory_order_relaxed);
+    }
     loop_account& account() noexcept { return seen_.account; }
     void account_for(const account_changes& some) noexcept {
         if (some.any()) seen_.account.add(some);
     }
     /// `connection` is told after two turns.
     void let_others_go_first(connection& connection);
-    void moved(connection& connection, listing from, listing to);
+    void moved(connection& connection, listing from, listing to) {
+        connections_.move(connection, from, to);
+        seen_.account.idle.set(connections_.count(listing::waits));
+    }
     void log_end(const connection& connection) noexcept;
     /// It no longer exists after this.
     static void remove(connection& connection) noexcept { delete &connection; }

@@ -102,20 +102,6 @@ std::span<char> http1_reading::room() {
     return {work_->input + work_->end, work_->welcome()};
 }
 
-void http1_reading::received(std::size_t count, const moment& at) {
-    if (phase_ == phase::linger) return linger_on(count, at);
-    if (phase_ == phase::handle) [[unlikely]]
-        return body_came(count, at);
-    assert(count <= work_->room());
-    // Bytes have come: what the tick saw of this connection is out of date.
-    flags_.stirs = false;
-    work_->end += count;
-    received_ += count;
-    if (waits_ != waiting::bytes) return;  // it has only looked
-    waits_ = waiting::nothing;
-    go(phase::parse);
-}
-
 /// Who is still sending a body may do so for as long as a body may take, in a stop too, but not drop by drop then.
 void http1_reading::linger_on(std::size_t count, const moment& at) noexcept {
     since_ = at.now;

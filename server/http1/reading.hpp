@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -15,7 +16,19 @@ public:
 
     /// Where the next bytes go. Makes room, so it is not called while a handler runs.
     std::span<char> room();
-    void received(std::size_t count, const moment& at);
+    void received(std::size_t count, const moment& at) {
+        if (phase_ == phase::linger) return linger_on(count, at);
+        if (phase_ == phase::handle) [[unlikely]]
+            return body_came(count, at);
+        assert(count <= work_->room());
+        // Bytes have come: what the tick saw of this connection is out of date.
+        flags_.stirs = false;
+        work_->end += count;
+        received_ += count;
+        if (waits_ != waiting::bytes) return;  // it has only looked
+        waits_ = waiting::nothing;
+        go(phase::parse);
+    }
     /// It sends no more, or is gone.
     void peer_closed(const moment& at) noexcept;
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "server/head.hpp"
+#include "server/scan.hpp"
 #include "server/target.hpp"
 
 namespace server {
@@ -53,7 +54,7 @@ request_parser::progress request_parser::read_head(char* data, std::size_t size)
         if (data[skipped_] != '\r') {
             begun_ = true;
             scanned_ = skipped_;
-            if (!is_token(data[skipped_])) return refuse(rule::request_line);
+            if (!scan::is<byte_kind::token>(data[skipped_])) return refuse(rule::request_line);
             break;
         }
         if (size - skipped_ < 2) return progress::need_more;

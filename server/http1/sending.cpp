@@ -20,21 +20,6 @@ constexpr std::size_t around_chunk = 8;
 
 }  // namespace
 
-void http1_sending::wrote(std::size_t count) {
-    work_->written += count;
-    sent_ += count;
-    assert(work_->written <= work_->out.size());
-    if (!work_->flushed()) return;
-    // Only when all is out: until then `written` is the place in it.
-    work_->out.clear();
-    work_->written = 0;
-    if (state_ == state::streaming) return;
-    // A request has finished when its answer is in the socket, not when it was made: a client that leaves before counts
-    // as gone. A stream has finished when its last piece is.
-    changes_.finished += unflushed_;
-    unflushed_ = 0;
-}
-
 void http1_sending::blocked(std::size_t unacknowledged, const moment& at) {
     switch (phase_) {
         // The answers before this one do not go out; the handler need not wait for that.

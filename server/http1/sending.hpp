@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <optional>
+#include <utility>
 
 #include "server/http1/state.hpp"
 
@@ -12,7 +14,19 @@ class http1_sending : public http1_state {
 public:
     using http1_state::http1_state;
 
-    void wrote(std::size_t count);
+    void wrote(std::size_t count) {
+        work_->written += count;
+        sent_ += count;
+        assert(work_->written <= work_->out.size());
+        if (!work_->flushed()) return;
+        // Only when all is out: until then `written` is the place in it.
+        work_->out.clear();
+        work_->written = 0;
+        if (state_ == state::streaming) return;
+        // A request has finished when its answer is in the socket, not when it was made: a client that leaves before
+        // counts as gone. A stream has finished when its last piece is.
+        changes_.finished += std::exchange(unflushed_, 0U);
+    }
     /// The socket is full. `unacknowledged`: see `measured`.
     void blocked(std::size_t unacknowledged, const moment& at);
     void writable() noexcept;

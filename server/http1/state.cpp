@@ -1,7 +1,6 @@
 #include "server/http1/state.hpp"
 
 #include <array>
-#include <cassert>
 #include <chrono>
 
 namespace server {
@@ -13,36 +12,12 @@ namespace {
 
 constexpr milliseconds first_request{1'000};  // comes with the end of a handshake, or a round trip later
 
-constexpr unsigned bit(connection_state connection_state) { return 1U << static_cast<unsigned>(connection_state); }
-
-/// Where a connection may go from each of its states, in their order.
-constexpr std::array<unsigned, connection_states> after = [] {
-    using enum connection_state;
-    const auto begun = bit(head) | bit(body) | bit(handling) | bit(writing) | bit(lingering);
-    return std::array{begun,                               // fresh
-                      begun,                               // idle
-                      begun | bit(idle),                   // head: what came was an empty line
-                      begun & ~bit(head) & ~bit(body),     // body
-                      begun | bit(idle) | bit(streaming),  // handling
-                      begun | bit(idle),                   // writing
-                      bit(writing),                        // streaming
-                      0U};                                 // lingering
-}();
-
 }  // namespace
 
 std::string_view to_string(connection_state state) noexcept {
     constexpr std::array<std::string_view, connection_states> names{
         "fresh", "idle", "reading head", "reading body", "handling", "writing", "streaming", "lingering"};
     return names[static_cast<std::size_t>(state)];
-}
-
-void http1_state::enter(state next, clock::time_point deadline, const moment& at) {
-    assert((after[static_cast<std::size_t>(state_)] & bit(next)) != 0 && "no way leads from that state to this one");
-    state_ = next;
-    since_ = at.now;
-    deadline_ = deadline;
-    flags_.stirs = false;
 }
 
 connection_view http1_state::view() const noexcept {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,6 +13,21 @@
 #include "server/workspace.hpp"
 
 namespace server {
+
+/// Where a connection may go from each of its states, in their order: a bit each.
+inline constexpr std::array<unsigned, connection_states> ways_from = [] {
+    using enum connection_state;
+    const auto bits = [](auto... states) { return ((1U << static_cast<unsigned>(states)) | ...); };
+    const auto begun = bits(head, body, handling, writing, lingering);
+    return std::array{begun,                          // fresh
+                      begun,                          // idle
+                      begun | bits(idle),             // head: what came was an empty line
+                      begun & ~bits(head, body),      // body
+                      begun | bits(idle, streaming),  // handling
+                      begun | bits(idle),             // writing
+                      bits(writing),                  // streaming
+                      0U};                            // lingering
+}();
 
 /// What an http1_machine is made of and can say of itself; what it does is in the layers above: http1_sending,
 /// http1_answering, http1_reading, http1_machine. A layer calls those below it, and what is above it asks for by a
@@ -130,7 +147,14 @@ protected:
         bool unread = false;    ///< ... and has returned without the rest
     };
 
-    void enter(state next, lifecycle::clock::time_point deadline, const moment& at);
+    void enter(state next, lifecycle::clock::time_point deadline, const moment& at) {
+        assert((ways_from[static_cast<std::size_t>(state_)] >> static_cast<unsigned>(next) & 1U) != 0 &&
+               "no way leads from that state to this one");
+        state_ = next;
+        since_ = at.now;
+        deadline_ = deadline;
+        flags_.stirs = false;
+    }
     void ask(step step) noexcept { asked_ |= 1U << static_cast<unsigned>(step); }
     void go(phase next) noexcept { phase_ = next; }
     void flush_then(phase next) noexcept {

@@ -4,35 +4,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-#include <cassert>
-#include <cerrno>
 
 namespace server {
 namespace {
 
 constexpr int most_reads = 64;  // of what is forgotten, at a time
 
-template <class Call>
-transport::result again_when_interrupted(const Call& call) noexcept {
-    ssize_t count = call();
-    while (count < 0 && errno == EINTR) count = call();
-    if (count > 0) return {.how = transport::outcome::done, .count = static_cast<std::size_t>(count)};
-    if (count < 0 && errno == EAGAIN) return {};
-    // Whatever the error says: nothing more comes of this socket.
-    return {.how = transport::outcome::ended};
-}
-
 }  // namespace
-
-transport::result transport::read(std::span<char> into) noexcept {
-    if (layer_) [[unlikely]]
-        return layer_->read(descriptor_, into, true);
-    assert(!into.empty() && "nothing read would look like the end");
-    return again_when_interrupted([&] { return ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT); });
-}
 
 transport::result transport::peek(std::span<char> into) noexcept {
     return again_when_interrupted(
@@ -41,14 +20,6 @@ transport::result transport::peek(std::span<char> into) noexcept {
 
 void transport::skip(std::span<char> into) noexcept {
     again_when_interrupted([&] { return ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT); });
-}
-
-transport::result transport::write(std::string_view bytes, bool last) noexcept {
-    if (layer_) [[unlikely]]
-        return layer_->write(descriptor_, bytes, last);
-    assert(!bytes.empty() && "nothing written would look like the end");
-    return again_when_interrupted(
-        [&] { return ::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL); });
 }
 
 void transport::finish() noexcept {

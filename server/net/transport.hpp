@@ -1,5 +1,9 @@
 #pragma once
 
+#include <sys/socket.h>
+
+#include <cassert>
+#include <cerrno>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -38,7 +42,12 @@ public:
     outcome shake() noexcept { return layer_->shake(descriptor_); }
 
     /// `into` is not empty.
-    result read(std::span<char> into) noexcept;
+    result read(std::span<char> into) noexcept {
+        if (layer_) [[unlikely]]
+            return layer_->read(descriptor_, into, true);
+        assert(!into.empty() && "nothing read would look like the end");
+        return again_when_interrupted([&] { return ::recv(descriptor_, into.data(), into.size(), MSG_DONTWAIT); });
+    }
     /// What is in front of all that `read` gives, on the socket itself: a look at it, which leaves it there …
     result peek(std::span<char> into) noexcept;
     /// … and `into.size()` bytes of it that have been seen.
@@ -46,7 +55,13 @@ public:
     /// Of what its layer holds, without a look at the socket.
     result read_held(std::span<char> into) noexcept { return layer_->read(descriptor_, into, false); }
     /// As much as the socket takes; `bytes` is not empty. `last`: `farewell` comes next, if its layer has one.
-    result write(std::string_view bytes, bool last = false) noexcept;
+    result write(std::string_view bytes, bool last = false) noexcept {
+        if (layer_) [[unlikely]]
+            return layer_->write(descriptor_, bytes, last);
+        assert(!bytes.empty() && "nothing written would look like the end");
+        return again_when_interrupted(
+            [&] { return ::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL); });
+    }
     /// Its layer says that nothing more is sent.
     outcome farewell() noexcept { return layer_ ? layer_->farewell(descriptor_) : outcome::done; }
     /// Nothing more is sent: FIN after what has been written, and after the layer's farewell.
@@ -62,6 +77,16 @@ public:
     void close() noexcept;
 
 private:
+    template <class Call>
+    static result again_when_interrupted(const Call& call) noexcept {
+        ssize_t count = call();
+        while (count < 0 && errno == EINTR) count = call();
+        if (count > 0) return {.how = outcome::done, .count = static_cast<std::size_t>(count)};
+        if (count < 0 && errno == EAGAIN) return {};
+        // Whatever the error says: nothing more comes of this socket.
+        return {.how = outcome::ended};
+    }
+
     int descriptor_;
     bool resets_ = false;
     std::unique_ptr<layer> layer_;
