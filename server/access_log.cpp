@@ -8,6 +8,8 @@
 
 namespace server {
 
+using lifecycle::clock;
+
 void line_text::grow(std::size_t by) {
     const auto used = static_cast<std::size_t>(at_ - begin_);
     std::string twice(2 * (used + by), '\0');
@@ -44,11 +46,16 @@ char* put_address(char* at, const socket_address& address) {
     return at;
 }
 
-bool access_lines::add(const access_log& log, std::string_view text,
+void access_lines::compare_clocks() noexcept {
+    wall_is_ahead_ = std::chrono::system_clock::now().time_since_epoch() - clock::now().time_since_epoch();
+}
+
+bool access_lines::add(const access_log& log, clock::time_point when, std::string_view text,
                        std::span<const lifecycle::log_fact> facts) noexcept {
     const auto before = lines_.size();
     try {
-        log.append(lines_, text, facts);
+        log.append(lines_, std::chrono::system_clock::time_point(when.time_since_epoch() + wall_is_ahead_), text,
+                   facts);
     } catch (const std::bad_alloc&) {
         lines_.resize(before);
         return false;

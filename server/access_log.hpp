@@ -3,11 +3,13 @@
 #include <spdlog/logger.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "lifecycle/context.hpp"
 #include "lifecycle/lines.hpp"
 #include "server/net/socket_address.hpp"
 
@@ -21,8 +23,8 @@ public:
     virtual bool wanted() const = 0;                    ///< no line is made otherwise
     virtual bool wants_facts() const { return false; }  ///< beside a word, and not a sentence that has all of them
 
-    /// Appends to `lines` one that says `text`, that it was now and, where they are wanted, the facts.
-    virtual void append(std::string& lines, std::string_view text,
+    /// Appends to `lines` one that says `text`, that it was at `time` and, where they are wanted, the facts.
+    virtual void append(std::string& lines, std::chrono::system_clock::time_point time, std::string_view text,
                         std::span<const lifecycle::log_fact> facts) const = 0;
     /// Takes lines that `append` has made.
     virtual void write(std::string_view lines) = 0;
@@ -33,7 +35,8 @@ class access_to_logger final : public access_log {
 public:
     explicit access_to_logger(spdlog::logger& log) : log_(log) {}
     bool wanted() const override { return log_.should_log(spdlog::level::info); }
-    void append(std::string& lines, std::string_view text, std::span<const lifecycle::log_fact>) const override {
+    void append(std::string& lines, std::chrono::system_clock::time_point, std::string_view text,
+                std::span<const lifecycle::log_fact>) const override {
         (lines += text) += '\n';
     }
     void write(std::string_view lines) override {
@@ -80,8 +83,12 @@ private:
 /// The lines of a turn of a loop, which go out in one write. Only on the loop's thread.
 class access_lines {
 public:
+    /// How far the wall clock is ahead of the steady one: lines have their time by that until this is called again, for
+    /// the loop has read the steady clock already.
+    void compare_clocks() noexcept;
     /// True: it is the first since `write`. A line for which there is no memory is lost.
-    bool add(const access_log& log, std::string_view text, std::span<const lifecycle::log_fact> facts = {}) noexcept;
+    bool add(const access_log& log, lifecycle::clock::time_point when, std::string_view text,
+             std::span<const lifecycle::log_fact> facts = {}) noexcept;
     void write(access_log& log) noexcept {
         if (!lines_.empty()) write_some(log);
     }
@@ -89,6 +96,7 @@ public:
 private:
     void write_some(access_log& log) noexcept;
 
+    lifecycle::clock::duration wall_is_ahead_{};
     std::string lines_;
 };
 

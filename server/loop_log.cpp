@@ -135,7 +135,7 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
     if (row.of->trace) put<" trace {}">(line, row.of->trace.id());
     if (const auto subject = of.subject(); !subject.empty()) put<" subject {}">(line, subject);
     if (const auto* const peer = peer_beside(client, of)) put<" peer {}">(line, *peer);
-    log_access(line.view());
+    log_access(row.since + row.took, line.view());
     return true;
 }
 
@@ -153,7 +153,7 @@ void loop_thread::note_refusal(const answer_row& row, const connection& of) {
                                                   in_microseconds(row.took), row.letters.who, row.letters.when,
                                                   to_string(row.refused_by));
     if (const auto* const peer = peer_beside(client, of)) put<" peer {}">(line, *peer);
-    log_access(line.view());
+    log_access(row.since + row.took, line.view());
 }
 
 /// The same as the line of text, each value by its name: what is empty has no field.
@@ -181,7 +181,7 @@ void loop_thread::log_facts(const answer_row& row, const connection& of) noexcep
     if (row.refused_by != rule::none) facts.push_back(log_fact("rule", to_string(row.refused_by)));
     if (const auto subject = of.subject(); !subject.empty()) facts.push_back(log_fact("subject", subject));
     if (const auto peer = shown.peer.view(); !peer.empty()) facts.push_back(log_fact("peer", peer));
-    log_access("access", {facts.data(), facts.size()});
+    log_access(row.since + row.took, "access", {facts.data(), facts.size()});
 } catch (const std::bad_alloc&) {}  // nor for this line
 
 /// A peer speaks another protocol, by what its first bytes look like, or the PROXY protocol badly.
@@ -211,19 +211,20 @@ void loop_thread::log_end(const connection& connection) noexcept try {
                                log_fact("requests", std::uint64_t{connection.served()}),
                                log_fact("ending", std::string_view(letters.data(), letters.size())),
                                log_fact("peer", shown.peer.view())};
-        return log_access("closed", facts);
+        return log_access(clock::now(), "closed", facts);
     }
     line_text line;
     const auto& client = connection.client();
     put<"closed {} after {} requests {}{}">(line, client, std::uint64_t{connection.served()}, who, when);
     if (const auto* const peer = peer_beside(client, connection)) put<" peer {}">(line, *peer);
-    log_access(line.view());
+    log_access(clock::now(), line.view());
 } catch (const std::bad_alloc&) {}  // nor for this line
 
 /// A line of the access log. It goes out with the others of this turn, which ends when all sockets that are ready have
 /// been seen to, or else with what it has posted.
-void loop_thread::log_access(std::string_view text, std::span<const log_fact> facts) noexcept try {
-    if (access_lines_.add(*env_.access, text, facts) && !sockets_.looks())
+void loop_thread::log_access(clock::time_point when, std::string_view text, std::span<const log_fact> facts) noexcept
+    try {
+    if (access_lines_.add(*env_.access, when, text, facts) && !sockets_.looks())
         asio::post(io_, [this] { access_lines_.write(*env_.access); });
 } catch (const std::bad_alloc&) {
     access_lines_.write(*env_.access);

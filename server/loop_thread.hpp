@@ -139,7 +139,8 @@ private:
     lifecycle::clock::time_point warn_at(lifecycle::clock::time_point end) const;
     void warn_of_late();
     bool logs_access(const connection& of) const;
-    void log_access(std::string_view text, std::span<const lifecycle::log_fact> facts = {}) noexcept;
+    void log_access(lifecycle::clock::time_point when, std::string_view text,
+                    std::span<const lifecycle::log_fact> facts = {}) noexcept;
     void log_facts(const answer_row& row, const connection& of) noexcept;
     void meets(rule other, const socket_address& peer) noexcept;
     void end_if_empty();

@@ -194,6 +194,7 @@ void loop_thread::end_if_empty() {
 }
 
 void loop_thread::update_date() {
+    access_lines_.compare_clocks();
     const auto second = std::time(nullptr);
     if (second == date_second_) return;
     date_second_ = second;

@@ -72,8 +72,9 @@ public:
 
     bool wanted() const override { return log_->should_log(spdlog::level::info); }
     bool wants_facts() const override { return to_->format().json(); }
-    void append(std::string& lines, std::string_view text, std::span<const lifecycle::log_fact> facts) const override {
-        to_->format().append(lines, std::chrono::system_clock::now(), "info", text, {facts, {}});
+    void append(std::string& lines, std::chrono::system_clock::time_point time, std::string_view text,
+                std::span<const lifecycle::log_fact> facts) const override {
+        to_->format().append(lines, time, "info", text, {facts, {}});
     }
     void write(std::string_view lines) override { to_->write(lines); }
 

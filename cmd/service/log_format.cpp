@@ -180,8 +180,8 @@ char priority_of(std::string_view level) {
 
 void log_format::append(std::string& out, std::chrono::system_clock::time_point time, std::string_view level,
                         std::string_view text, lifecycle::log_facts facts) const {
-    constexpr std::size_t column = 8;
-    std::array<char, 128> front;  // of each line: put together here, and appended at once
+    constexpr std::size_t column = 8, usual_text = 384;
+    std::array<char, 128 + usual_text> front;  // of each line: put together here, and appended at once
     char* at = front.data();
     assert(level.size() <= column);
     if (how_.journal) {
@@ -205,7 +205,10 @@ void log_format::append(std::string& out, std::chrono::system_clock::time_point 
         at = put(put(put_time(at, time), " "), level);
         at = std::fill_n(at, column - level.size() + 1, ' ');
     }
+    const bool usual = text.size() < usual_text && is_plain(text);
+    if (usual) at = put(put(at, text), "\n");
     out.append(front.data(), static_cast<std::size_t>(at - front.data()));
+    if (usual) return;
     append_printable(out, text, false);
     out += '\n';
 }

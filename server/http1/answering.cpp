@@ -250,6 +250,7 @@ answer_row http1_answering::refusal(const moment& at) const {
     return {.of = known ? &request() : nullptr,
             .status = work_->current.reply.status,
             .took = at.now - since_,
+            .since = since_,
             .letters = end_,
             .refused_by = work_->current.refused_by};
 }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -34,6 +36,35 @@ TEST(AccessLog, ALineThatIsLongerThanUsualIsWhole) {
         line.end(std::copy(piece.begin(), piece.end(), at));
     }
     EXPECT_TRUE(line.view() == "access " + target + "access ");
+}
+
+/// Keeps what it is told.
+struct kept_log final : server::access_log {
+    bool wanted() const override { return true; }
+    void append(std::string& lines, std::chrono::system_clock::time_point time, std::string_view text,
+                std::span<const lifecycle::log_fact>) const override {
+        seen = time;
+        (lines += text) += '\n';
+    }
+    void write(std::string_view lines) override { written += lines; }
+
+    mutable std::chrono::system_clock::time_point seen;
+    std::string written;
+};
+
+TEST(AccessLog, ALineHasTheTimeOfItsAnswerByTheWallClock) {
+    using namespace std::chrono_literals;
+    kept_log log;
+    server::access_lines lines;
+    lines.compare_clocks();
+    EXPECT_TRUE(lines.add(log, lifecycle::clock::now() - 10h, "earlier"));
+    const auto ago = std::chrono::system_clock::now() - log.seen;
+    EXPECT_GT(ago, 9h);
+    EXPECT_LT(ago, 11h);
+    EXPECT_FALSE(lines.add(log, lifecycle::clock::now(), "now"));
+    lines.write(log);
+    lines.write(log);
+    EXPECT_EQ(log.written, "earlier\nnow\n");
 }
 
 }  // namespace
