@@ -268,7 +268,7 @@ TEST_F(NatsClusterOfToday, ALeaderThatHandsOverOrIsStoppedOrKilledCostsBatchesNo
     make_stream(service);
     promises promised;
     promised.given.insert("first");
-    support::load load(service.app(), promised.load_of(64));
+    support::load load(service.app(), promised.load_of(16));
     EXPECT_TRUE(delivered(load, service, 500));
     for (int turn = 0; turn < 2; ++turn) {
         cluster.step_down("EVENTS");
@@ -300,7 +300,7 @@ TEST_F(NatsClusterOfToday, ABatchWhoseAcknowledgementIsLostGoesOneByOneAndNoneIs
     make_stream(service);
     promises promised;
     promised.given.insert("first");
-    support::load load(service.app(), promised.load_of(64));
+    support::load load(service.app(), promised.load_of(16));
     EXPECT_TRUE(delivered(load, service, 500));
     swallow(true);
     const auto lost = [&] {

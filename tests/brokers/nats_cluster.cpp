@@ -80,19 +80,32 @@ public:
         return true;
     }
 
-    std::string header_of(const std::string& name, std::uint64_t sequence, const char* header) const {
-        natsMsg* message = nullptr;
-        const char* value = nullptr;
-        // A cluster that is electing, or a machine that is busy, does not answer the first time.
-        const auto read = [&] {
-            return js_GetMsg(&message, stream_, name.c_str(), sequence, nullptr, nullptr) == NATS_OK;
-        };
-        if (!support::eventually(read, support::milliseconds(30'000)))
-            throw std::runtime_error(fmt::format("message {} of {} cannot be read", sequence, name));
-        const auto status = natsMsgHeader_Get(message, header, &value);
-        const std::string text = status == NATS_OK ? value : "";
-        natsMsg_Destroy(message);
-        return text;
+    /// How often each value of that header is in the first `last` messages: read as a consumer does, since to ask for
+    /// each of them takes minutes. False: they do not come.
+    bool read(const std::string& name, std::uint64_t last, const char* header,
+              std::map<std::string, int>& values) const {
+        jsStreamInfo* info = nullptr;
+        if (!connected_ || js_GetStreamInfo(&info, stream_, name.c_str(), nullptr, nullptr) != NATS_OK) return false;
+        const std::string subject = info->Config->Subjects[0];
+        jsStreamInfo_Destroy(info);
+        jsSubOptions how;
+        jsSubOptions_Init(&how);
+        how.Stream = name.c_str();
+        how.Ordered = true;
+        how.Config.HeadersOnly = true;
+        natsSubscription* all = nullptr;
+        auto status = js_SubscribeSync(&all, stream_, subject.c_str(), nullptr, &how, nullptr);
+        values.clear();
+        for (std::uint64_t nth = 0; nth < last && status == NATS_OK; ++nth) {
+            natsMsg* message = nullptr;
+            status = natsSubscription_NextMsg(&message, all, 30'000);
+            if (status != NATS_OK) break;
+            const char* value = nullptr;
+            ++values[natsMsgHeader_Get(message, header, &value) == NATS_OK ? value : ""];
+            natsMsg_Destroy(message);
+        }
+        natsSubscription_Destroy(all);
+        return status == NATS_OK;
     }
 
     bool make(const std::string& name, const std::string& subject, std::int64_t max_bytes, bool discards_old) const {
@@ -218,16 +231,14 @@ void nats_cluster::step_down(const std::string& stream) const {
 }
 
 std::map<std::string, int> nats_cluster::values_in(const std::string& stream, const char* header) const {
-    std::unique_ptr<observer> eyes;
-    std::string leader;
-    std::uint64_t last = 0;
-    const auto answers = [&] {
-        eyes = std::make_unique<observer>(urls());
-        return eyes->look(stream, leader, last);
-    };
-    if (!support::eventually(answers, support::milliseconds(30'000))) throw std::runtime_error("nobody has " + stream);
     std::map<std::string, int> values;
-    for (std::uint64_t sequence = 1; sequence <= last; ++sequence) ++values[eyes->header_of(stream, sequence, header)];
+    const auto reads = [&] {  // a cluster that is electing, or a machine that is busy, does not answer the first time
+        const observer eyes(urls());
+        std::string leader;
+        std::uint64_t last = 0;
+        return eyes.look(stream, leader, last) && eyes.read(stream, last, header, values);
+    };
+    if (!support::eventually(reads, support::milliseconds(60'000))) throw std::runtime_error("nobody has " + stream);
     return values;
 }
 
