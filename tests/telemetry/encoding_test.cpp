@@ -7,6 +7,7 @@
 #include "cmd/service/telemetry/request_body.hpp"
 #include "cmd/service/telemetry/wire.hpp"
 #include "tests/telemetry/decode.hpp"
+#include "tests/telemetry/joined.hpp"
 
 namespace telemetry {
 namespace {
@@ -77,6 +78,40 @@ TEST(OtlpEncoding, writesEachSizeOfLengthAsShortAsItIs) {
     }
 }
 
+TEST(OtlpEncoding, writesALengthAsShortAsItIsWhateverRoomWasKeptForIt) {
+    for (const std::size_t kept : {1U, 2U, 3U})
+        for (const std::size_t size : {0U, 1U, 127U, 128U, 16'383U, 16'384U}) {
+            const std::string text(size, 'x');
+            const auto opened = written([&](auto& to) {
+                const auto at = to.open(5, kept);
+                to.raw(text);
+                to.close(at, kept);
+                to.number(6, 1);
+            });
+            EXPECT_EQ(opened, written([&](auto& to) {
+                          to.bytes(5, text);
+                          to.number(6, 1);
+                      }))
+                << kept << ", " << size;
+        }
+}
+
+TEST(OtlpEncoding, writesAttributesOfEachSizeAlike) {
+    for (std::size_t size = 0; size < 300; ++size) {
+        const std::string text(size, 'x');
+        const auto attribute = written([&](auto& to) { attributes(to, 9).text("key", text); });
+        EXPECT_EQ(attribute, written([&](auto& to) {
+                      const auto pair = to.open(9);
+                      to.bytes(1, "key");
+                      const auto value = to.open(2);
+                      to.bytes(1, text);
+                      to.close(value);
+                      to.close(pair);
+                  }))
+            << size;
+    }
+}
+
 TEST(OtlpEncoding, keepsEachDigitOfLargeNumbers) {
     for (const std::int64_t number : {(std::int64_t{1} << 53) + 1, std::numeric_limits<std::int64_t>::max(),
                                       std::numeric_limits<std::int64_t>::min(), std::int64_t{-1}, std::int64_t{0}}) {
@@ -92,7 +127,7 @@ TEST(OtlpEncoding, keepsEachDigitOfLargeNumbers) {
             attributes(to, 9).number("n", number);
             to.close(span);
         });
-        const auto read = otlp::read_traces(around.around(records));
+        const auto read = otlp::read_traces(joined(around, records));
         ASSERT_EQ(read.spans.size(), 1U);
         EXPECT_EQ(read.spans[0].values.at("n"), std::to_string(number));
         EXPECT_EQ(read.spans[0].start, 1'800'000'000'123'456'789U);
@@ -122,7 +157,7 @@ TEST(OtlpEncoding, putsOneMessageAroundAllRecordsAndNothingBehindIt) {
     const envelope around(fields{{"service.name", "shop"}, {"service.version", "1.2"}});
     std::string records;
     for (std::uint64_t nth = 1; nth <= 300; ++nth) records += written([&](auto& to) { write_span(to, "GET /", nth); });
-    const auto read = otlp::read_traces(around.around(records));
+    const auto read = otlp::read_traces(joined(around, records));
     EXPECT_EQ(read.spans.size(), 300U);
     EXPECT_THAT(read.resource, UnorderedElementsAre(Pair("service.name", "shop"), Pair("service.version", "1.2")));
     EXPECT_EQ(read.spans[299].id, "000000000000012c");
@@ -132,8 +167,8 @@ TEST(OtlpEncoding, putsOneMessageAroundAllRecordsAndNothingBehindIt) {
 
 TEST(OtlpEncoding, compressesAsGzipDoes) {
     const std::string text(100'000, 'x');
-    EXPECT_EQ(otlp::gunzipped(gzipped(text)), text);
-    EXPECT_LT(gzipped(text).size(), 2'000U);
+    EXPECT_EQ(otlp::gunzipped(gzipped({text})), text);
+    EXPECT_LT(gzipped({text}).size(), 2'000U);
 }
 
 TEST(OtlpEncoding, readsWhatAReceiverHasNotTaken) {

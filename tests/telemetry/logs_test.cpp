@@ -7,6 +7,7 @@
 #include "cmd/service/telemetry/request_body.hpp"
 #include "lifecycle/lines.hpp"
 #include "tests/telemetry/decode.hpp"
+#include "tests/telemetry/joined.hpp"
 
 namespace telemetry {
 namespace {
@@ -23,7 +24,7 @@ struct scene {
         batch all;
         records->ring().take(all.bytes, all.ends, 1000, 1 << 20);
         if (all.empty()) return {};
-        return otlp::read_logs(envelope(fields{{"service.name", "x"}}).around(all.bytes)).logs;
+        return otlp::read_logs(joined(envelope(fields{{"service.name", "x"}}), all.bytes)).logs;
     }
 };
 

@@ -10,6 +10,7 @@
 #include "cmd/service/telemetry/wire.hpp"
 #include "server/exchange.hpp"
 #include "tests/telemetry/decode.hpp"
+#include "tests/telemetry/joined.hpp"
 
 namespace telemetry {
 namespace {
@@ -62,7 +63,7 @@ struct scene {
         batch all;
         records->spans.take(all.bytes, all.ends, 100'000, 1 << 30);
         if (all.empty()) return {};
-        return otlp::read_traces(envelope(fields{{"service.name", "x"}}).around(all.bytes)).spans;
+        return otlp::read_traces(joined(envelope(fields{{"service.name", "x"}}), all.bytes)).spans;
     }
     otlp::span span() {
         auto all = spans();
@@ -204,11 +205,14 @@ TEST(RequestSpans, haveNoAddressOfAUnixSocket) {
 TEST(RequestSpans, beginATraceWithAnIdAtRandomAndSaySo) {
     scene s;
     std::set<std::string> traces, spans;
+    std::vector<std::string> handed_on;
     for (int nth = 0; nth < 500; ++nth) {
         s.ask();
         EXPECT_EQ(s.asked.trace.parent.substr(52), "-03");
+        handed_on.push_back(s.asked.trace.parent);
     }
     for (const auto& span : s.spans()) {
+        EXPECT_EQ(handed_on[spans.size()], "00-" + span.trace + "-" + span.id + "-03");
         EXPECT_TRUE(traces.insert(span.trace).second);
         EXPECT_TRUE(spans.insert(span.id).second);
         EXPECT_EQ(span.parent, "") << "left out, not 0";

@@ -9,6 +9,7 @@
 #include "cmd/service/telemetry/metric_records.hpp"
 #include "server/metrics.hpp"
 #include "tests/telemetry/decode.hpp"
+#include "tests/telemetry/joined.hpp"
 
 namespace telemetry {
 namespace {
@@ -22,7 +23,7 @@ constexpr span_of_time when{.start = 1'700'000'000'000'000'000, .now = 1'800'000
 
 std::vector<otlp::metric> read(const batch& from) {
     if (from.empty()) return {};
-    return otlp::read_metrics(envelope(fields{{"service.name", "x"}}).around(from.bytes)).metrics;
+    return otlp::read_metrics(joined(envelope(fields{{"service.name", "x"}}), from.bytes)).metrics;
 }
 std::vector<otlp::metric> of_text(const std::string& text) {
     batch all;

@@ -4,6 +4,7 @@
 
 #include "cmd/service/telemetry/request_body.hpp"
 #include "tests/telemetry/decode.hpp"
+#include "tests/telemetry/joined.hpp"
 
 namespace telemetry {
 namespace {
@@ -22,7 +23,7 @@ struct scene {
         batch all;
         others.ring().take(all.bytes, all.ends, 1000, 1 << 20);
         if (all.empty()) return {};
-        return otlp::read_traces(envelope(fields{{"service.name", "x"}}).around(all.bytes)).spans;
+        return otlp::read_traces(joined(envelope(fields{{"service.name", "x"}}), all.bytes)).spans;
     }
 
     other_spans others;

@@ -12,6 +12,7 @@
 #include "server/metrics.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/telemetry/decode.hpp"
+#include "tests/telemetry/joined.hpp"
 
 namespace telemetry {
 namespace {
@@ -50,7 +51,7 @@ struct scene {
         plan.resource = {{"service.name", "x"}};
         whole.emplace(std::move(plan), options, part, logger,
                       [this](const destination& to, const tracker::deadline_function&) {
-                          return [this, url = to.url](const std::string& body) { return answer(url, body); };
+                          return [this, url = to.url](const body_pieces& body) { return answer(url, joined(body)); };
                       });
         observer = whole->observer();
     }

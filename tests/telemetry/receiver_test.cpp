@@ -5,6 +5,7 @@
 #include "cmd/service/telemetry/request_body.hpp"
 #include "cmd/service/telemetry/wire.hpp"
 #include "tests/telemetry/collector.hpp"
+#include "tests/telemetry/joined.hpp"
 #include "tracker/http_connection/http_connection.hpp"
 
 namespace telemetry {
@@ -30,7 +31,7 @@ std::string request_of(std::size_t spans) {
         to.fixed64(8, 1'800'000'000'000'000'000);
         to.close(span);
     }
-    return envelope(fields{{"service.name", "x"}}).around(to.view());
+    return joined(envelope(fields{{"service.name", "x"}}), to.view());
 }
 
 tracker::deadline_function never() {
@@ -42,8 +43,8 @@ TEST(OtlpReceiver, isSpokenToAsTheSpecificationSays) {
         collector to;
         const auto post =
             receiver({.url = to.url() + "/v1/traces", .headers = {{"api-key", "k"}}, .gzip = gzip}, never());
-        EXPECT_EQ(post(request_of(3)).status, 200U);
-        EXPECT_EQ(post(request_of(400)).status, 200U);
+        EXPECT_EQ(post({request_of(3)}).status, 200U);
+        EXPECT_EQ(post({request_of(400)}).status, 200U);
         EXPECT_EQ(to.spans().size(), 403U) << "counted, for 200 says little";
         EXPECT_THAT(to.faults(), IsEmpty());
         EXPECT_EQ(to.server().accepted(), 1U) << "one connection";
@@ -54,7 +55,7 @@ TEST(OtlpReceiver, isSpokenToAsTheSpecificationSays) {
 
 TEST(OtlpReceiver, tellsWhenToComeBackAndWhatWasSaid) {
     collector to([](const auto&, const auto&, std::size_t) { return answer_of(503, "Retry-After: 7\r\n", "full"); });
-    const auto answer = receiver({.url = to.url() + "/v1/traces"}, never())(request_of(1));
+    const auto answer = receiver({.url = to.url() + "/v1/traces"}, never())({request_of(1)});
     EXPECT_EQ(answer.status, 503U);
     EXPECT_EQ(answer.retry_after, 7s);
     EXPECT_EQ(answer.body, "full");
@@ -69,15 +70,15 @@ TEST(OtlpReceiver, repeatsOnceOnAFreshConnectionWhatTheOldOneHasNotTaken) {
         return std::nullopt;
     });
     const auto post = receiver({.url = to.url() + "/v1/traces"}, never());
-    EXPECT_EQ(post(request_of(1)).status, 200U);
-    EXPECT_EQ(post(request_of(2)).status, 200U) << "by the second connection";
+    EXPECT_EQ(post({request_of(1)}).status, 200U);
+    EXPECT_EQ(post({request_of(2)}).status, 200U) << "by the second connection";
     EXPECT_EQ(to.spans().size(), 3U);
     EXPECT_EQ(to.server().accepted(), 2U);
 }
 
 TEST(OtlpReceiver, followsNobodyElsewhere) {
     collector to([](const auto&, const auto&, std::size_t) { return answer_of(307, "Location: /v1/traces\r\n"); });
-    EXPECT_EQ(receiver({.url = to.url() + "/v1/traces"}, never())(request_of(1)).status, 307U);
+    EXPECT_EQ(receiver({.url = to.url() + "/v1/traces"}, never())({request_of(1)}).status, 307U);
     EXPECT_EQ(to.requests(), 1U);
 }
 
@@ -85,7 +86,7 @@ TEST(OtlpReceiver, isGivenUpWhenItIsSilentForTheTimeout) {
     collector to([](const auto&, const auto&, std::size_t) {
         return support::scripted_upstream::reply{.bytes = {}, .after = support::scripted_upstream::reply::then::hang};
     });
-    const auto answer = receiver({.url = to.url() + "/v1/traces", .timeout = 50ms}, never())(request_of(1));
+    const auto answer = receiver({.url = to.url() + "/v1/traces", .timeout = 50ms}, never())({request_of(1)});
     EXPECT_EQ(answer.status, 0U);
     EXPECT_THAT(answer.error, HasSubstr("no time is left"));
 }
@@ -95,7 +96,7 @@ TEST(OtlpReceiver, isGivenUpWhenTheStopWantsIt) {
         return support::scripted_upstream::reply{.bytes = {}, .after = support::scripted_upstream::reply::then::hang};
     });
     const auto deadline = [&] { return to.requests() > 0 ? clock::time_point() : clock::time_point::max(); };
-    const auto answer = receiver({.url = to.url() + "/v1/traces", .timeout = 1h}, deadline)(request_of(1));
+    const auto answer = receiver({.url = to.url() + "/v1/traces", .timeout = 1h}, deadline)({request_of(1)});
     EXPECT_THAT(answer.error, HasSubstr("no time is left"));
 }
 
@@ -108,11 +109,11 @@ TEST(OtlpReceiver, isLeftAndTriedAgainWhenItAnswersNonsense) {
                 return std::nullopt;
             });
         const auto post = receiver({.url = to.url() + "/v1/traces"}, never());
-        const auto answer = post(request_of(1));
+        const auto answer = post({request_of(1)});
         EXPECT_EQ(answer.status, 0U) << nonsense;
         EXPECT_EQ(verdict_on(answer), verdict::later) << nonsense;
         EXPECT_THAT(answer.error, AllOf(HasSubstr("receive"), Not(HasSubstr("\n")))) << nonsense;
-        EXPECT_EQ(post(request_of(1)).status, 200U) << nonsense;
+        EXPECT_EQ(post({request_of(1)}).status, 200U) << nonsense;
         EXPECT_EQ(to.server().accepted(), 2U) << "the first connection is closed: " << nonsense;
     }
 }
@@ -136,7 +137,7 @@ TEST(OtlpReceiver, failsInOneLineWhereNobodyListens) {
         collector gone;
         url = gone.url();
     }
-    const auto answer = receiver({.url = url + "/v1/traces"}, never())(request_of(1));
+    const auto answer = receiver({.url = url + "/v1/traces"}, never())({request_of(1)});
     EXPECT_EQ(answer.status, 0U);
     EXPECT_THAT(answer.error, HasSubstr("refused"));
 }

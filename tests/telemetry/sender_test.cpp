@@ -7,6 +7,8 @@
 #include <set>
 #include <sstream>
 
+#include "tests/telemetry/joined.hpp"
+
 namespace telemetry {
 namespace {
 
@@ -26,7 +28,8 @@ struct scene {
     envelope around{fields{{"service.name", "x"}}};
     signal_account account;
     sender out{"traces", "http://c/v1/traces",
-               [this](const std::string& body) {
+               [this](const body_pieces& pieces) {
+                   const auto body = joined(pieces);
                    ++posts;
                    seen(body);
                    const auto records = letters(body);
@@ -64,6 +67,30 @@ TEST(OtlpSender, countsWhatHasBeenStored) {
     EXPECT_EQ(s.stored, "ABC");
     EXPECT_EQ(s.account.sent.get(), 3U);
     EXPECT_TRUE(s.out.is_free());
+}
+
+TEST(OtlpSender, givesTheMemoryOfABatchThatIsGoneToTheNext) {
+    scene s;
+    s.give("ABC" + std::string(1'000, 'x'));
+    EXPECT_EQ(s.out.spare().bytes.capacity(), std::string().capacity()) << "it is still to be sent";
+    EXPECT_TRUE(s.work());
+    auto next = s.out.spare();
+    EXPECT_GE(next.bytes.capacity(), 3'000U);
+    EXPECT_TRUE(next.empty());
+    EXPECT_EQ(next.bytes, "");
+    s.out.take(std::move(next));  // nothing has come
+    EXPECT_GE(s.out.spare().bytes.capacity(), 3'000U);
+}
+
+TEST(OtlpSender, keepsNoMemoryThatIsRarelyNeeded) {
+    scene s;
+    batch made;
+    made.bytes = "[[A" + std::string(sender::largest_spare, ' ');
+    made.ends = {made.bytes.size()};
+    s.out.take(std::move(made));
+    EXPECT_TRUE(s.work());
+    EXPECT_EQ(s.stored, "A");
+    EXPECT_EQ(s.out.spare().bytes.capacity(), std::string().capacity());
 }
 
 TEST(OtlpSender, sendsNoRequestThatIsEmpty) {

@@ -96,7 +96,7 @@ void http_sink::deliver(std::span<const event> batch) {
         body += '\n';
     }
     auto key = key_of(body);
-    post(std::move(body), {{"Idempotency-Key", std::move(key)}});
+    post(body, {{"Idempotency-Key", std::move(key)}});
 }
 
 /// What was taken before one of them failed is remembered until it is tried again, for that may be in parts.
@@ -116,8 +116,8 @@ void http_sink::post_alone(std::span<const event> batch) {
     for (const auto& event : batch) taken_.erase(event.id);
 }
 
-void http_sink::post(std::string body, const http_connection::fields& fields) {
-    const auto answer = connection_.exchange(std::move(body), fields);
+void http_sink::post(std::string_view body, const http_connection::fields& fields) {
+    const auto answer = connection_.exchange(body, fields);
     const auto status = answer.result_int();  // Beast does not know them all
     if (status >= 200 && status < 300) return;
     // Who says when to come again speaks of the moment, whatever the status.

@@ -37,7 +37,7 @@ public:
     std::string_view name() const noexcept override { return "http"; }
 
 private:
-    void post(std::string body, const http_connection::fields& fields);
+    void post(std::string_view body, const http_connection::fields& fields);
     void post_alone(std::span<const event> batch);
 
     const cloud_event_options cloud_events_;

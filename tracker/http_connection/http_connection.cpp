@@ -177,7 +177,7 @@ void http_connection::handshake() {
     complete("TLS", [&](auto done) { secure.async_handshake(asio::ssl::stream_base::client, done); });
 }
 
-http_connection::answer http_connection::exchange(std::string body, const fields& further) {
+http_connection::answer http_connection::exchange(const pieces& body, const fields& further) {
     until_ = clock::now() + to_.timeout;
     for (const auto& name : of_the_last_) request_.erase(name);  // before this one's may be others
     of_the_last_.clear();
@@ -186,7 +186,7 @@ http_connection::answer http_connection::exchange(std::string body, const fields
         request_.set(name, value);
         of_the_last_.push_back(name);
     }
-    request_.body() = std::move(body);
+    request_.body() = body;
     request_.prepare_payload();
     if (socket_.is_open() && !is_usable()) close();
     const bool kept = socket_.is_open();

@@ -1,21 +1,56 @@
 #pragma once
 
+#include <array>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/optional.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "tracker/sink.hpp"
 
 namespace tracker {
+
+/// The body of a request in pieces that are sent one after the other, from where they are, as a Body of Beast's.
+struct body_of_pieces {
+    using value_type = std::array<std::string_view, 3>;
+
+    static std::uint64_t size(const value_type& body) noexcept {
+        std::uint64_t all = 0;
+        for (const auto piece : body) all += piece.size();
+        return all;
+    }
+
+    class writer {
+    public:
+        using const_buffers_type = std::array<boost::asio::const_buffer, std::tuple_size_v<value_type>>;
+
+        template <class Header>
+        writer(const Header&, const value_type& body) noexcept {
+            for (std::size_t nth = 0; nth < body.size(); ++nth)
+                buffers_[nth] = boost::asio::const_buffer(body[nth].data(), body[nth].size());
+        }
+        void init(boost::system::error_code& error) noexcept { error = {}; }
+        boost::optional<std::pair<const_buffers_type, bool>> get(boost::system::error_code& error) {
+            error = {};
+            return std::pair(buffers_, false);  // there is no more
+        }
+
+    private:
+        const_buffers_type buffers_;
+    };
+};
 
 /// The addresses of a host, as literals, the preferred one first; throws std::exception when there are none. Blocks.
 using name_lookup = std::function<std::vector<std::string>(const std::string& host)>;
@@ -41,13 +76,15 @@ class http_connection {
 public:
     using answer = boost::beast::http::response<boost::beast::http::string_body>;
     using fields = std::vector<std::pair<std::string, std::string>>;
+    using pieces = body_of_pieces::value_type;
 
     /// Throws std::runtime_error with one line when the address is not valid, or its certificates cannot be read.
     http_connection(http_address to, deadline_function deadline, name_lookup look_up);
 
     /// Posts a body and reads the answer, on a fresh connection if the kept one has been closed meanwhile.
     /// Throws std::exception when there is none.
-    answer exchange(std::string body, const fields& further = {});
+    answer exchange(const pieces& body, const fields& further = {});
+    answer exchange(std::string_view body, const fields& further = {}) { return exchange(pieces{body}, further); }
     void close() noexcept;
 
 private:
@@ -81,8 +118,8 @@ private:
     boost::asio::ssl::context tls_{boost::asio::ssl::context::tls_client};
     tcp::socket socket_{io_};
     std::optional<secure_stream> secure_socket_;
-    boost::beast::http::request<boost::beast::http::string_body> request_;
-    std::vector<std::string> of_the_last_;  ///< fields that only the last request had
+    boost::beast::http::request<body_of_pieces> request_;  ///< its body is there as long as an exchange
+    std::vector<std::string> of_the_last_;                 ///< fields that only the last request had
     lifecycle::clock::time_point until_;
     lifecycle::clock::time_point rests_since_;
 };

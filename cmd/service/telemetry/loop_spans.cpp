@@ -20,23 +20,20 @@ namespace http = server::http;
 using lifecycle::clock;
 
 constexpr std::chrono::milliseconds between_looks{1'000};  // a clock that is set shows soon enough
+constexpr std::size_t usual_length = 2;                    // bytes of it: a span has from 128 to 16,383 bytes
 constexpr std::uint32_t has_is_remote = 0x100, is_remote = 0x200;
 
-/// Eight hexadecimal digits as the bytes of a number, the first one lowest: each nibble gets a byte, and those from 10
-/// on are letters.
-constexpr std::uint64_t hex_digits(std::uint32_t value) noexcept {
-    std::uint64_t spread = value;
-    spread = (spread << 16 | spread) & 0x0000'FFFF'0000'FFFF;
-    spread = (spread << 8 | spread) & 0x00FF'00FF'00FF'00FF;
-    spread = (spread << 4 | spread) & 0x0F0F'0F0F'0F0F'0F0F;
-    const auto letters = (spread + 0x0606'0606'0606'0606) >> 4 & 0x0101'0101'0101'0101;
-    return __builtin_bswap64(spread + 0x3030'3030'3030'3030 + letters * ('a' - '0' - 10));
-}
-
+/// Sixteen hexadecimal digits, all at once: each nibble gets a byte, and those from 10 on are letters.
 void put_hex(char* to, std::uint64_t value) noexcept {
-    const std::array halves{hex_digits(static_cast<std::uint32_t>(value >> 32)),
-                            hex_digits(static_cast<std::uint32_t>(value))};
-    std::memcpy(to, halves.data(), sizeof halves);
+    using digits = std::int8_t __attribute__((vector_size(16)));
+    constexpr std::uint64_t nibbles = 0x0F0F'0F0F'0F0F'0F0F;
+    const auto bytes = __builtin_bswap64(value);
+    const auto high = std::bit_cast<digits>(std::array<std::uint64_t, 2>{bytes >> 4 & nibbles});
+    const auto low = std::bit_cast<digits>(std::array<std::uint64_t, 2>{bytes & nibbles});
+    const digits all = __builtin_shufflevector(high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const digits letters = all > std::int8_t{9};  // -1 where it is so
+    const digits text = all + std::int8_t{'0'} + (letters & std::int8_t{'a' - '0' - 10});
+    std::memcpy(to, &text, sizeof text);
 }
 
 std::uint64_t from_hex(std::string_view digits) noexcept {
@@ -45,8 +42,8 @@ std::uint64_t from_hex(std::string_view digits) noexcept {
     return value;
 }
 
-void write_address(const attributes& to, const server::socket_address& of, std::string_view address,
-                   std::string_view port) noexcept {
+[[gnu::noinline]] void write_address(const attributes& to, const server::socket_address& of, std::string_view address,
+                                     std::string_view port) noexcept {
     if (of.is_unix()) return;
     std::array<char, 48> text;
     const auto ip = of.address();
@@ -67,8 +64,14 @@ void write_address(const attributes& to, const server::socket_address& of, std::
     if (!port.empty() && of.port() != 0) to.number(port, of.port());
 }
 
+/// What is alike, for one of more kinds than there is room for, or of a long route.
+[[gnu::noinline]] void write_anew(wire_writer& to, const request_kind& kind) noexcept {
+    std::array<char, 4 * request_series::largest_template> room;
+    to.raw({room.data(), write_alike(kind, room.data(), room.size())});
+}
+
 /// "example.com:8080", "[::1]:80".
-void write_host(const attributes& to, std::string_view host) noexcept {
+[[gnu::noinline]] void write_host(const attributes& to, std::string_view host) noexcept {
     const auto colon = host.rfind(':');
     const bool has_port = colon != host.npos && host.find(']', colon) == host.npos;
     auto name = host.substr(0, has_port ? colon : host.size());
@@ -194,7 +197,7 @@ std::string_view loop_spans::of_host(std::string_view host) noexcept {
 
 std::string_view loop_spans::of_peer(const server::socket_address& peer) noexcept {
     if (peer.is_unix()) return {};
-    auto& known = peers_[peer.port() % peers_.size()];
+    auto& known = peers_[peer.port() % most_peers];
     if (known.size == 0 || known.peer != peer) {
         wire_writer to(known.bytes.data(), known.bytes.data() + known.bytes.size());
         write_address(attributes(to, 9), peer, "network.peer.address", "network.peer.port");
@@ -214,13 +217,15 @@ std::uint64_t loop_spans::on_the_wall(clock::time_point when) noexcept {
     return static_cast<std::uint64_t>((when.time_since_epoch() + difference_).count());
 }
 
-void loop_spans::record(const server::answer_row& row, const request_series::series& alike) noexcept try {
+/// In line, with all that it calls here: then the writer is in registers, and each key a constant.
+[[gnu::flatten]] void loop_spans::record(const server::answer_row& row, const request_series::series& alike) noexcept
+    try {
     auto* const at = to_->spans.begin();
     if (at == nullptr) return;
     const auto& asked = *row.of;
     const auto& ids = asked.trace.ids;
     wire_writer to(at, at + record_ring::longest_record);
-    const auto span = to.open(2);
+    const auto span = to.open(2, usual_length);
     to.id(1, ids.high, ids.low);
     to.id(2, ids.span);
     if (!asked.trace.state.empty()) to.bytes(3, asked.trace.state);
@@ -228,12 +233,10 @@ void loop_spans::record(const server::answer_row& row, const request_series::ser
     const auto began = on_the_wall(row.since);
     to.fixed64(7, began);
     to.fixed64(8, began + static_cast<std::uint64_t>(row.took.count()));
-    if (alike.alike_size > 0) {
+    if (alike.alike_size > 0)
         to.raw({alike.alike.data(), alike.alike_size});
-    } else {  // one of more kinds than there is room for, or of a long route
-        std::array<char, 4 * request_series::largest_template> room;
-        to.raw({room.data(), write_alike(request_kind::of(row), room.data(), room.size())});
-    }
+    else
+        write_anew(to, request_kind::of(row));
     const attributes all(to, 9);
     const auto target = asked.target;
     const bool plain = target.starts_with('/') && target.size() <= longest_text;  // then it is ASCII
@@ -257,7 +260,7 @@ void loop_spans::record(const server::answer_row& row, const request_series::ser
         all.text("user_agent.original", sound_text(agent, room_));
     to.fixed32(16, static_cast<std::uint32_t>(asked.trace.parent.back() - '0') | has_is_remote |
                        (ids.caller != 0 ? is_remote : 0));
-    to.close(span);
+    to.close(span, usual_length);
     if (to.fits())
         to_->spans.end(to.size());
     else

@@ -80,7 +80,8 @@ private:
         std::array<char, 192> bytes;
         std::size_t size = 0;
     };
-    std::vector<known_peer> peers_ = std::vector<known_peer>(256);  ///< by the last bits of the port
+    static constexpr std::size_t most_peers = 256;
+    std::vector<known_peer> peers_ = std::vector<known_peer>(most_peers);  ///< by the last bits of the port
 };
 
 }  // namespace telemetry

@@ -143,7 +143,7 @@ void pipeline::send_all(signal which, clock::time_point now) {
 
 /// False: there is nothing. Its sender is free.
 bool pipeline::fill(signal which) {
-    batch next;
+    auto next = lines_[which].out->spare();
     const auto take = [&](record_ring& from) {
         if (next.size() < most_in_request)
             from.take(next.bytes, next.ends, most_in_request - next.size(), batch::largest);
@@ -163,7 +163,7 @@ bool pipeline::fill(signal which) {
 void pipeline::add_metrics() {
     auto& line = lines_[of_metrics];
     if (!line.out || !line.out->is_free()) return;
-    batch next;
+    auto next = line.out->spare();
     const span_of_time when{.start = started_, .now = now_on_the_wall()};
     const auto all = loops();
     std::vector<const request_series*> series;

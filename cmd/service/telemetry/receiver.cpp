@@ -37,10 +37,10 @@ tracker::http_address address_of(const destination& to) {
 post_function receiver(const destination& to, tracker::deadline_function deadline) {
     auto names = [deadline](const std::string& host) { return look_up(host, deadline); };
     auto connection = std::make_shared<tracker::http_connection>(address_of(to), std::move(deadline), std::move(names));
-    return [connection = std::move(connection), gzip = to.gzip](std::string body) {
+    return [connection = std::move(connection), gzip = to.gzip](const body_pieces& body) {
         reply made;
         try {
-            auto answer = connection->exchange(gzip ? gzipped(body) : std::move(body));
+            auto answer = gzip ? connection->exchange(gzipped(body)) : connection->exchange(body);
             made.status = answer.result_int();
             made.retry_after = tracker::retry_after(answer[boost::beast::http::field::retry_after]);
             made.body = std::move(answer.body());

@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstdint>
 #include <new>
 #include <optional>
@@ -111,25 +112,23 @@ envelope::envelope(const fields& resource) {
     scope.bytes(2, version);
     scope.close(begun);
     scope_.resize(scope.size());
+
+    put_key(tail_, 3, schema.size());
+    tail_ += schema;
 }
 
-std::string envelope::around(std::string_view records) const {
+body_pieces envelope::around(std::string_view records, std::string& head) const {
     const auto of_scope = scope_.size() + records.size();
-    const auto schema_size = 1 + wire_writer::size_of_varint(schema.size()) + schema.size();
-    const auto whole = resource_.size() + 1 + wire_writer::size_of_varint(of_scope) + of_scope + schema_size;
-    std::string made;
-    made.reserve(whole + 16);
-    put_key(made, 1, whole);
-    made += resource_;
-    put_key(made, 2, of_scope);
-    made += scope_;
-    made += records;
-    put_key(made, 3, schema.size());
-    made += schema;
-    return made;
+    const auto whole = resource_.size() + 1 + wire_writer::size_of_varint(of_scope) + of_scope + tail_.size();
+    head.clear();
+    put_key(head, 1, whole);
+    head += resource_;
+    put_key(head, 2, of_scope);
+    head += scope_;
+    return {head, records, tail_};
 }
 
-std::string gzipped(std::string_view bytes) {
+std::string gzipped(const body_pieces& body) {
     constexpr int gzip_format = 15 + 16;
     constexpr int memory = 8;
     z_stream stream{};
@@ -137,16 +136,22 @@ std::string gzipped(std::string_view bytes) {
         throw std::bad_alloc();
     std::string made;
     try {
-        made.resize(::deflateBound(&stream, bytes.size()));
+        std::size_t size = 0;
+        for (const auto piece : body) size += piece.size();
+        made.resize(::deflateBound(&stream, size));
     } catch (...) {
         ::deflateEnd(&stream);
         throw;
     }
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));  // zlib does not write there
-    stream.avail_in = static_cast<uInt>(bytes.size());
     stream.next_out = reinterpret_cast<Bytef*>(made.data());
     stream.avail_out = static_cast<uInt>(made.size());
-    ::deflate(&stream, Z_FINISH);
+    int said = Z_OK;
+    for (const auto& piece : body) {
+        stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(piece.data()));  // zlib does not write there
+        stream.avail_in = static_cast<uInt>(piece.size());
+        said = ::deflate(&stream, &piece == &body.back() ? Z_FINISH : Z_NO_FLUSH);
+    }
+    assert(said == Z_STREAM_END);  // it has found its room
     made.resize(stream.total_out);
     ::deflateEnd(&stream);
     return made;

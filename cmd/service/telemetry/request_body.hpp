@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -22,20 +23,24 @@ struct batch {
     batch split();
 };
 
-/// What stands in front of the records of each request of this process: the resource and the scope. The three signals
-/// have the same shape: ResourceSpans, ScopeSpans, Span and their like.
+/// A body in the order in which its pieces are sent, from where they are: records are copied into no request.
+using body_pieces = std::array<std::string_view, 3>;
+
+/// What stands around the records of each request of this process: the resource, the scope and the schema. The three
+/// signals have the same shape: ResourceSpans, ScopeSpans, Span and their like.
 class envelope {
 public:
     explicit envelope(const fields& resource);
-    /// A whole ExportTraceServiceRequest, or one of the two others.
-    std::string around(std::string_view records) const;
+    /// A whole ExportTraceServiceRequest, or one of the two others, which lives as long as the records, this object and
+    /// `head`: that is where its first piece is written.
+    body_pieces around(std::string_view records, std::string& head) const;
 
 private:
-    std::string resource_, scope_;
+    std::string resource_, scope_, tail_;
 };
 
 /// The same in the format gzip (RFC 1952), at the fastest level. Throws std::bad_alloc.
-std::string gzipped(std::string_view bytes);
+std::string gzipped(const body_pieces& body);
 
 /// What a receiver says that it has not taken (ExportTraceServiceResponse and the two others are alike).
 struct partial_success {

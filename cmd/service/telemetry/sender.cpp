@@ -51,7 +51,7 @@ sender::sender(std::string signal, std::string url, post_function post, signal_a
     : signal_(std::move(signal)), url_(std::move(url)), post_(std::move(post)), account_(account), log_(log) {}
 
 void sender::take(batch records) {
-    if (records.empty()) return;
+    if (records.empty()) return keep(std::move(records));
     account_.waiting.add(records.size());
     parts_.push_back(std::move(records));
 }
@@ -74,7 +74,7 @@ bool sender::finish(const envelope& around, clock::time_point now, clock::time_p
 bool sender::attempt(const envelope& around) {
     auto& part = parts_.front();
     if (part.size() > 1 && part.bytes.size() > batch::largest) return halve(part);
-    const auto answer = post_(around.around(part.bytes));
+    const auto answer = post_(around.around(part.bytes, head_));
     switch (verdict_on(answer)) {
         case verdict::taken: taken(part, answer); break;
         case verdict::later: put_off(answer); return false;
@@ -86,8 +86,17 @@ bool sender::attempt(const envelope& around) {
         case verdict::never: give_up(part, answer); break;
     }
     account_.waiting.subtract(part.size());
+    keep(std::move(part));
     parts_.pop_front();
     return true;
+}
+
+void sender::keep(batch done) noexcept {
+    const auto size = done.bytes.capacity();
+    if (size <= spare_.bytes.capacity() || size > largest_spare) return;
+    spare_ = std::move(done);
+    spare_.bytes.clear();
+    spare_.ends.clear();
 }
 
 /// True: its first half is next.

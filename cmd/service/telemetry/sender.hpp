@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "cmd/service/telemetry/plan.hpp"
 #include "cmd/service/telemetry/request_body.hpp"
@@ -26,7 +27,7 @@ struct reply {
 };
 
 /// Posts one body, compressed or not as it is; blocks, but not beyond its own deadline. Throws nothing.
-using post_function = std::function<reply(std::string body)>;
+using post_function = std::function<reply(const body_pieces& body)>;
 
 /// What becomes of a request by its answer (opentelemetry.io/docs/specs/otlp, "OTLP/HTTP Response"). 3xx is none of
 /// success: a receiver that has moved has not stored anything.
@@ -49,10 +50,13 @@ public:
     static constexpr std::chrono::milliseconds first_pause{1'000}, longest_pause{30'000};
     static constexpr std::chrono::milliseconds between_lines{10'000};
     static constexpr std::uint64_t most_alone = 16;
+    static constexpr std::size_t largest_spare = 1'000'000;  ///< bytes: a batch that is larger is rare, and freed
 
     /// `signal` and `url` are for lines in the log; all that is given outlives this.
     sender(std::string signal, std::string url, post_function post, signal_account& account, spdlog::logger& log);
 
+    /// For the next batch: empty, with the memory of one that is gone.
+    batch spare() noexcept { return std::exchange(spare_, {}); }
     /// Takes over a batch. Only when it `is_free`.
     void take(batch records);
     bool is_free() const noexcept { return parts_.empty(); }
@@ -72,6 +76,7 @@ public:
 private:
     bool attempt(const envelope& around);
     bool halve(batch& first);
+    void keep(batch done) noexcept;
     void taken(const batch& part, const reply& answer);
     void put_off(const reply& answer);
     void give_up(const batch& part, const reply& answer);
@@ -82,6 +87,8 @@ private:
     signal_account& account_;
     spdlog::logger& log_;
     std::deque<batch> parts_;  ///< of one batch, the first is next
+    batch spare_;
+    std::string head_;  ///< of the body that is being posted
     std::uint64_t failures_ = 0;
     std::uint64_t refused_alone_ = 0;  ///< one after the other
     bool asked_to_wait_ = false;       ///< by Retry-After
