@@ -39,11 +39,7 @@ int open_reserve() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
 }  // namespace
 
 listener::listener(listening_socket& socket, std::vector<std::unique_ptr<loop>>& loops, client_table& clients)
-    : socket_(socket),
-      loops_(loops),
-      clients_(clients),
-      pause_(loops.front()->context()),
-      reserve_(open_reserve()) {
+    : socket_(socket), loops_(loops), clients_(clients), pause_(loops.front()->context()), reserve_(open_reserve()) {
     closed_.reserve(4);  // no memory is asked for at the end
     watched_ = std::make_unique<watched>(loops.front()->context(), socket.descriptor());
 }
