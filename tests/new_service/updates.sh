@@ -117,7 +117,8 @@ expect 0 "is merged" scripts/update --no-tests
 [[ $(tail -n 1 cmd/orders/routes.cpp) == "// later" && $(tail -n 1 cmd/orders/routes.hpp) == ours ]] || fault "grafted, not merged"
 
 # A history that has lost what was made: amended with edits of one's own, which a merge would undo; or squashed. A graft mends it, and
-# asks for nothing that the lock knows.
+# asks for nothing that the lock knows. All in one second: commits are told apart by what they are, not by when they were made.
+export GIT_AUTHOR_DATE="2026-01-01T00:00:00Z" GIT_COMMITTER_DATE="2026-01-01T00:00:00Z"
 for lost in amended squashed; do
     "$skeleton/scripts/new-service" orders "$place/$lost" --fork --with trace >/dev/null
     cd "$place/$lost"
