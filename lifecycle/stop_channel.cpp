@@ -162,6 +162,7 @@ clock::time_point stop_channel::next_step() const {
 stop_channel::status stop_channel::now() const {
     const auto time = clock::now();
     const std::scoped_lock lock(mutex_);
+    notice_freeze(time);
     const bool stopping = sequence_.stopping();
     const auto left = stopping ? duration_cast<milliseconds>(sequence_.end() - time) : options_.budget;
     const auto passed = stopping ? duration_cast<milliseconds>(time - sequence_.began()) : milliseconds{0};

@@ -81,6 +81,15 @@ TEST(StopChannel, SeesAFreezeOfAProcessWhoseMainWasAtWork) {
     EXPECT_EQ(frozen, 3'900ms);
 }
 
+TEST(StopChannel, TellsOfAFreezeWhoeverIsTheFirstToAsk) {
+    fakes::test_clock time;
+    stop_channel stop(settings());
+    stop.request("debug");
+    time.advance(4s);
+    EXPECT_EQ(stop.now().frozen, 3'900ms);
+    EXPECT_EQ(stop.now().elapsed, 100ms);
+}
+
 TEST(StopChannel, MovesItsDeadlinesWhenNobodyHasLookedForSoLongThatItWasFrozen) {
     fakes::process process;
     const auto app = process.run("app", fakes::until_asked);
