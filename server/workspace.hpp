@@ -74,6 +74,12 @@ struct workspace {
         if (begin == end) begin = end = 0;
     }
 
+    /// As it was lent: nothing of a request is in it, and it has not grown.
+    bool is_fresh() const noexcept {
+        return begin == end && out.empty() && !parser.begun() && !current.incoming && capacity == usual_input &&
+               out.capacity() <= usual_output;
+    }
+
     /// Ready for another connection; memory beyond the usual is given back.
     void renew() {
         parser.reset();
@@ -128,14 +134,17 @@ public:
     void give_back(std::unique_ptr<workspace> workspace) noexcept {
         assert(lent_ > 0 && "only what was lent is given back");
         --lent_;
-        freed_ += workspace->capacity + workspace->out.capacity();
-        if (free_.size() >= max_free) return;
-        workspace->renew();
-        freed_ -= workspace->capacity + workspace->out.capacity();
-        free_.push_back(std::move(workspace));
+        if (!workspace->is_fresh()) [[unlikely]] {
+            freed_ += workspace->capacity + workspace->out.capacity();
+            workspace->renew();
+            freed_ -= workspace->capacity + workspace->out.capacity();
+        }
+        if (free_.size() < max_free)
+            free_.push_back(std::move(workspace));
+        else
+            freed_ += workspace->capacity + workspace->out.capacity();
     }
-    /// There are too many for a connection that falls idle to keep its own for a next request, even one that
-    /// might come at once.
+    /// There are too many for a connection that falls idle to keep even one that has grown.
     bool many_lent() const noexcept { return lent_ > 2048; }
     /// Called now and then: frees half of those that were unused, so that a burst of load leaves no memory in use.
     /// True: it is over, and what malloc keeps of it is worth being given back to the kernel.
