@@ -50,8 +50,8 @@ void machine::start(stream& stream) {
     stream.state = connection_state::handling;
     stream.since = at_.now;
     current.largest_piece = largest_piece();
-    current.begin(stream.asked, stream.its_id(), stream.traced(), host_, trusts_peer_);
-    const bool asks = current.find(stream.asked, stream.its_timeout(), host_, limits_->request_timeout, patience_,
+    current.begin(stream.asked, stream.block.id(), stream.block.is_traced(), host_, trusts_peer_);
+    const bool asks = current.find(stream.asked, stream.block.timeout(), host_, limits_->request_timeout, patience_,
                                    served_ <= 1, at_.now);
     stream.deadline = current.deadline;
     if (asks && current.incoming) begin_body(stream);
@@ -72,7 +72,7 @@ void machine::refuse(stream& stream, rule by) {
     stream.refused = by;
     stream.state = connection_state::handling;
     stream.since = at_.now;
-    current.begin(stream.asked, stream.its_id(), false, host_, trusts_peer_);
+    current.begin(stream.asked, stream.block.id(), false, host_, trusts_peer_);
     current.to = nullptr;
     if (by == rule::content_encoding)
         current.refuse_coding();
@@ -197,7 +197,8 @@ void machine::submit(stream& stream, response& reply) {
     const bool has_body = code != 204 && code != 304 && stream.asked.method != http::verb::head;
     stream.answered = true;
     stream.streams = reply.streamed() && has_body;
-    if (stream.is_grpc() && stream.current.refused_by != rule::none) return submit_grpc_status(stream, reply.status);
+    if (stream.block.is_grpc() && stream.current.refused_by != rule::none)
+        return submit_grpc_status(stream, reply.status);
     if (reply.status == http::status::service_unavailable && at_.stopping && !reply.has("Retry-After"))
         reply.set("Retry-After", "1");
     auto& fields = from_.fields;
@@ -210,7 +211,7 @@ void machine::submit(stream& stream, response& reply) {
     add(fields, "date", host_.date);
     if (!reply.content_type.empty() && code != 204 && code != 304) add(fields, "content-type", reply.content_type);
     const bool has_length = !stream.through && code != 204 && code != 304 && (!reply.streamed() || reply.length);
-    if (has_length && !stream.is_grpc())
+    if (has_length && !stream.block.is_grpc())
         add(fields, "content-length", text_of(reply.streamed() ? *reply.length : reply.body.size(), length));
     add_unique(fields, "x-request-id", stream.asked.id);
     if (at_.stopping && limits_->envoy_hint) add(fields, "x-envoy-immediate-health-check-fail", "true");

@@ -22,7 +22,7 @@ std::uint64_t least_bytes(const options& limits) noexcept {
 void machine::begin_body(stream& stream) {
     auto& current = stream.current;
     if (!stream.whole) {
-        current.incoming = std::make_unique<request_body>(stream.announced(), std::string_view(), false);
+        current.incoming = std::make_unique<request_body>(stream.block.announced(), std::string_view(), false);
         stream.asked.incoming = current.incoming.get();
         current.incoming->wants = [this, &stream] { wants_body(stream); };
         current.incoming->took = [this, &stream](std::size_t count) { took(stream, count); };
@@ -38,7 +38,7 @@ void machine::wants_body(stream& stream) {
     stream.receives = true;
     if (stream.id == 0 || dead_) return fail_body(stream, rule::none);
     body.rate.since = at_.now;
-    if (!std::exchange(body.rate.asked, true) && stream.expects_continue()) say_continue(stream);
+    if (!std::exchange(body.rate.asked, true) && stream.block.expects_continue()) say_continue(stream);
     stream.deadline = std::min(stream.current.deadline, at_.now + body.rate.left);
     by_.proceed();
 }

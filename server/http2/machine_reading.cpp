@@ -42,7 +42,7 @@ struct calls {
             };
             of.reading_->add_field(text(name, name_size), text(value, value_size), *of.limits_);
             // It is decoded to the end, since later blocks depend on it, but not for ever.
-            const bool bomb = of.reading_->list_size() > most_lists * of.limits_->max_header_bytes;
+            const bool bomb = of.reading_->block.list_size() > most_lists * of.limits_->max_header_bytes;
             if (bomb && of.too_many(of.faults_)) return failed;
             return bomb ? int{NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE} : 0;
         });
@@ -263,14 +263,14 @@ void machine::head_came(stream& stream) {
     const auto* const to = host_.routes.find(stream.asked);
     const bool streams = to != nullptr && to->streams_body;
     const auto most = streams ? to->most_body : limits_->max_body_bytes;
-    if (stream.announced().value_or(0) > most) return refuse(stream, rule::max_body_bytes);
+    if (stream.block.announced().value_or(0) > most) return refuse(stream, rule::max_body_bytes);
     if (streams && exchange::comes_encoded(*to, stream.asked, true)) return refuse(stream, rule::content_encoding);
-    if (streams || (to == nullptr && stream.expects_continue())) return start(stream);
+    if (streams || (to == nullptr && stream.block.expects_continue())) return start(stream);
     stream.state = connection_state::body;
     stream.since = at_.now;
     const auto first_look = limits_->min_data_rate > 0 ? limits_->data_rate_grace : limits_->body_timeout;
     stream.deadline = at_.now + std::min(first_look, limits_->body_timeout);
-    if (stream.expects_continue()) say_continue(stream);
+    if (stream.block.expects_continue()) say_continue(stream);
 }
 
 /// True: it is held for a handler that will take it, and the windows stay as they are until then.

@@ -3,14 +3,13 @@
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "server/decision.hpp"
 #include "server/exchange.hpp"
 #include "server/handlers.hpp"
+#include "server/http2/header_block.hpp"
 
 namespace server::http2 {
 
@@ -33,8 +32,6 @@ using waking_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<class
 /// One request of an HTTP/2 connection and its answer: the exchange, the bytes of its request and its body, and how far
 /// the answer has got. It outlives its stream in the protocol (`id` 0) while a handler or a source that has been asked
 /// has not returned. Decides nothing.
-///
-/// What the header block brings is kept in one string, by offsets until the block is whole, since it grows.
 class stream final : public asker, public stream_hook, public waking_hook {
 public:
     stream();
@@ -43,21 +40,17 @@ public:
 
     /// For the next request; memory beyond the usual is given back.
     void renew() noexcept;
-    /// A field of the header block, or after the body. False: the limits do not allow it, and `refused` says why.
-    bool add_field(std::string_view name, std::string_view value, const options& limits);
+    /// A field of the header block, or after the body.
+    void add_field(std::string_view name, std::string_view value, const options& limits) {
+        if (refused == rule::none)
+            refused = block.add(name, value, limits);
+        else
+            block.skip(name, value);
+    }
     /// The block is whole: makes a request of it, or says which rule it breaks.
     void make_request(const options& limits);
     /// The body is whole, and what is after it.
     void end_body();
-    bool is_grpc() const noexcept { return grpc_; }
-    /// X-Request-Id, X-Request-Timeout, grpc-timeout and traceparent, as sent.
-    std::string_view its_id() const noexcept { return value_of(id_field_); }
-    std::string_view its_timeout() const noexcept { return timeout_; }
-    bool traced() const noexcept { return traced_; }
-    bool expects_continue() const noexcept { return expects_continue_; }
-    bool has_body() const noexcept { return has_body_; }
-    std::optional<std::uint64_t> announced() const noexcept { return announced_; }
-    std::size_t list_size() const noexcept { return list_size_; }
 
     /// An extended CONNECT.
     bool connects() const noexcept { return !asked.protocol.empty(); }
@@ -73,6 +66,7 @@ public:
     connection_state state = connection_state::head;
     lifecycle::clock::time_point since{}, deadline{};
     request asked;
+    header_block block;  ///< that `asked` is made of
     exchange current;
     std::string body;                   ///< gathered, or held until the handler takes it
     std::size_t taken = 0;              ///< ... of that, by then
@@ -98,34 +92,6 @@ public:
     bool cut = false;
     bool ended_by_us = false;
     bool counted = false;  ///< how it has ended
-
-private:
-    struct place {
-        std::size_t at, size;
-    };
-    struct pair {
-        place name, value;
-    };
-
-    std::string_view value_of(std::size_t nth) const noexcept {
-        return nth < asked.fields.size() ? asked.fields[nth].value : std::string_view();
-    }
-    void add_pseudo(std::string_view name, std::string_view value);
-    void note(std::size_t nth);
-    std::optional<rule> first_fault(const options& limits);
-    void take_grpc_timeout(std::string_view text);
-
-    std::string head_;
-    std::string trailers_;
-    std::string cookies_;
-    std::string path_storage_;
-    std::string timeout_;
-    std::vector<pair> places_;
-    place method_{}, path_{}, scheme_{}, authority_{}, protocol_{};
-    std::size_t list_size_ = 0;
-    std::size_t id_field_ = SIZE_MAX;
-    std::optional<std::uint64_t> announced_;
-    bool made_ = false, has_body_ = false, traced_ = false, grpc_ = false, expects_continue_ = false;
 };
 
 using streams = boost::intrusive::list<stream, boost::intrusive::base_hook<stream_hook>,
