@@ -20,7 +20,7 @@ public:
         return taken;
     }
     void give_back(std::unique_ptr<stream> stream) noexcept {
-        held -= stream->unread();
+        held -= stream->body.unread();
         stream->stream_hook::unlink();
         stream->waking_hook::unlink();
         if (free_.size() == free_.capacity()) return;

@@ -67,7 +67,7 @@ void machine::start(stream& stream) {
 /// By the server itself, before its time: what still comes of the request is not waited for.
 void machine::refuse(stream& stream, rule by) {
     auto& current = stream.current;
-    if (stream.answered) return;
+    if (stream.answer.begun) return;
     ++served_;
     stream.refused = by;
     stream.state = connection_state::handling;
@@ -124,7 +124,7 @@ void machine::replied(stream& stream) {
     auto& current = stream.current;
     if (current.incoming) leave_body(stream);
     if (current.abandoned) {  // answered in its place: this one comes too late
-        if (stream.straggled) by_.returned_late(stream);
+        if (stream.outcome.straggled) by_.returned_late(stream);
         stream.state = connection_state::writing;
         stream.deadline = at_.now + limits_->write_timeout;
         return;
@@ -163,7 +163,7 @@ void machine::answer(stream& stream) {
 /// The client's own doing is no fault of ours; see http1_answering::row.
 answer_row machine::row(const stream& stream) const {
     const auto& current = stream.current;
-    const auto in_its_place = stream.forced ? http::status::service_unavailable : http::status::gateway_timeout;
+    const auto in_its_place = stream.outcome.forced ? http::status::service_unavailable : http::status::gateway_timeout;
     const auto status = current.abandoned ? in_its_place : current.reply.status;
     const bool gone = current.left && !current.abandoned;
     const bool hurried = status == http::status::gateway_timeout && current.hurried;
@@ -177,7 +177,7 @@ answer_row machine::row(const stream& stream) const {
                     .refused_by = current.refused_by};
     if (hurried) made.digit = 4;
     if (gone) made.digit = 0;
-    if (stream.forced)
+    if (stream.outcome.forced)
         made.letters = {'K', 'H'};
     else if (gone || hurried)
         made.letters = {'C', 'H'};
@@ -195,8 +195,8 @@ answer_row machine::row(const stream& stream) const {
 void machine::submit(stream& stream, response& reply) {
     const auto code = static_cast<unsigned>(reply.status);
     const bool has_body = code != 204 && code != 304 && stream.asked.method != http::verb::head;
-    stream.answered = true;
-    stream.streams = reply.streamed() && has_body;
+    stream.answer.begun = true;
+    stream.answer.streams = reply.streamed() && has_body;
     if (stream.block.is_grpc() && stream.current.refused_by != rule::none)
         return submit_grpc_status(stream, reply.status);
     if (reply.status == http::status::service_unavailable && at_.stopping && !reply.has("Retry-After"))
@@ -217,15 +217,15 @@ void machine::submit(stream& stream, response& reply) {
     if (at_.stopping && limits_->envoy_hint) add(fields, "x-envoy-immediate-health-check-fail", "true");
     add_lines(fields, names, reply.fields());
 
-    stream.state = stream.streams ? connection_state::streaming : connection_state::writing;
+    stream.state = stream.answer.streams ? connection_state::streaming : connection_state::writing;
     stream.since = at_.now;
     stream.deadline = at_.now + limits_->write_timeout;
-    stream.at = 0;
-    stream.size = has_body ? reply.body.size() : 0;
-    stream.sent = stream.moved = 0;
-    if (stream.streams && stream.current.was_told()) ++changes_.told;  // before it was a stream
+    stream.answer.at = 0;
+    stream.answer.size = has_body ? reply.body.size() : 0;
+    stream.answer.sent = stream.answer.moved = 0;
+    if (stream.answer.streams && stream.current.was_told()) ++changes_.told;  // before it was a stream
     const bool has_data =
-        stream.through || stream.streams || stream.size > 0 || (has_body && !reply.trailers().empty());
+        stream.through || stream.answer.streams || stream.answer.size > 0 || (has_body && !reply.trailers().empty());
     nghttp2_data_provider from{.source = {.ptr = &stream}, .read_callback = read_of};
     const int result =
         nghttp2_submit_response(protocol_.get(), stream.id, fields.data(), fields.size(), has_data ? &from : nullptr);
@@ -234,7 +234,7 @@ void machine::submit(stream& stream, response& reply) {
 
 /// Trailers-Only: the one answer of a server in trouble that all clients of gRPC understand, and repeat by policy.
 void machine::submit_grpc_status(stream& stream, http::status status) {
-    stream.streams = false;
+    stream.answer.streams = false;
     stream.state = connection_state::writing;
     stream.since = at_.now;
     stream.deadline = at_.now + limits_->write_timeout;

@@ -54,28 +54,27 @@ void machine::say_continue(stream& stream) {
 /// False: it is of no interest any more.
 bool machine::hold(stream& stream, std::string_view bytes) {
     if (stream.connects()) {
-        if (stream.answered && (!stream.through || !stream.through->inside)) return false;
+        if (stream.answer.begun && (!stream.through || !stream.through->inside)) return false;
         keep(stream, bytes);
         if (stream.through) wake_later(stream);
         return true;
     }
     auto& body = *stream.current.incoming;
-    if (stream.answered || body.has_failed()) return false;
+    if (stream.answer.begun || body.has_failed()) return false;
     body.rate.bytes += bytes.size();
-    const bool large = stream.received > stream.current.to->most_body;
+    const bool large = stream.body.received > stream.current.to->most_body;
     if (large || !has_room(bytes.size())) {
         fail_body(stream, large ? rule::max_body_bytes : rule::max_in_flight);
         return false;
     }
     keep(stream, bytes);
-    body.hold(stream.body, false);
+    body.hold(stream.body.bytes, false);
     if (stream.receives) wake_later(stream);
     return true;
 }
 
 void machine::keep(stream& stream, std::string_view bytes) {
-    if (stream.taken > 0) stream.body.erase(0, std::exchange(stream.taken, 0));
-    stream.body += bytes;
+    stream.body.keep(bytes);
     from_.held += bytes.size();
 }
 
@@ -86,7 +85,7 @@ bool machine::has_room(std::size_t more) const noexcept {
 }
 
 void machine::took(stream& stream, std::size_t count) {
-    stream.taken += count;
+    stream.body.taken += count;
     from_.held -= count;
     open_window(stream, count);
     by_.proceed();
@@ -96,7 +95,7 @@ void machine::took(stream& stream, std::size_t count) {
 void machine::open_window(stream& stream, std::size_t bytes) {
     constexpr std::size_t step = 32 * 1024, little = 128 * 1024;
     if (dead_) return;
-    stream.credit += bytes;
+    stream.body.credit += bytes;
     credit_ += bytes;
     const auto give = [this](std::int32_t id, std::size_t& credit) {
         check(nghttp2_submit_window_update(protocol_.get(), NGHTTP2_FLAG_NONE, id,
@@ -104,7 +103,7 @@ void machine::open_window(stream& stream, std::size_t bytes) {
     };
     const auto used = nghttp2_session_get_effective_recv_data_length(protocol_.get());
     if (credit_ >= step || used > window_of_connection - static_cast<std::int32_t>(little)) give(0, credit_);
-    if (stream.credit >= step && stream.id != 0 && !stream.whole) give(stream.id, stream.credit);
+    if (stream.body.credit >= step && stream.id != 0 && !stream.whole) give(stream.id, stream.body.credit);
 }
 
 /// Its handler has returned, and what still comes is of no interest; that of a body which is whole may still be to the
@@ -118,10 +117,9 @@ void machine::leave_body(stream& stream) {
 }
 
 void machine::drop_body(stream& stream) noexcept {
-    const auto bytes = stream.unread();
+    const auto bytes = stream.body.unread();
     from_.held -= bytes;
-    stream.body.clear();
-    stream.taken = 0;
+    stream.body.drop();
     if (!stream.is_taken() || bytes == 0) return;  // of what has been gathered they are open
     try {
         open_window(stream, bytes);

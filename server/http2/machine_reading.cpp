@@ -275,15 +275,15 @@ void machine::head_came(stream& stream) {
 
 /// True: it is held for a handler that will take it, and the windows stay as they are until then.
 bool machine::body_came(stream& stream, std::string_view bytes) {
-    stream.received += bytes.size();
+    stream.body.received += bytes.size();
     if (stream.is_taken()) return hold(stream, bytes);
-    if (stream.answered || stream.refused != rule::none) return false;
-    if (stream.body.size() + bytes.size() > limits_->max_body_bytes) {
+    if (stream.answer.begun || stream.refused != rule::none) return false;
+    if (stream.body.bytes.size() + bytes.size() > limits_->max_body_bytes) {
         refuse(stream, rule::max_body_bytes);
     } else if (!has_room(bytes.size())) {
         refuse(stream, rule::max_in_flight);
     } else {
-        stream.body += bytes;
+        stream.body.keep(bytes);
         from_.held += bytes.size();
     }
     return false;
@@ -295,11 +295,11 @@ void machine::request_came(stream& stream) {
     if (stream.through) return end_tunnel(stream, true);
     if (stream.current.incoming) {
         if (stream.current.incoming->has_failed()) return;
-        stream.current.incoming->hold(std::string_view(stream.body).substr(stream.taken), true);
+        stream.current.incoming->hold(stream.body.rest(), true);
         if (stream.receives) wake_later(stream);
         return;
     }
-    if (stream.answered || stream.state != connection_state::body) return;
+    if (stream.answer.begun || stream.state != connection_state::body) return;
     if (stream.refused != rule::none) return refuse(stream, stream.refused);
     start(stream);
 }
@@ -310,13 +310,13 @@ void machine::closed(stream& stream) {
     if (stream.whole) note_ended(stream.id);
     stream.id = 0;
     if (reading_ == &stream) reading_ = nullptr;
-    if (!stream.done && !stream.counted) {
+    if (!stream.answer.done && !stream.outcome.counted) {
         count(stream, request_end::gone);
         stream.current.left = true;
         if (stream.asking) stream.current.scope.cancel(lifecycle::cause::client_gone);
     }
     fail_body(stream, rule::none);
-    if (stream.through && stream.through->inside) return end_tunnel(stream, stream.whole && stream.done);
+    if (stream.through && stream.through->inside) return end_tunnel(stream, stream.whole && stream.answer.done);
     if (!stream.asking) release(stream);
 }
 

@@ -33,15 +33,16 @@ std::ptrdiff_t machine::read_body(stream& stream, std::span<std::uint8_t> into, 
     into = into.first(std::min(into.size(), longest_data));
     if (stream.through) return stream.through->give(into, flags);
     auto& self = static_cast<machine&>(*stream.of);
-    const auto& reply = stream.instead ? *stream.instead : stream.current.reply;
-    const auto count = std::min(stream.size - stream.at, into.size());
-    if (count > 0) std::memcpy(into.data(), reply.body.data() + stream.at, count);
-    stream.at += count;
-    stream.sent += count;
-    stream.moved += count;
-    const bool promised = stream.streams && reply.length && stream.sent >= *reply.length;
-    if (stream.at < stream.size) return static_cast<std::ptrdiff_t>(count);
-    if (!stream.streams || stream.source_ended || promised) {
+    auto& answer = stream.answer;
+    const auto& reply = stream.reply();
+    const auto count = std::min(answer.size - answer.at, into.size());
+    if (count > 0) std::memcpy(into.data(), reply.body.data() + answer.at, count);
+    answer.at += count;
+    answer.sent += count;
+    answer.moved += count;
+    const bool promised = answer.streams && reply.length && answer.sent >= *reply.length;
+    if (answer.at < answer.size) return static_cast<std::ptrdiff_t>(count);
+    if (!answer.streams || answer.source_ended || promised) {
         flags |= NGHTTP2_DATA_FLAG_EOF;
         if (reply.trailers().empty()) return static_cast<std::ptrdiff_t>(count);
         flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -58,8 +59,8 @@ std::ptrdiff_t machine::read_body(stream& stream, std::span<std::uint8_t> into, 
         }
         return static_cast<std::ptrdiff_t>(count);
     }
-    if (!stream.piece_due && !stream.asking) {
-        stream.piece_due = true;
+    if (!answer.piece_due && !stream.asking) {
+        answer.piece_due = true;
         ++self.due_;
     }
     if (count == 0) return NGHTTP2_ERR_DEFERRED;
@@ -81,12 +82,12 @@ void machine::frame_sent(const nghttp2_frame& frame) {
     if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
     auto* const stream = of_id(frame.hd.stream_id);
     if (stream == nullptr) return;
-    stream->done = true;
+    stream->answer.done = true;
     if (stream->whole) resets_.give();
     const auto& current = stream->current;
-    if (stream->streams && current.was_told() && !current.left)
-        ++(stream->ended_by_us ? changes_.ended_by_us : changes_.ended);
-    count(*stream, stream->forced ? request_end::cut : request_end::finished);
+    if (stream->answer.streams && current.was_told() && !current.left)
+        ++(stream->outcome.ended_by_us ? changes_.ended_by_us : changes_.ended);
+    count(*stream, stream->outcome.forced ? request_end::cut : request_end::finished);
     // RFC 9113 section 8.1: what still comes of the request is of no interest.
     if (!stream->whole && (!stream->through || !stream->through->inside)) reset(*stream, NGHTTP2_NO_ERROR);
 }
@@ -102,16 +103,16 @@ std::size_t machine::largest_piece() const noexcept {
 void machine::ask_due() {
     for (auto next = all_.begin(); due_ > 0 && next != all_.end();) {
         auto& stream = *next++;
-        if (!std::exchange(stream.piece_due, false)) continue;
+        if (!std::exchange(stream.answer.piece_due, false)) continue;
         --due_;
-        if (stream.id != 0 && !stream.cut) ask_piece(stream);
+        if (stream.id != 0 && !stream.outcome.cut) ask_piece(stream);
     }
 }
 
 void machine::ask_piece(stream& stream) {
     auto& reply = stream.current.reply;
-    if (stream.ended_by_us) {
-        stream.source_ended = true;
+    if (stream.outcome.ended_by_us) {
+        stream.answer.source_ended = true;
         nghttp2_session_resume_data(protocol_.get(), stream.id);
         return;
     }
@@ -119,7 +120,7 @@ void machine::ask_piece(stream& stream) {
     if (reply.texts) {
         forget(reply.body, 0);
     } else {
-        const auto left = reply.length ? *reply.length - stream.sent : response::window;
+        const auto left = reply.length ? *reply.length - stream.answer.sent : response::window;
         reply.body.resize(std::min<std::uint64_t>(left, largest_piece()));
     }
     stream.asking = true;
@@ -134,18 +135,19 @@ void machine::ask_piece(stream& stream) {
 void machine::piece_came(stream& stream) {
     auto& current = stream.current;
     const bool failed = std::exchange(current.thrown, nullptr) != nullptr;
-    if (stream.straggled) by_.returned_late(stream);
-    if (stream.id == 0 || stream.cut) return;
+    if (stream.outcome.straggled) by_.returned_late(stream);
+    if (stream.id == 0 || stream.outcome.cut) return;
     stream.deadline = at_.now + limits_->write_timeout;
-    stream.moved = 0;
-    stream.at = 0;
-    stream.size = current.piece;
-    const bool too_short = stream.size == 0 && current.reply.length && stream.sent < *current.reply.length;
+    auto& answer = stream.answer;
+    answer.moved = 0;
+    answer.at = 0;
+    answer.size = current.piece;
+    const bool too_short = answer.size == 0 && current.reply.length && answer.sent < *current.reply.length;
     if (failed || too_short) {
         count(stream, request_end::finished);  // it has said all that it could
         return cut(stream, false);
     }
-    stream.source_ended = stream.size == 0 || stream.ended_by_us;
+    answer.source_ended = answer.size == 0 || stream.outcome.ended_by_us;
     nghttp2_session_resume_data(protocol_.get(), stream.id);
 }
 
@@ -156,7 +158,7 @@ void machine::reset(stream& stream, std::uint32_t code) {
 }
 
 void machine::count(stream& stream, request_end how) {
-    if (std::exchange(stream.counted, true)) return;
+    if (std::exchange(stream.outcome.counted, true)) return;
     switch (how) {
         case request_end::finished: ++unflushed_; break;
         case request_end::cut: ++changes_.cut; break;
@@ -167,8 +169,8 @@ void machine::count(stream& stream, request_end how) {
 void machine::release(stream& done) noexcept {
     assert(!done.asking);
     if (reading_ == &done) reading_ = nullptr;
-    if (done.piece_due) --due_;
-    if (done.unread() > 0) drop_body(done);
+    if (done.answer.piece_due) --due_;
+    if (done.body.unread() > 0) drop_body(done);
     --alive_;
     from_.give_back(std::unique_ptr<stream>(&done));
 }

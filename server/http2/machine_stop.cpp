@@ -77,11 +77,11 @@ void machine::obey(stream& stream, decision decided) {
             const auto end = stream.since + limits_->body_timeout;
             if (stream.state == connection_state::head)
                 return end_hostile(NGHTTP2_PROTOCOL_ERROR);  // nothing else can come
-            if (!drain && at_.now < end && stream.received >= least_bytes(*limits_, at_.now - stream.since)) {
+            if (!drain && at_.now < end && stream.body.received >= least_bytes(*limits_, at_.now - stream.since)) {
                 stream.deadline = std::min(end, at_.now + look_at_rate);
                 break;
             }
-            stream.forced = stream.forced || drain;
+            stream.outcome.forced = stream.outcome.forced || drain;
             forced_ = forced_ || drain;
             refuse(stream, drain ? rule::drain : rule::body_timeout);
             break;
@@ -92,15 +92,15 @@ void machine::obey(stream& stream, decision decided) {
             if (stream.state == connection_state::streaming) ++changes_.told;
             break;
         case decision::action::end_stream:
-            if (std::exchange(stream.ended_by_us, true)) break;
+            if (std::exchange(stream.outcome.ended_by_us, true)) break;
             current.scope.cancel(cause::shutdown);
             if (!stream.asking && stream.id != 0) {
-                stream.source_ended = true;
+                stream.answer.source_ended = true;
                 nghttp2_session_resume_data(protocol_.get(), stream.id);
             }
             break;
         case decision::action::tell_handler:
-            stream.forced = stream.forced || drain;
+            stream.outcome.forced = stream.outcome.forced || drain;
             forced_ = forced_ || drain;
             stream.deadline = drain ? clock::time_point::max() : at_.now + grace_after_deadline;
             current.tell(drain ? cause::shutdown : cause::deadline);
@@ -108,8 +108,8 @@ void machine::obey(stream& stream, decision decided) {
             break;
         case decision::action::answer: abandon(stream); break;
         case decision::action::cut:
-            if (!drain && !stream.asking && stream.moved > least_bytes(*limits_, limits_->write_timeout)) {
-                stream.moved = 0;
+            if (!drain && !stream.asking && stream.answer.moved > least_bytes(*limits_, limits_->write_timeout)) {
+                stream.answer.moved = 0;
                 stream.deadline = at_.now + limits_->write_timeout;
                 break;
             }
@@ -122,30 +122,30 @@ void machine::obey(stream& stream, decision decided) {
 /// In the place of a handler that has not returned. What it still returns is dropped.
 void machine::abandon(stream& stream) {
     auto& current = stream.current;
-    const auto status = stream.forced ? http::status::service_unavailable : http::status::gateway_timeout;
+    const auto status = stream.outcome.forced ? http::status::service_unavailable : http::status::gateway_timeout;
     current.abandoned = true;
-    current.refused_by = stream.forced ? rule::drain : rule::request_timeout;
+    current.refused_by = stream.outcome.forced ? rule::drain : rule::request_timeout;
     if (stream.id != 0) {
-        stream.instead =
+        stream.answer.instead =
             std::make_unique<response>(exchange::shown(host_.routes, stream.asked, current.instead(status)));
-        submit(stream, *stream.instead);
+        submit(stream, *stream.answer.instead);
         stream.state = connection_state::handling;  // as far as anybody else sees
     }
     by_.note(stream, row(stream));
-    if (!std::exchange(stream.straggled, true)) by_.straggles(stream);
+    if (!std::exchange(stream.outcome.straggled, true)) by_.straggles(stream);
 }
 
 /// What was cut must not look whole: any other code, and a bare end of the connection, is a clean end to some clients.
 void machine::cut(stream& stream, bool by_drain) {
-    stream.forced = stream.forced || by_drain;
+    stream.outcome.forced = stream.outcome.forced || by_drain;
     forced_ = forced_ || by_drain;
-    if (std::exchange(stream.cut, true)) {
-        if (stream.asking && !std::exchange(stream.straggled, true)) by_.straggles(stream);
+    if (std::exchange(stream.outcome.cut, true)) {
+        if (stream.asking && !std::exchange(stream.outcome.straggled, true)) by_.straggles(stream);
         return;
     }
     const auto& current = stream.current;
     if (current.was_told() && !current.left) ++changes_.cut_stream;
-    if (stream.asking || stream.streams) stream.current.scope.cancel(cause::shutdown);
+    if (stream.asking || stream.answer.streams) stream.current.scope.cancel(cause::shutdown);
     fail_body(stream, rule::drain);
     // A client that takes nothing for this long is as good as gone; a source that stands still has failed.
     count(stream, by_drain ? request_end::cut : stream.asking ? request_end::finished : request_end::gone);
@@ -174,7 +174,7 @@ void machine::cut(const moment& at) {
         if (stream.through && stream.through->inside) {
             stream.through->inside->cut(at);
             wake_later(stream);
-        } else if (!stream.cut) {
+        } else if (!stream.outcome.cut) {
             cut(stream, true);
         }
     }
@@ -188,7 +188,7 @@ void machine::end() noexcept {
     for (auto& stream : all_)
         if (stream.through && stream.through->inside) stream.through->inside->end();
     for (auto& stream : all_)
-        if (!std::exchange(stream.counted, true)) ++(forced_ ? changes_.cut : changes_.gone);
+        if (!std::exchange(stream.outcome.counted, true)) ++(forced_ ? changes_.cut : changes_.gone);
 }
 
 }  // namespace server::http2

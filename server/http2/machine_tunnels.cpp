@@ -14,9 +14,9 @@ using interest = poll_set::interest;
 // ── a stream as a socket ────────────────────────────────────────────────────────────────────────
 
 transfer tunnel::read(std::span<char> into) {
-    const auto count = std::min(into.size(), on_.unread());
+    const auto count = std::min(into.size(), on_.body.unread());
     if (count > 0) {
-        std::copy_n(on_.body.begin() + static_cast<std::ptrdiff_t>(on_.taken), count, into.begin());
+        std::copy_n(on_.body.bytes.begin() + static_cast<std::ptrdiff_t>(on_.body.taken), count, into.begin());
         of_.took(on_, count);
         return {.how = transfer_end::done, .count = count};
     }
@@ -25,7 +25,7 @@ transfer tunnel::read(std::span<char> into) {
     return {.how = transfer_end::ended};
 }
 
-bool tunnel::holds() const noexcept { return on_.unread() > 0 || ((ended_ || on_.id == 0) && !told_end_); }
+bool tunnel::holds() const noexcept { return on_.body.unread() > 0 || ((ended_ || on_.id == 0) && !told_end_); }
 
 transfer tunnel::write(std::string_view bytes) {
     if (on_.id == 0 || finished_) return {.how = transfer_end::ended};
@@ -82,7 +82,7 @@ void machine::connect(stream& stream) {
 /// Its route has said yes. The request is over when the session is.
 void machine::open_tunnel(stream& stream) {
     stream.current.reply.status = http::status::ok;
-    stream.counted = true;
+    stream.outcome.counted = true;
     stream.through = std::make_unique<tunnel>(*this, stream);
     submit(stream, stream.current.reply);
     by_.note(stream, row(stream));
@@ -118,7 +118,7 @@ void machine::drive(stream& stream) {
     if (stream.id == 0) return release(stream);
     if (next == server::session::next::reset) return reset(stream, NGHTTP2_CANCEL);
     through.finish();
-    if (stream.done && !stream.whole) reset(stream, NGHTTP2_NO_ERROR);
+    if (stream.answer.done && !stream.whole) reset(stream, NGHTTP2_NO_ERROR);
 }
 
 /// Its stream is over in the protocol, its connection is, or nothing comes any more.

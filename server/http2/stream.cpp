@@ -5,6 +5,12 @@
 
 namespace server::http2 {
 
+void held_body::renew() noexcept {
+    forget(bytes);
+    taken = credit = 0;
+    received = 0;
+}
+
 stream::stream() = default;
 stream::~stream() = default;
 
@@ -24,13 +30,11 @@ void stream::renew() noexcept {
     current.is_forwarded = current.abandoned = current.left = current.told = false;
     current.refused_by = rule::none;
     block.renew();
-    forget(body);
-    instead = nullptr;
+    body.renew();
+    answer = {};
+    outcome = {};
     refused = rule::none;
-    received = sent = moved = 0;
-    at = size = taken = credit = 0;
-    receives = whole = answered = done = streams = source_ended = piece_due = asking = forced = straggled = cut =
-        ended_by_us = counted = false;
+    receives = whole = asking = false;
     id = 0;
 }
 
@@ -41,7 +45,7 @@ void stream::make_request(const options& limits) {
 
 void stream::end_body() {
     whole = true;
-    if (!is_taken()) asked.body = body;
+    if (!is_taken()) asked.body = body.bytes;
     block.add_trailers(asked);
 }
 
@@ -51,7 +55,7 @@ connection_view stream::view() const noexcept {
             .deadline = deadline,
             .rests = true,
             .told = current.told,
-            .forced = forced,
+            .forced = outcome.forced,
             .abandoned = current.abandoned,
             .to_be_told = current.to_be_told(),
             .was_told = current.was_told(),
