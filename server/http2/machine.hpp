@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -11,6 +10,7 @@
 #include "server/http2/drain.hpp"
 #include "server/http2/nghttp2.hpp"
 #include "server/http2/stream.hpp"
+#include "server/http2/stream_ids.hpp"
 #include "server/http2/tunnel.hpp"
 #include "server/session.hpp"
 
@@ -107,7 +107,6 @@ private:
     // Reading.
     int begin_frame(const nghttp2_frame_hd& head);
     int begin_stream(std::int32_t id);
-    void note_ended(std::int32_t id) noexcept { ended_[ended_next_++ % ended_.size()] = id; }
     stream* of_id(std::int32_t id) noexcept;
     void head_came(stream& stream);
     int frame_came(const nghttp2_frame& frame);
@@ -169,8 +168,7 @@ private:
     duties& by_;
     depot& from_;
     session_memory blocks_;
-    std::array<std::int32_t, 8> ended_{};  ///< ids of streams that the client has ended, the latest
-    std::size_t ended_next_ = 0;
+    stream_ids ids_;
     owned<nghttp2_session> protocol_;
     std::shared_ptr<const options> limits_;
     streams all_;
@@ -185,11 +183,10 @@ private:
     std::string last_words_;                       ///< a GOAWAY after which nghttp2 is not asked any more
     std::size_t credit_ = 0;                       ///< bytes that its window is to be opened by
     std::uint32_t served_ = 0, asked_ = 0, unflushed_ = 0, alive_ = 0;
-    std::uint32_t due_ = 0;                                 ///< streams whose source is to be asked
-    std::int32_t last_id_ = 0, gap_from_ = 0, gap_to_ = 0;  ///< of streams; the last ids that were left out
-    allowance resets_{100, 20};                             ///< by the client
-    allowance faults_{100, 20};                             ///< ... and those that it makes us send
-    allowance controls_{1000, 100};                         ///< SETTINGS, PING and empty DATA
+    std::uint32_t due_ = 0;          ///< streams whose source is to be asked
+    allowance resets_{100, 20};      ///< by the client
+    allowance faults_{100, 20};      ///< ... and those that it makes us send
+    allowance controls_{1000, 100};  ///< SETTINGS, PING and empty DATA
     ending_letters ending_;
     bool settled_ = false, said_settings_ = false, dead_ = false, broken_ = false, gone_ = false, forced_ = false,
          worked_during_stop_ = false, trusts_peer_ = false;

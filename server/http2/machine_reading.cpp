@@ -176,9 +176,8 @@ bool machine::too_many(allowance& of) {
     return true;
 }
 
-/// What nghttp2, without its priorities, lets pass. An id that was left out is of a stream that will never be (RFC 9113
-/// section 5.1.1), and one that the client has ended stays ended (section 5.1). What it still sends on a stream that
-/// was ended here is its right.
+/// What nghttp2, without its priorities, lets pass. What a client still sends on a stream that was ended here is its
+/// right.
 int machine::begin_frame(const nghttp2_frame_hd& head) {
     const auto end = [this](std::uint32_t code) {
         end_hostile(code);
@@ -186,10 +185,10 @@ int machine::begin_frame(const nghttp2_frame_hd& head) {
     };
     const auto id = head.stream_id;
     if (head.type == NGHTTP2_PRIORITY && id == 0) return end(NGHTTP2_PROTOCOL_ERROR);
-    if ((head.type != NGHTTP2_HEADERS && head.type != NGHTTP2_DATA) || id > last_id_ || id == 0) return 0;
-    if (head.type == NGHTTP2_HEADERS && id >= gap_from_ && id < gap_to_) return end(NGHTTP2_PROTOCOL_ERROR);
+    if ((head.type != NGHTTP2_HEADERS && head.type != NGHTTP2_DATA) || id == 0 || ids_.is_new(id)) return 0;
+    if (head.type == NGHTTP2_HEADERS && ids_.is_left_out(id)) return end(NGHTTP2_PROTOCOL_ERROR);
     const auto* const stream = of_id(id);
-    const bool has_ended = stream != nullptr ? stream->whole : std::ranges::find(ended_, id) != ended_.end();
+    const bool has_ended = stream != nullptr ? stream->whole : ids_.has_ended(id);
     return has_ended ? end(NGHTTP2_STREAM_CLOSED) : 0;
 }
 
@@ -200,11 +199,7 @@ int machine::begin_stream(std::int32_t id) {
         end_hostile(NGHTTP2_ENHANCE_YOUR_CALM);
         return failed;
     }
-    if (id > last_id_ + 2) {
-        gap_from_ = last_id_ + 1;
-        gap_to_ = id;
-    }
-    last_id_ = id;
+    ids_.begin(id);
     auto& stream = *from_.take().release();
     all_.push_back(stream);
     ++alive_;
@@ -239,7 +234,7 @@ int machine::frame_came(const nghttp2_frame& frame) {
             }
             if (frame.hd.length == 0 && too_many(controls_)) return failed;
             break;
-        case NGHTTP2_RST_STREAM: note_ended(frame.hd.stream_id); return too_many(resets_) ? failed : 0;
+        case NGHTTP2_RST_STREAM: ids_.end(frame.hd.stream_id); return too_many(resets_) ? failed : 0;
         case NGHTTP2_GOAWAY: gone_ = true; break;
         case NGHTTP2_SETTINGS:
             if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) settled_ = true;
@@ -307,7 +302,7 @@ void machine::request_came(stream& stream) {
 /// A stream is over as far as the protocol goes: both sides have said all, or one of them has given it up.
 void machine::closed(stream& stream) {
     nghttp2_session_set_stream_user_data(protocol_.get(), stream.id, nullptr);
-    if (stream.whole) note_ended(stream.id);
+    if (stream.whole) ids_.end(stream.id);
     stream.id = 0;
     if (reading_ == &stream) reading_ = nullptr;
     if (!stream.answer.done && !stream.outcome.counted) {
