@@ -51,30 +51,32 @@ private:
     lifecycle::clock::time_point answered_at_{};
 };
 
-/// A limit on what costs a client nothing and us something: a number at once, a number more each second, and what is
-/// given for things that cost it something too.
-class allowance {
+/// When a connection tells its client to go: in a drain, and when it has had as many requests as one may, which is a
+/// drain of its own.
+class departure {
 public:
-    constexpr allowance(std::uint32_t at_once, std::uint32_t a_second) noexcept
-        : most_(at_once), a_second_(a_second), left_(at_once) {}
+    /// How long one that has had its requests waits for the PING.
+    static constexpr std::chrono::milliseconds longest{1'000};
 
-    /// False: that was one too many.
-    bool take(lifecycle::clock::time_point now) noexcept {
-        const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(now - since_).count();
-        const auto more = static_cast<std::uint64_t>(passed > 0 ? passed : 0) * a_second_ / 1'000;
-        if (more > 0) {
-            left_ = static_cast<std::uint32_t>(more + left_ < most_ ? more + left_ : most_);
-            since_ = now;
-        }
-        if (left_ == 0) return false;
-        --left_;
-        return true;
+    /// It has had as many requests as one connection may; the next tick sees to it.
+    void begin(lifecycle::clock::time_point now) noexcept { since_ = now; }
+    /// At each tick.
+    void see(const drain_view& drain) noexcept {
+        drain_ = drain;
+        if (!drain.draining && since_ != lifecycle::clock::time_point{})
+            drain_ = {.draining = true, .began = since_, .idle_until = since_ + longest};
     }
-    /// It has done something of use, which goes with one more.
-    void give() noexcept { left_ = left_ < most_ ? left_ + 1 : most_; }
+    /// As goodbye has it.
+    goodbye::step next(bool quiet, lifecycle::clock::time_point now) noexcept {
+        return drain_.draining ? steps_.next(drain_, quiet, now) : goodbye::step::none;
+    }
+    void answered(lifecycle::clock::time_point now) noexcept { steps_.answered(now); }
+    void skip() noexcept { steps_.skip(); }
+    bool told_last() const noexcept { return steps_.told_last(); }
 
 private:
-    std::uint32_t most_, a_second_, left_;
+    goodbye steps_;
+    drain_view drain_;  ///< as it was at the last tick
     lifecycle::clock::time_point since_{};
 };
 

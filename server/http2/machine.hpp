@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "server/http2/allowance.hpp"
 #include "server/http2/depot.hpp"
 #include "server/http2/drain.hpp"
 #include "server/http2/nghttp2.hpp"
@@ -82,7 +83,7 @@ public:
     void rest() noexcept { blocks_.rest(); }
 
     /// There is nothing under way, and nothing more will be taken: the connection may be closed.
-    bool over() const noexcept { return all_.empty() && (gone_ || broken_ || goodbye_.told_last()); }
+    bool over() const noexcept { return all_.empty() && (gone_ || broken_ || departure_.told_last()); }
     bool broken() const noexcept { return broken_; }
     bool idle() const noexcept { return all_.empty(); }
     bool settled() const noexcept { return settled_; }
@@ -176,17 +177,13 @@ private:
     stream* reading_ = nullptr;  ///< whose header block is arriving
     moment at_;                  ///< of the event that is being dealt with
     admission::patience patience_;
-    goodbye goodbye_;
-    drain_view leaving_ = {};  ///< as it was at the last tick
+    departure departure_;
     account_changes changes_;
-    lifecycle::clock::time_point leaves_since_{};  ///< it has had as many requests as one connection may
-    std::string last_words_;                       ///< a GOAWAY after which nghttp2 is not asked any more
-    std::size_t credit_ = 0;                       ///< bytes that its window is to be opened by
+    std::string last_words_;  ///< a GOAWAY after which nghttp2 is not asked any more
+    std::size_t credit_ = 0;  ///< bytes that its window is to be opened by
     std::uint32_t served_ = 0, asked_ = 0, unflushed_ = 0, alive_ = 0;
-    std::uint32_t due_ = 0;          ///< streams whose source is to be asked
-    allowance resets_{100, 20};      ///< by the client
-    allowance faults_{100, 20};      ///< ... and those that it makes us send
-    allowance controls_{1000, 100};  ///< SETTINGS, PING and empty DATA
+    std::uint32_t due_ = 0;  ///< streams whose source is to be asked
+    allowances may_;
     ending_letters ending_;
     bool settled_ = false, said_settings_ = false, dead_ = false, broken_ = false, gone_ = false, forced_ = false,
          worked_during_stop_ = false, trusts_peer_ = false;

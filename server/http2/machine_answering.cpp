@@ -46,7 +46,7 @@ std::ptrdiff_t read_of(nghttp2_session*, std::int32_t, std::uint8_t* into, std::
 void machine::start(stream& stream) {
     auto& current = stream.current;
     ++served_;
-    if (limits_->max_requests > 0 && served_ == limits_->max_requests) leaves_since_ = at_.now;
+    if (limits_->max_requests > 0 && served_ == limits_->max_requests) departure_.begin(at_.now);
     stream.state = connection_state::handling;
     stream.since = at_.now;
     current.largest_piece = largest_piece();

@@ -43,7 +43,7 @@ struct calls {
             of.reading_->add_field(text(name, name_size), text(value, value_size), *of.limits_);
             // It is decoded to the end, since later blocks depend on it, but not for ever.
             const bool bomb = of.reading_->block.list_size() > most_lists * of.limits_->max_header_bytes;
-            if (bomb && of.too_many(of.faults_)) return failed;
+            if (bomb && of.too_many(of.may_.faults)) return failed;
             return bomb ? int{NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE} : 0;
         });
     }
@@ -232,17 +232,17 @@ int machine::frame_came(const nghttp2_frame& frame) {
                 request_came(*stream);
                 break;
             }
-            if (frame.hd.length == 0 && too_many(controls_)) return failed;
+            if (frame.hd.length == 0 && too_many(may_.controls)) return failed;
             break;
-        case NGHTTP2_RST_STREAM: ids_.end(frame.hd.stream_id); return too_many(resets_) ? failed : 0;
+        case NGHTTP2_RST_STREAM: ids_.end(frame.hd.stream_id); return too_many(may_.resets) ? failed : 0;
         case NGHTTP2_GOAWAY: gone_ = true; break;
         case NGHTTP2_SETTINGS:
             if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) settled_ = true;
-            return too_many(controls_) ? failed : 0;
+            return too_many(may_.controls) ? failed : 0;
         case NGHTTP2_PING:
-            if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) goodbye_.answered(at_.now);
+            if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) departure_.answered(at_.now);
             [[fallthrough]];
-        case NGHTTP2_PRIORITY: return too_many(controls_) ? failed : 0;
+        case NGHTTP2_PRIORITY: return too_many(may_.controls) ? failed : 0;
         default: break;
     }
     return 0;
@@ -364,7 +364,7 @@ void machine::end_hostile(std::uint32_t code) {
     put(last);
     put(code);
     ending_ = {'P', 'R'};
-    goodbye_.skip();
+    departure_.skip();
     lost(at_);
     broken_ = false;  // there is something to be said still
 }

@@ -70,20 +70,20 @@ std::ptrdiff_t machine::read_body(stream& stream, std::span<std::uint8_t> into, 
 void machine::frame_sent(const nghttp2_frame& frame) {
     if (frame.hd.type == NGHTTP2_GOAWAY && frame.goaway.error_code != NGHTTP2_NO_ERROR) {  // of nghttp2's own
         ending_ = {'P', 'R'};
-        goodbye_.skip();
+        departure_.skip();
         lost(at_);
         broken_ = false;
         return;
     }
-    if (frame.hd.type == NGHTTP2_RST_STREAM && is_fault(frame.rst_stream.error_code)) too_many(faults_);
+    if (frame.hd.type == NGHTTP2_RST_STREAM && is_fault(frame.rst_stream.error_code)) too_many(may_.faults);
     if (frame.hd.type != NGHTTP2_HEADERS && frame.hd.type != NGHTTP2_DATA) return;
     // Clients of gRPC measure by a PING for each DATA (its estimate of bandwidth times delay): thousands a second.
-    controls_.give();
+    may_.controls.give();
     if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
     auto* const stream = of_id(frame.hd.stream_id);
     if (stream == nullptr) return;
     stream->answer.done = true;
-    if (stream->whole) resets_.give();
+    if (stream->whole) may_.resets.give();
     const auto& current = stream->current;
     if (stream->answer.streams && current.was_told() && !current.left)
         ++(stream->outcome.ended_by_us ? changes_.ended_by_us : changes_.ended);

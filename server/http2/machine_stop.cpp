@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::array<std::uint8_t, 8> our_ping{'c', 'u', 'r', 'f', 'e', 'w', 0, 0};
 constexpr milliseconds look_at_rate{1'000};
-constexpr milliseconds longest_leave{1'000};
 
 std::uint64_t least_bytes(const options& limits, clock::duration over) noexcept {
     return limits.min_data_rate * static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(over).count()) /
@@ -38,16 +37,13 @@ void machine::tick(const drain_view& drain, const moment& at) {
         obey(stream, decide(stream.view(), drain, at.now));
         if (dead_) return;
     }
-    leaving_ = drain;
-    if (!drain.draining && leaves_since_ != clock::time_point{})
-        leaving_ = {.draining = true, .began = leaves_since_, .idle_until = leaves_since_ + longest_leave};
+    departure_.see(drain);
     say_goodbye();
 }
 
 /// False: there is nothing to be said now.
 bool machine::say_goodbye() {
-    if (!leaving_.draining) return false;
-    switch (goodbye_.next(leaving_, all_.empty(), at_.now)) {
+    switch (departure_.next(all_.empty(), at_.now)) {
         case goodbye::step::none: return false;
         case goodbye::step::notice:
             check(nghttp2_submit_shutdown_notice(protocol_.get()));
@@ -60,7 +56,7 @@ bool machine::say_goodbye() {
 
 void machine::go(ending_letters why, const moment& at) {
     at_ = at;
-    goodbye_.skip();
+    departure_.skip();
     if (dead_) return;
     ending_ = why;
     check(nghttp2_submit_goaway(protocol_.get(), NGHTTP2_FLAG_NONE,
@@ -178,7 +174,7 @@ void machine::cut(const moment& at) {
             cut(stream, true);
         }
     }
-    if (!goodbye_.told_last()) go({'K', '-'}, at);
+    if (!departure_.told_last()) go({'K', '-'}, at);
     gone_ = true;
 }
 
