@@ -9,7 +9,7 @@
 #include "server/http2/allowance.hpp"
 #include "server/http2/depot.hpp"
 #include "server/http2/drain.hpp"
-#include "server/http2/nghttp2.hpp"
+#include "server/http2/framer.hpp"
 #include "server/http2/stream.hpp"
 #include "server/http2/stream_ids.hpp"
 #include "server/http2/tunnel.hpp"
@@ -80,7 +80,7 @@ public:
     /// What is under way ends with it: the last of the changes.
     void end() noexcept;
     /// Nothing is being sent: memory that is only of use for sending is given up.
-    void rest() noexcept { blocks_.rest(); }
+    void rest() noexcept { framer_.rest(); }
 
     /// There is nothing under way, and nothing more will be taken: the connection may be closed.
     bool over() const noexcept { return all_.empty() && (gone_ || broken_ || departure_.told_last()); }
@@ -88,7 +88,7 @@ public:
     bool idle() const noexcept { return all_.empty(); }
     bool settled() const noexcept { return settled_; }
     bool wants_to_write() const noexcept;
-    /// nghttp2 takes some of the body of `one`.
+    /// nghttp2 takes some of the body that a stream sends.
     static std::ptrdiff_t read_body(stream& stream, std::span<std::uint8_t> into, std::uint32_t& flags) noexcept;
     bool forced() const noexcept { return forced_; }
     bool worked_during_stop() const noexcept { return worked_during_stop_; }
@@ -108,7 +108,6 @@ private:
     // Reading.
     int begin_frame(const nghttp2_frame_hd& head);
     int begin_stream(std::int32_t id);
-    stream* of_id(std::int32_t id) noexcept;
     void head_came(stream& stream);
     int frame_came(const nghttp2_frame& frame);
     void frame_sent(const nghttp2_frame& frame);
@@ -147,10 +146,8 @@ private:
     void refuse(stream& stream, rule by);
     void answer(stream& stream);
     answer_row row(const stream& stream) const;
-    void announce_streams(std::string& out, std::size_t from);
     void submit(stream& stream, response& reply);
     void submit_grpc_status(stream& stream, http::status status);
-    void check(int result) const;
     void ask_due();
     void ask_piece(stream& stream);
     std::size_t largest_piece() const noexcept;
@@ -168,9 +165,8 @@ private:
     host& host_;
     duties& by_;
     depot& from_;
-    session_memory blocks_;
+    framer framer_;
     stream_ids ids_;
-    owned<nghttp2_session> protocol_;
     std::shared_ptr<const options> limits_;
     streams all_;
     waking_streams waking_;
@@ -179,14 +175,13 @@ private:
     admission::patience patience_;
     departure departure_;
     account_changes changes_;
-    std::string last_words_;  ///< a GOAWAY after which nghttp2 is not asked any more
     std::size_t credit_ = 0;  ///< bytes that its window is to be opened by
     std::uint32_t served_ = 0, asked_ = 0, unflushed_ = 0, alive_ = 0;
     std::uint32_t due_ = 0;  ///< streams whose source is to be asked
     allowances may_;
     ending_letters ending_;
-    bool settled_ = false, said_settings_ = false, dead_ = false, broken_ = false, gone_ = false, forced_ = false,
-         worked_during_stop_ = false, trusts_peer_ = false;
+    bool settled_ = false, broken_ = false, gone_ = false, forced_ = false, worked_during_stop_ = false,
+         trusts_peer_ = false;
 };
 
 }  // namespace server::http2

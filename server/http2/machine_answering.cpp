@@ -227,9 +227,7 @@ void machine::submit(stream& stream, response& reply) {
     const bool has_data =
         stream.through || stream.answer.streams || stream.answer.size > 0 || (has_body && !reply.trailers().empty());
     nghttp2_data_provider from{.source = {.ptr = &stream}, .read_callback = read_of};
-    const int result =
-        nghttp2_submit_response(protocol_.get(), stream.id, fields.data(), fields.size(), has_data ? &from : nullptr);
-    check(result);
+    framer_.answer(stream.id, fields, has_data ? &from : nullptr);
 }
 
 /// Trailers-Only: the one answer of a server in trouble that all clients of gRPC understand, and repeat by policy.
@@ -247,7 +245,7 @@ void machine::submit_grpc_status(stream& stream, http::status status) {
     add(fields, "grpc-status", text_of(grpc_status(status), code));
     add(fields, "grpc-message", stream.current.refused_by == rule::drain ? "stopping" : by);
     add_unique(fields, "x-request-id", stream.asked.id);
-    check(nghttp2_submit_response(protocol_.get(), stream.id, fields.data(), fields.size(), nullptr));
+    framer_.answer(stream.id, fields, nullptr);
 }
 
 }  // namespace server::http2

@@ -36,7 +36,7 @@ void machine::wants_body(stream& stream) {
     at_ = by_.now();
     auto& body = *stream.current.incoming;
     stream.receives = true;
-    if (stream.id == 0 || dead_) return fail_body(stream, rule::none);
+    if (stream.id == 0 || framer_.has_ended()) return fail_body(stream, rule::none);
     body.rate.since = at_.now;
     if (!std::exchange(body.rate.asked, true) && stream.block.expects_continue()) say_continue(stream);
     stream.deadline = std::min(stream.current.deadline, at_.now + body.rate.left);
@@ -48,7 +48,7 @@ void machine::say_continue(stream& stream) {
     std::array<char, 4> code{"100"};
     nghttp2_nv field{reinterpret_cast<std::uint8_t*>(name.data()), reinterpret_cast<std::uint8_t*>(code.data()), 7, 3,
                      0};
-    check(nghttp2_submit_headers(protocol_.get(), NGHTTP2_FLAG_NONE, stream.id, nullptr, &field, 1, nullptr));
+    framer_.inform(stream.id, field);
 }
 
 /// False: it is of no interest any more.
@@ -94,14 +94,13 @@ void machine::took(stream& stream, std::size_t count) {
 /// nghttp2 would open the window of the connection by halves: handlers that read would wait for those that do not.
 void machine::open_window(stream& stream, std::size_t bytes) {
     constexpr std::size_t step = 32 * 1024, little = 128 * 1024;
-    if (dead_) return;
+    if (framer_.has_ended()) return;
     stream.body.credit += bytes;
     credit_ += bytes;
     const auto give = [this](std::int32_t id, std::size_t& credit) {
-        check(nghttp2_submit_window_update(protocol_.get(), NGHTTP2_FLAG_NONE, id,
-                                           static_cast<std::int32_t>(std::exchange(credit, 0))));
+        framer_.open_window(id, std::exchange(credit, 0));
     };
-    const auto used = nghttp2_session_get_effective_recv_data_length(protocol_.get());
+    const auto used = framer_.unopened();
     if (credit_ >= step || used > window_of_connection - static_cast<std::int32_t>(little)) give(0, credit_);
     if (stream.body.credit >= step && stream.id != 0 && !stream.whole) give(stream.id, stream.body.credit);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <new>
+#include <span>
 
 #include "server/http2/machine.hpp"
 
@@ -16,7 +17,7 @@ struct calls {
     template <class Does>
     static int safely(void* self, const Does& does, int dead = failed) noexcept {
         auto& whole = *static_cast<machine*>(self);
-        if (whole.dead_) return dead;
+        if (whole.framer_.has_ended()) return dead;
         try {
             return does(whole);
         } catch (const std::bad_alloc&) {
@@ -29,7 +30,7 @@ struct calls {
     static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* self) {
         return safely(self, [&](machine& of) {
             if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) return of.begin_stream(frame->hd.stream_id);
-            of.reading_ = of.of_id(frame->hd.stream_id);
+            of.reading_ = of.framer_.of(frame->hd.stream_id);
             return 0;
         });
     }
@@ -53,9 +54,9 @@ struct calls {
     static int body_came(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes, std::size_t size,
                          void* self) {
         return safely(self, [&](machine& of) {
-            auto* const stream = of.of_id(id);
+            auto* const stream = of.framer_.of(id);
             const bool held = stream != nullptr && of.body_came(*stream, {reinterpret_cast<const char*>(bytes), size});
-            if (!held) nghttp2_session_consume(of.protocol_.get(), id, size);
+            if (!held) of.framer_.consume(id, size);
             return 0;
         });
     }
@@ -72,7 +73,7 @@ struct calls {
         return safely(
             self,
             [&](machine& of) {
-                if (auto* const stream = of.of_id(id)) of.closed(*stream);
+                if (auto* const stream = of.framer_.of(id)) of.closed(*stream);
                 return 0;
             },
             0);
@@ -100,30 +101,13 @@ const nghttp2_session_callbacks* callbacks() {
     return made.get();
 }
 
-const nghttp2_option* how() {
-    static const owned<nghttp2_option> made = [] {
-        nghttp2_option* fresh = nullptr;
-        if (nghttp2_option_new(&fresh) != 0) throw std::bad_alloc();
-        nghttp2_option_set_no_auto_window_update(fresh, 1);  // for what has been taken
-        nghttp2_option_set_no_closed_streams(fresh, 1);
-        nghttp2_option_set_stream_reset_rate_limit(fresh, 1'000'000,
-                                                   1'000'000);  // counted here, and answered otherwise
-        return owned<nghttp2_option>(fresh);
-    }();
-    return made.get();
-}
-
 /// More streams than nghttp2 itself would refuse: they are answered instead; see machine::start.
 constexpr std::uint32_t any_number = 0x7fff'ffff;
 
 }  // namespace
 
-machine::machine(host& on, duties& by, depot& from) : host_(on), by_(by), from_(from), blocks_(from.blocks) {
-    nghttp2_session* fresh = nullptr;
-    const int result = nghttp2_session_server_new3(&fresh, callbacks(), this, how(), blocks_.hooks());
-    if (result != 0) throw std::bad_alloc();
-    protocol_.reset(fresh);
-}
+machine::machine(host& on, duties& by, depot& from)
+    : host_(on), by_(by), from_(from), framer_(from.blocks, callbacks(), this) {}
 
 machine::~machine() {
     while (!all_.empty()) release(all_.front());
@@ -140,33 +124,15 @@ void machine::begin(const handover& from, const moment& at) {
          {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits_->max_header_bytes)},
          {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
          {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}}};  // RFC 9218 section 2.1; the tree of RFC 7540 costs much
-    check(nghttp2_submit_settings(protocol_.get(), NGHTTP2_FLAG_NONE, ours.data(),
-                                  ours.size() - (host_.routes.has_sessions() ? 0 : 1)));
-    check(nghttp2_session_set_local_window_size(protocol_.get(), NGHTTP2_FLAG_NONE, 0, window_of_connection));
-}
-
-void machine::check(int result) const {
-    if (result == NGHTTP2_ERR_NOMEM || result == NGHTTP2_ERR_CALLBACK_FAILURE) throw std::bad_alloc();
-}
-
-stream* machine::of_id(std::int32_t id) noexcept {
-    return static_cast<stream*>(nghttp2_session_get_stream_user_data(protocol_.get(), id));
+    framer_.begin(std::span(ours).first(ours.size() - (host_.routes.has_sessions() ? 0 : 1)), window_of_connection);
 }
 
 void machine::receive(std::string_view bytes, const moment& at) {
     at_ = at;
-    if (dead_ || broken_) return;
-    const auto taken =
-        nghttp2_session_mem_recv(protocol_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+    if (framer_.has_ended() || broken_) return;
+    const auto fault = framer_.receive(bytes);
     reading_ = nullptr;
-    if (taken >= 0 || dead_) return;
-    switch (taken) {
-        case NGHTTP2_ERR_NOMEM:
-        case NGHTTP2_ERR_CALLBACK_FAILURE: throw std::bad_alloc();
-        case NGHTTP2_ERR_FLOODED:
-        case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS: return end_hostile(NGHTTP2_ENHANCE_YOUR_CALM);
-        default: return end_hostile(NGHTTP2_PROTOCOL_ERROR);
-    }
+    if (fault != NGHTTP2_NO_ERROR) end_hostile(fault);
 }
 
 /// True: and it has been ended for that.
@@ -187,7 +153,7 @@ int machine::begin_frame(const nghttp2_frame_hd& head) {
     if (head.type == NGHTTP2_PRIORITY && id == 0) return end(NGHTTP2_PROTOCOL_ERROR);
     if ((head.type != NGHTTP2_HEADERS && head.type != NGHTTP2_DATA) || id == 0 || ids_.is_new(id)) return 0;
     if (head.type == NGHTTP2_HEADERS && ids_.is_left_out(id)) return end(NGHTTP2_PROTOCOL_ERROR);
-    const auto* const stream = of_id(id);
+    const auto* const stream = framer_.of(id);
     const bool has_ended = stream != nullptr ? stream->whole : ids_.has_ended(id);
     return has_ended ? end(NGHTTP2_STREAM_CLOSED) : 0;
 }
@@ -211,12 +177,12 @@ int machine::begin_stream(std::int32_t id) {
     ++changes_.began;
     worked_during_stop_ = worked_during_stop_ || at_.stopping;
     reading_ = &stream;
-    nghttp2_session_set_stream_user_data(protocol_.get(), id, &stream);
+    framer_.attach(id, &stream);
     return 0;
 }
 
 int machine::frame_came(const nghttp2_frame& frame) {
-    auto* const stream = frame.hd.stream_id > 0 ? of_id(frame.hd.stream_id) : nullptr;
+    auto* const stream = frame.hd.stream_id > 0 ? framer_.of(frame.hd.stream_id) : nullptr;
     switch (frame.hd.type) {
         case NGHTTP2_HEADERS:
             if (stream == nullptr) break;
@@ -301,7 +267,7 @@ void machine::request_came(stream& stream) {
 
 /// A stream is over as far as the protocol goes: both sides have said all, or one of them has given it up.
 void machine::closed(stream& stream) {
-    nghttp2_session_set_stream_user_data(protocol_.get(), stream.id, nullptr);
+    framer_.attach(stream.id, nullptr);
     if (stream.whole) ids_.end(stream.id);
     stream.id = 0;
     if (reading_ == &stream) reading_ = nullptr;
@@ -336,7 +302,8 @@ void machine::peer_closed(const moment& at) {
 
 void machine::lost(const moment& at) {
     at_ = at;
-    broken_ = dead_ = true;
+    broken_ = true;
+    framer_.end();
     for (auto next = all_.begin(); next != all_.end();) {
         auto& stream = *next++;
         stream.id = 0;
@@ -353,16 +320,9 @@ void machine::lost(const moment& at) {
     }
 }
 
-/// RFC 9113 section 6.8, by hand: nghttp2 may be in the middle of what has gone too far, and is not asked again.
 void machine::end_hostile(std::uint32_t code) {
-    if (dead_) return;
-    const auto last = static_cast<std::uint32_t>(nghttp2_session_get_last_proc_stream_id(protocol_.get()));
-    const auto put = [this](std::uint32_t number) {
-        for (int shift = 24; shift >= 0; shift -= 8) last_words_ += static_cast<char>(number >> shift & 0xff);
-    };
-    last_words_.assign({0, 0, 8, NGHTTP2_GOAWAY, 0, 0, 0, 0, 0});
-    put(last);
-    put(code);
+    if (framer_.has_ended()) return;
+    framer_.end_by(code);
     ending_ = {'P', 'R'};
     departure_.skip();
     lost(at_);

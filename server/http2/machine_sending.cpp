@@ -53,7 +53,7 @@ std::ptrdiff_t machine::read_body(stream& stream, std::span<std::uint8_t> into, 
             names.clear();
             names.reserve(reply.trailers().size());
             add_lines(fields, names, reply.trailers());
-            nghttp2_submit_trailer(self.protocol_.get(), stream.id, fields.data(), fields.size());
+            self.framer_.trail(stream.id, fields);
         } catch (const std::bad_alloc&) {
             return NGHTTP2_ERR_CALLBACK_FAILURE;
         }
@@ -80,7 +80,7 @@ void machine::frame_sent(const nghttp2_frame& frame) {
     // Clients of gRPC measure by a PING for each DATA (its estimate of bandwidth times delay): thousands a second.
     may_.controls.give();
     if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
-    auto* const stream = of_id(frame.hd.stream_id);
+    auto* const stream = framer_.of(frame.hd.stream_id);
     if (stream == nullptr) return;
     stream->answer.done = true;
     if (stream->whole) may_.resets.give();
@@ -113,7 +113,7 @@ void machine::ask_piece(stream& stream) {
     auto& reply = stream.current.reply;
     if (stream.outcome.ended_by_us) {
         stream.answer.source_ended = true;
-        nghttp2_session_resume_data(protocol_.get(), stream.id);
+        framer_.resume(stream.id);
         return;
     }
     stream.deadline = reply.texts ? clock::time_point::max() : at_.now + limits_->write_timeout;
@@ -148,13 +148,13 @@ void machine::piece_came(stream& stream) {
         return cut(stream, false);
     }
     answer.source_ended = answer.size == 0 || stream.outcome.ended_by_us;
-    nghttp2_session_resume_data(protocol_.get(), stream.id);
+    framer_.resume(stream.id);
 }
 
 // ── the end of a stream ─────────────────────────────────────────────────────────────────────────
 
 void machine::reset(stream& stream, std::uint32_t code) {
-    if (stream.id != 0) check(nghttp2_submit_rst_stream(protocol_.get(), NGHTTP2_FLAG_NONE, stream.id, code));
+    if (stream.id != 0) framer_.reset(stream.id, code);
 }
 
 void machine::count(stream& stream, request_end how) {
@@ -180,49 +180,22 @@ void machine::release(stream& done) noexcept {
 void machine::fill(std::string& out, std::size_t enough, const moment& at) {
     at_ = at;
     for (;;) {
-        if (dead_) {
-            out += last_words_;
-            last_words_.clear();
-            return;
-        }
+        if (framer_.has_ended()) return framer_.append_last_words(out);
         while (out.size() < enough) {
-            const std::uint8_t* bytes = nullptr;
-            const auto count = nghttp2_session_mem_send(protocol_.get(), &bytes);
             // A client that gets the notice with the answer that it waited for has nothing under way to lose: some (JDK
             // 17) drop what they have sent when it comes.
-            if (count == 0 && say_goodbye()) continue;
-            if (count == 0) break;
-            if (count < 0) throw std::bad_alloc();
-            const auto from = out.size();
-            out.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(count));
-            if (!said_settings_) announce_streams(out, from);
-            if (dead_) break;
+            const bool more = framer_.append(out, static_cast<std::uint32_t>(limits_->http2_max_streams));
+            if (!more && !say_goodbye()) break;
+            if (framer_.has_ended()) break;
         }
-        if (due_ == 0 || out.size() >= enough || dead_) {
-            if (dead_ && !last_words_.empty()) continue;
-            return;
-        }
+        if (framer_.has_last_words()) continue;
+        if (due_ == 0 || out.size() >= enough || framer_.has_ended()) return;
         ask_due();
     }
 }
 
-/// nghttp2 refuses what is more than it has announced, also before the client can know of that, and by a reset which
-/// many clients do not repeat. So it is told of any number, the client of the true one, and the excess is answered.
-void machine::announce_streams(std::string& out, std::size_t from) {
-    constexpr std::size_t head = 9, entry = 6;
-    if (out[from + 3] != NGHTTP2_SETTINGS || (out[from + 4] & NGHTTP2_FLAG_ACK) != 0) return;
-    said_settings_ = true;
-    const auto most = static_cast<std::uint32_t>(limits_->http2_max_streams);
-    for (auto at = from + head; at + entry <= out.size(); at += entry)
-        if (out[at + 1] == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
-            for (std::size_t nth = 0; nth < 4; ++nth)
-                out[at + 2 + nth] = static_cast<char>(most >> (24 - 8 * nth) & 0xff);
-}
-
 void machine::flushed() noexcept { changes_.finished += std::exchange(unflushed_, 0); }
 
-bool machine::wants_to_write() const noexcept {
-    return !last_words_.empty() || (!dead_ && nghttp2_session_want_write(protocol_.get()) != 0);
-}
+bool machine::wants_to_write() const noexcept { return framer_.wants_to_write(); }
 
 }  // namespace server::http2

@@ -1,7 +1,6 @@
 // What the tick does to streams, and how the connection ends.
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "server/http2/health.hpp"
@@ -15,7 +14,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr std::array<std::uint8_t, 8> our_ping{'c', 'u', 'r', 'f', 'e', 'w', 0, 0};
 constexpr milliseconds look_at_rate{1'000};
 
 std::uint64_t least_bytes(const options& limits, clock::duration over) noexcept {
@@ -35,7 +33,7 @@ void machine::tick(const drain_view& drain, const moment& at) {
             continue;
         }
         obey(stream, decide(stream.view(), drain, at.now));
-        if (dead_) return;
+        if (framer_.has_ended()) return;
     }
     departure_.see(drain);
     say_goodbye();
@@ -45,10 +43,7 @@ void machine::tick(const drain_view& drain, const moment& at) {
 bool machine::say_goodbye() {
     switch (departure_.next(all_.empty(), at_.now)) {
         case goodbye::step::none: return false;
-        case goodbye::step::notice:
-            check(nghttp2_submit_shutdown_notice(protocol_.get()));
-            check(nghttp2_submit_ping(protocol_.get(), NGHTTP2_FLAG_NONE, our_ping.data()));
-            break;
+        case goodbye::step::notice: framer_.give_notice(); break;
         case goodbye::step::last: go({'D', '-'}, at_); break;
     }
     return true;
@@ -57,11 +52,9 @@ bool machine::say_goodbye() {
 void machine::go(ending_letters why, const moment& at) {
     at_ = at;
     departure_.skip();
-    if (dead_) return;
+    if (framer_.has_ended()) return;
     ending_ = why;
-    check(nghttp2_submit_goaway(protocol_.get(), NGHTTP2_FLAG_NONE,
-                                nghttp2_session_get_last_proc_stream_id(protocol_.get()), NGHTTP2_NO_ERROR, nullptr,
-                                0));
+    framer_.go_away();
 }
 
 void machine::obey(stream& stream, decision decided) {
@@ -92,7 +85,7 @@ void machine::obey(stream& stream, decision decided) {
             current.scope.cancel(cause::shutdown);
             if (!stream.asking && stream.id != 0) {
                 stream.answer.source_ended = true;
-                nghttp2_session_resume_data(protocol_.get(), stream.id);
+                framer_.resume(stream.id);
             }
             break;
         case decision::action::tell_handler:

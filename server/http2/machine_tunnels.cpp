@@ -32,13 +32,13 @@ transfer tunnel::write(std::string_view bytes) {
     if (!has_room()) return {};
     const auto count = std::min(bytes.size(), most - unacknowledged());
     out_.append(bytes.substr(0, count));
-    nghttp2_session_resume_data(of_.protocol_.get(), on_.id);
+    of_.framer_.resume(on_.id);
     return {.how = transfer_end::done, .count = count};
 }
 
 void tunnel::finish() {
     finished_ = true;
-    if (on_.id != 0) nghttp2_session_resume_data(of_.protocol_.get(), on_.id);
+    if (on_.id != 0) of_.framer_.resume(on_.id);
 }
 
 void tunnel::discard() noexcept { of_.drop_body(on_); }
