@@ -57,17 +57,6 @@ void framer::go_away() {
                                 nghttp2_session_get_last_proc_stream_id(session_.get()), NGHTTP2_NO_ERROR, nullptr, 0));
 }
 
-bool framer::append(std::string& out, std::uint32_t most_streams) {
-    const std::uint8_t* bytes = nullptr;
-    const auto count = nghttp2_session_mem_send(session_.get(), &bytes);
-    if (count == 0) return false;
-    if (count < 0) throw std::bad_alloc();
-    const auto from = out.size();
-    out.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(count));
-    if (!said_settings_) announce_streams(out, from, most_streams);
-    return true;
-}
-
 /// nghttp2 refuses what is more than it has announced, also before the client can know of that, and by a reset which
 /// many clients do not repeat. So it is told of any number, the client of the true one, and the excess is answered.
 void framer::announce_streams(std::string& out, std::size_t from, std::uint32_t most) {

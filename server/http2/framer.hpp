@@ -19,7 +19,8 @@ class stream;
 /// memory it throws std::bad_alloc; what else nghttp2 refuses, since the stream is over for instance, is of no
 /// interest.
 ///
-/// Decides nothing. Only on one thread, and not from within nghttp2's calls but for what those may do.
+/// Decides nothing. Only on one thread. From within a call of nghttp2's only the functions that submit may be used,
+/// `end`, `end_by` and those that ask.
 class framer {
 public:
     /// `calls` are made with `self`; `from` outlives it.
@@ -31,9 +32,9 @@ public:
 
     /// nghttp2 reads, and makes its calls. What is returned is not NO_ERROR when the connection is to be ended with it.
     std::uint32_t receive(std::string_view bytes);
-    /// Nobody takes these bytes of a body: the windows stay as wide as they were.
+    /// No handler takes these bytes of a body: the windows stay as wide as they were.
     void consume(std::int32_t id, std::size_t bytes) noexcept { nghttp2_session_consume(session_.get(), id, bytes); }
-    /// Bytes that have come and by which the window of the connection is not open again.
+    /// Bytes that have come, and by which the window of the connection has not been opened again.
     std::int32_t unopened() const noexcept { return nghttp2_session_get_effective_recv_data_length(session_.get()); }
     stream* of(std::int32_t id) const noexcept {
         return static_cast<stream*>(nghttp2_session_get_stream_user_data(session_.get(), id));
@@ -69,7 +70,16 @@ public:
     void go_away();
 
     /// Appends what nghttp2 has to send next. False: nothing. In the first SETTINGS the client reads `most_streams`.
-    bool append(std::string& out, std::uint32_t most_streams);
+    bool append(std::string& out, std::uint32_t most_streams) {
+        const std::uint8_t* bytes = nullptr;
+        const auto count = nghttp2_session_mem_send(session_.get(), &bytes);
+        if (count == 0) return false;
+        if (count < 0) throw std::bad_alloc();
+        const auto from = out.size();
+        out.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(count));
+        if (!said_settings_) announce_streams(out, from, most_streams);
+        return true;
+    }
     bool wants_to_write() const noexcept {
         return !last_words_.empty() || (!ended_ && nghttp2_session_want_write(session_.get()) != 0);
     }

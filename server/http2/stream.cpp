@@ -1,6 +1,7 @@
 #include "server/http2/stream.hpp"
 
 #include "server/forget.hpp"
+#include "server/http2/answering.hpp"
 #include "server/http2/tunnel.hpp"
 
 namespace server::http2 {
@@ -13,6 +14,8 @@ void held_body::renew() noexcept {
 
 stream::stream() = default;
 stream::~stream() = default;
+
+void stream::returned() noexcept { of->returned(*this); }
 
 void stream::renew() noexcept {
     through = nullptr;

@@ -14,17 +14,9 @@
 
 namespace server::http2 {
 
+class answering;
 class stream;
 class tunnel;
-
-/// What is told that a handler or a source has returned.
-class owner {
-public:
-    virtual void returned(stream& stream) noexcept = 0;
-
-protected:
-    ~owner() = default;
-};
 
 using stream_hook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 using waking_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<class waking>,
@@ -82,7 +74,7 @@ class stream final : public asker, public stream_hook, public waking_hook {
 public:
     stream();
     ~stream() override;
-    void returned() noexcept override { of->returned(*this); }
+    void returned() noexcept override;
 
     /// For the next request; memory beyond the usual is given back.
     void renew() noexcept;
@@ -107,8 +99,8 @@ public:
 
     connection_view view() const noexcept;
 
-    owner* of = nullptr;
-    std::int32_t id = 0;  ///< 0: the protocol has done with it
+    answering* of = nullptr;  ///< the connection
+    std::int32_t id = 0;      ///< 0: the protocol has done with it
     connection_state state = connection_state::head;
     rule refused = rule::none;  ///< what has come is not a request, or has no place
     bool whole = false;         ///< the request is

@@ -11,8 +11,8 @@
 
 namespace server::http2 {
 
-class machine;
 class stream;
+class tunnelling;
 
 /// A stream after an extended CONNECT (RFC 8441): the socket of a session that lives on it. What comes is held in the
 /// stream until it is read, and the windows are opened for that; what is written waits here for them. FIN is
@@ -21,7 +21,7 @@ class stream;
 /// Belongs to its stream. What happens to it is told to the session by `drive`, outside of nghttp2.
 class tunnel final : public server::tunnel {
 public:
-    tunnel(machine& of, stream& on) noexcept : of_(of), on_(on) {}
+    tunnel(tunnelling& of, stream& on) noexcept : of_(of), on_(on) {}
 
     transfer read(std::span<char> into) override;
     bool holds() const noexcept override;
@@ -47,7 +47,7 @@ private:
 
     bool has_room() const noexcept { return unacknowledged() < most; }
 
-    machine& of_;
+    tunnelling& of_;
     stream& on_;
     std::string out_;
     std::size_t sent_ = 0;  ///< of that, to nghttp2

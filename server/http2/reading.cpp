@@ -1,22 +1,19 @@
-// What comes: frames, requests, and what a client must not do.
+#include "server/http2/reading.hpp"
 
 #include <algorithm>
-#include <array>
 #include <new>
-#include <span>
-
-#include "server/http2/machine.hpp"
 
 namespace server::http2 {
 
 static constexpr int failed = NGHTTP2_ERR_CALLBACK_FAILURE;
+static constexpr std::size_t most_lists = 16;  // as long as may be, which are decoded
 
 /// What nghttp2 calls. Nothing is thrown through it: what finds no memory is the end of the session.
 struct calls {
     /// `dead`: what is returned of one that has ended: no more is to be read, but what has been written is.
     template <class Does>
     static int safely(void* self, const Does& does, int dead = failed) noexcept {
-        auto& whole = *static_cast<machine*>(self);
+        auto& whole = static_cast<reading&>(*static_cast<state*>(self));
         if (whole.framer_.has_ended()) return dead;
         try {
             return does(whole);
@@ -25,10 +22,10 @@ struct calls {
         }
     }
     static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* self) {
-        return safely(self, [&](machine& of) { return of.begin_frame(*head); });
+        return safely(self, [&](reading& of) { return of.begin_frame(*head); });
     }
     static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* self) {
-        return safely(self, [&](machine& of) {
+        return safely(self, [&](reading& of) {
             if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) return of.begin_stream(frame->hd.stream_id);
             of.reading_ = of.framer_.of(frame->hd.stream_id);
             return 0;
@@ -36,7 +33,7 @@ struct calls {
     }
     static int header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t* name, std::size_t name_size,
                       const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* self) {
-        return safely(self, [&](machine& of) {
+        return safely(self, [&](reading& of) {
             if (of.reading_ == nullptr) return 0;
             const auto text = [](const std::uint8_t* at, std::size_t size) {
                 return std::string_view(reinterpret_cast<const char*>(at), size);
@@ -49,11 +46,11 @@ struct calls {
         });
     }
     static int frame_came(nghttp2_session*, const nghttp2_frame* frame, void* self) {
-        return safely(self, [&](machine& of) { return of.frame_came(*frame); });
+        return safely(self, [&](reading& of) { return of.frame_came(*frame); });
     }
     static int body_came(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes, std::size_t size,
                          void* self) {
-        return safely(self, [&](machine& of) {
+        return safely(self, [&](reading& of) {
             auto* const stream = of.framer_.of(id);
             const bool held = stream != nullptr && of.body_came(*stream, {reinterpret_cast<const char*>(bytes), size});
             if (!held) of.framer_.consume(id, size);
@@ -63,7 +60,7 @@ struct calls {
     static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* self) {
         return safely(
             self,
-            [&](machine& of) {
+            [&](reading& of) {
                 of.frame_sent(*frame);
                 return 0;
             },
@@ -72,20 +69,16 @@ struct calls {
     static int closed(nghttp2_session*, std::int32_t id, std::uint32_t, void* self) {
         return safely(
             self,
-            [&](machine& of) {
+            [&](reading& of) {
                 if (auto* const stream = of.framer_.of(id)) of.closed(*stream);
                 return 0;
             },
             0);
     }
-
-    static constexpr std::size_t most_lists = 16;
 };
 
-namespace {
-
 /// For all sessions; see nghttp2_session_server_new3.
-const nghttp2_session_callbacks* callbacks() {
+const nghttp2_session_callbacks* reading::callbacks() {
     static const owned<nghttp2_session_callbacks> made = [] {
         nghttp2_session_callbacks* fresh = nullptr;
         if (nghttp2_session_callbacks_new(&fresh) != 0) throw std::bad_alloc();
@@ -101,33 +94,7 @@ const nghttp2_session_callbacks* callbacks() {
     return made.get();
 }
 
-/// More streams than nghttp2 itself would refuse: they are answered instead; see machine::start.
-constexpr std::uint32_t any_number = 0x7fff'ffff;
-
-}  // namespace
-
-machine::machine(host& on, duties& by, depot& from)
-    : host_(on), by_(by), from_(from), framer_(from.blocks, callbacks(), this) {}
-
-machine::~machine() {
-    while (!all_.empty()) release(all_.front());
-}
-
-void machine::begin(const handover& from, const moment& at) {
-    at_ = at;
-    limits_ = host_.limits;
-    patience_ = from.patience;
-    trusts_peer_ = from.trusts_peer;
-    worked_during_stop_ = from.worked_during_stop;
-    const std::array<nghttp2_settings_entry, 4> ours{
-        {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, any_number},
-         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits_->max_header_bytes)},
-         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
-         {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}}};  // RFC 9218 section 2.1; the tree of RFC 7540 costs much
-    framer_.begin(std::span(ours).first(ours.size() - (host_.routes.has_sessions() ? 0 : 1)), window_of_connection);
-}
-
-void machine::receive(std::string_view bytes, const moment& at) {
+void reading::receive(std::string_view bytes, const moment& at) {
     at_ = at;
     if (framer_.has_ended() || broken_) return;
     const auto fault = framer_.receive(bytes);
@@ -135,16 +102,9 @@ void machine::receive(std::string_view bytes, const moment& at) {
     if (fault != NGHTTP2_NO_ERROR) end_hostile(fault);
 }
 
-/// True: and it has been ended for that.
-bool machine::too_many(allowance& of) {
-    if (of.take(at_.now)) return false;
-    end_hostile(NGHTTP2_ENHANCE_YOUR_CALM);
-    return true;
-}
-
 /// What nghttp2, without its priorities, lets pass. What a client still sends on a stream that was ended here is its
 /// right.
-int machine::begin_frame(const nghttp2_frame_hd& head) {
+int reading::begin_frame(const nghttp2_frame_hd& head) {
     const auto end = [this](std::uint32_t code) {
         end_hostile(code);
         return failed;
@@ -158,7 +118,7 @@ int machine::begin_frame(const nghttp2_frame_hd& head) {
     return has_ended ? end(NGHTTP2_STREAM_CLOSED) : 0;
 }
 
-int machine::begin_stream(std::int32_t id) {
+int reading::begin_stream(std::int32_t id) {
     if (limits_ != host_.limits) limits_ = host_.limits;
     // Streams whose handlers have not returned are among them, whatever the client has done with them.
     if (alive_ >= 2 * limits_->http2_max_streams + 100) {
@@ -181,7 +141,7 @@ int machine::begin_stream(std::int32_t id) {
     return 0;
 }
 
-int machine::frame_came(const nghttp2_frame& frame) {
+int reading::frame_came(const nghttp2_frame& frame) {
     auto* const stream = frame.hd.stream_id > 0 ? framer_.of(frame.hd.stream_id) : nullptr;
     switch (frame.hd.type) {
         case NGHTTP2_HEADERS:
@@ -216,7 +176,7 @@ int machine::frame_came(const nghttp2_frame& frame) {
 
 /// A body that is taken as it arrives has limits of its own, and its handler is asked at once. A client that waits to
 /// hear whether it is wanted is told so when the handler asks for bytes that have not come.
-void machine::head_came(stream& stream) {
+void reading::head_came(stream& stream) {
     stream.make_request(*limits_);
     if (stream.refused != rule::none) return refuse(stream, stream.refused);
     if (stream.connects()) return connect(stream);
@@ -235,7 +195,7 @@ void machine::head_came(stream& stream) {
 }
 
 /// True: it is held for a handler that will take it, and the windows stay as they are until then.
-bool machine::body_came(stream& stream, std::string_view bytes) {
+bool reading::body_came(stream& stream, std::string_view bytes) {
     stream.body.received += bytes.size();
     if (stream.is_taken()) return hold(stream, bytes);
     if (stream.answer.begun || stream.refused != rule::none) return false;
@@ -250,7 +210,7 @@ bool machine::body_came(stream& stream, std::string_view bytes) {
     return false;
 }
 
-void machine::request_came(stream& stream) {
+void reading::request_came(stream& stream) {
     if (stream.whole) return;
     stream.end_body();
     if (stream.through) return end_tunnel(stream, true);
@@ -266,7 +226,7 @@ void machine::request_came(stream& stream) {
 }
 
 /// A stream is over as far as the protocol goes: both sides have said all, or one of them has given it up.
-void machine::closed(stream& stream) {
+void reading::closed(stream& stream) {
     framer_.attach(stream.id, nullptr);
     if (stream.whole) ids_.end(stream.id);
     stream.id = 0;
@@ -281,7 +241,7 @@ void machine::closed(stream& stream) {
     if (!stream.asking) release(stream);
 }
 
-void machine::peer_closed(const moment& at) {
+void reading::peer_closed(const moment& at) {
     at_ = at;
     gone_ = true;
     if (ending_.who == '-') ending_ = {'C', all_.empty() ? 'I' : 'R'};
@@ -298,35 +258,6 @@ void machine::peer_closed(const moment& at) {
             reset(stream, NGHTTP2_CANCEL);  // the rest of it will not come
         }
     }
-}
-
-void machine::lost(const moment& at) {
-    at_ = at;
-    broken_ = true;
-    framer_.end();
-    for (auto next = all_.begin(); next != all_.end();) {
-        auto& stream = *next++;
-        stream.id = 0;
-        count(stream, forced_ ? request_end::cut : request_end::gone);
-        stream.current.left = true;
-        if (stream.through && stream.through->inside) {
-            end_tunnel(stream, false);
-        } else if (stream.asking) {
-            stream.current.scope.cancel(lifecycle::cause::client_gone);
-            fail_body(stream, rule::none);
-        } else {
-            release(stream);
-        }
-    }
-}
-
-void machine::end_hostile(std::uint32_t code) {
-    if (framer_.has_ended()) return;
-    framer_.end_by(code);
-    ending_ = {'P', 'R'};
-    departure_.skip();
-    lost(at_);
-    broken_ = false;  // there is something to be said still
 }
 
 }  // namespace server::http2

@@ -1,25 +1,14 @@
-// Bodies that their handlers take as they arrive: what has come is held, and the windows of HTTP/2 are opened for what
-// has been taken.
+#include "server/http2/receiving.hpp"
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <utility>
-
-#include "server/http2/machine.hpp"
 
 namespace server::http2 {
 
-namespace {
-
-std::uint64_t least_bytes(const options& limits) noexcept {
-    const auto stretch = std::chrono::duration_cast<std::chrono::milliseconds>(limits.body_timeout).count();
-    return limits.min_data_rate * static_cast<std::uint64_t>(stretch) / 1'000;
-}
-
-}  // namespace
-
 /// As http1_receiving::begin_body does.
-void machine::begin_body(stream& stream) {
+void receiving::begin_body(stream& stream) {
     auto& current = stream.current;
     if (!stream.whole) {
         current.incoming = std::make_unique<request_body>(stream.block.announced(), std::string_view(), false);
@@ -32,7 +21,7 @@ void machine::begin_body(stream& stream) {
 }
 
 /// A reader waits: from here on it is the client's time. What comes of that is seen to outside of the reader.
-void machine::wants_body(stream& stream) {
+void receiving::wants_body(stream& stream) {
     at_ = by_.now();
     auto& body = *stream.current.incoming;
     stream.receives = true;
@@ -43,7 +32,7 @@ void machine::wants_body(stream& stream) {
     by_.proceed();
 }
 
-void machine::say_continue(stream& stream) {
+void receiving::say_continue(const stream& stream) {
     std::array<char, 8> name{":status"};
     std::array<char, 4> code{"100"};
     nghttp2_nv field{reinterpret_cast<std::uint8_t*>(name.data()), reinterpret_cast<std::uint8_t*>(code.data()), 7, 3,
@@ -51,8 +40,7 @@ void machine::say_continue(stream& stream) {
     framer_.inform(stream.id, field);
 }
 
-/// False: it is of no interest any more.
-bool machine::hold(stream& stream, std::string_view bytes) {
+bool receiving::hold(stream& stream, std::string_view bytes) {
     if (stream.connects()) {
         if (stream.answer.begun && (!stream.through || !stream.through->inside)) return false;
         keep(stream, bytes);
@@ -73,18 +61,17 @@ bool machine::hold(stream& stream, std::string_view bytes) {
     return true;
 }
 
-void machine::keep(stream& stream, std::string_view bytes) {
+void receiving::keep(stream& stream, std::string_view bytes) {
     stream.body.keep(bytes);
     from_.held += bytes.size();
 }
 
-/// So many bytes of bodies are not too many for the loop.
-bool machine::has_room(std::size_t more) const noexcept {
+bool receiving::has_room(std::size_t more) const noexcept {
     constexpr std::size_t most = 64;  // times the largest one that is gathered
     return from_.held + more <= most * limits_->max_body_bytes;
 }
 
-void machine::took(stream& stream, std::size_t count) {
+void receiving::took(stream& stream, std::size_t count) {
     stream.body.taken += count;
     from_.held -= count;
     open_window(stream, count);
@@ -92,7 +79,7 @@ void machine::took(stream& stream, std::size_t count) {
 }
 
 /// nghttp2 would open the window of the connection by halves: handlers that read would wait for those that do not.
-void machine::open_window(stream& stream, std::size_t bytes) {
+void receiving::open_window(stream& stream, std::size_t bytes) {
     constexpr std::size_t step = 32 * 1024, little = 128 * 1024;
     if (framer_.has_ended()) return;
     stream.body.credit += bytes;
@@ -107,7 +94,7 @@ void machine::open_window(stream& stream, std::size_t bytes) {
 
 /// Its handler has returned, and what still comes is of no interest; that of a body which is whole may still be to the
 /// source of a streamed answer.
-void machine::leave_body(stream& stream) {
+void receiving::leave_body(stream& stream) {
     auto& body = *stream.current.incoming;
     body.fail(rule::none, "the handler of its request has returned");
     if (!body.has_failed()) return;
@@ -115,7 +102,7 @@ void machine::leave_body(stream& stream) {
     drop_body(stream);
 }
 
-void machine::drop_body(stream& stream) noexcept {
+void receiving::drop_body(stream& stream) noexcept {
     const auto bytes = stream.body.unread();
     from_.held -= bytes;
     stream.body.drop();
@@ -127,47 +114,38 @@ void machine::drop_body(stream& stream) noexcept {
     }
 }
 
-void machine::fail_body(stream& stream, rule by) noexcept {
+void receiving::fail_body(stream& stream, rule by) noexcept {
     if (!stream.current.incoming) return;
     stream.current.incoming->fail(by);
     if (stream.receives) wake_later(stream);
 }
 
-void machine::body_is_late(stream& stream) {
+void receiving::body_is_late(stream& stream) {
     auto& current = stream.current;
     if (at_.now >= current.deadline) {
         current.tell(lifecycle::cause::deadline);
         return fail_body(stream, rule::request_timeout);
     }
     auto& rate = current.incoming->rate;
-    if (!rate.is_enough(least_bytes(*limits_))) return fail_body(stream, rule::body_timeout);
+    if (!rate.is_enough(least_bytes(limits_->body_timeout))) return fail_body(stream, rule::body_timeout);
     rate.renew(at_.now, limits_->body_timeout);
     stream.deadline = std::min(current.deadline, at_.now + limits_->body_timeout);
 }
 
-void machine::wake_later(stream& stream) noexcept {
+void receiving::wake_later(stream& stream) noexcept {
     if (!stream.waking_hook::is_linked()) waking_.push_back(stream);
 }
 
-void machine::wake(const moment& at) {
-    at_ = at;
-    while (!waking_.empty()) {
-        auto& stream = waking_.front();
-        stream.waking_hook::unlink();
-        if (stream.through) {
-            drive(stream);
-            continue;
-        }
-        auto& body = *stream.current.incoming;
-        if (!body.has_failed()) {
-            const auto count = body.take(body.wanted());
-            body.came(count, stream.whole);
-        }
-        stream.receives = false;
-        body.rate.stop(at_.now, limits_->body_timeout, least_bytes(*limits_));
-        stream.deadline = std::min(stream.current.deadline, at_.now + limits_->request_timeout);
-        body.go_on();  // the last thing that is done with it: its handler may return
+void receiving::hand_on(stream& stream) {
+    auto& body = *stream.current.incoming;
+    if (!body.has_failed()) {
+        const auto count = body.take(body.wanted());
+        body.came(count, stream.whole);
     }
+    stream.receives = false;
+    body.rate.stop(at_.now, limits_->body_timeout, least_bytes(limits_->body_timeout));
+    stream.deadline = std::min(stream.current.deadline, at_.now + limits_->request_timeout);
+    body.go_on();  // the last thing that is done with it: its handler may return
 }
 
 }  // namespace server::http2

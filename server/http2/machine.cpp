@@ -1,10 +1,13 @@
-// What the tick does to streams, and how the connection ends.
+// How it begins, what the tick does to its streams, and how it is cut.
+
+#include "server/http2/machine.hpp"
 
 #include <algorithm>
+#include <array>
+#include <span>
 #include <utility>
 
 #include "server/http2/health.hpp"
-#include "server/http2/machine.hpp"
 
 namespace server::http2 {
 
@@ -16,12 +19,28 @@ namespace {
 
 constexpr milliseconds look_at_rate{1'000};
 
-std::uint64_t least_bytes(const options& limits, clock::duration over) noexcept {
-    return limits.min_data_rate * static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(over).count()) /
-           1'000;
-}
+/// More streams than nghttp2 itself would refuse: they are answered instead; see answering::start.
+constexpr std::uint32_t any_number = 0x7fff'ffff;
 
 }  // namespace
+
+machine::~machine() {
+    while (!all_.empty()) release(all_.front());
+}
+
+void machine::begin(const handover& from, const moment& at) {
+    at_ = at;
+    limits_ = host_.limits;
+    patience_ = from.patience;
+    trusts_peer_ = from.trusts_peer;
+    worked_during_stop_ = from.worked_during_stop;
+    const std::array<nghttp2_settings_entry, 4> ours{
+        {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, any_number},
+         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits_->max_header_bytes)},
+         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+         {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}}};  // RFC 9218 section 2.1; the tree of RFC 7540 costs much
+    framer_.begin(std::span(ours).first(ours.size() - (host_.routes.has_sessions() ? 0 : 1)), window_of_connection);
+}
 
 void machine::tick(const drain_view& drain, const moment& at) {
     at_ = at;
@@ -39,42 +58,11 @@ void machine::tick(const drain_view& drain, const moment& at) {
     say_goodbye();
 }
 
-/// False: there is nothing to be said now.
-bool machine::say_goodbye() {
-    switch (departure_.next(all_.empty(), at_.now)) {
-        case goodbye::step::none: return false;
-        case goodbye::step::notice: framer_.give_notice(); break;
-        case goodbye::step::last: go({'D', '-'}, at_); break;
-    }
-    return true;
-}
-
-void machine::go(ending_letters why, const moment& at) {
-    at_ = at;
-    departure_.skip();
-    if (framer_.has_ended()) return;
-    ending_ = why;
-    framer_.go_away();
-}
-
 void machine::obey(stream& stream, decision decided) {
     const bool drain = decided.by_drain;
     auto& current = stream.current;
     switch (decided.what) {
-        case decision::action::time_out: {
-            if (stream.state == connection_state::handling) return body_is_late(stream);
-            const auto end = stream.since + limits_->body_timeout;
-            if (stream.state == connection_state::head)
-                return end_hostile(NGHTTP2_PROTOCOL_ERROR);  // nothing else can come
-            if (!drain && at_.now < end && stream.body.received >= least_bytes(*limits_, at_.now - stream.since)) {
-                stream.deadline = std::min(end, at_.now + look_at_rate);
-                break;
-            }
-            stream.outcome.forced = stream.outcome.forced || drain;
-            forced_ = forced_ || drain;
-            refuse(stream, drain ? rule::drain : rule::body_timeout);
-            break;
-        }
+        case decision::action::time_out: time_out(stream, drain); break;
         case decision::action::notify:
             current.notify(decided.app_gives_up);
             if (current.to->at_stop == at_drain::end) current.scope.cancel(cause::shutdown);
@@ -97,48 +85,28 @@ void machine::obey(stream& stream, decision decided) {
             break;
         case decision::action::answer: abandon(stream); break;
         case decision::action::cut:
-            if (!drain && !stream.asking && stream.answer.moved > least_bytes(*limits_, limits_->write_timeout)) {
+            if (!drain && !stream.asking && stream.answer.moved > least_bytes(limits_->write_timeout)) {
                 stream.answer.moved = 0;
                 stream.deadline = at_.now + limits_->write_timeout;
                 break;
             }
-            cut(stream, drain);
+            cut_stream(stream, drain);
             break;
         default: break;
     }
 }
 
-/// In the place of a handler that has not returned. What it still returns is dropped.
-void machine::abandon(stream& stream) {
-    auto& current = stream.current;
-    const auto status = stream.outcome.forced ? http::status::service_unavailable : http::status::gateway_timeout;
-    current.abandoned = true;
-    current.refused_by = stream.outcome.forced ? rule::drain : rule::request_timeout;
-    if (stream.id != 0) {
-        stream.answer.instead =
-            std::make_unique<response>(exchange::shown(host_.routes, stream.asked, current.instead(status)));
-        submit(stream, *stream.answer.instead);
-        stream.state = connection_state::handling;  // as far as anybody else sees
-    }
-    by_.note(stream, row(stream));
-    if (!std::exchange(stream.outcome.straggled, true)) by_.straggles(stream);
-}
-
-/// What was cut must not look whole: any other code, and a bare end of the connection, is a clean end to some clients.
-void machine::cut(stream& stream, bool by_drain) {
-    stream.outcome.forced = stream.outcome.forced || by_drain;
-    forced_ = forced_ || by_drain;
-    if (std::exchange(stream.outcome.cut, true)) {
-        if (stream.asking && !std::exchange(stream.outcome.straggled, true)) by_.straggles(stream);
+void machine::time_out(stream& stream, bool by_drain) {
+    if (stream.state == connection_state::handling) return body_is_late(stream);
+    if (stream.state == connection_state::head) return end_hostile(NGHTTP2_PROTOCOL_ERROR);  // nothing else can come
+    const auto end = stream.since + limits_->body_timeout;
+    if (!by_drain && at_.now < end && stream.body.received >= least_bytes(at_.now - stream.since)) {
+        stream.deadline = std::min(end, at_.now + look_at_rate);
         return;
     }
-    const auto& current = stream.current;
-    if (current.was_told() && !current.left) ++changes_.cut_stream;
-    if (stream.asking || stream.answer.streams) stream.current.scope.cancel(cause::shutdown);
-    fail_body(stream, rule::drain);
-    // A client that takes nothing for this long is as good as gone; a source that stands still has failed.
-    count(stream, by_drain ? request_end::cut : stream.asking ? request_end::finished : request_end::gone);
-    reset(stream, NGHTTP2_INTERNAL_ERROR);
+    stream.outcome.forced = stream.outcome.forced || by_drain;
+    forced_ = forced_ || by_drain;
+    refuse(stream, by_drain ? rule::drain : rule::body_timeout);
 }
 
 /// Who watches the health is told at once, long before the drain.
@@ -164,7 +132,7 @@ void machine::cut(const moment& at) {
             stream.through->inside->cut(at);
             wake_later(stream);
         } else if (!stream.outcome.cut) {
-            cut(stream, true);
+            cut_stream(stream, true);
         }
     }
     if (!departure_.told_last()) go({'K', '-'}, at);
