@@ -56,11 +56,7 @@ void answering::refuse(stream& stream, rule by) {
 }
 
 void answering::ask(stream& stream) {
-    stream.asking = true;
-    ++asked_;
-    if (!by_.ask(asked::handler, stream)) return;
-    stream.asking = false;
-    --asked_;
+    if (!has_answered(asked::handler, stream)) return;
     at_ = by_.now();
     log_failure(stream);
     by_.left(stream, at_);

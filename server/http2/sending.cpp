@@ -200,13 +200,27 @@ void sending::ask_piece(stream& stream) {
         const auto left = reply.length ? *reply.length - stream.answer.sent : response::window;
         reply.body.resize(std::min<std::uint64_t>(left, largest_piece()));
     }
-    stream.asking = true;
-    ++asked_;
-    if (!by_.ask(asked::piece, stream)) return;
-    stream.asking = false;
-    --asked_;
+    if (!has_answered(asked::piece, stream)) return;
     if (stream.current.thrown != nullptr) by_.log_failure(stream, stream.current.thrown);
     piece_came(stream);
+}
+
+/// What throws has not been asked: nobody would wait for it in vain.
+bool sending::has_answered(asked what, stream& of) {
+    of.asking = true;
+    ++asked_;
+    const auto returns = [&] {
+        of.asking = false;
+        --asked_;
+    };
+    try {
+        if (!by_.ask(what, of)) return false;
+    } catch (...) {
+        returns();
+        throw;
+    }
+    returns();
+    return true;
 }
 
 void sending::piece_came(stream& stream) {

@@ -21,6 +21,9 @@ protected:
     /// The head of `reply`, whose body follows by `give`.
     void submit(stream& stream, response& reply);
     answer_row row(const stream& stream) const;
+    /// Asks the handler of a stream, or its source. False: `returned` is called when it has an answer. Passes on what
+    /// `duties::ask` throws.
+    bool has_answered(asked what, stream& of);
     /// Asks the sources of streams whose piece has been sent for the next.
     void ask_due();
     void piece_came(stream& stream);
