@@ -155,14 +155,8 @@ void connection::settle() {
     if (as != listed_as_ || (as == listing::waits && machine_.served() != listed_)) loop_.moved(*this, listed_as_, as);
     listed_as_ = as;
     listed_ = machine_.served();
-    if (now_in() == state::idle && machine_.has_workspace()) rest();
-}
-
-/// The buffer goes back at once: the next request, whoever's it is, finds it in the nearest cache. One that has grown is
-/// kept for a second, for a next request that may be as large, unless there are very many.
-void connection::rest() {
-    auto& workspaces = loop_.workspaces();
-    if (machine_.has_fresh_workspace() || workspaces.many_lent()) workspaces.give_back(machine_.take_back());
+    if (now_in() == state::idle && machine_.has_workspace())
+        machine_.lend(loop_.workspaces().take_when_idle(machine_.take_back()));
 }
 
 connection::looked connection::read(const moment& at, bool held) {

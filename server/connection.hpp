@@ -151,7 +151,6 @@ private:
     const exchange* current() const noexcept;
     const server::request* asked_of() const noexcept;
     void settle();
-    void rest();
     struct looked {
         transport::outcome how;
         poll_set::rest left;

@@ -9,7 +9,6 @@ using lifecycle::clock;
 using std::chrono::milliseconds;
 using action = decision::action;
 
-constexpr milliseconds rest_after{1'000};  // an idle connection gives its buffer back
 constexpr milliseconds longest_spread{5'000};
 constexpr milliseconds longest_spread_of_ends{500};
 constexpr int share_of_spread = 16;       // of the time that a connection may be idle

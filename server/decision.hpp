@@ -13,6 +13,9 @@ enum class connection_state : std::uint8_t { fresh, idle, head, body, handling, 
 
 constexpr std::size_t connection_states = 8;
 
+/// An idle connection owns no buffer any more after this long, and is said to rest.
+constexpr std::chrono::milliseconds rest_after{1'000};
+
 /// What the tick sees of a connection.
 struct connection_view {
     connection_state state;

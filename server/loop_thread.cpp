@@ -41,7 +41,7 @@ std::string loop_thread::place(const connection& connection) {
 
 task_row loop_thread::row_of(const connection& client, clock::time_point now) {
     const auto in = client.now_in();
-    const bool rests = in == connection::state::idle && !client.has_workspace();
+    const bool rests = in == connection::state::idle && !client.has_workspace() && now - client.since() > rest_after;
     const auto* const other = client.its_session();
     task_row row{.name = client.describe(),
                  .kind = "connection",

@@ -144,6 +144,13 @@ public:
         else
             freed_ += workspace->capacity + workspace->out.capacity();
     }
+    /// That of a connection that falls idle, so that the next request, of whatever connection, finds it in the nearest
+    /// cache. Returned when it has grown: the connection keeps it for a second, as its next request may be as large.
+    std::unique_ptr<workspace> take_when_idle(std::unique_ptr<workspace> from) noexcept {
+        if (!from->is_fresh() && !many_lent()) return from;
+        give_back(std::move(from));
+        return nullptr;
+    }
     /// There are too many for a connection that falls idle to keep even one that has grown.
     bool many_lent() const noexcept { return lent_ > 2048; }
     /// Called now and then: frees half of those that were unused, so that a burst of load leaves no memory in use.

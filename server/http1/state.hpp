@@ -70,7 +70,6 @@ public:
     void lend(std::unique_ptr<workspace> workspace) noexcept { work_ = std::move(workspace); }
     std::unique_ptr<workspace> take_back() noexcept { return std::move(work_); }
     bool has_workspace() const noexcept { return work_ != nullptr; }
-    bool has_fresh_workspace() const noexcept { return work_ && work_->is_fresh(); }
     std::string_view to_write() const noexcept { return std::string_view(work_->out).substr(work_->written); }
     changes take_changes() noexcept { return std::exchange(changes_, {}); }
 

@@ -52,6 +52,39 @@ TEST_F(WorkspacePool, WhatIsLentAgainHasNotTheMemoryOfALargeAnswer) {
     EXPECT_LE(again->current.reply.body.capacity(), 4096U);
 }
 
+TEST_F(WorkspacePool, IsFreshAsLongAsItHoldsNothingAndHasNotGrown) {
+    const auto lent = pool_.lend();
+    EXPECT_TRUE(lent->is_fresh());
+    lent->end = 2;  // a first line end, before a request
+    EXPECT_FALSE(lent->is_fresh());
+    lent->end = 0;
+    lent->out = "HTTP/1.1 200 OK";
+    EXPECT_FALSE(lent->is_fresh());
+    lent->out.clear();
+    EXPECT_TRUE(lent->is_fresh());
+    lent->out.reserve(server::workspace::usual_output + 1);
+    EXPECT_FALSE(lent->is_fresh());
+    const auto another = pool_.lend();
+    another->end = another->capacity;
+    another->make_room();
+    another->end = 0;
+    EXPECT_FALSE(another->is_fresh()) << "the next body may be as large";
+}
+
+TEST_F(WorkspacePool, OfAConnectionThatFallsIdleIsTheNextToBeLentUnlessItHasGrown) {
+    auto small = pool_.lend();
+    const auto* const same = small.get();
+    EXPECT_EQ(pool_.take_when_idle(std::move(small)), nullptr);
+    auto large = pool_.lend();
+    EXPECT_EQ(large.get(), same);
+    large->out.assign(1'000'000, 'x');
+    large->out.clear();
+    large = pool_.take_when_idle(std::move(large));
+    ASSERT_NE(large, nullptr);
+    EXPECT_GE(large->out.capacity(), 1'000'000U);
+    pool_.give_back(std::move(large));
+}
+
 TEST_F(WorkspacePool, WhatIsUsedAllTheTimeIsKept) {
     for (int times = 0; times < 100; ++times) {
         storm(8, 1'000);
