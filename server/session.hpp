@@ -108,7 +108,7 @@ public:
     bool worked_during_stop() const noexcept { return seen_.worked_during_stop; }
     std::uint32_t served() const noexcept { return seen_.served; }
     /// Handlers and sources that have been asked and have not returned.
-    std::uint32_t asked() const noexcept { return seen_.asked; }
+    virtual std::uint32_t asked() const noexcept { return seen_.asked; }
     ending_letters ending() const noexcept { return seen_.ending; }
 
 protected:

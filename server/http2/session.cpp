@@ -87,7 +87,6 @@ void session::cut(const moment& at) {
         peer_closed_ = true;
     }
     machine_.wake(at);  // nothing may come after this
-    seen_.asked = machine_.asked_now();
 }
 
 // ── what comes of them ──────────────────────────────────────────────────────────────────────────
@@ -175,7 +174,6 @@ void session::see(const moment& at) {
     seen_.forced = machine_.forced();
     seen_.worked_during_stop = machine_.worked_during_stop();
     seen_.served = machine_.served();
-    seen_.asked = machine_.asked_now();
     seen_.ending = machine_.ending();
     if (phase_ == phase::lingering) return;
     const bool idle = machine_.idle() && !out_;

@@ -26,6 +26,8 @@ public:
     next proceed(const moment& at) override;
     void end() noexcept override;
 
+    /// Of this moment: an event that throws may have asked one before.
+    std::uint32_t asked() const noexcept override { return machine_.asked_now(); }
     std::string_view protocol() const noexcept override { return "HTTP/2"; }
     const options& limits() const noexcept override { return machine_.limits(); }
     void each(visitor& who) override;
@@ -41,10 +43,7 @@ private:
     void straggles(stream& of) override;
     void returned_late(stream& of) override;
     std::unique_ptr<server::session> becomes(stream& of, tunnel& through) override;
-    void proceed() noexcept override {
-        seen_.asked = machine_.asked_now();  // also of one whose socket is gone
-        wire_.proceed();
-    }
+    void proceed() noexcept override { wire_.proceed(); }
     moment now() override { return wire_.now(); }
 
     static focus on(const stream& of) noexcept {
