@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cassert>
 #include <new>
 #include <random>
@@ -165,6 +166,37 @@ bool exchange::refuse_if_late(clock::time_point now) {
     const bool late = (told || now >= deadline) && scope.get().why() == lifecycle::cause::deadline;
     if (late) refuse(rule::request_timeout, instead(http::status::gateway_timeout));
     return late;
+}
+
+void exchange::settle(const router& routes, const request& asked, clock::time_point now) {
+    if (thrown == nullptr) {
+        if (!refuse_if_late(now)) return;
+    } else if (is_excused()) {
+        excuse();
+        refuse_if_late(now);
+    } else {
+        thrown = nullptr;
+        fail();
+    }
+    show(routes, asked);
+}
+
+void exchange::find_fault(answer_row& made, bool forced, bool gone) const noexcept {
+    const bool late = made.status == http::status::gateway_timeout;
+    const bool by_client = gone || (late && hurried);
+    made.digit = gone ? 0 : by_client ? 4 : std::min<std::size_t>(5, static_cast<unsigned>(made.status) / 100);
+    if (forced)
+        made.letters = {'K', 'H'};
+    else if (by_client)
+        made.letters = {'C', 'H'};
+    else if (late)
+        made.letters = {'T', 'H'};
+    else if (made.status == http::status::internal_server_error)
+        made.letters = {'S', 'H'};
+    else if (made.status == http::status::service_unavailable)
+        made.letters = {'R', 'R'};
+    else if (refused_by == rule::body_timeout)
+        made.letters = {'T', 'R'};
 }
 
 response exchange::shown(const router& routes, const request& asked, response own) noexcept {

@@ -125,6 +125,15 @@ struct exchange {
         return has_body && !by.decodes && !asked.content_coding().empty();
     }
     void refuse_coding();
+    /// Its handler has returned: what that has thrown, or has said too late, becomes an answer of ours.
+    void settle(const router& routes, const request& asked, lifecycle::clock::time_point now);
+    /// How an answer has ended, for metrics and access log: `forced` by the end of the drain, or with its client
+    /// `gone`. What the client has brought about itself is no fault of ours: it has gone, or the deadline was the one
+    /// that it set.
+    void judge(answer_row& made, bool forced, bool gone) const noexcept {
+        made.digit = 2;
+        if (made.status != http::status::ok || forced || gone) find_fault(made, forced, gone);
+    }
     void fall_back(const router& routes, const request& asked);
     /// A response that is streamed, to a client that wants its body.
     bool streams(const request& asked) const noexcept { return reply.streamed() && asked.method != http::verb::head; }
@@ -177,6 +186,9 @@ struct exchange {
     bool told = false;                             ///< its context has been ended
     bool left = false;                             ///< ... since its client has gone
     bool abandoned = false;                        ///< answered in the place of a handler that has not returned
+
+private:
+    void find_fault(answer_row& made, bool forced, bool gone) const noexcept;
 };
 
 /// Of what is thrown.

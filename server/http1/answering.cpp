@@ -61,18 +61,7 @@ void http1_answering::replied(const moment& at) {
     auto& current = work_->current;
     waits_ = waiting::nothing;
     if (current.abandoned) return go(phase::say_goodbye);  // answered in its place: this one comes too late
-    if (current.thrown != nullptr) {
-        if (current.is_excused()) {
-            current.excuse();
-            current.refuse_if_late(at.now);
-        } else {
-            current.thrown = nullptr;
-            current.fail();
-        }
-        current.show(host_.routes, request());
-    } else if (current.refuse_if_late(at.now)) {
-        current.show(host_.routes, request());
-    }
+    current.settle(host_.routes, request(), at.now);
     if (current.incoming && leave_body()) [[unlikely]]
         end_unread();
     go(phase::answer);
@@ -208,18 +197,15 @@ void http1_answering::append_answer(const moment& at) {
     count_answer();
 }
 
-/// What the client has brought about itself is no fault of ours: it has gone, or the deadline was the one that it set.
 /// Where the server has answered in a handler's place, what the handler then replies does not count.
 answer_row http1_answering::row(const moment& at) const {
     const auto& current = work_->current;
     const auto in_its_place = flags_.forced ? http::status::service_unavailable : http::status::gateway_timeout;
     const auto status = current.abandoned ? in_its_place : current.reply.status;
     const bool gone = current.left && current.scope.get().why() == cause::client_gone;
-    const bool hurried = status == http::status::gateway_timeout && current.hurried;
     answer_row made{.to = current.to,
                     .of = &request(),
                     .status = status,
-                    .digit = std::min<std::size_t>(5, static_cast<unsigned>(status) / 100),
                     .took = at.now - since_,
                     .since = since_,
                     .letters = {at.stopping ? 'D' : '-', '-'},
@@ -228,20 +214,7 @@ answer_row http1_answering::row(const moment& at) const {
         made.bytes = 0;
     else
         made.bytes = current.reply.streamed() ? current.reply.length : current.reply.body.size();
-    if (hurried) made.digit = 4;
-    if (gone) made.digit = 0;
-    if (flags_.forced)
-        made.letters = {'K', 'H'};
-    else if (gone || hurried)
-        made.letters = {'C', 'H'};
-    else if (status == http::status::gateway_timeout)
-        made.letters = {'T', 'H'};
-    else if (status == http::status::internal_server_error)
-        made.letters = {'S', 'H'};
-    else if (status == http::status::service_unavailable)
-        made.letters = {'R', 'R'};
-    else if (current.refused_by == rule::body_timeout)
-        made.letters = {'T', 'R'};
+    current.judge(made, flags_.forced, gone);
     return made;
 }
 

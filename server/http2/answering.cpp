@@ -98,18 +98,7 @@ void answering::replied(stream& stream) {
         stream.deadline = at_.now + limits_->write_timeout;
         return;
     }
-    if (current.thrown != nullptr) {
-        if (current.is_excused()) {
-            current.excuse();
-            current.refuse_if_late(at_.now);
-        } else {
-            current.thrown = nullptr;
-            current.fail();
-        }
-        current.show(host_.routes, stream.asked);
-    } else if (current.refuse_if_late(at_.now)) {
-        current.show(host_.routes, stream.asked);
-    }
+    current.settle(host_.routes, stream.asked, at_.now);
     if (stream.id != 0) return answer(stream);
     by_.note(stream, row(stream));  // its client has gone
     by_.answered(stream, current.reply.status);

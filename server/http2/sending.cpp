@@ -44,33 +44,19 @@ std::ptrdiff_t read_of(nghttp2_session*, std::int32_t, std::uint8_t* into, std::
 
 }  // namespace
 
-/// The client's own doing is no fault of ours; see http1_answering::row.
 answer_row sending::row(const stream& stream) const {
     const auto& current = stream.current;
     const auto in_its_place = stream.outcome.forced ? http::status::service_unavailable : http::status::gateway_timeout;
     const auto status = current.abandoned ? in_its_place : current.reply.status;
     const bool gone = current.left && !current.abandoned;
-    const bool hurried = status == http::status::gateway_timeout && current.hurried;
     answer_row made{.to = current.to,
                     .of = &stream.asked,
                     .status = status,
-                    .digit = std::min<std::size_t>(5, static_cast<unsigned>(status) / 100),
                     .took = at_.now - stream.since,
                     .since = stream.since,
                     .letters = {at_.stopping ? 'D' : '-', '-'},
                     .refused_by = current.refused_by};
-    if (hurried) made.digit = 4;
-    if (gone) made.digit = 0;
-    if (stream.outcome.forced)
-        made.letters = {'K', 'H'};
-    else if (gone || hurried)
-        made.letters = {'C', 'H'};
-    else if (status == http::status::gateway_timeout)
-        made.letters = {'T', 'H'};
-    else if (status == http::status::internal_server_error)
-        made.letters = {'S', 'H'};
-    else if (status == http::status::service_unavailable)
-        made.letters = {'R', 'R'};
+    current.judge(made, stream.outcome.forced, gone);
     return made;
 }
 

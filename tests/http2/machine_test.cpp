@@ -297,6 +297,7 @@ TEST(Http2, ABodyThatDoesNotComeIsA408) {
     scene.settle();
     scene.tick_after(1001ms);
     EXPECT_EQ(scene.answer(id).status, 408);
+    EXPECT_EQ(scene.letters, "TR") << "as over HTTP/1.1";
     EXPECT_TRUE(scene.machine.idle());
 }
 

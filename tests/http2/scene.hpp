@@ -156,6 +156,7 @@ public:
     guest* last_guest = nullptr;       ///< of them
     std::size_t digit = 0;             ///< of the last row
     server::rule refused = server::rule::none;
+    std::string letters;  ///< of the last row
 
 private:
     std::string pump() {
@@ -196,6 +197,7 @@ private:
         ++notes;
         digit = row.digit;
         refused = row.refused_by;
+        letters = {row.letters.who, row.letters.when};
     }
     void answered(stream&, http::status) override {}
     void log_failure(stream&, const std::exception_ptr&) override { ++failures; }
