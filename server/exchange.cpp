@@ -203,6 +203,7 @@ response exchange::shown(const router& routes, const request& asked, response ow
     try {
         if (routes.wraps_own()) return routes.own(asked, own);
     } catch (...) {  // a middleware
+        return own;
     }
     return own;
 }

@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "server/http2/stream.hpp"
-#include "server/http2/tunnel.hpp"
 #include "server/session.hpp"
 
 namespace server::http2 {

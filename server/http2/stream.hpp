@@ -11,12 +11,12 @@
 #include "server/exchange.hpp"
 #include "server/handlers.hpp"
 #include "server/http2/header_block.hpp"
+#include "server/http2/tunnel.hpp"
 
 namespace server::http2 {
 
 class answering;
 class stream;
-class tunnel;
 
 using stream_hook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 using waking_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<class waking>,
