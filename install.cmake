@@ -67,7 +67,7 @@ set(headers ${CMAKE_INSTALL_INCLUDEDIR}/curfew)
 target_include_directories(lifecycle INTERFACE $<INSTALL_INTERFACE:${headers}>)
 target_compile_definitions(lifecycle INTERFACE "$<INSTALL_INTERFACE:${compiled_once}>")
 target_compile_features(lifecycle INTERFACE $<INSTALL_INTERFACE:cxx_std_20>)
-set(folders lifecycle server server/admin server/http1 server/net tracker tracker/spool configs cmd/service cmd/service/modules)
+set(folders lifecycle server server/admin server/http1 server/loop server/net tracker tracker/spool configs cmd/service cmd/service/modules)
 foreach(library IN LISTS libraries)  # and where those of the modules are
     get_target_property(folder ${library} SOURCE_DIR)
     cmake_path(RELATIVE_PATH folder BASE_DIRECTORY ${PROJECT_SOURCE_DIR})

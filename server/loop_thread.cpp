@@ -68,6 +68,7 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
       index_(index),
       io_(io),
       seen_(seen),
+      clock_(env.stop, [this](std::uint64_t nth) { note_stop(nth); }),
       host_{.routes = env.routes,
             .limits = env.limits,
             .places = admission([this](bool to_the_last) { return has_room(to_the_last); }, seen.account.crowded_until),
@@ -204,9 +205,10 @@ void loop_thread::obey(unsigned given) {
     }
     if ((given & to_drain) != 0 && !closing_) {
         // The account of the stop begins with what is there before anything of it ends.
-        stopping();
+        clock_.stopping();
         draining_ = host_.draining = true;
-        drain_began_ = parting_ = clock::now();
+        drain_began_ = clock::now();
+        clock_.part_from(drain_began_);
         idle_until_ = drain_began_ + (env_.stop != nullptr ? env_.stop->options().idle_grace : milliseconds(0));
         // The tick may be 50 ms away; in a drain it comes sooner.
         timer_.cancel();
@@ -216,20 +218,9 @@ void loop_thread::obey(unsigned given) {
 
 // ── for the connections ─────────────────────────────────────────────────────────────────────────
 
-/// Of the lame duck newcomers are told in the last tenth; where there is no memory to ask when it began, at once.
-/// What notices the stop first may be something that must not throw.
-static clock::time_point parting_in(const lifecycle::stop_channel& stop) noexcept try {
-    return stop.now().began + stop.options().lame_duck * 9 / 10;
-} catch (const std::bad_alloc&) {
-    return clock::now();
-}
-
-/// 0: the one that was noted has been withdrawn. A loop that stood still may find the next stop instead.
+/// The account of a stop begins with what is there when its loop first knows of it.
 void loop_thread::note_stop(std::uint64_t nth) {
-    assert(nth != noted_stop_ && "a stop is noted once");
-    noted_stop_ = nth;
     seen_.account.note_stop(nth);
-    if (nth != 0) parting_ = parting_in(*env_.stop);
     for (auto& some : connections_.all())
         for (auto& client : some) client.stop_begins();
 }
@@ -285,7 +276,7 @@ bool loop_thread::may_shake_hands() noexcept {
 }
 
 void loop_thread::left(connection& client, listing as) {
-    const bool in_stop = stopping();  // first: what the stop finds open is counted with this one still among it
+    const bool in_stop = clock_.stopping();  // first: what the stop finds open is counted with this one still among it
     connections_.remove(client, as);
     seen_.account.idle.set(connections_.count(listing::waits));
     seen_.account.connection_ended(client.forced(), client.worked_during_stop(), in_stop);

@@ -14,6 +14,7 @@
 #include "server/connection_lists.hpp"
 #include "server/handlers.hpp"
 #include "server/loop.hpp"
+#include "server/loop/clock.hpp"
 #include "server/net/poll_set.hpp"
 #include "server/stall_watch.hpp"
 #include "server/workspace.hpp"
@@ -61,7 +62,7 @@ public:
     /// Whether that client may have one more connection, which is counted as long as `share` lives. False where there
     /// is no memory to count it.
     bool has_place_for(const socket_address& client, client_table::share& share) noexcept;
-    moment now() { return at(lifecycle::clock::now()); }
+    moment now() { return clock_.now(); }
     /// Whether one more client that has sent its hello is dealt with in this turn.
     bool may_shake_hands() noexcept;
     void refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept;
@@ -107,19 +108,9 @@ public:
 private:
     static constexpr std::chrono::milliseconds between_lines{1'000};  ///< that clients bring about
 
-    /// True from the first moment of a stop: responses say `Connection: close`.
-    bool stopping() {
-        const auto nth = env_.stop == nullptr ? 0 : env_.stop->nth_stop();
-        if (nth != noted_stop_) note_stop(nth);
-        return nth != 0;
-    }
     struct running;
     bool has_room(bool to_the_last);
 
-    moment at(lifecycle::clock::time_point now) {
-        const bool stops = stopping();
-        return {.now = now, .stopping = stops, .parting = stops && now >= parting_};
-    }
     void note_stop(std::uint64_t nth);
     void reserve_timers();
     void begin_tick();
@@ -152,6 +143,7 @@ private:
     const std::size_t index_;
     boost::asio::io_context& io_;
     published& seen_;
+    loop_clock clock_;
     host host_;
     lifecycle::loop_timer timer_;
     poll_set sockets_;
@@ -164,7 +156,6 @@ private:
     access_lines access_lines_;                             ///< of this turn
     stall_watch stalls_;
     std::time_t date_second_ = 0;
-    std::uint64_t noted_stop_ = 0;  ///< stop_channel::nth_stop; 0: none
     bool draining_ = false, sealed_ = false, closing_ = false, ended_ = false, warned_ = false, failed_ = false;
     std::uint64_t lost_ = 0;  ///< connections, because memory ran out
     lifecycle::clock::time_point next_meeting_line_{};
@@ -174,7 +165,6 @@ private:
     std::uint64_t shaking_turn_ = 0;  ///< of `sockets_`
     int shaken_ = 0;                  ///< hands, in that turn
     lifecycle::clock::time_point next_handshake_line_{};
-    lifecycle::clock::time_point parting_{};  ///< from then on newcomers of a stop are told too
     lifecycle::clock::time_point drain_began_{};
     lifecycle::clock::time_point idle_until_{};
     lifecycle::clock::time_point next_idle_look_{};

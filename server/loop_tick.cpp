@@ -61,7 +61,7 @@ lifecycle::awaitable<> loop_thread::tick() {
     const without_tick last_words{.whose = *this, .in_time = ended_};
     auto due = clock::now();
     while (!ended_) {
-        const auto pause = stopping() ? tick_of_a_stop : loop::usual_tick;
+        const auto pause = clock_.stopping() ? tick_of_a_stop : loop::usual_tick;
         due = clock::now() + pause;
         stalls_.expect(due);
         timer_.expires_at(due);
@@ -93,7 +93,7 @@ void loop_thread::on_tick(clock::time_point now) {
     seen_.account.turns.add();
     seen_.account.turned_at.set(static_cast<std::uint64_t>(now.time_since_epoch().count()));
     update_date();
-    const auto at = this->at(now);
+    const auto at = clock_.at(now);
     host_.places.look(now, env_.crowded_until());
     seen_.account.enters.store(false, std::memory_order_relaxed);  // it was only looked whether there is room
     const auto drain = drain_now();
@@ -101,7 +101,7 @@ void loop_thread::on_tick(clock::time_point now) {
     look_after(connections_.of(listing::works), drain, at);
     look_for_gone_clients();
     if (drain.draining) look_after(connections_.of(listing::silent), drain, at);
-    if (drain.draining || noted_stop_ != 0 || now >= next_idle_look_) {
+    if (drain.draining || clock_.has_noted_stop() || now >= next_idle_look_) {
         next_idle_look_ = now + idle_look;
         look_after(connections_.of(listing::waits), drain, at);
         look_after(connections_.of(listing::lasts), drain, at);
