@@ -8,10 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/post.hpp>
 #include <cassert>
-#include <iterator>
 #include <new>
 #include <utility>
 
@@ -29,7 +27,6 @@ namespace {
 constexpr std::size_t scratch_size = 16 * 1024;
 constexpr std::size_t most_timers = 256;
 constexpr std::size_t own_timers = 8;  // beside those of requests in flight: tick, listener, handlers that are late
-constexpr int handshakes_a_turn = 8;   // some 3 ms
 
 }  // namespace
 
@@ -78,6 +75,7 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
       sockets_(io, [this] { access_lines_.write(*env_.access); }),
       workspaces_(host_.limits),
       scratch_(scratch_size),
+      turns_(io),
       tasks_(io.get_executor()),
       handlers_(tasks_) {
     env.routes.joined(host_, io);
@@ -270,48 +268,14 @@ bool loop_thread::has_place_for(const socket_address& client, client_table::shar
     return false;
 }
 
-bool loop_thread::may_shake_hands() noexcept {
-    if (std::exchange(shaking_turn_, sockets_.turn()) != sockets_.turn()) shaken_ = 0;
-    return shaken_++ < handshakes_a_turn;
-}
-
 void loop_thread::left(connection& client, listing as) {
     const bool in_stop = clock_.stopping();  // first: what the stop finds open is counted with this one still among it
     connections_.remove(client, as);
     seen_.account.idle.set(connections_.count(listing::waits));
     seen_.account.connection_ended(client.forced(), client.worked_during_stop(), in_stop);
-    for (auto& some : stepped_back_) std::replace(some.begin(), some.end(), &client, static_cast<connection*>(nullptr));
+    turns_.forget(client);
     if (client.straggled()) seen_.late.remove(&client);  // its handler has returned after all
     end_if_empty();
-}
-
-/// The first turn is for what the loop has to do, the second for what the kernel has brought meanwhile.
-void loop_thread::let_others_go_first(connection& connection) {
-    stepped_back_.back().push_back(&connection);
-    if (stepped_back_.back().size() == 1) post_turn(stepped_back_.size() - 1);
-}
-
-void loop_thread::post_turn(std::size_t left) {
-    const auto turn = [this, left] { give_turn(left); };
-    try {
-        asio::post(io_, asio::bind_allocator(lifecycle::operation_allocator<void>(), turn));
-    } catch (const std::bad_alloc&) {
-        turn();
-    }
-}
-
-void loop_thread::give_turn(std::size_t left) {
-    assert(left < stepped_back_.size());
-    auto& some = stepped_back_[left];
-    for (std::size_t nth = 0; nth < some.size(); ++nth) {
-        if (some[nth] == nullptr) continue;
-        if (left == 0)
-            some[nth]->turn_came();
-        else
-            stepped_back_[left - 1].push_back(some[nth]);
-    }
-    some.clear();
-    if (left > 0 && !stepped_back_[left - 1].empty()) post_turn(left - 1);
 }
 
 }  // namespace server

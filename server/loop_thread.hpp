@@ -2,7 +2,6 @@
 
 #include <poll.h>
 
-#include <array>
 #include <atomic>
 #include <exception>
 #include <span>
@@ -15,6 +14,8 @@
 #include "server/handlers.hpp"
 #include "server/loop.hpp"
 #include "server/loop/clock.hpp"
+#include "server/loop/handshake_limit.hpp"
+#include "server/loop/turns.hpp"
 #include "server/net/poll_set.hpp"
 #include "server/stall_watch.hpp"
 #include "server/workspace.hpp"
@@ -64,7 +65,7 @@ public:
     bool has_place_for(const socket_address& client, client_table::share& share) noexcept;
     moment now() { return clock_.now(); }
     /// Whether one more client that has sent its hello is dealt with in this turn.
-    bool may_shake_hands() noexcept;
+    bool may_shake_hands() noexcept { return handshakes_.admits(sockets_.turn()); }
     void refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept;
     /// A handler is entered, and left: `connection` has its reply.
     void enters(const route& to) noexcept {
@@ -89,8 +90,7 @@ public:
     void account_for(const account_changes& some) noexcept {
         if (some.any()) seen_.account.add(some);
     }
-    /// `connection` is told after two turns.
-    void let_others_go_first(connection& connection);
+    void let_others_go_first(connection& connection) { turns_.let_others_go_first(connection); }
     void moved(connection& connection, listing from, listing to) {
         connections_.move(connection, from, to);
         seen_.account.idle.set(connections_.count(listing::waits));
@@ -121,8 +121,6 @@ private:
     static void look_after(connection_lists::list& some, const drain_view& drain, const moment& at);
     void look_after_late(const drain_view& drain, const moment& at);
     void look_for_gone_clients();
-    void post_turn(std::size_t left);
-    void give_turn(std::size_t left);
     static std::string place(const connection& connection);
     static std::string_view waits_at(std::string_view where) noexcept { return where.empty() ? "" : ", waits at "; }
     static task_row row_of(const connection& connection, lifecycle::clock::time_point now);
@@ -152,8 +150,9 @@ private:
     std::vector<char> scratch_;
     std::vector<pollfd> watched_;  ///< of look_for_gone_clients, kept for their memory
     std::vector<connection*> watched_by_;
-    std::array<std::vector<connection*>, 2> stepped_back_;  ///< those that wait one more turn, and two
-    access_lines access_lines_;                             ///< of this turn
+    loop_turns turns_;
+    handshake_limit handshakes_;
+    access_lines access_lines_;  ///< of this turn
     stall_watch stalls_;
     std::time_t date_second_ = 0;
     bool draining_ = false, sealed_ = false, closing_ = false, ended_ = false, warned_ = false, failed_ = false;
@@ -162,8 +161,6 @@ private:
     lifecycle::clock::time_point next_loss_warning_{};
     lifecycle::operation_memory* kept_back_ = nullptr;  ///< while it runs
     std::uint64_t failed_handshakes_ = 0;
-    std::uint64_t shaking_turn_ = 0;  ///< of `sockets_`
-    int shaken_ = 0;                  ///< hands, in that turn
     lifecycle::clock::time_point next_handshake_line_{};
     lifecycle::clock::time_point drain_began_{};
     lifecycle::clock::time_point idle_until_{};
