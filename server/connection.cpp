@@ -218,7 +218,7 @@ transport::outcome connection::shake(const moment& at) {
             }
             return transport::outcome::done;
         case layer::stage::failed:
-            loop_.refuses_to_shake_hands(between.why(), peer_);
+            loop_.log().no_handshake(between.why(), peer_);
             machine_.turned_away();
             return transport::outcome::would_block;
         case layer::stage::clear:

@@ -75,7 +75,7 @@ void connection::take_back(moment& at) {
     // The handler may have taken long, and a stop may have begun meanwhile.
     at = loop_.now();
     const bool of_source = machine_.waits_for() == waiting::piece;
-    if (current.thrown != nullptr && (of_source || !current.is_excused())) loop_.log_failure(*this, current.thrown);
+    if (current.thrown != nullptr && (of_source || !current.is_excused())) loop_.log().failure(*this, current.thrown);
     if (machine_.waits_for() == waiting::piece) return machine_.piece_came(at);
     machine_.replied(at);
     // After `replied`, which puts another answer in its place where that comes too late.
@@ -85,7 +85,7 @@ void connection::take_back(moment& at) {
 /// It has found no memory, most likely: only its client and its request pay for that.
 void connection::fail(const char* why) noexcept {
     if (session_) return fail_session(why);
-    loop_.lost_connection(why);
+    loop_.log().lost_connection(why);
     machine_.fail();
     if (asking_) machine_.cut();  // it is waited for
     loop_.sockets().forget(*this);
@@ -99,7 +99,7 @@ void connection::end(bool reset) noexcept {
     if (reset) socket_.reset_at_close(true);
     loop_.sockets().forget(*this);
     socket_.close();
-    loop_.log_end(*this);
+    loop_.access().ended(*this);
     loop_.remove(*this);
 }
 

@@ -48,7 +48,7 @@ bool connection::hand_over(const moment& at) {
 
 /// As `fail` does in HTTP/1.1: handlers that its session has called are waited for. Some return at once.
 void connection::fail_session(const char* why) noexcept {
-    loop_.lost_connection(why);
+    loop_.log().lost_connection(why);
     loop_.sockets().forget(*this);
     socket_.close();
     driven_ = true;
@@ -124,7 +124,7 @@ void wire::note(const answer_row& row) {
     if (!of_->loop_.note(row, *of_)) ++of_->unlogged_;
 }
 void wire::answered(http::status status) { of_->loop_.answered(*of_, status); }
-void wire::log_failure(const std::exception_ptr& thrown) noexcept { of_->loop_.log_failure(*of_, thrown); }
+void wire::log_failure(const std::exception_ptr& thrown) noexcept { of_->loop_.log().failure(*of_, thrown); }
 void wire::straggles() { of_->loop_.straggles(*of_, of_->session_->in_focus().current); }
 void wire::returned_late() { of_->loop_.returned_late(of_->session_->in_focus().current); }
 void wire::account_for(const account_changes& some) noexcept { of_->loop_.account_for(some); }

@@ -72,10 +72,12 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
             .ids = {},
             .date = {}},
       timer_(io),
-      sockets_(io, [this] { access_lines_.write(*env_.access); }),
+      sockets_(io, [this] { access_.write(); }),
       workspaces_(host_.limits),
       scratch_(scratch_size),
       turns_(io),
+      log_(env.log, env.name, index),
+      access_(env, io, sockets_),
       tasks_(io.get_executor()),
       handlers_(tasks_) {
     env.routes.joined(host_, io);
@@ -120,12 +122,12 @@ void loop_thread::run() {
             io_.run();
             ended = true;
         } catch (const std::bad_alloc& e) {  // whatever wanted it has ended, or does not begin
-            lost_connection(e.what());
+            log_.lost_connection(e.what());
         } catch (...) {
             fail(std::current_exception());
         }
     }
-    access_lines_.write(*env_.access);
+    access_.write();
 }
 
 /// In a turn: a coroutine that is spawned outside of one begins with an operation, and aborts where there is no memory
@@ -158,14 +160,6 @@ void loop_thread::fail(std::exception_ptr why) noexcept {
     obey(to_close);
 }
 
-void loop_thread::lost_connection(const char* why) noexcept try {
-    ++lost_;
-    if (clock::now() < next_loss_warning_) return;
-    next_loss_warning_ = clock::now() + between_lines;
-    lifecycle::lines(env_.log).error("{server}-{loop}: a connection is closed, {connections} so far: {error}",
-                                     env_.name, index_ + 1, lost_, why);
-} catch (...) {}  // not even memory to say so
-
 void loop_thread::take(std::unique_ptr<connection> connection) noexcept try {
     if (closing_ || ended_) return;  // the socket closes itself
     const auto at = now();           // before it is among those that a stop finds open
@@ -174,7 +168,7 @@ void loop_thread::take(std::unique_ptr<connection> connection) noexcept try {
     seen_.account.connection_began(at.stopping);
     publish_idle();
 } catch (const std::exception& e) {
-    lost_connection(e.what());
+    log_.lost_connection(e.what());
     // What was missing, be it memory, comes back with one connection fewer.
     make_room();
 }
@@ -249,11 +243,35 @@ void loop_thread::leaves(const connection& connection, const route& to, http::st
     if (env_.routes.observe) env_.routes.observe(connection, status, true);
 }
 
+bool loop_thread::note(const answer_row& row, const connection& of) {
+    auto& account = seen_.account;
+    account.requests.add();
+    auto& metrics = row.to != nullptr ? seen_.routes[row.to->index] : seen_.routes.back();
+    metrics.responses[row.digit].add();
+    metrics.statuses.add(static_cast<unsigned>(row.status));
+    const auto bucket = metrics.duration.observe(row.took);
+    if (const auto& trace = row.of->trace; trace.sampled()) {
+        if (trace.ids.span != 0)
+            metrics.exemplars.keep(bucket, {trace.ids.high, trace.ids.low}, row.took);
+        else
+            metrics.exemplars.keep(bucket, trace.id(), row.took);
+    }
+    if (host_.observer) host_.observer->end(row);
+    if (row.refused_by != rule::none) account.refused[static_cast<std::size_t>(row.refused_by)].add();
+    return access_.answered(row, of);
+}
+
+void loop_thread::note_refusal(const answer_row& row, const connection& of) {
+    auto& times = seen_.account.refused[static_cast<std::size_t>(row.refused_by)];
+    times.add();
+    if (!in_words(row.refused_by).empty()) log_.other_protocol(row.refused_by, of.peer(), times.get());
+    access_.refused(row, of);
+}
+
 void loop_thread::straggles(const connection& late, const void* which) {
     const auto age = duration_cast<milliseconds>(clock::now() - late.since());
     const auto where = place(late);
-    late.lines_to(env_.log).warn("{route} has not ended with its context: {age_ms} ms old{}{where} ({})",
-                                 late.describe(), age.count(), waits_at(where), where, late.identity());
+    log_.straggles(late, age, where);
     seen_.late.add(which, {.name = late.describe(), .kind = "request", .age = age, .where = where});
 }
 

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <exception>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "lifecycle/operation_memory.hpp"
@@ -13,8 +12,10 @@
 #include "server/connection_lists.hpp"
 #include "server/handlers.hpp"
 #include "server/loop.hpp"
+#include "server/loop/access.hpp"
 #include "server/loop/clock.hpp"
 #include "server/loop/handshake_limit.hpp"
+#include "server/loop/log.hpp"
 #include "server/loop/turns.hpp"
 #include "server/net/poll_set.hpp"
 #include "server/stall_watch.hpp"
@@ -66,7 +67,8 @@ public:
     moment now() { return clock_.now(); }
     /// Whether one more client that has sent its hello is dealt with in this turn.
     bool may_shake_hands() noexcept { return handshakes_.admits(sockets_.turn()); }
-    void refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept;
+    loop_log& log() noexcept { return log_; }
+    loop_access_log& access() noexcept { return access_; }
     /// A handler is entered, and left: `connection` has its reply.
     void enters(const route& to) noexcept {
         seen_.entered.store(&to, std::memory_order_relaxed);
@@ -75,7 +77,6 @@ public:
         seen_.routes[to.index].in_flight.add();
     }
     void leaves(const connection& connection, const route& to, http::status status, lifecycle::clock::time_point now);
-    void log_failure(const connection& connection, const std::exception_ptr& thrown) noexcept;
     /// `which`: of its requests, an address that no other has.
     void straggles(const connection& late, const void* which);
     void returned_late(const void* which) noexcept { seen_.late.remove(which); }
@@ -95,19 +96,14 @@ public:
         connections_.move(connection, from, to);
         seen_.account.idle.set(connections_.count(listing::waits));
     }
-    void log_end(const connection& connection) noexcept;
     /// It no longer exists after this.
     static void remove(connection& connection) noexcept { delete &connection; }
     /// `as`: the list that it was in.
     void left(connection& connection, listing as);
-    /// A connection is closed because memory has run out, or for a reason as bad.
-    void lost_connection(const char* why) noexcept;
 
     std::atomic<unsigned> orders{0};  ///< that could not be posted
 
 private:
-    static constexpr std::chrono::milliseconds between_lines{1'000};  ///< that clients bring about
-
     struct running;
     bool has_room(bool to_the_last);
 
@@ -122,16 +118,9 @@ private:
     void look_after_late(const drain_view& drain, const moment& at);
     void look_for_gone_clients();
     static std::string place(const connection& connection);
-    static std::string_view waits_at(std::string_view where) noexcept { return where.empty() ? "" : ", waits at "; }
     static task_row row_of(const connection& connection, lifecycle::clock::time_point now);
-    void warn_of_standstill(lifecycle::clock::duration lag);
     lifecycle::clock::time_point warn_at(lifecycle::clock::time_point end) const;
     void warn_of_late();
-    bool logs_access(const connection& of) const;
-    void log_access(lifecycle::clock::time_point when, std::string_view text,
-                    std::span<const lifecycle::log_fact> facts = {}) noexcept;
-    void log_facts(const answer_row& row, const connection& of) noexcept;
-    void meets(rule other, const socket_address& peer) noexcept;
     void end_if_empty();
     void update_date();
     void publish_idle();
@@ -152,16 +141,12 @@ private:
     std::vector<connection*> watched_by_;
     loop_turns turns_;
     handshake_limit handshakes_;
-    access_lines access_lines_;  ///< of this turn
+    loop_log log_;
+    loop_access_log access_;
     stall_watch stalls_;
     std::time_t date_second_ = 0;
     bool draining_ = false, sealed_ = false, closing_ = false, ended_ = false, warned_ = false, failed_ = false;
-    std::uint64_t lost_ = 0;  ///< connections, because memory ran out
-    lifecycle::clock::time_point next_meeting_line_{};
-    lifecycle::clock::time_point next_loss_warning_{};
     lifecycle::operation_memory* kept_back_ = nullptr;  ///< while it runs
-    std::uint64_t failed_handshakes_ = 0;
-    lifecycle::clock::time_point next_handshake_line_{};
     lifecycle::clock::time_point drain_began_{};
     lifecycle::clock::time_point idle_until_{};
     lifecycle::clock::time_point next_idle_look_{};

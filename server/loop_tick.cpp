@@ -9,8 +9,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include "lifecycle/lines.hpp"
-
 #include "server/loop_thread.hpp"
 
 namespace server {
@@ -78,14 +76,12 @@ void loop_thread::attempt_tick(clock::time_point now, clock::duration lag) noexc
     if (const auto given = orders.exchange(0); given != 0) obey(given);
     kept_back_->refill();
     try {
-        if (lag > clock::duration{}) warn_of_standstill(lag);
+        if (lag > clock::duration{})
+            if (const auto found = stalls_.look(lag, clock::now())) log_.stood_still(*found);
         sockets_.look();  // what it was to say later, and found no memory for
         on_tick(now);
     } catch (const std::exception& e) {
-        try {
-            lifecycle::lines(env_.log).error("{server}-{loop}: a tick failed: {error}", env_.name, index_ + 1,
-                                             e.what());
-        } catch (...) {}  // nor for this line
+        log_.tick_failed(e.what());
     }
 }
 
@@ -165,22 +161,12 @@ void loop_thread::warn_of_late() {
     const auto name = [&](const connection& client) {
         for_each_work(client, false, [&] {
             if (client.now_in() == connection::state::lingering || ++late > most) return;
-            const auto age = duration_cast<milliseconds>(clock::now() - client.since()).count();
-            const auto where = place(client);
-            lifecycle::lines(env_.log).warn("the drain waits for {route}: {state} for {age_ms} ms{}{where}",
-                                            client.describe(), to_string(client.now_in()), age, waits_at(where), where);
+            log_.drain_waits_for(client, duration_cast<milliseconds>(clock::now() - client.since()), place(client));
         });
     };
     for (const auto as : {listing::works, listing::lasts, listing::silent})
         std::ranges::for_each(connections_.of(as), name);
-    if (late > most) lifecycle::lines(env_.log).warn("the drain waits for {requests} more", late - most);
-}
-
-void loop_thread::warn_of_standstill(clock::duration lag) {
-    if (const auto found = stalls_.look(lag, clock::now()))
-        lifecycle::lines(env_.log).warn(
-            "{server}-{loop} stood still for {lasted_ms} ms, {cpu_ms} ms of CPU time: {request}", env_.name, index_ + 1,
-            found->lasted.count(), found->computed.count(), found->by);
+    if (late > most) log_.drain_waits_for(late - most);
 }
 
 /// The last connection has gone and no new one can come: the loop runs out of work.
@@ -194,7 +180,7 @@ void loop_thread::end_if_empty() {
 }
 
 void loop_thread::update_date() {
-    access_lines_.compare_clocks();
+    access_.compare_clocks();
     const auto second = std::time(nullptr);
     if (second == date_second_) return;
     date_second_ = second;

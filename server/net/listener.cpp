@@ -275,7 +275,7 @@ bool listener::deal(int descriptor, const socket_address& peer, rule without) tr
     (*fewest)->adopt(descriptor, std::move(client));
     return true;
 } catch (const std::exception& e) {
-    loops_.front()->here().lost_connection(e.what());
+    loops_.front()->here().log().lost_connection(e.what());
     return false;
 }
 

@@ -1,4 +1,4 @@
-// What a loop says of its connections: lines of the access log, and others that clients bring about.
+#include "server/loop/access.hpp"
 
 #include <fmt/format.h>
 
@@ -11,10 +11,7 @@
 #include <new>
 #include <utility>
 
-#include "lifecycle/lines.hpp"
-
 #include "server/copy_text.hpp"
-#include "server/loop_thread.hpp"
 
 namespace server {
 
@@ -101,29 +98,11 @@ std::uint64_t in_microseconds(clock::duration time) {
 
 }  // namespace
 
-bool loop_thread::logs_access(const connection& of) const { return of.limits().access_log && env_.access->wanted(); }
-
-bool loop_thread::note(const answer_row& row, const connection& of) {
-    auto& account = seen_.account;
-    account.requests.add();
-    auto& metrics = row.to != nullptr ? seen_.routes[row.to->index] : seen_.routes.back();
-    metrics.responses[row.digit].add();
-    metrics.statuses.add(static_cast<unsigned>(row.status));
-    const auto bucket = metrics.duration.observe(row.took);
-    if (const auto& trace = row.of->trace; trace.sampled()) {
-        if (trace.ids.span != 0)
-            metrics.exemplars.keep(bucket, {trace.ids.high, trace.ids.low}, row.took);
-        else
-            metrics.exemplars.keep(bucket, trace.id(), row.took);
-    }
-    if (host_.observer) host_.observer->end(row);
-    const bool refused = row.refused_by != rule::none;
-    if (refused) account.refused[static_cast<std::size_t>(row.refused_by)].add();
-    if (!logs_access(of)) return true;
+bool loop_access_log::add_answer(const answer_row& row, const connection& of) {
     const auto& excluded = of.limits().access_exclude;
     if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
     if (env_.access->wants_facts()) {
-        log_facts(row, of);
+        add_facts(row, of);
         return true;
     }
     line_text line;
@@ -131,20 +110,17 @@ bool loop_thread::note(const answer_row& row, const connection& of) {
     put<"access {} {} {} {} {}us {} {}{}">(line, client, row.of->method_name, row.of->target,
                                            static_cast<std::uint64_t>(row.status), in_microseconds(row.took),
                                            row.of->id, row.letters.who, row.letters.when);
-    if (refused) put<" rule {}">(line, to_string(row.refused_by));
+    if (row.refused_by != rule::none) put<" rule {}">(line, to_string(row.refused_by));
     if (row.of->trace) put<" trace {}">(line, row.of->trace.id());
     if (const auto subject = of.subject(); !subject.empty()) put<" subject {}">(line, subject);
     if (const auto* const peer = peer_beside(client, of)) put<" peer {}">(line, *peer);
-    log_access(row.since + row.took, line.view());
+    add(row.since + row.took, line.view());
     return true;
 }
 
-void loop_thread::note_refusal(const answer_row& row, const connection& of) {
-    seen_.account.refused[static_cast<std::size_t>(row.refused_by)].add();
-    const auto by = row.refused_by;
-    if (!in_words(by).empty()) meets(by, of.peer());
-    if (!logs_access(of)) return;
-    if (env_.access->wants_facts()) return log_facts(row, of);
+void loop_access_log::refused(const answer_row& row, const connection& of) {
+    if (!wants(of)) return;
+    if (env_.access->wants_facts()) return add_facts(row, of);
     line_text line;
     const auto& client = of.client();
     const bool known = row.of != nullptr;
@@ -153,11 +129,11 @@ void loop_thread::note_refusal(const answer_row& row, const connection& of) {
                                                   in_microseconds(row.took), row.letters.who, row.letters.when,
                                                   to_string(row.refused_by));
     if (const auto* const peer = peer_beside(client, of)) put<" peer {}">(line, *peer);
-    log_access(row.since + row.took, line.view());
+    add(row.since + row.took, line.view());
 }
 
 /// The same as the line of text, each value by its name: what is empty has no field.
-void loop_thread::log_facts(const answer_row& row, const connection& of) noexcept try {
+void loop_access_log::add_facts(const answer_row& row, const connection& of) noexcept try {
     const address_texts shown(of);
     const bool known = row.of != nullptr;
     const std::array letters{row.letters.who, row.letters.when};
@@ -181,61 +157,32 @@ void loop_thread::log_facts(const answer_row& row, const connection& of) noexcep
     if (row.refused_by != rule::none) facts.push_back(log_fact("rule", to_string(row.refused_by)));
     if (const auto subject = of.subject(); !subject.empty()) facts.push_back(log_fact("subject", subject));
     if (const auto peer = shown.peer.view(); !peer.empty()) facts.push_back(log_fact("peer", peer));
-    log_access(row.since + row.took, "access", {facts.data(), facts.size()});
+    add(row.since + row.took, "access", {facts.data(), facts.size()});
 } catch (const std::bad_alloc&) {}  // nor for this line
 
-/// A peer speaks another protocol, by what its first bytes look like, or the PROXY protocol badly.
-void loop_thread::meets(rule other, const socket_address& peer) noexcept try {
-    if (clock::now() < next_meeting_line_) return;
-    next_meeting_line_ = clock::now() + between_lines;
-    lifecycle::lines(env_.log).info("{server}: what {peer} sends {looks}; {times} so far", env_.name, peer.host(),
-                                    in_words(other), seen_.account.refused[static_cast<std::size_t>(other)].get());
-} catch (...) {}  // not even memory to say so
-
-void loop_thread::refuses_to_shake_hands(std::string_view why, const socket_address& client) noexcept try {
-    ++failed_handshakes_;
-    if (clock::now() < next_handshake_line_) return;
-    next_handshake_line_ = clock::now() + between_lines;
-    lifecycle::lines(env_.log).info("{server}: no TLS handshake with {peer}: {error}; {times} so far", env_.name,
-                                    client.host(), why, failed_handshakes_);
-} catch (...) {}  // not even memory to say so
-
-/// One line a connection, beside the access log: were these resets ours?
-void loop_thread::log_end(const connection& connection) noexcept try {
-    if (!logs_access(connection) || connection.unlogged()) return;
-    const auto [who, when] = connection.ending();
+void loop_access_log::ended(const connection& of) noexcept try {
+    if (!wants(of) || of.unlogged()) return;
+    const auto [who, when] = of.ending();
     if (env_.access->wants_facts()) {
-        const address_texts shown(connection);
+        const address_texts shown(of);
         const std::array letters{who, when};
         const std::array facts{log_fact("server", env_.name), log_fact("client", shown.client.view()),
-                               log_fact("requests", std::uint64_t{connection.served()}),
+                               log_fact("requests", std::uint64_t{of.served()}),
                                log_fact("ending", std::string_view(letters.data(), letters.size())),
                                log_fact("peer", shown.peer.view())};
-        return log_access(clock::now(), "closed", facts);
+        return add(clock::now(), "closed", facts);
     }
     line_text line;
-    const auto& client = connection.client();
-    put<"closed {} after {} requests {}{}">(line, client, std::uint64_t{connection.served()}, who, when);
-    if (const auto* const peer = peer_beside(client, connection)) put<" peer {}">(line, *peer);
-    log_access(clock::now(), line.view());
+    const auto& client = of.client();
+    put<"closed {} after {} requests {}{}">(line, client, std::uint64_t{of.served()}, who, when);
+    if (const auto* const peer = peer_beside(client, of)) put<" peer {}">(line, *peer);
+    add(clock::now(), line.view());
 } catch (const std::bad_alloc&) {}  // nor for this line
 
-/// A line of the access log. It goes out with the others of this turn, which ends when all sockets that are ready have
-/// been seen to, or else with what it has posted.
-void loop_thread::log_access(clock::time_point when, std::string_view text, std::span<const log_fact> facts) noexcept
-    try {
-    if (access_lines_.add(*env_.access, when, text, facts) && !sockets_.looks())
-        asio::post(io_, [this] { access_lines_.write(*env_.access); });
+void loop_access_log::add(clock::time_point when, std::string_view text, std::span<const log_fact> facts) noexcept try {
+    if (lines_.add(*env_.access, when, text, facts) && !sockets_.looks()) asio::post(io_, [this] { write(); });
 } catch (const std::bad_alloc&) {
-    access_lines_.write(*env_.access);
+    write();
 }
-
-void loop_thread::log_failure(const connection& client, const std::exception_ptr& thrown) noexcept try {
-    if (client.now_in() == connection::state::streaming)
-        client.lines_to(env_.log).error("a response was cut: {error} ({})", what_was_thrown(thrown), client.identity());
-    else
-        client.lines_to(env_.log).error("{route} failed: {error} ({})", client.describe(), what_was_thrown(thrown),
-                                        client.identity());
-} catch (const std::bad_alloc&) {}  // nor for this line
 
 }  // namespace server

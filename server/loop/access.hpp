@@ -1,0 +1,50 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <span>
+#include <string_view>
+
+#include "lifecycle/lines.hpp"
+#include "server/access_log.hpp"
+#include "server/connection.hpp"
+#include "server/loop.hpp"
+#include "server/net/poll_set.hpp"
+
+namespace server {
+
+/// What the access log has of the connections of a loop: a line for each answer, for each refusal that answers nothing,
+/// and for the end of each connection. The lines of a turn go out together, when all sockets that are ready have been
+/// seen to, or else with what the turn has posted.
+///
+/// Only on the loop's thread; what it is given outlives it. A line for which there is no memory is left out.
+class loop_access_log {
+public:
+    loop_access_log(const environment& env, boost::asio::io_context& io, const poll_set& sockets) noexcept
+        : env_(env), io_(io), sockets_(sockets) {}
+
+    /// Its answer stands. False: the request is one that the log is to leave out.
+    bool answered(const answer_row& row, const connection& of) { return !wants(of) || add_answer(row, of); }
+    /// What has been refused was no whole request, or came in another protocol.
+    void refused(const answer_row& row, const connection& of);
+    /// One line a connection, beside those of its requests: were these resets ours?
+    void ended(const connection& of) noexcept;
+
+    /// At the end of a turn.
+    void write() noexcept { lines_.write(*env_.access); }
+    /// At each tick: lines have their time by the wall clock as it was then; see access_lines.
+    void compare_clocks() noexcept { lines_.compare_clocks(); }
+
+private:
+    bool wants(const connection& of) const { return of.limits().access_log && env_.access->wanted(); }
+    bool add_answer(const answer_row& row, const connection& of);
+    void add_facts(const answer_row& row, const connection& of) noexcept;
+    void add(lifecycle::clock::time_point when, std::string_view text,
+             std::span<const lifecycle::log_fact> facts = {}) noexcept;
+
+    const environment& env_;
+    boost::asio::io_context& io_;
+    const poll_set& sockets_;
+    access_lines lines_;  ///< of this turn
+};
+
+}  // namespace server
