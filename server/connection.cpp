@@ -106,9 +106,9 @@ bool connection::drive(moment at) {
                 if (ask()) take_back(at);
                 break;
             case step::note:
-                if (!loop_.note(machine_.row(at), *this)) ++unlogged_;
+                if (!loop_.requests().note(machine_.row(at), *this)) ++unlogged_;
                 break;
-            case step::over: loop_.answered(*this, machine_.current().reply.status); break;
+            case step::over: loop_.requests().answered(*this, machine_.current().reply.status); break;
             case step::look: read(at); break;
             case step::look_then_finish:
                 // What arrives before the look is served, what arrives after it finds a closed connection. One turn of
@@ -118,7 +118,7 @@ bool connection::drive(moment at) {
                 socket_.finish();
                 machine_.finished();
                 break;
-            case step::note_refusal: loop_.note_refusal(machine_.refusal(at), *this); break;
+            case step::note_refusal: loop_.requests().note_refusal(machine_.refusal(at), *this); break;
             case step::acknowledge: socket_.acknowledge(); break;
             case step::farewell: say_farewell(at); break;
             case step::half_close: socket_.finish(); break;
@@ -131,7 +131,7 @@ bool connection::drive(moment at) {
                 break;
             case step::give_body: machine_.current().incoming->go_on(); break;
             case step::step_back: loop_.let_others_go_first(*this); break;
-            case step::straggled: loop_.straggles(*this, this); break;
+            case step::straggled: loop_.requests().straggles(*this, this); break;
             case step::hand_over: return hand_over(at);
             case step::close: end(false); return false;
             case step::reset: end(true); return false;

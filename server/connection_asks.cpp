@@ -54,7 +54,7 @@ bool connection::ask() {
     request.client_subject = subject();
     if (proxied_ || current.is_forwarded) [[unlikely]]
         name_client();
-    loop_.enters(*current.to);
+    loop_.requests().enters(*current.to);
     // Most handlers wait for nothing: these are called here, without a coroutine (ADR 55).
     const auto* const plain = current.to->handle.as_plain();
     if (plain == nullptr) return loop_.handlers().ask(asked::handler, current, machine_.request(), *this);
@@ -79,7 +79,7 @@ void connection::take_back(moment& at) {
     if (machine_.waits_for() == waiting::piece) return machine_.piece_came(at);
     machine_.replied(at);
     // After `replied`, which puts another answer in its place where that comes too late.
-    loop_.leaves(*this, *current.to, current.reply.status, at.now);
+    loop_.requests().leaves(*this, *current.to, current.reply.status, at.now);
 }
 
 /// It has found no memory, most likely: only its client and its request pay for that.

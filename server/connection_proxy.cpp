@@ -82,7 +82,7 @@ void connection::skip_another_header() {
 void connection::refuse_header(rule by, const moment& at) {
     const ending_letters letters{by == rule::proxy_header_timeout ? 'T' : 'P', 'R'};
     proxied_->how = progress::malformed;
-    loop_.note_refusal(
+    loop_.requests().note_refusal(
         {.status = http::status(), .took = at.now - since(), .since = since(), .letters = letters, .refused_by = by},
         *this);
     socket_.discard(loop_.scratch());  // else the close is a reset

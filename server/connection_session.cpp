@@ -116,17 +116,17 @@ void wire::proceed() noexcept {
 bool wire::ask(asked what, exchange& of, const request& about, asker& whose) {
     return of_->loop_.handlers().ask(what, of, about, whose);
 }
-void wire::enters(const route& to) { of_->loop_.enters(to); }
+void wire::enters(const route& to) { of_->loop_.requests().enters(to); }
 void wire::leaves(const route& to, http::status status, const moment& at) {
-    of_->loop_.leaves(*of_, to, status, at.now);
+    of_->loop_.requests().leaves(*of_, to, status, at.now);
 }
 void wire::note(const answer_row& row) {
-    if (!of_->loop_.note(row, *of_)) ++of_->unlogged_;
+    if (!of_->loop_.requests().note(row, *of_)) ++of_->unlogged_;
 }
-void wire::answered(http::status status) { of_->loop_.answered(*of_, status); }
+void wire::answered(http::status status) { of_->loop_.requests().answered(*of_, status); }
 void wire::log_failure(const std::exception_ptr& thrown) noexcept { of_->loop_.log().failure(*of_, thrown); }
-void wire::straggles() { of_->loop_.straggles(*of_, of_->session_->in_focus().current); }
-void wire::returned_late() { of_->loop_.returned_late(of_->session_->in_focus().current); }
+void wire::straggles() { of_->loop_.requests().straggles(*of_, of_->session_->in_focus().current); }
+void wire::returned_late() { of_->loop_.requests().returned_late(of_->session_->in_focus().current); }
 void wire::account_for(const account_changes& some) noexcept { of_->loop_.account_for(some); }
 
 }  // namespace server

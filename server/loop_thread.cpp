@@ -2,7 +2,6 @@
 
 #include "server/loop_thread.hpp"
 
-#include <fmt/format.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -30,36 +29,6 @@ constexpr std::size_t own_timers = 8;  // beside those of requests in flight: ti
 
 }  // namespace
 
-/// "file:line", or nothing when it waits in no awaitable of ours.
-std::string loop_thread::place(const connection& connection) {
-    const auto where = connection.waits_at();
-    return where.line() == 0 ? std::string() : fmt::format("{}:{}", where.file_name(), where.line());
-}
-
-task_row loop_thread::row_of(const connection& client, clock::time_point now) {
-    const auto in = client.now_in();
-    const bool rests = in == connection::state::idle && !client.has_workspace() && now - client.since() > rest_after;
-    const auto* const other = client.its_session();
-    task_row row{.name = client.describe(),
-                 .kind = "connection",
-                 .state = client.abandoned() ? "abandoned"
-                          : rests            ? "resting"
-                                             : std::string(to_string(in)),
-                 .where = place(client),
-                 .age = duration_cast<milliseconds>(now - client.born()),
-                 .client = client.client().text(),
-                 .peer = client.peer().text(),
-                 .protocol = other != nullptr ? other->protocol() : "HTTP/1.1"};
-    if (in == connection::state::handling && (other == nullptr || other->in_focus().current != nullptr)) {
-        row.kind = "request";
-        row.age = duration_cast<milliseconds>(now - client.since());
-        row.trace = client.trace_id();
-        row.target = client.target();
-        row.left = duration_cast<milliseconds>(client.deadline() - now);
-    }
-    return row;
-}
-
 loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_context& io, published& seen)
     : env_(env),
       index_(index),
@@ -68,7 +37,8 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
       clock_(env.stop, [this](std::uint64_t nth) { note_stop(nth); }),
       host_{.routes = env.routes,
             .limits = env.limits,
-            .places = admission([this](bool to_the_last) { return has_room(to_the_last); }, seen.account.crowded_until),
+            .places = admission([this](bool to_the_last) { return requests_.has_room(to_the_last); },
+                                seen.account.crowded_until),
             .ids = {},
             .date = {}},
       timer_(io),
@@ -78,6 +48,7 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
       turns_(io),
       log_(env.log, env.name, index),
       access_(env, io, sockets_),
+      requests_(env, seen, host_, log_, access_),
       tasks_(io.get_executor()),
       handlers_(tasks_) {
     env.routes.joined(host_, io);
@@ -215,64 +186,6 @@ void loop_thread::note_stop(std::uint64_t nth) {
     seen_.account.note_stop(nth);
     for (auto& some : connections_.all())
         for (auto& client : some) client.stop_begins();
-}
-
-/// A loop that has no more than its share need not ask what the others have. In a crowd each loop says first that it is
-/// about to enter: two that looked at the same moment would both take what is free, and with it a place that is kept.
-bool loop_thread::has_room(bool to_the_last) {
-    const auto most = host_.limits->max_in_flight;
-    auto& account = seen_.account;
-    if (to_the_last) return (account.in_flight.get() + 1) * env_.loops <= most || env_.admit(most, true);
-    account.enters.store(true, std::memory_order_seq_cst);
-    const bool room = env_.admit(most, false);
-    if (!room) account.enters.store(false, std::memory_order_relaxed);
-    return room;
-}
-
-/// Not in line: hardly a handler does.
-[[gnu::noinline]] static void hold_up(stall_watch& loop, const connection& by) {
-    loop.held_up_by(fmt::format("{} ({})", by.describe(), by.identity()));
-}
-
-void loop_thread::leaves(const connection& connection, const route& to, http::status status, clock::time_point now) {
-    assert(seen_.account.in_flight.get() > 0 && "what leaves has entered");
-    seen_.routes[to.index].in_flight.subtract();
-    seen_.account.in_flight.subtract();
-    if (stalls_.late(now)) [[unlikely]]
-        hold_up(stalls_, connection);
-    if (env_.routes.observe) env_.routes.observe(connection, status, true);
-}
-
-bool loop_thread::note(const answer_row& row, const connection& of) {
-    auto& account = seen_.account;
-    account.requests.add();
-    auto& metrics = row.to != nullptr ? seen_.routes[row.to->index] : seen_.routes.back();
-    metrics.responses[row.digit].add();
-    metrics.statuses.add(static_cast<unsigned>(row.status));
-    const auto bucket = metrics.duration.observe(row.took);
-    if (const auto& trace = row.of->trace; trace.sampled()) {
-        if (trace.ids.span != 0)
-            metrics.exemplars.keep(bucket, {trace.ids.high, trace.ids.low}, row.took);
-        else
-            metrics.exemplars.keep(bucket, trace.id(), row.took);
-    }
-    if (host_.observer) host_.observer->end(row);
-    if (row.refused_by != rule::none) account.refused[static_cast<std::size_t>(row.refused_by)].add();
-    return access_.answered(row, of);
-}
-
-void loop_thread::note_refusal(const answer_row& row, const connection& of) {
-    auto& times = seen_.account.refused[static_cast<std::size_t>(row.refused_by)];
-    times.add();
-    if (!in_words(row.refused_by).empty()) log_.other_protocol(row.refused_by, of.peer(), times.get());
-    access_.refused(row, of);
-}
-
-void loop_thread::straggles(const connection& late, const void* which) {
-    const auto age = duration_cast<milliseconds>(clock::now() - late.since());
-    const auto where = place(late);
-    log_.straggles(late, age, where);
-    seen_.late.add(which, {.name = late.describe(), .kind = "request", .age = age, .where = where});
 }
 
 bool loop_thread::has_place_for(const socket_address& client, client_table::share& share) noexcept try {

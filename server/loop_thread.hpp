@@ -16,9 +16,10 @@
 #include "server/loop/clock.hpp"
 #include "server/loop/handshake_limit.hpp"
 #include "server/loop/log.hpp"
+#include "server/loop/requests.hpp"
+#include "server/loop/rows.hpp"
 #include "server/loop/turns.hpp"
 #include "server/net/poll_set.hpp"
-#include "server/stall_watch.hpp"
 #include "server/workspace.hpp"
 
 namespace server {
@@ -45,7 +46,7 @@ public:
     /// From now on it serves no connection; see environment::failed. The first reason is kept.
     void fail(std::exception_ptr why) noexcept;
     lifecycle::task_group& tasks() noexcept { return tasks_; }
-    std::vector<task_row> describe() const;
+    std::vector<task_row> describe() const { return rows_of(connections_, tasks_); }
 
     // For its connections.
 
@@ -69,24 +70,7 @@ public:
     bool may_shake_hands() noexcept { return handshakes_.admits(sockets_.turn()); }
     loop_log& log() noexcept { return log_; }
     loop_access_log& access() noexcept { return access_; }
-    /// A handler is entered, and left: `connection` has its reply.
-    void enters(const route& to) noexcept {
-        seen_.entered.store(&to, std::memory_order_relaxed);
-        seen_.account.in_flight.add();
-        seen_.account.enters.store(false, std::memory_order_release);
-        seen_.routes[to.index].in_flight.add();
-    }
-    void leaves(const connection& connection, const route& to, http::status status, lifecycle::clock::time_point now);
-    /// `which`: of its requests, an address that no other has.
-    void straggles(const connection& late, const void* which);
-    void returned_late(const void* which) noexcept { seen_.late.remove(which); }
-    /// An answer stands, and then its request is over. False: the access log leaves it out.
-    bool note(const answer_row& row, const connection& of);
-    void note_refusal(const answer_row& row, const connection& of);
-    void answered(const connection& connection, http::status status) {
-        if (env_.routes.observe) env_.routes.observe(connection, status, false);
-        seen_.entered.store(nullptr, std::memory_order_relaxed);
-    }
+    loop_requests& requests() noexcept { return requests_; }
     loop_account& account() noexcept { return seen_.account; }
     void account_for(const account_changes& some) noexcept {
         if (some.any()) seen_.account.add(some);
@@ -105,8 +89,6 @@ public:
 
 private:
     struct running;
-    bool has_room(bool to_the_last);
-
     void note_stop(std::uint64_t nth);
     void reserve_timers();
     void begin_tick();
@@ -117,8 +99,6 @@ private:
     static void look_after(connection_lists::list& some, const drain_view& drain, const moment& at);
     void look_after_late(const drain_view& drain, const moment& at);
     void look_for_gone_clients();
-    static std::string place(const connection& connection);
-    static task_row row_of(const connection& connection, lifecycle::clock::time_point now);
     lifecycle::clock::time_point warn_at(lifecycle::clock::time_point end) const;
     void warn_of_late();
     void end_if_empty();
@@ -143,7 +123,7 @@ private:
     handshake_limit handshakes_;
     loop_log log_;
     loop_access_log access_;
-    stall_watch stalls_;
+    loop_requests requests_;
     std::time_t date_second_ = 0;
     bool draining_ = false, sealed_ = false, closing_ = false, ended_ = false, warned_ = false, failed_ = false;
     lifecycle::operation_memory* kept_back_ = nullptr;  ///< while it runs

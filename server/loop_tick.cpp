@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "server/loop/rows.hpp"
 #include "server/loop_thread.hpp"
 
 namespace server {
@@ -35,24 +36,6 @@ struct without_tick {
     }
 };
 
-/// What a connection works on: itself, or, where it has a session, the requests of that, one after the other in focus.
-template <class Visit>
-void for_each_work(const connection& connection, bool itself_too, const Visit& visit) {
-    struct visiting final : session::visitor {
-        explicit visiting(const Visit& v) : call(v) {}
-        void visit() override {
-            any = true;
-            call();
-        }
-        const Visit& call;
-        bool any = false;
-    };
-    auto* const other = connection.its_session();
-    visiting each(visit);
-    if (other != nullptr) other->each(each);
-    if (other == nullptr || itself_too || !each.any) visit();
-}
-
 }  // namespace
 
 lifecycle::awaitable<> loop_thread::tick() {
@@ -61,7 +44,7 @@ lifecycle::awaitable<> loop_thread::tick() {
     while (!ended_) {
         const auto pause = clock_.stopping() ? tick_of_a_stop : loop::usual_tick;
         due = clock::now() + pause;
-        stalls_.expect(due);
+        requests_.stalls().expect(due);
         timer_.expires_at(due);
         auto waiting = timer_.async_wait(lifecycle::quietly);
         const auto [error] = co_await std::move(waiting);
@@ -77,7 +60,7 @@ void loop_thread::attempt_tick(clock::time_point now, clock::duration lag) noexc
     kept_back_->refill();
     try {
         if (lag > clock::duration{})
-            if (const auto found = stalls_.look(lag, clock::now())) log_.stood_still(*found);
+            if (const auto found = requests_.stalls().look(lag, clock::now())) log_.stood_still(*found);
         sockets_.look();  // what it was to say later, and found no memory for
         on_tick(now);
     } catch (const std::exception& e) {
@@ -161,7 +144,7 @@ void loop_thread::warn_of_late() {
     const auto name = [&](const connection& client) {
         for_each_work(client, false, [&] {
             if (client.now_in() == connection::state::lingering || ++late > most) return;
-            log_.drain_waits_for(client, duration_cast<milliseconds>(clock::now() - client.since()), place(client));
+            log_.drain_waits_for(client, duration_cast<milliseconds>(clock::now() - client.since()), place_of(client));
         });
     };
     for (const auto as : {listing::works, listing::lasts, listing::silent})
@@ -201,22 +184,6 @@ void loop_thread::publish_idle() {
     const auto& idle = connections_.of(listing::waits);
     seen_.account.oldest_idle.set(
         idle.empty() ? 0 : static_cast<std::uint64_t>(idle.front().since().time_since_epoch().count()));
-}
-
-std::vector<task_row> loop_thread::describe() const {
-    std::vector<task_row> rows;
-    const auto now = clock::now();
-    tasks_.for_each([&](const lifecycle::task& task) {
-        if (server::handlers::is_runner(task)) return;  // its connection says what it does
-        rows.push_back({.name = task.name,
-                        .kind = task.kind,
-                        .state = "waiting",
-                        .where = {},
-                        .age = duration_cast<milliseconds>(now - task.born)});
-    });
-    for (const auto& some : connections_.all())
-        for (const auto& client : some) for_each_work(client, true, [&] { rows.push_back(row_of(client, now)); });
-    return rows;
 }
 
 }  // namespace server
