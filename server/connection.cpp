@@ -3,7 +3,7 @@
 #include <cassert>
 #include <utility>
 
-#include "server/loop_thread.hpp"
+#include "server/loop/resources.hpp"
 
 namespace server {
 
@@ -11,7 +11,7 @@ using step = http1_machine::step;
 using waiting = http1_machine::waiting;
 
 /// A stream of texts whose source is silent: it has no deadline, and what its client does is said by its socket. One
-/// that has said something is looked at each time, see loop_thread::look_for_gone_clients.
+/// that has said something is looked at each time, see gone_clients.
 static bool is_silent(const http1_machine& machine, poll_set::interest watched) noexcept {
     return machine.waits_for() == waiting::piece && watched == poll_set::interest::read &&
            machine.current().reply.texts;
@@ -130,7 +130,7 @@ bool connection::drive(moment at) {
                 if (machine_.has_workspace()) loop_.workspaces().give_back(machine_.take_back());
                 break;
             case step::give_body: machine_.current().incoming->go_on(); break;
-            case step::step_back: loop_.let_others_go_first(*this); break;
+            case step::step_back: loop_.turns().let_others_go_first(*this); break;
             case step::straggled: loop_.requests().straggles(*this, this); break;
             case step::hand_over: return hand_over(at);
             case step::close: end(false); return false;
@@ -152,7 +152,8 @@ void connection::settle() {
     const auto as = machine_.waits_for_request()   ? listing::waits
                     : is_silent(machine_, wants()) ? listing::silent
                                                    : listing::works;
-    if (as != listed_as_ || (as == listing::waits && machine_.served() != listed_)) loop_.moved(*this, listed_as_, as);
+    if (as != listed_as_ || (as == listing::waits && machine_.served() != listed_))
+        loop_.connections().moved(*this, listed_as_, as);
     listed_as_ = as;
     listed_ = machine_.served();
     if (now_in() == state::idle && machine_.has_workspace())

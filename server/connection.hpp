@@ -22,7 +22,7 @@
 
 namespace server {
 
-class loop_thread;
+class loop_resources;
 
 struct by_activity;
 using activity_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<by_activity>,
@@ -55,7 +55,7 @@ public:
     using state = connection_state;
 
     /// On any thread.
-    connection(loop_thread& on, transport socket, arrival client) noexcept;
+    connection(loop_resources& on, transport socket, arrival client) noexcept;
     ~connection() override;
 
     /// Its loop has taken it, and its bytes go through `between`, if there is one. Throws std::system_error when the
@@ -182,7 +182,7 @@ private:
         socket_address caller;  ///< the client that it names; else the peer
     };
 
-    loop_thread& loop_;
+    loop_resources& loop_;
     transport socket_;
     bool driven_ = false;    ///< one of its events is being seen to
     bool returned_ = false;  ///< ... and meanwhile its handler has returned

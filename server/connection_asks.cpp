@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "server/connection.hpp"
-#include "server/loop_thread.hpp"
+#include "server/loop/resources.hpp"
 
 namespace server {
 
 using waiting = http1_machine::waiting;
 
-connection::connection(loop_thread& on, transport socket, arrival client) noexcept
+connection::connection(loop_resources& on, transport socket, arrival client) noexcept
     : loop_(on),
       socket_(std::move(socket)),
       peer_(client.peer),
@@ -37,7 +37,7 @@ connection::~connection() {
     if (session_) session_->end();
     if (machine_.has_workspace()) loop_.workspaces().give_back(machine_.take_back());
     loop_.sockets().forget(*this);
-    loop_.left(*this, listed_as_);
+    loop_.connections().left(*this, listed_as_);
 }
 
 /// True: what has been asked has returned; else it says so (`returned`).
@@ -91,7 +91,7 @@ void connection::fail(const char* why) noexcept {
     loop_.sockets().forget(*this);
     socket_.close();
     driven_ = false;
-    if (!asking_) return loop_thread::remove(*this);
+    if (!asking_) return loop_connections::remove(*this);
     if (machine_.current().incoming) machine_.current().incoming->go_on();  // the last thing: it may be no more
 }
 
@@ -100,7 +100,7 @@ void connection::end(bool reset) noexcept {
     loop_.sockets().forget(*this);
     socket_.close();
     loop_.access().ended(*this);
-    loop_.remove(*this);
+    loop_connections::remove(*this);
 }
 
 }  // namespace server

@@ -1,7 +1,7 @@
 // What stands in front of the first request of a connection: a header of the PROXY protocol.
 
 #include "server/connection.hpp"
-#include "server/loop_thread.hpp"
+#include "server/loop/resources.hpp"
 
 namespace server {
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "server/connection.hpp"
-#include "server/loop_thread.hpp"
+#include "server/loop/resources.hpp"
 
 namespace server {
 
@@ -30,7 +30,8 @@ bool connection::proceed(const moment& at) {
     const auto as = session_->waits_for_request() ? listing::waits
                     : session_->lasts()           ? listing::lasts
                                                   : listing::works;
-    if (as != listed_as_ || (as == listing::waits && session_->served() != listed_)) loop_.moved(*this, listed_as_, as);
+    if (as != listed_as_ || (as == listing::waits && session_->served() != listed_))
+        loop_.connections().moved(*this, listed_as_, as);
     listed_as_ = as;
     listed_ = session_->served();
     return true;
@@ -56,7 +57,7 @@ void connection::fail_session(const char* why) noexcept {
         if (session_->asked() > 0) session_->cut(loop_.now());
     } catch (const std::exception&) {}  // its handlers come back by themselves
     driven_ = false;
-    if (session_->asked() == 0) loop_thread::remove(*this);
+    if (session_->asked() == 0) loop_connections::remove(*this);
 }
 
 // ── what a session may do ───────────────────────────────────────────────────────────────────────

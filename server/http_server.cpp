@@ -15,7 +15,7 @@
 #include "lifecycle/lines.hpp"
 #include "server/cpus.hpp"
 #include "server/fitting.hpp"
-#include "server/loop_thread.hpp"
+#include "server/loop/thread.hpp"
 #include "server/metrics.hpp"
 #include "server/net/listener.hpp"
 #include "server/request_metrics.hpp"

@@ -9,7 +9,7 @@
 #include <new>
 #include <utility>
 
-#include "server/loop_thread.hpp"
+#include "server/loop/thread.hpp"
 
 namespace server {
 
@@ -39,7 +39,7 @@ void loop::run() {
 void loop::adopt(int descriptor, arrival client) {
     // First: from here on the descriptor is closed whatever fails.
     transport socket(descriptor);
-    auto made = std::make_unique<connection>(*here_, std::move(socket), std::move(client));
+    auto made = std::make_unique<connection>(here_->resources(), std::move(socket), std::move(client));
     arriving_.fetch_add(1, std::memory_order_relaxed);
     try {
         asio::dispatch(io_, [this, made = std::move(made)]() mutable {

@@ -49,7 +49,7 @@ inline note(begun)
     each = 0
 }
 
-/* loop_thread::stopping: a state that everything checks. */
+/* loop_clock::stopping: a state that everything checks. */
 inline look()
 {
     if
@@ -166,7 +166,7 @@ inline decide(i)
     fi
 }
 
-/* loop_thread::on_tick */
+/* loop_tick::come */
 active proctype loop()
 {
     byte one = 0;

@@ -16,7 +16,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "server/loop_thread.hpp"
+#include "server/loop/thread.hpp"
 
 namespace server {
 
@@ -137,7 +137,7 @@ bool listener::still_closing() {
 
 /// The stop has been forced, or its time is over.
 bool listener::given_up() const {
-    const auto& deadline = loops_.front()->here().deadline();
+    const auto& deadline = loops_.front()->here().resources().deadline();
     return deadline && clock::now() >= deadline();
 }
 
@@ -149,7 +149,7 @@ listener::result listener::let_in_all() {
 
 /// There is no descriptor even for an answer, and a close would reset the clients that wait.
 bool listener::somebody_is_untold() {
-    const bool has_time = loops_.front()->here().deadline() && !given_up();
+    const bool has_time = loops_.front()->here().resources().deadline() && !given_up();
     return has_time && !handed_over_ && !socket_.shared() && let_in_all() == result::no_room;
 }
 
@@ -177,7 +177,7 @@ bool listener::somebody_waits() const {
 /// are busy new ones wait for a moment; if that brings no place, some are accepted above the limit: one of them may be
 /// a probe, and all others are told.
 listener::result listener::find_place(rule& without) {
-    const auto all = open(), most = loops_.front()->here().serving().limits->max_connections;
+    const auto all = open(), most = loops_.front()->here().resources().serving().limits->max_connections;
     if (all < most) return result::accepted;
     if (!somebody_waits()) return result::empty;
     const auto now = clock::now();
@@ -262,7 +262,7 @@ bool listener::count(arrival& client, const options& limits) {
 
 /// False: it could not be served, and has been closed.
 bool listener::deal(int descriptor, const socket_address& peer, rule without) try {
-    auto& here = loops_.front()->here();
+    auto& here = loops_.front()->here().resources();
     arrival client{.peer = peer, .without = without, .share = {}};
     if (!count(client, *here.serving().limits)) {
         here.account().refused[static_cast<std::size_t>(client.without)].add();
@@ -275,7 +275,7 @@ bool listener::deal(int descriptor, const socket_address& peer, rule without) tr
     (*fewest)->adopt(descriptor, std::move(client));
     return true;
 } catch (const std::exception& e) {
-    loops_.front()->here().log().lost_connection(e.what());
+    loops_.front()->here().resources().log().lost_connection(e.what());
     return false;
 }
 
@@ -287,7 +287,7 @@ listener::result listener::refuse_with_reserve() {
     ::close(std::exchange(reserve_, -1));
     const int descriptor = ::accept4(socket_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (descriptor >= 0) {
-        loops_.front()->here().account().refused[static_cast<std::size_t>(rule::max_descriptors)].add();
+        loops_.front()->here().resources().account().refused[static_cast<std::size_t>(rule::max_descriptors)].add();
         refuse(descriptor);
     }
     reserve_ = open_reserve();
@@ -299,7 +299,7 @@ void listener::refuse(int descriptor) {
     constexpr std::string_view unavailable =
         "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: "
         "close\r\n\r\n";
-    const auto* const through = loops_.front()->here().layers();
+    const auto* const through = loops_.front()->here().resources().layers();
     const auto answer = through == nullptr ? unavailable : through->refusal();
     ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     ::shutdown(descriptor, SHUT_WR);

@@ -85,7 +85,7 @@ struct see_through_source final : server::layer_source {
 /// How often the loop looks for one request.
 int looks_of_a_request(std::shared_ptr<server::layer_source> secure) {
     turning::loops loops(turning::says("hello"), 1, {}, std::make_shared<server::http2::source>(), std::move(secure));
-    loops.first().here().serving().http2 = true;
+    loops.first().here().resources().serving().http2 = true;
     connected connected(loops);
     connected.settle();
     connected.settle();  // the settings of the server are acknowledged

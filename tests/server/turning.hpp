@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/loop_thread.hpp"
+#include "server/loop/thread.hpp"
 
 namespace turning {
 
