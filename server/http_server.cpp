@@ -19,6 +19,7 @@
 #include "server/metrics.hpp"
 #include "server/net/listener.hpp"
 #include "server/request_metrics.hpp"
+#include "server/shared_places.hpp"
 #include "server/surroundings.hpp"
 
 namespace server {
@@ -51,10 +52,8 @@ struct http_server::state {
               .secure = nullptr,
               .http2 = nullptr,
               .observers = {},
-              .loops = 0,
               .clients = nullptr,
-              .admit = {},
-              .crowded_until = {},
+              .places = nullptr,
               .failed = {}},
           socket(given),
           clients(env.limits->max_connections) {
@@ -62,18 +61,15 @@ struct http_server::state {
         env.clients = &clients;
         const auto threads = given.threads == 0 ? usable_cpus() : given.threads;
         if (part.serves_clients()) around.emplace(name, threads, given.threads == 0, log);
-        env.loops = threads;
-        env.admit = [this](std::size_t most, bool to_the_last) { return admit(most, to_the_last); };
-        env.crowded_until = [this] { return crowded_until(); };
+        env.places = &places;
         env.failed = [this](std::size_t nth, std::exception_ptr why) { end_of_loop(*loops[nth], std::move(why)); };
-        for (std::size_t nth = 0; nth < threads; ++nth) loops.push_back(std::make_unique<loop>(env, nth));
+        for (std::size_t nth = 0; nth < threads; ++nth)
+            places.add(loops.emplace_back(std::make_unique<loop>(env, nth))->account());
         accepting = std::make_unique<listener>(socket, loops, clients);
         if (socket.without_ipv6())
             lifecycle::lines(log).info("{server}: the kernel has no IPv6: it listens on 0.0.0.0", name);
     }
 
-    bool admit(std::size_t most, bool to_the_last) const;
-    clock::time_point crowded_until() const;
     void run_loop(loop& loop);
     void let_loops_end();
     void end_of_loop(const loop& loop, std::exception_ptr error);
@@ -88,6 +84,7 @@ struct http_server::state {
     listening_socket socket;
     std::string address;
     client_table clients;
+    shared_places places;
     std::vector<std::unique_ptr<loop>> loops;
     std::unique_ptr<listener> accepting;
     std::function<void()> parting;
@@ -99,25 +96,6 @@ struct http_server::state {
     bool failed = false;         ///< a loop has
     std::exception_ptr failure;  ///< ... and it has not been reported
 };
-
-/// All are added up. A loop fills its share without that: reading what other loops write for each request would cost a
-/// cache miss.
-bool http_server::state::admit(std::size_t most, bool to_the_last) const {
-    std::uint64_t all = 0, entering = 0;
-    for (const auto& loop : loops) {
-        entering += loop->account().enters.load(std::memory_order_seq_cst) ? 1 : 0;  // before it is in flight
-        all += loop->account().in_flight.get();
-    }
-    if (to_the_last) return all < most;
-    const auto kept = most < 4 ? 0 : std::max<std::size_t>(1, most / 16);  // in a crowd, for clients that have waited
-    return all + entering + kept <= most;                                  // the one that asks is among them
-}
-
-clock::time_point http_server::state::crowded_until() const {
-    std::uint64_t last = 0;
-    for (const auto& loop : loops) last = std::max(last, loop->account().crowded_until.get());
-    return clock::time_point{clock::duration(static_cast<clock::rep>(last))};
-}
 
 void http_server::state::run_loop(loop& loop) {
     try {

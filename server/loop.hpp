@@ -30,6 +30,7 @@ namespace server {
 
 class client_table;
 class loop_thread;
+class shared_places;
 struct arrival;
 
 /// What the loops of one server share. Nothing in it changes while they run.
@@ -44,12 +45,8 @@ struct environment {
     std::shared_ptr<layer_source> secure;   ///< what connections speak through; nullptr: they speak in clear
     std::shared_ptr<session_source> http2;  ///< for clients that speak it; nullptr: it is not spoken
     request_observers observers = {};       ///< empty: the requests are not observed
-    std::size_t loops = 0;                  ///< how many share this
-    client_table* clients = nullptr;        ///< of all of them
-    /// Of all of them together: may another request go to a handler, be it in one of the last places? `most`: the
-    /// max_in_flight of the loop that asks.
-    std::function<bool(std::size_t most, bool to_the_last)> admit;
-    std::function<lifecycle::clock::time_point()> crowded_until;       ///< on any loop; see admission
+    client_table* clients = nullptr;        ///< of all loops
+    const shared_places* places = nullptr;  ///< of all loops
     std::function<void(std::size_t loop, std::exception_ptr)> failed;  ///< it no longer serves any connection
 };
 

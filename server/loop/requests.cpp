@@ -12,18 +12,6 @@ using lifecycle::clock;
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
-/// A loop that has no more than its share need not ask what the others have. In a crowd each loop says first that it is
-/// about to enter: two that looked at the same moment would both take what is free, and with it a place that is kept.
-bool loop_requests::has_room(bool to_the_last) {
-    const auto most = host_.limits->max_in_flight;
-    auto& account = seen_.account;
-    if (to_the_last) return (account.in_flight.get() + 1) * env_.loops <= most || env_.admit(most, true);
-    account.enters.store(true, std::memory_order_seq_cst);
-    const bool room = env_.admit(most, false);
-    if (!room) account.enters.store(false, std::memory_order_relaxed);
-    return room;
-}
-
 /// Not in line: hardly a handler does.
 [[gnu::noinline]] static void hold_up(stall_watch& loop, const connection& by) {
     loop.held_up_by(fmt::format("{} ({})", by.describe(), by.identity()));

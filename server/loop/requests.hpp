@@ -8,8 +8,8 @@
 
 namespace server {
 
-/// The requests of a loop, from the question whether there is a place for one to the end of its answer: what is counted
-/// of them, by loop and by route, and who else is told.
+/// The requests of a loop that have been admitted, to the end of the answer of each: what is counted of them, by loop
+/// and by route, and which logs and observers are told.
 ///
 /// Only on the loop's thread; what it is given outlives it.
 class loop_requests {
@@ -18,8 +18,6 @@ public:
                   loop_access_log& access) noexcept
         : env_(env), seen_(seen), host_(serving), log_(log), access_(access) {}
 
-    /// Whether one more may go to a handler, on all loops together, be it in one of the last places: see admission.
-    bool has_room(bool to_the_last);
     /// A handler is entered, and left: `connection` has its reply.
     void enters(const route& to) noexcept {
         seen_.entered.store(&to, std::memory_order_relaxed);

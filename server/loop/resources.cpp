@@ -3,6 +3,8 @@
 #include <new>
 #include <utility>
 
+#include "server/shared_places.hpp"
+
 namespace server {
 
 static constexpr std::size_t scratch_size = 16 * 1024;
@@ -15,8 +17,11 @@ loop_resources::loop_resources(const environment& env, std::size_t index, boost:
       clock_(env.stop, [this](std::uint64_t nth) { connections_.note_stop(nth); }),
       host_{.routes = env.routes,
             .limits = env.limits,
-            .places = admission([this](bool to_the_last) { return requests_.has_room(to_the_last); },
-                                seen.account.crowded_until),
+            .places = admission(
+                [this](bool to_the_last) {
+                    return env_.places->has_one(seen_.account, host_.limits->max_in_flight, to_the_last);
+                },
+                seen.account.crowded_until),
             .ids = {},
             .date = {}},
       sockets_(io, [this] { access_.write(); }),

@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "server/loop/rows.hpp"
+#include "server/shared_places.hpp"
 
 namespace server {
 
@@ -29,7 +30,7 @@ void loop_tick::come(clock::time_point now, clock::duration lag) {
     account.turned_at.set(static_cast<std::uint64_t>(now.time_since_epoch().count()));
     update_date();
     const auto at = of_.clock().at(now);
-    of_.serving().places.look(now, env_.crowded_until());
+    of_.serving().places.look(now, env_.places->crowded_until());
     account.enters.store(false, std::memory_order_relaxed);  // it was only looked whether there is room
     const auto drain = drain_.view();
     if (drain_.is_late(drain, now)) name_late();

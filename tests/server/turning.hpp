@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "server/loop/thread.hpp"
+#include "server/shared_places.hpp"
 
 namespace turning {
 
@@ -81,12 +82,11 @@ public:
                .secure = std::move(secure),
                .http2 = std::move(http2),
                .observers = {},
-               .loops = count,
                .clients = &clients_,
-               .admit = [](std::size_t, bool) { return true; },
-               .crowded_until = [] { return lifecycle::clock::time_point{}; },
+               .places = &places_,
                .failed = [this](std::size_t nth, const std::exception_ptr&) { failed.push_back(nth); }} {
-        for (std::size_t nth = 0; nth < count; ++nth) all.push_back(std::make_unique<server::loop>(env_, nth));
+        for (std::size_t nth = 0; nth < count; ++nth)
+            places_.add(all.emplace_back(std::make_unique<server::loop>(env_, nth))->account());
     }
     ~loops() {
         for (auto& loop : all) {
@@ -126,6 +126,7 @@ private:
     spdlog::logger log_{"test", std::make_shared<spdlog::sinks::ostream_sink_mt>(written_)};
     const server::router routes_;
     server::client_table clients_;
+    server::shared_places places_;
     server::environment env_;
 };
 
