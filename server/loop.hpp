@@ -15,8 +15,9 @@
 #include "lifecycle/stop_channel.hpp"
 #include "lifecycle/task_group.hpp"
 #include "server/access_log.hpp"
-#include "server/late_handlers.hpp"
-#include "server/loop_account.hpp"
+#include "server/loop/account.hpp"
+#include "server/loop/late_handlers.hpp"
+#include "server/loop/stall_watch.hpp"
 #include "server/metrics.hpp"
 #include "server/net/layer.hpp"
 #include "server/net/socket_address.hpp"
@@ -24,7 +25,6 @@
 #include "server/request_observer.hpp"
 #include "server/router.hpp"
 #include "server/session.hpp"
-#include "server/stall_watch.hpp"
 
 namespace server {
 

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "server/loop_account.hpp"
+#include "server/loop/account.hpp"
 
 namespace server {
 

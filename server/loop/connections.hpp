@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <memory>
 
-#include "server/connection_lists.hpp"
 #include "server/loop.hpp"
 #include "server/loop/clock.hpp"
 #include "server/loop/drain.hpp"
+#include "server/loop/lists.hpp"
 #include "server/loop/turns.hpp"
 
 namespace server {

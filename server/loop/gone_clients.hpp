@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "server/connection_lists.hpp"
+#include "server/loop/lists.hpp"
 
 namespace server {
 

@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "server/loop/line_limit.hpp"
+#include "server/loop/stall_watch.hpp"
 #include "server/rule.hpp"
-#include "server/stall_watch.hpp"
 
 namespace server {
 

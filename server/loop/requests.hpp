@@ -4,7 +4,7 @@
 #include "server/loop.hpp"
 #include "server/loop/access.hpp"
 #include "server/loop/log.hpp"
-#include "server/stall_watch.hpp"
+#include "server/loop/stall_watch.hpp"
 
 namespace server {
 

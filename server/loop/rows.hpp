@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "lifecycle/task_group.hpp"
-#include "server/connection_lists.hpp"
 #include "server/loop.hpp"
+#include "server/loop/lists.hpp"
 
 namespace server {
 

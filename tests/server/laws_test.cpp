@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "server/loop_account.hpp"
+#include "server/loop/account.hpp"
 #include "server/metrics.hpp"
 #include "server/net/poll_set.hpp"
 #include "server/net/transport.hpp"

@@ -1,4 +1,4 @@
-#include "server/loop_account.hpp"
+#include "server/loop/account.hpp"
 
 #include <algorithm>
 #include <cassert>

@@ -1,4 +1,4 @@
-#include "server/stall_watch.hpp"
+#include "server/loop/stall_watch.hpp"
 
 #include <ctime>
 #include <utility>
