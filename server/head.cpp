@@ -31,6 +31,12 @@ public:
         at_ += length;
         return true;
     }
+    /// The same; how long it takes does not say in which byte they differ.
+    bool skip(std::string_view expected) noexcept {
+        if (left() < expected.size() || !Scan::are_same(at_, expected)) return false;
+        at_ += expected.size();
+        return true;
+    }
     bool at_blank() const noexcept { return at_ != end_ && (*at_ == ' ' || *at_ == '\t'); }
     void skip_blanks() noexcept {
         while (at_blank()) ++at_;
@@ -88,15 +94,19 @@ bool read_method(reader<Scan>& from, request& into) {
 }
 
 /// All that it calls is put in line, so that the place of the reader is in a register: in memory it would be written,
-/// and read again, at each step. `taken`: bytes of a head that has no fault.
+/// and read again, at each step. `found`: a head that has no fault. `known`: see try_head.
 template <class Scan>
 [[gnu::flatten]] std::optional<rule> read_head(std::string_view bytes, std::size_t max_fields, request& into,
-                                               std::size_t& taken) {
+                                               found_head& found, std::string_view known = {}) {
     reader<Scan> from(bytes);
     if (!read_method(from, into)) return rule::request_line;
     into.target = from.template take<byte_kind::target>();
     if (into.target.empty()) return rule::request_line;
     if (const auto fault = read_version(from, into)) return fault;
+    if (!known.empty() && into.version == 11 && from.skip(known)) {
+        found = {.size = from.taken(), .fields_known = true};
+        return std::nullopt;
+    }
     into.fields.clear();
     while (!from.skip("\r\n")) {
         const auto name = from.template take<byte_kind::token>();
@@ -109,7 +119,7 @@ template <class Scan>
         if (into.fields.size() >= max_fields) return rule::max_headers;
         into.fields.push_back({known_field(name, from.end()), name, value});
     }
-    taken = from.taken();
+    found.size = from.taken();
     return std::nullopt;
 }
 
@@ -131,18 +141,18 @@ int hex_digit(char byte) noexcept {
 }
 
 std::optional<rule> parse_head(std::string_view head, std::size_t max_fields, request& into) {
-    std::size_t taken = 0;
-    return read_head<scan::wide>(head, max_fields, into, taken);
+    found_head found;
+    return read_head<scan::wide>(head, max_fields, into, found);
 }
 
 std::optional<rule> parse_head_bytewise(std::string_view head, std::size_t max_fields, request& into) {
-    std::size_t taken = 0;
-    return read_head<scan::bytewise>(head, max_fields, into, taken);
+    found_head found;
+    return read_head<scan::bytewise>(head, max_fields, into, found);
 }
 
-std::size_t try_head(std::string_view bytes, std::size_t max_fields, request& into) {
-    std::size_t taken = 0;
-    return read_head<scan::wide>(bytes, max_fields, into, taken) ? 0 : taken;
+found_head try_head(std::string_view bytes, std::size_t max_fields, request& into, std::string_view known) {
+    found_head found;
+    return read_head<scan::wide>(bytes, max_fields, into, found, known) ? found_head() : found;
 }
 
 }  // namespace server

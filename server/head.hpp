@@ -19,10 +19,15 @@ std::optional<rule> parse_head(std::string_view head, std::size_t max_fields, re
 /// The same a byte at a time: what machines without SSE2 do, and what tests hold the other against.
 std::optional<rule> parse_head_bytewise(std::string_view head, std::size_t max_fields, request& into);
 
-/// Looks for a head at the front of `bytes`, whether there is a whole one or not, in the same one pass. The size of the
-/// head that `into` has been given; 0 when the head is not whole or would be refused: it is not known which, so `into`
-/// is of no use then.
-std::size_t try_head(std::string_view bytes, std::size_t max_fields, request& into);
+/// What `try_head` has found.
+struct found_head {
+    std::size_t size = 0;       ///< 0: the head is not whole or would be refused, it is not known which
+    bool fields_known = false;  ///< they are the bytes of `known`, and have not been read
+};
+/// Looks for a head at the front of `bytes`, whether there is a whole one or not, in the same one pass. `into` is of no
+/// use when none is found. `known`: the fields and the empty line that the last head of HTTP/1.1 in `into` has had;
+/// where this one has the same, byte for byte, those that are in `into` stay.
+found_head try_head(std::string_view bytes, std::size_t max_fields, request& into, std::string_view known = {});
 
 /// RFC 9110 section 5.6.2: what a method or the name of a field is made of.
 bool is_token(char byte) noexcept;

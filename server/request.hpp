@@ -29,7 +29,7 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) n
 /// For names of fields, schemes, hosts and codings, which are the same in upper and lower case.
 bool same_name(std::string_view a, std::string_view b) noexcept;
 
-/// One request, parsed and checked. Its views point into the connection's buffer and live until the
+/// One request, parsed and checked. Its views point into what the connection has lent and live until the
 /// handler has returned: a handler that needs a part of it longer copies it.
 struct request {
     struct field {

@@ -64,6 +64,13 @@ struct bytewise {
         const char* const end = text.data() + text.size();
         return end_of<Kind>(text.data(), text.data(), end) == end;
     }
+    /// Whether the bytes at `at` are those of `text`, in a time that depends on its size alone.
+    static bool are_same(const char* at, std::string_view text) noexcept {
+        unsigned different = 0;
+        for (std::size_t nth = 0; nth < text.size(); ++nth)
+            different |= static_cast<unsigned char>(at[nth]) ^ static_cast<unsigned char>(text[nth]);
+        return different == 0;
+    }
 };
 
 #if defined(__SSE2__)
@@ -90,6 +97,15 @@ struct wide {
         for (; end - at > width; at += width)
             if (stops<Kind>(load(at)) != 0) return false;
         return stops<Kind>(load(end - width)) == 0;
+    }
+    static bool are_same(const char* at, std::string_view text) noexcept {
+        const char* other = text.data();
+        const char* const end = other + text.size();
+        if (end - other < width) return bytewise::are_same(at, text);
+        auto different = _mm_xor_si128(load(at + text.size() - width), load(end - width));
+        for (; end - other > width; at += width, other += width)
+            different = _mm_or_si128(different, _mm_xor_si128(load(at), load(other)));
+        return _mm_movemask_epi8(_mm_cmpeq_epi8(different, _mm_setzero_si128())) == 0xffff;
     }
 
 private:

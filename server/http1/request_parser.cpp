@@ -20,7 +20,7 @@ constexpr std::size_t max_empty_lines = 4;  // before a request; RFC 9112 sectio
 }  // namespace
 
 void request_parser::reset() noexcept {
-    request_.fields.clear();
+    if (!known_.any()) request_.fields.clear();
     request_.parameters.clear();
     request_.body = {};
     request_.incoming = nullptr;
@@ -86,12 +86,48 @@ request_parser::progress request_parser::read_head(char* data, std::size_t size)
 /// At the first look, for that is when most heads are whole. What is not whole, or wrong, is gone through again: which
 /// of the two, and why, takes more looking.
 bool request_parser::read_head_at_once(std::string_view bytes) {
-    const auto taken = try_head(bytes, limits_->max_headers, request_);
-    if (taken == 0 || taken > limits_->max_header_bytes) return false;
-    head_size_ = skipped_ + taken;
-    if (check_meaning(bytes.data() - skipped_) != progress::refused) return true;
-    head_size_ = 0;
+    const auto found = try_head(bytes, limits_->max_headers, request_, known_.text());
+    if (found.size != 0 && found.size <= limits_->max_header_bytes) {
+        head_size_ = skipped_ + found.size;
+        const char* const base = bytes.data() - skipped_;
+        if (found.fields_known && know_again(base)) return true;
+        if (!found.fields_known && check_meaning(base) != progress::refused) {
+            learn(bytes.substr(0, found.size));
+            return true;
+        }
+        head_size_ = 0;
+    }
+    known_.forget();
     return false;
+}
+
+/// What the fields come to is known too. False: the target is at fault.
+bool request_parser::know_again(const char* base) {
+    base_ = base;
+    const auto& known = known_.what();
+    request_.host = known.host;
+    length_ = known.length;
+    keep_alive_ = known.keep_alive;
+    request_id_ = known.request_id;
+    request_timeout_ = known.request_timeout;
+    traceparent_ = known.traceparent;
+    knows_line_ = request_.target.size() <= limits_->max_target_bytes;
+    known_.met();
+    return !check_target();
+}
+
+/// Of the usual form alone: a Host that the target does not replace, and a body whose end is known.
+void request_parser::learn(std::string_view head) {
+    known_.forget();
+    if (request_.version != 11 || request_.target.front() != '/' || chunks_ || expects_continue_) return;
+    const auto first = static_cast<std::size_t>(request_.fields.front().name.data() - head.data());
+    known_.learn(head.substr(first), request_,
+                 {.host = request_.host,
+                  .length = length_,
+                  .request_id = request_id_,
+                  .request_timeout = request_timeout_,
+                  .traceparent = traceparent_,
+                  .keep_alive = keep_alive_});
 }
 
 /// What can be said of a head before it is whole: a slow sender is told at once. The fault of the
@@ -289,10 +325,11 @@ void request_parser::follow(const char* data) noexcept {
     };
     for (auto* text : {&request_.method_name, &request_.target, &request_.path, &request_.query, &request_.host})
         move(*text);
-    for (auto& field : request_.fields) {
-        move(field.name);
-        move(field.value);
-    }
+    if (!known_.any())
+        for (auto& field : request_.fields) {
+            move(field.name);
+            move(field.value);
+        }
     base_ = data;
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "server/chunked.hpp"
+#include "server/http1/known_fields.hpp"
 #include "server/options.hpp"
 #include "server/request.hpp"
 #include "server/response.hpp"
@@ -33,7 +34,10 @@ public:
     explicit request_parser(const options& limits) noexcept : limits_(&limits) {}
 
     /// Other limits, before a byte of the next message has been looked at. They too must outlive it.
-    void go_by(const options& limits) noexcept { limits_ = &limits; }
+    void go_by(const options& limits) noexcept {
+        limits_ = &limits;
+        known_.forget();
+    }
 
     /// `data` is all that has been received and not been consumed by earlier requests; a chunked body
     /// is decoded in place. The bytes may have moved since the last call, but not changed.
@@ -92,6 +96,8 @@ private:
     progress refuse_size() noexcept;
     progress read_head(char* data, std::size_t size);
     bool read_head_at_once(std::string_view bytes);
+    bool know_again(const char* base);
+    void learn(std::string_view head);
     std::optional<rule> first_fault(std::string_view head) const noexcept;
     bool wants_keep_alive() const;
     void note_own(std::size_t nth) noexcept;
@@ -109,6 +115,7 @@ private:
 
     const options* limits_;
     server::request request_;
+    known_fields known_;
     std::string path_storage_;
     const char* base_ = nullptr;  ///< where the head was when it was parsed
     std::size_t skipped_ = 0;     ///< empty lines before the request

@@ -1,6 +1,7 @@
 // Arbitrary bytes in arbitrary pieces: the parser never fails, and what it reads does not depend on how
-// the bytes were cut. The first byte chooses the cuts; the rest is what a client sends. And where a head is read,
-// Beast, an independent reader, reads the same in it; and so does our own a byte at a time, verdict for verdict.
+// the bytes were cut, nor on what has been read before. The first byte chooses the cuts; the rest is what a client
+// sends. And where a head is read, Beast, an independent reader, reads the same in it; and so does our own a byte at a
+// time, verdict for verdict.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -52,6 +53,16 @@ void expect_as_bytewise(std::string_view bytes) {
     std::abort();
 }
 
+/// What has been read once is read from fields that are known, the second time.
+void expect_the_same_again(const server::options& limits, std::string_view bytes,
+                           const std::vector<std::string>& whole) {
+    requests::reader reading(limits);
+    if (!reading.feed(bytes) || reading.buffered() > 0) return;
+    reading.seen.clear();
+    reading.feed(bytes);
+    expect_same(whole, reading.seen, "again");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -68,5 +79,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return std::size_t{1} + (state >> 16) % 40;
     };
     expect_same(whole, requests::read_in_pieces(limits, bytes, length), "in pieces");
+    expect_the_same_again(limits, bytes, whole);
     return 0;
 }

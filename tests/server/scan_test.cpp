@@ -102,6 +102,24 @@ TEST(Scan, KnowsWhatIsOfOneKindFromEndToEndAsTheBytewiseOneDoes) {
         }
 }
 
+TEST(Scan, KnowsBytesThatAreTheSame) {
+    const fenced_page page, other;
+    for (std::size_t size = 0; size <= 66; ++size) {
+        const auto text = page.last(size), same = other.last(size);
+        for (std::size_t nth = 0; nth < size; ++nth) text[nth] = same[nth] = static_cast<char>('a' + nth % 26);
+        const std::string_view expected(text.data(), size);
+        EXPECT_TRUE(scan::wide::are_same(same.data(), expected)) << size;
+        EXPECT_TRUE(scan::bytewise::are_same(same.data(), expected)) << size;
+        for (auto& byte : same)
+            for (const char bit : {1, 32, -128}) {
+                byte = static_cast<char>(byte ^ bit);
+                ASSERT_FALSE(scan::wide::are_same(same.data(), expected)) << &byte - same.data() << " of " << size;
+                ASSERT_FALSE(scan::bytewise::are_same(same.data(), expected)) << &byte - same.data() << " of " << size;
+                byte = static_cast<char>(byte ^ bit);
+            }
+    }
+}
+
 TEST(Scan, KnowsEachPairOfNeighboursAsTheBytewiseOneDoes) {
     std::array<char, 32> bytes{};
     const char* const begin = bytes.data();
