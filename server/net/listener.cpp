@@ -28,8 +28,9 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr int accepts_a_turn = 64;
-constexpr milliseconds room_poll{5};           // how often a full server looks whether a client has left
-constexpr milliseconds last_looks{1};          // how often one that closes looks for new clients
+constexpr milliseconds room_poll{5};   // how often a full server looks whether a client has left
+constexpr milliseconds last_looks{1};  // how often one that closes looks for new clients
+constexpr milliseconds between_measures{1};
 constexpr milliseconds wait_for_place{600};    // then some are let in above the limit: kubelet gives a probe 1 s
 constexpr std::size_t places_above = 16;       // ... for probes
 constexpr std::uint32_t refused_politely = 8;  // connections of one client above its limit; others only get 503
@@ -72,8 +73,10 @@ lifecycle::awaitable<> listener::run() {
         const auto [error] = co_await std::move(waiting);
         bool full =
             error && error != asio::error::operation_aborted;  // then it is asked again, as when there is no room
-        measured_ = false;
         for (int nth = 0; nth < accepts_a_turn && !closing_; ++nth) {
+            // accept(2) makes a file and a socket before it looks into the queue: in vain it takes ten times as long as
+            // a look.
+            if (nth > 0 && !somebody_waits()) break;
             const auto what = accept_quietly();
             full = full || what == result::no_room;
             if (what != result::accepted) break;
@@ -216,7 +219,7 @@ listener::result listener::accept_one(bool in_spite_of_limit) {
     const int descriptor =
         ::accept4(socket_.descriptor(), name, name == nullptr ? nullptr : &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (descriptor >= 0) {
-        if (!std::exchange(measured_, true) && name != nullptr) measure(descriptor);
+        if (name != nullptr) measure(descriptor);
         socket_address from;
         if (name != nullptr) {
             peer.resize(size);
@@ -239,12 +242,15 @@ listener::result listener::accept_one(bool in_spite_of_limit) {
     }
 }
 
-/// How long the way to the client is: one of each turn of the loop, for it is a system call (tcp(7), TCP_INFO).
+/// How long the way to the client is: now and then, for it is a system call (tcp(7), TCP_INFO).
 void listener::measure(int descriptor) {
+    const auto now = clock::now();
+    if (now < next_measure_) return;
+    next_measure_ = now + between_measures;
     tcp_info its = {};
     socklen_t size = sizeof its;
     if (::getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &its, &size) != 0) return;
-    round_trips_.add(std::chrono::microseconds(its.tcpi_rtt), clock::now());
+    round_trips_.add(std::chrono::microseconds(its.tcpi_rtt), now);
 }
 
 /// False: it has too many connections by far, and is refused at once.

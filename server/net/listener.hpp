@@ -74,7 +74,7 @@ private:
     bool handed_over_ = false;
     int reserve_ = -1;  ///< given up to answer 503 when there are no descriptors left
     round_trips round_trips_;
-    bool measured_ = false;  ///< a client in this turn
+    lifecycle::clock::time_point next_measure_{};
     std::chrono::milliseconds patience_{0};
     std::optional<closing_listener> closing_by_;
     bool somebody_came_ = false;                 ///< since that was asked last
