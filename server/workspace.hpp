@@ -15,6 +15,7 @@
 #include "server/exchange.hpp"
 #include "server/forget.hpp"
 #include "server/http1/request_parser.hpp"
+#include "server/http1/response_head.hpp"
 
 namespace server {
 

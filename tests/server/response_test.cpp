@@ -6,7 +6,7 @@
 
 #include <stdexcept>
 
-#include "server/http1/request_parser.hpp"
+#include "server/http1/response_head.hpp"
 
 namespace {
 
