@@ -200,39 +200,6 @@ bool connection::look_finds_life(const moment& at) {
     return machine_.waits_for() != waiting::bytes || stirs() || (shook && !between->shakes());
 }
 
-/// When many handshakes come at once they are done a few at a time, between the requests of others: the socket stays
-/// ready.
-bool connection::may_read() noexcept {
-    const auto* const between = socket_.between();
-    return between == nullptr || between->now_in() != layer::stage::quiet || loop_.may_shake_hands();
-}
-
-transport::outcome connection::shake(const moment& at) {
-    const auto how = socket_.shake();
-    const auto& between = *socket_.between();
-    switch (between.now_in()) {
-        case layer::stage::open:
-            machine_.opened(at);
-            if (between.speaks_http2() && loop_.http2() != nullptr) {
-                machine_.change_over();
-                return transport::outcome::would_block;
-            }
-            return transport::outcome::done;
-        case layer::stage::failed:
-            loop_.log().no_handshake(between.why(), peer_);
-            machine_.turned_away();
-            return transport::outcome::would_block;
-        case layer::stage::clear:
-            socket_.put(nullptr);
-            if (!machine_.has_workspace()) machine_.lend(loop_.workspaces().lend());
-            machine_.refuse_clear(at);
-            return transport::outcome::would_block;
-        default:
-            if (between.stirs()) machine_.stirred(at);
-            return how;
-    }
-}
-
 void connection::say_farewell(const moment& at) {
     switch (socket_.farewell()) {
         case transport::outcome::done: machine_.said_farewell(); break;

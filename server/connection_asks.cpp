@@ -12,11 +12,7 @@ namespace server {
 using waiting = http1_machine::waiting;
 
 connection::connection(loop_resources& on, transport socket, arrival client) noexcept
-    : loop_(on),
-      socket_(std::move(socket)),
-      peer_(client.peer),
-      share_(std::move(client.share)),
-      machine_(on.serving(), client.without) {}
+    : connection_opening(on, std::move(socket), std::move(client)) {}
 
 void connection::begin(const moment& at, std::unique_ptr<layer> between) {
     assert(born_ == lifecycle::clock::time_point{} && "it begins once");

@@ -73,13 +73,13 @@ void put(line_text& line, const Values&... values) {
 }
 
 /// nullptr: the peer is the client.
-const socket_address* peer_beside(const socket_address& client, const connection& of) {
+const socket_address* peer_beside(const socket_address& client, const connection_parts& of) {
     return &client == &of.peer() || client == of.peer() ? nullptr : &of.peer();
 }
 
 /// Who a connection works for, and its peer where that is another: as facts.
 struct address_texts {
-    explicit address_texts(const connection& of) {
+    explicit address_texts(const connection_parts& of) {
         put<"{}">(client, of.client());
         if (const auto* const beside = peer_beside(of.client(), of)) put<"{}">(peer, *beside);
     }
@@ -98,7 +98,7 @@ std::uint64_t in_microseconds(clock::duration time) {
 
 }  // namespace
 
-bool loop_access_log::add_answer(const answer_row& row, const connection& of) {
+bool loop_access_log::add_answer(const answer_row& row, const connection_parts& of) {
     const auto& excluded = of.limits().access_exclude;
     if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
     if (env_.access->wants_facts()) {
@@ -118,7 +118,7 @@ bool loop_access_log::add_answer(const answer_row& row, const connection& of) {
     return true;
 }
 
-void loop_access_log::refused(const answer_row& row, const connection& of) {
+void loop_access_log::refused(const answer_row& row, const connection_parts& of) {
     if (!wants(of)) return;
     if (env_.access->wants_facts()) return add_facts(row, of);
     line_text line;
@@ -133,7 +133,7 @@ void loop_access_log::refused(const answer_row& row, const connection& of) {
 }
 
 /// The same as the line of text, each value by its name: what is empty has no field.
-void loop_access_log::add_facts(const answer_row& row, const connection& of) noexcept try {
+void loop_access_log::add_facts(const answer_row& row, const connection_parts& of) noexcept try {
     const address_texts shown(of);
     const bool known = row.of != nullptr;
     const std::array letters{row.letters.who, row.letters.when};
@@ -160,7 +160,7 @@ void loop_access_log::add_facts(const answer_row& row, const connection& of) noe
     add(row.since + row.took, "access", {facts.data(), facts.size()});
 } catch (const std::bad_alloc&) {}  // nor for this line
 
-void loop_access_log::ended(const connection& of) noexcept try {
+void loop_access_log::ended(const connection_parts& of) noexcept try {
     if (!wants(of) || of.unlogged()) return;
     const auto [who, when] = of.ending();
     if (env_.access->wants_facts()) {

@@ -23,11 +23,11 @@ public:
         : env_(env), io_(io), sockets_(sockets) {}
 
     /// Its answer stands. False: the request is one that the log is to leave out.
-    bool answered(const answer_row& row, const connection& of) { return !wants(of) || add_answer(row, of); }
+    bool answered(const answer_row& row, const connection_parts& of) { return !wants(of) || add_answer(row, of); }
     /// What has been refused was no whole request, or came in another protocol.
-    void refused(const answer_row& row, const connection& of);
+    void refused(const answer_row& row, const connection_parts& of);
     /// One line a connection, beside those of its requests: were these resets ours?
-    void ended(const connection& of) noexcept;
+    void ended(const connection_parts& of) noexcept;
 
     /// At the end of a turn.
     void write() noexcept { lines_.write(*env_.access); }
@@ -35,9 +35,9 @@ public:
     void compare_clocks() noexcept { lines_.compare_clocks(); }
 
 private:
-    bool wants(const connection& of) const { return of.limits().access_log && env_.access->wanted(); }
-    bool add_answer(const answer_row& row, const connection& of);
-    void add_facts(const answer_row& row, const connection& of) noexcept;
+    bool wants(const connection_parts& of) const { return of.limits().access_log && env_.access->wanted(); }
+    bool add_answer(const answer_row& row, const connection_parts& of);
+    void add_facts(const answer_row& row, const connection_parts& of) noexcept;
     void add(lifecycle::clock::time_point when, std::string_view text,
              std::span<const lifecycle::log_fact> facts = {}) noexcept;
 

@@ -32,7 +32,7 @@ void loop_log::other_protocol(rule looks_like, const socket_address& peer, std::
                                     in_words(looks_like), nth);
 } catch (...) {}  // not even memory to say so
 
-void loop_log::failure(const connection& of, const std::exception_ptr& thrown) noexcept try {
+void loop_log::failure(const connection_parts& of, const std::exception_ptr& thrown) noexcept try {
     if (of.now_in() == connection::state::streaming)
         of.lines_to(log_).error("a response was cut: {error} ({})", what_was_thrown(thrown), of.identity());
     else
@@ -43,7 +43,7 @@ void loop_log::tick_failed(const char* why) noexcept try {
     lifecycle::lines(log_).error("{server}-{loop}: a tick failed: {error}", server_, nth_, why);
 } catch (...) {}  // nor for this line
 
-void loop_log::straggles(const connection& late, std::chrono::milliseconds age, std::string_view where) {
+void loop_log::straggles(const connection_parts& late, std::chrono::milliseconds age, std::string_view where) {
     late.lines_to(log_).warn("{route} has not ended with its context: {age_ms} ms old{}{where} ({})", late.describe(),
                              age.count(), waits_at(where), where, late.identity());
 }
@@ -53,7 +53,7 @@ void loop_log::stood_still(const stall_watch::finding& found) {
                                 server_, nth_, found.lasted.count(), found.computed.count(), found.by);
 }
 
-void loop_log::drain_waits_for(const connection& late, std::chrono::milliseconds age, std::string_view where) {
+void loop_log::drain_waits_for(const connection_parts& late, std::chrono::milliseconds age, std::string_view where) {
     lifecycle::lines(log_).warn("the drain waits for {route}: {state} for {age_ms} ms{}{where}", late.describe(),
                                 to_string(late.now_in()), age.count(), waits_at(where), where);
 }

@@ -14,7 +14,7 @@
 
 namespace server {
 
-class connection;
+class connection_parts;
 class socket_address;
 
 /// What a loop says in the log of the program about itself and its connections. What clients can bring about as often
@@ -40,14 +40,14 @@ public:
     void other_protocol(rule looks_like, const socket_address& peer, std::uint64_t nth,
                         time_point now = lifecycle::clock::now()) noexcept;
     /// A handler, or the source of a response, has thrown.
-    void failure(const connection& of, const std::exception_ptr& thrown) noexcept;
+    void failure(const connection_parts& of, const std::exception_ptr& thrown) noexcept;
     void tick_failed(const char* why) noexcept;
 
     /// A handler does not end with its context; `where` it waits may be empty.
-    void straggles(const connection& late, std::chrono::milliseconds age, std::string_view where);
+    void straggles(const connection_parts& late, std::chrono::milliseconds age, std::string_view where);
     void stood_still(const stall_watch::finding& found);
     /// The drain takes long, for this connection and for that many more requests.
-    void drain_waits_for(const connection& late, std::chrono::milliseconds age, std::string_view where);
+    void drain_waits_for(const connection_parts& late, std::chrono::milliseconds age, std::string_view where);
     void drain_waits_for(std::size_t more);
 
 private:

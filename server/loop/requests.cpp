@@ -44,7 +44,7 @@ bool loop_requests::note(const answer_row& row, const connection& of) {
     return access_.answered(row, of);
 }
 
-void loop_requests::note_refusal(const answer_row& row, const connection& of) {
+void loop_requests::note_refusal(const answer_row& row, const connection_parts& of) {
     auto& times = seen_.account.refused[static_cast<std::size_t>(row.refused_by)];
     times.add();
     if (!in_words(row.refused_by).empty()) log_.other_protocol(row.refused_by, of.peer(), times.get());

@@ -36,7 +36,7 @@ public:
         seen_.entered.store(nullptr, std::memory_order_relaxed);
     }
     /// What has been refused was no whole request, or came in another protocol.
-    void note_refusal(const answer_row& row, const connection& of);
+    void note_refusal(const answer_row& row, const connection_parts& of);
 
     /// What holds up the loop: the tick says when it is late.
     stall_watch& stalls() noexcept { return stalls_; }

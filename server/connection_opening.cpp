@@ -1,6 +1,5 @@
-// What stands in front of the first request of a connection: a header of the PROXY protocol.
+#include "server/connection_opening.hpp"
 
-#include "server/connection.hpp"
 #include "server/loop/resources.hpp"
 
 namespace server {
@@ -8,30 +7,19 @@ namespace server {
 using outcome = transport::outcome;
 using progress = proxy_header::progress;
 
-/// The address that decides is that of the client which a header names, where there is one.
-void connection::trust() {
+void connection_opening::trust() {
     const auto& trusted = loop_.serving().limits->trusted_proxies;
     machine_.trust_peer(!trusted.empty() && is_among(caller(), trusted));
 }
 
-const socket_address& connection::client() const noexcept {
-    const auto* const serving = current();
-    if (serving == nullptr || !serving->is_forwarded) return caller();
-    const auto& named = serving->from.client;
-    return named ? *named : caller();
-}
-
-/// For the handler of the request that it works on.
-void connection::name_client() noexcept {
+void connection_opening::name_client() noexcept {
     auto& request = machine_.request();
     const auto& current = machine_.current();
     request.named_client = &client();
     if (current.is_forwarded && !current.from.scheme.empty()) request.scheme = current.from.scheme;
 }
 
-/// `done`: the header has been read, and what comes next is the protocol's. It is looked at before it is taken, so that
-/// nothing of that is.
-transport::outcome connection::read_proxy_header(const moment& at) {
+transport::outcome connection_opening::read_proxy_header(const moment& at) {
     auto& from = *proxied_;
     if (from.how == progress::malformed) return outcome::would_block;
     if (from.how == progress::complete) {
@@ -69,7 +57,7 @@ transport::outcome connection::read_proxy_header(const moment& at) {
 
 /// A check that names no client may send its header again before each of its requests. It changes nothing, and so it is
 /// nothing that a client could gain by.
-void connection::skip_another_header() {
+void connection_opening::skip_another_header() {
     const auto scratch = loop_.scratch();
     const auto [how, count] = socket_.peek(scratch);
     if (how != outcome::done) return;
@@ -78,8 +66,7 @@ void connection::skip_another_header() {
     if (found == progress::complete && !another.client()) socket_.skip(scratch.first(taken));
 }
 
-/// Nobody is there to be answered in HTTP: it is counted, and closed.
-void connection::refuse_header(rule by, const moment& at) {
+void connection_opening::refuse_header(rule by, const moment& at) {
     const ending_letters letters{by == rule::proxy_header_timeout ? 'T' : 'P', 'R'};
     proxied_->how = progress::malformed;
     loop_.requests().note_refusal(
@@ -87,6 +74,36 @@ void connection::refuse_header(rule by, const moment& at) {
         *this);
     socket_.discard(loop_.scratch());  // else the close is a reset
     machine_.turn_away(letters);
+}
+
+// ── the handshake of its layer ──────────────────────────────────────────────────────────────────
+
+bool connection_opening::may_shake_hands() noexcept { return loop_.may_shake_hands(); }
+
+transport::outcome connection_opening::shake(const moment& at) {
+    const auto how = socket_.shake();
+    const auto& between = *socket_.between();
+    switch (between.now_in()) {
+        case layer::stage::open:
+            machine_.opened(at);
+            if (between.speaks_http2() && loop_.http2() != nullptr) {
+                machine_.change_over();
+                return transport::outcome::would_block;
+            }
+            return transport::outcome::done;
+        case layer::stage::failed:
+            loop_.log().no_handshake(between.why(), peer_);
+            machine_.turned_away();
+            return transport::outcome::would_block;
+        case layer::stage::clear:
+            socket_.put(nullptr);
+            if (!machine_.has_workspace()) machine_.lend(loop_.workspaces().lend());
+            machine_.refuse_clear(at);
+            return transport::outcome::would_block;
+        default:
+            if (between.stirs()) machine_.stirred(at);
+            return how;
+    }
 }
 
 }  // namespace server
