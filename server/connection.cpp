@@ -32,7 +32,7 @@ void connection::on(const Event& event, moment at) noexcept {
 /// What most events are. In line, with all that it calls here: read, drive, write, settle.
 [[gnu::flatten]] poll_set::rest connection::ready() noexcept {
     if (session_) return ready_in_session();
-    const auto at = loop_.now();
+    const auto at = loop_.next();
     auto left = poll_set::rest::unknown;
     const auto see = [&] {
         switch (machine_.waits_for()) {

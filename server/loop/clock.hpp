@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 #include "lifecycle/stop_channel.hpp"
 #include "server/exchange.hpp"
@@ -21,7 +22,20 @@ public:
     /// before anybody is told of a moment of it.
     loop_clock(const lifecycle::stop_channel* stop, notice_function noticed);
 
-    moment now() { return at(lifecycle::clock::now()); }
+    moment now() {
+        last_ = lifecycle::clock::now();
+        is_fresh_ = true;
+        return at(last_);
+    }
+    /// For what comes next in that turn of the sockets (poll_set::turn): the time at which what came before it has
+    /// ended, if that has been read, since there is next to nothing between the two.
+    moment next_in(std::uint64_t turn) {
+        if (!std::exchange(is_fresh_, false) || turn != turn_) {
+            turn_ = turn;
+            return now();
+        }
+        return at(last_);
+    }
     /// The same for a time that has been read already.
     moment at(lifecycle::clock::time_point now) {
         const bool stops = stopping();
@@ -45,6 +59,9 @@ private:
     const notice_function noticed_;
     std::uint64_t noted_ = 0;  ///< stop_channel::nth_stop; 0: none
     lifecycle::clock::time_point parting_{};
+    lifecycle::clock::time_point last_{};
+    bool is_fresh_ = false;   ///< `last_`: nothing has begun by it
+    std::uint64_t turn_ = 0;  ///< in which that was read
 };
 
 }  // namespace server

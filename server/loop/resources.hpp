@@ -48,6 +48,8 @@ public:
     // What the loop has.
 
     moment now() { return clock_.now(); }
+    /// When the next of the sockets that are ready has its turn.
+    moment next() { return clock_.next_in(sockets_.turn()); }
     loop_clock& clock() noexcept { return clock_; }
     boost::asio::io_context& context() noexcept { return io_; }
     poll_set& sockets() noexcept { return sockets_; }

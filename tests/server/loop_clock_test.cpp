@@ -42,6 +42,33 @@ TEST(LoopClock, EachMomentOfAStopSaysSoFromTheFirst) {
     EXPECT_TRUE(loop.clock.now().stopping);
 }
 
+/// So that a time which is read afterwards is another.
+void let_time_pass() {
+    for (const auto before = lifecycle::clock::now(); lifecycle::clock::now() == before;) {}
+}
+
+TEST(LoopClock, WhatIsNextInATurnBeginsWhenTheLastHasEnded) {
+    looking loop;
+    const auto first = loop.clock.next_in(1);
+    let_time_pass();
+    const auto ended = loop.clock.now();
+    EXPECT_GT(ended.now, first.now);
+    let_time_pass();
+    EXPECT_EQ(loop.clock.next_in(1).now, ended.now) << "it need not be read again";
+    EXPECT_GT(loop.clock.next_in(1).now, ended.now) << "what came before this has not said when it ended";
+    const auto last = loop.clock.now();
+    let_time_pass();
+    EXPECT_GT(loop.clock.next_in(2).now, last.now) << "the loop may have slept since";
+}
+
+TEST(LoopClock, AStopIsSeenAlsoWhereTheTimeIsNotReadAgain) {
+    looking loop;
+    loop.clock.next_in(1);
+    loop.clock.now();
+    loop.stop.request("test");
+    EXPECT_TRUE(loop.clock.next_in(1).stopping);
+}
+
 TEST(LoopClock, AStopIsNoticedOnceAndSoIsItsWithdrawal) {
     looking loop;
     loop.stop.request("debug");
