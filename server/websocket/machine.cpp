@@ -27,13 +27,12 @@ clock::time_point told_at(clock::time_point opened, const drain_view& drain) noe
 }
 
 machine::machine(const machine_limits& limits, compression* inflates, clock::time_point now) noexcept
-    : sender(limits), reader_(limits.reading, inflates), since_(now), next_ping_(now + limits.ping) {}
+    : standing(limits, now), reader_(limits.reading, inflates), next_ping_(now + limits.ping) {}
 
 machine::machine(const machine_limits& limits, compression* inflates, clock::time_point since,
                  const resting& from) noexcept
-    : sender(limits),
+    : standing(limits, since),
       reader_(limits.reading, inflates),
-      since_(since),
       next_ping_(from.next_ping),
       unanswered_(from.unanswered) {
     flags_.opened = true;
@@ -47,13 +46,6 @@ bool machine::is_quiet() const noexcept {
 auto machine::rest() const noexcept -> resting {
     assert(is_quiet());
     return {.next_ping = next_ping_, .unanswered = unanswered_};
-}
-
-void machine::enter(state next, clock::time_point now, clock::duration patience) noexcept {
-    assert(next > state_ && "its states are gone through in their order");
-    state_ = next;
-    since_ = now;
-    deadline_ = now + patience;
 }
 
 auto machine::waits_for() const noexcept -> waiting {

@@ -10,7 +10,7 @@
 #include "lifecycle/context.hpp"
 #include "server/decision.hpp"
 #include "server/websocket/reader.hpp"
-#include "server/websocket/sender.hpp"
+#include "server/websocket/standing.hpp"
 
 namespace server::websocket {
 
@@ -35,9 +35,8 @@ lifecycle::clock::time_point told_at(lifecycle::clock::time_point opened, const 
 /// A peer that never closes is closed.
 ///
 /// Only on one thread. Owns no buffer while nothing is under way.
-class machine : public sender {
+class machine : public standing {
 public:
-    enum class state : std::uint8_t { open, closing, parting, lingering, over };
     enum class step : std::uint8_t {
         wait,        ///< see `waits_for`
         say_open,    ///< tell the handler that it is open, then `returned`
@@ -51,16 +50,6 @@ public:
         reset
     };
     enum class waiting : std::uint8_t { bytes, room, handler };
-    /// For the account of a stop: by both ends, by us as its peer did not answer, cut, or gone without a Close.
-    enum class ending : std::uint8_t { none, whole, by_us, cut, gone };
-
-    /// What its handler is told at the end.
-    struct close {
-        std::uint16_t code = close_code::lost;  ///< the peer's, or ours where that came first
-        std::string reason;
-        bool by_peer = false;
-    };
-
     /// All that has to be known of one with nothing under way: an idle connection keeps this, and no machine.
     struct resting {
         lifecycle::clock::time_point next_ping{};
@@ -93,38 +82,15 @@ public:
     /// Ends, whatever it does; a handler is waited for.
     void cut() noexcept;
 
-    state now_in() const noexcept { return state_; }
     waiting waits_for() const noexcept;
-    bool busy() const noexcept { return flags_.busy; }
-    /// The stop has told its peer, or will as soon as its handler has returned.
-    bool told() const noexcept { return flags_.told; }
-    /// Why the context of its handler should end: the peer has gone, or the app gives up.
-    lifecycle::cause cancels() const noexcept { return cancels_; }
-    ending how() const noexcept { return ending_; }
-    const close& end() const noexcept { return end_; }
-    lifecycle::clock::time_point since() const noexcept { return since_; }
 
 private:
-    struct flags {
-        bool opened = false;     ///< its handler has been told
-        bool busy = false;       ///< a handler works
-        bool has_ahead = false;  ///< the next message is there, and its handler works on the last
-        bool ahead_text = false;
-        bool closes = false;       ///< a Close of ours is due, at once
-        bool due = false;          ///< ... as soon as there is nothing to answer
-        bool looks = false;        ///< at what has come, before that
-        bool told = false;         ///< by the stop
-        bool resets = false;       ///< at its end
-        bool said_closed = false;  ///< to its handler
-        bool discards = false;     ///< before it closes, for unread bytes would turn that into a reset
-    };
     struct handed {
         message current;
         std::string held;   ///< what that shows, where it is copied
         std::string ahead;  ///< the next one, that has come meanwhile
     };
 
-    void enter(state next, lifecycle::clock::time_point now, lifecycle::clock::duration patience) noexcept;
     bool reads() const noexcept;
     bool read_one(lifecycle::clock::time_point now);
     bool take(const reader::event& found, lifecycle::clock::time_point now);
@@ -141,16 +107,9 @@ private:
     std::span<char> input_;  ///< that has come and is not looked at
     std::string rest_;       ///< ... and is kept, while a handler works or the peer does not read
     handed handed_;
-    close end_;
-    lifecycle::clock::time_point since_{};
-    lifecycle::clock::time_point deadline_ = lifecycle::clock::time_point::max();  ///< of its state
     lifecycle::clock::time_point next_ping_{};
     std::uint16_t to_say_ = 0;     ///< by the Close that is due
     std::uint8_t unanswered_ = 0;  ///< pings
-    state state_ = state::open;
-    ending ending_ = ending::none;
-    lifecycle::cause cancels_ = lifecycle::cause::none;
-    flags flags_;
 };
 
 }  // namespace server::websocket

@@ -31,7 +31,7 @@ struct machine_limits {
     bool copies = false;  ///< its handler may wait: a message is copied for it, and the peer is read on meanwhile
 };
 
-/// What a WebSocket sends: messages in whole frames, how much of them waits, and whether its peer takes any. The lower
+/// What a WebSocket sends: messages in whole frames, how much of them waits, and whether its peer takes any. The lowest
 /// layer of `machine`.
 class sender {
 public:
