@@ -12,43 +12,6 @@ using lifecycle::clock;
 using step = machine::step;
 using waiting = machine::waiting;
 
-/// One call of a handler that may wait: an exchange, so that it runs, is shown and ends as any handler does.
-struct live::job final : asker {
-    explicit job(live& of) : whose(of) {}
-    void returned() noexcept override {
-        auto& socket = whose;
-        socket.returned_from_job();
-        socket.wire_.proceed();  // the last thing
-    }
-    live& whose;
-    exchange of;
-    bool done = false;
-};
-
-live::activity::~activity() = default;
-
-void live::activity::operator delete(activity* ended, std::destroying_delete_t) noexcept {
-    auto& keeps = ended->on.spare;
-    ended->~activity();
-    keeps.reset(ended);
-}
-
-template <class... Arguments>
-std::unique_ptr<live::activity> live::activity::make(station& on, bool compresses, const Arguments&... how) {
-    const auto& limits = on.limits();
-    auto* const zlib = compresses ? &on.zlib : nullptr;
-    void* const memory = on.spare ? on.spare.release() : ::operator new(sizeof(activity));
-    return std::unique_ptr<activity>(::new (memory) activity(on, limits, zlib, how...));
-}
-
-live::live(wire on, station& of) noexcept : wire_(on), on_(of) {}
-
-live::~live() {
-    if (!place_) return;
-    place_->it = nullptr;
-    place_->ended = true;
-}
-
 void live::begin(handover from, const moment& at) {
     counted_ = from.counted;
     seen_.state = connection_state::streaming;
@@ -78,12 +41,6 @@ void live::begin(handover from, const moment& at) {
 }
 
 // ── the socket ──────────────────────────────────────────────────────────────────────────────────
-
-machine& live::awake() {
-    if (!at_work_) at_work_ = activity::make(on_, window_ != 0, seen_.since, resting_);
-    seen_.lasts = false;
-    return *at_work_;
-}
 
 /// It has nothing to do.
 void live::rest() noexcept {
@@ -316,64 +273,6 @@ void live::end() noexcept {
 void live::each(visitor& who) {
     const focused now(*this, about_it());
     who.visit();
-}
-
-// ── what its handlers may do ────────────────────────────────────────────────────────────────────
-
-sent live::send(opcode kind, std::string_view payload) {
-    auto how = sent::closed;
-    awake();
-    if (window_ != 0 && payload.size() >= on_.route.how.compress_from) {
-        on_.squeezed.clear();
-        on_.zlib.deflate(payload, window_, on_.squeezed);
-        how = on_.squeezed.size() < payload.size() ? at_work_->send_compressed(kind, on_.squeezed)
-                                                   : at_work_->send(kind, payload);
-    } else {
-        how = at_work_->send(kind, payload);
-    }
-    wire_.proceed();  // in a handler of its own that has not waited: it is seen to after that
-    return how;
-}
-
-/// A socket that rests does not wake up for what its kernel takes at once.
-bool live::send_frame(const shared_frame& frame) {
-    std::size_t written = 0;
-    if (!at_work_ && wire_.direct()) {
-        written = wire_.write(*frame).count;
-        if (written == frame->size()) {
-            on_.messages_out.add();
-            return true;
-        }
-    }
-    const bool queued = awake().send(frame, written) == sent::queued;
-    wire_.proceed();
-    return queued;
-}
-
-void live::close(std::uint16_t code, std::string_view reason) {
-    awake().close_with(code, reason);
-    wire_.proceed();
-}
-
-lifecycle::awaitable<bool> live::room(lifecycle::context of) {
-    while (awake().now_in() == machine::state::open && at_work_->backlog() > on_.route.how.max_backlog / 2) {
-        if (of.done()) co_return false;
-        at_work_->room = std::make_unique<lifecycle::cancel_scope>(of);
-        auto waiting = lifecycle::sleep_until(at_work_->room->get(), clock::time_point::max());
-        co_await std::move(waiting);
-        at_work_->room = nullptr;
-    }
-    co_return awake().now_in() == machine::state::open;
-}
-
-remote live::from_anywhere() {
-    if (!place_) place_ = std::make_shared<remote::place>(on_, this);
-    return remote(place_);
-}
-
-std::string_view live::subprotocol() const noexcept {
-    return protocol_ < on_.route.how.protocols.size() ? std::string_view(on_.route.how.protocols[protocol_])
-                                                      : std::string_view();
 }
 
 }  // namespace server::websocket

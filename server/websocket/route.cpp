@@ -73,13 +73,15 @@ hub::hub(std::string of, callbacks calls, route_options options)
       how(std::move(options)),
       shown(named(name)),
       on_open(named(name, as_handler(
-                              does.on_open, [](live&, const request& asked) -> auto& { return asked; }))),
-      on_message(named(
+                              does.on_open, [](open_socket&, const request& asked) -> auto& { return asked; }))),
+      on_message(named(name, as_handler(
+                                 does.on_message, [](open_socket & it, const request&) -> auto& {
+                                     return it.its_machine().current();
+                                 }))),
+      on_close(named(
           name, as_handler(
-                    does.on_message, [](live & it, const request&) -> auto& { return it.its_machine().current(); }))),
-      on_close(
-          named(name, as_handler(
-                          does.on_close, [](live & it, const request&) -> auto& { return it.its_machine().end(); }))) {}
+                    does.on_close, [](open_socket & it, const request&) -> auto& { return it.its_machine().end(); }))) {
+}
 
 hub::~hub() = default;
 
@@ -135,7 +137,7 @@ void sockets::write_metrics(metrics_text& out, std::span<const sockets> of) {
 void hub::broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) const {
     on_each_loop([frame = make_frame(kind, data), wanted = std::move(wanted)](station& on) {
         for (auto at = on.open.begin(); at != on.open.end();) {
-            auto& socket = static_cast<live&>(*at++);  // it may be no more after this
+            auto& socket = static_cast<open_socket&>(*at++);  // it may be no more after this
             if (!wanted || wanted(socket)) socket.send_frame(frame);
         }
     });
@@ -145,7 +147,7 @@ void sockets::broadcast(opcode kind, std::string_view data, std::function<bool(c
     hub_->broadcast(kind, data, std::move(wanted));
 }
 
-void live::broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) {
+void open_socket::broadcast(opcode kind, std::string_view data, std::function<bool(const socket&)> wanted) {
     on_.route.broadcast(kind, data, std::move(wanted));
 }
 
