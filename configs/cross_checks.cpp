@@ -29,6 +29,12 @@ in6_addr mapped(const std::string& literal) {
 
 bool is_path(const std::string& address) { return address.starts_with("unix:"); }
 
+/// One that is empty is not, as for settings.
+bool is_set(const environment& variables, std::string_view name) {
+    const auto given = variables.find(name);
+    return given != variables.end() && !given->second.empty();
+}
+
 /// Whether a socket bound to one keeps the other from the same port. `::` is dual stack.
 bool overlap(const std::string& left, const std::string& right) {
     const auto any4 = mapped("0.0.0.0");
@@ -61,7 +67,7 @@ public:
     /// its time from it.
     void budget_fits(const environment& variables) {
         const auto grace = seconds_of(variables, grace_variable), hook = seconds_of(variables, hook_variable);
-        if (!grace || (!hook && variables.contains(std::string(hook_variable)))) return;
+        if (!grace || (!hook && is_set(variables, hook_variable))) return;
         if (!hook) {
             if (values_.shutdown.budget > *grace && known({"shutdown.budget"}))
                 fault("{} is longer than {}: allowed is at most {}", show("shutdown.budget"), grace_variable,
@@ -158,8 +164,8 @@ public:
 private:
     /// Of a variable beside the settings; nothing when it is not there, or wrong, which is a fault.
     std::optional<std::chrono::seconds> seconds_of(const environment& variables, std::string_view name) {
-        const auto given = variables.find(std::string(name));
-        if (given == variables.end()) return {};
+        if (!is_set(variables, name)) return {};
+        const auto given = variables.find(name);
         const auto seconds = parse_number(given->second);
         constexpr std::uint64_t most = 86'400;
         if (seconds && *seconds > 0 && *seconds <= most) return std::chrono::seconds(*seconds);
@@ -210,7 +216,7 @@ std::vector<std::string> cross_warnings(const config& values, const places& orig
     const auto in = variables.find("container");
     const bool plain =
         in != variables.end() && (in->second == "docker" || in->second == "podman" || in->second == "oci");
-    if (!plain || variables.contains(std::string(grace_variable)) || variables.contains("KUBERNETES_SERVICE_HOST") ||
+    if (!plain || is_set(variables, grace_variable) || is_set(variables, "KUBERNETES_SERVICE_HOST") ||
         values.shutdown.budget < patience_of_docker)
         return {};
     return {

@@ -8,6 +8,24 @@
 #include "configs/values.hpp"
 
 namespace configs {
+namespace {
+
+bool takes(const setting& to, std::string_view text) {
+    config trial;
+    return to.set(trial, text);
+}
+
+/// `docker run -e NAME=` and `${NAME:-}` in a compose file make a variable empty where nobody has said anything.
+bool says_nothing(const setting& to, std::string_view text) { return text.empty() && !takes(to, text); }
+
+/// For the Service `service-app` Kubernetes gives each container of its namespace
+/// `SERVICE_APP_PORT=tcp://10.0.0.7:8080` (enableServiceLinks), which is no port that anybody has asked for.
+bool comes_from_kubernetes(const setting& to, std::string_view text) {
+    const auto begins = [text](std::string_view scheme) { return text.starts_with(scheme); };
+    return to.key.ends_with("port") && (begins("tcp://") || begins("udp://") || begins("sctp://")) && !takes(to, text);
+}
+
+}  // namespace
 
 environment environment_of(const char* const* variables) {
     environment result;
@@ -29,12 +47,16 @@ layer read_environment(const environment& variables) {
     layer result;
     for (const auto& [name, text] : variables) {
         if (!name.starts_with(this_program().variables)) continue;
-        if (const auto found = known.find(name); found != known.end()) {
-            result.values.push_back({.to = found->second, .text = text, .place = name});
-        } else {
+        const auto found = known.find(name);
+        if (found == known.end()) {
             const auto closest = nearest(name, names);
             result.warnings.push_back(fmt::format("{}: no such setting, ignored; the nearest is {} ({})", shown(name),
                                                   closest, known.at(closest)->key));
+        } else if (comes_from_kubernetes(*found->second, text)) {
+            result.warnings.push_back(fmt::format("{} = {}: what Kubernetes says of a Service, ignored; {} is {}", name,
+                                                  in_quotes(text), found->second->key, found->second->allowed));
+        } else if (!says_nothing(*found->second, text)) {
+            result.values.push_back({.to = found->second, .text = text, .place = name});
         }
     }
     return result;

@@ -37,7 +37,8 @@ layer read_file(const std::string& path);
 /// "toml++ 3.3.0": what reads it. Any thread.
 std::string file_parser();
 
-/// The variables with our prefix. An unknown one is a warning: Kubernetes injects such.
+/// The variables with our prefix. An unknown one is a warning: Kubernetes injects such. So is one that it has injected
+/// under the name of a setting, and an empty one is as if it were not set where empty is no value of its setting.
 layer read_environment(const environment& variables);
 
 /// The row of the table with that key; nullptr when there is none.

@@ -240,6 +240,52 @@ TEST_F(Load, AnUnknownVariableIsAWarningWithTheNearestKey) {
                 ElementsAre(AllOf(HasSubstr("SERVICE_APP_PROT"), HasSubstr("app.port")), HasSubstr("SERVICE_HOST")));
 }
 
+TEST_F(Load, AVariableThatKubernetesMadeOfAServiceIsOnlyAWarning) {
+    for (const auto* text : {"tcp://10.0.0.7:8080", "udp://10.0.0.7:53", "sctp://[fd00::7]:9"}) {
+        const auto result = from({}, {{"SERVICE_APP_PORT", text}, {"SERVICE_APP_PORT_8080_TCP", text}});
+        EXPECT_THAT(result.faults, IsEmpty());
+        EXPECT_THAT(result.warnings,
+                    ElementsAre(AllOf(StartsWith("SERVICE_APP_PORT = "), HasSubstr(text), HasSubstr("Kubernetes"),
+                                      HasSubstr("app.port is a whole number from 0 to 65535")),
+                                AllOf(StartsWith("SERVICE_APP_PORT_8080_TCP: "), HasSubstr("app.port"))));
+        EXPECT_EQ(result.values.app.port, 8080);
+        EXPECT_EQ(result.origin.at("app.port"), "built-in");
+    }
+    EXPECT_THAT(from({}, {{"SERVICE_APP_PORT", "tcp"}}).faults, SizeIs(1));
+    EXPECT_THAT(from({}, {{"SERVICE_APP_ADDRESS", "tcp://10.0.0.7:8080"}}).faults, SizeIs(1))
+        << "it makes none of these";
+    EXPECT_THAT(from({"--app.port=tcp://10.0.0.7:8080"}).faults, SizeIs(1)) << "nor a flag";
+}
+
+TEST_F(Load, AnEmptyVariableIsAsIfItWereNotSetUnlessEmptyIsAValue) {
+    const auto path = file(
+        "[app]\nport = 1\nidle_timeout = '7s'\nreuse_port = true\naddress = '::1'\n"
+        "[tracker]\nsink = ['none']\ndirectory = 'd'\noverflow = 'reject'\n"
+        "[shutdown]\nreport = 'r.json'\n");
+    const auto result = from({"--config", path}, {{"SERVICE_APP_PORT", ""},
+                                                  {"SERVICE_APP_IDLE_TIMEOUT", ""},
+                                                  {"SERVICE_APP_REUSE_PORT", ""},
+                                                  {"SERVICE_APP_ADDRESS", ""},
+                                                  {"SERVICE_TRACKER_SINK", ""},
+                                                  {"SERVICE_TRACKER_DIRECTORY", ""},
+                                                  {"SERVICE_TRACKER_OVERFLOW", ""},
+                                                  {"SERVICE_SHUTDOWN_REPORT", ""},
+                                                  {"SERVICE_LOG_ACCESS_EXCLUDE", ""}});
+    EXPECT_THAT(result.faults, IsEmpty());
+    EXPECT_THAT(result.warnings, IsEmpty());
+    EXPECT_EQ(result.values.app.port, 1);
+    EXPECT_EQ(result.values.app.idle_timeout, 7s);
+    EXPECT_TRUE(result.values.app.reuse_port);
+    EXPECT_EQ(result.values.app.address, "::1");
+    EXPECT_THAT(result.values.tracker.sinks, ElementsAre("none"));
+    EXPECT_EQ(result.values.tracker.directory, "d");
+    EXPECT_EQ(result.values.tracker.overflow, tracker::overflow::reject);
+    EXPECT_EQ(result.origin.at("app.port"), path + ":2");
+    EXPECT_EQ(result.values.shutdown.report, "") << "a text may be empty";
+    EXPECT_EQ(result.origin.at("shutdown.report"), "SERVICE_SHUTDOWN_REPORT");
+    EXPECT_THAT(result.values.app.access_exclude, IsEmpty()) << "and so may a list";
+}
+
 TEST_F(Load, ABudgetThatItsPhasesDoNotFitIsAFault) {
     EXPECT_THAT(from({"--shutdown.budget=6099ms"}).faults,
                 ElementsAre(AllOf(HasSubstr("shutdown.budget = \"6099ms\" (--shutdown.budget)"),
@@ -256,9 +302,10 @@ TEST_F(Load, ABudgetFitsTheGracePeriodWhenThatIsKnown) {
     EXPECT_THAT(from({"--shutdown.budget=31s"}, thirty).faults,
                 ElementsAre(AllOf(HasSubstr("shutdown.budget"), HasSubstr("TERMINATION_GRACE_SECONDS"),
                                   HasSubstr("at most 30s"))));
-    for (const auto* text : {"", "0", "soon", "30s", "99999999999"})
+    for (const auto* text : {"0", "soon", "30s", "99999999999"})
         EXPECT_THAT(from({}, {{"TERMINATION_GRACE_SECONDS", text}}).faults, ElementsAre(HasSubstr("allowed is")))
             << text;
+    EXPECT_THAT(from({"--shutdown.budget=1h"}, {{"TERMINATION_GRACE_SECONDS", ""}}).faults, IsEmpty()) << "not set";
 }
 
 TEST_F(Load, APreStopHookTakesItsTimeFromTheGracePeriod) {
@@ -274,7 +321,10 @@ TEST_F(Load, APreStopHookTakesItsTimeFromTheGracePeriod) {
                                       HasSubstr("SIGKILL comes 2s after SIGTERM"))))
             << as_long;
     }
-    for (const auto* text : {"", "0", "soon", "5s"}) {
+    variables["PRE_STOP_SECONDS"] = "";
+    EXPECT_THAT(from({"--shutdown.budget=30s"}, variables).faults, IsEmpty()) << "not set";
+    EXPECT_THAT(from({"--shutdown.budget=31s"}, variables).faults, ElementsAre(HasSubstr("at most 30s")));
+    for (const auto* text : {"0", "soon", "5s"}) {
         variables["PRE_STOP_SECONDS"] = text;
         EXPECT_THAT(from({}, variables).faults,
                     ElementsAre(AllOf(HasSubstr("PRE_STOP_SECONDS"), HasSubstr("allowed is"))))
@@ -291,6 +341,7 @@ TEST_F(Load, ABudgetThatDockerWouldNotWaitForIsAWarningInAContainer) {
     EXPECT_THAT(from({}, container).faults, IsEmpty());
     EXPECT_THAT(from({"--shutdown.budget=9s"}, container).warnings, IsEmpty());
     EXPECT_THAT(from({}, {{"container", "oci"}, {"TERMINATION_GRACE_SECONDS", "30"}}).warnings, IsEmpty());
+    EXPECT_THAT(from({}, {{"container", "oci"}, {"TERMINATION_GRACE_SECONDS", ""}}).warnings, SizeIs(1));
     EXPECT_THAT(from({}, {{"container", "oci"}, {"KUBERNETES_SERVICE_HOST", "10.0.0.1"}}).warnings, IsEmpty());
     EXPECT_THAT(from({}, {{"container", "systemd-nspawn"}}).warnings, IsEmpty());
     EXPECT_THAT(from({}).warnings, IsEmpty());

@@ -103,6 +103,15 @@ TEST(Settings, AnUnknownVariableIsOnlyAWarningWithTheNearestKey) {
     EXPECT_THAT(result.err, AllOf(HasSubstr("SERVICE_APP_PROT"), HasSubstr("app.port")));
 }
 
+TEST(Settings, WhatKubernetesSaysOfAServiceAndAnEmptyVariableKeepNoServiceFromStarting) {
+    service service({.flags = {}, .environment = {"SERVICE_APP_PORT=tcp://10.0.0.7:8080", "SERVICE_LOG_LEVEL="}});
+    EXPECT_EQ(service.ask(get("/")).status, 200);
+    EXPECT_THAT(service.err(), AllOf(HasSubstr("SERVICE_APP_PORT = \"tcp://10.0.0.7:8080\""),
+                                     testing::Not(HasSubstr("SERVICE_LOG_LEVEL"))));
+    service.begin_stop(SIGTERM);
+    EXPECT_EQ(service.exit_code(), 0);
+}
+
 TEST(Settings, CheckConfigPrintsEveryKeyAndStartsNothing) {
     const auto result = run_to_end({"--check-config"});
     EXPECT_EQ(result.code, 0) << result.err;
