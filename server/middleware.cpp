@@ -26,15 +26,22 @@ bool trusted_host(std::string_view host, const std::vector<std::string>& allowed
     return !error;
 }
 
-bool changes_nothing(http::verb method) { return method == http::verb::get || method == http::verb::head; }
+/// RFC 9110 section 9.2.1.
+bool changes_nothing(http::verb method) {
+    return method == http::verb::get || method == http::verb::head || method == http::verb::options;
+}
 
 bool same_site(const request& request, const std::vector<std::string>& allowed) {
     if (!trusted_host(request.host, allowed)) return false;
     const auto origin = request.header(http::field::origin);
     // curl and the like send none; a browser does with whatever may change something.
     if (origin.empty()) return true;
-    constexpr std::string_view scheme = "http://";
-    return origin.starts_with(scheme) && same_name(origin.substr(scheme.size()), request.host);
+    constexpr std::string_view clear = "http://", secure = "https://";
+    // A page that came over TLS is of this host, also where a proxy in front has ended the TLS. One that came in clear
+    // may be anybody's: of a port that is asked over TLS it is another origin.
+    if (origin.starts_with(secure)) return same_name(origin.substr(secure.size()), request.host);
+    return request.scheme != "https" && origin.starts_with(clear) &&
+           same_name(origin.substr(clear.size()), request.host);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ constexpr auto nothing_after = [](const request&, response&) {};
 
 /// Refuses what a page of another site could make a browser do: for methods that change something the
 /// Host must be an IP literal, `localhost` or in `allowed_hosts` (DNS rebinding), and an Origin must be
-/// the same host and port (CSRF); else 403. GET and HEAD pass.
+/// the same host and port (CSRF), and no http: where https was asked; else 403. GET, HEAD and OPTIONS pass.
 middleware same_site_only(std::vector<std::string> allowed_hosts);
 
 /// Answers say that for this long this host must be asked only over https (HSTS, RFC 6797): for routes of a port that

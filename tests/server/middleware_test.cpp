@@ -11,18 +11,20 @@ using server::request;
 using server::response;
 
 /// What `same_site_only` makes of a request; the handler after it says 200.
-http::status passes(http::verb method, std::string_view host, std::string_view origin = {}) {
+http::status passes(http::verb method, std::string_view host, std::string_view origin = {},
+                    std::string_view scheme = "http") {
     const auto guarded = server::same_site_only({"debug.example", "[v1.x]"})(
         [](lifecycle::context, const request&) -> lifecycle::awaitable<response> { co_return response(); });
     request made;
     made.method = method;
     made.host = host;
+    made.scheme = scheme;
     if (!origin.empty()) made.fields.push_back({http::field::origin, "Origin", origin});
     return run_handler(guarded, made).status;
 }
 
 TEST(SameSiteOnly, ReadingIsForAll) {
-    for (const auto method : {http::verb::get, http::verb::head})
+    for (const auto method : {http::verb::get, http::verb::head, http::verb::options})
         EXPECT_EQ(passes(method, "evil.example", "http://evil.example"), http::status::ok);
 }
 
@@ -45,9 +47,18 @@ TEST(SameSiteOnly, AnOriginMustBeTheSameHostAndPort) {
     EXPECT_EQ(passes(http::verb::post, "127.0.0.1:8001", "http://127.0.0.1:8001"), http::status::ok);
     EXPECT_EQ(passes(http::verb::post, "localhost:8001", "http://LOCALHOST:8001"), http::status::ok);
     for (const auto* origin :
-         {"http://127.0.0.1", "http://127.0.0.1:8002", "https://127.0.0.1:8001", "null", "127.0.0.1:8001",
-          "http://evil.example", "http://127.0.0.1:8001/", "http://127.0.0.1:8001.evil.example"})
-        EXPECT_EQ(passes(http::verb::post, "127.0.0.1:8001", origin), http::status::forbidden) << origin;
+         {"http://127.0.0.1", "http://127.0.0.1:8002", "https://127.0.0.1:8002", "https://127.0.0.1", "null",
+          "127.0.0.1:8001", "http://evil.example", "https://evil.example", "http://127.0.0.1:8001/",
+          "http://127.0.0.1:8001.evil.example", "ftp://127.0.0.1:8001"})
+        for (const auto* scheme : {"http", "https"})
+            EXPECT_EQ(passes(http::verb::post, "127.0.0.1:8001", origin, scheme), http::status::forbidden) << origin;
+}
+
+TEST(SameSiteOnly, APageThatCameOverTlsIsOfItsHostWhateverEndedTheTls) {
+    for (const auto* scheme : {"http", "https"})
+        EXPECT_EQ(passes(http::verb::post, "127.0.0.1:8001", "https://127.0.0.1:8001", scheme), http::status::ok);
+    EXPECT_EQ(passes(http::verb::post, "127.0.0.1:8001", "http://127.0.0.1:8001", "https"), http::status::forbidden)
+        << "who sits between can make a page in clear";
 }
 
 TEST(StrictTransport, EachAnswerSaysForHowLongHttpsAloneIsToBeAsked) {

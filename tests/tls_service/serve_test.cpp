@@ -269,6 +269,12 @@ TEST_F(TlsService, TheDebugPortSpeaksTlsWithSettingsOfItsOwn) {
     ASSERT_TRUE(metrics);
     EXPECT_THAT(metrics->body, HasSubstr("tls_certificate_not_after_seconds{server=\"debug\",name=\"CN=localhost\"}"));
     EXPECT_THAT(metrics->body, Not(HasSubstr("server=\"app\",version")));
+    const auto host = running.debug().text();
+    const auto leave = [&host](const std::string& origin) {
+        return "DELETE /debug/shutdown HTTP/1.1\r\nHost: " + host + "\r\nOrigin: " + origin + "\r\n\r\n";
+    };
+    EXPECT_EQ(who.exchange(leave("https://" + host)).value().status, 409) << "its own page may change something";
+    EXPECT_EQ(who.exchange(leave("http://" + host)).value().status, 403);
     EXPECT_EQ(running.ask(get("/")).status, 200) << "the app port stays in clear";
     auto probing = secured;
     probing.insert(probing.end(), {"--debug.port=" + std::to_string(running.debug().port), "--probe", "readyz"});
