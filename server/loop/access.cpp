@@ -77,13 +77,14 @@ const socket_address* peer_beside(const socket_address& client, const connection
     return &client == &of.peer() || client == of.peer() ? nullptr : &of.peer();
 }
 
-/// Who a connection works for, and its peer where that is another: as facts.
+/// Who a connection works for, and its peer, which mostly is the same: as facts.
 struct address_texts {
     explicit address_texts(const connection_parts& of) {
         put<"{}">(client, of.client());
-        if (const auto* const beside = peer_beside(of.client(), of)) put<"{}">(peer, *beside);
+        if (const auto* const other = peer_beside(of.client(), of)) put<"{}">(beside, *other);
     }
-    line_text client, peer;
+    std::string_view peer() const { return beside.view().empty() ? client.view() : beside.view(); }
+    line_text client, beside;
 };
 
 /// Nothing of what was no request.
@@ -156,7 +157,7 @@ void loop_access_log::add_facts(const answer_row& row, const connection_parts& o
     facts.push_back(log_fact("ending", std::string_view(letters.data(), letters.size())));
     if (row.refused_by != rule::none) facts.push_back(log_fact("rule", to_string(row.refused_by)));
     if (const auto subject = of.subject(); !subject.empty()) facts.push_back(log_fact("subject", subject));
-    if (const auto peer = shown.peer.view(); !peer.empty()) facts.push_back(log_fact("peer", peer));
+    facts.push_back(log_fact("peer", shown.peer()));
     add(row.since + row.took, "access", {facts.data(), facts.size()});
 } catch (const std::bad_alloc&) {}  // nor for this line
 
@@ -169,7 +170,7 @@ void loop_access_log::ended(const connection_parts& of) noexcept try {
         const std::array facts{log_fact("server", env_.name), log_fact("client", shown.client.view()),
                                log_fact("requests", std::uint64_t{of.served()}),
                                log_fact("ending", std::string_view(letters.data(), letters.size())),
-                               log_fact("peer", shown.peer.view())};
+                               log_fact("peer", shown.peer())};
         return add(clock::now(), "closed", facts);
     }
     line_text line;

@@ -118,7 +118,8 @@ TEST(Log, AnAccessLineHasEachFactAsAFieldOfItsOwn) {
     EXPECT_EQ(line.at("ending"), "--");
     EXPECT_LT(line.at("duration_ms").as_double(), 10'000);
     EXPECT_FALSE(line.contains("rule"));
-    EXPECT_FALSE(line.contains("peer")) << "the client is at the other end";
+    EXPECT_EQ(line.at("peer"), "127.0.0.1") << "the client is at the other end";
+    EXPECT_EQ(line_of(service, "closed").at("peer"), "127.0.0.1");
 }
 
 TEST(Log, OfWhatIsRefusedThereIsTheRuleAndNoRoute) {
@@ -127,6 +128,7 @@ TEST(Log, OfWhatIsRefusedThereIsTheRuleAndNoRoute) {
     const auto line = line_of(service, "access");
     EXPECT_EQ(line.at("rule"), "route");
     EXPECT_EQ(line.at("status"), 404);
+    EXPECT_EQ(line.at("peer"), "127.0.0.1");
     EXPECT_FALSE(line.contains("route"));
     EXPECT_FALSE(line.contains("trace_id"));
 }
