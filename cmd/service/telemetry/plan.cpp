@@ -168,9 +168,10 @@ private:
         return fmt::format("{}{}{}", whole, path, base.substr(query));
     }
 
-    /// W3C Baggage without properties: name=value, with commas, values percent-encoded.
+    /// W3C Baggage without properties: name=value, with commas, values percent-encoded. What is left out is named, but
+    /// for what may be a value of a list of secrets.
     template <class Take>
-    void for_each_pair(const said& list, const Take& take) {
+    void for_each_pair(const said& list, bool secret, const Take& take) {
         std::string_view left(list.value);
         while (!left.empty()) {
             const auto comma = std::min(left.find(','), left.size());
@@ -179,8 +180,10 @@ private:
             const auto equals = item.find('=');
             if (item.empty()) continue;
             const auto name = trimmed(item.substr(0, std::min(equals, item.size())));
-            if (equals == item.npos || name.empty() || !take(name, percent_decoded(trimmed(item.substr(equals + 1)))))
-                warn("{}: '{}' is left out: allowed is name=value, with commas", list.name, name);
+            if (equals != item.npos && !name.empty() && take(name, percent_decoded(trimmed(item.substr(equals + 1)))))
+                continue;
+            const bool may_be_shown = !secret || (equals != item.npos && server::is_field_name(name));
+            warn("{}: '{}' is left out: allowed is name=value, with commas", list.name, may_be_shown ? name : "***");
         }
     }
 
@@ -188,7 +191,7 @@ private:
         fields all;
         const auto list = ask(signal, "HEADERS");
         if (!list) return all;
-        for_each_pair(*list, [&](std::string_view name, std::string value) {
+        for_each_pair(*list, true, [&](std::string_view name, std::string value) {
             constexpr std::array ours{"host",       "content-length",   "content-type", "content-encoding",
                                       "connection", "transfer-encoding"};
             auto key = lower(std::string(name));
@@ -314,7 +317,8 @@ private:
                 all.emplace_back(key, sound);
             return true;
         };
-        if (const auto list = ask_("OTEL_RESOURCE_ATTRIBUTES")) for_each_pair({"OTEL_RESOURCE_ATTRIBUTES", *list}, set);
+        if (const auto list = ask_("OTEL_RESOURCE_ATTRIBUTES"))
+            for_each_pair({"OTEL_RESOURCE_ATTRIBUTES", *list}, false, set);
         if (const auto name = ask_("OTEL_SERVICE_NAME")) set("service.name", *name);
         return all;
     }
