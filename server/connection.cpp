@@ -173,7 +173,7 @@ connection::looked connection::read(const moment& at, bool held) {
         held = true;  // what has come with the end of the handshake; for the rest the socket calls
     }
     // What comes while it lingers is dropped, and wants no workspace.
-    if (!lingers && !machine_.has_workspace()) machine_.lend(loop_.workspaces().lend());
+    if (!lingers && !machine_.has_workspace()) lend(loop_.workspaces().lend());
     const auto into = lingers ? loop_.scratch() : machine_.room();
     const auto [how, count] = held ? socket_.read_held(into) : socket_.read(into);
     if (how == transport::outcome::done) machine_.received(count, at);

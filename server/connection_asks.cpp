@@ -43,13 +43,6 @@ bool connection::ask() {
     asking_ = true;
     if (machine_.waits_for() == waiting::piece)
         return loop_.handlers().ask(asked::piece, current, machine_.request(), *this);
-    auto& request = machine_.request();
-    request.peer = peer_;
-    request.named_client = nullptr;
-    request.scheme = socket_.between() != nullptr ? "https" : "http";
-    request.client_subject = subject();
-    if (proxied_ || current.is_forwarded) [[unlikely]]
-        name_client();
     loop_.requests().enters(*current.to);
     // Most handlers wait for nothing: these are called here, without a coroutine (ADR 55).
     const auto* const plain = current.to->handle.as_plain();

@@ -12,11 +12,16 @@ void connection_opening::trust() {
     machine_.trust_peer(!trusted.empty() && is_among(caller(), trusted));
 }
 
-void connection_opening::name_client() noexcept {
+void connection_opening::lend(std::unique_ptr<workspace> to_machine) noexcept {
+    machine_.lend(std::move(to_machine));
     auto& request = machine_.request();
-    const auto& current = machine_.current();
-    request.named_client = &client();
-    if (current.is_forwarded && !current.from.scheme.empty()) request.scheme = current.from.scheme;
+    auto& current = machine_.current();
+    current.caller = proxied_ ? &proxied_->caller : nullptr;
+    current.scheme = socket_.between() != nullptr ? "https" : "http";
+    request.peer = peer_;
+    request.named_client = current.caller;
+    request.scheme = current.scheme;
+    request.client_subject = subject();
 }
 
 transport::outcome connection_opening::read_proxy_header(const moment& at) {
@@ -97,7 +102,7 @@ transport::outcome connection_opening::shake(const moment& at) {
             return transport::outcome::would_block;
         case layer::stage::clear:
             socket_.put(nullptr);
-            if (!machine_.has_workspace()) machine_.lend(loop_.workspaces().lend());
+            if (!machine_.has_workspace()) lend(loop_.workspaces().lend());
             machine_.refuse_clear(at);
             return transport::outcome::would_block;
         default:

@@ -14,8 +14,9 @@ protected:
     /// The address that decides whether its peer is believed is that of the client which a header names, where there is
     /// one.
     void trust();
-    /// For the handler of the request that it works on.
-    void name_client() noexcept;
+    /// Its requests say who asks, also those that no handler is asked about: a workspace has had other users before,
+    /// and some that do not exist any more.
+    void lend(std::unique_ptr<workspace> to_machine) noexcept;
 
     bool awaits_header() const noexcept { return proxied_ && proxied_->how == proxy_header::progress::need_more; }
     /// `done`: the header has been read, and what comes next is the protocol's. It is looked at before it is taken, so

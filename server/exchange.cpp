@@ -59,11 +59,14 @@ void exchange::begin(request& request, std::string_view its_id, bool traced, hos
         return;
     from = read_forwarded(request, on.limits->trusted_proxies, on.limits->forwarded_header);
     is_forwarded = true;
+    request.named_client = from.client ? &*from.client : caller;
+    request.scheme = from.scheme.empty() ? scheme : from.scheme;
 }
 
 bool exchange::find(request& request, std::string_view its_timeout, host& on, milliseconds longest,
                     admission::patience& patience, bool newcomer, clock::time_point now) {
     to = on.routes.find(request);
+    request.route = to != nullptr ? std::string_view(to->name) : std::string_view();
     const auto timeout = requested_timeout(its_timeout, longest);
     deadline = now + timeout.value_or(milliseconds(0));
     hurried = timeout.value_or(longest) < longest;
@@ -82,7 +85,6 @@ bool exchange::find(request& request, std::string_view its_timeout, host& on, mi
     } else if (to->events && on.draining) {
         refuse(rule::drain, empty_event_stream());
     } else if (to->exempt || on.places.has_place(patience, newcomer, now)) {
-        request.route = to->name;
         if (to->streams_body) {
             incoming = std::make_unique<request_body>(request.body.size(), request.body, true);
             request.incoming = incoming.get();

@@ -179,6 +179,8 @@ struct exchange {
     std::size_t piece = 0;                         ///< bytes of `reply.body` that its source has filled
     std::size_t largest_piece = response::window;  ///< that its source is asked for
     std::array<char, 16> id;                       ///< made here
+    const socket_address* caller = nullptr;        ///< who asks while no field says another; nullptr: the peer
+    std::string_view scheme = "http";              ///< ... and how
     forwarded from;                                ///< only when it `is_forwarded`
     rule refused_by = rule::none;                  ///< `reply` is no handler's
     bool is_forwarded = false;                     ///< ... by a trusted peer

@@ -13,6 +13,16 @@ namespace {
 
 constexpr std::string_view only_tls = "This port speaks TLS: ask for https, not http.\n";
 
+/// Of what came instead of a request there is only who has sent it.
+request unread(const request& from) {
+    request made;
+    made.peer = from.peer;
+    made.named_client = from.named_client;
+    made.scheme = from.scheme;
+    made.client_subject = from.client_subject;
+    return made;
+}
+
 }  // namespace
 
 void http1_answering::begin_request(const moment& at) {
@@ -303,6 +313,7 @@ bool http1_answering::refuse_early(const moment& at) {
     }
     begin_request(at);
     current.to = to;
+    request.route = to != nullptr ? std::string_view(to->name) : std::string_view();
     flags_.streams = false;
     since_ = at.now;
     if (excess)
@@ -334,7 +345,14 @@ void http1_answering::refuse(rule by, ending_letters end, const moment& at) {
     auto& current = work_->current;
     current.refuse(by, by == rule::clear_text ? response(status_of(by), std::string(only_tls))
                                               : problem(late ? http::status::request_timeout : status_of(by)));
-    current.show(host_.routes, work_->parser.head_done() ? request() : server::request());
+    auto& asked = request();
+    asked.route = {};
+    asked.named_client = current.caller;  // not the one of the request before
+    asked.scheme = current.scheme;
+    if (work_->parser.head_done())
+        current.show(host_.routes, asked);
+    else
+        current.show(host_.routes, unread(asked));
     append(current.reply, framing_of({}, true, at), work_->out);
     end_ = end;
     count_answer();

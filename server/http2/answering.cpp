@@ -17,6 +17,7 @@ void answering::start(stream& stream) {
     stream.since = at_.now;
     current.largest_piece = largest_piece();
     current.begin(stream.asked, stream.block.id(), stream.block.is_traced(), host_, trusts_peer_);
+    by_.introduce(stream);
     const bool asks = current.find(stream.asked, stream.block.timeout(), host_, limits_->request_timeout, patience_,
                                    served_ <= 1, at_.now);
     stream.deadline = current.deadline;
@@ -46,6 +47,7 @@ void answering::refuse(stream& stream, rule by) {
     stream.state = connection_state::handling;
     stream.since = at_.now;
     current.begin(stream.asked, stream.block.id(), false, host_, trusts_peer_);
+    by_.introduce(stream);
     current.to = nullptr;
     if (by == rule::content_encoding)
         current.refuse_coding();

@@ -12,6 +12,8 @@ namespace server::http2 {
 /// What a machine has done for it: its driver does that for its connection. All are about one request.
 class duties {
 public:
+    /// Its request says who asks.
+    virtual void introduce(stream& of) = 0;
     /// True: what has been asked has returned. Else stream::returned is called when it has.
     virtual bool ask(asked what, stream& of) = 0;
     /// Its handler has returned.

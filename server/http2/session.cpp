@@ -205,9 +205,7 @@ void session::each(visitor& who) {
 
 // ── for its requests ────────────────────────────────────────────────────────────────────────────
 
-bool session::ask(server::asked what, stream& of) {
-    const focused now(*this, on(of));
-    if (what == server::asked::piece) return wire_.ask(what, of.current, of.asked, of);
+void session::introduce(stream& of) {
     auto& request = of.asked;
     request.peer = wire_.peer();
     request.client_subject = wire_.subject();
@@ -217,6 +215,11 @@ bool session::ask(server::asked what, stream& of) {
         if (of.current.from.client) request.named_client = &*of.current.from.client;
         if (!of.current.from.scheme.empty()) request.scheme = of.current.from.scheme;
     }
+}
+
+bool session::ask(server::asked what, stream& of) {
+    const focused now(*this, on(of));
+    if (what == server::asked::piece) return wire_.ask(what, of.current, of.asked, of);
     wire_.enters(*of.current.to);
     const auto* const plain = of.current.to->handle.as_plain();
     if (plain == nullptr) return wire_.ask(what, of.current, of.asked, of);

@@ -35,6 +35,7 @@ public:
 private:
     enum class phase : std::uint8_t { serving, parting, lingering };
 
+    void introduce(stream& of) override;
     bool ask(server::asked what, stream& of) override;
     void left(stream& of, const moment& at) override;
     void note(stream& of, const answer_row& row) override;

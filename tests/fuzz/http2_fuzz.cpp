@@ -93,6 +93,7 @@ private:
         began_ += some.began;
         ended_ += some.finished + some.cut + some.gone;
     }
+    void introduce(stream&) override {}
     bool ask(server::asked, stream& of) override {
         if (waits_) {
             asked_.push_back(&of);

@@ -99,6 +99,7 @@ TEST(Http2, WhatHttp1RefusesInAHeadIsRefusedHere) {
         scene scene(limits);
         const auto id = scene.client.ask(method, path, fields);
         scene.settle();
+        EXPECT_EQ(scene.introduced, std::vector{id}) << "who asks is known whatever answers";
         return scene.answer(id).status;
     };
     EXPECT_EQ(status({}, "BREW"), 501);

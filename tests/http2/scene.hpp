@@ -156,7 +156,8 @@ public:
     guest* last_guest = nullptr;       ///< of them
     std::size_t digit = 0;             ///< of the last row
     server::rule refused = server::rule::none;
-    std::string letters;  ///< of the last row
+    std::string letters;                   ///< of the last row
+    std::vector<std::int32_t> introduced;  ///< streams whose requests say who asks
 
 private:
     std::string pump() {
@@ -181,6 +182,7 @@ private:
         account_.told += some.told;
     }
 
+    void introduce(stream& of) override { introduced.push_back(of.id); }
     bool ask(server::asked what, stream& of) override {
         ++calls;
         if (what == server::asked::handler && !holds_handlers) {

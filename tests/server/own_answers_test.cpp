@@ -1,7 +1,12 @@
 // Middleware that is used outside of groups sees what the server itself answers, adds to it, and does not change it.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
+#include "configs/values.hpp"
 #include "server/credentials.hpp"
 #include "server/middleware.hpp"
 #include "tests/server/serving.hpp"
@@ -15,6 +20,30 @@ server::middleware marked() {
         answer.set("X-Marked", asked.path.empty() ? "of nothing" : asked.path);
     });
 }
+
+/// Says whom it takes for the client, through whom that has come, how, and for which route.
+server::middleware says_who() {
+    return server::around(server::nothing_before, [](const request& asked, response& answer) {
+        answer.set("X-Who", asked.client().text() + " by " + asked.peer.host() + ' ' + std::string(asked.scheme) +
+                                " for " + (asked.route.empty() ? "nothing" : std::string(asked.route)));
+    });
+}
+
+/// What is asked, how it is answered, and for which route.
+struct trial {
+    std::string bytes;
+    int status;
+    std::string route;
+};
+const std::vector<trial> all_kinds = {
+    {get("/"), 200, "GET /"},
+    {get("/none"), 404, "nothing"},
+    {support::request("PUT", "/", {}, "x"), 405, "nothing"},
+    {get("/", "X-Request-Timeout: soon\r\n"), 400, "GET /"},
+    {support::request("POST", "/body", "Content-Encoding: gzip\r\n", "x"), 415, "POST /body"},
+    {"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n", 413, "nothing"},
+    {"POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n", 404, "nothing"},
+    {"GET / HTTP/1.1\r\nHost: a\r\nBad Field: 1\r\n\r\n", 400, "nothing"}};
 
 class OwnAnswers : public testing::Test {
 protected:
@@ -100,6 +129,46 @@ TEST_F(OwnAnswers, AreAsTheyWereWhenAMiddlewareThrows) {
     broken.post("/body", says("taken"));
     const running service(std::move(broken), limits());
     EXPECT_EQ(service.ask(support::request("POST", "/body", {}, "01234567890")).status, 413);
+}
+
+TEST_F(OwnAnswers, SayWhoAsksAndNotWhoDidBefore) {
+    auto options = limits();
+    options.proxy_protocol = true;
+    const running service(router().use(says_who()).get("/", says("hello")).post("/body", says("taken")), options);
+    for (int nth = 1; const auto& [bytes, status, route] : all_kinds) {
+        const auto host = "192.0.2." + std::to_string(nth);
+        const auto port = std::to_string(1'000 + nth++);
+        auto header = "PROXY TCP4 " + host + " 198.51.100.2 ";
+        header.append(port).append(" 443\r\n");
+        const auto answer = service.ask(header + bytes);
+        EXPECT_EQ(answer.status, status) << bytes;
+        EXPECT_EQ(answer.header("X-Who"), host + ':' + port + " by 127.0.0.1 http for " + route) << bytes;
+    }
+}
+
+TEST_F(OwnAnswers, SayWhomATrustedProxyHasNamedForThisRequest) {
+    auto options = limits();
+    options.trusted_proxies = *configs::parse_trusted("127.0.0.1");
+    const running service(router().use(says_who()).get("/", says("hello")), options);
+    auto proxy = service.connect();
+    const auto who = [&](const std::string& path, const std::string& fields) {
+        return std::string(ask_on(proxy, get(path, fields)).header("X-Who"));
+    };
+    const std::string first = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n";
+    EXPECT_EQ(who("/", first), "192.0.2.1:0 by 127.0.0.1 https for GET /");
+    EXPECT_EQ(who("/none", "X-Forwarded-For: 192.0.2.2\r\n"), "192.0.2.2:0 by 127.0.0.1 http for nothing");
+    EXPECT_EQ(who("/none", first), "192.0.2.1:0 by 127.0.0.1 https for nothing");
+    proxy.send(get("/", first) + "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n");
+    EXPECT_EQ(answer_of(proxy).header("X-Who"), "192.0.2.1:0 by 127.0.0.1 https for GET /");
+    const auto large = answer_of(proxy);
+    EXPECT_EQ(large.status, 413);
+    EXPECT_THAT(std::string(large.header("X-Who")),
+                testing::MatchesRegex("127.0.0.1:.* by 127.0.0.1 http for nothing"));
+    proxy = service.connect();
+    const auto own = who("/none", {});
+    EXPECT_TRUE(own.starts_with("127.0.0.1:") && own.ends_with(" by 127.0.0.1 http for nothing")) << own;
+    const auto handled = who("/", {});
+    EXPECT_TRUE(handled.starts_with("127.0.0.1:") && handled.ends_with(" by 127.0.0.1 http for GET /")) << handled;
 }
 
 TEST_F(OwnAnswers, AreNotThatOfAGroup) {
