@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <memory>
 #include <random>
@@ -20,6 +21,11 @@ constexpr std::string_view event_stream_type = "text/event-stream";
 constexpr std::string_view comment = ":\n";  // an empty line after it would be an empty message to three clients
 
 bool is_one_line(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) == text.npos; }
+
+/// A client sends it back in a field, and with any of these it would be answered 400, for good.
+bool may_come_back(std::string_view id) {
+    return std::ranges::none_of(id, [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
+}
 
 response as_events(response made) {
     made.content_type = event_stream_type;
@@ -54,8 +60,8 @@ milliseconds time_to_return() {
 }
 
 void event_writer::event(std::string_view data, std::string_view id, std::string_view type) {
-    if (!is_one_line(id) || !is_one_line(type))
-        throw std::invalid_argument("the id or type of an event holds CR, LF or NUL");
+    if (!may_come_back(id)) throw std::invalid_argument("the id of an event holds a control character");
+    if (!is_one_line(type)) throw std::invalid_argument("the type of an event holds CR, LF or NUL");
     constexpr const char* too_large = "an event of a stream is larger than 60000 bytes";
     if (data.size() > largest) throw std::length_error(too_large);
     std::string text;

@@ -21,7 +21,8 @@ public:
     static constexpr std::size_t largest = 60'000;
 
     /// Data may have line ends of any kind. Throws std::length_error for an event that is too large, and
-    /// std::invalid_argument for an id or type with CR, LF or NUL.
+    /// std::invalid_argument for a type with CR, LF or NUL, and for an id with a control character: clients send it
+    /// back in a header field, where none may stand, and the answer would be 400, which ends most of them for good.
     void event(std::string_view data, std::string_view id = {}, std::string_view type = {});
     /// How long the client waits before it comes back when the stream has ended; goes with the next event.
     void retry(std::chrono::milliseconds after) noexcept { retry_ = after; }

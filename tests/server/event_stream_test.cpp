@@ -51,6 +51,9 @@ TEST(EventWriter, RefusesWhatClientsWouldReadAsSomethingElse) {
         EXPECT_THROW(written("1", {}, wrong), std::invalid_argument);
     }
     EXPECT_THROW(written("1", std::string_view("a\0b", 3)), std::invalid_argument);
+    for (const auto* wrong : {"\x01", "a\x1f", "\x7f"})
+        EXPECT_THROW(written("1", wrong), std::invalid_argument) << "as a field of the next request it would be 400";
+    EXPECT_EQ(written("1", "\t a\xc3\xa4 \xff"), "data: 1\nid: \t a\xc3\xa4 \xff\n\n");
     EXPECT_THROW(written(std::string(60'000, 'x')), std::length_error);
     EXPECT_THROW(written(std::string(20'000, '\n')), std::length_error) << "each line costs more than its bytes";
     EXPECT_NO_THROW(written(std::string(59'900, 'x')));
