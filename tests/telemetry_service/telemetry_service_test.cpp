@@ -84,6 +84,22 @@ TEST(Telemetry, hasTheLastRequestsAndTheReportOfTheStop) {
     EXPECT_TRUE(metrics.contains("process_resident_memory_bytes"));
 }
 
+TEST(Telemetry, saysWhoHasAskedForWhatNoHandlerAnswers) {
+    collector receiver;
+    service program({to(receiver), "--telemetry.interval=1h", "--app.proxy_protocol=true", "--app.threads=1"});
+    const std::string first = "PROXY TCP4 192.0.2.1 198.51.100.2 1001 443\r\n";
+    const std::string second = "PROXY TCP4 192.0.2.2 198.51.100.2 1002 443\r\n";
+    EXPECT_EQ(program.ask(first + get("/")).status, 200);
+    EXPECT_EQ(program.ask(second + get("/nowhere")).status, 404);
+    program.begin_stop(SIGTERM);
+    EXPECT_EQ(program.exit_code(), 0);
+    std::map<std::string, otlp::span> by_name;
+    for (const auto& span : receiver.spans()) by_name[span.name] = span;
+    EXPECT_EQ(by_name["GET /"].values["client.address"], "192.0.2.1");
+    EXPECT_EQ(by_name["GET"].values["client.address"], "192.0.2.2");
+    EXPECT_EQ(by_name["GET"].values["network.peer.address"], "127.0.0.1");
+}
+
 TEST(Telemetry, losesNoSpanOfASigtermUnderLoad) {
     collector receiver;
     service program({to(receiver), "--telemetry.queue_capacity=200000", "--telemetry.flush=10s"});
