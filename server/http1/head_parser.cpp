@@ -105,6 +105,7 @@ bool head_parser::know_again(const char* base) {
 /// Of the usual form alone: a Host that the target does not replace, and a body whose end is known.
 void head_parser::learn(std::string_view head) {
     known_.forget();
+    if (!known_.are_worth_learning()) return;
     if (request_.version != 11 || request_.target.front() != '/' || chunks_ || expects_continue_) return;
     const auto first = static_cast<std::size_t>(request_.fields.front().name.data() - head.data());
     known_.learn(head.substr(first), request_,

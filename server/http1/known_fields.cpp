@@ -7,7 +7,7 @@ namespace server {
 
 bool known_fields::learn(std::string_view text, request& from, const meaning& what) noexcept {
     text_.clear();
-    if (text.size() > most || !is_worth_it()) return false;
+    if (text.size() > most) return false;
     try {
         text_ = text;
     } catch (const std::bad_alloc&) {  // they are read again the next time

@@ -36,17 +36,16 @@ public:
     /// They have come again.
     void met() noexcept { missed_ = 0; }
     void forget() noexcept { text_.clear(); }
-    /// Those of `from`, which are the bytes of `text`, unless that does not seem to be worth it: where fields differ
-    /// from one request to the next it is tried now and then. True: they are known, and `from` has views into the copy.
+    /// Whether to learn those of the next head that differs. Where each does, it is tried now and then.
+    bool are_worth_learning() noexcept {
+        constexpr unsigned in_vain = 4, seldom = 16;
+        return missed_++ < in_vain || missed_ % seldom == 0;
+    }
+    /// Those of `from`, which are the bytes of `text`. True: they are known, and `from` has views into the copy.
     bool learn(std::string_view text, request& from, const meaning& what) noexcept;
 
 private:
     static constexpr std::size_t most = 1024;  ///< bytes: each workspace may keep so many
-
-    bool is_worth_it() noexcept {
-        constexpr unsigned in_vain = 4, seldom = 16;
-        return missed_++ < in_vain || missed_ % seldom == 0;
-    }
 
     std::string text_;
     meaning what_;

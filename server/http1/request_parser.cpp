@@ -13,39 +13,21 @@ void request_parser::reset() noexcept {
     consumed_ = 0;
 }
 
-/// In line, with all that it calls here: of a head that is whole and sound each step is short.
-[[gnu::flatten]] request_parser::progress request_parser::next(char* data, std::size_t size) {
-    if (head_size_ == 0) {
-        const auto result = read_head(data, size);
-        if (result != progress::complete) return result;
-    }
-    follow(data);
-    return read_body(data, size);
-}
-
 /// A route that may take more than others continues from here; see begin_stream.
 request_parser::progress request_parser::refuse_size() noexcept {
     refused_by_ = rule::max_body_bytes;
     return progress::refused;
 }
 
-request_parser::progress request_parser::read_body(char* data, std::size_t size) {
-    assert(head_done() && size >= head_size_);
-    if (chunks_) {
-        switch (chunks_->decode(data + head_size_, size - head_size_)) {
-            case chunked_decoder::progress::need_more: return progress::need_more;
-            case chunked_decoder::progress::malformed: return refuse(rule::chunk);
-            case chunked_decoder::progress::too_large: return refuse_size();
-            case chunked_decoder::progress::complete: break;
-        }
-        request_.body = {data + head_size_, chunks_->decoded()};
-        return is_whole(head_size_ + chunks_->consumed());
+request_parser::progress request_parser::read_chunks(char* data, std::size_t size) {
+    switch (chunks_->decode(data + head_size_, size - head_size_)) {
+        case chunked_decoder::progress::need_more: return progress::need_more;
+        case chunked_decoder::progress::malformed: return refuse(rule::chunk);
+        case chunked_decoder::progress::too_large: return refuse_size();
+        case chunked_decoder::progress::complete: break;
     }
-    if (length_ > limits_->max_body_bytes) return refuse_size();
-    if (size - head_size_ < length_) return progress::need_more;
-    request_.body = {data + head_size_, static_cast<std::size_t>(length_)};
-    consumed_ = head_size_ + static_cast<std::size_t>(length_);
-    return progress::complete;
+    request_.body = {data + head_size_, chunks_->decoded()};
+    return is_whole(head_size_ + chunks_->consumed());
 }
 
 std::size_t request_parser::welcome(std::size_t size) const noexcept {

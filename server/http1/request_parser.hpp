@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -18,7 +19,12 @@ public:
 
     /// `data` is all that has been received and not been consumed by earlier requests; a chunked body
     /// is decoded in place. The bytes may have moved since the last call, but not changed.
-    progress next(char* data, std::size_t size);
+    progress next(char* data, std::size_t size) {
+        if (head_size_ == 0)
+            if (const auto result = read_head(data, size); result != progress::complete) return result;
+        follow(data);
+        return read_body(data, size);
+    }
 
     /// Bytes of `data` that a complete request took; what follows belongs to the next one.
     std::size_t consumed() const noexcept { return consumed_; }
@@ -55,7 +61,16 @@ public:
 private:
     progress is_whole(std::size_t consumed);
     progress refuse_size() noexcept;
-    progress read_body(char* data, std::size_t size);
+    progress read_chunks(char* data, std::size_t size);
+    progress read_body(char* data, std::size_t size) {
+        assert(head_done() && size >= head_size_);
+        if (chunks_) return read_chunks(data, size);
+        if (length_ > limits_->max_body_bytes) return refuse_size();
+        if (size - head_size_ < length_) return progress::need_more;
+        request_.body = {data + head_size_, static_cast<std::size_t>(length_)};
+        consumed_ = head_size_ + static_cast<std::size_t>(length_);
+        return progress::complete;
+    }
 
     std::size_t streamed_ = 0;  ///< of a body that is not gathered what had come with the head
     std::size_t consumed_ = 0;

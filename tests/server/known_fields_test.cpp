@@ -106,15 +106,13 @@ TEST(KnownFields, AreCopiedNowAndThenWhereTheyDifferEachTime) {
         request read;
         ASSERT_GT(server::try_head(bytes, 9, read, known.text()).size, 0U);
         const auto text = std::string_view(bytes).substr(bytes.find("Host"));
-        if (known.learn(text, read, {.host = read.fields[0].value})) copied.push_back(nth);
+        if (!known.are_worth_learning()) continue;
+        EXPECT_TRUE(known.learn(text, read, {.host = read.fields[0].value}));
+        copied.push_back(nth);
     }
     EXPECT_THAT(copied, ElementsAre(0, 1, 2, 3, 15, 31, 47, 63));
     known.met();
-    request read;
-    const auto bytes = head("GET / HTTP/1.1");
-    ASSERT_GT(server::try_head(bytes, 9, read).size, 0U);
-    EXPECT_TRUE(known.learn(std::string_view(bytes).substr(bytes.find("Host")), read, {.host = read.fields[0].value}))
-        << "once they have come again they are worth it";
+    EXPECT_TRUE(known.are_worth_learning()) << "once they have come again";
 }
 
 TEST(KnownFields, AreNotKeptWhereTheyAreLarge) {

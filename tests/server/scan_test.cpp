@@ -111,7 +111,7 @@ TEST(Scan, KnowsBytesThatAreTheSame) {
         EXPECT_TRUE(scan::wide::are_same(same.data(), expected)) << size;
         EXPECT_TRUE(scan::bytewise::are_same(same.data(), expected)) << size;
         for (auto& byte : same)
-            for (const char bit : {1, 32, -128}) {
+            for (const char bit : {'\x01', ' ', '\x80'}) {
                 byte = static_cast<char>(byte ^ bit);
                 ASSERT_FALSE(scan::wide::are_same(same.data(), expected)) << &byte - same.data() << " of " << size;
                 ASSERT_FALSE(scan::bytewise::are_same(same.data(), expected)) << &byte - same.data() << " of " << size;
