@@ -64,7 +64,12 @@ void http1_reading::read(const moment& at) {
     enter_reading(at);
     if (flags_.late) {  // the last look has not made it whole
         flags_.late = false;
-        const auto by = work_->parser.head_done() ? rule::body_timeout : rule::header_timeout;
+        const auto& parser = work_->parser;
+        const auto by = parser.head_done() ? rule::body_timeout : rule::header_timeout;
+        // A client that has sent a head alone, and may be told by 100 Continue to go on, has begun nothing that the end
+        // of the drain could cut short. It has its answer.
+        const auto* const end = work_->data() + work_->buffered();
+        if (parser.head_done() && parser.come(work_->data()).data() == end) flags_.forced = false;
         refuse(flags_.forced ? rule::drain : by, {flags_.forced ? 'K' : 'T', 'R'}, at);
         return go(phase::say_goodbye);
     }

@@ -325,6 +325,22 @@ TEST(Force, AtTheEndOfTheBudgetNobodyIsLeftWithoutAnAnswer) {
     EXPECT_EQ(faults(service.report()), "");
 }
 
+TEST(Stop, AClientThatNeverSendsTheBodyItHasAnnouncedIs408AndCutsNothing) {
+    service service({"--shutdown.budget=1500ms", "--shutdown.idle_grace=100ms", "--shutdown.flush=200ms"});
+    auto connection = service.connect();
+    connection.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+    const auto goes_on = connection.receive();
+    ASSERT_TRUE(goes_on);
+    ASSERT_EQ(goes_on->status, 100);
+    service.begin_stop(SIGTERM);
+    expect_last_answer(connection, 408);
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    const auto report = service.report();
+    EXPECT_EQ(number(report, "requests", "in_flight_at_stop"), 1);
+    EXPECT_EQ(number(report, "requests", "finished"), 1);
+    EXPECT_EQ(faults(report), "");
+}
+
 TEST(Force, AResponseWhoseHeadIsOutIsCutVisiblyAndCounted) {
     service service({"--shutdown.budget=1500ms", "--shutdown.idle_grace=100ms", "--shutdown.flush=200ms"});
     auto connection = service.connect(4096);

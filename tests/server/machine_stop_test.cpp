@@ -119,6 +119,22 @@ TEST(StopOf, ABodyIs408AtItsOwnDeadlineAndWhenTheAppGivesUp) {
         scene.drain(0s, over);
         scene.tick_after(std::min<clock::duration>(over, 30s));
         EXPECT_EQ(scene.status(), 408);
+        EXPECT_EQ(scene.account().cut, over == 1s ? 1U : 0U);
+    }
+}
+
+TEST(StopOf, ABodyThatHasNotBegunIs408WhenTheAppGivesUpAndCutsNothing) {
+    for (const auto* expects : {"", "Expect: 100-continue\r\n"}) {
+        scene scene;
+        scene.send(post(5, "", expects));
+        scene.drain(0s, 1s);
+        scene.tick_after(1s);
+        EXPECT_EQ(scene.status(), 408) << expects;
+        EXPECT_TRUE(scene.says_close()) << expects;
+        scene.client_finishes();
+        EXPECT_TRUE(scene.over()) << expects;
+        EXPECT_EQ(scene.account().cut, 0U) << expects;
+        EXPECT_EQ(scene.account().finished, 1U) << expects;
     }
 }
 
