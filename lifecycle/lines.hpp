@@ -75,7 +75,7 @@ struct log_facts {
 /// Empty outside of `sink::log`, and in that of a line without facts. Good until it returns.
 log_facts facts_of_this_line() noexcept;
 
-/// A sentence with a name for each value, "sink {sink} fails ({failures} times now)", taken apart by the compiler. `{}`
+/// A sentence with a name for each value, "sink {sink} fails: {error}", taken apart by the compiler. `{}`
 /// is a value that is no fact of its own. Names are a-z, 0-9 and _.
 template <class... Values>
 struct sentence {

@@ -29,9 +29,8 @@ surroundings::surroundings(std::string server, std::size_t loops, bool by_cpus, 
     : server_(std::move(server)), loops_(loops), by_cpus_(by_cpus), log_(log), last_(first) {
     if (first.quota > 0 && first.quota < little)
         lifecycle::lines(log_).warn(
-            "{server}: the CPU quota is {quota} of a processor: a stop keeps its budget, but answers come late, and "
-            "who "
-            "gives a probe one second may not have one",
+            "{server}: the CPU quota is {quota} of a processor: a stop keeps its budget, but answers come late, and a "
+            "probe with a timeout of one second may fail",
             server_, first.quota);
 }
 
@@ -40,7 +39,7 @@ void surroundings::look(const view& seen) {
     if (by_cpus_ && seen.cpus != before.cpus && seen.cpus != loops_)
         lifecycle::lines(log_).warn(
             "{server}: there are {cpus} processors now for {loops} loops, which stay, since no connection changes its "
-            "loop: a new start has as many as there are then",
+            "loop; a restart adapts their number",
             server_, seen.cpus, loops_);
     const auto moved = (seen.wall - before.wall) - (seen.steady - before.steady);
     if (moved > unmoved || moved < -unmoved)

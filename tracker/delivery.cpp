@@ -208,8 +208,9 @@ void delivery::pause_for(milliseconds length, bool in_stop) {
 void delivery::note_failure(std::string_view reason) {
     const auto times = failing_.failed(clock::now());
     if (times == 0) return;
-    lifecycle::lines(log_).warn("tracker: sink {sink} fails ({failures} times now), {waiting} events wait: {error}",
-                                sink_.name(), times, backlog_.queued(), reason);
+    lifecycle::lines(log_).warn(
+        "tracker: sink {sink} fails (failed attempts: {failures}, events waiting: {waiting}): {error}", sink_.name(),
+        times, backlog_.queued(), reason);
 }
 
 void delivery::note_success() {

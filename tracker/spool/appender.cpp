@@ -234,7 +234,7 @@ void appender::note_failure(std::string_view reason) {
     const auto times = writing_.failed(clock::now());
     if (times == 0) return;
     lifecycle::lines(state_.log)
-        .error("tracker: the spool cannot be written ({failures} times now), events are refused: {error}", times,
+        .error("tracker: the spool cannot be written (failed attempts: {failures}), events are refused: {error}", times,
                reason);
 }
 

@@ -52,8 +52,8 @@ void spool_state::note_unreadable(std::string_view what) {
     // Said a moment ago; see failure_log.
     if (times == 0) return;
     lifecycle::lines(log).error(
-        "tracker: the spool cannot be read ({failures} times now), nothing is given up and it is tried again; look at "
-        "the disk and its mount: {error}",
+        "tracker: the spool cannot be read (failed attempts: {failures}); nothing is given up, and it is tried again; "
+        "look at the disk and its mount: {error}",
         times, what);
 }
 
