@@ -64,7 +64,8 @@ decision decide(const connection_view& view, const drain_view& drain, lifecycle:
         case connection_state::writing: return {over || late ? action::cut : action::none, over};
         case connection_state::lingering:
             if (over || late) return {action::hang_up};
-            // Who still sends what has been refused pauses for longer than this, and would not read the refusal.
+            // A client that still sends what has been refused pauses for longer than this, and would not read the
+            // refusal.
             if (view.sends_on) return {};
             return {drain.draining && now - view.since > quiet_linger ? action::hang_up_if_acknowledged : action::none};
     }

@@ -46,7 +46,7 @@ private:
     bool starting_ = false;
 };
 
-/// While a streamed response may still become another: its first piece. Who fails here is a 500.
+/// While a streamed response may still become another: its first piece. A source that fails here is a 500.
 lifecycle::awaitable<> handlers::runner::first_piece() {
     auto& reply = exchange_->reply;
     if (reply.texts) {

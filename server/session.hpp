@@ -87,7 +87,7 @@ public:
 
     virtual std::string_view protocol() const noexcept = 0;  ///< "HTTP/2"; has static lifetime
     virtual const options& limits() const noexcept = 0;
-    virtual void each(visitor& who) = 0;
+    virtual void each(visitor& by) = 0;
 
     /// It lives on a stream of `outer`: people who look at the connection see what is in focus there.
     void live_within(session& outer) noexcept { outer_ = &outer; }

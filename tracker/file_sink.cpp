@@ -241,7 +241,7 @@ void file_sink::deliver(std::span<const event> batch) {
     append();
 }
 
-/// Who dies in between leaves a number out, which the next rotation fills.
+/// A process that dies in between leaves a number out, which the next rotation fills.
 void file_sink::rotate() {
     const auto numbered = [this](std::size_t number) { return fmt::format("{}.{}", path_.string(), number); };
     const auto rename = [](const std::string& from, const std::string& to) {

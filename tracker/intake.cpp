@@ -13,11 +13,11 @@ namespace tracker {
 namespace asio = boost::asio;
 namespace {
 
-void wake(waiter_ptr who) {
-    const auto executor = who->alarm.get_executor();
+void wake(waiter_ptr sender) {
+    const auto executor = sender->alarm.get_executor();
     // The reference goes along: the loop's thread drops the last one, and with it the timer.
-    const wake_allocator<void> room{who};
-    asio::post(executor, asio::bind_allocator(room, [who = std::move(who)] { who->alarm.cancel(); }));
+    const wake_allocator<void> room{sender};
+    asio::post(executor, asio::bind_allocator(room, [sender = std::move(sender)] { sender->alarm.cancel(); }));
 }
 
 }  // namespace
@@ -25,7 +25,7 @@ void wake(waiter_ptr who) {
 /// Takes a waiter off the line however its coroutine ends, also when a loop is destroyed under it.
 class intake::place_in_line {
 public:
-    place_in_line(intake& whose, waiter& who) noexcept : intake_(whose), waiter_(who) {}
+    place_in_line(intake& whose, waiter& sender) noexcept : intake_(whose), waiter_(sender) {}
     ~place_in_line() { leave(); }
     place_in_line(const place_in_line&) = delete;
     place_in_line& operator=(const place_in_line&) = delete;
@@ -54,13 +54,13 @@ bool intake::worth_a_delivery() const noexcept {
            bytes_ >= std::min(options_.batch_bytes, options_.queue_bytes);
 }
 
-void intake::put(event& event, waiter* who) {
+void intake::put(event& event, waiter* sender) {
     // The age of a batch is that of the event which has waited longest.
     if (ring_.empty()) oldest_ = lifecycle::clock::now();
     bytes_ += bytes_of(event);
     assert(!ring_.full() && "it would overwrite the oldest");
-    ring_.push_back({std::move(event), who});
-    if (who != nullptr) who->queued = true;
+    ring_.push_back({std::move(event), sender});
+    if (sender != nullptr) sender->queued = true;
     ++accepted_;
 }
 
@@ -112,24 +112,24 @@ lifecycle::awaitable<verdict> intake::push(lifecycle::context context, event eve
     co_return place.leave();
 }
 
-/// False, with the answer in `who`, when there is nothing to wait for.
-bool intake::stand_in_line(waiter& who) {
+/// False, with the answer in `sender`, when there is nothing to wait for.
+bool intake::stand_in_line(waiter& sender) {
     bool waits = false;
     {
         const std::scoped_lock lock(mutex_);
         if (closed_) {
-            who.answer = verdict::closed;
+            sender.answer = verdict::closed;
             return false;
         }
-        if (line_.empty() && fits(who.offered)) {
-            put(who.offered, answers_later_ ? &who : nullptr);
+        if (line_.empty() && fits(sender.offered)) {
+            put(sender.offered, answers_later_ ? &sender : nullptr);
             waits = answers_later_;
-            if (!waits) who.answer = verdict::accepted;
+            if (!waits) sender.answer = verdict::accepted;
         } else if (options_.overflow == overflow::reject) {
-            who.answer = verdict::full;
+            sender.answer = verdict::full;
             return false;
         } else {
-            line_.push_back(who);
+            line_.push_back(sender);
             waits = true;
         }
     }
@@ -137,22 +137,22 @@ bool intake::stand_in_line(waiter& who) {
     return waits;
 }
 
-verdict intake::leave_line(waiter& who) {
+verdict intake::leave_line(waiter& sender) {
     const std::scoped_lock lock(mutex_);
     // Still in line: woken by the deadline or a cancel. Those after it need no look: the ring is not
     // empty, or the first in line would be in it, so a worker comes by and lets them in.
-    if (who.is_linked()) line_.erase(line_.iterator_to(who));
-    if (who.queued) withdraw(who);
-    return who.answer;
+    if (sender.is_linked()) line_.erase(line_.iterator_to(sender));
+    if (sender.queued) withdraw(sender);
+    return sender.answer;
 }
 
 /// No client has been promised its event. Mutex held.
-void intake::withdraw(waiter& who) {
-    const auto found = std::ranges::find_if(ring_, [&](const place& place) { return place.who == &who; });
+void intake::withdraw(waiter& sender) {
+    const auto found = std::ranges::find_if(ring_, [&](const place& place) { return place.sender == &sender; });
     assert(found != ring_.end() && "what is queued is in the ring");
     bytes_ -= bytes_of(found->what);
     --accepted_;
-    who.queued = false;
+    sender.queued = false;
     ring_.erase(found);
     // There is room for another now. With an answer that comes later none is woken for that.
     awakened nobody;
@@ -161,7 +161,7 @@ void intake::withdraw(waiter& who) {
 }
 
 void intake::admit(awakened& woken) {
-    // Whom `woken` has no room for comes with the next batch.
+    // A waiter that `woken` has no room for comes with the next batch.
     while (!line_.empty() && woken.size() < woken.capacity() && fits(line_.front().offered)) {
         auto& first = line_.front();
         line_.pop_front();
@@ -200,8 +200,8 @@ void intake::take_next(batch& into, std::size_t& bytes) {
     bytes_ -= size;
     // From here on it cannot be withdrawn: it may be written already.
     assert(bytes_ == 0 || ring_.size() > 1);
-    if (next.who) next.who->queued = false;
-    if (answers_later_) into.waiting.push_back(std::move(next.who));
+    if (next.sender) next.sender->queued = false;
+    if (answers_later_) into.waiting.push_back(std::move(next.sender));
     ring_.pop_front();
 }
 
@@ -219,7 +219,7 @@ void intake::hand_out(batch& into, std::size_t bytes, std::unique_lock<std::mute
     const bool more = !ring_.empty();
     lock.unlock();
     if (more) arrived_.notify_one();
-    for (auto& who : woken) wake(std::move(who));
+    for (auto& sender : woken) wake(std::move(sender));
 }
 
 bool intake::take_until(batch& into, lifecycle::clock::time_point when) {
@@ -243,13 +243,13 @@ std::uint64_t intake::answer(batch& taken, verdict how) {
         const std::scoped_lock lock(mutex_);
         assert(in_hand_ >= taken.events.size() && "only what was taken is answered");
         in_hand_ -= taken.events.size();
-        for (const auto& who : taken.waiting) {
-            if (who) who->answer = how;
-            unattended += who ? 0U : 1U;
+        for (const auto& sender : taken.waiting) {
+            if (sender) sender->answer = how;
+            unattended += sender ? 0U : 1U;
         }
     }
-    for (auto& who : taken.waiting)
-        if (who) wake(std::move(who));
+    for (auto& sender : taken.waiting)
+        if (sender) wake(std::move(sender));
     taken.waiting.clear();
     return unattended;
 }
@@ -274,7 +274,7 @@ void intake::close() {
                 line_.pop_front();
             }
         }
-        for (auto& who : woken) wake(std::move(who));
+        for (auto& sender : woken) wake(std::move(sender));
     } while (!woken.empty());
     arrived_.notify_all();
     closing_.notify_all();

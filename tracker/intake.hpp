@@ -92,7 +92,7 @@ private:
     class place_in_line;
     struct place {
         event what;
-        waiter_ptr who;  ///< waits for the answer
+        waiter_ptr sender;  ///< waits for the answer
     };
     using awakened = boost::container::static_vector<waiter_ptr, 64>;
 
@@ -100,15 +100,15 @@ private:
     bool fits(const event& event) const noexcept;
     bool worth_a_delivery() const noexcept;
     bool wait_for_batch(std::unique_lock<std::mutex>& lock, lifecycle::clock::time_point until);
-    void put(event& event, waiter* who = nullptr);
+    void put(event& event, waiter* sender = nullptr);
     place take_oldest();
     void hand_out(batch& into, std::size_t bytes, std::unique_lock<std::mutex> lock);
     void take_next(batch& into, std::size_t& bytes);
     void admit(awakened& woken);
-    void withdraw(waiter& who);
+    void withdraw(waiter& sender);
 
-    bool stand_in_line(waiter& who);
-    verdict leave_line(waiter& who);
+    bool stand_in_line(waiter& sender);
+    verdict leave_line(waiter& sender);
 
     options options_;
     const bool answers_later_;

@@ -81,7 +81,8 @@ server::stop_account served_by(const inspected& parts) {
     return served;
 }
 
-/// What a stop that is under way has come to. Who is being answered may still be; at its end (`over`) is cut.
+/// What a stop that is under way has come to. A request that is being answered may still be answered whole; at its end
+/// (`over`) it is cut.
 std::string outcome(const inspected& parts, bool over) {
     const auto status = parts.stop.now();
     auto served = served_by(parts);

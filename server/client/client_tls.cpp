@@ -37,7 +37,7 @@ std::string bytes_of(std::string_view key, const std::string& file, std::string_
 
 client_tls::context_pointer read(const client_options& by) {
     constexpr auto some_ca = "PEM with at least one certificate, or empty for those of the system";
-    constexpr auto some_chain = "PEM with the certificate first, then who has issued it";
+    constexpr auto some_chain = "PEM with the certificate first, then that of its issuer";
     constexpr auto some_key = "PEM with the key of client.tls_certificate, without a password";
     auto made = std::make_shared<ssl::context>(ssl::context::tls_client);
     ::SSL_CTX_set_min_proto_version(made->native_handle(), TLS1_2_VERSION);

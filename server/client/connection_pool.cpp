@@ -19,7 +19,9 @@ bool stopping(const upstream& to) { return to.limits.stop != nullptr && to.limit
 
 /// A call that waits for a place. Leaves the queue, or passes on a place that came too late, when destroyed.
 struct connection_pool::waiter {
-    waiter(peer& whom, lifecycle::loop_timer& wake_by) : of(whom), timer(wake_by) { of.waiting.push_back(this); }
+    waiter(peer& its_peer, lifecycle::loop_timer& wake_by) : of(its_peer), timer(wake_by) {
+        of.waiting.push_back(this);
+    }
     ~waiter() {
         std::erase(of.waiting, this);
         if (granted) give_back(of);
@@ -47,16 +49,16 @@ void connection_pool::shutdown() {
 
 lifecycle::awaitable<std::unique_ptr<connection_pool::place>> connection_pool::wait_for_place(
     lifecycle::context context, std::shared_ptr<const upstream> to, std::source_location where) {
-    auto& whom = peers_[to.get()];
-    whom.to = to;
+    auto& its_peer = peers_[to.get()];
+    its_peer.to = to;
     if (context.done()) co_return std::unique_ptr<place>();
-    if (whom.taken < to->limits.connections) {
-        auto mine = std::make_unique<place>(*this, whom);
-        ++whom.taken;
+    if (its_peer.taken < to->limits.connections) {
+        auto mine = std::make_unique<place>(*this, its_peer);
+        ++its_peer.taken;
         co_return mine;
     }
     lifecycle::loop_timer timer(timer_.get_executor(), context.deadline());
-    waiter me(whom, timer);
+    waiter me(its_peer, timer);
     const lifecycle::context::waiting breadcrumb(context, where);
     const lifecycle::context::on_cancel wake(context, [&timer] { timer.cancel(); });
     while (!me.granted && !context.done()) {
@@ -64,7 +66,7 @@ lifecycle::awaitable<std::unique_ptr<connection_pool::place>> connection_pool::w
         co_await std::move(told);
     }
     if (context.done()) co_return std::unique_ptr<place>();
-    auto mine = std::make_unique<place>(*this, whom);
+    auto mine = std::make_unique<place>(*this, its_peer);
     me.granted = false;
     co_return mine;
 }

@@ -43,7 +43,8 @@ auto http1_reading::parse(const moment& at) -> std::optional<step> {
             // Looked at only after a refusal, so that HTTP/1.1 pays nothing for it; and only as the first thing on a
             // connection, where the preface must be.
             if (host_.http2 && served_ == 0 && looks_like({work_->data(), work_->buffered()}) == rule::http2) {
-                work_->current.to = nullptr;  // it may be the route of who had this workspace: a WebSocket keeps it
+                work_->current.to =
+                    nullptr;  // it may be a route of the connection that had this workspace: a WebSocket keeps it
                 go(phase::hand_over);
                 return std::nullopt;
             }
@@ -107,7 +108,7 @@ std::span<char> http1_reading::room() {
     return {work_->input + work_->end, work_->welcome()};
 }
 
-/// Who is still sending a body may do so for as long as a body may take, in a stop too, but not drop by drop then.
+/// A client may go on sending a body for as long as a body may take, in a stop too, but not drop by drop then.
 void http1_reading::linger_on(std::size_t count, const moment& at) noexcept {
     since_ = at.now;
     received_ += count;

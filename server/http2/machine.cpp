@@ -109,7 +109,7 @@ void machine::time_out(stream& stream, bool by_drain) {
     refuse(stream, by_drain ? rule::drain : rule::body_timeout);
 }
 
-/// Who watches the health is told at once, long before the drain.
+/// A client that watches the health is told at once, long before the drain.
 void machine::stop_begins() noexcept {
     worked_during_stop_ = !all_.empty();
     for (auto& stream : all_) {

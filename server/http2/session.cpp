@@ -192,14 +192,14 @@ void session::end() noexcept {
     if (out_) wire_.workspaces().give_back(std::move(out_));
 }
 
-void session::each(visitor& who) {
+void session::each(visitor& by) {
     for (auto& stream : machine_.all()) {
         if (stream.through && stream.through->inside) {
-            stream.through->inside->each(who);
+            stream.through->inside->each(by);
             continue;
         }
         const focused now(*this, on(stream));
-        who.visit();
+        by.visit();
     }
 }
 

@@ -30,7 +30,7 @@ public:
     std::uint32_t asked() const noexcept override { return machine_.asked_now(); }
     std::string_view protocol() const noexcept override { return "HTTP/2"; }
     const options& limits() const noexcept override { return machine_.limits(); }
-    void each(visitor& who) override;
+    void each(visitor& by) override;
 
 private:
     enum class phase : std::uint8_t { serving, parting, lingering };

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view certificate_key = "tls_certificate", key_key = "tls_key";
 constexpr std::string_view a_chain =
-    "a PEM file, the server's own certificate first, then who has issued it, and so on";
+    "a PEM file, the server's own certificate first, then that of its issuer, and so on";
 constexpr std::size_t most_bytes = 1024 * 1024;
 
 /// Without it OpenSSL asks on the terminal, and a start would hang.

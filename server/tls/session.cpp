@@ -15,7 +15,7 @@ namespace {
 /// The names of methods are in upper case (RFC 9110 section 9), and no record begins so (RFC 8446 section 5.1).
 bool is_clear(char first) noexcept { return first >= 'A' && first <= 'Z'; }
 
-// Before OpenSSL is used by whomever.
+// Before anything uses OpenSSL.
 [[maybe_unused]] const bool keeps_record_buffers = (keep_record_buffers(), true);
 
 // A fatal alert, illegal_parameter (RFC 8446 section 6), in a record that every version reads.

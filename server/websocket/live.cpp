@@ -270,9 +270,9 @@ void live::end() noexcept {
     wire_.account_for(some);
 }
 
-void live::each(visitor& who) {
+void live::each(visitor& by) {
     const focused now(*this, about_it());
-    who.visit();
+    by.visit();
 }
 
 }  // namespace server::websocket

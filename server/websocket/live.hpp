@@ -25,7 +25,7 @@ public:
     void end() noexcept override;
     std::string_view protocol() const noexcept override { return "WebSocket"; }
     const options& limits() const noexcept override { return *wire_.serving().limits; }
-    void each(visitor& who) override;
+    void each(visitor& by) override;
 
 private:
     void call(machine::step what);

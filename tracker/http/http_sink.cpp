@@ -120,7 +120,7 @@ void http_sink::post(std::string_view body, const http_connection::fields& field
     const auto answer = connection_.exchange(body, fields);
     const auto status = answer.result_int();  // Beast does not know them all
     if (status >= 200 && status < 300) return;
-    // Who says when to come again speaks of the moment, whatever the status.
+    // A receiver that says when to come again speaks of the moment, whatever the status.
     const auto wait = retry_after(answer[http::field::retry_after]);
     if (const auto what = spoken_of(status); what && wait.count() == 0)
         throw refused(*what, fmt::format("the server answered {}", status));

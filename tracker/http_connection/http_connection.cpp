@@ -57,7 +57,7 @@ http_connection::http_connection(http_address to, deadline_function deadline, na
         throw std::runtime_error(
             fmt::format("{} '{}': allowed is http://host:port/path or https://host:port/path", to_.url_name, to_.url));
     if (url->has_userinfo())
-        throw std::runtime_error(to_.url_name + ": who we are goes into a header field, not in here");
+        throw std::runtime_error(to_.url_name + ": credentials go into a header field, not into the URL");
     secure_ = url->scheme() == "https";
     host_ = url->host_address();
     port_ = has_port ? url->port_number() : secure_ ? 443 : 80;

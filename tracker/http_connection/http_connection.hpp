@@ -55,7 +55,7 @@ struct body_of_pieces {
 /// The addresses of a host, as literals, the preferred one first; throws std::exception when there are none. Blocks.
 using name_lookup = std::function<std::vector<std::string>(const std::string& host)>;
 
-/// Whom a connection posts to, and how.
+/// Where a connection posts to, and how.
 struct http_address {
     std::string url;                                          ///< http://host:port/path, or https
     std::vector<std::pair<std::string, std::string>> fields;  ///< in each request

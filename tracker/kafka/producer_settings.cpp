@@ -79,7 +79,7 @@ kafka_conf producer_settings(const options& from) {
     set(to, "acks", "all");
     set(to, "enable.idempotence", "true");
     set(to, "allow.auto.create.topics", "false");
-    // No end: a message that is given up may be stored all the same, and would be twice. Who gives up is the flush.
+    // No end: a message that is given up may be stored all the same, and would be twice. It is the flush that gives up.
     set(to, "message.timeout.ms", "0");
     set(to, "reconnect.backoff.max.ms", "1000");
     // A topic that could not be written is looked at again so often; the library itself would wait for five minutes.

@@ -72,7 +72,7 @@ void run_marker::read_previous() {
         return;
     }
     if (phase == "handed over") {
-        // Who followed takes the note over as soon as this one has ended, and has not lived to do so.
+        // A successor takes the note over as soon as this process has ended, and it has not lived to do so.
         previous_kind_ = "killed";
         previous_story_ = fmt::format("previous run: killed soon after an upgrade at {}", text_of(note, "time"));
         return;

@@ -7,7 +7,7 @@
 namespace server::heap {
 
 /// For `/debug/`, which lists what there is.
-inline constexpr std::string_view index_lines = "/debug/pprof/heap    who holds the memory\n";
+inline constexpr std::string_view index_lines = "/debug/pprof/heap    what holds the memory\n";
 
 /// Adds what Go's net/http/pprof has of memory, under the same names, and begins to sample:
 ///   /debug/pprof/heap    what is in use now, by stack; POST ?rate=BYTES samples one in this many bytes, 0: none

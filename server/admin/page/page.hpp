@@ -29,8 +29,8 @@ public:
     /// Blocks until asked to stop: takes a reading at once and then each second. On a thread of its own.
     void keep_history(const std::stop_token& token, spdlog::logger& log);
 
-    /// The debug server is about to close: who waits for the outcome has it when this returns. Blocks for as long as
-    /// half of the debug part's share of the budget at most; not at all while nobody waits.
+    /// The debug server is about to close: a page that waits for the outcome has it when this returns. Blocks for as
+    /// long as half of the debug part's share of the budget at most; not at all while nobody waits.
     void last_words() noexcept;
 
 private:

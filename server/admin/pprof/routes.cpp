@@ -22,7 +22,7 @@ const std::string_view index_lines =
     "/debug/connections   how many in which state, and each; ?format=json\n"
     "/debug/loops         turns, lag, connections; what one that stands still does; ?format=json\n"
     "/debug/pprof/        profiles for `go tool pprof`, threads and tasks\n"
-    "/debug/pprof/profile who computes, ?seconds=N\n";
+    "/debug/pprof/profile what computes, ?seconds=N\n";
 
 namespace {
 
