@@ -18,7 +18,7 @@ def listening():
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(16)
-    return one
+    return listener
 
 
 def attempt(address):
