@@ -221,7 +221,7 @@ bool client::parse() {
     const auto end = in_.find("\r\n\r\n");
     if (end == in_.npos) return false;
     if (!in_.starts_with("HTTP/1.1 "))
-        return world_.broken("garbled", "an answer begins as none does: " + in_.substr(0, 60)), false;
+        return world_.broken("garbled", "an answer begins as none does", in_.substr(0, 60)), false;
     int status = 0;
     std::from_chars(in_.data() + 9, in_.data() + 12, status);
     if (status < 200) return in_.erase(0, end + 4), true;
@@ -243,10 +243,10 @@ bool client::parse() {
 
 void client::answered(int status, std::string body, bool closes) {
     auto* const request = waiting();
-    if (request == nullptr) return world_.broken("answers", "an answer that nobody has asked for: " + describe());
+    if (request == nullptr) return world_.broken("answers", "an answer that nobody has asked for", describe());
     request->status = status;
     if (status == 200 && !request->wanted.empty() && body != request->wanted)
-        world_.broken("garbled", "another body than that of the request: " + describe());
+        world_.broken("garbled", "another body than that of the request", describe());
     if (request->event >= 0 && status == 201) world_.event_accepted(request->event);
     if (closes) {
         parts_ = true;

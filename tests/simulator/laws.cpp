@@ -27,20 +27,21 @@ void laws::of_end(const life_seen& life) {
     if (of.killed_by != 0) {
         const bool by_us = life.plan.how != ending::term || life.has(deed::signal);
         if (!by_us)
-            broken("exit", "a signal has ended it that nobody sent: " + std::to_string(of.killed_by) + "\n" + life.log);
+            broken("exit", "nobody has sent the signal " + std::to_string(of.killed_by) + " that has ended it",
+                   life.log);
         return;
     }
     const bool had_memory = !life.has(deed::memory) && !life.has(deed::threads);
     const bool had_disk = life.failed_calls == 0;
     const auto code = of.code;
     const bool may = code == 0 || code == 3 || (code == 1 && !(had_memory && had_disk)) || (code == 2 && !had_memory);
-    if (!may) broken("exit", "exit code " + std::to_string(code) + "\n" + life.log);
+    if (!may) broken("exit", "exit code " + std::to_string(code), life.log);
     if (life.last && code != 0)
-        broken("exit", "nothing is in its way, and the exit code is " + std::to_string(code) + "\n" + life.log);
-    if (life.last && !life.ready) broken("exit", "nothing is in its way, and it was never ready\n" + life.log);
+        broken("exit", "nothing is in its way, and the exit code is " + std::to_string(code), life.log);
+    if (life.last && !life.ready) broken("exit", "nothing is in its way, and it was never ready", life.log);
     const bool upgraded = life.inherited || life.heir != nullptr;
     if (life.asked_to_stop.count() == 0 && had_memory && code != 1 && life.wanted() && !upgraded)
-        broken("exit", "it ended unasked, with exit code " + std::to_string(code) + "\n" + life.log);
+        broken("exit", "it ended unasked, with exit code " + std::to_string(code), life.log);
 }
 
 /// The report says what must be true, and the exit code what it says.
@@ -50,17 +51,17 @@ void laws::of_report(const life_seen& life) {
     if (line.empty()) {
         const bool early = !life.ready || life.of->code == 1;
         const bool hung = life.of->code == 3 && (life.has(deed::freeze) || life.has(deed::memory));
-        if (!early && !hung) broken("report", "there is none\n" + life.log);
+        if (!early && !hung) broken("report", "there is none", life.log);
         return;
     }
     const auto report = json::parse(std::string_view(line).substr(before.size())).as_object();
     const auto of = [&](std::string_view section, std::string_view name) { return number(report, section, name); };
     if (of("connections", "open_at_stop") + of("connections", "accepted_after") !=
         of("connections", "closed_idle") + of("connections", "finished") + of("connections", "forced"))
-        broken("identities", "of connections: " + line);
+        broken("identities", "of connections", line);
     if (of("requests", "in_flight_at_stop") + of("requests", "begun_after") !=
         of("requests", "finished") + of("requests", "cut") + of("requests", "gone"))
-        broken("identities", "of requests: " + line);
+        broken("identities", "of requests", line);
     std::uint64_t dropped = 0, deliberately = 0;
     for (const auto& [reason, count] : report.at("events").at("dropped").as_object()) {
         dropped += count.to_number<std::uint64_t>();
@@ -68,20 +69,20 @@ void laws::of_report(const life_seen& life) {
     }
     if (of("events", "accepted") + of("events", "recovered") !=
         of("events", "delivered") + of("events", "spooled") + dropped)
-        broken("identities", "of events: " + line);
+        broken("identities", "of events", line);
     const auto code = static_cast<int>(report.at("exit_code").to_number<std::int64_t>());
     const bool bad = of("requests", "cut") > 0 || dropped > deliberately ||
                      !report.at("stragglers").as_array().empty() ||
                      report.at("workers_left").to_number<std::uint64_t>() > 0 ||
                      report.at("threads_left").to_number<std::uint64_t>() > 0;
-    if (code != life.of->code && life.of->code != 3) broken("exit", "the report says another exit code: " + line);
-    if (bad && code < 3) broken("exit", "something was cut or lost, and the exit code does not say so: " + line);
-    if (!bad && code >= 3) broken("exit", "the exit code says that something was cut or lost: " + line);
+    if (code != life.of->code && life.of->code != 3) broken("exit", "the report says another exit code", line);
+    if (bad && code < 3) broken("exit", "something was cut or lost, and the exit code does not say so", line);
+    if (!bad && code >= 3) broken("exit", "the exit code says that something was cut or lost", line);
     for (const auto& name : life.of->living_at_end) {
         const bool named = std::ranges::any_of(report.at("stragglers").as_array(),
                                                [&](const auto& late) { return late.at("name").as_string() == name; });
         const bool its_own = name == "log" || name == "signal" || name.starts_with("note-") || name.empty();
-        if (!named && !its_own) broken("stragglers", name + " lives, and is not named: " + line);
+        if (!named && !its_own) broken("stragglers", name + " lives, and is not named", line);
     }
     world_.seen_.cut += of("requests", "cut");
     world_.seen_.recovered += of("events", "recovered");
@@ -113,20 +114,20 @@ void laws::of_clients(const life_seen& life) {
     const bool steady = whole && is_steady(life);
     for (const auto& client : life.clients) {
         if (whole && client->is_patient() && client->is_truncated())
-            broken("farewell", "a connection with TLS ended without one:\n" + client->describe() + "\n" + life.log);
+            broken("farewell", "a connection with TLS ended without one", client->describe() + "\n" + life.log);
         for (const auto& each : client->requests()) {
             world_.seen_.answered += each.status != 0;
             world_.seen_.refused += each.refused;
             if (!whole || !client->is_patient() || each.connection < 0 || each.status != 0 || each.stopped) continue;
             if (each.garbled)
-                broken("lost", "an answer was cut, and the exit code is 0:\n" + client->describe() + "\n" + life.log);
+                broken("lost", "an answer was cut, and the exit code is 0", client->describe() + "\n" + life.log);
             if (each.arrived)
-                broken("lost", "a request had arrived, is not answered, and the exit code is 0:\n" +
-                                   client->describe() + "\n" + life.log);
+                broken("lost", "a request had arrived, is not answered, and the exit code is 0",
+                       client->describe() + "\n" + life.log);
             const bool first = each.begins == 0 && client->what() != script::idle;
             if (each.reset && first && steady)
-                broken("lost", "a connection was made, and reset in a stop that nobody hurried:\n" +
-                                   client->describe() + "\n" + life.log);
+                broken("lost", "a connection was made, and reset in a stop that nobody hurried",
+                       client->describe() + "\n" + life.log);
         }
     }
 }
@@ -161,12 +162,12 @@ void laws::of_events() {
                 from = end + 1;
                 continue;
             }
-            if (garbled) return broken("garbled", "a line of " + path + ": " + bytes.substr(from, end - from));
+            if (garbled) return broken("garbled", "a line of a file", path + ": " + bytes.substr(from, end - from));
             from = end + 1;
             const std::string id(line.at("id").as_string());
             const auto nth = id.starts_with('e') ? std::strtoull(id.c_str() + 1, nullptr, 10) : count;
             if (nth >= count || !world_.events_[nth].sent || world_.events_[nth].data != line.at("data").as_string())
-                return broken("forged", "nobody has sent what is in " + path + ": " + id);
+                return broken("forged", "a file has what nobody has sent", path + ": " + id);
         }
     }
     const auto written = world_.lines();
@@ -175,8 +176,8 @@ void laws::of_events() {
         if (!event.accepted || world_.has_it(nth, written) || may_be_lost(event) ||
             letters.find(world_.event_id(static_cast<int>(nth)) + '"') != letters.npos)
             continue;
-        return broken("accepted", world_.event_id(static_cast<int>(nth)) + " was answered 201 in life " +
-                                      std::to_string(event.life) + " and is nowhere");
+        return broken("accepted", "what was answered 201 is nowhere",
+                      world_.event_id(static_cast<int>(nth)) + ", in life " + std::to_string(event.life));
     }
 }
 

@@ -209,7 +209,8 @@ plan read(std::istream& from) {
         if (first == "chance") {
             words >> made.chance;
         } else if (first == "set") {
-            words >> name >> made.settings[name];
+            words >> name;
+            words >> made.settings[name];
         } else if (first == "life") {
             made.lives.emplace_back();
         } else if (made.lives.empty()) {
@@ -222,7 +223,9 @@ plan read(std::istream& from) {
             words >> next.at >> next.a >> next.b >> next.c;
             made.lives.back().actions.push_back(next);
         }
+        if (words.fail() || words >> first) throw std::runtime_error("too few numbers, or too many: " + line);
     }
+    if (const auto fault = fault_of(made); !fault.empty()) throw std::runtime_error(fault);
     return made;
 }
 

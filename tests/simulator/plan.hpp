@@ -50,8 +50,14 @@ struct plan {
 };
 
 plan plan_of(std::uint64_t seed);
+/// Any numbers that are allowed, many of them the least or the most: what must be true of all plans. Of seed 0 all are
+/// the least, in one life with everything that may happen in one.
+plan any_plan(std::uint64_t seed);
+/// Which of its numbers nothing can be simulated by, and what is allowed; empty: none.
+std::string fault_of(const plan& what);
+
 void write(std::ostream& to, const plan& what);
-/// Throws std::runtime_error with the line that it does not understand.
+/// Throws std::runtime_error with the line that it does not understand, or a number that is not allowed.
 plan read(std::istream& from);
 
 }  // namespace simulator

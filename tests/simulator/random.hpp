@@ -16,9 +16,9 @@ public:
         return mixed ^ mixed >> 31U;
     }
     std::uint64_t below(std::uint64_t limit) noexcept { return limit == 0 ? 0 : next() % limit; }
-    std::uint64_t upto(std::uint64_t most) noexcept { return next() % (most + 1); }
+    std::uint64_t upto(std::uint64_t most) noexcept { return most + 1 == 0 ? next() : next() % (most + 1); }
     std::uint64_t between(std::uint64_t least, std::uint64_t most) noexcept { return least + upto(most - least); }
-    bool one_in(std::uint64_t chances) noexcept { return next() % chances == 0; }
+    bool one_in(std::uint64_t chances) noexcept { return chances != 0 && next() % chances == 0; }
 
 private:
     std::uint64_t state_;

@@ -43,12 +43,16 @@ constexpr std::uint64_t round(std::uint64_t number) { return number - number % 1
 
 }  // namespace
 
-plan shrink(plan failing, const std::function<bool(const plan&)>& fails) {
-    const auto still = [&] { return fails(failing); };
+plan shrink(plan failing, const failure& found, const std::function<std::optional<failure>(const plan&)>& run) {
+    const auto still = [&] {
+        if (!fault_of(failing).empty()) return false;
+        const auto how = run(failing);
+        return how && how->is_like(found);
+    };
     for (bool any = true; any;) {
         any = thin(failing.lives, still);
         for (std::size_t nth = 0; nth < failing.lives.size(); ++nth)
-            any = thin(failing.lives[nth].actions, [&] { return fails(failing); }) || any;
+            any = thin(failing.lives[nth].actions, still) || any;
     }
     for (auto& [name, value] : failing.settings) simplify(value, {0, 1}, still);
     for (auto& life : failing.lives) {

@@ -60,7 +60,7 @@ bool socket_client::take_head() {
     if (end == in_.npos || requests_.front().status != 0) return false;
     int status = 0;
     if (in_.starts_with("HTTP/1.1 ")) std::from_chars(in_.data() + 9, in_.data() + 12, status);
-    if (status == 0) world_.broken("garbled", "an answer begins as none does: " + in_.substr(0, 60));
+    if (status == 0) world_.broken("garbled", "an answer begins as none does", in_.substr(0, 60));
     requests_.front().status = status;
     if (status != 101) return false;
     in_.erase(0, end + 4);
@@ -91,15 +91,15 @@ bool socket_client::take_frame() {
 
 void socket_client::on_frame(unsigned kind, std::string payload) {
     constexpr unsigned text = 1, close = 8, ping = 9;
-    if (closed_) return world_.broken("answers", "a frame after the close: " + describe());
+    if (closed_) return world_.broken("answers", "a frame after the close", describe());
     if (kind == close) return on_close(frames::frame{.first = 0, .payload = payload}.code());
     if (kind == ping && is_open_) return send(frames::pong(payload));
     if (kind != text) return;
     if (next_ + 1 >= requests_.size() || requests_[next_].connection < 0)
-        return world_.broken("answers", "a message that nobody has sent: " + describe());
+        return world_.broken("answers", "a message that nobody has sent", describe());
     auto& message = requests_[next_++];
     message.status = 200;
-    if (payload != message.wanted) world_.broken("garbled", "another message than was sent: " + describe());
+    if (payload != message.wanted) world_.broken("garbled", "another message than was sent", describe());
     world_.later(*this, think_, [this] { send_message(); });
 }
 

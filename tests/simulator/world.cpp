@@ -113,10 +113,10 @@ void world::tell(const std::string& line) {
         std::to_string(time / 1'000) + "." + std::to_string(1'000 + time % 1'000).substr(1) + " ms: " + line + '\n';
 }
 
-void world::broken(std::string law, std::string text) {
+void world::broken(std::string law, std::string how, std::string details) {
     if (failure_) return;
-    tell("broken: " + law + ": " + text);
-    failure_ = {std::move(law), std::move(text)};
+    failure_ = {std::move(law), std::move(how), std::move(details)};
+    tell("broken: " + failure_->text());
 }
 
 std::optional<failure> world::run() {
@@ -260,7 +260,7 @@ void world::must_listen(const life_seen& life) {
     const auto found = network_.listening.find(8080);
     const auto socket = found == network_.listening.end() ? nullptr : found->second.lock();
     if (!socket || !socket->listens || socket->turns_away)
-        broken("deaf", "nobody listens, and nobody has asked for a stop:\n" + life.log + of.log);
+        broken("deaf", "nobody listens, and nobody has asked for a stop", life.log + of.log);
 }
 
 void world::ask_to_stop(life_seen& life) {
@@ -283,7 +283,7 @@ void world::wait_for_end(life_seen& life) {
     for (const auto& each : life.clients) {
         const auto* const prober = each->what() == script::prober ? dynamic_cast<const client*>(each.get()) : nullptr;
         if (prober != nullptr && prober->silence() > seconds(3) && life.asked_to_stop.count() == 0 && !of.frozen)
-            broken("deaf", "nobody answers, and no stop has begun:\n" + prober->describe() + "\n" + life.log);
+            broken("deaf", "nobody answers, and no stop has begun", prober->describe() + "\n" + life.log);
     }
     must_listen(life);
     tell(std::string("end by ") + std::string(ending_names[static_cast<std::size_t>(life.plan.how)]));
@@ -300,7 +300,7 @@ void world::wait_for_end(life_seen& life) {
         kernel_.at(latest(), [] {});
         kernel_.run(done, latest());  // a freeze meanwhile moves it
     }
-    if (!done()) broken("budget", "it has not ended with its budget:\n" + life.log + (life.heir ? life.heir->log : ""));
+    if (!done()) broken("budget", "it has not ended with its budget", life.log + (life.heir ? life.heir->log : ""));
 }
 
 void world::settle_last(life_seen& life) {
@@ -316,7 +316,7 @@ void world::settle_last(life_seen& life) {
     life.of->send(SIGTERM);
     const auto latest = now() + milliseconds(plan_.get("budget")) + slack;
     kernel_.at(latest, [] {});
-    if (!kernel_.run(done, latest)) broken("budget", "it has not ended with its budget:\n" + life.log);
+    if (!kernel_.run(done, latest)) broken("budget", "the last life has not ended with its budget", life.log);
 }
 
 void world::end(life_seen& life) {

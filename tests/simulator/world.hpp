@@ -7,10 +7,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/simulator/client.hpp"
 #include "tests/simulator/disk.hpp"
+#include "tests/simulator/failure.hpp"
 #include "tests/simulator/kernel.hpp"
 #include "tests/simulator/network.hpp"
 #include "tests/simulator/plan.hpp"
@@ -18,11 +20,6 @@
 #include "tests/simulator/service.hpp"
 
 namespace simulator {
-
-/// A law that does not hold, by its name, and how.
-struct failure {
-    std::string law, text;
-};
 
 /// What was seen to happen, for a run that gets nowhere proves nothing.
 struct sights {
@@ -73,7 +70,8 @@ public:
     std::shared_ptr<way> connect(guest& from, std::uint16_t port, nanoseconds one_way);
     nanoseconds now() const noexcept { return kernel_.now(); }
     void later(guest& of, nanoseconds delay, std::function<void()> what);
-    void broken(std::string law, std::string text);
+    /// As failure has it.
+    void broken(std::string law, std::string how, std::string details = {});
 
     int new_event(std::string data);
     std::string event_id(int event) const { return "e" + std::to_string(event); }
@@ -141,7 +139,9 @@ private:
     void of_events();
     bool may_be_lost(const world::event& event) const;
     bool is_steady(const life_seen& life) const;
-    void broken(const char* law, const std::string& text) { world_.broken(law, text); }
+    void broken(const char* law, std::string how, std::string details = {}) {
+        world_.broken(law, std::move(how), std::move(details));
+    }
 
     world& world_;
 };

@@ -77,7 +77,7 @@ void world::deliver(std::span<const tracker::event> batch) {
         if (each.id.starts_with('e'))
             number = static_cast<std::size_t>(std::strtoull(each.id.c_str() + 1, nullptr, 10));
         if (number >= events_.size() || !events_[number].sent || events_[number].data != each.data)
-            return broken("forged", "nobody has sent " + each.id + ": " + each.data.substr(0, 100));
+            return broken("forged", "a sink got what nobody has sent", each.id + ": " + each.data.substr(0, 100));
         seen_.twins += events_[number].delivered++ > 0;
         ++seen_.delivered;
     }
