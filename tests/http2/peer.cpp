@@ -149,6 +149,7 @@ void peer::look(std::string_view bytes) {
     };
     while (seen_.size() >= head && seen_.size() >= head + number(0, 3)) {
         const auto id = static_cast<std::int32_t>(number(5, 4));
+        if (seen_[3] == NGHTTP2_HEADERS) answers[id].begun = true;
         if (seen_[3] == NGHTTP2_RST_STREAM) answers[id].reset = number(head, 4);
         if (seen_[3] == NGHTTP2_GOAWAY)
             goaways.push_back({static_cast<std::int32_t>(number(head, 4)), number(head + 4, 4)});

@@ -22,6 +22,7 @@ public:
         int status = 0;
         std::multimap<std::string, std::string> headers, trailers;
         std::string body;
+        bool begun = false;                  ///< its head has come, also where nghttp2 does not look at it
         bool ended = false;                  ///< by END_STREAM
         std::optional<std::uint32_t> reset;  ///< with that code
         std::string header(const std::string& name) const {

@@ -78,7 +78,7 @@ void streams_client::flush() {
 }
 
 void streams_client::received(std::string_view bytes) {
-    if (!peer_.receive(bytes)) world_.broken("garbled", "what came is no HTTP/2: " + describe());
+    if (!peer_.receive(bytes)) world_.broken("garbled", "what came is no HTTP/2", describe());
     look();
     flush();
 }
@@ -88,16 +88,17 @@ void streams_client::look() {
     for (auto& [id, nth] : streams_) {
         auto& request = requests_[nth];
         const auto found = peer_.answers.find(id);
-        if (found == peer_.answers.end() || request.status != 0 || request.stopped || request.garbled) continue;
+        if (found == peer_.answers.end() || request.status != 0 || request.garbled) continue;
         const auto& answer = found->second;
+        if (answer.begun && id > last_) world_.broken("goaway", "answered, and it was said that it is not", describe());
+        if (request.stopped) continue;
         if (answer.reset && !answer.ended) {
             (*answer.reset == refused_stream ? request.stopped : request.garbled) = true;
         } else if (answer.ended) {
             request.status = answer.status;
             if (answer.status == 200 && !request.wanted.empty() && answer.body != request.wanted)
-                world_.broken("garbled", "another body than that of the request: " + describe());
+                world_.broken("garbled", "another body than that of the request", describe());
             if (request.event >= 0 && answer.status == 201) world_.event_accepted(request.event);
-            if (id > last_) world_.broken("goaway", "answered, and it was said that it is not: " + describe());
         }
     }
 }
@@ -106,7 +107,7 @@ void streams_client::look() {
 void streams_client::look_at_goaways() {
     for (; goaways_ < peer_.goaways.size(); ++goaways_) {
         const auto& said = peer_.goaways[goaways_];
-        if (said.last > last_) world_.broken("goaway", "a later one has a larger stream: " + describe());
+        if (said.last > last_) world_.broken("goaway", "a later one has a larger stream", describe());
         last_ = said.last;
         for (auto& [id, nth] : streams_) {
             auto& request = requests_[nth];
