@@ -2,6 +2,9 @@
 
 #include <cerrno>
 #include <memory>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
 
 #include "tests/simulator/disk.hpp"
 #include "tests/simulator/network.hpp"
@@ -44,9 +47,13 @@ inline int fails_with(int error) noexcept {
 /// A descriptor of the real machine, in a file that the program reads there.
 bool is_real(int number) noexcept;
 
+/// Cheaper than a dynamic_cast, for kinds that are final.
 template <class Kind>
-std::shared_ptr<Kind> open_as(kernel& on, int number) {
-    return std::dynamic_pointer_cast<Kind>(on.self().find(number));
+requires std::is_final_v<Kind> std::shared_ptr<Kind> open_as(kernel& on, int number) {
+    auto found = on.self().find(number);
+    const auto* const what = found.get();
+    if (what == nullptr || typeid(*what) != typeid(Kind)) return nullptr;
+    return std::static_pointer_cast<Kind>(std::move(found));
 }
 
 inline nanoseconds time_of(const timespec& time) noexcept {

@@ -1,4 +1,5 @@
-// Threads, and what they wait by. A mutex is its owner's number, a semaphore its count; who waits does so by address.
+// Threads, and what they wait by. A mutex is its owner's number and how many wait, a semaphore its count; a thread
+// waits by address.
 
 #include <pthread.h>
 #include <sched.h>
@@ -6,7 +7,7 @@
 #include <time.h>
 
 #include <climits>
-#include <map>
+#include <vector>
 
 #include "tests/simulator/calls.hpp"
 
@@ -21,21 +22,26 @@ nanoseconds until(clockid_t clock, const timespec& time) {
     return clock == CLOCK_REALTIME ? when - wall_began : when;
 }
 
+void give_up(kernel& on, pthread_mutex_t& mutex) {
+    mutex.__data.__owner = 0;
+    if (mutex.__data.__nusers > 0) on.wake(&mutex, false);
+}
+
 int wait_on(pthread_cond_t* condition, pthread_mutex_t* mutex, nanoseconds limit) {
     const inside on;
     if (!on) return EDEADLK;
     on->call();
-    mutex->__data.__owner = 0;  // and nobody has a turn until it waits
-    on->wake(mutex, false);
+    give_up(*on, *mutex);  // and nobody has a turn until it waits
     const bool woken = on->wait(condition, limit);
     ::pthread_mutex_lock(mutex);
     return woken ? 0 : ETIMEDOUT;
 }
 
-/// What pthread_setspecific(3) keeps: of OpenSSL, the errors of a thread.
-std::map<pthread_key_t, const void*>& specific(fiber* of) {
-    static std::map<pthread_key_t, const void*> outside;
-    return of == nullptr ? outside : of->specific;
+/// What pthread_setspecific(3) keeps: of OpenSSL, the errors of a thread, which it looks at with each call.
+std::vector<const void*>& specific() {
+    static std::vector<const void*> outside;
+    auto* const on = kernel::current();
+    return on == nullptr || on->running() == nullptr ? outside : on->running()->specific;
 }
 
 }  // namespace
@@ -82,14 +88,14 @@ int pthread_key_create(pthread_key_t* into, void (*)(void*)) noexcept {
 int pthread_key_delete(pthread_key_t) noexcept { return 0; }
 int pthread_setspecific(pthread_key_t key, const void* what) noexcept {
     const inside on;
-    specific(on ? on->running() : nullptr)[key] = what;
+    auto& all = specific();
+    if (all.size() <= key) all.resize(key + 1);
+    all[key] = what;
     return 0;
 }
 void* pthread_getspecific(pthread_key_t key) noexcept {
-    const inside on;
-    const auto& all = specific(on ? on->running() : nullptr);
-    const auto found = all.find(key);
-    return found == all.end() ? nullptr : const_cast<void*>(found->second);
+    const auto& all = specific();
+    return key < all.size() ? const_cast<void*>(all[key]) : nullptr;
 }
 
 int pthread_setcancelstate(int, int*) { return 0; }
@@ -104,7 +110,11 @@ int pthread_mutex_destroy(pthread_mutex_t*) noexcept { return 0; }
 int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
     const inside on;
     if (!on) return 0;
-    while (mutex->__data.__owner != 0) on->wait(mutex);
+    while (mutex->__data.__owner != 0) {
+        ++mutex->__data.__nusers;  // of one that ends meanwhile it stays, and costs a look
+        on->wait(mutex);
+        --mutex->__data.__nusers;
+    }
     mutex->__data.__owner = on->running()->thread;
     return 0;
 }
@@ -117,9 +127,8 @@ int pthread_mutex_trylock(pthread_mutex_t* mutex) noexcept {
 }
 int pthread_mutex_unlock(pthread_mutex_t* mutex) noexcept {
     const inside on;
-    mutex->__data.__owner = 0;
-    if (!on) return 0;
-    on->wake(mutex, false);
+    if (!on) return mutex->__data.__owner = 0;
+    give_up(*on, *mutex);
     if (on->chance().one_in(on->preempts * 4)) on->yield();
     return 0;
 }

@@ -249,8 +249,8 @@ void disk_tree::lose_power(random_source& chance) {
     failing = {};
 }
 
-std::vector<std::pair<std::string, std::string>> disk_tree::files_in(std::string_view folder) const {
-    std::vector<std::pair<std::string, std::string>> all;
+std::vector<std::pair<std::string, std::string_view>> disk_tree::files_in(std::string_view folder) const {
+    std::vector<std::pair<std::string, std::string_view>> all;
     const std::function<void(const inode&, const std::string&)> look = [&](const inode& at, const std::string& path) {
         for (const auto& [name, inner] : at.entries)
             if (inner->is_directory)

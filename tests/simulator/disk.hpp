@@ -64,8 +64,8 @@ public:
     void lose_power(random_source& chance);
     bool fails(fault which);
 
-    /// Everything in files whose path begins so, with the paths.
-    std::vector<std::pair<std::string, std::string>> files_in(std::string_view folder) const;
+    /// Everything in files whose path begins so, with the paths; until something is written again.
+    std::vector<std::pair<std::string, std::string_view>> files_in(std::string_view folder) const;
 
     std::array<std::uint64_t, faults> failing{}, after{};
     nanoseconds hang{0};  ///< of a sync, when `hanging`

@@ -46,12 +46,24 @@ constexpr std::size_t stack_size = 256 * 1024;
 
 kernel* the_machine = nullptr;
 
-/// The thread_local variables of the program, where the real thread has them, and what they begin with.
+/// The thread_local variables of the program, where the real thread has them, and what they begin with. They are those
+/// of the fiber that has run last: the world has none of its own, and often the same one is next.
 struct variables {
     std::byte* place = nullptr;
     std::size_t size = 0;
     std::vector<std::byte> fresh;
-    std::vector<std::byte> of_world;  ///< while a fiber runs
+    fiber* whose = nullptr;
+
+    void be_of(fiber& next) {
+        if (whose == &next) return;
+        if (whose != nullptr) std::memcpy(whose->variables.data(), place, size);
+        std::memcpy(place, next.variables.data(), size);
+        whose = &next;
+    }
+    void be_of_nobody() {
+        std::memcpy(place, fresh.data(), size);
+        whose = nullptr;
+    }
 };
 
 variables& thread_variables() {
@@ -66,7 +78,6 @@ variables& thread_variables() {
                     made.place = static_cast<std::byte*>(info->dlpi_tls_data);
                     made.size = header.p_memsz;
                     made.fresh.resize(made.size);
-                    made.of_world.resize(made.size);
                     std::memcpy(made.fresh.data(), reinterpret_cast<void*>(info->dlpi_addr + header.p_vaddr),
                                 header.p_filesz);
                 }
@@ -97,20 +108,25 @@ kernel* kernel::current() noexcept { return the_machine; }
 
 kernel::kernel(std::uint64_t seed) : chance_(seed) {
     assert(the_machine == nullptr);
-    thread_variables();
     __libc_single_threaded = 0;  // or the C++ library leaves out what only other threads wait for
+    thread_variables().be_of_nobody();
     fibers_.reserve(64);
     the_machine = this;
 }
 
 kernel::~kernel() {
+    thread_variables().be_of_nobody();
     for (auto& left : fibers_)
         if (left->stack != nullptr) free_stacks().push_back(left->stack);
     the_machine = nullptr;
 }
 
 void kernel::at(nanoseconds when, std::function<void()> what) {
-    events_.push_back({std::max(when, now_), ++event_number_, std::move(what)});
+    add({.when = std::max(when, now_), .number = ++event_number_, .what = std::move(what)});
+}
+
+void kernel::add(event next) {
+    events_.push_back(std::move(next));
     std::push_heap(events_.begin(), events_.end());
 }
 
@@ -119,7 +135,10 @@ void kernel::run_events() {
         std::pop_heap(events_.begin(), events_.end());
         auto next = std::move(events_.back());
         events_.pop_back();
-        next.what();
+        if (next.sleeper != nullptr)
+            wake_up(*next.sleeper, next.wait);
+        else
+            next.what();
     }
 }
 
@@ -183,16 +202,13 @@ void kernel::enter() {
 }
 
 void kernel::resume(fiber& next) {
-    auto& shared = thread_variables();
     running_ = &next;
     ++switches;
-    std::memcpy(shared.of_world.data(), shared.place, shared.size);
-    std::memcpy(shared.place, next.variables.data(), shared.size);
+    thread_variables().be_of(next);
     auto* const exceptions = abi::__cxa_get_globals();
     std::memcpy(static_cast<void*>(exceptions), next.exceptions, sizeof next.exceptions);
     errno = next.error;
     simulator_switch(&outside_, next.stack_pointer);
-    std::memcpy(shared.place, shared.of_world.data(), shared.size);
     if (running_ != nullptr && running_->now == fiber::condition::over && running_->stack != nullptr)
         free_stacks().push_back(std::exchange(running_->stack, nullptr));
     running_ = nullptr;
@@ -200,14 +216,13 @@ void kernel::resume(fiber& next) {
 
 void kernel::leave() {
     auto& self = *running_;
-    const auto& shared = thread_variables();
     self.error = errno;
-    std::memcpy(self.variables.data(), shared.place, shared.size);
     std::memcpy(self.exceptions, static_cast<const void*>(abi::__cxa_get_globals()), sizeof self.exceptions);
     simulator_switch(&self.stack_pointer, outside_);
 }
 
 void kernel::make_ready(fiber& which) {
+    std::erase(waiting_, &which);
     which.now = fiber::condition::ready;
     which.waits_for = nullptr;
     which.waits_for_any.clear();
@@ -230,15 +245,18 @@ bool kernel::suspend(nanoseconds until) {
     auto& self = *running_;
     self.now = fiber::condition::waiting;
     self.timed_out = false;
-    const auto number = ++self.wait;
+    waiting_.push_back(&self);
+    ++self.wait;
     if (until != nanoseconds::max())
-        at(until, [this, &self, number] {
-            if (self.now != fiber::condition::waiting || self.wait != number) return;
-            self.timed_out = true;
-            make_ready(self);
-        });
+        add({.when = std::max(until, now_), .number = ++event_number_, .sleeper = &self, .wait = self.wait});
     leave();
     return !self.timed_out;
+}
+
+void kernel::wake_up(fiber& sleeper, std::uint64_t wait) {
+    if (sleeper.now != fiber::condition::waiting || sleeper.wait != wait) return;
+    sleeper.timed_out = true;
+    make_ready(sleeper);
 }
 
 bool kernel::wait(const void* address, nanoseconds until) {
@@ -252,18 +270,20 @@ bool kernel::wait_any(std::vector<const void*> addresses, nanoseconds until) {
 }
 
 void kernel::wake(const void* address, bool all) {
-    std::vector<fiber*> found;
-    for (const auto& each : fibers_)
-        if (each->now == fiber::condition::waiting &&
-            (each->waits_for == address || std::ranges::count(each->waits_for_any, address) > 0))
-            found.push_back(each.get());
-    if (found.empty()) return;
-    if (!all) return make_ready(*found[chance_.below(found.size())]);
-    for (auto* each : found) make_ready(*each);
+    for (auto* const each : waiting_)
+        if (each->waits_by(address)) woken_.push_back(each);
+    if (woken_.empty()) return;
+    std::ranges::sort(woken_, {}, &fiber::thread);  // by age, not by the order in which they wait
+    if (all)
+        for (auto* const each : woken_) make_ready(*each);
+    else
+        make_ready(*woken_[chance_.below(woken_.size())]);
+    woken_.clear();
 }
 
 void kernel::forget(process& dead) {
-    std::erase_if(ready_, [&](const auto* each) { return each->owner == &dead; });
+    for (auto* const some : {&ready_, &waiting_})
+        std::erase_if(*some, [&](const auto* each) { return each->owner == &dead; });
     for (const auto& each : fibers_)
         if (each->owner == &dead) {
             if (each->stack != nullptr && each.get() != running_)

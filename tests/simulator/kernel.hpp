@@ -1,10 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +32,9 @@ struct fiber {
     condition now = condition::ready;
     const void* waits_for = nullptr;  ///< an address, as a futex has one; several wait by `waits_for_any`
     std::vector<const void*> waits_for_any;
+    bool waits_by(const void* address) const noexcept {
+        return waits_for == address || (!waits_for_any.empty() && std::ranges::count(waits_for_any, address) > 0);
+    }
     std::uint64_t wait = 0;  ///< number of its last wait: an alarm that is late belongs to another
     bool timed_out = false;
     bool waits_for_disk = false;  ///< and hears no signal
@@ -40,10 +43,10 @@ struct fiber {
 
     void* stack_pointer = nullptr;
     std::byte* stack = nullptr;
-    std::vector<std::byte> variables;          ///< its thread_local ones, while it does not run
-    int error = 0;                             ///< errno
-    std::map<unsigned, const void*> specific;  ///< by key
-    std::uint64_t exceptions[2] = {};          ///< what __cxa_get_globals has
+    std::vector<std::byte> variables;   ///< its thread_local ones, while it does not run
+    int error = 0;                      ///< errno
+    std::vector<const void*> specific;  ///< by key
+    std::uint64_t exceptions[2] = {};   ///< what __cxa_get_globals has
 };
 
 /// Time, threads and chance of a simulated machine. Everything on it runs on one real thread, one fiber at a time, and
@@ -102,13 +105,17 @@ private:
     struct event {
         nanoseconds when;
         std::uint64_t number;
-        std::function<void()> what;
+        std::function<void()> what = {};
+        fiber* sleeper = nullptr;  ///< instead of `what`: its wait is over
+        std::uint64_t wait = 0;    ///< ... if it is that one
         bool operator<(const event& other) const noexcept {
             return when != other.when ? when > other.when : number > other.number;
         }
     };
 
+    void add(event next);
     bool suspend(nanoseconds until);
+    void wake_up(fiber& sleeper, std::uint64_t wait);
     void resume(fiber& next);
     void leave();
     void run_events();
@@ -121,7 +128,8 @@ private:
     std::vector<event> events_;  // a heap
     std::uint64_t event_number_ = 0;
     std::vector<std::unique_ptr<fiber>> fibers_;
-    std::vector<fiber*> ready_;
+    std::vector<fiber*> ready_, waiting_;
+    std::vector<fiber*> woken_;  // of one call; empty before and after
     fiber* running_ = nullptr;
     void* outside_ = nullptr;
     pid_t last_thread_ = 100;

@@ -157,12 +157,13 @@ void laws::of_events() {
         for (std::size_t from = 0; from < bytes.size();) {
             const auto end = std::min(bytes.find('\n', from), bytes.size());
             json::error_code garbled;
-            const auto line = json::parse(std::string_view(bytes).substr(from, end - from), garbled);
+            const auto line = json::parse(bytes.substr(from, end - from), garbled);
             if (garbled && torn) {
                 from = end + 1;
                 continue;
             }
-            if (garbled) return broken("garbled", "a line of a file", path + ": " + bytes.substr(from, end - from));
+            if (garbled)
+                return broken("garbled", "a line of a file", path + ": " + std::string(bytes.substr(from, end - from)));
             from = end + 1;
             const std::string id(line.at("id").as_string());
             const auto nth = id.starts_with('e') ? std::strtoull(id.c_str() + 1, nullptr, 10) : count;
@@ -170,7 +171,7 @@ void laws::of_events() {
                 return broken("forged", "a file has what nobody has sent", path + ": " + id);
         }
     }
-    const auto written = world_.lines();
+    const auto written = world_.written();
     for (std::size_t nth = 0; nth < count; ++nth) {
         const auto& event = world_.events_[nth];
         if (!event.accepted || world_.has_it(nth, written) || may_be_lost(event) ||

@@ -34,7 +34,7 @@ namespace {
 
 using namespace simulator;
 
-constexpr std::uint64_t seeds_a_child = 100;
+constexpr std::uint64_t seeds_a_child = 300;
 constexpr int most_cpu_seconds = 1;  ///< of one seed, which takes some milliseconds
 constexpr int most_shrinking_seconds = 60;
 
@@ -142,7 +142,8 @@ void show(const sights& seen, double took, std::uint64_t seeds) {
                                                           {"killed", seen.killed},
                                                           {"of them with the machine", seen.powerless},
                                                           {"calls of the disk failed", seen.failed_calls},
-                                                          {"lives never ready", seen.not_ready}};
+                                                          {"lives never ready", seen.not_ready},
+                                                          {"turns of threads", seen.switches}};
     for (const auto& [name, count] : rows) std::printf("  %s: %llu\n", name, static_cast<unsigned long long>(count));
 }
 
@@ -243,6 +244,7 @@ wishes read_arguments(int count, char** arguments) {
 int main(int count, char** arguments) {
     const auto asked = read_arguments(count, arguments);
     prepare_service();
+    world::prepare();
     if (asked.alone) return replay(asked.write(asked.from));
     if (asked.file.empty()) return search(asked);
     std::ifstream file(asked.file);

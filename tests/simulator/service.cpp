@@ -1,7 +1,10 @@
 #include "tests/simulator/service.hpp"
 
+#include <malloc.h>
+
 #include <cstdlib>
 #include <exception>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -81,6 +84,12 @@ int service::run() {
 }
 
 void prepare_service() {
+    // Memory that a life has given back is the next one's, and not the real machine's.
+    ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    ::mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+    ::mallopt(M_TOP_PAD, 4 << 20);
+    // What is set where it runs would be read at each start, and be part of what a seed decides.
+    ::clearenv();
     const std::pair<const char*, std::string> given[] = {{"LISTEN_PID", std::to_string(successor_number)},
                                                          {"LISTEN_FDS", "2"},
                                                          {"LISTEN_FDNAMES", "app:debug"},

@@ -56,6 +56,8 @@ struct life_seen {
 /// laws.
 class world {
 public:
+    /// What all worlds of a process have in common; it takes a while.
+    static void prepare();
     explicit world(const plan& what, bool tells = false);
     ~world();
 
@@ -106,8 +108,8 @@ private:
     void set_up_service();
     void deliver(std::span<const tracker::event> batch);
     bool all_delivered() const;
-    std::string lines() const;                                     ///< of the file sink
-    bool has_it(std::size_t event, std::string_view lines) const;  ///< each sink
+    std::vector<bool> written() const;                                       ///< by the file sink, of all events
+    bool has_it(std::size_t event, const std::vector<bool>& written) const;  ///< each sink
     void tell(const std::string& line);
 
     const plan plan_;
