@@ -38,7 +38,7 @@ private:
 struct allowances {
     allowance resets{100, 20};      ///< by the client
     allowance faults{100, 20};      ///< ... and those that it makes us send
-    allowance controls{1000, 100};  ///< SETTINGS, PING and empty DATA
+    allowance controls{1000, 100};  ///< SETTINGS, PING, PRIORITY and empty DATA
 };
 
 }  // namespace server::http2

@@ -110,7 +110,10 @@ int reading::begin_frame(const nghttp2_frame_hd& head) {
         return failed;
     };
     const auto id = head.stream_id;
-    if (head.type == NGHTTP2_PRIORITY && id == 0) return end(NGHTTP2_PROTOCOL_ERROR);
+    if (head.type == NGHTTP2_PRIORITY) {  // frame_came never hears of it
+        if (id == 0) return end(NGHTTP2_PROTOCOL_ERROR);
+        return too_many(may_.controls) ? failed : 0;
+    }
     if ((head.type != NGHTTP2_HEADERS && head.type != NGHTTP2_DATA) || id == 0 || ids_.is_new(id)) return 0;
     if (head.type == NGHTTP2_HEADERS && ids_.is_left_out(id)) return end(NGHTTP2_PROTOCOL_ERROR);
     const auto* const stream = framer_.of(id);
@@ -167,8 +170,7 @@ int reading::frame_came(const nghttp2_frame& frame) {
             return too_many(may_.controls) ? failed : 0;
         case NGHTTP2_PING:
             if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) departure_.answered(at_.now);
-            [[fallthrough]];
-        case NGHTTP2_PRIORITY: return too_many(may_.controls) ? failed : 0;
+            return too_many(may_.controls) ? failed : 0;
         default: break;
     }
     return 0;

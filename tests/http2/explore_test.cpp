@@ -126,6 +126,10 @@ private:
     // The laws.
 
     void look() {
+        for (const auto& [last, code] : of_.client.goaways) {
+            EXPECT_EQ(code, NGHTTP2_NO_ERROR) << "another one ends all streams of some clients";
+            EXPECT_TRUE(last == 0 || last % 2 == 1) << last;
+        }
         for (std::size_t nth = 1; nth < of_.client.goaways.size(); ++nth)
             EXPECT_LE(of_.client.goaways[nth].last, of_.client.goaways[nth - 1].last) << "RFC 9113 section 6.8";
     }

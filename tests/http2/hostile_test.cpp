@@ -163,7 +163,8 @@ TEST(Http2Hostile, DataBehindAResetIsDropped) {
 }
 
 TEST(Http2Hostile, FloodsOfControlFramesAreEnded) {
-    const std::vector<std::string> some{frame(NGHTTP2_PING, 0, 0, "01234567"), frame(NGHTTP2_SETTINGS, 0, 0, "")};
+    const std::vector<std::string> some{frame(NGHTTP2_PING, 0, 0, "01234567"), frame(NGHTTP2_SETTINGS, 0, 0, ""),
+                                        frame(NGHTTP2_PRIORITY, 0, 5, number(3) + '\x10')};
     for (const auto& each : some) {
         scene scene;
         int sent = 0;

@@ -345,6 +345,31 @@ TEST(Http2, StreamsAboveTheLimitAreAnsweredAndNotReset) {
     EXPECT_EQ(scene.account().finished, 3);
 }
 
+/// Envoy sends whatever waits on a fresh connection before it reads SETTINGS.
+TEST(Http2, StreamsThatComeBeforeTheClientCanKnowTheLimitAreServed) {
+    server::options limits;
+    limits.http2_max_streams = 2;
+    scene scene(limits, 65'535, true, 5);
+    ASSERT_EQ(scene.asked.size(), 5);
+    while (!scene.asked.empty()) scene.reply(scene.asked.begin()->first);
+    for (const auto id : {1, 3, 5, 7, 9}) EXPECT_EQ(scene.answer(id).status, 200) << id;
+    EXPECT_EQ(scene.refused, server::rule::none);
+}
+
+TEST(Http2, ARequestThatFindsNoPlaceInFlightIsA503) {
+    server::options limits;
+    limits.max_in_flight = 0;
+    scene scene(limits);
+    const auto plain = scene.client.get("/");
+    const auto call = scene.client.ask("POST", "/", {{"content-type", "application/grpc"}}, "");
+    scene.settle();
+    EXPECT_EQ(scene.answer(plain).status, 503);
+    EXPECT_EQ(scene.answer(plain).header("retry-after"), "1");
+    EXPECT_EQ(scene.answer(call).header("grpc-status"), "14");
+    EXPECT_EQ(scene.refused, server::rule::max_in_flight);
+    EXPECT_EQ(scene.calls, 0);
+}
+
 TEST(Http2, ACallOfGrpcIsRefusedByTrailersOnly) {
     scene scene;
     const auto id =

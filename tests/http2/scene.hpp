@@ -24,8 +24,11 @@ namespace http = server::http;
 
 class scene final : private server::http2::duties {
 public:
-    explicit scene(const server::options& limits = {}, std::uint32_t window = 65'535, bool reads = true)
-        : client(window, reads), place_(routes(), limits) {
+    /// `at_once`: requests that come together with the preface, to handlers that are held.
+    explicit scene(const server::options& limits = {}, std::uint32_t window = 65'535, bool reads = true,
+                   int at_once = 0)
+        : holds_handlers(at_once > 0), client(window, reads), place_(routes(), limits) {
+        for (int nth = 0; nth < at_once; ++nth) client.get("/");
         machine.begin({.work = nullptr, .bytes = {}}, at());
         settle();
     }
@@ -34,7 +37,7 @@ public:
         while (!asked.empty()) reply(asked.begin()->first);
     }
 
-    bool holds_handlers = false;  ///< `reply` lets them return; else they do at once, with "hello"
+    bool holds_handlers;  ///< `reply` lets them return; else they do at once, with "hello"
 
     /// Bytes go back and forth until there are none.
     void settle() {

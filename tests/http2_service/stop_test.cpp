@@ -22,7 +22,7 @@ using integration::service;
 using namespace std::chrono_literals;
 
 TEST(Http2Service, AnswersTheRoutesOfHttp1) {
-    service service;
+    service service({"--log.access=true", "--log.format=json"});
     connected_peer client(service.app());
     const auto hello = client.get("/");
     const auto big = client.get("/big?bytes=300000");
@@ -33,6 +33,7 @@ TEST(Http2Service, AnswersTheRoutesOfHttp1) {
     EXPECT_EQ(client.answers[big].body.size(), 300'000);
     EXPECT_EQ(client.answers[echo].body.size(), 200'000);
     EXPECT_EQ(client.answers[nowhere].status, 404);
+    EXPECT_TRUE(service.logs(R"("target":"/nowhere","protocol":"HTTP/2")")) << service.err();
 }
 
 TEST(Http2Service, AConnectionIsServedInItWhateverTheOneBeforeWasForOnItsLoop) {
