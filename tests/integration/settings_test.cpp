@@ -104,7 +104,7 @@ TEST(Settings, AnUnknownVariableIsOnlyAWarningWithTheNearestKey) {
 }
 
 TEST(Settings, WhatKubernetesSaysOfAServiceAndAnEmptyVariableKeepNoServiceFromStarting) {
-    service service({.flags = {}, .environment = {"SERVICE_APP_PORT=tcp://10.0.0.7:8080", "SERVICE_LOG_LEVEL="}});
+    service service(service::options{.environment = {"SERVICE_APP_PORT=tcp://10.0.0.7:8080", "SERVICE_LOG_LEVEL="}});
     EXPECT_EQ(service.ask(get("/")).status, 200);
     EXPECT_THAT(service.err(), AllOf(HasSubstr("SERVICE_APP_PORT = \"tcp://10.0.0.7:8080\""),
                                      testing::Not(HasSubstr("SERVICE_LOG_LEVEL"))));
