@@ -4,10 +4,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "configs/program.hpp"
 #include "configs/values.hpp"
+#include "lifecycle/masked_urls.hpp"
 
 namespace configs {
 namespace {
@@ -45,6 +47,9 @@ public:
 
     command read(const std::vector<std::string>& arguments) {
         parse(arguments);
+        const auto shown = shown_arguments(arguments);
+        for (std::size_t nth = 0; nth < arguments.size(); ++nth)
+            if (shown[nth] != arguments[nth]) masked_[arguments[nth]] = shown[nth];
         for (const auto& [to, from] : settings_)
             for (const auto& text : from->results()) value(*to, text);
         if (file_->count() > 0) result_.file = file_->results().back();
@@ -98,7 +103,9 @@ private:
 
     void unknown(const std::string& text) {
         const auto name = text.substr(0, text.find('='));
-        if (!name.starts_with('-')) return fault(fmt::format("{}: no such argument", in_quotes(text)));
+        const auto masked = masked_.find(text);
+        const auto& word = masked == masked_.end() ? text : masked->second;
+        if (!name.starts_with('-')) return fault(fmt::format("{}: no such argument", in_quotes(word)));
         std::vector<std::string> names;
         for (const auto* every : app_.get_options()) names.push_back(every->get_name());
         fault(fmt::format("{}: no such flag; the nearest is {}", shown(name), nearest(name, names)));
@@ -123,12 +130,27 @@ private:
     CLI::Option* file_ = nullptr;
     std::vector<std::pair<action, CLI::Option*>> actions_;
     std::vector<std::pair<const setting*, CLI::Option*>> settings_;
+    std::map<std::string, std::string> masked_;  ///< of the arguments, those that are not shown as they are
     command result_;
 };
 
 }  // namespace
 
 std::string_view command_line_parser() noexcept { return "CLI11 " CLI11_VERSION; }
+
+std::vector<std::string> shown_arguments(std::vector<std::string> arguments) {
+    constexpr std::string_view dashes = "--";
+    const setting* of = nullptr;  // whose value a word belongs to
+    for (auto& argument : arguments) {
+        const auto equals = std::min(argument.find('='), argument.size());
+        const bool flag = argument.starts_with(dashes);
+        if (flag) of = find_setting(std::string_view(argument).substr(dashes.size(), equals - dashes.size()));
+        const auto value = flag ? std::min(equals + 1, argument.size()) : 0;
+        const auto text = argument.substr(value);
+        argument.replace(value, text.size(), of != nullptr ? of->masked(text) : lifecycle::masked_urls(text));
+    }
+    return arguments;
+}
 
 command read_command_line(const std::vector<std::string>& arguments) { return parser().read(arguments); }
 

@@ -25,6 +25,11 @@ struct command {
 /// --help and --version win over everything, faults included.
 command read_command_line(const std::vector<std::string>& arguments);
 
+/// The arguments of a process as they may be shown: without secrets, and without users and queries in URLs. The first
+/// may be the program's name. A word after a secret is masked too: it may be part of it that was not quoted. Any
+/// thread.
+std::vector<std::string> shown_arguments(std::vector<std::string> arguments);
+
 /// "CLI11 2.2.0": what reads them. Any thread.
 std::string_view command_line_parser() noexcept;
 

@@ -3,6 +3,7 @@
 #include <any>
 #include <chrono>
 #include <cstddef>
+#include <map>
 #include <string>
 
 #include "lifecycle/options.hpp"
@@ -44,7 +45,9 @@ struct config {
     telemetry_options telemetry;                        // [module telemetry/]
     std::string ready_file;                             ///< written when ready; empty: none
     std::chrono::milliseconds upgrade_timeout{30'000};  ///< until the successor of SIGUSR2 is ready
-    std::any own;                                       ///< of the program alone: `own` in configs/program.hpp
+    /// By key: the file that the setting was read from. Of those whose value comes from one.
+    std::map<std::string, std::string, std::less<>> secret_files;
+    std::any own;  ///< of the program alone: `own` in configs/program.hpp
 };
 
 }  // namespace configs

@@ -38,8 +38,8 @@ setting make(std::string_view key, std::string_view help, std::string_view allow
     };
     const auto get = [field, print](const config& from) { return std::string(print(field(from))); };
     constexpr bool reloadable = requires { Field::reloadable; };
-    return {.key = key,
-            .help = help,
+    return {.key = std::string(key),
+            .help = std::string(help),
             .allowed = std::string(allowed),
             .written = written,
             .set = set,
@@ -125,6 +125,20 @@ setting trusted(std::string_view key, std::string_view help, Field field) {
 template <class Field>
 setting file(std::string_view key, std::string_view help, Field field) {
     return text(key, help, "a path, or empty for none", field, is_text);
+}
+
+/// What is not shown, in no output. The table gets a row after it, KEY_file, for a file with the value.
+inline setting secret(setting from) {
+    from.secret = true;
+    return from;
+}
+
+/// A URL, or several with commas. Users and queries are shown in no output; it has a row KEY_file too.
+template <class Field>
+setting url(std::string_view key, std::string_view help, std::string_view allowed, Field field) {
+    auto made = text(key, help, allowed, field, is_text);
+    made.url = true;
+    return made;
 }
 
 template <class Field>

@@ -6,6 +6,7 @@
 
 #include "configs/program.hpp"
 #include "configs/values.hpp"
+#include "lifecycle/masked_urls.hpp"
 
 namespace configs {
 namespace {
@@ -69,10 +70,10 @@ const setting* find_setting(std::string_view key) {
 
 std::string fault_of(const assignment& wrong) {
     constexpr std::size_t longest = 100;  // a fault is one line
-    const std::string_view text(wrong.text);
-    std::string value = wrong.readable ? in_quotes(text.substr(0, longest)) : wrong.text;
+    const auto text = wrong.readable ? wrong.to->masked(wrong.text) : wrong.text;
+    std::string value = wrong.readable ? in_quotes(std::string_view(text).substr(0, longest)) : text;
     if (text.size() > longest) value += "...";
-    if (wrong.to->secret) value = "***";
+    if (wrong.to->secret) value = lifecycle::mask;
     return fmt::format("{} = {} ({}): allowed is {}", wrong.to->key, value, wrong.place, wrong.to->allowed);
 }
 

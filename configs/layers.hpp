@@ -44,7 +44,7 @@ layer read_environment(const environment& variables);
 /// The row of the table with that key; nullptr when there is none.
 const setting* find_setting(std::string_view key);
 
-/// `app.port = "x" (SERVICE_APP_PORT): allowed is …`; the value masked when it is a secret.
+/// `app.port = "x" (SERVICE_APP_PORT): allowed is …`; the value masked as far as it is a secret.
 std::string fault_of(const assignment& wrong);
 
 }  // namespace configs

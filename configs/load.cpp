@@ -3,14 +3,43 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <thread>
 
+#include "configs/secret_file.hpp"
 #include "configs/values.hpp"
+#include "lifecycle/masked_urls.hpp"
 
 namespace configs {
 namespace {
+
+/// What a layer gives for a setting, the last time that it does.
+const assignment* given_for(const layer& in, std::string_view key) {
+    const auto found = std::ranges::find(in.values.rbegin(), in.values.rend(), key,
+                                         [](const assignment& given) -> const std::string& { return given.to->key; });
+    return found == in.values.rend() ? nullptr : &*found;
+}
+
+/// The default, as service.toml has it, and what --check-config prints of a secret are in a file beside KEY_file.
+bool asks_for_nothing(const assignment& given) {
+    return given.text == given.to->default_text() || given.text.find(lifecycle::mask) != std::string::npos;
+}
+
+/// Of KEY and KEY_file the later place wins, as everywhere; in one place there is only one of them.
+void choose_files(const layer& over, loaded& to) {
+    for (const auto& row : settings()) {
+        const auto* const given = row.has_file() ? given_for(over, row.key) : nullptr;
+        if (given == nullptr) continue;
+        const auto key = file_key(row.key);
+        const auto* const file = given_for(over, key);
+        if (file == nullptr && to.values.secret_files.erase(row.key) > 0) to.origin[key] = given->place;
+        if (file == nullptr || file->text.empty() || asks_for_nothing(*given)) continue;
+        to.faults.push_back(fmt::format("{} = {} ({}) and {} ({}) are the same setting: allowed is one of the two", key,
+                                        in_quotes(file->text), file->place, row.key, given->place));
+    }
+}
 
 /// Lays one place over what is there. What is not allowed leaves the value of the place before.
 void lay(const layer& over, loaded& to, std::set<std::string>& wrong) {
@@ -24,6 +53,29 @@ void lay(const layer& over, loaded& to, std::set<std::string>& wrong) {
             to.faults.push_back(fault_of(given));
             wrong.insert(key);
         }
+    }
+    choose_files(over, to);
+}
+
+/// Those that are in force: of a file that a later place overrides nothing is asked.
+void read_files(loaded& to, std::set<std::string>& wrong) {
+    for (const auto& [key, path] : to.values.secret_files) {
+        const auto& row = *find_setting(key);
+        const auto& named = *find_setting(file_key(key));
+        const auto& place = to.origin.find(named.key)->second;
+        const auto read = read_secret_file(path);
+        const assignment given{.to = &row, .text = read.text, .place = fmt::format("{}: {}", place, path)};
+        if (read.fault.empty() && row.set(to.values, read.text)) {
+            to.origin[key] = given.place;
+            if (read.is_open)
+                to.warnings.push_back(
+                    fmt::format("{} = {} ({}): everybody may read this file", named.key, in_quotes(path), place));
+            continue;
+        }
+        wrong.insert(key);
+        to.faults.push_back(read.fault.empty() ? fault_of(given)
+                                               : fmt::format("{} = {} ({}): it {}: allowed is {}", named.key,
+                                                             in_quotes(path), place, read.fault, named.allowed));
     }
 }
 
@@ -50,25 +102,41 @@ struct change_of_file {
     off_t size = 0;
 };
 
+/// That of --config, and those that secrets are read from.
+std::vector<std::string> files_of(const command& line, const config& values) {
+    std::vector<std::string> all;
+    if (line.file) all.push_back(*line.file);
+    for (const auto& [key, path] : values.secret_files) all.push_back(path);
+    return all;
+}
+
+std::vector<change_of_file> changes_of(const std::vector<std::string>& paths) { return {paths.begin(), paths.end()}; }
+
 }  // namespace
 
 loaded load_again(const command& line, const environment& variables) {
-    if (!line.file) return load(line, variables);
+    auto watched = files_of(line, {});
     for (int look = 0; look < most_looks; ++look) {
-        const change_of_file before(*line.file);
-        if (before.is_recent()) {
+        const auto before = changes_of(watched);
+        if (std::ranges::any_of(before, &change_of_file::is_recent)) {
             std::this_thread::sleep_for(quiet);
             continue;
         }
         auto result = load(line, variables);
-        if (change_of_file(*line.file) != before) continue;
-        if (result.faults.empty() && !result.file_names_a_key)
+        const auto now_watched = files_of(line, result.values);
+        const bool at_rest = now_watched == watched && changes_of(watched) == before;
+        watched = now_watched;
+        if (!at_rest) continue;
+        if (line.file && result.faults.empty() && !result.file_names_a_key)
             result.faults.push_back(
                 fmt::format("{}: names no key, as a file that is being written", shown(*line.file)));
         return result;
     }
     auto unfinished = load(line, variables);
-    unfinished.faults.push_back(fmt::format("{}: is being written all the time", shown(*line.file)));
+    const auto changed = [](const std::string& path) { return change_of_file(path).time; };
+    const auto last = std::ranges::max_element(watched, {}, changed);
+    unfinished.faults.push_back(
+        fmt::format("{}: is being written all the time", last == watched.end() ? "a file" : shown(*last)));
     return unfinished;
 }
 
@@ -95,6 +163,8 @@ loaded load(const command& line, const environment& variables) {
     }
     lay(read_environment(variables), result, wrong);
     lay(line.flags, result, wrong);
+    // A probe asks the debug port of a service that has read its secrets, and may be run by another user.
+    if (line.what == command::action::run || line.what == command::action::check) read_files(result, wrong);
     result.values.app.access_log = result.values.log.access;
     for (auto& fault : cross_faults(result.values, result.origin, variables, wrong))
         result.faults.push_back(std::move(fault));
@@ -111,6 +181,7 @@ loaded reloaded(const loaded& now, const loaded& fresh, const environment& varia
         if (setting.get(result.values) == setting.get(fresh.values)) result.origin[key] = fresh.origin.at(key);
     }
     result.values.app.access_log = result.values.log.access;
+    result.warnings = fresh.warnings;
     result.faults = cross_faults(result.values, result.origin, variables, {});
     return result;
 }

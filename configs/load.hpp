@@ -14,7 +14,8 @@ namespace configs {
 
 using places = std::map<std::string, std::string, std::less<>>;
 
-/// The effective settings and where each comes from. With faults, `values` must not be used.
+/// The effective settings and where each comes from: a setting that is read from a file has the place of KEY_file and
+/// the file, `configs/service.toml:12: /run/secrets/token`. With faults, `values` must not be used.
 struct loaded {
     config values;
     places origin;  ///< by key: `built-in`, `configs/service.toml:12`, `SERVICE_APP_PORT`, `--app.port`
@@ -29,13 +30,14 @@ std::string shown(const loaded& settings, std::string_view key);
 bool is_default(const loaded& settings, std::string_view key);
 
 /// Lays default < file < environment < flag over each other and checks every value, also one that a
-/// later place overrides, and then what must fit together. Start and reload call the same function.
-/// Reads the file (blocks); prints nothing, never throws for what a user wrote. Safe from any thread.
+/// later place overrides, and then what must fit together. Start and reload call the same function. Of KEY and KEY_file
+/// the later place wins too, and only a file that is in force is read, unless the command is only to print or to ask.
+/// Reads the files (blocks); prints nothing, never throws for what a user wrote. Safe from any thread.
 loaded load(const command& line, const environment& variables);
 
-/// For a reload: the same, of a file at rest. A file that changes while it is read is read again, several times. An
-/// editor that writes into the file truncates it first, so a file that names no key is a fault here, and so is one
-/// that still changes.
+/// For a reload: the same, of files at rest, those of secrets too. A file that changes while it is read is read again,
+/// several times. An editor that writes into the file truncates it first, so a file that names no key is a fault here,
+/// and so is one that still changes.
 loaded load_again(const command& line, const environment& variables);
 
 /// An effective setting as it may be shown: a secret that is set is `***`.

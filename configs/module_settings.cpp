@@ -10,8 +10,8 @@ std::vector<setting> rows_of_nats() {
     using namespace std::chrono_literals;
     using namespace kinds;
     return {
-        text("tracker.nats_url", "where the sink nats connects; several are separated by commas", "a text",
-             FIELD(tracker.nats.url), is_text),
+        url("tracker.nats_url", "where the sink nats connects; several are separated by commas", "a text",
+            FIELD(tracker.nats.url)),
         text("tracker.nats_stream", "the JetStream stream, created if there is none", "a name",
              FIELD(tracker.nats.stream), is_host_name),
         text("tracker.nats_subject", "the subject of its messages", "a name", FIELD(tracker.nats.subject),
@@ -71,9 +71,9 @@ std::vector<setting> rows_of_telemetry() {
     using namespace std::chrono_literals;
     using namespace kinds;
     return {
-        text("telemetry.otlp_endpoint",
-             "an OTLP receiver, http:// or https://host:port; empty: OTEL_* variables may name one", "a text",
-             FIELD(telemetry.endpoint), is_text),
+        url("telemetry.otlp_endpoint",
+            "an OTLP receiver, http:// or https://host:port; empty: OTEL_* variables may name one", "a text",
+            FIELD(telemetry.endpoint)),
         number("telemetry.queue_capacity",
                "spans of a loop, or log records, that may wait; more are dropped and counted",
                FIELD(telemetry.queue_capacity), 1, 1'000'000),

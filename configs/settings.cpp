@@ -10,27 +10,23 @@
 #include "configs/kinds.hpp"
 #include "configs/module_settings.hpp"
 #include "configs/program.hpp"
+#include "configs/secret_file.hpp"
+#include "lifecycle/masked_urls.hpp"
 
 namespace configs {
 namespace {
 
-constexpr std::string_view mask = "***";
 constexpr std::uint64_t million = 1'000'000;
 constexpr std::uint64_t kibi = 1024;
 constexpr std::uint64_t mebi = 1024 * kibi;
-
-setting secret(setting from) {
-    from.secret = true;
-    return from;
-}
 
 std::vector<setting> rows_of_http_sink() {
     using namespace std::chrono_literals;
     using namespace kinds;
     return {
-        text("tracker.http_url", "where the sink http posts", "a URL, or empty", FIELD(tracker.http.url), is_text),
+        url("tracker.http_url", "where the sink http posts", "a URL, or empty", FIELD(tracker.http.url)),
         secret(text("tracker.http_authorization", "value of its header Authorization", "a text, or empty",
-                    FIELD(tracker.http.authorization), is_text)),
+                    LIVE(tracker.http.authorization), is_text)),
         file("tracker.http_ca", "certificates that https trusts, PEM; empty: the system's", FIELD(tracker.http.ca)),
         duration("tracker.http_timeout", "time for a request and its answer", FIELD(tracker.http.timeout), 1ms, 1h),
     };
@@ -281,13 +277,9 @@ std::string setting::variable() const {
 
 std::string setting::remark() const { return fmt::format("({}{})", allowed, reloadable ? "; reloadable" : ""); }
 
-std::string setting::shown(const config& from) const {
-    auto value = get(from);
-    for (auto at = value.find("//"); at != value.npos; at = value.find("//", at + 2)) {  // the user in a URL
-        const auto end = value.find_first_of("/,@", at + 2);
-        if (end != value.npos && value[end] == '@') value.replace(at + 2, end - at - 2, mask);
-    }
-    return secret && !value.empty() ? std::string(mask) : value;
+std::string setting::masked(std::string_view text) const {
+    if (secret) return std::string(text.empty() ? text : lifecycle::mask);
+    return lifecycle::masked_urls(text, url ? lifecycle::url_text::urls : lifecycle::url_text::any);
 }
 
 std::string setting::toml(const config& from) const {
@@ -300,11 +292,17 @@ std::string setting::toml(const config& from) const {
 }
 
 std::vector<setting> table_of(const program& it) {
-    auto table = make_table();
-    for (const auto& row : it.rows) {
+    std::vector<setting> table;
+    const auto add = [&](setting row) {
         if (std::ranges::find(table, row.key, &setting::key) != table.end())
             throw std::logic_error(fmt::format("the setting {} is there already", row.key));
-        table.push_back(row);
+        table.push_back(std::move(row));
+    };
+    for (const auto& rows : {make_table(), it.rows}) {
+        for (const auto& row : rows) {
+            add(row);
+            if (row.has_file()) add(row_of_file(row));
+        }
     }
     return table;
 }

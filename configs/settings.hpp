@@ -21,23 +21,28 @@ struct setting {
         list      ///< an array of strings, or a string with commas
     };
 
-    std::string_view key;   ///< `app.port`; the part before the dot is the TOML table
-    std::string_view help;  ///< what it is for, one line
-    std::string allowed;    ///< completes "allowed is …"
+    std::string key;      ///< `app.port`; the part before the dot is the TOML table
+    std::string help;     ///< what it is for, one line
+    std::string allowed;  ///< completes "allowed is …"
     form written;
     std::function<bool(config&, std::string_view)> set;  ///< false, and nothing changed: not allowed
     std::function<std::string(const config&)> get;       ///< a text that `set` takes
     bool secret = false;                                 ///< never shown, not even in a fault
-    bool reloadable = false;                             ///< a reload applies it; the others need a restart
+    bool url = false;         ///< one, or several with commas: users and queries are not shown
+    bool reloadable = false;  ///< a reload applies it; the others need a restart
 
     std::string flag() const;      ///< `--app.port`
     std::string variable() const;  ///< `SERVICE_APP_PORT`
     std::string default_text() const { return get(config{}); }
+    /// It can be read from a file, which a row of the table after it names: `tracker.http_url_file`.
+    bool has_file() const noexcept { return secret || url; }
 
     /// "(true or false)", with a word more for one that is reloadable: what --help and service.toml say.
     std::string remark() const;
     /// The value as it may be shown: `***` for a secret that is set.
-    std::string shown(const config& from) const;
+    std::string shown(const config& from) const { return masked(get(from)); }
+    /// The same of a text that was given for it, whether or not that is allowed.
+    std::string masked(std::string_view text) const;
     /// The same as TOML writes it.
     std::string toml(const config& from) const;
 };

@@ -120,6 +120,25 @@ private:
     std::string path_;
 };
 
+/// Whether the last assignment up to this line, from 1 on, is to a setting that may be secret. The parser's words about
+/// a value without quotes have a piece of it.
+bool assigns_a_secret(std::string_view text, std::size_t line) {
+    bool secret = false;
+    for (; line > 0 && !text.empty(); --line) {
+        const auto one_line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(one_line.size() + 1, text.size()));
+        const auto equals = one_line.find('=');
+        if (equals == one_line.npos) continue;
+        auto name = one_line.substr(0, equals);
+        name = name.substr(0, name.find_last_not_of(" \t\"'") + 1);
+        name.remove_prefix(name.find_last_of(" \t\"'.") + 1);  // after none: npos + 1 is 0
+        secret = std::ranges::any_of(settings(), [name](const setting& row) {
+            return row.has_file() && row.key.substr(row.key.rfind('.') + 1) == name;
+        });
+    }
+    return secret;
+}
+
 layer read_text(const toml_text& given, const std::string& name) {
     const auto fault = [&](std::size_t line, std::string_view what) {
         layer result;
@@ -136,7 +155,9 @@ layer read_text(const toml_text& given, const std::string& name) {
     } catch (const toml::parse_error& error) {
         // What it says of the line in which the text was cut is about the cut.
         const auto line = error.source().begin.line;
-        if (given.stray_line == 0 || line < given.stray_line) return fault(line, shown(error.description()));
+        if (given.stray_line == 0 || line < given.stray_line)
+            return fault(line, assigns_a_secret(given.text, line) ? "the value of a secret is not a string in quotes"
+                                                                  : shown(error.description()));
     }
     return fault(given.stray_line, "a letter beyond ASCII stands outside of quotes");
 }

@@ -59,6 +59,7 @@ public:
     void sync() override { inner_->sync(); }
     void finish() noexcept override { inner_->finish(); }
     void reopen() override { inner_->reopen(); }
+    void apply(const tracker::options& fresh) override { inner_->apply(fresh); }
     std::string_view name() const noexcept override { return inner_->name(); }
     std::uint32_t copies() const noexcept override { return inner_->copies(); }
 
@@ -282,6 +283,7 @@ bool event_tracker::healthy() const {
 void event_tracker::apply(const options& fresh) {
     state_->intake.apply(fresh);
     if (state_->durable) state_->spool->apply(fresh);
+    for (const auto& sink : state_->sinks) sink->apply(fresh);
 }
 
 void event_tracker::reopen() {

@@ -69,8 +69,8 @@ public:
     /// same.
     bool takes_headers() const noexcept;
 
-    /// Of `fresh` the policy, `overflow` and `queue_bytes`, for events recorded from now on. Those that wait go on
-    /// waiting.
+    /// Of `fresh` the policy, `overflow` and `queue_bytes`, for events recorded from now on (those that wait go on
+    /// waiting), and what the sinks can change (sink::apply). Never blocks.
     void apply(const options& fresh);
 
     /// Opens the files of the sinks again before their next batch (log rotation). Never blocks.

@@ -83,6 +83,10 @@ public:
 
     /// How many servers have what is delivered when `deliver` returns; 0: it is not known. Any thread.
     virtual std::uint32_t copies() const noexcept { return 0; }
+
+    /// Of `fresh` what this sink can change while it runs, such as what it proves itself by, for what it sends from now
+    /// on. Never blocks; any thread.
+    virtual void apply(const options& /*fresh*/) {}
 };
 
 /// When everything must have been delivered; max() while there is no stop. Asked again before every try, since a second

@@ -186,7 +186,8 @@ server::debug_sources inspection(const inspected& parts) {
             .build = build_as_json(),
             .backlog = std::move(backlog),
             .taken = [&events] { return events.account().accepted; },
-            .outcome = [parts](bool over) { return outcome(parts, over); }};
+            .outcome = [parts](bool over) { return outcome(parts, over); },
+            .shown_arguments = configs::shown_arguments};
 }
 
 void fill_in(lifecycle::shutdown_report& report, const inspected& parts) {

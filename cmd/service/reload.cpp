@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cassert>
 #include <utility>
@@ -38,6 +39,8 @@ server::response settings_in_force::reload() {
     const auto variables = configs::environment_of(environ);
     const auto fresh = configs::load_again(line_, variables);
     if (!fresh.faults.empty()) return refuse(status::unprocessable_entity, fresh.faults);
+    for (const auto& warning : fresh.warnings)
+        if (std::ranges::count(now()->warnings, warning) == 0) to_->log.warn(warning);
     const auto next = configs::reloaded(*now(), fresh, variables);
     if (!next.faults.empty()) return refuse(status::unprocessable_entity, next.faults);
     if (to_->stop.stopping()) {  // it has overtaken this, and nobody has done anything wrong

@@ -42,6 +42,8 @@ struct debug_sources {
     /// JSON: what a stop that is under way has come to, as its report would say. `over`: nothing changes any more.
     std::function<std::string(bool over)> outcome = {};
     std::function<std::string()> previous_run = {};  ///< JSON: how the run before this one ended; empty: not known
+    /// The arguments of the process as they may be shown, from what they are; empty: only the program's name is.
+    std::function<std::vector<std::string>(std::vector<std::string>)> shown_arguments = {};
 };
 
 /// What /debug/shutdown answers, JSON. On the debug loop; never blocks.

@@ -8,6 +8,7 @@
 #include <ostream>  // Beast's string view uses and does not include it
 #include <stdexcept>
 
+#include "lifecycle/masked_urls.hpp"
 #include "server/request.hpp"
 
 namespace server {
@@ -27,7 +28,8 @@ std::uint16_t port_of(const boost::urls::url_view& url) {
 std::shared_ptr<const upstream> make_upstream(std::string_view origin, const connection_limits& limits) {
     const auto refuse = [origin](const char* why) {
         throw std::runtime_error(
-            fmt::format("client.allow '{}': {}: allowed is http:// or https://, a host, and a port", origin, why));
+            fmt::format("client.allow '{}': {}: allowed is http:// or https://, a host, and a port",
+                        lifecycle::masked_urls(origin, lifecycle::url_text::urls), why));
     };
     const auto url = boost::urls::parse_uri(origin);
     if (!url || url->host().empty()) refuse("no origin");

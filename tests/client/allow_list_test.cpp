@@ -70,7 +70,7 @@ TEST(AllowList, OnlyOriginsOfHttpAndHttpsAreTaken) {
     EXPECT_EQ(refusal("https://a,https://b:1"), "taken");
     EXPECT_THAT(refusal("http://a,ftp://b"),
                 HasSubstr("client.allow 'ftp://b': another scheme: allowed is http:// or https://"));
-    EXPECT_THAT(refusal("http://me@a"), HasSubstr("user information"));
+    EXPECT_THAT(refusal("http://me:word@a"), HasSubstr("client.allow 'http://***@a': user information"));
     for (const char* more : {"http://a/", "http://a/b", "http://a?b", "http://a#b"})
         EXPECT_THAT(refusal(more), HasSubstr("more than an origin")) << more;
     for (const char* none : {"a", "http://", "http://a,,http://b", "http://a, http://b", "127.0.0.1:80"})

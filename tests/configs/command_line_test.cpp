@@ -116,6 +116,26 @@ TEST(CommandLine, AForgottenValueIsAFault) {
     EXPECT_FALSE(before_another.flags.values[0].readable);
 }
 
+TEST(CommandLine, IsShownWithoutSecrets) {
+    const auto shown = [](const std::vector<std::string>& all) { return shown_arguments(all); };
+    EXPECT_THAT(shown({"build/service", "--app.port=1", "--tracker.http_authorization=Bearer a"}),
+                ElementsAre("build/service", "--app.port=1", "--tracker.http_authorization=***"));
+    EXPECT_THAT(shown({"--tracker.http_authorization", "Bearer a", "--app.port", "1"}),
+                ElementsAre("--tracker.http_authorization", "***", "--app.port", "1"));
+    EXPECT_THAT(shown({"--tracker.http_url=http://u:w@a/?q", "--tracker.http_url", "http://u:w@a/?q"}),
+                ElementsAre("--tracker.http_url=http://***@a/?***", "--tracker.http_url", "http://***@a/?***"));
+    EXPECT_THAT(shown({"--tracker.http_authorization_file=/run/token", "--no.such=http://u:w@a"}),
+                ElementsAre("--tracker.http_authorization_file=/run/token", "--no.such=http://***@a"));
+    EXPECT_THAT(shown({"", "-", "--", "--=", "--tracker.http_authorization", "--tracker.http_authorization="}),
+                ElementsAre("", "-", "--", "--=", "--tracker.http_authorization", "--tracker.http_authorization="));
+}
+
+TEST(CommandLine, ASecretThatWasNotQuotedIsNotInTheFault) {
+    for (const auto& arguments : {std::vector<std::string>{"--tracker.http_authorization=Bearer", "hunter2"},
+                                  std::vector<std::string>{"--tracker.http_authorization", "Bearer", "hunter2"}})
+        EXPECT_THAT(read_command_line(arguments).flags.faults, ElementsAre("\"***\": no such argument"));
+}
+
 TEST(CommandLine, FaultsAreOneLine) {
     const auto line = read_command_line({"--a\nb", "c\nd", "--probe=e\nf", "-\xFF"});
     EXPECT_THAT(line.flags.faults, AllOf(SizeIs(4), Each(Not(HasSubstr("\n")))));

@@ -11,8 +11,10 @@
 namespace integration {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(Profile, NamesTheFunctionsOfTheProgramUnderLoad) {
     if (support::signals_come_late) GTEST_SKIP() << "ThreadSanitizer keeps signals back";
@@ -39,9 +41,15 @@ TEST(Profile, NamesTheFunctionsOfTheProgramUnderLoad) {
 }
 
 TEST(Profile, TheCommandLineAndTheNameOfAnAddressAreThere) {
-    const service service;
+    const service service(
+        {"--tracker.http_authorization=Bearer hunter2", "--tracker.http_url=http://user:hunter2@a/?hunter2"});
     if (service.ask_debug(get("/debug/pprof/")).status == 404) GTEST_SKIP() << "built without PPROF";
-    EXPECT_THAT(service.ask_debug(get("/debug/pprof/cmdline")).body, HasSubstr("--app.port"));
+    const auto line = service.ask_debug(get("/debug/pprof/cmdline")).body;
+    EXPECT_TRUE(line.starts_with(program_under_test() + '\0')) << line;
+    const std::string nul(1, '\0');
+    EXPECT_TRUE(line.ends_with(nul + "--tracker.http_authorization=***" + nul + "--tracker.http_url=http://***@a/?***"))
+        << line;
+    EXPECT_THAT(line, AllOf(HasSubstr(nul + "--app.port=0" + nul), Not(HasSubstr("hunter2"))));
     EXPECT_THAT(service.ask_debug(get("/debug/pprof/symbol")).body, HasSubstr("num_symbols: 1"));
     EXPECT_EQ(service.ask_debug(request("POST", "/debug/pprof/symbol", {}, "0x10+nonsense+0x11")).body,
               "num_symbols: 1\n");

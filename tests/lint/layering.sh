@@ -16,7 +16,7 @@ declare -A may=(
     [lifecycle]="lifecycle/*"
     [server]="server/* lifecycle/*"
     [tracker]="tracker/* lifecycle/*"
-    [configs]="configs/* server/options.hpp tracker/options.hpp tracker/utf8.hpp lifecycle/options.hpp"
+    [configs]="configs/* server/options.hpp tracker/options.hpp tracker/utf8.hpp lifecycle/options.hpp lifecycle/masked_urls.hpp"
     [cmd]="cmd/* configs/* server/* tracker/* lifecycle/*"
 )
 # may_not FOLDER: libraries that are none of its business.

@@ -67,6 +67,22 @@ TEST_F(HttpSink, PostsABatchAsLinesOnAConnectionThatIsKept) {
     EXPECT_EQ(first.body, lines);
 }
 
+TEST_F(HttpSink, SendsTheNewestAuthorizationOnTheConnectionThatItHas) {
+    fake_server server([](std::size_t, const auto&) { return reply(); });
+    auto sink = to(server.url());
+    tracker::options fresh;
+    for (const auto* value : {"Bearer new", "Bearer newer", ""}) {
+        EXPECT_EQ(failure(sink, two), "");
+        fresh.http.authorization = value;
+        sink.apply(fresh);
+    }
+    EXPECT_EQ(failure(sink, two), "");
+    std::vector<std::string> sent;
+    for (const auto& request : server.requests()) sent.push_back(request.header("Authorization"));
+    EXPECT_THAT(sent, testing::ElementsAre("Bearer secret", "Bearer new", "Bearer newer", ""));
+    EXPECT_EQ(server.connections(), 1U);
+}
+
 TEST_F(HttpSink, ABatchThatIsTriedAgainHasTheSameKeyAndAnotherOneHasNot) {
     fake_server server([](std::size_t number, const auto&) { return number == 1 ? status("500 Oops") : reply(); });
     auto sink = to(server.url());
@@ -225,12 +241,14 @@ TEST_F(HttpSink, WhoSaysWhenToComeAgainSpeaksOfTheMoment) {
 
 TEST_F(HttpSink, SaysWhatIsWrongWithAnAddress) {
     for (const auto* url :
-         {"", "ftp://a/b", "http://", "a b", "http://user:word@host/", "http://host:0/", "http://host:70000/"})
+         {"", "ftp://a/b", "http://", "a b", "http://user:hunter2@host/", "http://host:0/", "http://host:70000/",
+          "ftp://user:hunter2@a/?hunter2", "ftp://user:hun/ter2@a", "user:hunter2@a", "http://a b/?hunter2"})
         try {
             to(url);
             ADD_FAILURE() << url;
         } catch (const std::runtime_error& error) {
             EXPECT_THAT(error.what(), HasSubstr("tracker.http_url"));
+            EXPECT_THAT(error.what(), testing::Not(testing::AnyOf(HasSubstr("hun"), HasSubstr("ter2"))));
         }
 }
 

@@ -31,6 +31,8 @@ std::optional<about> spoken_of(unsigned status) {
     return about::the_moment_or_them;
 }
 
+constexpr const char* authorization = "Authorization";
+
 /// FNV-1a, 64 bits: the same text has the same key, in every process.
 std::string key_of(std::string_view text) {
     std::uint64_t hash = 0xCBF29CE484222325;
@@ -48,7 +50,7 @@ http_address address_of(const http_options& options, bool lines) {
                     .url_name = "tracker.http_url",
                     .ca_name = "tracker.http_ca"};
     if (lines) to.fields.emplace_back("Content-Type", "application/x-ndjson");
-    if (!options.authorization.empty()) to.fields.emplace_back("Authorization", options.authorization);
+    if (!options.authorization.empty()) to.fields.emplace_back(authorization, options.authorization);
     return to;
 }
 
@@ -84,6 +86,20 @@ http_sink::~http_sink() = default;
 
 void http_sink::finish() noexcept { connection_.close(); }
 
+void http_sink::apply(const options& fresh) {
+    const std::scoped_lock lock(applying_);
+    authorization_ = fresh.http.authorization;
+}
+
+void http_sink::take_authorization() {
+    std::optional<std::string> fresh;
+    {
+        const std::scoped_lock lock(applying_);
+        fresh.swap(authorization_);
+    }
+    if (fresh) connection_.set_field(authorization, *fresh);
+}
+
 void http_sink::deliver(std::span<const event> batch) {
     if (const auto now = clock::now(); now < not_before_)
         throw std::runtime_error(
@@ -117,6 +133,7 @@ void http_sink::post_alone(std::span<const event> batch) {
 }
 
 void http_sink::post(std::string_view body, const http_connection::fields& fields) {
+    take_authorization();
     const auto answer = connection_.exchange(body, fields);
     const auto status = answer.result_int();  // Beast does not know them all
     if (status >= 200 && status < 300) return;

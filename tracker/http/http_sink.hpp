@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,6 +26,8 @@ std::vector<std::string> look_up(const std::string& host);
 /// CloudEvents 1.0 in binary mode; what has been taken of a batch that failed is not sent again by this process.
 /// `Idempotency-Key` is the same for the same events, and then the id; in any case the `id` tells duplicates.
 ///
+/// `Authorization` may change while it runs; each request has the newest one.
+///
 /// An exchange, connecting included, takes `tracker.http_timeout` at most and never longer than the flush
 /// deadline. A name is looked up by the C library, which gives each server of names 1 s and 2 s.
 class http_sink final : public sink {
@@ -35,8 +39,10 @@ public:
     void deliver(std::span<const event> batch) override;
     void finish() noexcept override;
     std::string_view name() const noexcept override { return "http"; }
+    void apply(const options& fresh) override;
 
 private:
+    void take_authorization();
     void post(std::string_view body, const http_connection::fields& fields);
     void post_alone(std::span<const event> batch);
 
@@ -44,6 +50,8 @@ private:
     std::set<std::string, std::less<>> taken_;  ///< ids, of what has not been delivered whole
     http_connection connection_;
     lifecycle::clock::time_point not_before_{};  ///< Retry-After
+    std::mutex applying_;
+    std::optional<std::string> authorization_;  ///< a new one that no request has had
 };
 
 /// For the list of sinks that main knows.

@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "lifecycle/masked_urls.hpp"
 #include "tracker/http_connection/connect_race.hpp"
 
 namespace tracker {
@@ -54,8 +55,8 @@ http_connection::http_connection(http_address to, deadline_function deadline, na
     const bool has_port = url && !url->port().empty();
     if (!url || url->host().empty() || (url->scheme() != "http" && url->scheme() != "https") ||
         (has_port && url->port_number() == 0))
-        throw std::runtime_error(
-            fmt::format("{} '{}': allowed is http://host:port/path or https://host:port/path", to_.url_name, to_.url));
+        throw std::runtime_error(fmt::format("{} '{}': allowed is http://host:port/path or https://host:port/path",
+                                             to_.url_name, lifecycle::masked_urls(to_.url, lifecycle::url_text::urls)));
     if (url->has_userinfo())
         throw std::runtime_error(to_.url_name + ": credentials go into a header field, not into the URL");
     secure_ = url->scheme() == "https";
@@ -252,6 +253,12 @@ bool http_connection::is_usable() {
     if (secure_) return true;  // TLS has messages of its own at any time
     char byte = 0;
     return ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+void http_connection::set_field(const std::string& name, const std::string& value) {
+    std::erase_if(to_.fields, [&](const auto& field) { return field.first == name; });
+    request_.erase(name);
+    if (!value.empty()) to_.fields.emplace_back(name, value);
 }
 
 void http_connection::close() noexcept {

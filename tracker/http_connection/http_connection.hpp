@@ -85,6 +85,8 @@ public:
     /// Throws std::exception when there is none.
     answer exchange(const pieces& body, const fields& further = {});
     answer exchange(std::string_view body, const fields& further = {}) { return exchange(pieces{body}, further); }
+    /// A field of each request from the next one on, in the place of one of that name; empty: none.
+    void set_field(const std::string& name, const std::string& value);
     void close() noexcept;
 
 private:
@@ -104,7 +106,7 @@ private:
     answer exchange_once();
     bool is_usable();
 
-    const http_address to_;
+    http_address to_;
     const deadline_function deadline_;
     const name_lookup look_up_;
     std::vector<tcp::endpoint> addresses_;      ///< of the last lookup that has found some

@@ -72,6 +72,7 @@ public:
     void sync() override { inner_->sync(); }
     void finish() noexcept override { inner_->finish(); }
     void reopen() override { inner_->reopen(); }
+    void apply(const tracker::options& fresh) override { inner_->apply(fresh); }
     std::string_view name() const noexcept override { return inner_->name(); }
     std::uint32_t copies() const noexcept override { return inner_->copies(); }
 

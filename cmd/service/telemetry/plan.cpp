@@ -16,6 +16,7 @@
 #include "cmd/service/build_info.hpp"
 #include "cmd/service/telemetry/wire.hpp"
 #include "configs/program.hpp"
+#include "lifecycle/masked_urls.hpp"
 #include "server/head.hpp"
 #include "server/request.hpp"
 
@@ -32,6 +33,9 @@ bool is_endpoint(const std::string& text) {
     return url && (url->scheme() == "http" || url->scheme() == "https") && !url->host().empty() &&
            !url->has_userinfo() && !url->has_fragment() && (!url->has_port() || url->port_number() != 0);
 }
+
+/// An endpoint without what may be secret in it.
+std::string shown(std::string_view url) { return lifecycle::masked_urls(url, lifecycle::url_text::urls); }
 
 std::string_view trimmed(std::string_view text) {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -83,7 +87,7 @@ public:
             throw std::runtime_error(
                 fmt::format("telemetry.otlp_endpoint '{}': allowed is http://host:port or https://host:port, with a "
                             "path or without",
-                            options_.endpoint));
+                            shown(options_.endpoint)));
         if (is_disabled()) return std::move(made_);
         made_.traces = of("TRACES", "v1/traces");
         made_.metrics = of("METRICS", "v1/metrics");
@@ -147,8 +151,8 @@ private:
         const auto own = fmt::format("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal);
         if (const auto value = ask_(own.c_str())) {
             if (is_endpoint(*value)) return value;
-            warn("{} '{}': allowed is http://host:port/path or https://; {}/{} is taken", own, *value, default_endpoint,
-                 path);
+            warn("{} '{}': allowed is http://host:port/path or https://; {}/{} is taken", own, shown(*value),
+                 default_endpoint, path);
             return fmt::format("{}/{}", default_endpoint, path);
         }
         auto base = options_.endpoint;
@@ -158,7 +162,7 @@ private:
             base = *value;
         }
         if (!is_endpoint(base)) {
-            warn("OTEL_EXPORTER_OTLP_ENDPOINT '{}': allowed is http://host:port or https://; {} is taken", base,
+            warn("OTEL_EXPORTER_OTLP_ENDPOINT '{}': allowed is http://host:port or https://; {} is taken", shown(base),
                  default_endpoint);
             base = default_endpoint;
         }
@@ -326,8 +330,7 @@ private:
     void say() {
         const auto describe = [&](std::string_view signal, const std::optional<destination>& to) {
             if (!to) return;
-            const auto url = to->url.substr(0, to->url.find('?'));  // a query may hold a secret
-            made_.lines.push_back(fmt::format("{} to {}, timeout {} ms, {}, {} header fields", signal, url,
+            made_.lines.push_back(fmt::format("{} to {}, timeout {} ms, {}, {} header fields", signal, shown(to->url),
                                               to->timeout.count(), to->gzip ? "gzip" : "not compressed",
                                               to->headers.size()));
         };

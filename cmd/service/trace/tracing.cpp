@@ -46,6 +46,7 @@ public:
         session_->finish(std::min(clock::now() + last_words, deadline_()));
     }
     void reopen() override { inner_->reopen(); }
+    void apply(const tracker::options& fresh) override { inner_->apply(fresh); }
     std::string_view name() const noexcept override { return inner_->name(); }
     std::uint32_t copies() const noexcept override { return inner_->copies(); }
 

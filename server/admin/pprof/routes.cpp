@@ -1,11 +1,14 @@
 #include "server/admin/pprof/routes.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
 #include <fstream>
-#include <iterator>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "server/admin/pprof/cpu_profile.hpp"
 #include "server/admin/pprof/live.hpp"
@@ -33,18 +36,22 @@ constexpr std::string_view own_index =
     "/debug/pprof/heap                what holds memory; POST ?rate=BYTES: one sample in BYTES; 0: none (module heap)\n"
     "/debug/pprof/allocs              the same, with all allocations since the start first (module heap)\n"
     "/debug/trace?seconds=N           requests, deliveries, a stop for ui.perfetto.dev (module trace)\n"
-    "/debug/pprof/cmdline             the command line, arguments separated by NUL\n"
+    "/debug/pprof/cmdline             the command line without secrets, arguments separated by NUL\n"
     "/debug/pprof/symbol              POST 0xADDRESS+0xADDRESS...: names of functions\n"
     "\n"
     "go tool pprof -top 'http://HOST:PORT/debug/pprof/profile?seconds=5'\n"
     "go tool pprof -tagfocus 'route=GET /slow' ...     one route; thread=app-1: one thread\n"
     "A program without symbol table: keep the one with it and its build-id, and name it before the address.\n";
 
-response command_line() {
-    std::ifstream from("/proc/self/cmdline", std::ios::binary);
-    std::string text(std::istreambuf_iterator<char>(from), {});
-    while (text.ends_with('\0')) text.pop_back();
-    return response(http::status::ok, std::move(text));
+response command_line(const debug_sources& from) {
+    std::ifstream file("/proc/self/cmdline", std::ios::binary);
+    std::vector<std::string> arguments;
+    for (std::string text; std::getline(file, text, '\0');) arguments.push_back(std::move(text));
+    if (from.shown_arguments)
+        arguments = from.shown_arguments(std::move(arguments));
+    else if (!arguments.empty())
+        arguments.resize(1);
+    return response(http::status::ok, fmt::format("{}", fmt::join(arguments, std::string_view("\0", 1))));
 }
 
 /// What Go's symbol handler speaks: addresses with a plus between them, in the query or the body; a line for each that
@@ -74,7 +81,7 @@ void add_routes(router& routes, const debug_sources& from) {
     routes.get("/debug/pprof/profile", cpu_profile(sources));
     routes.get("/debug/pprof/goroutine", goroutine(sources));
     add_live_routes(routes, sources);
-    routes.get("/debug/pprof/cmdline", plain([](const request&) { return command_line(); }));
+    routes.get("/debug/pprof/cmdline", plain([sources](const request&) { return command_line(*sources); }));
     routes.get("/debug/pprof/symbol", plain(symbol));
     routes.post("/debug/pprof/symbol", plain(symbol));
 }
