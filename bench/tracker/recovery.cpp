@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "tracker/spool/record.hpp"
 #include "tracker/spool/spool.hpp"
 
 namespace {
