@@ -162,7 +162,7 @@ void done_collector::obey(const stop_sequence::event& event, const hooks& hooks)
             lines(log_).error("{part} is not up in time: the service cannot start", parts_.name(event.part));
             stop_.fail(parts_.name(event.part));
             break;
-        case began: stop_begins(hooks); break;
+        case began: stop_begins(event.cause, hooks); break;
         case withdrawn:
             signals_.arm_hard_stop({});
             log_.info("stop withdrawn: serving again");
@@ -191,11 +191,11 @@ void done_collector::obey(const stop_sequence::event& event, const hooks& hooks)
     }
 }
 
-void done_collector::stop_begins(const hooks& hooks) {
+void done_collector::stop_begins(const std::string& cause, const hooks& hooks) {
     const auto status = stop_.now();
     signals_.arm_hard_stop(status.left + report_share);  // first: whatever hangs from here on
     stop_began_ = std::chrono::system_clock::now();
-    lines(log_).info("stop begun by {cause}: budget {budget_ms} ms, lame duck {lame_duck_ms} ms", status.cause,
+    lines(log_).info("stop begun by {cause}: budget {budget_ms} ms, lame duck {lame_duck_ms} ms", cause,
                      stop_.options().budget.count(), stop_.options().lame_duck.count());
     if (stop_.has_been_ready()) announce(false, hooks);
     if (stop_.options().report.empty()) return;

@@ -73,7 +73,7 @@ private:
     void on_signal(const hooks& hooks);
     std::optional<bool> step(const hooks& hooks);
     void obey(const stop_sequence::event& event, const hooks& hooks);
-    void stop_begins(const hooks& hooks);
+    void stop_begins(const std::string& cause, const hooks& hooks);
     void tell_of_freeze(std::chrono::milliseconds gap);
     void announce(bool answers, const hooks& hooks);
     void name_stragglers(const hooks& hooks, const char* when) const;

@@ -87,7 +87,7 @@ void stop_sequence::become_ready_if_up() {
 
 void stop_sequence::begin(std::string cause, time_point now) {
     if (stopping()) return;
-    waiting_.push_back({happening::began});
+    waiting_.push_back({.what = happening::began, .cause = cause});
     before_lame_duck_ = phase_;
     phase_ = stop_phase::lame_duck;
     // A request can be taken back by another one; a signal cannot, and a part that has failed stays so.

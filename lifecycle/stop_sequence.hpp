@@ -63,6 +63,7 @@ public:
         happening what;
         std::size_t part = 0;  ///< of `not_up`, `entered` and `ask`
         duration gap{0};       ///< of `frozen`
+        std::string cause{};   ///< of `began`; that stop may have been withdrawn since
     };
     using events = std::vector<event>;
 

@@ -83,6 +83,18 @@ TEST(LameDuck, IsLeftWhenTheRequestThatBeganItIsWithdrawn) {
     EXPECT_FALSE(stop.sequence.withdraw()) << "there is nothing left to withdraw";
 }
 
+TEST(LameDuck, SaysWhatBeganItAlsoWhenItHasBeenWithdrawnSince) {
+    stop stop(settings(25s, 5s));
+    stop.after(0ms);
+    stop.request();
+    ASSERT_TRUE(stop.sequence.withdraw());
+    const auto events = stop.sequence.step(stop.now, 0);
+    ASSERT_EQ(events.size(), 2U);
+    EXPECT_EQ(events[0].what, lifecycle::stop_sequence::happening::began);
+    EXPECT_EQ(events[0].cause, "debug");
+    EXPECT_EQ(events[1].what, lifecycle::stop_sequence::happening::withdrawn);
+}
+
 TEST(LameDuck, BeginsAgainWithTheWholeBudgetAfterAWithdrawal) {
     stop stop(settings(25s, 5s));
     stop.request();
