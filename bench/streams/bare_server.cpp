@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -126,9 +127,9 @@ void yardstick::turn() {
     std::array<epoll_event, 256> events;
     int wait = -1;
     if (!streams_.empty())
-        wait = static_cast<int>(
-            std::chrono::ceil<std::chrono::milliseconds>(streams_.front()->due - clock_of::now()).count());
-    const int count = ::epoll_wait(set_, events.data(), static_cast<int>(events.size()), wait < -1 ? 0 : wait);
+        wait = static_cast<int>(std::max(
+            0L, std::chrono::ceil<std::chrono::milliseconds>(streams_.front()->due - clock_of::now()).count()));
+    const int count = ::epoll_wait(set_, events.data(), static_cast<int>(events.size()), wait);
     tell_those_due();
     for (int nth = 0; nth < count; ++nth) {
         auto* const client = static_cast<connection*>(events[static_cast<std::size_t>(nth)].data.ptr);
