@@ -22,7 +22,9 @@ constexpr int most_tries = 1'000;  // to begin a stop, a millisecond each, when 
 constexpr milliseconds stacks_share{50}, stack_share{25};
 /// What runs beside main is waited for until the end of the budget, and for this long after that: the part of the
 /// report's share for the last notes.
-constexpr milliseconds least_patience{10}, notes_share{70};
+constexpr milliseconds least_patience{10}, notes_share{60};
+/// For the stack of a note that has not come by then.
+constexpr milliseconds last_stack_share{10};
 /// A reload or an upgrade, for which no exit should wait.
 constexpr milliseconds most_patience{250};
 
@@ -151,6 +153,23 @@ void done_collector::on_upgrade(const char* signal, const hooks& hooks) {
         upgrade_.post([this, &hooks] { call("upgrade", hooks.upgrade); });
 }
 
+/// Workers that `is_late` holds for. Their stacks take `share` at most.
+template <class IsLate>
+std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& hooks, milliseconds share,
+                                                                   const IsLate& is_late) const {
+    std::vector<shutdown_report::straggler> late;
+    const auto until = clock::now() + share;
+    for (const auto& worker : workers_.list()) {
+        if (!is_late(worker.name)) continue;
+        const auto now = clock::now();
+        const bool ask = worker.thread != 0 && hooks.where && now < until;
+        const auto limit = std::min(stack_share, duration_cast<milliseconds>(until - now));
+        late.push_back({worker.name, worker.kind, duration_cast<milliseconds>(now - worker.born), {}});
+        if (ask) call("where", [&] { late.back().where = hooks.where(worker.thread, limit); });
+    }
+    return late;
+}
+
 void done_collector::obey(const stop_sequence::event& event, const hooks& hooks) {
     using enum stop_sequence::happening;
     switch (event.what) {
@@ -219,24 +238,10 @@ void done_collector::announce(bool answers, const hooks& hooks) {
 }
 
 void done_collector::name_stragglers(const hooks& hooks, const char* when) const {
-    for (const auto& late : stragglers(hooks, true))
+    for (const auto& late : stragglers(hooks, stacks_share, [this](const auto& name) { return parts_.asked(name); }))
         lines(log_).warn("still running {when}: {kind} {worker} for {age_ms} ms{}{where}", when, late.kind, late.name,
                          late.age.count(), late.where.empty() ? "" : " in ", late.where);
     stop_.alive();
-}
-
-std::vector<shutdown_report::straggler> done_collector::stragglers(const hooks& hooks, bool only_asked) const {
-    std::vector<shutdown_report::straggler> late;
-    const auto until = clock::now() + stacks_share;
-    for (const auto& worker : workers_.list()) {
-        if (only_asked && !parts_.asked(worker.name)) continue;
-        const auto now = clock::now();
-        const bool ask = worker.thread != 0 && hooks.where && now < until;
-        const auto limit = std::min(stack_share, duration_cast<milliseconds>(until - now));
-        late.push_back({worker.name, worker.kind, duration_cast<milliseconds>(now - worker.born), {}});
-        if (ask) call("where", [&] { late.back().where = hooks.where(worker.thread, limit); });
-    }
-    return late;
 }
 
 /// Waits until nothing of it is under way, but not longer than `most`, nor, when `least` has passed, beyond the end of
@@ -276,7 +281,7 @@ int done_collector::conclude(const hooks& hooks, bool over) {
         leave = workers_.live() > 0;  // a worker that its part has not waited for
     }
     shutdown_report report;
-    if (leave) report.stragglers = stragglers(hooks, false);
+    if (leave) report.stragglers = stragglers(hooks, stacks_share, [](const auto&) { return true; });
     const auto status = stop_.now();
     report.cause = status.cause;
     report.started = stop_began_;
@@ -307,8 +312,8 @@ bool done_collector::write_down(shutdown_report& report, bool leave, clock::time
     const auto finish = [&](const aside& aside) {
         if (settled({&aside}, std::max(least, clock::now() + 2 * least_patience), clock::time_point::max(), hooks))
             return;
-        for (auto& late : stragglers(hooks, false))
-            if (late.name == aside.name()) report.stragglers.push_back(std::move(late));
+        for (auto& late : stragglers(hooks, last_stack_share, [&](const auto& name) { return name == aside.name(); }))
+            report.stragglers.push_back(std::move(late));
         report.exit_code = std::max<int>(report.exit_code, forced);
         leave = true;
     };

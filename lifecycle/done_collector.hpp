@@ -87,7 +87,9 @@ private:
     void write_report(const std::string& json, note_file::durability how);
     void join_idle();
     ends ends_so_far() const;
-    std::vector<shutdown_report::straggler> stragglers(const hooks& hooks, bool only_asked) const;
+    template <class IsLate>
+    std::vector<shutdown_report::straggler> stragglers(const hooks& hooks, std::chrono::milliseconds share,
+                                                       const IsLate& is_late) const;
 
     stop_channel& stop_;
     signals& signals_;

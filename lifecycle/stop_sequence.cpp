@@ -11,6 +11,8 @@ using std::chrono::milliseconds;
 
 /// A forced stop: everything, the report included, within the second that the contract gives.
 constexpr milliseconds forced_share{800};
+/// Of the share of a part that serves no clients, after it has given up.
+constexpr milliseconds most_to_write_down{1'000};
 /// More than ever wait for the owner: it looks ten times a second in a stop.
 constexpr std::size_t room_for_events = 64;
 
@@ -292,8 +294,13 @@ stop_sequence::time_point stop_sequence::deadline(std::size_t part) const {
     if (last == time_point::max()) return last;
     // Forced: clients get their 503 at once, and the others have a moment less than their step, to say what they leave.
     if (forced_at_) return order_.parts[part].serves ? std::min(last, *forced_at_) : last - milliseconds(50);
+    const auto& own = order_.parts[part];
     // Before the end of its share, so that there is time to answer its clients.
-    return last - std::min<duration>(milliseconds(250), budget_ / 20);
+    const auto to_answer = std::min(milliseconds(250), budget_ / 20);
+    if (own.serves) return last - to_answer;
+    // And what others leave undone they write down, and main how the run ended: to a disk that may be slow.
+    const auto reserved = shrink(own.reserved, budget_, options_);
+    return last - std::max(to_answer, std::min({most_to_write_down, budget_ / 10, reserved / 2}));
 }
 
 void stop_sequence::enter(std::string phase_name, time_point now, time_point until) {

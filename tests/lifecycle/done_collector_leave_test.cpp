@@ -1,7 +1,11 @@
 // How the process ends when a part does not. Each runs in a process of its own.
+#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <boost/json.hpp>
+#include <fstream>
 
 #include "lifecycle/done_collector.hpp"
 #include "tests/lifecycle/fakes.hpp"
@@ -119,6 +123,46 @@ TEST(DoneCollector, WritesTheReportThoughNoThreadShowsItsStack) {
     EXPECT_EQ(code, lifecycle::forced);
     ASSERT_FALSE(report.empty());
     EXPECT_EQ(report.at("stragglers").as_array().size(), 6U);
+}
+
+/// The report as it is logged by a process whose report file is a pipe that nobody empties, whose note of the end
+/// hangs, and of which no thread shows its stack.
+std::string logged_while_all_hangs(bool tracker_hangs) {
+    const fakes::folder folder;
+    auto options = process::brisk();
+    options.budget = 300ms;
+    options.report = folder.file("report.pipe");
+    const auto seen = folder.file("seen");
+    EXPECT_EQ(::mkfifo(options.report.c_str(), 0600), 0);
+    const int full = ::open(options.report.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    while (::write(full, "full", 4) > 0) {}
+    const int code = fakes::exit_code_of([&] {
+        process process(options);
+        if (tracker_hangs) process.run("tracker", [](const std::stop_token&) { fakes::hang(); });
+        process.run("app", until_asked);
+        process.send(SIGTERM);
+        process.lines->on_line = [&seen](std::string_view line) {
+            if (line.starts_with("shutdown report")) std::ofstream(seen) << line;
+        };
+        const auto silent = [](pid_t, std::chrono::milliseconds limit) {
+            ::poll(nullptr, 0, static_cast<int>(limit.count()));
+            return std::string();
+        };
+        process.done.wait({.where = silent, .ended = [](const auto&) { fakes::hang(); }});
+        return 99;
+    });
+    ::close(full);
+    EXPECT_EQ(code, lifecycle::forced);
+    return fakes::content_of(seen);
+}
+
+TEST(DoneCollector, LogsTheReportThoughItsFileAndTheNoteHangAndNoThreadShowsItsStack) {
+    for (const bool tracker_hangs : {false, true}) {
+        std::string said;  // again where main got no CPU before the kernel's timer, 90 ms after the budget
+        for (int tries = 0; tries < 5 && said.empty(); ++tries) said = logged_while_all_hangs(tracker_hangs);
+        EXPECT_THAT(said, testing::HasSubstr("note-report"));
+        EXPECT_THAT(said, testing::HasSubstr(tracker_hangs ? "\"tracker\"" : "note-progress"));
+    }
 }
 
 TEST(DoneCollector, AsksTheTrackerThoughTheAppOverranItsShare) {
