@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <random>
+#include <ranges>
+#include <span>
 #include <string_view>
+#include <utility>
 
 namespace tracker {
 namespace {
@@ -60,18 +64,38 @@ void append_headers(std::string& out, const event_headers& headers) {
     out += '}';
 }
 
-/// What tells the ids of one thread from all others: 40 random bits and a counter of 40 that begins
-/// anywhere. It is the thread's own, so that making an id takes no lock and no system call.
-struct id_source {
-    std::uint64_t origin;
-    std::uint64_t count;
-
-    id_source() {
-        std::random_device random;
-        origin = (std::uint64_t{random()} << 32U | random()) & mask;
-        count = (std::uint64_t{random()} << 32U | random()) & mask;
+/// In Crockford's base 32, five bits a character, as many of the lowest as there is room for.
+void write_base32(std::span<char> out, std::uint64_t bits) {
+    static constexpr std::string_view alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    for (auto& character : out | std::views::reverse) {
+        character = alphabet[bits & 31U];
+        bits >>= 5U;
     }
-    static constexpr std::uint64_t mask = (std::uint64_t{1} << 40U) - 1;
+}
+
+/// The ids of one thread: 48 bits of time, 40 random ones that tell them from those of all others, and a counter of 40
+/// that begins anywhere; ten characters, eight and eight. The time comes first, so that ids sort by it, as text too.
+/// It is the thread's own, so that making an id takes no lock and no system call.
+class id_source {
+public:
+    id_source() : count_(random_bits()) { write_base32(std::span(id_).subspan<10, 8>(), random_bits()); }
+
+    std::string next(std::chrono::milliseconds time) {
+        if (time != std::exchange(time_, time))
+            write_base32(std::span(id_).first<10>(), static_cast<std::uint64_t>(time.count()));
+        write_base32(std::span(id_).last<8>(), ++count_);
+        return {id_.data(), id_.size()};
+    }
+
+private:
+    static std::uint64_t random_bits() {
+        std::random_device random;
+        return std::uint64_t{random()} << 32U | random();
+    }
+
+    std::array<char, 26> id_{};
+    std::chrono::milliseconds time_{-1};  ///< that in `id_`
+    std::uint64_t count_;
 };
 
 }  // namespace
@@ -98,25 +122,9 @@ void append_json(std::string& out, const event& event) {
 }
 
 std::string make_id() {
-    static constexpr std::string_view alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";  // Crockford's base 32
-    // One a thread: no lock, and no two share an origin.
     thread_local id_source source;
-    source.count = (source.count + 1) & id_source::mask;
-
     const auto since = std::chrono::system_clock::now().time_since_epoch();
-    const auto milliseconds =
-        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
-    // 48 bits of time, 40 of origin, 40 of the counter: 128 bits, five a character.
-    // The time comes first, so that ids sort by it, as text too.
-    auto high = milliseconds << 16U | source.origin >> 24U;
-    auto low = source.origin << 40U | source.count;
-    std::string id(26, '0');
-    for (std::size_t i = id.size(); i-- > 0;) {
-        id[i] = alphabet[low & 31U];
-        low = low >> 5U | high << 59U;
-        high >>= 5U;
-    }
-    return id;
+    return source.next(std::chrono::duration_cast<std::chrono::milliseconds>(since));
 }
 
 }  // namespace tracker

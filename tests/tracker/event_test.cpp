@@ -83,6 +83,27 @@ TEST(EventId, Has26CharactersThatAnIdMayHave) {
     EXPECT_EQ(id.find_first_not_of("0123456789ABCDEFGHJKMNPQRSTVWXYZ"), id.npos);
 }
 
+/// The milliseconds since 1970 that an id begins with.
+std::int64_t milliseconds_of(std::string_view id) {
+    std::int64_t time = 0;
+    for (const char digit : id.substr(0, 10))
+        time = time * 32 + static_cast<std::int64_t>(std::string_view("0123456789ABCDEFGHJKMNPQRSTVWXYZ").find(digit));
+    return time;
+}
+
+TEST(EventId, BeginsWithItsTimeAsAUlidDoes) {
+    const auto now = [] {
+        const auto since = std::chrono::system_clock::now().time_since_epoch();
+        return std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+    };
+    for (int nth = 0; nth < 1'000; ++nth) {
+        const auto before = now();
+        const auto time = milliseconds_of(tracker::make_id());
+        ASSERT_GE(time, before);
+        ASSERT_LE(time, now());
+    }
+}
+
 TEST(EventId, IsSortedByTime) {
     const auto first = tracker::make_id();
     const auto began = std::chrono::system_clock::now();
