@@ -97,8 +97,7 @@ const nghttp2_session_callbacks* reading::callbacks() {
 void reading::receive(std::string_view bytes, const moment& at) {
     at_ = at;
     if (framer_.has_ended() || broken_) return;
-    const auto fault = framer_.receive(bytes);
-    reading_ = nullptr;
+    const auto fault = framer_.receive(bytes);  // a block of fields may go on in what is read next
     if (fault != NGHTTP2_NO_ERROR) end_hostile(fault);
 }
 

@@ -56,6 +56,42 @@ TEST(Http2, TheHeadOfARequestIsWhatAHandlerOfHttp1WouldSee) {
     scene.reply(id);
 }
 
+/// A client's head in two segments, in two records of TLS, or at the end of what one read has room for.
+TEST(Http2, HeadAndTrailersAreTheSameWhereverTheirBytesAreCut) {
+    for (std::size_t cut = 0, size = 1; cut <= size; ++cut) {
+        SCOPED_TRACE(cut);
+        scene scene;
+        scene.holds_handlers = true;
+        const auto id = scene.client.ask(
+            "POST", "/?" + std::string(40, 'q'),
+            {{":authority", "example.org"}, {"cookie", "a=1"}, {"x-request-id", "mine"}, {"content-length", "4"}},
+            std::nullopt, true);
+        scene.client.trail(id, {{"sum", "7"}, {"more", "8"}});
+        scene.client.send_body(id, "body", true);
+        const auto bytes = scene.client.take();
+        size = bytes.size();
+        if (cut == 0) {
+            for (const char byte : bytes) scene.send({&byte, 1});
+        } else {
+            scene.send(std::string_view(bytes).substr(0, cut));
+            scene.send(std::string_view(bytes).substr(cut));
+        }
+        ASSERT_EQ(scene.asked.count(id), 1) << scene.answer(id).status;
+        const auto& seen = *scene.requests.at(id);
+        EXPECT_EQ(seen.method_name, "POST");
+        EXPECT_EQ(seen.query, std::string(40, 'q'));
+        EXPECT_EQ(seen.host, "example.org");
+        EXPECT_EQ(seen.id, "mine");
+        EXPECT_EQ(seen.header(http::field::cookie), "a=1");
+        EXPECT_EQ(seen.header(http::field::content_length), "4");
+        EXPECT_EQ(seen.body, "body");
+        ASSERT_EQ(seen.trailers.size(), 2);
+        EXPECT_EQ(seen.trailers[1].value, "8");
+        scene.reply(id);
+        ASSERT_FALSE(HasFailure());
+    }
+}
+
 TEST(Http2, ABodyAndItsTrailersAreWholeBeforeTheHandlerIsAsked) {
     scene scene;
     scene.holds_handlers = true;
