@@ -25,6 +25,9 @@ constexpr milliseconds stacks_share{50}, stack_share{25};
 constexpr milliseconds least_patience{10}, notes_share{60};
 /// For the stack of a note that has not come by then.
 constexpr milliseconds last_stack_share{10};
+/// An fsync(2) of a busy disk takes tenths of a second, and what does not return in time has the exit code of what
+/// hangs.
+constexpr milliseconds least_to_sync{1'000};
 /// A reload or an upgrade, for which no exit should wait.
 constexpr milliseconds most_patience{250};
 
@@ -287,6 +290,7 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     report.started = stop_began_;
     report.phases = status.phases;
     report.duration = status.elapsed;
+    report.notes = status.left >= least_to_sync ? note_file::durability::synced : note_file::durability::none;
     call("account", hooks.account, report);
     // After the account, which may take a moment in which others end.
     report.workers_left += workers_.live();
@@ -315,13 +319,13 @@ bool done_collector::write_down(shutdown_report& report, bool leave, clock::time
         for (auto& late : stragglers(hooks, last_stack_share, [&](const auto& name) { return name == aside.name(); }))
             report.stragglers.push_back(std::move(late));
         report.exit_code = std::max<int>(report.exit_code, forced);
+        report.notes = note_file::durability::none;
         leave = true;
     };
     const bool note = hooks.ended && !note_progress_.busy();  // what hangs has been named
     const bool file = !stop_.options().report.empty() && !note_report_.busy();
     const auto post_report = [&] {
-        const auto how = stop_.now().left.count() > 0 ? note_file::durability::synced : note_file::durability::none;
-        if (file) note_report_.post([this, json = report.to_json(), how] { write_report(json, how); });
+        if (file) note_report_.post([this, json = report.to_json(), how = report.notes] { write_report(json, how); });
     };
     if (note) note_progress_.post([this, report, &hooks] { call("ended", hooks.ended, report); });
     post_report();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "lifecycle/note_file.hpp"
 #include "lifecycle/stop_sequence.hpp"
 
 namespace lifecycle {
@@ -27,6 +28,9 @@ struct shutdown_report {
     int exit_code = 0;
     std::chrono::system_clock::time_point started;
     std::chrono::milliseconds duration{0};
+    /// What notes of this end are to survive, by the time that is left of the budget: a second at least is for a disk
+    /// that is slow. With less they are in their place all the same, and on the disk when the kernel writes them.
+    note_file::durability notes = note_file::durability::synced;
     std::vector<stop_sequence::phase_record> phases;
     std::vector<section> sections;  ///< in the order in which they are shown
     /// Of the sections, for the line that people read.

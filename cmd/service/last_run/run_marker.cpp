@@ -120,7 +120,7 @@ void run_marker::ended(const lifecycle::shutdown_report& report) noexcept try {
                                        {"answered", report.work_answered},
                                        {"cut", report.work_cut},
                                        {"events_left", report.events_left}}),
-          true);
+          report.notes == lifecycle::note_file::durability::synced);
 } catch (...) {  // NOLINT(bugprone-empty-catch): a note is not worth a stop
 }
 
