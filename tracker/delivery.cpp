@@ -105,7 +105,6 @@ delivery::end delivery::deliver(batch& batch, course& course) {
     course.sieve.begin(batch.events);
     course.in_stop = course.in_stop || backlog_.closed();
     std::size_t rejections = 0;
-    bool in_order = true;  // what is left of the batch is its end
     while (!given_up()) {
         const auto part = course.sieve.next(batch.events);
         assert(part.count > 0 && part.first + part.count <= batch.events.size() && "a part of the batch");
@@ -116,7 +115,6 @@ delivery::end delivery::deliver(batch& batch, course& course) {
             course.backoff.reset();
             if (part.count == batch.events.size()) return end::delivered;
             backlog_.settle_part(batch, part.first, part.count);
-            in_order = in_order && part.first == 0;
             continue;
         }
         if (answer.what == result::rejected && ++rejections >= options_.rejected_tries) {
@@ -138,7 +136,7 @@ delivery::end delivery::deliver(batch& batch, course& course) {
         if (given_up()) break;
         pause(course);
         // With what has come meanwhile there may be something to compare it with.
-        if (answer.what == result::refused && in_order) return end::given_back;
+        if (answer.what == result::refused) return end::given_back;
     }
     backlog_.close();  // in case that was not done yet: what would be accepted now would only be dropped
     return end::given_up;

@@ -43,6 +43,7 @@ sieve::part sieve::next(events left) const {
 void sieve::taken(const part& tried) {
     assert(tried.count > 0);
     all_refused_since_.reset();
+    some_taken_ = true;
     if (tried.first > 0) {
         suspect_.others_since = true;
         comparing_ = false;
@@ -51,7 +52,6 @@ void sieve::taken(const part& tried) {
     if (suspected_) suspect_ = {};
     suspected_ = false;
     suspect_.others_between = !suspect_.id.empty();
-    some_taken_ = true;
     width_ = std::max(width_, 2 * tried.count);
     others_taken_ = refused_ > tried.count;
     refused_ -= std::min(refused_, tried.count);

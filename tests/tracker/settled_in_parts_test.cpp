@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/tracker/spool_fakes.hpp"
 #include "tracker/memory_backlog.hpp"
 
@@ -64,6 +66,71 @@ TEST_F(SettledInParts, WhatIsDeliveredOutOfOrderCountsOnceWhatIsBeforeItHasGone)
     EXPECT_EQ(spool->account().delivered, 3U);
     EXPECT_EQ(spool->account().queued, 0U);
     EXPECT_TRUE(spool->account().balanced());
+}
+
+TEST_F(SettledInParts, WhatIsGivenBackComesAgainWithoutWhatWasDeliveredFromItsMiddle) {
+    options.batch_events = 3;
+    const auto spool = open();
+    ASSERT_EQ(spool->append(some_events({"a", "b", "c", "d", "e", "f"})), verdict::accepted);
+    tracker::batch batch(options);
+    auto& backlog = spool->of_sink(0);
+    ASSERT_TRUE(backlog.take(batch));
+    backlog.settle_part(batch, 1, 1);
+    backlog.give_back(batch);
+    ASSERT_TRUE(backlog.take(batch));
+    EXPECT_EQ(data_of(batch), (strings{"a", "c", "d"}));
+    backlog.settle_part(batch, 2, 1);
+    backlog.bury(batch, 1);
+    backlog.give_back(batch);
+    ASSERT_TRUE(backlog.take(batch));
+    EXPECT_EQ(data_of(batch), (strings{"a", "e", "f"}));
+    backlog.settle_part(batch, 0, 2);
+    EXPECT_EQ(spool->account().delivered, 4U);
+    EXPECT_EQ(spool->account().dropped.at("dead_letter"), 1U);
+    backlog.give_back(batch);
+    ASSERT_TRUE(backlog.take(batch));
+    EXPECT_EQ(data_of(batch), strings{"f"});
+    backlog.settle(batch, outcome::delivered);
+    EXPECT_EQ(spool->account().delivered, 5U);
+    EXPECT_TRUE(spool->account().balanced());
+}
+
+/// A sink that refuses some events by a word that it also has for its own bad moments.
+void expect_all_settled(const tracker::options& options, const strings& first, const strings& later) {
+    fakes::running_tracker running(options);
+    running.sink.refuses = [&](const auto& batch) {
+        return std::ranges::any_of(batch, [](const auto& event) { return event.data.starts_with("bad"); });
+    };
+    for (const auto& data : first) EXPECT_EQ(running.events.try_record(make_event(data)), verdict::accepted);
+    running.start();
+    EXPECT_TRUE(fakes::eventually([&] { return running.sink.tries() > 10; }));
+    for (const auto& data : later) EXPECT_EQ(running.events.try_record(make_event(data)), verdict::accepted);
+    EXPECT_TRUE(fakes::eventually([&] { return running.events.account().queued == 0; }));
+    running.flush_until = fakes::clock::now();
+    running.stop();
+    auto taken = running.sink.data();
+    std::ranges::sort(taken);
+    EXPECT_TRUE(std::ranges::adjacent_find(taken) == taken.end()) << "each once";
+    const auto account = running.events.account();
+    EXPECT_EQ(taken.size() + account.dropped.at("dead_letter"), first.size() + later.size());
+}
+
+/// Bad events fill the front, and those behind them have been taken to compare the first one with.
+TEST_F(SettledInParts, BadEventsWithNothingLeftToBeComparedWithHoldUpNobody) {
+    const std::vector<strings> batches = {{"bad 1", "bad 2", "a"},
+                                          {"bad 1", "a", "bad 2"},
+                                          {"bad 1", "bad 2", "bad 3", "a"},
+                                          {"bad 1", "bad 2", "a", "bad 3"}};
+    for (const auto kept : {tracker::durability::memory, tracker::durability::process}) {
+        options.durability = kept;
+        options.retry_initial = 0ms;
+        options.retry_max = 1ms;
+        options.batch_age = 0ms;
+        for (const auto& first : batches) {
+            SCOPED_TRACE(testing::PrintToString(first));
+            expect_all_settled(options, first, {"later 1", "later 2"});
+        }
+    }
 }
 
 TEST_F(SettledInParts, WhatIsGivenBackComesAgainWithWhatHasComeMeanwhile) {

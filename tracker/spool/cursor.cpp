@@ -37,6 +37,31 @@ private:
     std::uint64_t in_stop_ = 0;
 };
 
+/// A batch without those that the sink has had `early`, and the place of each. How many records that is with them.
+std::uint64_t read_records(record_reader& reader, search& watch, std::uint64_t end,
+                           const std::vector<std::uint64_t>& early, const options& by, std::vector<event>& into,
+                           std::vector<segment::place>& places) {
+    std::uint64_t records = 0;
+    std::size_t bytes = 0;
+    event event;
+    while (into.size() < by.batch_events && bytes < by.batch_bytes) {
+        const auto begins = reader.at();
+        watch.goes_on = false;
+        const bool is_early = std::ranges::binary_search(early, records);
+        if (is_early ? reader.pass() : reader.next(event)) {
+            ++records;
+            if (is_early) continue;
+            bytes += bytes_of(event);
+            places.push_back({.done = records - 1, .offset = begins});
+            into.push_back(std::move(event));
+            continue;
+        }
+        watch.goes_on = true;
+        if (reader.at() == end || !reader.skip_damage()) break;
+    }
+    return records;
+}
+
 }  // namespace
 
 bool cursor::take(batch& into) {
@@ -106,8 +131,17 @@ bool cursor::choose(clock::time_point now) {
     const auto from = next_in(*set);
     const auto place = from->sinks[sink_];
     assert(place.offset <= from->size && place.done < from->records && "something is left of it");
-    taken_ = {set, from, place.offset, from->size, from->size, from->records - place.done, {}};
+    taken_ = {set, from, place.offset, from->size, from->size, from->records - place.done, {}, early_in(*from)};
     return true;
+}
+
+std::vector<std::uint64_t> cursor::early_in(segment& from) const {
+    const auto done = from.sinks[sink_].done;
+    auto next = from.early.lower_bound({sink_, done});
+    from.early.erase(from.early.lower_bound({sink_, 0}), next);  // the place has moved over them
+    std::vector<std::uint64_t> all;
+    for (; next != from.early.end() && next->first == sink_; ++next) all.push_back(next->second - done);
+    return all;
 }
 
 clock::time_point cursor::wake_at() const {
@@ -135,23 +169,11 @@ bool cursor::read_batch(batch& into, const in_hand& next) {
     into.events.clear();
     std::vector<segment::place> places;
     places.reserve(options.batch_events);
+    std::uint64_t records = 0;
     search watch(*this);
     record_reader reader(state_.files, next.from->file.get(), next.from->secret(), next.first, next.end, &watch);
     try {
-        std::size_t bytes = 0;
-        event event;
-        while (into.events.size() < options.batch_events && bytes < options.batch_bytes) {
-            const auto begins = reader.at();
-            watch.goes_on = false;
-            if (reader.next(event)) {
-                bytes += bytes_of(event);
-                places.push_back({.done = places.size(), .offset = begins});
-                into.events.push_back(std::move(event));
-                continue;
-            }
-            watch.goes_on = true;
-            if (reader.at() == next.end || !reader.skip_damage()) break;
-        }
+        records = read_records(reader, watch, next.end, next.early, options, into.events, places);
     } catch (const std::system_error& error) {
         into.events.clear();
         hold_off(error.code().message());
@@ -172,7 +194,7 @@ bool cursor::read_batch(batch& into, const in_hand& next) {
     if (!well) state_.note_readable();
     const std::scoped_lock lock(state_.mutex);
     taken_.behind = reader.at();
-    taken_.events = into.events.size();
+    taken_.events = records;
     for (auto& place : places) place.done += taken_.from->sinks[sink_].done;
     taken_.places = std::move(places);
     if (taken_.set != state_.own && options.replay_rate > 0)
@@ -253,6 +275,16 @@ void cursor::bury(batch& taken, std::size_t index) {
 void cursor::give_back(batch& taken) {
     const auto& options = state_.settings;
     const std::scoped_lock lock(state_.mutex);
+    // What was taken before others in front of it does not come again.
+    auto left = taken_.places.begin();
+    const auto first = taken_.from->sinks[sink_].done;
+    assert(left != taken_.places.end() && left->done == first && "what is left begins where the sink is");
+    for (auto number = first; number < first + taken_.events; ++number) {
+        if (left != taken_.places.end() && left->done == number)
+            ++left;
+        else
+            taken_.from->early.emplace(sink_, number);
+    }
     if (taken_.set != state_.own && options.replay_rate > 0)
         // It was not delivered, so it must not count against the rate.
         replay_at_ -= std::chrono::nanoseconds(std::chrono::seconds(1)) * taken.events.size() / options.replay_rate;

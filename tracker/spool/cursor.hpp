@@ -41,6 +41,7 @@ private:
         std::uint64_t behind = 0;            ///< the first byte after it
         std::uint64_t events = 0;            ///< from where the sink is; before it has been read: in the segment
         std::vector<segment::place> places;  ///< of each that is still in the batch: the records before it
+        std::vector<std::uint64_t> early;    ///< of segment::early, counted from where the sink is; in order
     };
 
     bool read_batch(batch& into, const in_hand& next);
@@ -55,6 +56,7 @@ private:
     segment_ptr next_in(const segment_set& set) const;                   ///< null: this sink has all of it
     segment_set_ptr oldest_set(lifecycle::clock::time_point now) const;  ///< null: nothing to replay
     bool held(const segment_set& set, lifecycle::clock::time_point now) const noexcept;
+    std::vector<std::uint64_t> early_in(segment& from) const;
     bool nothing_left() const;
     lifecycle::clock::time_point wake_at() const;
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lifecycle/context.hpp"
@@ -37,10 +38,12 @@ struct segment {
     std::uint64_t records = 0;       ///< all but those that every sink had when it was opened
     std::vector<place> sinks;        ///< in the order of options.sinks
     std::set<std::uint64_t> dead;    ///< of the `records`, those that some sink will never take
-    std::uint64_t lost_from = 0;     ///< the records from here …
-    std::uint64_t lost_to = 0;       ///< … up to here could not be read
-    std::uint64_t torn = 0;          ///< bytes after `size`, left by a process or a machine that died
-    std::uint64_t damaged = 0;       ///< bytes between records that belong to none
+    /// Each with the number of a sink that has had it before others in front of it.
+    std::set<std::pair<std::size_t, std::uint64_t>> early;
+    std::uint64_t lost_from = 0;  ///< the records from here …
+    std::uint64_t lost_to = 0;    ///< … up to here could not be read
+    std::uint64_t torn = 0;       ///< bytes after `size`, left by a process or a machine that died
+    std::uint64_t damaged = 0;    ///< bytes between records that belong to none
     /// Something in it is no event that could be delivered: removed from the spool, but not from the disk.
     bool keep = false;
     bool no_file = false;  ///< a directory, a FIFO, a link …: it is not even opened to be read
