@@ -32,11 +32,26 @@ bool ends_with_an_object(std::string_view text) {
     return (text.size() - (other == text.npos ? 0 : other + 1)) % 2 == 0;
 }
 
+/// Without what follows the last byte that is stored: that is zeros, which nobody has to read, however many they are.
+off_t without_hole_at_end(int file, off_t size) {
+    off_t first = 0;
+    while (first < size) {  // below it something is stored, from `size` on nothing is
+        const auto middle = first + (size - first) / 2;
+        if (::lseek(file, middle, SEEK_DATA) >= 0)
+            first = middle + 1;
+        else if (errno == ENXIO)
+            size = middle;
+        else
+            return size;  // this file system does not say
+    }
+    return size;
+}
+
 /// Where the last whole line ends, its line end not counted when that is all that is missing.
 off_t end_of_whole_lines(int file, off_t size) {
     std::array<char, 64 * 1024> block;
     off_t candidate = -1;  // the end of a line that is whole as far as it has been read
-    for (auto rest = size; rest > 0;) {
+    for (auto rest = without_hole_at_end(file, size); rest > 0;) {
         const auto want = std::min<off_t>(rest, block.size());
         const auto text = read_at(file, std::span(block).first(static_cast<std::size_t>(want)), rest - want);
         if (rest == size && ends_with_an_object(text)) candidate = size;

@@ -81,6 +81,20 @@ TEST_F(LastLine, OfZerosIsCutWhereverTheyBegin) {
     EXPECT_EQ(mended(whole + zeros + "\n" + whole), whole + zeros + "\n" + whole) << "what follows is whole";
 }
 
+/// A file of 256 GiB that takes a block of the disk.
+TEST_F(LastLine, OfZerosThatAreNotStoredIsCutWithoutReadingThem) {
+    write_file(file, whole + "{\"id\"");
+    fs::resize_file(file, std::uintmax_t{256} << 30U);
+    const tracker::descriptor opened(::open(file.c_str(), O_RDWR | O_CLOEXEC));
+    if (::lseek(opened.get(), off_t{1} << 30U, SEEK_DATA) >= 0 || errno != ENXIO)
+        GTEST_SKIP() << "this file system does not say what is stored";
+    EXPECT_EQ(tracker::mend_last_line(opened.get()).size, static_cast<off_t>(whole.size()));
+    EXPECT_EQ(read_file(file), whole);
+    fs::resize_file(file, 0);
+    fs::resize_file(file, std::uintmax_t{256} << 30U);
+    EXPECT_EQ(tracker::mend_last_line(opened.get()).size, 0);
+}
+
 TEST_F(LastLine, WrittenBySomebodyElseWhileWeRunIsCutBeforeTheNext) {
     tracker::file_sink sink(options, book.log);
     sink.deliver(first);
