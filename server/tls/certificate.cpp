@@ -145,9 +145,9 @@ std::string subject_of(const X509& certificate) {
     return {bytes, static_cast<std::size_t>(count)};
 }
 
-std::string bytes_of(std::string_view key, const std::string& file) {
+std::string bytes_of(std::string_view key, const std::string& file, std::string_view allowed) {
     const auto wrong = [&](std::string_view why) {
-        return fault(key, fmt::format("{} cannot be read: {}", file, why), "a PEM file of at most 1 MiB");
+        return fault(key, fmt::format("{} cannot be read: {}", file, why), std::string(allowed));
     };
     const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // so that a pipe does not block
     if (descriptor < 0) throw wrong(std::strerror(errno));

@@ -31,7 +31,8 @@ certificate read_certificate(const std::string& certificate_file, const std::str
 std::vector<certificate_pointer> certificates_of(std::string_view key, const std::string& file, std::string_view pem);
 
 /// The bytes of a regular file of at most 1 MiB. Throws `fault`.
-std::string bytes_of(std::string_view key, const std::string& file);
+std::string bytes_of(std::string_view key, const std::string& file,
+                     std::string_view allowed = "a PEM file of at most 1 MiB");
 
 /// Whom a certificate names (RFC 4514), in UTF-8.
 std::string subject_of(const X509& certificate);

@@ -75,12 +75,12 @@ void generation::read_trust(const std::string& file) {
 
 void generation::read_ticket_keys(const std::string& file, const ticket_key& at_random) {
     if (file.empty()) return ticket_keys_.push_back(at_random);
-    auto bytes = bytes_of("tls_ticket_key", file);
+    constexpr auto allowed =
+        "a file of 80 bytes (`openssl rand 80`), or of several such keys, of which the first is for new tickets";
+    auto bytes = bytes_of("tls_ticket_key", file, allowed);
     constexpr auto each = sizeof(ticket_key);
     if (bytes.empty() || bytes.size() % each != 0)
-        throw fault(
-            "tls_ticket_key", fmt::format("{} has {} bytes", file, bytes.size()),
-            "a file of 80 bytes (`openssl rand 80`), or of several such keys, of which the first is for new tickets");
+        throw fault("tls_ticket_key", fmt::format("{} has {} bytes", file, bytes.size()), allowed);
     ticket_keys_.resize(bytes.size() / each);
     std::memcpy(ticket_keys_.data(), bytes.data(), bytes.size());
     digest_ = digest_of(digest_ + bytes);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <stdexcept>
 #include <vector>
@@ -51,9 +52,9 @@ struct port::state final : layer_source {
     const std::shared_ptr<tally> counts = std::make_shared<tally>();
     mutable std::mutex mutex;
     std::shared_ptr<const generation> in_force;
-    std::mutex looking;      ///< one at a time; it guards the two below
-    std::string last_fault;  ///< said, and still so
-    std::time_t warned = 0;  ///< how long before its end a certificate was at the last warning
+    std::mutex looking;                         ///< one at a time; it guards the two below
+    std::string last_fault;                     ///< said, and still so
+    std::map<std::string, std::time_t> warned;  ///< by its file, how long before its end each was at its last warning
     std::atomic<std::uint64_t> applied{0}, refused{0};
 };
 
@@ -76,7 +77,7 @@ bool port::state::look(bool asked) {
         } else {
             put(std::move(fresh));
             ++applied;
-            warned = 0;
+            warned.clear();
         }
         last_fault.clear();
     } catch (const std::exception& e) {
@@ -93,17 +94,18 @@ bool port::state::look(bool asked) {
     return true;
 }
 
-/// Two weeks before the end of the first that ends, and a day before it.
+/// Two weeks before the end of each, and a day before it.
 void port::state::warn_of_end() {
     const auto serving = now();
-    const auto& all = serving->certificates();
-    const auto first = std::ranges::min_element(all, {}, &generation::shown::not_after);
-    const auto left = first->not_after - std::time(nullptr);
-    const auto due = left <= day ? day : left <= early ? early : 0;
-    if (due == 0 || (warned != 0 && due >= warned)) return;
-    warned = due;
-    lifecycle::lines(log).warn("{server}: the certificate of {subject} in {path} expires at {until}", name,
-                               first->subject, first->file, in_words(first->not_after));
+    for (const auto& each : serving->certificates()) {
+        const auto left = each.not_after - std::time(nullptr);
+        const auto due = left <= day ? day : left <= early ? early : 0;
+        auto& before = warned[each.file];
+        if (due == 0 || (before != 0 && due >= before)) continue;
+        before = due;
+        lifecycle::lines(log).warn("{server}: the certificate of {subject} in {path} expires at {until}", name,
+                                   each.subject, each.file, in_words(each.not_after));
+    }
 }
 
 port::port(std::string name, const tls_options& by, const show& shown, spdlog::logger& log, const pace& when) {

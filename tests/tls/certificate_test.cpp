@@ -179,6 +179,14 @@ TEST_F(Generation, ATicketKeyHasEightyBytesOrSeveralTimesThat) {
         support::write_file(path("ticket"), std::string(bytes, 'x'));
         EXPECT_EQ(fault_of_all(by) == "none", well) << bytes << " bytes: " << fault_of_all(by);
     }
+    by.ticket_key = path("nowhere");
+    try {
+        const server::tls::generation made(by, "app", server::tls::make_ticket_key());
+        ADD_FAILURE() << "it is not there";
+    } catch (const fault& missing) {
+        EXPECT_THAT(missing.what(), HasSubstr("cannot be read"));
+        EXPECT_THAT(missing.allowed, HasSubstr("80 bytes"));
+    }
 }
 
 TEST_F(Generation, WhoTrustsNobodyIsRefused) {

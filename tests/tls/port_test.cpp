@@ -110,6 +110,20 @@ TEST_F(TlsPort, WarnsTwoWeeksBeforeTheEnd) {
     EXPECT_THAT(written.str(), HasSubstr("the certificate of CN=short in " + path("a.crt") + " expires at "));
 }
 
+/// Also of those that do not end first, and of each as often as there are reasons to.
+TEST_F(TlsPort, WarnsOfTheEndOfEachCertificate) {
+    write("first", {.until = 20h});
+    by.certificate.push_back(path("b.crt"));
+    by.key.push_back(path("b.key"));
+    authority::write(folder.path(), "b", ours.issue({.subject = "second", .until = 24h * 13}));
+    const auto port = made();
+    EXPECT_THAT(written.str(), HasSubstr("the certificate of CN=first in " + path("a.crt") + " expires at "));
+    EXPECT_THAT(written.str(), HasSubstr("the certificate of CN=second in " + path("b.crt") + " expires at "));
+    const auto said = written.str().size();
+    port->reload();
+    EXPECT_THAT(written.str().substr(said), Not(HasSubstr("expires at"))) << "nothing has changed";
+}
+
 TEST_F(TlsPort, DoesNotWarnBefore) {
     write("long", {.until = 24h * 15});
     made();
@@ -200,6 +214,26 @@ TEST_F(TlsPort, TriesAgainWhatDoesNotFitYet) {
     EXPECT_TRUE(eventually([&] { return metrics(*port).find("result=\"refused\"} 1") != std::string::npos; }));
     support::write_file(archive / "one.key", next.key);
     EXPECT_TRUE(eventually([&] { return serves(*port, "two"); }));
+}
+
+/// No event comes from where a link leads, or from some file systems.
+TEST_F(TlsPort, LooksNowAndThenWhateverItIsTold) {
+    const auto elsewhere = folder.path() / "elsewhere", live = folder.path() / "live";
+    fs::create_directory(elsewhere);
+    fs::create_directory(live);
+    authority::write(elsewhere, "one", ours.issue({.subject = "one"}));
+    fs::create_symlink("../elsewhere/one.crt", live / "a.crt");
+    fs::create_symlink("../elsewhere/one.key", live / "a.key");
+    by.certificate = {(live / "a.crt").string()};
+    by.key = {(live / "a.key").string()};
+    auto often = quick;
+    often.poll = 50ms;
+    const server::tls::port port("app", by, shown, log, often);
+    const auto watching = port.watch(workers);
+    for (const std::string to : {"two", "three"}) {  // the first may be seen by the first look
+        authority::write(elsewhere, "one", ours.issue({.subject = to}));
+        EXPECT_TRUE(eventually([&] { return serves(port, to); })) << metrics(port);
+    }
 }
 
 TEST_F(TlsPort, AThreadThatWatchesEndsWhenItIsToldTo) {
