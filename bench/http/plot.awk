@@ -1,5 +1,9 @@
 # A bar for each load and server: CPU a request as a ratio to the bare server of the same round, median. SVG.
-BEGIN { FS = ","; colour["service"] = "#1b6ca8"; colour["logged"] = "#8fa8bd"; colour["bare"] = "#999999"; colour["go"] = "#5fb0c9"; colour["nginx"] = "#5a9a4a"; colour["hyper"] = "#b8863b"; colour["httplib"] = "#a05a7a" }
+BEGIN {
+    FS = ","
+    colour["service"] = "#1b6ca8"; colour["logged"] = "#8fa8bd"; colour["bare"] = "#999999"; colour["go"] = "#5fb0c9"; colour["nginx"] = "#5a9a4a"; colour["hyper"] = "#b8863b"; colour["httplib"] = "#a05a7a"
+    colour["uwebsockets"] = "#c75b4a"; colour["fasthttp"] = "#3f8f8a"; colour["actix"] = "#d9a441"; colour["may"] = "#7b6fb0"; colour["ntex"] = "#8a6d5a"
+}
 function median(list, count,    i, j, swap) {
     for (i = 2; i <= count; ++i)
         for (j = i; j > 1 && list[j - 1] > list[j]; --j) { swap = list[j]; list[j] = list[j - 1]; list[j - 1] = swap }
