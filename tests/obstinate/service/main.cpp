@@ -228,5 +228,10 @@ int main(int count, char** arguments) {
     auto log = make_log(settings.values);
     const char* const obstinate = std::getenv("OBSTINATE");
     settings_in_force in_force(settings, line);
-    return serve(in_force, signals, log, obstinate == nullptr ? "" : obstinate);
+    try {
+        return serve(in_force, signals, log, obstinate == nullptr ? "" : obstinate);
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "cannot start: %s\n", e.what());
+        return lifecycle::could_not_start;
+    }
 }
