@@ -110,6 +110,7 @@ public:
                   show("shutdown.lame_duck"), format_duration(hint + 500ms));
     }
 
+    // [module tls]
     void certificates_have_keys() {
         const auto check = [&](const server::tls_options& tls, const char* certificates, const char* keys) {
             if (tls.certificate.size() == tls.key.size() || !known({certificates, keys})) return;
@@ -120,6 +121,7 @@ public:
         check(values_.debug.tls, "debug.tls_certificate", "debug.tls_key");
     }
 
+    // [/module tls]
     void servers_do_not_collide() {
         const auto& [app, debug] = std::tie(values_.app, values_.debug);
         if (!known({"app.port", "debug.port", "app.address", "debug.address"})) return;
@@ -202,7 +204,7 @@ std::vector<std::string> cross_faults(const config& values, const places& origin
     check.budget_fits(variables);
     check.target_fits_head();
     check.hint_is_kept();
-    check.certificates_have_keys();
+    check.certificates_have_keys();  // [module tls/]
     check.servers_do_not_collide();
     check.a_path_is_not_reused();
     check.retry_grows();

@@ -24,7 +24,7 @@ struct loaded {
     bool file_names_a_key = false;
 };
 
-/// A setting as faults show it: `app.tls_key = ["k.pem"] (--app.tls_key)`. Of a key in the table.
+/// A setting as faults show it: `tracker.sink = ["file"] (--tracker.sink)`. Of a key in the table.
 std::string shown(const loaded& settings, std::string_view key);
 /// It has its default value, which no place has changed.
 bool is_default(const loaded& settings, std::string_view key);

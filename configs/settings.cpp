@@ -123,29 +123,6 @@ std::vector<setting> rows_of_sizes() {
     };
 }
 
-std::vector<setting> rows_of_protocols() {
-    using namespace std::chrono_literals;
-    using namespace kinds;
-    return {
-        files("app.tls_certificate", "chains, the server's own first; when set, the app port speaks TLS",
-              FIELD(app.tls.certificate)),
-        files("app.tls_key", "the key of each certificate, in the same order", FIELD(app.tls.key)),
-        file("app.tls_client_ca", "when set, must have signed clients' certificates", FIELD(app.tls.client_ca)),
-        word("app.tls_min_version", "the lowest version of TLS that is spoken", FIELD(app.tls.min_version),
-             {"1.2", "1.3"}),
-        file("app.tls_ticket_key", "file of 80 bytes that replicas share, so that sessions resume across a restart",
-             FIELD(app.tls.ticket_key)),
-        boolean("app.http2", "HTTP/2, by ALPN and in clear by prior knowledge", FIELD(app.http2)),
-        number("app.http2_max_streams", "requests of one HTTP/2 connection at a time; above: 503",
-               LIVE(app.http2_max_streams), 1, million),
-
-        size("app.max_websocket_message", "size of a WebSocket message, whole and decompressed; above: close 1009",
-             LIVE(app.max_websocket_message), 125, kibi * mebi),
-        duration("app.websocket_ping", "time between pings; one that answers none for two is cut; 0s: none",
-                 LIVE(app.websocket_ping), 0ms, 24h),
-    };
-}
-
 std::vector<setting> rows_of_debug() {
     using namespace kinds;
     return {
@@ -155,15 +132,6 @@ std::vector<setting> rows_of_debug() {
              FIELD(debug.unix_mode)),
         host_names("debug.allowed_hosts", "Host values that may change something, besides IP addresses and localhost",
                    FIELD(debug.allowed_hosts)),
-
-        files("debug.tls_certificate", "chains, the server's own first; when set, the debug port speaks TLS",
-              FIELD(debug.tls.certificate)),
-        files("debug.tls_key", "the key of each certificate, in the same order", FIELD(debug.tls.key)),
-        file("debug.tls_client_ca", "when set, must have signed clients' certificates", FIELD(debug.tls.client_ca)),
-        word("debug.tls_min_version", "the lowest version of TLS that is spoken", FIELD(debug.tls.min_version),
-             {"1.2", "1.3"}),
-        file("debug.tls_ticket_key", "file of 80 bytes that replicas share, so that sessions resume across a restart",
-             FIELD(debug.tls.ticket_key)),
     };
 }
 
@@ -249,8 +217,13 @@ std::vector<setting> rows_of_log() {
 std::vector<setting> make_table() {
     std::vector<setting> table;
     for (auto* const rows : {
-             rows_of_listener, rows_of_times, rows_of_sizes, rows_of_protocols, rows_of_debug, rows_of_shutdown,
-             rows_of_tracker, rows_of_http_sink,
+             rows_of_listener, rows_of_times, rows_of_sizes,
+             rows_of_tls,        // [module tls/]
+             rows_of_http2,      // [module http2/]
+             rows_of_websocket,  // [module websocket/]
+             rows_of_debug,
+             rows_of_debug_tls,  // [module tls/]
+             rows_of_shutdown, rows_of_tracker, rows_of_http_sink,
              rows_of_nats,   // [module nats/]
              rows_of_kafka,  // [module kafka/]
              rows_of_messages, rows_of_delivery,

@@ -29,7 +29,7 @@ struct trusted_peers {
 
 /// The field of a request in which a trusted peer names its client.
 enum class forwarded_field : std::uint8_t { x_forwarded_for, forwarded, x_real_ip };
-
+// [module tls]
 /// Of the module tls. Files are PEM.
 struct tls_options {
     std::vector<std::string>
@@ -41,7 +41,7 @@ struct tls_options {
         ticket_key;      ///< 80 bytes, or several times that, of which the first are for new tickets; empty: at random
     bool http2 = false;  ///< it is offered besides HTTP/1.1 (RFC 7301); not a setting of its own
 };
-
+// [/module tls]
 /// Where a server listens, and how much a client may use of it. Every number is a limit.
 struct options {
     /// An IP literal, or "unix:PATH". "::" is dual stack, and "0.0.0.0" where the kernel has no IPv6.
@@ -80,8 +80,8 @@ struct options {
     /// Above 0: answers that keep the connection say so, and `Keep-Alive: timeout=` these seconds.
     std::chrono::milliseconds keep_alive_hint{0};
     bool envoy_hint = false;                ///< in a stop each answer says `x-envoy-immediate-health-check-fail: true`
-    bool http2 = true;                      ///< HTTP/2, where that module is built
-    std::size_t http2_max_streams = 1'000;  ///< requests of one connection at a time; above: 503
+    bool http2 = true;                      ///< HTTP/2, where that module is built  // [module http2/]
+    std::size_t http2_max_streams = 1'000;  ///< requests of one connection at a time; above: 503  // [module http2/]
     bool half_close = false;  ///< a client that has shut its sending side down is still waiting for its answer
 
     /// Bytes a second; 0: any. A body that is slower once its grace is over is 408, a response that its
@@ -111,12 +111,12 @@ struct options {
     /// `Host` names that may change something on the debug port, besides IP literals and localhost.
     std::vector<std::string> allowed_hosts;
 
-    tls_options tls = {};
-
+    tls_options tls = {};  // [module tls/]
+    // [module websocket]
     // Of the module websocket.
     std::size_t max_websocket_message = 1024 * 1024;   ///< whole and decompressed; above: close 1009
     std::chrono::milliseconds websocket_ping{20'000};  ///< a peer that answers no ping for two of these is cut; 0: none
-
+    // [/module websocket]
     bool access_log = false;                                       ///< one line a request
     std::vector<std::string> access_exclude{"/livez", "/readyz"};  ///< paths that get no such line
 };

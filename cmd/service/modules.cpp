@@ -135,6 +135,7 @@ struct unread {
     const char* key;
 };
 const std::vector<unread> settings_of_others = {
+// [module tls]
 #ifndef TLS
     {"TLS", "app.tls_certificate"},
     {"TLS", "app.tls_client_ca"},
@@ -143,21 +144,27 @@ const std::vector<unread> settings_of_others = {
     {"TLS", "debug.tls_client_ca"},
     {"TLS", "debug.tls_ticket_key"},
 #endif
+// [/module tls]
 // [module telemetry]
 #ifndef TELEMETRY
     {"TELEMETRY", "telemetry.otlp_endpoint"},
 #endif
 // [/module telemetry]
+// [module http2]
 #ifndef HTTP2
     {"HTTP2", "app.http2_max_streams"},
 #endif
+// [/module http2]
+// [module websocket]
 #ifndef WEBSOCKET
     {"WebSocket", "app.max_websocket_message"},
     {"WebSocket", "app.websocket_ping"},
 #endif
+    // [/module websocket]
 };
 
 void require_built(const configs::loaded& settings) {
+// [module http2]
 #ifndef HTTP2
     // That the file with the defaults has the default asks for nothing.
     const auto& place = settings.origin.find("app.http2")->second;
@@ -165,6 +172,7 @@ void require_built(const configs::loaded& settings) {
         throw std::runtime_error(configs::shown(settings, "app.http2") +
                                  ": this program is built without HTTP2: allowed is false");
 #endif
+    // [/module http2]
     for (const auto& [name, key] : settings_of_others)
         if (!configs::is_default(settings, key))
             throw std::runtime_error(fmt::format("{}: this program is built without {}: allowed is none",

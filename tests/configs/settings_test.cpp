@@ -168,7 +168,7 @@ TEST(Settings, CheckRangesAndChoices) {
         {"app.threads", {"0", "256"}, {"257"}},
         {"app.max_connections", {"1", "1000000"}, {"0", "1000001"}},
         {"app.max_connections_per_client", {"0", "1000000"}, {"-1", "1000001"}},
-        {"app.http2_max_streams", {"1", "1000000"}, {"0", "1000001", "many"}},
+        {"app.http2_max_streams", {"1", "1000000"}, {"0", "1000001", "many"}},  // [module http2/]
         {"app.header_timeout", {"1ms", "24h"}, {"0ms", "25h", "10"}},
         {"app.max_body_bytes", {"0B", "1GiB", "100"}, {"1025MiB", "1MB"}},
         {"debug.allowed_hosts", {"", "a", "a,b.example"}, {"a,", "a b", "a:80"}},

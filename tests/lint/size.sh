@@ -6,7 +6,7 @@ cd "${1:-.}"
 file_limit=400
 core=(cmd lifecycle server tracker configs)
 # A module is a folder of its own inside the core that a build may leave out; it does not count.
-modules=(cmd/service/last_run cmd/service/systemd cmd/service/telemetry cmd/service/trace cmd/service/upgrade lifecycle/group lifecycle/pool
+modules=(cmd/service/last_run cmd/service/systemd cmd/service/telemetry cmd/service/trace cmd/service/upgrade configs/modules lifecycle/group lifecycle/pool
     server/client server/admin/heap server/http2 server/admin/page server/admin/pprof server/tls server/websocket tracker/http tracker/http_connection tracker/kafka tracker/nats)
 faults=0
 

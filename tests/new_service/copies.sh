@@ -40,9 +40,13 @@ for copy in none all bare; do clean $copy; done
 
 hits=$(cd "$place/none" && git grep -nE "$modules" -- cmd lifecycle server '*CMakeLists.txt' scripts .ci tests/lint deploy) &&
     fault "none: $hits"
-settings='nats_|kafka_|\[client\]|client_options|\[telemetry\]|telemetry_options|(^\| `|")(client|telemetry)\.'
+settings='app\.(tls_|http2)|debug\.tls|tls_options|^(tls_|http2|max_websocket|websocket_)|websocket_ping|http2_max_streams = |nats_|kafka_|\[client\]|client_options|\[telemetry\]|telemetry_options|(^\| `|")(client|telemetry)\.'
 hits=$(cd "$place/none" && git grep -nE "$settings" -- cmd configs server tracker docs/operations.md) && fault "none: $hits"
-(($(git -C "$place/all" grep -hE '^(nats_url|kafka_brokers|otlp_endpoint|allow) = ' -- configs/orders.toml | wc -l) == 4)) || fault "all: settings"
+(($(git -C "$place/all" grep -hE '^(nats_url|kafka_brokers|otlp_endpoint|allow|tls_key|tls_ca|http2|websocket_ping) = ' -- configs/orders.toml | wc -l) == 10)) || fault "all: settings"
+# A key belongs to its table: that of another module has the same name and stays.
+new_service orders "$place/client" --fork --with http_client
+[[ $(sed -n '/^\[client\]/,/^\[log\]/s/^\(tls_[a-z]*\) = .*/\1/p' "$place/client/configs/orders.toml" | xargs) == "tls_ca tls_certificate tls_key" &&
+    $(grep -c '^tls_' "$place/client/configs/orders.toml") == 3 ]] || fault "client: settings"
 [[ -f $place/none/cmd/order-book/main.cpp && -f $place/none/configs/order-book.toml ]] || fault "none: files"
 grep -q '"ORDER_BOOK_"' "$place/none/configs/program.hpp" || fault "none: the prefix of the variables"
 for folder in cmd/orders/systemd tracker/http tracker/kafka tracker/nats lifecycle/pool; do

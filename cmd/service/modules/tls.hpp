@@ -49,7 +49,7 @@ public:
 private:
     static server::tls_options with_protocols(const module_start& start) {
         auto made = start.settings.values.app.tls;
-        made.http2 = start.settings.values.app.http2 && start.has_http2;
+        made.http2 = start.settings.values.app.http2 && start.has_http2;  // [module http2/]
         return made;
     }
     static server::tls::port::show show_of(std::string_view server, const configs::loaded& settings) {
