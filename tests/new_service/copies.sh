@@ -25,9 +25,12 @@ modules='NATS|KAFKA|rdkafka|HTTP_CLIENT|[Nn]ats[_-]|HTTP_SINK|http_sink|SYSTEMD\
 # clean COPY: nothing of the old name; every copy has its files.
 clean()
 {
-    local hits
+    local hits test
     hits=$(cd "$place/$1" && git grep -InP "$old" -- . ':!tests/fuzz/corpus' ':!tests/integration/service.*' ':!skeleton.lock') && fault "$1: $hits"
     hits=$(cd "$place/$1" && git grep -nE '\[/?(module|examples|skeleton)') && fault "$1: ${hits:0:500}"
+    for test in $(sed -n 's/^ *scripts\/build "$1" {\(.*\)}_tests .*/\1/p' "$place/$1/.ci/run" | tr , ' '); do
+        [[ -d $place/$1/tests/$test ]] || fault "$1: .ci/run runs tests of $test, which are not there"
+    done
     [[ -z $(git -C "$place/$1" status --porcelain) ]] || fault "$1: not committed"
     (($(git -C "$place/$1" rev-list --count HEAD) == 1)) || fault "$1 has a history"
 }
@@ -36,7 +39,8 @@ new_service order-book "$place/none" --fork
 new_service orders "$place/all" --fork --with all
 mkdir "$place/bare"
 new_service orders "$place/bare" --fork --with=pool --without-examples
-for copy in none all bare; do clean $copy; done
+new_service orders "$place/client" --fork --with http_client
+for copy in none all bare client; do clean $copy; done
 
 hits=$(cd "$place/none" && git grep -nE "$modules" -- cmd lifecycle server '*CMakeLists.txt' scripts .ci tests/lint deploy) &&
     fault "none: $hits"
@@ -44,7 +48,6 @@ settings='app\.(tls_|http2)|debug\.tls|tls_options|^(tls_|http2|max_websocket|we
 hits=$(cd "$place/none" && git grep -nE "$settings" -- cmd configs server tracker docs/operations.md) && fault "none: $hits"
 (($(git -C "$place/all" grep -hE '^(nats_url|kafka_brokers|otlp_endpoint|allow|tls_key|tls_ca|http2|websocket_ping) = ' -- configs/orders.toml | wc -l) == 10)) || fault "all: settings"
 # A key belongs to its table: that of another module has the same name and stays.
-new_service orders "$place/client" --fork --with http_client
 [[ $(sed -n '/^\[client\]/,/^\[log\]/s/^\(tls_[a-z]*\) = .*/\1/p' "$place/client/configs/orders.toml" | xargs) == "tls_ca tls_certificate tls_key" &&
     $(grep -c '^tls_' "$place/client/configs/orders.toml") == 3 ]] || fault "client: settings"
 [[ -f $place/none/cmd/order-book/main.cpp && -f $place/none/configs/order-book.toml ]] || fault "none: files"
