@@ -2,10 +2,7 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <cassert>
-
-#include "lifecycle/wake_up.hpp"
 
 namespace lifecycle {
 
@@ -43,23 +40,6 @@ private:
 };
 
 task_group::task_group(executor on) : executor_(on), empty_(on) { errors_.reserve(most_errors); }
-
-clock::time_point shared_wake_up(clock::time_point when, clock::time_point now) noexcept {
-    using std::chrono::milliseconds;
-    if (when < now + exact_sleep || when > clock::time_point::max() - milliseconds(1)) return when;
-    return std::chrono::ceil<milliseconds>(when);
-}
-
-awaitable<bool> sleep_until(context context, clock::time_point when, std::source_location where) {
-    if (context.done()) co_return false;
-    loop_timer timer(co_await asio::this_coro::executor,
-                     shared_wake_up(std::min(when, context.deadline()), clock::now()));
-    const context::waiting breadcrumb(context, where);
-    const context::on_cancel wake(context, [&timer] { timer.cancel(); });
-    co_await timer.async_wait(quietly);
-    // By the clock, not by the error of the wait: a cancel and the time may come together.
-    co_return clock::now() >= when && !context.done();
-}
 
 task_group::~task_group() { assert(size_ == 0 && "a task outlives its owner"); }
 
