@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
+#include <cstddef>
 #include <memory>
 #include <random>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "server/draining.hpp"
@@ -19,6 +21,16 @@ namespace {
 
 constexpr std::string_view event_stream_type = "text/event-stream";
 constexpr std::string_view comment = ":\n";  // an empty line after it would be an empty message to three clients
+
+bool ends_line(char c) { return c == '\r' || c == '\n'; }
+
+/// `name` and `value` as a line of an event, to where there is room for it. Returns where it ends.
+char* put_line(char* at, std::string_view name, std::string_view value) {
+    at = std::copy(name.begin(), name.end(), at);
+    at = std::copy(value.begin(), value.end(), at);
+    *at++ = '\n';
+    return at;
+}
 
 bool is_one_line(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) == text.npos; }
 
@@ -41,15 +53,15 @@ struct stream {
     bool begun = false, over = false;
 };
 
-/// The text that is sent next; none: the end.
-lifecycle::awaitable<std::string> piece_of(std::shared_ptr<stream> from) {
-    if (!std::exchange(from->begun, true)) co_return std::string(comment);
-    if (from->over) co_return std::string();
-    auto asking = from->next(from->until.with_deadline(lifecycle::clock::now() + heart_beat), from->out);
+/// The text that is sent next; none: the end. The response, which is asked for it, outlives this.
+lifecycle::awaitable<std::string> piece_of(stream& from) {
+    if (!std::exchange(from.begun, true)) co_return std::string(comment);
+    if (from.over) co_return std::string();
+    auto asking = from.next(from.until.with_deadline(lifecycle::clock::now() + heart_beat), from.out);
     const bool more = co_await std::move(asking);
-    from->over = !more || (from->out.empty() && from->until.done());
-    if (from->out.empty() && !from->over) co_return std::string(comment);
-    co_return from->out.take();
+    from.over = !more || (from.out.empty() && from.until.done());
+    if (from.out.empty() && !from.over) co_return std::string(comment);
+    co_return from.out.take();
 }
 
 }  // namespace
@@ -64,18 +76,22 @@ void event_writer::event(std::string_view data, std::string_view id, std::string
     if (!is_one_line(type)) throw std::invalid_argument("the type of an event holds CR, LF or NUL");
     constexpr const char* too_large = "an event of a stream is larger than 60000 bytes";
     if (data.size() > largest) throw std::length_error(too_large);
-    std::string text;
-    text.reserve(data.size() + id.size() + type.size() + 48);  // most have a line of data: one allocation
-    if (!type.empty()) text.append("event: ").append(type).push_back('\n');
-    if (retry_ > milliseconds(0)) fmt::format_to(std::back_inserter(text), "retry: {}\n", retry_.count());
+    constexpr std::size_t name = 8, number = 20;  // with its line feed, the longest of them
+    const auto lines = static_cast<std::size_t>(std::ranges::count_if(data, ends_line)) + 1;
+    std::string text(data.size() + lines * name + type.size() + id.size() + 3 * name + number, '\0');
+    auto* at = text.data();
+    if (!type.empty()) at = put_line(at, "event: ", type);
+    if (retry_ > milliseconds(0)) at = put_line(at, "retry: ", std::to_string(retry_.count()));
     for (;;) {
-        const auto end = data.find_first_of("\r\n");
-        text.append("data: ").append(data.substr(0, end)).push_back('\n');
-        if (end == data.npos) break;
-        data.remove_prefix(data.substr(end, 2) == "\r\n" ? end + 2 : end + 1);
+        const auto* const end = std::ranges::find_if(data, ends_line);
+        at = put_line(at, "data: ", {data.begin(), end});
+        if (end == data.end()) break;
+        const bool both = *end == '\r' && end + 1 != data.end() && end[1] == '\n';
+        data = {end + (both ? 2 : 1), data.end()};
     }
-    if (!id.empty()) text.append("id: ").append(id).push_back('\n');
-    text.push_back('\n');
+    if (!id.empty()) at = put_line(at, "id: ", id);
+    *at++ = '\n';
+    text.resize(static_cast<std::size_t>(at - text.data()));
     if (text.size() > largest) throw std::length_error(too_large);
     retry_ = milliseconds(0);
     if (text_.empty())
@@ -89,7 +105,7 @@ response event_stream(const lifecycle::context& of, event_source next) {
         stream{.until = until_drain(of), .next = std::move(next), .out = {}, .begun = false, .over = false});
     from->out.retry(time_to_return());
     response made;
-    made.texts = [from] { return piece_of(from); };
+    made.texts = [from] { return piece_of(*from); };
     return as_events(std::move(made));
 }
 

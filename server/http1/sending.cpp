@@ -1,11 +1,12 @@
 #include "server/http1/sending.hpp"
 #include "server/forget.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <array>
 #include <cassert>
-#include <iterator>
+#include <charconv>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace server {
@@ -17,6 +18,14 @@ namespace {
 /// Bytes around a chunk as large as a window, nearly: "fff8\r\n" and "\r\n". With them it is as long as a window, which
 /// is whole records of TLS: else each is followed by one of nine bytes, with a send(2) of its own.
 constexpr std::size_t around_chunk = 8;
+
+void append_chunk(std::string& to, std::string_view piece) {
+    std::array<char, 2 * sizeof(std::size_t) + 2> size;
+    auto* end = std::to_chars(size.data(), size.data() + size.size() - 2, piece.size(), 16).ptr;
+    *end++ = '\r';
+    *end++ = '\n';
+    to.append(size.data(), end).append(piece).append("\r\n");
+}
 
 }  // namespace
 
@@ -83,9 +92,11 @@ void http1_sending::add_piece() {
     if (count == 0 || flags_.broken) return close_stream();
     assert(count <= work_->current.reply.body.size() && "a source gives no more than it has room for");
     if (work_->coding == body_coding::length) work_->left -= count;
-    if (work_->coding == body_coding::chunked) fmt::format_to(std::back_inserter(work_->out), "{:x}\r\n", count);
-    work_->out.append(work_->current.reply.body.data(), count);
-    if (work_->coding == body_coding::chunked) work_->out += "\r\n";
+    const auto piece = std::string_view(work_->current.reply.body).substr(0, count);
+    if (work_->coding == body_coding::chunked)
+        append_chunk(work_->out, piece);
+    else
+        work_->out += piece;
     flush_then(phase::ask_piece);
 }
 
