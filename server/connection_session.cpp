@@ -15,7 +15,7 @@ void connection::go_on() {
 
 poll_set::rest connection::ready_in_session() noexcept {
     auto left = poll_set::rest::unknown;
-    tell([&] { left = session_->ready(loop_.now()); });
+    tell([&] { left = session_->ready(loop_.next()); });
     return left;
 }
 

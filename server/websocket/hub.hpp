@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -36,12 +35,12 @@ struct station {
     boost::asio::io_context& context;
     compression zlib;
     std::string squeezed;  ///< a message, while it is sent
-    struct free_memory {
-        void operator()(void* memory) const noexcept { ::operator delete(memory); }
+    struct end_of_activity {
+        void operator()(machine* kept) const noexcept;
     };
-    /// What the last socket that came to rest had for its work: the next one takes it, so that a message costs no
-    /// allocation, and no hole between the sockets that rest.
-    std::unique_ptr<void, free_memory> spare;
+    /// The machine of the last socket that came to rest, an open_socket::activity: the next one takes it, so that a
+    /// message costs no allocation, and no hole between the sockets that rest.
+    std::unique_ptr<machine, end_of_activity> spare;
     all open;
     std::vector<std::unique_ptr<machine_limits>> limits_so_far;  ///< one a reload that changes them
     /// What others are shown of a socket: its route, in an exchange and a request that exist only for this.

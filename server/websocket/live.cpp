@@ -44,10 +44,10 @@ void live::begin(handover from, const moment& at) {
 
 /// It has nothing to do.
 void live::rest() noexcept {
-    if (!at_work_->is_quiet() || at_work_->calls || at_work_->asked != nullptr) return;
+    if (!at_work_->is_quiet() || at_work_->calls || at_work_->room || at_work_->asked != nullptr) return;
     resting_ = at_work_->rest();
     on_.messages_out.add(at_work_->messages_out());
-    at_work_ = nullptr;
+    on_.spare.reset(at_work_.release());
     seen_.lasts = true;
 }
 
@@ -99,12 +99,13 @@ void live::note_room() noexcept {
 
 void live::watch() {
     using interest = poll_set::interest;
-    switch (at_work_->waits_for()) {
+    const auto waits_for = at_work_->waits_for();
+    switch (waits_for) {
         case waiting::bytes: wire_.watch(interest::read); break;
         case waiting::room: wire_.watch(interest::write); break;
         case waiting::handler: wire_.watch(interest::none); break;
     }
-    seen_.awaits_word = at_work_->waits_for() == waiting::handler && at_work_->now_in() != machine::state::over;
+    seen_.awaits_word = waits_for == waiting::handler && at_work_->now_in() != machine::state::over;
 }
 
 auto live::proceed(const moment& at) -> next {

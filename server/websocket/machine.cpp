@@ -68,6 +68,14 @@ bool machine::reads() const noexcept {
     return !flags_.due && (!flags_.busy || limits_.copies);
 }
 
+void machine::resume(clock::time_point since, const resting& from) noexcept {
+    assert(state_ == state::open && !flags_.busy && out_.empty() && "it came to rest");
+    renew();
+    since_ = since;
+    next_ping_ = from.next_ping;
+    unanswered_ = from.unanswered;
+}
+
 auto machine::next(clock::time_point now) -> step {
     for (;;) {
         if (std::exchange(flags_.discards, false)) return step::discard;

@@ -34,7 +34,7 @@ lifecycle::clock::time_point told_at(lifecycle::clock::time_point opened, const 
 /// whose handler works is answered first. Messages of ours are whole frames, so a Close never stands between fragments.
 /// A peer that never closes is closed.
 ///
-/// Only on one thread. Owns no buffer while nothing is under way.
+/// Only on one thread. While nothing is under way it owns no more than the memory of short messages.
 class machine : public standing {
 public:
     enum class step : std::uint8_t {
@@ -60,9 +60,14 @@ public:
     /// One that has rested. `since`: when it was opened.
     machine(const machine_limits& limits, compression* inflates, lifecycle::clock::time_point since,
             const resting& from) noexcept;
-    /// It is open, waits for bytes, and owns nothing.
+    /// It is open, waits for bytes, and has none.
     bool is_quiet() const noexcept;
     resting rest() const noexcept;
+    /// One that is quiet goes on as one that has rested, perhaps another: if it has been made with the same two.
+    bool fits(const machine_limits& limits, const compression* inflates) const noexcept {
+        return &limits == &limits_ && inflates == reader_.inflates();
+    }
+    void resume(lifecycle::clock::time_point since, const resting& from) noexcept;
 
     step next(lifecycle::clock::time_point now);
 

@@ -9,8 +9,11 @@
 namespace server::websocket {
 
 void unmask(std::span<char> bytes, const masking_key& key, std::size_t offset) noexcept {
+    std::array<char, 3 * std::tuple_size_v<masking_key>> repeated;
+    for (std::size_t nth = 0; nth < repeated.size(); nth += key.size())
+        std::memcpy(repeated.data() + nth, key.data(), key.size());
     std::array<char, 8> turned;  // the key as it stands at the first of these bytes, twice
-    for (std::size_t nth = 0; nth < turned.size(); ++nth) turned[nth] = key[(offset + nth) % key.size()];
+    std::memcpy(turned.data(), repeated.data() + offset % key.size(), turned.size());
     char* at = bytes.data();
     std::size_t left = bytes.size();
     std::uint64_t word = 0;

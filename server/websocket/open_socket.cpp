@@ -12,10 +12,8 @@ void open_socket::job::returned() noexcept {
     socket.wire_.proceed();  // the last thing
 }
 
-void open_socket::activity::operator delete(activity* ended, std::destroying_delete_t) noexcept {
-    auto& keeps = ended->on.spare;
-    ended->~activity();
-    keeps.reset(ended);
+void station::end_of_activity::operator()(machine* kept) const noexcept {
+    delete static_cast<open_socket::activity*>(kept);
 }
 
 open_socket::open_socket(wire on, station& of) noexcept : wire_(on), on_(of) {}
@@ -27,8 +25,14 @@ open_socket::~open_socket() {
 }
 
 machine& open_socket::awake() {
-    if (!at_work_) at_work_ = activity::make(on_, window_ != 0, seen_.since, resting_);
     seen_.lasts = false;
+    if (at_work_) return *at_work_;
+    if (on_.spare && on_.spare->fits(on_.limits(), window_ != 0 ? &on_.zlib : nullptr)) {
+        at_work_.reset(static_cast<activity*>(on_.spare.release()));
+        at_work_->resume(seen_.since, resting_);
+    } else {
+        at_work_ = activity::make(on_, window_ != 0, seen_.since, resting_);
+    }
     return *at_work_;
 }
 

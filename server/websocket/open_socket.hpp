@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,12 +61,10 @@ protected:
     /// Its machine, and what there is only beside one.
     struct activity final : machine {
         template <class... Arguments>
-        explicit activity(station& of, const Arguments&... how) noexcept : machine(how...), on(of) {}
+        explicit activity(const Arguments&... how) noexcept : machine(how...) {}
         /// `how`: what its machine is to begin with.
         template <class... Arguments>
         static std::unique_ptr<activity> make(station& on, bool compresses, const Arguments&... how);
-        static void operator delete(activity* ended, std::destroying_delete_t) noexcept;  ///< `station::spare`
-        station& on;
         const request* asked = nullptr;                 ///< of the handshake, until its handler has seen it
         std::unique_ptr<workspace> in;                  ///< ... in which that is; none on a stream of HTTP/2
         std::unique_ptr<job> calls;                     ///< a handler that is a coroutine, while it runs
@@ -77,6 +74,7 @@ protected:
     virtual void returned_from_job() = 0;
     /// Its machine, which rests no more.
     machine& awake();
+    friend struct station;  // which keeps an activity
 
     // An idle socket is this, and its connection: a byte here is one of each of 50,000.
     wire wire_;
@@ -93,8 +91,10 @@ std::unique_ptr<open_socket::activity> open_socket::activity::make(station& on, 
                                                                    const Arguments&... how) {
     const auto& limits = on.limits();
     auto* const zlib = compresses ? &on.zlib : nullptr;
-    void* const memory = on.spare ? on.spare.release() : ::operator new(sizeof(activity));
-    return std::unique_ptr<activity>(::new (memory) activity(on, limits, zlib, how...));
+    auto* const kept = static_cast<activity*>(on.spare.release());
+    if (kept == nullptr) return std::make_unique<activity>(limits, zlib, how...);
+    std::destroy_at(kept);  // it was another's
+    return std::unique_ptr<activity>(std::construct_at(kept, limits, zlib, how...));
 }
 
 }  // namespace server::websocket

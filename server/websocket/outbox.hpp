@@ -7,13 +7,15 @@
 #include <utility>
 #include <vector>
 
+#include "server/forget.hpp"
+
 namespace server::websocket {
 
 /// A whole frame that any number of connections may send: made once, never copied, and gone with the last of them.
 using shared_frame = std::shared_ptr<const std::string>;
 
-/// What a connection has to send, in order: bytes of its own, and frames that it shares with others. Owns nothing when
-/// it is empty.
+/// What a connection has to send, in order: bytes of its own, and frames that it shares with others. When it is empty
+/// it keeps no more than the memory of a short message.
 class outbox {
 public:
     bool empty() const noexcept { return size_ == 0; }
@@ -40,6 +42,7 @@ public:
         size_ += own.size() - before;
     }
     void append(shared_frame frame) {
+        if (empty()) pieces_.clear();
         size_ += frame->size();
         pieces_.push_back({.own = {}, .shared = std::move(frame)});
     }
@@ -53,6 +56,7 @@ public:
     }
     void clear() noexcept {
         size_ = written_ = first_ = 0;
+        if (pieces_.size() == 1 && !pieces_.front().shared) return forget(pieces_.front().own);
         pieces_.clear();
         if (pieces_.capacity() > 1) pieces_ = {};
     }

@@ -23,8 +23,15 @@ std::size_t reader::head_length() const noexcept {
     return 2 + (length == 126 ? 2U : length == 127 ? 8U : 0U) + key_.size();
 }
 
-/// False: more is to come. What can be said of the first two bytes is said before the others.
+/// False: more is to come. What can be said of the first two bytes is said before the others, unless all are there.
 bool reader::read_head(std::span<char>& bytes) {
+    constexpr std::size_t usual = 2 + sizeof(masking_key);
+    if (head_size_ == 0 && bytes.size() >= usual && (static_cast<unsigned char>(bytes[1]) & 0x7fU) < 126) {
+        std::memcpy(head_.data(), bytes.data(), usual);
+        head_size_ = usual;
+        bytes = bytes.subspan(usual);
+        return true;
+    }
     while (!bytes.empty() && head_size_ < head_length()) {
         const auto count = std::min(head_length() - head_size_, bytes.size());
         std::memcpy(head_.data() + head_size_, bytes.data(), count);

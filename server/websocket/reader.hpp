@@ -24,7 +24,7 @@ struct reading_limits {
 /// fault is seen at the earliest byte that shows it: a reserved bit at the head of its frame, a length that is too
 /// large before the bytes have come, a text that is not UTF-8 at the first byte that shows it.
 ///
-/// Between two messages it owns no memory but itself.
+/// Between two messages it owns no more memory than that of short ones.
 class reader {
 public:
     enum class kind : std::uint8_t { need_more, message, ping, pong, close, fault };
@@ -47,6 +47,7 @@ public:
     /// after a Close, it is not to be called again. Throws std::bad_alloc.
     event next(std::span<char>& bytes);
 
+    const compression* inflates() const noexcept { return inflates_; }
     /// Part of a frame, or of a message in fragments, has come.
     bool within() const noexcept { return head_size_ > 0 || in_frame_ || in_message_; }
 

@@ -58,6 +58,8 @@ public:
     std::uint64_t messages_out() const noexcept { return messages_; }
 
 protected:
+    /// It is another's, and has sent nothing yet.
+    void renew() noexcept { written_ = taken_ = messages_ = 0; }
     bool takes_nothing(lifecycle::clock::time_point now, std::size_t unacknowledged) noexcept;
 
     const machine_limits& limits_;
