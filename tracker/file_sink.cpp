@@ -101,7 +101,11 @@ void file_sink::open() {
     // Mode 0640: what clients send is nobody else's to read. O_RDWR for the look at the last line.
     descriptor fresh(::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640));
     if (!fresh) refuse(directory_, "cannot open events.jsonl", errno);
-    regular_ = S_ISREG(status_of(fresh).st_mode);
+    const auto mode = status_of(fresh).st_mode;
+    if (S_ISFIFO(mode))  // it would take events that nobody reads, and they would be gone with this process
+        throw std::runtime_error(
+            fmt::format("{}: is a FIFO, which keeps no event; move it away, or use the sink stdout", path_.string()));
+    regular_ = S_ISREG(mode);
     {
         const std::scoped_lock lock(exchanging_);
         file_ = std::move(fresh);

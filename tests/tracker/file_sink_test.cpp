@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -114,6 +115,21 @@ TEST_F(FileSink, SaysSoWhenTheFileCannotBeOpened) {
     fs::create_directories(file);  // root may write everywhere, but not to a directory
     const auto text = refusal();
     EXPECT_NE(text.find("cannot open events.jsonl: Is a directory"), text.npos) << text;
+}
+
+TEST_F(FileSink, RefusesAFifoWhichKeepsNoEvent) {
+    fs::create_directories(directory);
+    ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+    EXPECT_EQ(refusal(), file.string() + ": is a FIFO, which keeps no event; move it away, or use the sink stdout");
+    EXPECT_TRUE(fs::is_fifo(file));
+    fs::remove(file);
+    tracker::file_sink sink(with(tracker::durability::process), book.log);
+    fs::remove(file);
+    ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+    EXPECT_THROW(sink.deliver(batch), std::runtime_error) << "it comes later";
+    fs::remove(file);
+    sink.deliver(batch);
+    EXPECT_EQ(read(file), line(batch[0]) + line(batch[1]));
 }
 
 TEST_F(FileSink, OpensTheFileAgainWhenAskedTo) {
