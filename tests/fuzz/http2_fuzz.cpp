@@ -1,11 +1,12 @@
 // Arbitrary bytes after the preface of HTTP/2, in arbitrary pieces, with ticks in between and a drain after them: no
-// request is lost from the account, nothing is held when the client has gone, and what is sent is HTTP/2. The first
-// byte chooses the cuts, the second what handlers do. In the corpus, from_* are what real clients have sent, by
-// tests/all/http2_captures.
+// request is lost from the account, nothing is held when the client has gone, and what is sent is HTTP/2; and a handler
+// is asked the same as when all of it comes at once. The first byte chooses the cuts, the second what handlers do. In
+// the corpus, from_* are what real clients have sent, by tests/all/http2_captures.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -95,6 +96,7 @@ private:
     }
     void introduce(stream&) override {}
     bool ask(server::asked, stream& of) override {
+        heads.try_emplace(of.id, head_of(of.asked));
         if (waits_) {
             asked_.push_back(&of);
             return false;
@@ -102,6 +104,12 @@ private:
         of.current.piece = 0;
         of.current.reply = answer_of(of, "now");
         return true;
+    }
+    static std::string head_of(const server::request& asked) {
+        std::string all;
+        for (const auto text : {asked.method_name, asked.target, asked.protocol, asked.host}) all.append(text) += '\n';
+        for (const auto& field : asked.fields) all.append(field.name).append(": ").append(field.value) += '\n';
+        return all;
     }
     static server::response answer_of(const stream& of, const char* text) {
         if (of.current.to != nullptr && of.current.to->becomes)
@@ -129,29 +137,44 @@ private:
     server::http2::depot depot_;
 
 public:
+    std::map<std::int32_t, std::string> heads;  ///< of the requests that a handler was asked, by stream
     server::http2::machine machine{place_.host, *this, depot_};
 };
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    if (size < 2) return 0;
+/// What handlers are asked.
+auto run(std::string_view bytes, std::size_t cut, bool waits, bool ticks) {
     server::options limits;
     limits.max_header_bytes = 1024;
     limits.max_body_bytes = 512;
     limits.http2_max_streams = 8;
-    std::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
-    const auto cut = std::max<std::size_t>(1, data[0]);
-    driven driven(limits, (data[1] & 1) != 0);
+    driven driven(limits, waits);
     driven.receive(std::string_view("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33));
     while (!bytes.empty()) {
         const auto some = bytes.substr(0, cut);
         driven.receive(some);
         bytes.remove_prefix(some.size());
-        if ((data[1] & 2) != 0) driven.tick({});
+        if (ticks) driven.tick({});
     }
     const auto drain = driven.drain();
-    for (int ticks = 0; ticks < 4; ++ticks) driven.tick(drain);
+    for (int nth = 0; nth < 4; ++nth) driven.tick(drain);
     driven.end();
+    return std::move(driven.heads);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size < 2) return 0;
+    const std::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
+    const bool waits = (data[1] & 1) != 0;
+    const auto in_pieces = run(bytes, std::max<std::size_t>(1, data[0]), waits, (data[1] & 2) != 0);
+    const auto at_once = run(bytes, std::max<std::size_t>(1, bytes.size()), waits, false);
+    for (const auto& [id, head] : in_pieces) {
+        // What comes at once may be too much at a time, and what comes slowly too late.
+        const auto same = at_once.find(id);
+        if (same == at_once.end() || same->second == head) continue;
+        std::fprintf(stderr, "stream %d, in pieces:\n%s\nat once:\n%s", id, head.c_str(), same->second.c_str());
+        std::abort();
+    }
     return 0;
 }
