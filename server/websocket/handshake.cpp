@@ -69,6 +69,8 @@ response shake_hands(const request& asked, const std::vector<std::string>& proto
     const bool asks = on_stream ? asked.protocol == "websocket"
                                 : asked.version >= 11 && has_token(asked, "Upgrade", "websocket") &&
                                       has_token(asked, "Connection", "upgrade");
+    if (!asked.protocol.empty() && !asks)  // RFC 9220 section 3
+        return refusal(http::status::not_implemented, "Of what CONNECT can ask for, this route speaks WebSocket.\n");
     if (asked.method == http::verb::head || !asks) return upgrade_required("This route speaks WebSocket.\n");
     if (joined(asked, "Sec-WebSocket-Version") != "13") return upgrade_required("WebSocket has version 13.\n");
     const auto key = joined(asked, "Sec-WebSocket-Key");

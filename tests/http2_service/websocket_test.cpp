@@ -66,7 +66,7 @@ TEST(Http2WebSocket, AgreesOnCompressionAndRefusesWhatIsNoHandshake) {
         return client.answers[id].status;
     };
     EXPECT_EQ(status({{":protocol", "websocket"}}), 426);
-    EXPECT_EQ(status({{":protocol", "connect-udp"}, {"sec-websocket-version", "13"}}), 426);
+    EXPECT_EQ(status({{":protocol", "connect-udp"}, {"sec-websocket-version", "13"}}), 501);
     EXPECT_EQ(status({{"sec-websocket-version", "13"}}, "GET"), 426);
 }
 
