@@ -28,6 +28,7 @@ clean()
     local hits test
     hits=$(cd "$place/$1" && git grep -InP "$old" -- . ':!tests/fuzz/corpus' ':!tests/integration/service.*' ':!skeleton.lock') && fault "$1: $hits"
     hits=$(cd "$place/$1" && git grep -nE '\[/?(module|examples|skeleton)') && fault "$1: ${hits:0:500}"
+    # shellcheck disable=SC2016  # the $1 is that of the file
     for test in $(sed -n 's/^ *scripts\/build "$1" {\(.*\)}_tests .*/\1/p' "$place/$1/.ci/run" | tr , ' '); do
         [[ -d $place/$1/tests/$test ]] || fault "$1: .ci/run runs tests of $test, which are not there"
     done

@@ -33,7 +33,7 @@ std::string sent(outbox& from, std::size_t most) {
 }
 
 TEST(Outbox, SendsInTheirOrderBytesOfItsOwnAndFramesThatItShares) {
-    for (const std::size_t most : {1, 2, 3, 100}) {
+    for (const std::size_t most : {1U, 2U, 3U, 100U}) {
         outbox out;
         // Also when it has been empty in between, after either kind.
         for (int times = 0; times < 3; ++times) {
