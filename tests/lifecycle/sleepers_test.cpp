@@ -3,23 +3,22 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <cstddef>
 #include <deque>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "lifecycle/task_group.hpp"
+#include "tests/lifecycle/loop.hpp"
 
 namespace {
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
+using fakes::loop;
 using lifecycle::awaitable;
 using lifecycle::cancel_scope;
 using lifecycle::cause;
@@ -37,25 +36,6 @@ awaitable<> sleep_as(std::size_t nth, context context, clock::time_point when, o
     co_await std::move(sleeping);
     woken.push_back(nth);
 }
-
-/// A loop on the test's own thread.
-struct loop {
-    void start(awaitable<> work) {
-        asio::co_spawn(io, std::move(work), [](const std::exception_ptr& error) {
-            if (error) std::rethrow_exception(error);
-        });
-    }
-    void run() {
-        io.restart();
-        io.run();
-    }
-    /// What is ready to run, and nothing that waits.
-    void turn() {
-        io.restart();
-        io.poll();
-    }
-    asio::io_context io{1};
-};
 
 TEST(Sleepers, WakeUpInTheOrderOfTheirTimes) {
     constexpr std::size_t count = 200, alike = 4;

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -12,6 +11,7 @@
 #include <stdexcept>
 
 #include "lifecycle/wake_up.hpp"
+#include "tests/lifecycle/loop.hpp"
 
 namespace {
 
@@ -55,23 +55,8 @@ awaitable<> wait_into(context context, clock::time_point when, std::source_locat
     answer = co_await lifecycle::sleep_until(context, when, where);  // lint: the awaitable under test
 }
 
-/// A loop on the test's own thread.
-struct loop {
-    void start(awaitable<> work) {
-        asio::co_spawn(io, std::move(work), [](const std::exception_ptr& error) {
-            if (error) std::rethrow_exception(error);
-        });
-    }
-    void run() {
-        io.restart();
-        io.run();
-    }
-    /// What is ready to run, and nothing that waits.
-    void turn() {
-        io.restart();
-        io.poll();
-    }
-    asio::io_context io{1};
+/// Its tasks have an owner.
+struct loop : fakes::loop {
     task_group group{io.get_executor()};
 };
 
