@@ -237,7 +237,8 @@ awaitable<bool> sleep_until(context context, clock::time_point when, std::source
     co_await std::move(sleeping);
     // By the clock, not by what has woken it: a cancel and the time may come together.
     const auto now = clock::now();
-    co_return now >= when&& now < deadline && !ended;
+    const bool is_over = ended || now >= deadline;
+    co_return !is_over && now >= when;
 }
 
 }  // namespace lifecycle
