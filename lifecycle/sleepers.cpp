@@ -161,7 +161,8 @@ void sleepers::arm() noexcept {
         timer_.async_wait(asio::bind_allocator(operation_allocator<void>(), std::move(ready)));
         armed_ = true;
         armed_until_ = due;
-    } catch (const std::bad_alloc&) {}
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): tried again, see above
+    }
 }
 
 /// Wakes those up whose time has come.
