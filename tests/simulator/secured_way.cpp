@@ -114,6 +114,7 @@ bool secured_way::shake() {
     flush();
     if (!done) return false;
     is_open_ = true;
+    shaken_ = sent_;
     guest_.established();
     return true;
 }
@@ -158,8 +159,10 @@ void secured_way::received(std::string_view bytes) {
     flush();
 }
 
+/// Where the server has not seen the end of the handshake, OpenSSL sends none.
 void secured_way::finished() {
-    if (is_open_ && (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) == 0) guest_.ended_without_farewell();
+    const bool is_told = (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0;
+    if (is_open_ && arrived_at_fin >= shaken_ && !is_told) guest_.ended_without_farewell();
     guest_.finished();
 }
 

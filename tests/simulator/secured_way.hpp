@@ -48,6 +48,7 @@ private:
     BIO *in_ = nullptr, *out_ = nullptr;  ///< its own
     bool is_open_ = false;
     std::uint64_t clear_ = 0, sent_ = 0;                         ///< bytes of the guest, and on the wire
+    std::uint64_t shaken_ = 0;                                   ///< of the wire, with the last of the handshake
     std::vector<std::pair<std::uint64_t, std::uint64_t>> ends_;  ///< of what the guest has sent, both
 };
 
