@@ -18,11 +18,12 @@ dead_letters::dead_letters(const options& options)
 bool dead_letters::append(std::string_view lines) const try {
     const descriptor file(::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640));
     if (!file || ::flock(file.get(), LOCK_EX) != 0) return false;  // another process may do the same
-    const auto last = mend_last_line(file.get());
+    disk own;
+    const auto last = mend_last_line(file.get(), own);
     const auto text = (last.lacks_end ? "\n" : "") + std::string(lines);
     const bool written = ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
     if (written && (!durable_ || sync(file, last.size == 0))) return true;
-    [[maybe_unused]] const int cut = ::ftruncate(file.get(), last.size);
+    [[maybe_unused]] const bool cut = cut_back(file.get(), last.size, own);
     return false;
 } catch (const std::system_error&) {
     return false;

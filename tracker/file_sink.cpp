@@ -146,7 +146,7 @@ bool file_sink::take_lock() {
 
 /// Makes the file end with a whole line.
 void file_sink::mend() {
-    const auto last = mend_last_line(file_.get());
+    const auto last = mend_last_line(file_.get(), disk_);
     size_ = last.size;
     lacks_end_ = last.lacks_end;
     if (last.cut == 0) return;
@@ -170,7 +170,7 @@ void file_sink::mend_rotated_files() {
         const descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
         if (!file) continue;  // no file of ours
         try {
-            if (const auto last = mend_last_line(file.get()); last.cut > 0)
+            if (const auto last = mend_last_line(file.get(), disk_); last.cut > 0)
                 lifecycle::lines(log_).warn("tracker: cut a torn last line of {bytes} bytes from {path}", last.cut,
                                             path.string());
         } catch (const std::system_error& failure) {
@@ -278,7 +278,7 @@ void file_sink::append() {
         if (error == EINTR) continue;
         // Back to the length before the batch, which is tried again whole. When even that fails, the
         // next try opens the file again, and with that cuts at least the torn line.
-        if (regular_ && ::ftruncate(file_.get(), before) != 0) let_go();
+        if (regular_ && !cut_back(file_.get(), before, disk_)) let_go();
         fail(path_.string(), "write", error);
     }
     if (regular_) size_ = before + static_cast<off_t>(text_.size());
@@ -289,7 +289,7 @@ void file_sink::append() {
     const int error = errno;
     // Its bytes may be on no disk, and are clean. The next try must write them where they are, not after a hole.
     if (regular_) [[maybe_unused]]
-        const auto cut = ::ftruncate(file_.get(), before);
+        const bool cut = cut_back(file_.get(), before, disk_);
     close();  // a second fdatasync(2) could say that all is well
     fail(path_.string(), "fdatasync", error);
 }

@@ -67,13 +67,18 @@ off_t end_of_whole_lines(int file, off_t size) {
 
 }  // namespace
 
-last_line mend_last_line(int file) {
+bool cut_back(int file, off_t size, disk& on) {
+    if (on.truncate(file, size) != 0) return false;
+    return on.sync(file) == 0 || errno == EINVAL || errno == ENOTSUP;  // there are file systems without fdatasync(2)
+}
+
+last_line mend_last_line(int file, disk& on) {
     struct stat status = {};
     if (::fstat(file, &status) != 0) fail(errno, "fstat");
     if (!S_ISREG(status.st_mode) || status.st_size == 0) return {.size = status.st_size};
     const auto whole = end_of_whole_lines(file, status.st_size);
     if (whole != status.st_size) {
-        if (::ftruncate(file, whole) != 0) fail(errno, "ftruncate");
+        if (!cut_back(file, whole, on)) fail(errno, "ftruncate");
         return {.size = whole, .cut = status.st_size - whole};
     }
     std::array<char, 1> last{};

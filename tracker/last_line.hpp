@@ -2,6 +2,8 @@
 
 #include <sys/types.h>
 
+#include "tracker/disk.hpp"
+
 namespace tracker {
 
 /// How a file of JSON objects, one a line, ended when it was looked at, and how it ends now.
@@ -17,6 +19,11 @@ struct last_line {
 /// longer and not yet written. Reads the end of the file only. A file that is not a regular one has no last line.
 ///
 /// Throws std::system_error.
-last_line mend_last_line(int file);
+last_line mend_last_line(int file, disk& on);
+
+/// Cuts the file, and waits until the disk knows: else a machine that loses its power could leave the end of what was
+/// cut after the beginning of what is written in its place, and both together might look like a line. False: errno says
+/// why.
+bool cut_back(int file, off_t size, disk& on);
 
 }  // namespace tracker

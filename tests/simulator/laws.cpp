@@ -162,7 +162,8 @@ void laws::of_events() {
                 from = end + 1;
                 continue;
             }
-            if (garbled)
+            const auto* const event = line.if_object();
+            if (garbled || event == nullptr || !event->contains("id") || !event->contains("data"))
                 return broken("garbled", "a line of a file", path + ": " + std::string(bytes.substr(from, end - from)));
             from = end + 1;
             const std::string id(line.at("id").as_string());

@@ -192,7 +192,11 @@ struct file_size_limit {
 };
 
 TEST_F(FileSink, CutsWhatAFailedWriteLeftSoThatNoLineIsGarbled) {
-    tracker::file_sink sink(with(tracker::durability::memory), book.log);
+    struct : tracker::disk {
+        int sync(int) override { return ++synced, 0; }
+        int synced = 0;
+    } disk;
+    tracker::file_sink sink(with(tracker::durability::memory), book.log, &disk);
     sink.deliver(batch);
     const auto before = read(file);
     {
@@ -202,6 +206,7 @@ TEST_F(FileSink, CutsWhatAFailedWriteLeftSoThatNoLineIsGarbled) {
         EXPECT_THROW(sink.deliver(batch), std::runtime_error);
         EXPECT_EQ(read(file), before);
     }
+    EXPECT_EQ(disk.synced, 2) << "what was cut could come back, after a half of what is written next";
     sink.deliver(batch);
     EXPECT_EQ(read(file), before + before);
 }

@@ -33,7 +33,7 @@ struct LastLine : testing::Test {
         const auto path = root.path() / "some.jsonl";
         write_file(path, text);
         const tracker::descriptor opened(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-        const auto last = tracker::mend_last_line(opened.get());
+        const auto last = tracker::mend_last_line(opened.get(), disk);
         const auto left = read_file(path);
         EXPECT_EQ(last.size, static_cast<off_t>(left.size()));
         EXPECT_EQ(last.cut, static_cast<off_t>(text.size() - left.size()));
@@ -47,6 +47,7 @@ struct LastLine : testing::Test {
     }
 
     support::temporary_directory root;
+    mutable tracker::disk disk;
     tracker::options options;
     fakes::log_book book;
     fs::path file = root.path() / "events.jsonl";
@@ -88,11 +89,11 @@ TEST_F(LastLine, OfZerosThatAreNotStoredIsCutWithoutReadingThem) {
     const tracker::descriptor opened(::open(file.c_str(), O_RDWR | O_CLOEXEC));
     if (::lseek(opened.get(), off_t{1} << 30U, SEEK_DATA) >= 0 || errno != ENXIO)
         GTEST_SKIP() << "this file system does not say what is stored";
-    EXPECT_EQ(tracker::mend_last_line(opened.get()).size, static_cast<off_t>(whole.size()));
+    EXPECT_EQ(tracker::mend_last_line(opened.get(), disk).size, static_cast<off_t>(whole.size()));
     EXPECT_EQ(read_file(file), whole);
     fs::resize_file(file, 0);
     fs::resize_file(file, std::uintmax_t{256} << 30U);
-    EXPECT_EQ(tracker::mend_last_line(opened.get()).size, 0);
+    EXPECT_EQ(tracker::mend_last_line(opened.get(), disk).size, 0);
 }
 
 TEST_F(LastLine, WrittenBySomebodyElseWhileWeRunIsCutBeforeTheNext) {

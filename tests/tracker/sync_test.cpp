@@ -115,6 +115,24 @@ TEST_F(FileSync, IsNotDoneWithDurabilityMemoryUnlessAnEarlierRunsEventsAreDelive
     EXPECT_EQ(disk.files, 2);
 }
 
+TEST_F(FileSync, IsDoneOfACutBeforeAnythingIsWrittenInItsPlace) {
+    const auto tear = [this] {
+        const auto whole = fs::exists(file) ? read_file(file) : "";
+        support::write_file(file, whole + "{\"id\":\"torn");
+        return static_cast<off_t>(whole.size());
+    };
+    fs::create_directories(options.directory);
+    tear();
+    disk.synced = -1;
+    tracker::file_sink sink(options, book.log, &disk);
+    EXPECT_EQ(disk.synced, 0) << "of an earlier run";
+    deliver(sink);
+    const auto whole = tear();
+    deliver(sink);
+    EXPECT_EQ(disk.synced, whole) << "of another process";
+    EXPECT_EQ(disk.files, 2);
+}
+
 TEST_F(FileSync, ThatFailsIsToldOnceAndNotDoneAgainOnTheSameFile) {
     tracker::file_sink sink(options, book.log, &disk);
     deliver(sink);
