@@ -104,8 +104,10 @@ void machine::time_out(stream& stream, bool by_drain) {
         stream.deadline = std::min(end, at_.now + look_at_rate);
         return;
     }
-    stream.outcome.forced = stream.outcome.forced || by_drain;
-    forced_ = forced_ || by_drain;
+    // A client that has sent a head alone has begun nothing that the end of the drain could cut short.
+    const bool cuts = by_drain && stream.body.received > 0;
+    stream.outcome.forced = stream.outcome.forced || cuts;
+    forced_ = forced_ || cuts;
     refuse(stream, by_drain ? rule::drain : rule::body_timeout);
 }
 

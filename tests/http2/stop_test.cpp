@@ -162,14 +162,19 @@ TEST(Http2Stop, AStreamWhoseHeadIsOutIsCutByInternalErrorBeforeTheEnd) {
     EXPECT_TRUE(play.machine.over());
 }
 
-TEST(Http2Stop, ARequestThatIsNotWholeAtTheEndIsRefused) {
-    scene scene;
-    const auto id = scene.client.ask("POST", "/", {}, std::nullopt, true);
-    scene.settle();
-    scene.drain(100ms, 1s);
-    scene.tick_after(1s);
-    EXPECT_EQ(scene.answer(id).status, 503);
-    EXPECT_EQ(scene.account().cut, 1);
+TEST(Http2Stop, ARequestThatIsNotWholeAtTheEndIsRefusedAndCutIfItsBodyHasBegun) {
+    for (const bool begun : {false, true}) {
+        scene scene;
+        const auto id = scene.client.ask("POST", "/", {}, std::nullopt, true);
+        scene.settle();
+        if (begun) scene.send_body(id, 3);
+        scene.drain(100ms, 1s);
+        scene.tick_after(1s);
+        EXPECT_EQ(scene.answer(id).status, 503);
+        EXPECT_EQ(scene.account().cut, begun ? 1 : 0);
+        EXPECT_EQ(scene.account().finished, begun ? 0 : 1);
+        EXPECT_EQ(scene.machine.forced(), begun);
+    }
 }
 
 TEST(Http2Stop, AConnectionThatHasHadItsRequestsGoesInTheSameTwoSteps) {
