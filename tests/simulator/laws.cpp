@@ -136,10 +136,13 @@ void laws::of_all() { of_events(); }
 
 bool laws::may_be_lost(const world::event& event) const {
     const auto durability = world_.plan_.get("durability");
-    for (auto nth = event.life - 1; nth < world_.lives_.size(); ++nth) {
+    // The process that an upgrade has made, or the one before it, which goes on for a while: either may have accepted
+    // it.
+    const auto last = event.life - 1, first = world_.lives_[last]->inherited ? last - 1 : last;
+    for (auto nth = first; nth < world_.lives_.size(); ++nth) {
         const auto& life = *world_.lives_[nth];
         if (life.plan.how == ending::power && !life.ended_by_itself() && durability < 2) return true;
-        if (nth == event.life - 1 && durability == 0 && (!life.ended_by_itself() || life.of->code != 0)) return true;
+        if (nth <= last && durability == 0 && (!life.ended_by_itself() || life.of->code != 0)) return true;
     }
     return false;
 }
