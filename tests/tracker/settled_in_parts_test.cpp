@@ -105,7 +105,10 @@ void expect_all_settled(const tracker::options& options, const strings& first, c
     running.start();
     EXPECT_TRUE(fakes::eventually([&] { return running.sink.tries() > 10; }));
     for (const auto& data : later) EXPECT_EQ(running.events.try_record(make_event(data)), verdict::accepted);
-    EXPECT_TRUE(fakes::eventually([&] { return running.events.account().queued == 0; }));
+    EXPECT_TRUE(fakes::eventually([&] {  // an event is accepted once it is in the spool, which takes a while
+        const auto account = running.events.account();
+        return account.accepted == first.size() + later.size() && account.queued == 0;
+    }));
     running.flush_until = fakes::clock::now();
     running.stop();
     auto taken = running.sink.data();
