@@ -96,13 +96,36 @@ const nghttp2_session_callbacks* reading::callbacks() {
 
 void reading::receive(std::string_view bytes, const moment& at) {
     at_ = at;
-    if (framer_.has_ended() || broken_) return;
-    const auto fault = framer_.receive(bytes);  // a block of fields may go on in what is read next
-    if (fault != NGHTTP2_NO_ERROR) end_hostile(fault);
+    for (std::size_t read = 0, walked = 0;;) {
+        if (framer_.has_ended() || broken_) return;
+        const auto id = walk_.next_data(bytes, walked);
+        // Without its last byte a head does nothing, so DATA is looked at when all that came before it has been read.
+        const auto next = id != 0 ? walked - 1 : walked;
+        const auto fault = framer_.receive(bytes.substr(read, next - read));
+        if (fault != NGHTTP2_NO_ERROR) return end_hostile(fault);
+        if (id == 0) return;  // a block of fields may go on in what is read next
+        if (!framer_.has_ended()) check_data(id);
+        read = next;
+    }
 }
 
-/// What nghttp2, without its priorities, lets pass. What a client still sends on a stream that was ended here is its
-/// right.
+/// The client has, so that nothing but WINDOW_UPDATE, PRIORITY and RST_STREAM may come (RFC 9113 section 5.1).
+bool reading::has_ended(std::int32_t id) const noexcept {
+    const auto* const stream = framer_.of(id);
+    return stream != nullptr ? stream->whole : ids_.has_ended(id);
+}
+
+/// The same whether the answer is out or not. What a client still sends on a stream that was ended here is its right.
+/// On one that it has reset, a thread of its own may not have known yet: no other stream suffers for that.
+void reading::check_data(std::int32_t id) {
+    if (ids_.is_new(id)) return;
+    if (has_ended(id)) return end_hostile(NGHTTP2_STREAM_CLOSED);
+    if (!ids_.has_left(id)) return;
+    ids_.forget_left(id);
+    framer_.reset(id, NGHTTP2_STREAM_CLOSED);
+}
+
+/// What nghttp2, without its priorities, lets pass.
 int reading::begin_frame(const nghttp2_frame_hd& head) {
     const auto end = [this](std::uint32_t code) {
         end_hostile(code);
@@ -113,11 +136,9 @@ int reading::begin_frame(const nghttp2_frame_hd& head) {
         if (id == 0) return end(NGHTTP2_PROTOCOL_ERROR);
         return too_many(may_.controls) ? failed : 0;
     }
-    if ((head.type != NGHTTP2_HEADERS && head.type != NGHTTP2_DATA) || id == 0 || ids_.is_new(id)) return 0;
-    if (head.type == NGHTTP2_HEADERS && ids_.is_left_out(id)) return end(NGHTTP2_PROTOCOL_ERROR);
-    const auto* const stream = framer_.of(id);
-    const bool has_ended = stream != nullptr ? stream->whole : ids_.has_ended(id);
-    return has_ended ? end(NGHTTP2_STREAM_CLOSED) : 0;
+    if (head.type != NGHTTP2_HEADERS || id == 0 || ids_.is_new(id)) return 0;
+    if (ids_.is_left_out(id)) return end(NGHTTP2_PROTOCOL_ERROR);
+    return has_ended(id) || ids_.has_left(id) ? end(NGHTTP2_STREAM_CLOSED) : 0;
 }
 
 int reading::begin_stream(std::int32_t id) {
@@ -162,7 +183,7 @@ int reading::frame_came(const nghttp2_frame& frame) {
             }
             if (frame.hd.length == 0 && too_many(may_.controls)) return failed;
             break;
-        case NGHTTP2_RST_STREAM: ids_.end(frame.hd.stream_id); return too_many(may_.resets) ? failed : 0;
+        case NGHTTP2_RST_STREAM: ids_.leave(frame.hd.stream_id); return too_many(may_.resets) ? failed : 0;
         case NGHTTP2_GOAWAY: gone_ = true; break;
         case NGHTTP2_SETTINGS:
             if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) settled_ = true;

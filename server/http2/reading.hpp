@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "server/http2/frame_walk.hpp"
 #include "server/http2/stream_ids.hpp"
 #include "server/http2/writing.hpp"
 
@@ -22,6 +23,8 @@ private:
     friend struct calls;  ///< what nghttp2 calls
 
     static const nghttp2_session_callbacks* callbacks();
+    bool has_ended(std::int32_t id) const noexcept;
+    void check_data(std::int32_t id);
     int begin_frame(const nghttp2_frame_hd& head);
     int begin_stream(std::int32_t id);
     void head_came(stream& stream);
@@ -30,6 +33,7 @@ private:
     void request_came(stream& stream);
     void closed(stream& stream);
 
+    frame_walk walk_;
     stream_ids ids_;
 };
 

@@ -152,14 +152,71 @@ TEST(Http2Hostile, APingForEachAnswerIsEveryday) {
     EXPECT_EQ(scene.client.pings_answered, 5000);
 }
 
-TEST(Http2Hostile, DataBehindAResetIsDropped) {
+/// RFC 9113 section 5.1, whether the answer is out or not, and wherever what comes is cut.
+TEST(Http2Hostile, DataBehindTheEndOfAStreamEndsTheConnection) {
+    const auto head = frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1, open_head("/"));
+    const auto open = frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, open_head("/"));
+    const auto last = frame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 1, "last");
+    const std::string trailers(
+        "\x00\x01"
+        "a\x01"
+        "b",
+        5);
+    const auto trailing = frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1, trailers);
+    const auto more = frame(NGHTTP2_DATA, 0, 1, "more");
+    for (const auto& request : {head, open + last, open + more + trailing})
+        for (const bool is_answered : {true, false})
+            for (std::size_t cut = 0; cut < more.size(); ++cut) {
+                scene scene;
+                scene.holds_handlers = !is_answered;
+                scene.send_raw(request + more.substr(0, cut));
+                EXPECT_EQ(scene.calls, 1);
+                EXPECT_EQ(ended_by(scene), cut < 9 ? NGHTTP2_NO_ERROR : NGHTTP2_STREAM_CLOSED) << cut;
+                scene.send_raw(more.substr(cut));
+                EXPECT_EQ(ended_by(scene), NGHTTP2_STREAM_CLOSED) << cut;
+                EXPECT_EQ(scene.machine.over(), is_answered);  // else when its handler has returned
+            }
+}
+
+/// WINDOW_UPDATE, PRIORITY and RST_STREAM may come of any stream that has been.
+TEST(Http2Hostile, WhatMayComeBehindTheEndOfAStreamIsNoFault) {
     scene scene;
+    for (const std::uint32_t id : {1, 3}) {
+        scene.holds_handlers = id == 3;
+        scene.send_raw(frame(NGHTTP2_HEADERS, 5, id, open_head("/")));
+        scene.send_raw(
+            frame(NGHTTP2_WINDOW_UPDATE, 0, id, number(1)) + frame(NGHTTP2_PRIORITY, 0, id, number(0) + '\x10') +
+            frame(NGHTTP2_RST_STREAM, 0, id, number(NGHTTP2_CANCEL)) + frame(NGHTTP2_WINDOW_UPDATE, 0, id, number(1)));
+        EXPECT_EQ(scene.answer(static_cast<std::int32_t>(id)).reset, std::nullopt);
+    }
+    EXPECT_EQ(ended_by(scene), NGHTTP2_NO_ERROR);
+}
+
+TEST(Http2Hostile, DataBehindAResetIsAnsweredByOneAndOnlyOnce) {
+    scene scene;
+    const auto late = frame(NGHTTP2_DATA, 0, 1, "late");
     scene.send_raw(frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, open_head("/")));
     scene.send_raw(frame(NGHTTP2_RST_STREAM, 0, 1, number(NGHTTP2_CANCEL)));
-    scene.send_raw(frame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 1, "late"));
+    scene.send_raw(late);
+    EXPECT_EQ(scene.answer(1).reset, NGHTTP2_STREAM_CLOSED);
+    scene.client.answers.clear();
+    scene.send_raw(late + late);
+    EXPECT_EQ(scene.answer(1).reset, std::nullopt);
     EXPECT_EQ(ended_by(scene), NGHTTP2_NO_ERROR);
     EXPECT_EQ(scene.calls, 0);
     EXPECT_EQ(scene.account().gone, 1);
+}
+
+/// Its client may have sent that before it knew.
+TEST(Http2Hostile, DataOfAStreamThatWasEndedHereIsNoFault) {
+    scene scene;
+    const auto more = frame(NGHTTP2_DATA, 0, 1, "more"), last = frame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 1, "last");
+    scene.send_raw(frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, open_head("/taken")));
+    EXPECT_EQ(scene.answer(1).reset, NGHTTP2_NO_ERROR);  // it has been answered before its end
+    scene.client.answers.clear();
+    scene.send_raw(more + more + last);
+    EXPECT_EQ(scene.answer(1).reset, std::nullopt);
+    EXPECT_EQ(ended_by(scene), NGHTTP2_NO_ERROR);
 }
 
 TEST(Http2Hostile, FloodsOfControlFramesAreEnded) {
@@ -218,18 +275,17 @@ TEST(Http2Hostile, AStreamWhoseIdWasLeftOutNeverBegins) {
     EXPECT_EQ(scene.calls, 1);
 }
 
-TEST(Http2Hostile, AStreamThatTheClientHasEndedStaysEnded) {
-    const std::string head(
-        "\x82\x86\x84\x41\x01"
-        "a",
-        6);
-    scene scene;
-    scene.send_raw(frame(NGHTTP2_HEADERS, 5, 1, head));
-    scene.send_raw(frame(NGHTTP2_DATA, 1, 1, "more"));  // is dropped, whichever side has ended it
-    EXPECT_EQ(ended_by(scene), NGHTTP2_NO_ERROR);
-    scene.send_raw(frame(NGHTTP2_HEADERS, 5, 1, head));
-    EXPECT_EQ(ended_by(scene), NGHTTP2_STREAM_CLOSED);
-    EXPECT_EQ(scene.calls, 1);
+TEST(Http2Hostile, AStreamThatTheClientHasEndedOrResetStaysEnded) {
+    const auto reset = frame(NGHTTP2_RST_STREAM, 0, 1, number(NGHTTP2_CANCEL));
+    for (const auto& more : {std::string(), reset}) {
+        scene scene;
+        const auto head = frame(NGHTTP2_HEADERS, 5, 1, open_head("/"));
+        scene.send_raw(head + more);
+        EXPECT_EQ(ended_by(scene), NGHTTP2_NO_ERROR);
+        scene.send_raw(head);
+        EXPECT_EQ(ended_by(scene), NGHTTP2_STREAM_CLOSED);
+        EXPECT_EQ(scene.calls, 1);
+    }
 }
 
 TEST(Http2Hostile, APriorityOfTheConnectionEndsIt) {

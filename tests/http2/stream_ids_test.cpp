@@ -45,5 +45,18 @@ TEST(StreamIds, TheLatestEightThatHaveEndedAreKnown) {
     for (std::int32_t id = 5; id <= 19; id += 2) EXPECT_TRUE(some.has_ended(id)) << id;
 }
 
+TEST(StreamIds, ThoseThatWereResetAreKnownUntilTheyAreForgotten) {
+    stream_ids some;
+    some.leave(1);
+    some.leave(3);
+    EXPECT_TRUE(some.has_left(1));
+    EXPECT_FALSE(some.has_ended(1));
+    some.forget_left(1);
+    EXPECT_FALSE(some.has_left(1));
+    EXPECT_TRUE(some.has_left(3));
+    for (std::int32_t id = 5; id <= 19; id += 2) some.leave(id);
+    EXPECT_FALSE(some.has_left(3));
+}
+
 }  // namespace
 }  // namespace http2_tests
