@@ -28,20 +28,35 @@ public:
             skip_ = 0;
             const auto* const head = next_head(bytes, at);
             if (head == nullptr) break;
-            skip_ = number(head) >> 8;
-            if (skip_ > longest) skip_ = for_ever;
-            const auto id = static_cast<std::int32_t>(number(head + 5) & 0x7fff'ffff);
-            if (static_cast<std::uint8_t>(head[3]) == NGHTTP2_DATA && id != 0) return id;
+            if (const auto id = look(head)) return id;
         }
         at = bytes.size();
         return 0;
     }
+    /// A frame before the one that was found, and after the last that was caught up with, may have ended its stream.
+    bool may_be_over() const noexcept { return may_be_over_; }
+    /// What all frames before the one that was found have ended is known elsewhere.
+    void caught_up() noexcept { ended_ = ends_; }
 
 private:
     static constexpr std::size_t head_size = 9;        // RFC 9113 section 4.1
     static constexpr std::size_t longest = 16 * 1024;  // no other size is announced; nghttp2 ends what sends more
     static constexpr std::size_t for_ever = SIZE_MAX;
 
+    std::int32_t look(const char* head) noexcept {
+        skip_ = number(head) >> 8;
+        if (skip_ > longest) skip_ = for_ever;
+        const auto type = static_cast<std::uint8_t>(head[3]);
+        const auto id = static_cast<std::int32_t>(number(head + 5) & 0x7fff'ffff);
+        const bool can_end = type == NGHTTP2_DATA || type == NGHTTP2_HEADERS;
+        const bool ends = (can_end && (head[4] & NGHTTP2_FLAG_END_STREAM) != 0) || type == NGHTTP2_RST_STREAM;
+        const auto before = ended_;
+        if (ends && id > ended_) ended_ = id;
+        if (type != NGHTTP2_DATA || id == 0) return 0;
+        ends_ = ends ? id : 0;
+        may_be_over_ = id <= before;
+        return id;
+    }
     static std::uint32_t number(const char* at) noexcept {
         const auto byte = [at](int nth) { return std::uint32_t{static_cast<std::uint8_t>(at[nth])}; };
         return byte(0) << 24 | byte(1) << 16 | byte(2) << 8 | byte(3);
@@ -65,6 +80,9 @@ private:
     std::size_t skip_ = NGHTTP2_CLIENT_MAGIC_LEN;  ///< bytes before the next head
     std::size_t had_ = 0;                          ///< of a head that is not whole
     std::array<char, head_size> head_{};
+    std::int32_t ended_ = 0;  ///< the largest stream that may have been, since it caught up
+    std::int32_t ends_ = 0;   ///< ... by the frame that was found
+    bool may_be_over_ = false;
 };
 
 }  // namespace server::http2

@@ -99,13 +99,15 @@ void reading::receive(std::string_view bytes, const moment& at) {
     for (std::size_t read = 0, walked = 0;;) {
         if (framer_.has_ended() || broken_) return;
         const auto id = walk_.next_data(bytes, walked);
+        if (id != 0 && !is_doubtful(id)) continue;
         // Without its last byte a head does nothing, so DATA is looked at when all that came before it has been read.
         const auto next = id != 0 ? walked - 1 : walked;
         const auto fault = framer_.receive(bytes.substr(read, next - read));
         if (fault != NGHTTP2_NO_ERROR) return end_hostile(fault);
         if (id == 0) return;  // a block of fields may go on in what is read next
-        if (!framer_.has_ended()) check_data(id);
         read = next;
+        walk_.caught_up();
+        if (!framer_.has_ended()) check_data(id);
     }
 }
 
@@ -113,6 +115,12 @@ void reading::receive(std::string_view bytes, const moment& at) {
 bool reading::has_ended(std::int32_t id) const noexcept {
     const auto* const stream = framer_.of(id);
     return stream != nullptr ? stream->whole : ids_.has_ended(id);
+}
+
+/// Of DATA that has been found, while what is before it in the same bytes has not been read. To read that first costs
+/// 600 instructions, so it is done where something may be wrong.
+bool reading::is_doubtful(std::int32_t id) const noexcept {
+    return walk_.may_be_over() || (!ids_.is_new(id) && (has_ended(id) || ids_.has_left(id)));
 }
 
 /// The same whether the answer is out or not. What a client still sends on a stream that was ended here is its right.

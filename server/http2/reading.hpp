@@ -24,6 +24,7 @@ private:
 
     static const nghttp2_session_callbacks* callbacks();
     bool has_ended(std::int32_t id) const noexcept;
+    bool is_doubtful(std::int32_t id) const noexcept;
     void check_data(std::int32_t id);
     int begin_frame(const nghttp2_frame_hd& head);
     int begin_stream(std::int32_t id);

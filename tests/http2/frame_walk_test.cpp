@@ -61,6 +61,37 @@ TEST(FrameWalk, DataOfTheConnectionDoesNotCount) {
     EXPECT_THAT(walk(preface + frame(NGHTTP2_DATA, 0, 0, "body"), 100), IsEmpty());
 }
 
+/// Of each frame of DATA, in turn, whether its stream may be over.
+std::vector<bool> doubts(const std::string& bytes, bool catches_up) {
+    frame_walk walk;
+    std::vector<bool> all;
+    std::size_t at = 0;
+    while (walk.next_data(preface + bytes, at) != 0) {
+        all.push_back(walk.may_be_over());
+        if (catches_up) walk.caught_up();
+    }
+    return all;
+}
+
+TEST(FrameWalk, AStreamMayBeOverWhenItOrALaterOneHasBeenEndedOrReset) {
+    const auto data = [](std::uint32_t id, std::uint8_t flags = 0) { return frame(NGHTTP2_DATA, flags, id, "body"); };
+    const auto head = [](std::uint32_t id, std::uint8_t flags) { return frame(NGHTTP2_HEADERS, flags, id, "block"); };
+    EXPECT_THAT(doubts(head(1, 4) + data(1) + data(1), false), ElementsAre(false, false));
+    EXPECT_THAT(doubts(head(1, 5) + data(1), false), ElementsAre(true));
+    EXPECT_THAT(doubts(head(1, 4) + data(1, 1) + data(1), false), ElementsAre(false, true));
+    EXPECT_THAT(doubts(frame(NGHTTP2_RST_STREAM, 0, 1, "code") + data(1), false), ElementsAre(true));
+    EXPECT_THAT(doubts(frame(NGHTTP2_PING, 1, 7, "01234567") + data(1), false), ElementsAre(false));
+    EXPECT_THAT(doubts(head(3, 5) + data(1) + data(5), false), ElementsAre(true, false));
+    EXPECT_THAT(doubts(head(1, 4) + data(1, 1) + head(3, 4) + data(3, 1), false), ElementsAre(false, false));
+}
+
+TEST(FrameWalk, WhatItHasCaughtUpWithIsInNoDoubtButWhatEndsThere) {
+    const auto data = [](std::uint32_t id, std::uint8_t flags = 0) { return frame(NGHTTP2_DATA, flags, id, "body"); };
+    const auto reset = frame(NGHTTP2_RST_STREAM, 0, 9, "code");
+    EXPECT_THAT(doubts(reset + data(1) + data(1) + data(3), true), ElementsAre(true, false, false));
+    EXPECT_THAT(doubts(reset + data(3, 1) + data(1) + data(1), true), ElementsAre(true, true, false));
+}
+
 /// nghttp2 has ended the connection, and what follows is nothing.
 TEST(FrameWalk, NothingIsFoundBehindAFrameThatIsTooLong) {
     const auto longest = preface + frame(NGHTTP2_HEADERS, 4, 1, std::string(16'384, 'a'));
