@@ -105,6 +105,11 @@ public:
         stream_.reset(context);
         ready_stream();
     }
+    /// libnats 3.4 looks a message's subscription up and lets go of the lock before it uses it (nats.c#637): one that
+    /// is destroyed while acknowledgements arrive, as at a deadline, is used after it. So its reader ends first.
+    ~connection() { natsConnection_Close(broker_.get()); }
+    connection(const connection&) = delete;
+    connection& operator=(const connection&) = delete;
 
     void publish(std::span<const event> batch) {
         sink_.publisher_->publish(broker_.get(), stream_.get(), batches_.get(), batch);
