@@ -228,8 +228,7 @@ TEST_F(NatsBatchesOfToday, AServerKilledInTheMiddleOfBatchesAgainAndAgainLosesNo
     support::load load(service.app(), promised.load_of(64));
     const auto delivered = [&](double more) {
         const auto until = metric(service, "tracker_events_delivered_total") + more;
-        return load.run([&] { return metric(service, "tracker_events_delivered_total") >= until; },
-                        milliseconds(60'000));
+        return promised.wait_for(load, [&] { return metric(service, "tracker_events_delivered_total") >= until; });
     };
     EXPECT_TRUE(delivered(200));
     for (const auto more : {300, 50, 700, 130, 400, 900}) {
@@ -249,10 +248,9 @@ struct NatsClusterOfToday : NatsBatchesOfToday {
     static constexpr auto syncs = "sync_interval: always";
 
     /// Until so many more events are in the stream.
-    bool delivered(support::load& load, const service& service, double more) const {
+    static bool delivered(support::load& load, const promises& promised, const service& service, double more) {
         const auto until = metric(service, "tracker_events_delivered_total") + more;
-        return load.run([&] { return metric(service, "tracker_events_delivered_total") >= until; },
-                        milliseconds(60'000));
+        return promised.wait_for(load, [&] { return metric(service, "tracker_events_delivered_total") >= until; });
     }
     static void make_stream(service& service) {
         EXPECT_EQ(service.ask(integration::post("first")).status, 201);
@@ -269,17 +267,17 @@ TEST_F(NatsClusterOfToday, ALeaderThatHandsOverOrIsStoppedOrKilledCostsBatchesNo
     promises promised;
     promised.given.insert("first");
     support::load load(service.app(), promised.load_of(16));
-    EXPECT_TRUE(delivered(load, service, 500));
+    EXPECT_TRUE(delivered(load, promised, service, 500));
     for (int turn = 0; turn < 2; ++turn) {
         cluster.step_down("EVENTS");
-        EXPECT_TRUE(delivered(load, service, 500)) << service.err();
+        EXPECT_TRUE(delivered(load, promised, service, 500)) << service.err();
         auto leader = cluster.leader_of("EVENTS");
         cluster.stop(leader);
-        EXPECT_TRUE(delivered(load, service, 500)) << service.err();
+        EXPECT_TRUE(delivered(load, promised, service, 500)) << service.err();
         cluster.start(leader);
         leader = cluster.leader_of("EVENTS");
         cluster.kill(leader);
-        EXPECT_TRUE(delivered(load, service, 500)) << service.err();
+        EXPECT_TRUE(delivered(load, promised, service, 500)) << service.err();
         cluster.start(leader);
     }
     load.finish(milliseconds(5'000));
@@ -301,17 +299,16 @@ TEST_F(NatsClusterOfToday, ABatchWhoseAcknowledgementIsLostGoesOneByOneAndNoneIs
     promises promised;
     promised.given.insert("first");
     support::load load(service.app(), promised.load_of(16));
-    EXPECT_TRUE(delivered(load, service, 500));
+    EXPECT_TRUE(delivered(load, promised, service, 500));
     swallow(true);
     const auto lost = [&] {
         return std::ranges::any_of(relays, [](const auto& each) { return each.has_swallowed("\"batch\":"); });
     };
-    EXPECT_TRUE(load.run(lost, milliseconds(60'000))) << "the stream has a batch, and its sender does not know";
+    EXPECT_TRUE(promised.wait_for(load, lost)) << "the stream has a batch, and its sender does not know";
     for (auto& each : relays) each.cut();
-    EXPECT_TRUE(
-        load.run([&] { return service.err().find("sink nats fails") != std::string::npos; }, milliseconds(60'000)));
+    EXPECT_TRUE(promised.wait_for(load, [&] { return service.err().find("sink nats fails") != std::string::npos; }));
     swallow(false);
-    EXPECT_TRUE(delivered(load, service, 500)) << service.err();
+    EXPECT_TRUE(delivered(load, promised, service, 500)) << service.err();
     load.finish(milliseconds(5'000));
     stop_clean(service);
     EXPECT_TRUE(service.logs("has refused a batch, which went one by one: ")) << service.err();

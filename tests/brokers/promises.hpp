@@ -7,12 +7,14 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "tests/integration/service.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/load.hpp"
 
 namespace brokers {
@@ -31,6 +33,14 @@ public:
                     const auto from = asked.find("Idempotency-Key: ") + 17;
                     given.insert(asked.substr(from, asked.find('\r', from) - from));
                 }};
+    }
+    /// Clients go on until `enough()`, but get no more than 5,000 promises meanwhile: while three brokers elect for
+    /// some seconds they would else be given hundreds of thousands, which take minutes to deliver. False: it has not
+    /// come about in time.
+    bool wait_for(support::load& load, const std::function<bool()>& enough) const {
+        const auto most = given.size() + 5'000;
+        return load.run([&] { return given.size() >= most || enough(); }, support::milliseconds(60'000)) &&
+               support::eventually(enough, support::milliseconds(60'000));
     }
     std::set<std::string> given;
 
