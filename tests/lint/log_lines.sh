@@ -46,10 +46,14 @@ find cmd lifecycle server tracker configs -name '*.[ch]pp' -print0 | sort -z | x
     my %schema;
     if (open my $in, "<", "docs/log.schema.json") {
         my ($properties) = <$in> =~ /"properties": \{(.*)/s;
-        $schema{$1} = 1 while $properties =~ /^    "(\w+)": \{/mg;
+        while ($properties =~ /^    "(\w+)": \{/mg) {
+            if ($schema{$1}++) { print "log_lines: docs/log.schema.json has the field $1 twice\n"; ++$faults; }
+        }
     }
     my %field;
-    $field{$1} = 1 while $page =~ /^\| `(\w+)` \| (?:string|integer|number|object)[a-z ]* \| /mg;
+    while ($page =~ /^\| `(\w+)` \| (?:string|integer|number|object)[a-z ]* \| /mg) {
+        if ($field{$1}++) { print "log_lines: $manual has the field $1 twice\n"; ++$faults; }
+    }
     for my $name (sort keys %named) {
         next if $schema{$name} || !%schema;
         print "log_lines: docs/log.schema.json does not have the field $name of $named{$name}\n"; ++$faults;

@@ -88,6 +88,11 @@ passes classes cmd/service/routes.cpp "int long_one(int of) {\n$(many 60 'of += 
     if bash "$rules/log_lines.sh" "$tree" >/dev/null; then echo "self_test: a field" && failures=$((failures + 1)); fi
     printf '| `lost` | integer | | | |\n| `all` | integer | | | |\n' >>"$tree/docs/operations.md"
     bash "$rules/log_lines.sh" "$tree" || { echo "self_test: both fields" && failures=$((failures + 1)); }
+    printf '| `all` | string | | | |\n' >>"$tree/docs/operations.md"
+    if bash "$rules/log_lines.sh" "$tree" >/dev/null; then echo "self_test: a field twice" && failures=$((failures + 1)); fi
+    sed -i '$d' "$tree/docs/operations.md"
+    printf '"properties": {\n    "lost": {},\n    "all": {},\n    "all": {}\n}\n' >"$tree/docs/log.schema.json"
+    if bash "$rules/log_lines.sh" "$tree" >/dev/null; then echo "self_test: in the schema twice" && failures=$((failures + 1)); fi
     sed -i /all/d "$tree/docs/log.schema.json"
     if bash "$rules/log_lines.sh" "$tree" >/dev/null; then echo "self_test: a name" && failures=$((failures + 1)); fi
 }

@@ -2,11 +2,15 @@
 #include "configs/program.hpp"
 
 #include <gmock/gmock.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/sink.h>
 
 #include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
+#include "lifecycle/lines.hpp"
 #include "tests/support/process.hpp"
 
 namespace telemetry {
@@ -31,6 +35,26 @@ plan plan_of(const values& all, const std::string& endpoint = {}) {
 }
 plan plan_of_one(const std::string& name, const std::string& value) {
     return plan_of({{name, value}}, "http://127.0.0.1:4318");
+}
+
+/// Keeps of each line its sentence and behind it its facts, " name=value".
+struct keeping_sink final : spdlog::sinks::sink {
+    void log(const spdlog::details::log_msg& message) override {
+        auto& line = lines.emplace_back(message.payload.data(), message.payload.size());
+        for (const auto& fact : lifecycle::facts_of_this_line().own)
+            line += fmt::format(" {}={}", fact.name,
+                                fact.text.empty() ? std::to_string(fact.integer) : std::string(fact.text));
+    }
+    void flush() override {}
+    void set_pattern(const std::string&) override {}
+    void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
+    std::vector<std::string> lines;
+};
+std::vector<std::string> said_of(const plan& made) {
+    const auto kept = std::make_shared<keeping_sink>();
+    spdlog::logger log("", kept);
+    say(made, log);
+    return kept->lines;
 }
 std::string warning(const plan& made) { return made.warnings.empty() ? std::string() : made.warnings.front(); }
 
@@ -118,7 +142,7 @@ TEST(TelemetryPlan, takesNoHeaderThatWouldBeAnotherRequest) {
 TEST(TelemetryPlan, readsTimeoutsAsMillisecondsAndSaysWhatItHasUnderstood) {
     const auto made = plan_of_one("OTEL_EXPORTER_OTLP_TIMEOUT", "10");
     EXPECT_EQ(made.traces->timeout.count(), 10);
-    EXPECT_THAT(made.lines, Contains(HasSubstr("timeout 10 ms")));
+    EXPECT_THAT(said_of(made), Contains(HasSubstr("timeout 10 ms")));
     EXPECT_EQ(plan_of_one("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "7").logs->timeout.count(), 10'000);
     for (const auto* wrong : {"2s", "-1", "0", "1.5", "99999999999999999999"}) {
         const auto other = plan_of_one("OTEL_EXPORTER_OTLP_TIMEOUT", wrong);
@@ -177,8 +201,40 @@ TEST(TelemetryPlan, namesTheServiceByItsVariableAboveTheAttributes) {
 TEST(TelemetryPlan, saysNoSecretAtTheStart) {
     const auto made = plan_of({{"OTEL_EXPORTER_OTLP_HEADERS", "authorization=topsecret"},
                                {"OTEL_EXPORTER_OTLP_ENDPOINT", "http://c/?key=topsecret"}});
-    for (const auto& line : made.lines) EXPECT_THAT(line, testing::Not(HasSubstr("topsecret")));
-    EXPECT_THAT(made.lines, Contains(HasSubstr("1 header fields")));
+    for (const auto& line : said_of(made)) EXPECT_THAT(line, testing::Not(HasSubstr("topsecret")));
+    EXPECT_THAT(said_of(made), Contains(HasSubstr("1 header fields")));
+}
+
+TEST(TelemetryPlan, hasAFieldForEachFactThatItSaysAtTheStart) {
+    const auto lines = said_of(plan_of({{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"},
+                                        {"OTEL_EXPORTER_OTLP_HEADERS", "a=1"},
+                                        {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip"},
+                                        {"OTEL_LOGS_EXPORTER", "none"},
+                                        {"OTEL_SERVICE_NAME", "shop"},
+                                        {"OTEL_TRACES_SAMPLER", "traceidratio"},
+                                        {"OTEL_TRACES_SAMPLER_ARG", "0.5"}}));
+    ASSERT_EQ(lines.size(), 3U);
+    EXPECT_EQ(lines[0],
+              "telemetry: traces to http://c:4318/v1/traces, timeout 10000 ms, gzip, 1 header fields "
+              "signal=traces url=http://c:4318/v1/traces timeout_ms=10000 compression=gzip headers=1");
+    EXPECT_THAT(lines[1], HasSubstr(" signal=metrics url=http://c:4318/v1/metrics timeout_ms=10000 "
+                                    "compression=not compressed headers=1"));
+    EXPECT_THAT(lines[2],
+                testing::AllOf(HasSubstr(" sampler=traceidratio 0.5 "), HasSubstr("resource=service.name=shop")));
+    EXPECT_THAT(said_of(plan_of_one("OTEL_SDK_DISABLED", "true")), ElementsAre("telemetry: off, by OTEL_SDK_DISABLED"));
+}
+
+TEST(TelemetryPlan, warnsOnceOfAVariableThatIsForAllSignals) {
+    for (const auto& [name, value] : {std::pair("TIMEOUT", "2s"),
+                                      {"HEADERS", "bad"},
+                                      {"CERTIFICATE", "/nowhere/ca.pem"},
+                                      {"COMPRESSION", "zstd"},
+                                      {"PROTOCOL", "grpc"}}) {
+        const auto made = plan_of_one(std::string("OTEL_EXPORTER_OTLP_") + name, value);
+        EXPECT_EQ(made.warnings.size(), 1U) << name;
+        EXPECT_THAT(said_of(made).front(), HasSubstr(" warning=OTEL_EXPORTER_OTLP_" + std::string(name)));
+    }
+    EXPECT_EQ(plan_of({{"OTEL_EXPORTER_OTLP_ENDPOINT", "c:4318"}}).warnings.size(), 1U);
 }
 
 TEST(TelemetryPlan, saysNoSecretOfAHeaderThatItDoesNotTake) {

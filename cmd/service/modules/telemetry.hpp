@@ -9,7 +9,6 @@
 #include "cmd/service/module.hpp"
 #include "cmd/service/telemetry/pipeline.hpp"
 #include "cmd/service/telemetry/receiver.hpp"
-#include "lifecycle/lines.hpp"
 #include "server/metrics.hpp"
 
 /// Spans, metrics and log records go to an OTLP receiver, where the settings or the variables of OpenTelemetry name
@@ -19,8 +18,7 @@ public:
     explicit telemetry_module(const module_start& start) : stop_(start.stop), log_(*start.log.logger) {
         const auto& options = start.settings.values.telemetry;
         auto made = telemetry::make_plan(options, telemetry::variable_of_process);
-        for (const auto& line : made.warnings) lifecycle::lines(log_).warn("telemetry: {warning}", line);
-        for (const auto& line : made.lines) lifecycle::lines(log_).info("telemetry: {}", line);
+        telemetry::say(made, log_);
         if (!made) return;
         require_budget(start.settings.values);
         part_ = start.stop.add_part("telemetry", options.flush);

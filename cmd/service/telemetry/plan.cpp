@@ -16,6 +16,7 @@
 #include "cmd/service/build_info.hpp"
 #include "cmd/service/telemetry/wire.hpp"
 #include "configs/program.hpp"
+#include "lifecycle/lines.hpp"
 #include "lifecycle/masked_urls.hpp"
 #include "server/head.hpp"
 #include "server/request.hpp"
@@ -95,14 +96,15 @@ public:
         if (!made_) return std::move(made_);
         made_.sampling = sampling();
         made_.resource = resource();
-        say();
         return std::move(made_);
     }
 
 private:
+    /// Once, though a variable for all signals is read for each of them.
     template <class... Values>
     void warn(fmt::format_string<Values...> text, Values&&... values) {
-        made_.warnings.push_back(fmt::format(text, std::forward<Values>(values)...));
+        auto line = fmt::format(text, std::forward<Values>(values)...);
+        if (std::ranges::count(made_.warnings, line) == 0) made_.warnings.push_back(std::move(line));
     }
 
     bool is_disabled() {
@@ -111,8 +113,8 @@ private:
         const auto value = lower(*said);
         if (value != "true" && value != "false")
             warn("OTEL_SDK_DISABLED '{}': allowed is true or false; false is taken", *said);
-        if (value == "true") made_.lines.emplace_back("off, by OTEL_SDK_DISABLED");
-        return value == "true";
+        made_.disabled = value == "true";
+        return made_.disabled;
     }
 
     /// OTEL_EXPORTER_OTLP_TRACES_X, or OTEL_EXPORTER_OTLP_X.
@@ -286,7 +288,7 @@ private:
             name = "parentbased_always_on";
             made = {};
         }
-        sampler_line_ = made.of_roots == sampler::root::ratio ? fmt::format("{} {}", name, made.fraction) : name;
+        made_.sampler_name = made.of_roots == sampler::root::ratio ? fmt::format("{} {}", name, made.fraction) : name;
         return made;
     }
 
@@ -327,25 +329,9 @@ private:
         return all;
     }
 
-    void say() {
-        const auto describe = [&](std::string_view signal, const std::optional<destination>& to) {
-            if (!to) return;
-            made_.lines.push_back(fmt::format("{} to {}, timeout {} ms, {}, {} header fields", signal, shown(to->url),
-                                              to->timeout.count(), to->gzip ? "gzip" : "not compressed",
-                                              to->headers.size()));
-        };
-        describe("traces", made_.traces);
-        describe("metrics", made_.metrics);
-        describe("logs", made_.logs);
-        std::vector<std::string> attributes;
-        for (const auto& [name, value] : made_.resource) attributes.push_back(fmt::format("{}={}", name, value));
-        made_.lines.push_back(fmt::format("sampler {}; resource {}", sampler_line_, fmt::join(attributes, ", ")));
-    }
-
     const configs::telemetry_options& options_;
     const variables& ask_;
     plan made_;
-    std::string sampler_line_;
 };
 
 }  // namespace
@@ -357,5 +343,24 @@ std::optional<std::string> variable_of_process(const char* name) {
 }
 
 plan make_plan(const configs::telemetry_options& options, const variables& ask) { return planner(options, ask).make(); }
+
+void say(const plan& made, spdlog::logger& log) {
+    for (const auto& warning : made.warnings) lifecycle::lines(log).warn("telemetry: {warning}", warning);
+    if (made.disabled) lifecycle::lines(log).info("telemetry: off, by OTEL_SDK_DISABLED");
+    if (!made) return;
+    const auto describe = [&](std::string_view signal, const std::optional<destination>& to) {
+        if (!to) return;
+        lifecycle::lines(log).info(
+            "telemetry: {signal} to {url}, timeout {timeout_ms} ms, {compression}, {headers} header fields", signal,
+            shown(to->url), to->timeout.count(), to->gzip ? "gzip" : "not compressed", to->headers.size());
+    };
+    describe("traces", made.traces);
+    describe("metrics", made.metrics);
+    describe("logs", made.logs);
+    std::vector<std::string> attributes;
+    for (const auto& [name, value] : made.resource) attributes.push_back(fmt::format("{}={}", name, value));
+    lifecycle::lines(log).info("telemetry: sampler {sampler}; resource {resource}", made.sampler_name,
+                               fmt::format("{}", fmt::join(attributes, ", ")));
+}
 
 }  // namespace telemetry

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <spdlog/logger.h>
+
 #include <chrono>
 #include <functional>
 #include <optional>
@@ -33,9 +35,10 @@ struct destination {
 struct plan {
     std::optional<destination> traces, metrics, logs;
     sampler sampling;
+    std::string sampler_name;           ///< as it was understood
     fields resource;                    ///< attributes, each name once
     std::vector<std::string> warnings;  ///< a line for each value that is not taken
-    std::vector<std::string> lines;     ///< what has been understood, without secrets
+    bool disabled = false;              ///< by OTEL_SDK_DISABLED
 
     explicit operator bool() const noexcept { return traces || metrics || logs; }
 };
@@ -47,5 +50,8 @@ std::optional<std::string> variable_of_process(const char* name);
 /// Throws std::runtime_error with one line when a setting of ours is wrong; what is wrong in a variable of
 /// OpenTelemetry's is a warning, and its default is taken.
 plan make_plan(const configs::telemetry_options& options, const variables& ask);
+
+/// The warnings, and what has been understood, without secrets.
+void say(const plan& made, spdlog::logger& log);
 
 }  // namespace telemetry
