@@ -72,7 +72,13 @@ void lines::write(spdlog::level::level_enum level, std::span<const std::string_v
         ~while_written() { being_written = before; }
         const log_facts before = being_written;
     };
-    const while_written here({facts, {of_request_.data(), of_request_count_}});
+    // A name is in a line once, as JSON and OTLP want it: the sentence knows better.
+    std::array<log_fact, most_of_request> others;
+    const auto is_new = [&](const log_fact& fact) {
+        return std::ranges::count(facts, fact.name, &log_fact::name) == 0;
+    };
+    const auto end = std::copy_if(of_request_.begin(), of_request_.begin() + of_request_count_, others.begin(), is_new);
+    const while_written here({facts, {others.begin(), end}});
     to_->log(level, "{}", in_words{pieces, facts});
 }
 

@@ -69,6 +69,12 @@ TEST_F(Lines, WhatIsSaidOfARequestHasItsFactsBehindItsOwn) {
     EXPECT_EQ(sink->sentences.back(), "GET / failed");
 }
 
+TEST_F(Lines, AFactThatTheSentenceHasItselfIsNotThereASecondTime) {
+    const std::array of{log_fact("request_id", "d11f"), log_fact("route", "GET /"), log_fact("trace_id", "0af7")};
+    lines(&log, of).warn("{route} waits for {error}", "GET /orders", "room");
+    EXPECT_THAT(sink->facts, ElementsAre("route=GET /orders", "error=room", "request_id=d11f", "trace_id=0af7"));
+}
+
 TEST_F(Lines, ALineWithoutFactsHasNoneOfTheLineBefore) {
     lines(log).info("{sink}", "http");
     log.info("nothing");
