@@ -39,6 +39,7 @@ public:
     std::atomic<int> silent_questions{0};              ///< about the stream, from now on
     std::atomic<bool> nonsense{false};                 ///< instead of what a server says first
     std::atomic<const char*> persist_mode{"default"};  ///< of the stream
+    std::atomic<bool> no_ack{false};                   ///< the stream acknowledges nothing
     std::atomic<bool> knows_no_stream_info{false};     ///< what it says of the stream is no such answer
     std::atomic<bool> allows_atomic{false};            ///< its stream does
     std::atomic<int> answers_lost{0};                  ///< so many batches are stored, and the connection is cut
@@ -140,7 +141,8 @@ private:
             text = R"({"config":{"name":"EVENTS","subjects":["events"],"retention":"limits","max_consumers":-1,)"
                    R"("max_msgs":-1,"max_bytes":-1,"discard":"old","max_age":0,"storage":"file","num_replicas":)" +
                    std::to_string(replicas) + R"(,"duplicate_window":600000000000,"persist_mode":")" +
-                   std::string(persist_mode.load()) + R"(","allow_atomic":)" + (allows_atomic ? "true" : "false") +
+                   std::string(persist_mode.load()) + R"(","no_ack":)" + (no_ack ? "true" : "false") +
+                   R"(,"allow_atomic":)" + (allows_atomic ? "true" : "false") +
                    R"(},"created":"2026-01-01T00:00:00Z",)"
                    R"("state":{"messages":0,"bytes":0,"first_seq":0,"last_seq":0,"consumer_count":0}})";
             if (knows_no_stream_info) text = R"({"config":[7)";

@@ -208,6 +208,18 @@ TEST_F(Nats, AStreamThatAcknowledgesBeforeItWritesIsRefused) {
     EXPECT_EQ(broker.published(), 1U);
 }
 
+TEST_F(Nats, AStreamThatAcknowledgesNothingIsRefused) {
+    brokers::fake_nats broker;
+    broker.no_ack = true;
+    service service(with(broker.url(), {"--shutdown.flush=1s", "--shutdown.budget=3s"}));
+    EXPECT_EQ(service.ask(post("a")).status, 201);
+    EXPECT_TRUE(service.logs("stream EVENTS acknowledges nothing")) << service.err();
+    EXPECT_EQ(broker.published(), 0U);
+    broker.no_ack = false;
+    stop_clean(service);
+    EXPECT_EQ(broker.published(), 1U);
+}
+
 TEST_F(Nats, WhatIsNoAnswerAboutTheStreamIsSaidAndAskedAgain) {
     brokers::fake_nats broker;
     broker.knows_no_stream_info = true;
