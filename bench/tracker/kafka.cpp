@@ -35,8 +35,8 @@ int produce_bare(const tracker::options& options, unsigned long count, std::stri
     unsigned long acknowledged = 0;
     auto conf = tracker::producer_settings(options);
     rd_kafka_conf_set_opaque(conf.get(), &acknowledged);
-    rd_kafka_conf_set_dr_msg_cb(conf.get(), [](rd_kafka_t*, const rd_kafka_message_t* message, void* count) {
-        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) ++*static_cast<unsigned long*>(count);
+    rd_kafka_conf_set_dr_msg_cb(conf.get(), [](rd_kafka_t*, const rd_kafka_message_t* message, void* stored) {
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) ++*static_cast<unsigned long*>(stored);
     });
     rd_kafka_t* const kafka = rd_kafka_new(RD_KAFKA_PRODUCER, conf.release(), nullptr, 0);
     rd_kafka_topic_t* const topic = rd_kafka_topic_new(kafka, options.kafka.topic.c_str(), nullptr);
