@@ -40,6 +40,7 @@ void delivery::work() {
     batch batch(options_);
     course course(options_);
     std::uint64_t given_up = 0;
+    prepare(course);
     while (take(batch)) {
         auto end = deliver_in_spite_of_memory(batch, course);
         while (end == end::given_back && !give_back(batch)) end = deliver_in_spite_of_memory(batch, course);
@@ -56,6 +57,26 @@ void delivery::work() {
         lifecycle::lines(log_).warn(
             "tracker: {events} events could not be delivered to {sink} before the flush deadline and stay in the spool",
             backlog_.queued(), sink_.name());
+}
+
+/// Until a stop: from then on the sink is tried with what waits.
+void delivery::prepare(course& course) {
+    for (;; pause_for(course.backoff.next(), false)) {
+        {
+            const std::scoped_lock lock(delivering_);
+            try {
+                sink_.prepare();
+                note_success();
+                break;
+            } catch (const std::exception& failure) {
+                note_failure(failure.what());
+            } catch (...) {
+                note_failure("an exception without a text");
+            }
+        }
+        if (backlog_.closed() || given_up()) break;
+    }
+    course.backoff.reset();
 }
 
 /// Without memory nothing is lost: what waits goes on to wait.

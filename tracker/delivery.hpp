@@ -62,6 +62,7 @@ private:
     enum class end : std::uint8_t { delivered, given_back, given_up };
 
     bool given_up() const;
+    void prepare(course& course);
     bool take(batch& into);
     end deliver_in_spite_of_memory(batch& batch, course& course);
     void settle(const batch& taken, outcome how);

@@ -62,6 +62,12 @@ public:
     void apply(const tracker::options& fresh) override { inner_->apply(fresh); }
     std::string_view name() const noexcept override { return inner_->name(); }
     std::uint32_t copies() const noexcept override { return inner_->copies(); }
+    void prepare() override {
+        const std::scoped_lock lock(delivering_);
+        inner_->prepare();
+    }
+    bool readable() const noexcept override { return inner_->readable(); }
+    std::map<std::string_view, std::uint64_t> disk_errors() const override { return inner_->disk_errors(); }
 
 private:
     const std::shared_ptr<sink> inner_;
@@ -303,10 +309,16 @@ std::uint64_t event_tracker::stranded() const noexcept {
     return state_->earlier.stranded() + (state_->durable ? state_->spool->stranded() : 0);
 }
 
-bool event_tracker::readable() const { return !state_->durable || state_->spool->readable(); }
+bool event_tracker::readable() const {
+    return (!state_->durable || state_->spool->readable()) &&
+           std::ranges::all_of(state_->sinks, [](const auto& sink) { return sink->readable(); });
+}
 
 std::map<std::string_view, std::uint64_t> event_tracker::disk_errors() const {
-    return state_->durable ? state_->spool->disk_errors() : std::map<std::string_view, std::uint64_t>();
+    auto all = state_->durable ? state_->spool->disk_errors() : std::map<std::string_view, std::uint64_t>();
+    for (const auto& sink : state_->sinks)
+        for (const auto& [call, times] : sink->disk_errors()) all[call] += times;
+    return all;
 }
 
 std::uint64_t event_tracker::recovery_bytes_left() const {

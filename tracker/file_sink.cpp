@@ -9,9 +9,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "lifecycle/lines.hpp"
 #include "tracker/last_line.hpp"
@@ -21,19 +24,33 @@ namespace {
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
-/// Throws what the operator reads: which directory, what failed, what to do about it.
-[[noreturn]] void refuse(const std::filesystem::path& directory, std::string_view what, int error) {
-    throw std::runtime_error(
-        fmt::format("tracker.directory '{}': {}: {}; make it writable for this user or name another directory",
-                    directory.string(), what, reason(error)));
+/// What the settings or the rights of this user are at fault for, or a disk that is full: somebody has to change it.
+/// Everything else is a disk that may work again in a moment.
+bool is_to_be_changed(int error) noexcept {
+    switch (error) {
+        case EACCES:
+        case EPERM:
+        case EROFS:
+        case ENOSPC:
+        case EDQUOT:
+        case EEXIST:
+        case EINVAL:
+        case ENAMETOOLONG:
+        case EOVERFLOW: return true;
+        default: return is_answer(error);
+    }
 }
 
-struct stat status_of(const descriptor& file) {
-    struct stat status = {};
-    if (::fstat(file.get(), &status) != 0)
-        throw std::system_error(errno, std::generic_category(), "events.jsonl: fstat");
-    return status;
-}
+/// What is thrown of a disk that may work again.
+struct disk_failure : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+std::system_error failure_of(const char* call, int error = errno) { return {error, std::generic_category(), call}; }
+
+/// How often, and how soon after each other, what only syncs looks for its file.
+constexpr int tries_to_open = 5;
+constexpr std::chrono::milliseconds first_pause{10};
 
 /// What to do about it, for the end of a line; empty where the error says it.
 std::string_view advice(int error) {
@@ -56,8 +73,7 @@ std::string_view advice(int error) {
 }
 
 /// The number of a rotated file: what comes after `events.jsonl.`; 0 of any other file.
-std::size_t number_of(const std::filesystem::path& file, const std::string& live) {
-    const auto name = file.filename().string();
+std::size_t number_of(const std::string& name, const std::string& live) {
     std::size_t number = 0;
     if (!name.starts_with(live) || name.size() < live.size() + 2 || name[live.size()] != '.') return 0;
     const auto [end, error] = std::from_chars(name.data() + live.size() + 1, name.data() + name.size(), number);
@@ -75,12 +91,46 @@ file_sink::file_sink(const options& options, spdlog::logger& log, disk* other)
       log_(log),
       disk_(other != nullptr ? *other : real_),
       may_be_asked_(durability_ == durability::process) {
+    try {
+        begin();
+    } catch (const disk_failure& failure) {
+        fault_ = failure.what();
+    }
+}
+
+void file_sink::begin() {
     if (open_directory())
         open();
     else if (durability_ == durability::memory)
         throw std::runtime_error(owned_by_another() + "; stop that process or name another directory");
     else
         lifecycle::lines(log_).warn("tracker: {error}; events wait in the spool until it ends", owned_by_another());
+}
+
+void file_sink::prepare() {
+    if (!fault_.empty()) throw std::runtime_error(std::exchange(fault_, {}));
+    if (!unreadable_) return;
+    if (!file_ && open_directory()) open();
+    unreadable_ = false;
+}
+
+/// A call on `file` has failed: says which directory, what failed, and what to do about it; or, of a disk that may work
+/// again, which call.
+void file_sink::refuse(std::string_view what, const std::filesystem::path& file, const std::system_error& error) {
+    if (is_to_be_changed(error.code().value()))
+        throw std::runtime_error(
+            fmt::format("tracker.directory '{}': {}: {}; make it writable for this user or name another directory",
+                        directory_.string(), what, error.code().message()));
+    unreadable_ = true;
+    throw disk_failure(
+        fmt::format("{}: {}; nothing is given up, look at the disk and its mount", file.string(), error.what()));
+}
+
+struct stat file_sink::status_of(const descriptor& file, std::string_view name) {
+    struct stat status = {};
+    if (disk_.status(file.get(), status) != 0)
+        refuse(fmt::format("cannot look at {}", name), directory_ / name, failure_of("fstat"));
+    return status;
 }
 
 std::string file_sink::owned_by_another() const {
@@ -92,20 +142,21 @@ std::string file_sink::owned_by_another() const {
 bool file_sink::open_directory() {
     std::error_code error;
     std::filesystem::create_directories(directory_, error);
-    if (error) refuse(directory_, "cannot be made", error.value());
+    if (error) refuse("cannot be made", directory_, failure_of("mkdir", error.value()));
     // A lock file that was removed with its directory locks nothing any more.
-    return (lock_ && status_of(lock_).st_nlink > 0) || take_lock();
+    return (lock_ && status_of(lock_, "events.lock").st_nlink > 0) || take_lock();
 }
 
 void file_sink::open() {
     // Mode 0640: what clients send is nobody else's to read. O_RDWR for the look at the last line.
-    descriptor fresh(::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640));
-    if (!fresh) refuse(directory_, "cannot open events.jsonl", errno);
-    const auto mode = status_of(fresh).st_mode;
+    descriptor fresh(disk_.open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_NOCTTY));
+    if (!fresh) refuse("cannot open events.jsonl", path_, failure_of("open"));
+    const auto mode = status_of(fresh, "events.jsonl").st_mode;
     if (S_ISFIFO(mode))  // it would take events that nobody reads, and they would be gone with this process
         throw std::runtime_error(
             fmt::format("{}: is a FIFO, which keeps no event; move it away, or use the sink stdout", path_.string()));
     regular_ = S_ISREG(mode);
+    if (!regular_) ::fcntl(fresh.get(), F_SETFL, O_APPEND);  // the disk opens what it does not know without waiting
     {
         const std::scoped_lock lock(exchanging_);
         file_ = std::move(fresh);
@@ -116,31 +167,41 @@ void file_sink::open() {
         mend();
     } catch (const std::system_error& failure) {
         close();
-        refuse(directory_, "cannot cut the torn last line of events.jsonl", failure.code().value());
+        refuse("cannot cut the torn last line of events.jsonl", path_, failure);
     }
     if (durability_ != durability::disk) return;
     if (const int error = sync_name(); error != 0) {
         close();
-        refuse(directory_, "cannot be synced", error);
+        refuse("cannot be synced", directory_, failure_of("fsync", error));
+    }
+}
+
+/// A disk that fails here has lost nothing of what is to be synced.
+descriptor file_sink::open_to_sync(const std::filesystem::path& path, int flags) {
+    for (int tries = 1;; ++tries) {
+        descriptor opened(disk_.open(path.c_str(), flags | O_RDONLY));
+        if (opened || is_to_be_changed(errno) || tries == tries_to_open) return opened;
+        std::this_thread::sleep_for(first_pause * tries);
     }
 }
 
 /// The name of the file, which may be new; the errno of a failure.
 int file_sink::sync_name() {
-    const descriptor folder(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto folder = open_to_sync(directory_, O_DIRECTORY);
     return folder && disk_.sync_directory(folder.get()) == 0 ? 0 : errno;
 }
 
 bool file_sink::take_lock() {
     const auto path = directory_ / "events.lock";
-    descriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
-    if (!lock) refuse(directory_, "cannot open events.lock", errno);
+    descriptor lock(disk_.open(path.c_str(), O_RDWR | O_CREAT));
+    if (!lock) refuse("cannot open events.lock", path, failure_of("open"));
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-        if (errno == EWOULDBLOCK) return false;
-        refuse(directory_, "cannot lock events.lock", errno);
+        if (errno != EWOULDBLOCK) refuse("cannot lock events.lock", path, failure_of("flock"));
+        unreadable_ = false;
+        return false;
     }
-    lock_ = std::move(lock);
     mend_rotated_files();
+    lock_ = std::move(lock);
     return true;
 }
 
@@ -156,28 +217,31 @@ void file_sink::mend() {
 
 /// Somebody else has written to it, or cut it.
 void file_sink::mend_in_use() try { mend(); } catch (const std::system_error& failure) {
+    if (!is_to_be_changed(failure.code().value())) refuse("cannot be read", path_, failure);
     fail(path_.string(), "cannot cut the torn last line", failure.code().value());
 }
 
 /// A run that was not synced before it rotated, as those of earlier versions were not, may have left a torn one among
 /// them, when the machine lost its power. The holder of the lock may write to them.
 void file_sink::mend_rotated_files() {
-    std::error_code error;  // a directory that cannot be read has been written to, and is so again
-    for (std::filesystem::directory_iterator entry(directory_, error); !error && entry != end(entry);
-         entry.increment(error)) {
-        const auto& path = entry->path();
-        if (number_of(path, path_.filename().string()) == 0) continue;
-        const descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
-        if (!file) continue;  // no file of ours
-        try {
-            if (const auto last = mend_last_line(file.get(), disk_); last.cut > 0)
-                lifecycle::lines(log_).warn("tracker: cut a torn last line of {bytes} bytes from {path}", last.cut,
-                                            path.string());
-        } catch (const std::system_error& failure) {
-            lifecycle::lines(log_).warn("tracker: {path} may end with a torn line, which cannot be cut: {error}",
-                                        path.string(), failure.what());
-        }
-    }
+    std::vector<std::string> names;  // a directory that may not be read has been written to, and is so again
+    if (disk_.list(directory_.c_str(), names) != 0 && !is_to_be_changed(errno))
+        refuse("cannot be read", directory_, failure_of("readdir"));
+    for (const auto& name : names)
+        if (number_of(name, path_.filename().string()) > 0) mend_rotated_file(directory_ / name);
+}
+
+void file_sink::mend_rotated_file(const std::filesystem::path& path) try {
+    const descriptor file(disk_.open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NOCTTY));
+    if (!file && is_to_be_changed(errno)) return;  // no file of ours
+    if (!file) throw failure_of("open");
+    if (const auto last = mend_last_line(file.get(), disk_); last.cut > 0)
+        lifecycle::lines(log_).warn("tracker: cut a torn last line of {bytes} bytes from {path}", last.cut,
+                                    path.string());
+} catch (const std::system_error& failure) {
+    if (!is_to_be_changed(failure.code().value())) refuse("cannot be read", path, failure);
+    lifecycle::lines(log_).warn("tracker: {path} may end with a torn line, which cannot be cut: {error}", path.string(),
+                                failure.what());
 }
 
 void file_sink::close() noexcept {
@@ -214,18 +278,23 @@ void file_sink::sync() {
     const std::scoped_lock lock(exchanging_);
     if (!may_be_asked_.exchange(true)) unsynced_ = regular_.load();
     if (file_ && unsynced_) sync_file();
-    // Another process may have the lock, and one before it may have written and not synced.
-    if (!file_)
-        if (const descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-            file && S_ISREG(status_of(file).st_mode) && disk_.sync(file.get()) != 0)
-            lost_ = errno;
+    if (!file_) sync_file_of_another();
     if (lost_ != 0) fail(path_.string(), "fdatasync", std::exchange(lost_, 0));
+}
+
+/// Another process may have the lock, and one before it may have written and not synced.
+void file_sink::sync_file_of_another() {
+    const auto file = open_to_sync(path_, O_NOCTTY);
+    if (!file && is_to_be_changed(errno)) return;
+    struct stat status = {};
+    if (!file || disk_.status(file.get(), status) != 0) fail(path_.string(), file ? "fstat" : "open", errno);
+    if (S_ISREG(status.st_mode) && disk_.sync(file.get()) != 0) lost_ = errno;
 }
 
 void file_sink::deliver(std::span<const event> batch) {
     if (reopen_asked_.exchange(false)) let_go();
     if (file_) {
-        const auto status = status_of(file_);
+        const auto status = status_of(file_, "events.jsonl");
         if (status.st_nlink == 0)
             close();  // a removed file would swallow every line without an error
         else if (regular_ && status.st_size != size_)
@@ -233,6 +302,7 @@ void file_sink::deliver(std::span<const event> batch) {
     }
     if (!file_ && !open_directory()) throw std::runtime_error(owned_by_another());
     if (!file_) open();
+    unreadable_ = false;
     text_.assign(lacks_end_ ? "\n" : "");
     for (const auto& event : batch) {
         append_json(text_, event);

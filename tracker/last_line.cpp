@@ -16,12 +16,10 @@ namespace {
 [[noreturn]] void fail(int error, const char* what) { throw std::system_error(error, std::generic_category(), what); }
 
 /// Bytes of the file from `at`, as many as fit into `into`.
-std::string_view read_at(int file, std::span<char> into, off_t at) {
-    for (;;) {
-        const auto got = ::pread(file, into.data(), into.size(), at);
-        if (got == static_cast<ssize_t>(into.size())) return {into.data(), into.size()};
-        if (got >= 0 || errno != EINTR) fail(got < 0 ? errno : EIO, "read");
-    }
+std::string_view read_at(int file, disk& files, std::span<char> into, off_t at) {
+    const auto got = files.read(file, into, at);
+    if (got != static_cast<ssize_t>(into.size())) fail(got < 0 ? errno : EIO, "pread");
+    return {into.data(), into.size()};
 }
 
 /// Of the text that ends here: a quote inside a string has a backslash before it, so `"}` without one ends an object.
@@ -48,12 +46,12 @@ off_t without_hole_at_end(int file, off_t size) {
 }
 
 /// Where the last whole line ends, its line end not counted when that is all that is missing.
-off_t end_of_whole_lines(int file, off_t size) {
+off_t end_of_whole_lines(int file, disk& files, off_t size) {
     std::array<char, 64 * 1024> block;
     off_t candidate = -1;  // the end of a line that is whole as far as it has been read
     for (auto rest = without_hole_at_end(file, size); rest > 0;) {
         const auto want = std::min<off_t>(rest, block.size());
-        const auto text = read_at(file, std::span(block).first(static_cast<std::size_t>(want)), rest - want);
+        const auto text = read_at(file, files, std::span(block).first(static_cast<std::size_t>(want)), rest - want);
         if (rest == size && ends_with_an_object(text)) candidate = size;
         rest -= want;
         for (auto at = text.find_last_of(std::string_view("\n\0", 2)); at != text.npos;
@@ -74,15 +72,15 @@ bool cut_back(int file, off_t size, disk& on) {
 
 last_line mend_last_line(int file, disk& on) {
     struct stat status = {};
-    if (::fstat(file, &status) != 0) fail(errno, "fstat");
+    if (on.status(file, status) != 0) fail(errno, "fstat");
     if (!S_ISREG(status.st_mode) || status.st_size == 0) return {.size = status.st_size};
-    const auto whole = end_of_whole_lines(file, status.st_size);
+    const auto whole = end_of_whole_lines(file, on, status.st_size);
     if (whole != status.st_size) {
         if (!cut_back(file, whole, on)) fail(errno, "ftruncate");
         return {.size = whole, .cut = status.st_size - whole};
     }
     std::array<char, 1> last{};
-    return {.size = whole, .lacks_end = read_at(file, last, whole - 1) != "\n"};
+    return {.size = whole, .lacks_end = read_at(file, on, last, whole - 1) != "\n"};
 }
 
 }  // namespace tracker

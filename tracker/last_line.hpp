@@ -18,7 +18,7 @@ struct last_line {
 /// was torn or of something that has cut the file, or zeros, where a machine that lost its power had made the file
 /// longer and not yet written. Reads the end of the file only. A file that is not a regular one has no last line.
 ///
-/// Throws std::system_error.
+/// Throws std::system_error, whose text begins with the name of the call.
 last_line mend_last_line(int file, disk& on);
 
 /// Cuts the file, and waits until the disk knows: else a machine that loses its power could leave the end of what was

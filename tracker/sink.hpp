@@ -87,6 +87,14 @@ public:
     /// Of `fresh` what this sink can change while it runs, such as what it proves itself by, for what it sends from now
     /// on. Never blocks; any thread.
     virtual void apply(const options& /*fresh*/) {}
+
+    /// Called before the first batch, and again after a pause as long as it throws, so that what is wrong with a sink
+    /// is known, and is over, before an event comes. By one worker at a time, never during `deliver`; may block.
+    virtual void prepare() {}
+    /// False while what it has to look at first cannot be read: the service is not ready. Any thread.
+    virtual bool readable() const noexcept { return true; }
+    /// Calls that a disk has failed, by their names. Any thread.
+    virtual std::map<std::string_view, std::uint64_t> disk_errors() const { return {}; }
 };
 
 /// When everything must have been delivered; max() while there is no stop. Asked again before every try, since a second

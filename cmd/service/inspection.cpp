@@ -130,7 +130,7 @@ void write_tracker_metrics(server::metrics_text& out, const tracker::event_track
                events.writable() ? 1 : 0);
     out.single("tracker_stranded_events", "gauge", "Events of earlier runs that this one does not deliver.",
                number(events.stranded()));
-    out.family("tracker_disk_errors_total", "counter", "Calls that the disk of the spool has failed.");
+    out.family("tracker_disk_errors_total", "counter", "Calls that the disk of the spool or of a sink has failed.");
     for (const auto& [call, times] : events.disk_errors()) out.sample(label("call", call), number(times));
     out.single("tracker_recovery_bytes_left", "gauge", "Left by earlier runs and not looked at yet.",
                number(recovery_left));

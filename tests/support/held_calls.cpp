@@ -21,13 +21,14 @@
 namespace support {
 namespace {
 
-enum class kind : std::uint8_t { path, descriptor };
+enum class kind : std::uint8_t { path, descriptor, either };
 
 struct watched {
     int number;
     const char* name;
     kind what;
-    int argument;  ///< where the path or the descriptor is
+    int argument;  ///< where the path or the descriptor is; of either the descriptor, and an empty path is behind it
+    bool usual = true;
 };
 
 constexpr watched table[] = {
@@ -42,9 +43,30 @@ constexpr watched table[] = {
 #ifdef SYS_unlink
     {SYS_unlink, "unlink", kind::path, 0},
 #endif
-    {SYS_unlinkat, "unlink", kind::path, 1},     {SYS_pwrite64, "pwrite", kind::descriptor, 0},
-    {SYS_pread64, "pread", kind::descriptor, 0}, {SYS_fdatasync, "fdatasync", kind::descriptor, 0},
-    {SYS_fsync, "fsync", kind::descriptor, 0},   {SYS_flock, "flock", kind::descriptor, 0},
+    {SYS_unlinkat, "unlink", kind::path, 1},
+    {SYS_pwrite64, "pwrite", kind::descriptor, 0},
+    {SYS_pread64, "pread", kind::descriptor, 0},
+    {SYS_fdatasync, "fdatasync", kind::descriptor, 0},
+    {SYS_fsync, "fsync", kind::descriptor, 0},
+    {SYS_flock, "flock", kind::descriptor, 0},
+#ifdef SYS_mkdir
+    {SYS_mkdir, "mkdir", kind::path, 0, false},
+#endif
+#ifdef SYS_rmdir
+    {SYS_rmdir, "rmdir", kind::path, 0, false},
+#endif
+#ifdef SYS_newfstatat
+    {SYS_newfstatat, "fstat", kind::either, 0, false},
+#endif
+#ifdef SYS_fstat
+    {SYS_fstat, "fstat", kind::descriptor, 0, false},
+#endif
+    {SYS_mkdirat, "mkdir", kind::path, 1, false},
+    {SYS_statx, "fstat", kind::either, 0, false},
+    {SYS_write, "write", kind::descriptor, 0, false},
+    {SYS_ftruncate, "ftruncate", kind::descriptor, 0, false},
+    {SYS_lseek, "lseek", kind::descriptor, 0, false},
+    {SYS_getdents64, "readdir", kind::descriptor, 0, false},
 };
 
 /// A string of another process, up to its page's end or its own.
@@ -89,7 +111,7 @@ std::string held_calls::unavailable() {
     return std::string("no seccomp notifications here: ") + std::strerror(errno);
 }
 
-held_calls::held_calls() {
+held_calls::held_calls(bool all) {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets_) != 0)
         throw std::system_error(errno, std::generic_category(), "socketpair");
     const auto add = [this](std::uint16_t code, std::uint32_t k, std::uint8_t yes = 0, std::uint8_t no = 0) {
@@ -97,6 +119,7 @@ held_calls::held_calls() {
     };
     add(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr));
     for (const auto& row : table) {
+        if (!row.usual && !all) continue;
         add(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(row.number), 0, 1);
         add(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
     }
@@ -151,7 +174,9 @@ void held_calls::look_at_one() {
                                     [&](const watched& watched) { return watched.number == asked.data.nr; });
     const auto argument = asked.data.args[found->argument];
     const auto process = static_cast<pid_t>(asked.pid);
-    const call made{found->name, found->what == kind::path ? text_at(process, argument) : file_of(process, argument)};
+    call made{found->name, found->what == kind::path ? text_at(process, argument) : std::string()};
+    if (found->what == kind::either) made.path = text_at(process, asked.data.args[found->argument + 1]);
+    if (found->what != kind::path && made.path.empty()) made.path = file_of(process, argument);
     const std::scoped_lock lock(mutex_);
     seen_.push_back(made);
     if (which_ && which_(made)) {
@@ -160,13 +185,19 @@ void held_calls::look_at_one() {
     }
     seccomp_notif_resp answer{};
     answer.id = asked.id;
-    answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    answer.error = fails_ ? -fails_(made) : 0;
+    if (answer.error == 0) answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     ::ioctl(listener_, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }
 
 void held_calls::hold(std::function<bool(const call&)> which) {
     const std::scoped_lock lock(mutex_);
     which_ = std::move(which);
+}
+
+void held_calls::fail(std::function<int(const call&)> how) {
+    const std::scoped_lock lock(mutex_);
+    fails_ = std::move(how);
 }
 
 void held_calls::release() {

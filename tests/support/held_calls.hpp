@@ -24,7 +24,9 @@ public:
         std::string path;  ///< of renames the new one; of descriptors what /proc says
     };
 
-    held_calls();
+    /// `all`: also those that write at the end of a file, cut it, look at it, make and remove folders, and read them.
+    /// They are many, and each that goes on has taken some tens of microseconds.
+    explicit held_calls(bool all = false);
     ~held_calls();
     held_calls(const held_calls&) = delete;
     held_calls& operator=(const held_calls&) = delete;
@@ -34,6 +36,8 @@ public:
 
     /// From now on, those for which this is true are held. It is asked on another thread.
     void hold(std::function<bool(const call&)> which);
+    /// From now on, those for which this is not 0 fail at once, with this errno. It is asked on another thread.
+    void fail(std::function<int(const call&)> how);
     /// Nothing is held from here on.
     void release();
 
@@ -53,6 +57,7 @@ private:
     int listener_ = -1;
     mutable std::mutex mutex_;
     std::function<bool(const call&)> which_;
+    std::function<int(const call&)> fails_;
     std::vector<call> seen_;
     std::vector<std::uint64_t> held_;
     std::atomic<bool> over_{false};

@@ -49,6 +49,9 @@ public:
     void apply(const tracker::options& fresh) override { inner_->apply(fresh); }
     std::string_view name() const noexcept override { return inner_->name(); }
     std::uint32_t copies() const noexcept override { return inner_->copies(); }
+    void prepare() override { inner_->prepare(); }
+    bool readable() const noexcept override { return inner_->readable(); }
+    std::map<std::string_view, std::uint64_t> disk_errors() const override { return inner_->disk_errors(); }
 
 private:
     void note(record& made, std::string_view failure) {
