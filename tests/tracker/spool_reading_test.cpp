@@ -4,16 +4,17 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 
-#include <atomic>
 #include <set>
 #include <thread>
 
 #include "tests/support/in_time.hpp"
+#include "tests/tracker/failing_disk.hpp"
 #include "tests/tracker/spool_fakes.hpp"
 
 namespace {
@@ -24,45 +25,9 @@ using tracker::outcome;
 using tracker::verdict;
 using strings = std::vector<std::string>;
 
-/// Fails its reading calls from the `from`th for `times` of them.
-class failing_disk final : public tracker::disk {
-public:
-    int open(const char* path, int flags) override { return fails() ? -1 : disk::open(path, flags); }
-    int status(int file, struct stat& into) override { return fails() ? -1 : disk::status(file, into); }
-    ssize_t read(int file, std::span<char> into, off_t at) override {
-        if (fails()) return -1;
-        const auto got = disk::read(file, into, at);
-        if (got > 0) read_bytes += got;
-        if (has_read) has_read();
-        return got;
-    }
-    int list(const char* path, std::vector<std::string>& names) override {
-        return fails() ? -1 : disk::list(path, names);
-    }
-
-    void fail(int first, int count, int with) {
-        calls = 0;
-        from = first;
-        times = count;
-        error = with;
-    }
-    std::atomic<int> calls{0}, failed{0};
-    std::atomic<std::int64_t> read_bytes{0};
-    std::function<void()> has_read;
-
-private:
-    bool fails() {
-        const int call = calls++;
-        if (call < from || call - from >= times) return false;
-        ++failed;
-        errno = error;
-        return true;
-    }
-    std::atomic<int> from{0}, times{0}, error{EIO};
-};
-
-constexpr int for_good = 1'000'000'000;
-constexpr std::array errors{EIO, EINTR, ETIMEDOUT, ENOMEM};
+using fakes::failing_disk;
+using fakes::for_good;
+constexpr auto errors = fakes::passing_errors;
 
 struct SpoolReading : testing::Test, fakes::spool_place {
     SpoolReading() {
@@ -279,26 +244,36 @@ struct NoSegment : SpoolReading {
     static constexpr auto no_file = " is not a regular file";
 };
 
-TEST_F(NoSegment, AFifoIsSetAsideAndNotWaitedFor) {
-    const auto path = name();
+/// The lock of the set, too: nobody waits for it, and the events behind it are not held up for good.
+struct NoFile : NoSegment, testing::WithParamInterface<const char*> {};
+
+TEST_P(NoFile, AFifoIsSetAsideAndNotWaitedFor) {
+    const auto path = name(GetParam());
     ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
     expect_set_aside(path, no_file);
 }
 
-TEST_F(NoSegment, ADirectoryIsSetAside) {
-    const auto path = name();
+TEST_P(NoFile, ADirectoryIsSetAside) {
+    const auto path = name(GetParam());
     std::filesystem::create_directory(path);
     expect_set_aside(path, no_file);
 }
 
-TEST_F(NoSegment, ALinkIsSetAsideAndNotFollowed) {
-    const auto path = name();
+TEST_P(NoFile, ALinkIsSetAsideAndNotFollowed) {
+    const auto path = name(GetParam());
     std::filesystem::create_symlink("/dev/zero", path);
     expect_set_aside(path, no_file);
 }
 
-TEST_F(NoSegment, ASocketIsSetAside) {
-    const auto path = name();
+TEST_P(NoFile, ALinkToNothingIsSetAsideAndNotMade) {
+    const auto path = name(GetParam());
+    std::filesystem::create_symlink("nothing", path);
+    expect_set_aside(path, no_file);
+    EXPECT_FALSE(std::filesystem::exists(path.parent_path() / "nothing"));
+}
+
+TEST_P(NoFile, ASocketIsSetAside) {
+    const auto path = name(GetParam());
     const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_un at{};
     at.sun_family = AF_UNIX;
@@ -308,11 +283,42 @@ TEST_F(NoSegment, ASocketIsSetAside) {
     ::close(socket);
 }
 
-TEST_F(NoSegment, ADeviceIsSetAsideAndNotRead) {
-    const auto path = name();
+TEST_P(NoFile, ADeviceIsSetAsideAndNotRead) {
+    const auto path = name(GetParam());
     if (::mknod(path.c_str(), S_IFCHR | 0600, makedev(1, 5)) != 0 || ::access(path.c_str(), R_OK) != 0)
         GTEST_SKIP() << "this kernel makes no devices for us";
     expect_set_aside(path, no_file);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, NoFile, testing::Values("00000001.seg", "lock", "delivered.file"),
+                         [](const auto& tested) {
+                             const std::string name = tested.param;
+                             return name == "lock" ? "Lock" : name == "delivered.file" ? "Note" : "Segment";
+                         });
+
+TEST_F(NoSegment, ALockThatIsNoFileIsSetAsideBesideAnEarlierOne) {
+    const auto path = name("lock");
+    std::filesystem::create_directory(path);
+    std::filesystem::create_directories(path.string() + ".damaged/full");
+    expect_set_aside(path, no_file);
+    EXPECT_TRUE(std::filesystem::is_directory(path.string() + ".2.damaged"));
+}
+
+/// One of two processes that find it so makes another; the second must not set that aside.
+TEST_F(NoSegment, ALockThatIsNoFileIsSetAsideByOneProcessAtATime) {
+    const auto path = name("lock");
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    const auto kept = leave(fakes::make_segment(fakes::known_key(), fakes::some_events({"good"})), "00000002.seg");
+    const tracker::descriptor other(::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_EQ(::flock(other.get(), LOCK_EX | LOCK_NB), 0);
+    const auto spool = open();
+    ASSERT_EQ(spool->append(fakes::some_events({"new"})), verdict::accepted);
+    tracker::batch batch(options);
+    ASSERT_TRUE(spool->of_sink(0).take(batch));
+    EXPECT_EQ(batch.events.at(0).data, "new") << "what is there is the other's";
+    EXPECT_TRUE(std::filesystem::is_fifo(path));
+    EXPECT_TRUE(std::filesystem::exists(kept));
+    EXPECT_TRUE(spool->readable());
 }
 
 TEST_F(NoSegment, AnEmptyFileOfTwoGibibytesIsSetAsideAndNotRead) {
@@ -321,12 +327,6 @@ TEST_F(NoSegment, AnEmptyFileOfTwoGibibytesIsSetAsideAndNotRead) {
     std::filesystem::resize_file(path, std::uintmax_t{2} << 30U);
     expect_set_aside(path, " does not begin like a segment");
     EXPECT_LT(disk.read_bytes, 1'000'000);
-}
-
-TEST_F(NoSegment, ANoteOfASinkThatIsNoFileIsSetAsideToo) {
-    const auto path = name("delivered.file");
-    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
-    expect_set_aside(path, no_file);
 }
 
 }  // namespace

@@ -20,12 +20,13 @@
 
 #include "lifecycle/lines.hpp"
 #include "tracker/spool/disks.hpp"
+#include "tracker/spool/set_files.hpp"
 
 namespace tracker {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view new_prefix = ".new-", mark_prefix = "delivered.", kept_suffix = ".damaged";
+constexpr std::string_view new_prefix = ".new-", mark_prefix = "delivered.";
 
 bool is_note(std::string_view name) { return name.starts_with(mark_prefix) && !name.ends_with(kept_suffix); }
 
@@ -51,33 +52,6 @@ static_assert(sizeof(mark_record) == 20);
 
 [[noreturn]] void fail(const fs::path& what) { throw std::system_error(errno, std::generic_category(), what.string()); }
 
-descriptor opened(disk& files, const fs::path& path, int flags) {
-    descriptor file(files.open(path.c_str(), flags));
-    if (!file) fail(path);
-    return file;
-}
-
-struct stat status_of(disk& files, const descriptor& file, const fs::path& path) {
-    struct stat status = {};
-    if (files.status(file.get(), status) != 0) fail(path);
-    return status;
-}
-
-/// A file to be read; none, and errno says why, where there is no such name, or something else has it.
-descriptor opened_file(disk& files, const fs::path& path, std::uint64_t* length = nullptr) {
-    descriptor file(files.open(path.c_str(), O_RDONLY | O_NOFOLLOW));
-    if (!file && !is_answer(errno)) fail(path);
-    if (!file) return file;
-    const auto status = status_of(files, file, path);
-    if (!S_ISREG(status.st_mode)) {
-        file.reset();
-        errno = EINVAL;
-        return file;
-    }
-    if (length != nullptr) *length = static_cast<std::uint64_t>(status.st_size);
-    return file;
-}
-
 /// The lock of a set is as many bytes long as the version of its segments; version 1 left it empty.
 constexpr off_t lock_length = 3;
 
@@ -87,18 +61,6 @@ constexpr off_t keyed_lock_length = 2;
 bool may_be_first_version(const fs::path& set, disk& files) {
     std::uint64_t length = 0;
     return !opened_file(files, set / "lock", &length) || length < keyed_lock_length;
-}
-
-std::vector<std::string> names_in(disk& files, const fs::path& directory) {
-    std::vector<std::string> names;
-    if (files.list(directory.c_str(), names) != 0) fail(directory);
-    return names;
-}
-
-bool try_lock(const descriptor& file, const fs::path& path) {
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return true;
-    if (errno != EWOULDBLOCK) fail(path);
-    return false;
 }
 
 /// The directory is not ours to sync, or its file system has no fsync; the disk has not failed.
@@ -228,13 +190,8 @@ void report(const segment& segment, spdlog::logger& log) {
 
 /// A note that is no file would never become one.
 void set_aside_odd_notes(const fs::path& set, disk& files, spdlog::logger& log) {
-    for (const auto& name : names_in(files, set)) {
-        if (!is_note(name) || opened_file(files, set / name)) continue;
-        const auto path = (set / name).string();
-        if (::rename(path.c_str(), (path + std::string(kept_suffix)).c_str()) == 0)
-            lifecycle::lines(log).error(
-                "tracker: {path} is not a regular file: it is set aside as .damaged and never read", path);
-    }
+    for (const auto& name : names_in(files, set))
+        if (is_note(name) && !opened_file(files, set / name)) set_aside(set / name, log);
 }
 
 }  // namespace
@@ -320,8 +277,8 @@ segment_set_ptr load_segment_set(const fs::path& directory, const std::vector<st
 
 segment_set_ptr adopt_segment_set(const fs::path& directory, const std::vector<std::string>& sinks, spdlog::logger& log,
                                   const reading& how) {
-    auto lock = opened(how.files, directory / "lock", O_RDWR | O_CREAT | O_NOFOLLOW);
-    if (!try_lock(lock, directory)) return nullptr;
+    auto lock = locked_set(directory, how.files, log);
+    if (!lock) return nullptr;
     auto set = load_segment_set(directory, sinks, how);
     if (!set) return nullptr;
     const auto notes = read_notes(directory, how.files);
