@@ -1,5 +1,6 @@
 // Replaces what a program allocates with: operator new, aligned_alloc(3), from which Asio takes the frames of
-// coroutines and its operations, and mmap(2), from which workspaces come (the linker wraps it).
+// coroutines and its operations, malloc(3) and its kin, which OpenSSL, nghttp2 and the C library itself use, and
+// mmap(2), from which workspaces come (the linker wraps it).
 #include "tests/allocations/failing.hpp"
 
 #include <pthread.h>
@@ -43,8 +44,30 @@ std::uint64_t failing::disarm() {
     return seen;
 }
 
+// What glibc has under names of its own, for programs that replace malloc(3).
+extern "C" void* __libc_malloc(std::size_t size);
+extern "C" void* __libc_calloc(std::size_t number, std::size_t size);
+extern "C" void* __libc_realloc(void* memory, std::size_t size);
+
+namespace {
+
+void* none() {
+    errno = ENOMEM;
+    return nullptr;
+}
+
+}  // namespace
+
+extern "C" void* malloc(std::size_t size) noexcept { return fails() ? none() : __libc_malloc(size); }
+extern "C" void* calloc(std::size_t number, std::size_t size) noexcept {
+    return fails() ? none() : __libc_calloc(number, size);
+}
+extern "C" void* realloc(void* memory, std::size_t size) noexcept {
+    return fails() ? none() : __libc_realloc(memory, size);
+}
+
 void* operator new(std::size_t size) {
-    void* const memory = fails() ? nullptr : std::malloc(size);
+    void* const memory = fails() ? nullptr : __libc_malloc(size);
     if (memory == nullptr) throw std::bad_alloc();
     return memory;
 }
