@@ -167,10 +167,16 @@ auto session::part(const moment& at) -> next {
     return next::wait;
 }
 
+void session::account() noexcept {
+    const auto changes = machine_.take_changes();
+    began_ = began_ || changes.began > 0;
+    wire_.account_for(changes);
+}
+
 /// Keeps true what its loop sees.
 void session::see(const moment& at) {
-    const auto changes = machine_.take_changes();
-    wire_.account_for(changes);
+    account();
+    const bool began = std::exchange(began_, false);
     seen_.forced = machine_.forced();
     seen_.worked_during_stop = machine_.worked_during_stop();
     seen_.served = machine_.served();
@@ -180,7 +186,7 @@ void session::see(const moment& at) {
     const auto state = !idle                                         ? connection_state::handling
                        : machine_.served() > 0 || machine_.settled() ? connection_state::idle
                                                                      : connection_state::fresh;
-    if (state == seen_.state && !(state == connection_state::idle && changes.began > 0)) return;
+    if (state == seen_.state && !(state == connection_state::idle && began)) return;
     seen_.state = state;
     seen_.since = at.now;
     if (state == connection_state::idle) deadline_ = at.now + limits().idle_timeout;
@@ -188,7 +194,7 @@ void session::see(const moment& at) {
 
 void session::end() noexcept {
     machine_.end();
-    wire_.account_for(machine_.take_changes());
+    account();
     if (out_) wire_.workspaces().give_back(std::move(out_));
 }
 
@@ -265,6 +271,7 @@ void session::returned_late(stream& of) {
 std::unique_ptr<server::session> session::becomes(stream& of, tunnel& through) {
     auto made = of.current.to->becomes(wire_.through(through));
     made->live_within(*this);
+    account();  // it accounts for its end itself, perhaps in this turn: first it has to have begun
     return made;
 }
 

@@ -54,6 +54,7 @@ private:
     bool write(const moment& at);
     next part(const moment& at);
     void see(const moment& at);
+    void account() noexcept;
 
     wire wire_;
     std::shared_ptr<depot> from_;
@@ -64,6 +65,7 @@ private:
     lifecycle::clock::time_point wrote_at_{};
     bool blocked_ = false, peer_closed_ = false, rests_ = false;
     bool took_all_ = false;  ///< the last read, of what was in the socket
+    bool began_ = false;     ///< a request, since its loop has seen its state
 };
 
 /// Makes the sessions of a server's connections. What those of one loop share is made with the first of them.

@@ -54,6 +54,31 @@ TEST(Http2WebSocket, EchoesOnAStreamBesideOtherRequests) {
     EXPECT_TRUE(support::eventually([&] { return metric(service, "websocket_open{route=\"GET /ws\"}") == 0; }));
 }
 
+TEST(Http2WebSocket, MayBeginAndEndInOneSegment) {
+    service service({"--app.threads=1"});
+    double count = 0;
+    const auto ended = [&] {
+        double all = 0;
+        for (const char* how : {"whole", "by_us", "gone"})
+            all += metric(service, std::string("websocket_closed_total{route=\"GET /ws\",how=\"") + how + "\"}");
+        return all;
+    };
+    for (const auto& bytes : {masked(text, "hello") + masked(close, "\x03\xe8"), masked(text, "no Close"),
+                              std::string("\x81\x01x"), std::string()}) {
+        connected_peer client(service.app());
+        ASSERT_TRUE(client.until([&] { return !client.settings.empty(); }));
+        const auto id = open(client);
+        client.send_body(id, bytes, true);  // with it: nothing is sent before the wait
+        ASSERT_TRUE(client.until([&] { return client.answers[id].ended; })) << service.err();
+        ++count;
+        EXPECT_TRUE(support::eventually([&] { return ended() == count; }));
+    }
+    EXPECT_EQ(service.ask(support::get("/")).status, 200);
+    service.begin_stop(SIGTERM);
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
+}
+
 TEST(Http2WebSocket, AgreesOnCompressionAndRefusesWhatIsNoHandshake) {
     service service;
     connected_peer client(service.app());
