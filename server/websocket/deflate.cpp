@@ -135,7 +135,9 @@ auto compression::inflate(std::string_view message, std::size_t most, std::strin
     auto& state = inflater_->state;
     ::inflateReset(&state);
     constexpr std::size_t least = 1024;
+    constexpr int between_blocks = 128;  // of z_stream::data_type
     out.clear();
+    if (message.empty()) return outcome::done;
     for (const auto part : {message, tail}) {
         state.next_in = bytes_of(part);
         state.avail_in = static_cast<uInt>(part.size());
@@ -149,14 +151,17 @@ auto compression::inflate(std::string_view message, std::size_t most, std::strin
             out.resize(out.size() - state.avail_out);
             if (out.size() > most) return outcome::too_large;
             // A block that says it is the last one: another may stand after it (RFC 7692 section 7.2.3.4).
-            if (how == Z_STREAM_END)
+            if (how == Z_STREAM_END) {
+                if (state.avail_in == 0) return outcome::done;
                 ::inflateReset(&state);
-            else if (how != Z_OK && how != Z_BUF_ERROR)
+            } else if (how != Z_OK && how != Z_BUF_ERROR) {
                 return outcome::malformed;
+            }
             if (state.avail_in == 0 && state.avail_out > 0) break;
         }
     }
-    return outcome::done;
+    // Within a block, the tail was taken for what is missing of it.
+    return (state.data_type & between_blocks) != 0 ? outcome::done : outcome::malformed;
 }
 
 }  // namespace server::websocket

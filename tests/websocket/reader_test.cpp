@@ -238,6 +238,23 @@ TEST(Deflate, WhatIsTooLargeOrBrokenEndsThere) {
     EXPECT_EQ(reading.fault(frames::masked(1, "") + frames::masked(fin | frames::rsv1, "")), 1002U);
 }
 
+TEST(Deflate, AMessageThatStopsWithinABlockIsBroken) {
+    reading reading;
+    reading.inflates = true;
+    const auto how = [&](const std::string& squeezed) {
+        return reading.fault(frames::masked(fin | frames::rsv1 | 2, squeezed)).value_or(0);
+    };
+    const std::string stored("\x00\x0a\x00\xf5\xff"
+                             "abc",
+                             8);  // three bytes of ten
+    EXPECT_EQ(how(stored), 1007U) << "what a message ends in is none of its bytes";
+    std::string whole;
+    reading.zlib.deflate("Some text, and some text again; at last some numbers: 3.14159, 2.71828.", 15, whole);
+    for (std::size_t size = 1; size < whole.size(); ++size) EXPECT_EQ(how(whole.substr(0, size)), 1007U) << size;
+    EXPECT_EQ(how(whole), 0U);
+    EXPECT_EQ(how(""), 0U) << "some leave out the empty block of an empty message";
+}
+
 TEST(Deflate, ABlockThatSaysItIsTheLastIsNone) {  // RFC 7692 section 7.2.3.4
     reading reading;
     reading.inflates = true;
@@ -245,6 +262,7 @@ TEST(Deflate, ABlockThatSaysItIsTheLastIsNone) {  // RFC 7692 section 7.2.3.4
     const auto found = reading.all(frames::masked(fin | frames::rsv1 | 1, final_block));
     ASSERT_EQ(found.size(), 1U);
     EXPECT_EQ(found[0].data, "Hello");
+    EXPECT_EQ(reading.all(frames::masked(fin | frames::rsv1 | 1, final_block.substr(0, 7)))[0].data, "Hello");
 }
 
 TEST(Offers, OfCompressionAreTakenWhereTheyCanBeKept) {
