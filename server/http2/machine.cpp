@@ -18,9 +18,18 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds look_at_rate{1'000};
+constexpr milliseconds longest_farewell{1'000};  // of a stream whose session has ended, in a drain
 
 /// More streams than nghttp2 itself would refuse: they are answered instead; see answering::start.
 constexpr std::uint32_t any_number = 0x7fff'ffff;
+
+/// A session has ended, and its client takes none of what that has said last: with the window shut, for ever. Of a
+/// socket of its own the kernel would see to it.
+bool is_left_behind(const stream& stream, const drain_view& drain, milliseconds write_timeout, clock::time_point now) {
+    if (stream.id == 0) return false;
+    if (now >= stream.since + write_timeout) return true;
+    return drain.draining && (now >= drain.over || now >= std::max(stream.since, drain.began) + longest_farewell);
+}
 
 }  // namespace
 
@@ -47,7 +56,10 @@ void machine::tick(const drain_view& drain, const moment& at) {
     for (auto next = all_.begin(); next != all_.end();) {
         auto& stream = *next++;
         if (stream.through) {
-            if (stream.through->inside) stream.through->inside->tick(drain, at);
+            if (stream.through->inside)
+                stream.through->inside->tick(drain, at);
+            else if (is_left_behind(stream, drain, limits_->write_timeout, at.now))
+                reset(stream, NGHTTP2_CANCEL);
             wake_later(stream);
             continue;
         }

@@ -56,6 +56,7 @@ server::session::next tunnel::drive(const moment& at) {
 std::ptrdiff_t tunnel::give(std::span<std::uint8_t> into, std::uint32_t& flags) noexcept {
     const auto count = std::min(into.size(), unacknowledged());
     if (count > 0) std::memcpy(into.data(), out_.data() + sent_, count);
+    if (count > 0 && !inside) on_.since = of_.at_.now;  // its client still takes some
     sent_ += count;
     if (sent_ == out_.size()) {
         forget(out_);

@@ -49,6 +49,7 @@ void tunnelling::drive(stream& stream) {
     forced_ = forced_ || through.inside->forced();
     through.inside->end();
     through.inside = nullptr;
+    stream.since = at_.now;
     if (stream.id == 0) return release(stream);
     if (next == server::session::next::reset) return reset(stream, NGHTTP2_CANCEL);
     through.finish();

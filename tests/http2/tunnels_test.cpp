@@ -136,6 +136,47 @@ TEST(Http2Tunnels, AClientThatDoesNotEndItsSideIsNotWaitedForLongerThanTheSessio
     EXPECT_TRUE(scene.machine.idle());
 }
 
+TEST(Http2Tunnels, AClientThatTakesNothingOfTheLastWordsIsWaitedForAsForAnyAnswer) {
+    server::options limits;
+    limits.write_timeout = 30s;
+    scene scene(limits, 0, false);
+    const auto id = scene.connect();
+    scene.last_guest->to_say = "last words";
+    scene.last_guest->leaves = scene.last_guest->ended = true;
+    scene.tick();
+    EXPECT_EQ(scene.guests, 0);
+    scene.tick_after(20s);
+    scene.client.open_window(id, 4);
+    scene.settle();
+    EXPECT_EQ(scene.answer(id).body, "last");
+    scene.tick_after(29'999ms);
+    EXPECT_FALSE(scene.answer(id).reset);
+    scene.tick_after(1ms);
+    EXPECT_EQ(scene.answer(id).reset, NGHTTP2_CANCEL);
+    EXPECT_TRUE(scene.machine.idle());
+}
+
+TEST(Http2Tunnels, AClientThatTakesNothingOfTheLastWordsHoldsNoStop) {
+    scene scene({}, 0, false);
+    const auto before = scene.connect();
+    scene.last_guest->to_say = "before the stop";
+    scene.last_guest->leaves = scene.last_guest->ended = true;
+    scene.tick();
+    const auto id = scene.connect();
+    scene.pass(20s);
+    scene.drain(300ms, 20s);
+    scene.last_guest->ended = true;
+    scene.tick_after(500ms);
+    EXPECT_EQ(scene.guests, 0);
+    scene.tick_after(499ms);
+    EXPECT_FALSE(scene.answer(before).reset || scene.answer(id).reset);
+    scene.tick_after(1ms);
+    EXPECT_EQ(scene.answer(before).reset, NGHTTP2_CANCEL);
+    scene.tick_after(500ms);
+    EXPECT_EQ(scene.answer(id).reset, NGHTTP2_CANCEL);
+    EXPECT_TRUE(scene.machine.over());
+}
+
 TEST(Http2Tunnels, AClientThatResetsTheStreamIsGone) {
     scene scene;
     const auto id = scene.connect();
