@@ -39,7 +39,7 @@ response refusal(http::status code, std::string text) { return response(code, st
 
 response upgrade_required(std::string text) {
     auto answer = refusal(http::status::upgrade_required, std::move(text));
-    answer.set("Upgrade", "websocket").set("Sec-WebSocket-Version", "13");
+    answer.set("Upgrade", "websocket").set("Connection", "Upgrade").set("Sec-WebSocket-Version", "13");
     return answer;
 }
 

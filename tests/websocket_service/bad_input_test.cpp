@@ -97,6 +97,8 @@ TEST(BadWebSocketInput, OfAHandshakeIsRefusedAndTheConnectionServesOn) {
         ASSERT_TRUE(answer);
         EXPECT_EQ(answer->status, 426) << version;
         EXPECT_EQ(answer->header("Sec-WebSocket-Version"), "13") << version;
+        EXPECT_EQ(answer->header("Upgrade"), "websocket") << version;
+        EXPECT_EQ(answer->header("Connection"), "Upgrade") << "without it the field before would be passed on";
     }
     for (const std::string_view key :
          {"", "Sec-WebSocket-Key: \r\n", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ\r\n",
