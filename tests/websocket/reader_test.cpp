@@ -244,9 +244,10 @@ TEST(Deflate, AMessageThatStopsWithinABlockIsBroken) {
     const auto how = [&](const std::string& squeezed) {
         return reading.fault(frames::masked(fin | frames::rsv1 | 2, squeezed)).value_or(0);
     };
-    const std::string stored("\x00\x0a\x00\xf5\xff"
-                             "abc",
-                             8);  // three bytes of ten
+    const std::string stored(
+        "\x00\x0a\x00\xf5\xff"
+        "abc",
+        8);  // three bytes of ten
     EXPECT_EQ(how(stored), 1007U) << "what a message ends in is none of its bytes";
     std::string whole;
     reading.zlib.deflate("Some text, and some text again; at last some numbers: 3.14159, 2.71828.", 15, whole);
