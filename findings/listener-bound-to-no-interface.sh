@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Linux: a TCP socket that listens can be bound, without a privilege, to an interface that does not exist
 # (SO_BINDTOIFINDEX, socket(7) has only the form by name). From then on it is not found for a new SYN, and the kernel
-# refuses that at once; who is in its queue stays there and can be accepted. A socket filter that drops the SYN instead
+# refuses that at once; a client in its queue stays there and can be accepted. A socket filter that drops the SYN instead
 # lets the client wait for a second, until it sends it again; and to attach one to a TCP socket takes a privilege on this
 # kernel, while a UDP socket, or a program for a SO_REUSEPORT group, takes none.
 # Seen with Linux 6.18; needs python3 and root, which it gives up. Fails when that changes.

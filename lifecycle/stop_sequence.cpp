@@ -231,7 +231,7 @@ const stop_sequence::events& stop_sequence::step(time_point now, std::uint64_t t
     return told_;
 }
 
-/// Whose turn it is: the next one's as soon as the last has ended or has used its share.
+/// Which part's turn it is: the next one's as soon as the last has ended or has used its share.
 void stop_sequence::advance(time_point now) {
     while (current_ > 0) {
         const bool first = current_ == order_.parts.size() + 1;

@@ -116,7 +116,7 @@ void write_loop(std::size_t, std::size_t events) {
     ::close(file);
 }
 
-/// Who waits has its bytes in the next batch; one thread writes it, may sync it, and wakes them all.
+/// A writer that waits has its bytes in the next batch; one thread writes it, may sync it, and wakes them all.
 class group_commit {
 public:
     explicit group_commit(std::function<void(std::vector<tracker::event>&)> commit)

@@ -1,6 +1,6 @@
 // The least that can be done with WebSockets on epoll(7), as a yardstick: it says 101 to whatever asks, unmasks what is
 // in the first 64 KiB, and sends it back; what comes by /all goes to all of /all, a write(2) each. No limits,
-// deadlines, UTF-8, pings or closes; who does not read loses messages. Not a server to use.
+// deadlines, UTF-8, pings or closes; a client that does not read loses messages. Not a server to use.
 //
 //   bare_server      prints its port; ends by a signal
 

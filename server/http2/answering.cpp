@@ -65,7 +65,7 @@ void answering::ask(stream& stream) {
     replied(stream);
 }
 
-/// Whose body has not come has not failed.
+/// A handler whose request's body has not come has not failed.
 void answering::log_failure(stream& stream) {
     const auto& current = stream.current;
     if (current.thrown != nullptr && !current.is_excused()) by_.log_failure(stream, current.thrown);

@@ -191,7 +191,7 @@ void sending::ask_piece(stream& stream) {
     piece_came(stream);
 }
 
-/// What throws has not been asked: nobody would wait for it in vain.
+/// A source that throws does not count as asked: otherwise its answer would be waited for in vain.
 bool sending::has_answered(asked what, stream& of) {
     of.asking = true;
     ++asked_;

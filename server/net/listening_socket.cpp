@@ -187,7 +187,7 @@ void listening_socket::leave_others() noexcept {
     ::setsockopt(descriptor_, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &ignored, sizeof ignored);
 }
 
-/// Whose client sends its SYN again after a second.
+/// From here on SYNs are dropped; a client sends its SYN again after a second.
 void listening_socket::drop_newcomers() noexcept {
     // On a listening socket a filter sees the TCP header first (tcp_filter in the kernel). Byte 13 are
     // the flags: SYN without ACK is dropped, the last ACK of a handshake under way is not.

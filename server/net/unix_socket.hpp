@@ -13,7 +13,7 @@ std::string_view unix_path_of(std::string_view address) noexcept;
 /// What a UNIX socket is bound to: a path, "@name" of the abstract namespace, or nothing.
 std::string bound_path(int descriptor);
 
-/// The name of a listening UNIX socket in the file system: whose it is takes it away at the end. Only on one thread at
+/// The name of a listening UNIX socket in the file system: its owner takes it away at the end. Only on one thread at
 /// a time.
 class socket_file {
 public:

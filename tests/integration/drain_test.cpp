@@ -223,8 +223,8 @@ TEST(Look, RequestsThatArriveJustBeforeTheIdleGraceEndsAreServed) {
 
 TEST(Look, ARequestThatWasThereBeforeTheFinIsServed) {
     // The look for bytes and the FIN are adjacent calls: a loop turn between them loses a client that sends in it,
-    // which is everybody here. On loopback both ends see a byte or a FIN at once, so who has sent and then sees no FIN
-    // has sent in time, but for one or two whose FIN the kernel of a busy machine has not delivered yet.
+    // which is everybody here. On loopback both ends see a byte or a FIN at once, so one that has sent and then sees no
+    // FIN has sent in time, but for one or two whose FIN the kernel of a busy machine has not delivered yet.
     service service({"--shutdown.idle_grace=300ms"});
     std::vector<client> idle;
     for (int i = 0; i < 800; ++i) {

@@ -23,6 +23,8 @@ instead '\b(at|after|for|of|by|in|one in|about) so (many|long)\b' 'this many, th
 # "Who" is for people; of anything else say what it is.
 instead '\bwhoever\b' 'people who, or what it is: the client, the thread that'
 instead '\b(to|for|by|from|with) who\b' 'the client that, the process that'
+instead '(^[ /*#|-]*|[:;.*/] |, (so|and) )who (waits|stands|does not|may write|asks (whether|each)|has (just|sent|been|deleted|a program)|is (idle|reset|still|in its))\b' \
+    'the client that, the thread that, users who'
 instead '\bwhom the (system|client|server)\b' 'those that the system'
 instead '\bnobody (stops|is to wait|waits any more)\b' 'there is no stop, nothing waits'
 instead '\banew\b' 'again'

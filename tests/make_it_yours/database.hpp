@@ -182,7 +182,7 @@ public:
         out.single("database_refused_total", "counter", "Requests that found no place to wait.",
                    static_cast<double>(now.refused));
     }
-    /// Leases that have come back, were never had, or are out still: who has them is a straggler.
+    /// Leases that have come back, were never had, or are still out: what has one is a straggler.
     void fill_in(lifecycle::shutdown_report& report) const {
         const auto now = jobs_.now();
         report.sections.push_back({"database", fmt::format(R"({{"returned":{},"dropped":{},"leased":{}}})",

@@ -71,7 +71,7 @@ grep -q 'hello' "$place/bare/cmd/orders/routes.cpp" && fault "bare: an example r
 grep -q 'routes.get("/", hello)' "$place/bare/tests/examples/routes.cpp" || fault "bare: the tests have no example routes"
 [[ -d $place/bare/lifecycle/pool && ! -d $place/bare/tracker/http ]] || fault "bare: modules"
 
-# Who has not told git a name yet has a commit too, by which updates find what was made; ignored files are no less a part of it.
+# Somebody who has not told git a name yet has a commit too, by which updates find what was made; ignored files are no less a part of it.
 mkdir "$place/home" && printf '*.toml\n' >"$place/home/ignored"
 env -u GIT_AUTHOR_NAME HOME="$place/home" GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=user.useConfigOnly GIT_CONFIG_VALUE_0=true \
     GIT_CONFIG_KEY_1=core.excludesFile GIT_CONFIG_VALUE_1="$place/home/ignored" \
@@ -82,6 +82,18 @@ env -u GIT_AUTHOR_NAME HOME="$place/home" GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_COUNT
 # The same again is the same.
 new_service order-book "$place/again" --fork
 diff -r --exclude=.git "$place/none" "$place/again" || fault "a second copy is another one"
+
+# DIRECTORY is relative to where the caller is; an empty folder is filled, also by the name of a link or from inside it.
+mkdir -p "$place/here/empty" "$place/here/behind"
+ln -s behind "$place/here/link"
+for to in new deep/er link .; do
+    folder=$place/here
+    if [[ $to == . ]]; then folder=$place/here/empty; fi
+    (cd "$folder" && new_service orders $to --installed --unformatted) >"$place/said" 2>&1 || fault "DIRECTORY $to: $(<"$place/said")"
+    [[ -e $folder/$to/cmd/orders/main.cpp && -d $folder/$to/.git ]] || fault "DIRECTORY $to: nothing there"
+done
+[[ -z $(find "$place/here" -name '.new-service*') && -L $place/here/link ]] || fault "DIRECTORY: something is left"
+grep -q ' no modules, ' "$place/said" || fault "of no modules: $(<"$place/said")"
 
 # Thin copies: what is about the service, whatever its libraries come from; 15 to 25 files, at most 2,000 lines.
 export CMAKE_PREFIX_PATH=$place/nothing
@@ -147,7 +159,8 @@ refused()
     [[ $code == 2 && $(wc -l <"$place/said") == 1 ]] || fault "not refused: $*: $(<"$place/said")"
     [[ ! -e $place/no ]] || fault "$* has made something"
 }
-for name in Orders 1st -x a--b a_b orders- server group revision "$(printf 'a%.0s' {1..33})" 'a b' ''; do refused "$name" "$place/no"; done
+for name in Orders 1st -x a--b a_b orders- server group revision "$(printf 'a%.0s' {1..33})" 'a b' '' $'a\nb' no null proxy; do refused "$name" "$place/no"; done
+refused greeter "$place/no" --fork
 refused orders "$place/all"
 refused orders "$place/no" --with unknown
 refused orders "$place/no" --unknown

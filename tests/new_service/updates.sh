@@ -84,7 +84,7 @@ cd "$place/copy"
 expect 1 "cannot read $skeleton" scripts/update --no-tests
 before=$(git rev-parse HEAD)
 expect 1 "--continue; or scripts/update --abort" scripts/update --no-tests --from "$place/all.bundle"
-[[ $(wc -l <"$place/said") == 1 ]] && grep -q 'conflicts in cmd/orders/routes.cpp: ' "$place/said" || fault "other conflicts: $(<"$place/said")"
+[[ $(<"$place/said") == "update: conflicts in cmd/orders/routes.cpp: "* && $(wc -l <"$place/said") == 1 ]] || fault "other conflicts: $(<"$place/said")"
 expect 1 "an update is under way" scripts/update --no-tests
 expect 1 "not resolved yet: cmd/orders/routes.cpp" scripts/update --continue --no-tests
 expect 0 "taken back" scripts/update --abort
@@ -187,7 +187,7 @@ cd "$place/vendored"
 expect 0 '"libraries":"as made",' scripts/update --check
 echo '// ours' >>curfew/server/cpus.cpp && git commit -qam "In the folder of the libraries"
 expect 0 '"libraries":"edited",' scripts/update --check
-# Who has deleted the lock file is told how to have it back; and a graft finds out by itself what kind of a copy it is.
+# Somebody who has deleted the lock file is told how to get it back; and a graft finds out by itself what kind of a copy it is.
 for kind in vendored installed; do
     cd "$place/$kind"
     rm skeleton.lock

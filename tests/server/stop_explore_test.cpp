@@ -525,12 +525,12 @@ private:
         if (!fair_ || !draining_) return;
         const auto grace = drain_began_ + options_.idle_grace;
         for (const auto& client : clients_) {
-            // Who has just shaken hands has a second for the first request; and who has become idle by an empty line
-            // after the last one is seen by the next tick.
+            // A client that has just shaken hands has a second for the first request; and the next tick sees one that
+            // has become idle by an empty line after the last one.
             const auto& machine = client.connection.machine;
             expect(!machine.waits_for_request() || client.connection.over || client.connection.wire.readable() ||
                        now_ < std::max({grace, machine.view().awaited, machine.since()}) + 20ms,
-                   "who is idle does not hold the drain beyond the idle grace");
+                   "an idle client does not hold the drain beyond the idle grace");
         }
     }
 

@@ -65,7 +65,8 @@ constexpr numbers of_deeds[] = {
 };
 static_assert(std::size(of_deeds) == std::size(deed_names));
 
-/// Whose meaning the world knows; by others a process ends, is stopped, or asked to stop without the world's knowledge.
+/// Those whose meaning the world knows; by others a process ends, is stopped, or asked to stop without the world's
+/// knowledge.
 constexpr std::uint64_t signals[] = {SIGHUP, SIGQUIT, SIGKILL, SIGUSR2, SIGTERM};
 
 std::string fault_of(const range& allowed, std::uint64_t number, std::string_view of = {}) {

@@ -167,7 +167,7 @@ long syscall(long number, ...) noexcept {
     const inside on;
     if (!on) return raw::call(number, values[0], values[1], values[2], values[3], values[4], values[5]);
     if (number == SYS_gettid) return on->running()->thread;
-    if (number == SYS_futex) {  // of the atomics of the C++ library: who waits looks again
+    if (number == SYS_futex) {  // of the atomics of the C++ library: a thread that waits looks again
         on->call();
         on->yield();
         return 0;

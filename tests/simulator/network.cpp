@@ -186,7 +186,7 @@ bool tcp_listener::listen() {
     return true;
 }
 
-/// Who stands in its queue is reset, and who is in a handshake finds nobody.
+/// A client in its queue is reset, and one in a handshake finds no listener.
 void tcp_listener::closed() {
     listens = false;
     for (const auto& waiting : std::exchange(queue, {})) {

@@ -23,7 +23,7 @@ namespace simulator {
 
 class epoll_set;
 
-/// What a descriptor leads to. Its readiness is level; who waits is woken when something changes.
+/// What a descriptor leads to. Its readiness is level; a thread that waits is woken when something changes.
 class description : public std::enable_shared_from_this<description> {
 public:
     description() = default;

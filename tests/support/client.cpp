@@ -70,7 +70,7 @@ client::client(const endpoint& to, milliseconds limit, int receive_buffer) : lim
                 ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size);
         }
     }
-    // Who is reset before it has been looked at was let in first: a SYN that nobody wants is ECONNREFUSED.
+    // A client that is reset before it has been looked at was let in first: a SYN that nobody wants is ECONNREFUSED.
     if (error == ECONNRESET) ending_ = ending::reset;
     if (error == 0 || error == ECONNRESET) return;
     ::close(socket_);

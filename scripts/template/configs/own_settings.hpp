@@ -5,8 +5,8 @@
 
 #include "configs/program.hpp"
 
-/// What this service can be told beside what every service of this kind can (`--help` lists both). A member here, a row
-/// in own_settings.cpp: flag, variable, key of the file, check and help follow from them.
+/// What this service can be told besides what every service of this kind can (`--help` lists both). A member here, a
+/// row in own_settings.cpp: flag, variable, key of the file, check and help follow from them.
 struct own_settings {
     std::string word = "Hello";
     std::chrono::milliseconds patience{500};

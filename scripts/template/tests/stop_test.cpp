@@ -1,4 +1,4 @@
-// The end of the process, by real signals: who was let in gets an answer.
+// The end of the process, by real signals: every client that was let in gets an answer.
 
 #include <gmock/gmock.h>
 
@@ -14,7 +14,7 @@ using integration::milliseconds;
 using integration::number;
 using integration::service;
 
-TEST(Stop, UnderLoadLosesNobody) {
+TEST(Stop, UnderLoadLosesNoRequest) {
     service running;
     support::load clients(running.app(), {.connections = 16, .request = [](std::uint64_t nth) {
                                               return nth % 4 == 0
