@@ -1,7 +1,7 @@
 # What `cmake --install` puts where, after GNUInstallDirs. Component `service`: the program, its settings and units.
 # Component `development`, which the target of that name builds: everything that a service is made on, for
 # find_package(curfew): libraries, the modules that are turned on, the test kit, the functions of cmd/service/program.cmake.
-# docs/library.md, docs/adr/0078-a-copy-owns-its-service.md.
+# docs/library.md, docs/adr/0078-a-copy-owns-its-service.md.  # [skeleton/]
 set(libraries lifecycle spdlog_whole server tracker configs skeleton_info service_body)
 foreach(module asio_ssl http_connection pool group)  # what modules are made of, and what whoever wants it links
     if(TARGET ${module})

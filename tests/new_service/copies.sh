@@ -45,6 +45,11 @@ for copy in none all bare client; do clean $copy; done
 
 hits=$(cd "$place/none" && git grep -nE "$modules" -- cmd lifecycle server '*CMakeLists.txt' scripts .ci tests/lint deploy) &&
     fault "none: $hits"
+for copy in none all; do  # a page names no script that is not there
+    while IFS=: read -r page script; do
+        [[ -e $place/$copy/$script ]] || fault "$copy: $page names $script"
+    done < <(cd "$place/$copy" && grep -oE '\b(scripts|tests/all)/[a-z_-]+' ./*.md docs/*.md | sort -u)
+done
 settings='app\.(tls_|http2)|debug\.tls|tls_options|^(tls_|http2|max_websocket|websocket_)|websocket_ping|http2_max_streams = |nats_|kafka_|\[client\]|client_options|\[telemetry\]|telemetry_options|(^\| `|")(client|telemetry)\.'
 hits=$(cd "$place/none" && git grep -nE "$settings" -- cmd configs server tracker docs/operations.md) && fault "none: $hits"
 (($(git -C "$place/all" grep -hE '^(nats_url|kafka_brokers|otlp_endpoint|allow|tls_key|tls_ca|http2|websocket_ping) = ' -- configs/orders.toml | wc -l) == 10)) || fault "all: settings"
