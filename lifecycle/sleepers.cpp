@@ -1,15 +1,14 @@
 // How coroutines sleep.
 
+#include "lifecycle/sleepers.hpp"
+
 #include <algorithm>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/deferred.hpp>
-#include <boost/asio/execution_context.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/intrusive/set.hpp>
 #include <cassert>
 #include <cstddef>
 #include <new>
@@ -21,114 +20,6 @@
 namespace lifecycle {
 
 namespace asio = boost::asio;
-
-namespace {
-
-class sleeper;
-
-/// The coroutines of a loop that sleep, in the order in which they wake up, behind one timer of Asio's.
-///
-/// With a timer each they would be in Asio's heap of timers, where one that leaves moves a dozen others and writes to
-/// each. Of thousands of sleepers none is in a cache, so that was a large part of what an event of a stream cost. Here
-/// one that wakes up after all others, as most do, finds its place without a look at them.
-///
-/// A service of its io_context, which makes it for the first that sleeps. Only on the loop's thread. For a sleeper it
-/// allocates nothing.
-class sleepers final : public asio::execution_context::service {
-public:
-    inline static asio::execution_context::id id;  // by which Asio finds it
-
-    explicit sleepers(asio::io_context& on) : service(on), timer_(on) {}
-
-    void add(sleeper& fresh) noexcept;
-    /// It is the next that wakes up, in another turn of the loop or later in this one.
-    void hurry(sleeper& which) noexcept;
-
-private:
-    void shutdown() override;
-    void arm() noexcept;
-    void look();
-
-    struct earlier {
-        bool operator()(const sleeper& left, const sleeper& right) const noexcept;
-    };
-    using hook = boost::intrusive::base_hook<boost::intrusive::set_base_hook<>>;
-    boost::intrusive::multiset<sleeper, hook, boost::intrusive::compare<earlier>,
-                               boost::intrusive::constant_time_size<false>>
-        all_;
-    loop_timer timer_;
-    bool armed_ = false;  // it waits, or has waited and is about to say so
-    clock::time_point armed_until_{};
-    clock::time_point looked_at_ = clock::time_point::min();
-    bool looks_ = false;
-};
-
-/// A coroutine that waits for a time, as a local variable of it: it keeps what Asio resumes the coroutine by.
-class sleeper : public boost::intrusive::set_base_hook<> {
-public:
-    sleeper(sleepers& among, clock::time_point when) noexcept : due(when), among_(among) {}
-    sleeper(const sleeper&) = delete;
-    sleeper& operator=(const sleeper&) = delete;
-    ~sleeper() { assert(waits_ == nullptr && "it is destroyed with its coroutine, which goes on first"); }
-
-    /// To be awaited at once.
-    auto sleep() {
-        auto begin = [this]<class Handler>(Handler handler) {
-            static_assert(sizeof(waiting_as<Handler>) <= sizeof place_);
-            waits_ = new (place_) waiting_as<Handler>(std::move(handler));
-            among_.add(*this);
-        };
-        return asio::async_initiate<const asio::deferred_t, void()>(std::move(begin), asio::deferred);
-    }
-    /// It need not wait any longer.
-    void wake() {
-        if (waits_ != nullptr)
-            among_.hurry(*this);
-        else
-            due = clock::time_point::min();  // it does not wait yet
-    }
-
-    // It may have ended with its coroutine when either returns.
-
-    void go_on() { std::exchange(waits_, nullptr)->go_on(); }
-    void drop() { std::exchange(waits_, nullptr)->drop(); }
-
-    clock::time_point due;  ///< not changed while it is among the others
-
-private:
-    /// Without its type.
-    class waiting {
-    public:
-        virtual void go_on() = 0;
-        virtual void drop() = 0;
-
-    protected:
-        ~waiting() = default;
-    };
-    template <class Handler>
-    class waiting_as final : public waiting {
-    public:
-        explicit waiting_as(Handler handler) : handler_(std::move(handler)) {}
-        void go_on() override { take()(); }
-        void drop() override { take(); }
-
-    private:
-        Handler take() {
-            auto handler = std::move(handler_);
-            this->~waiting_as();
-            return handler;
-        }
-        Handler handler_;
-    };
-
-    sleepers& among_;
-    waiting* waits_ = nullptr;
-    alignas(std::max_align_t) std::byte place_[64];
-};
-
-bool sleepers::earlier::operator()(const sleeper& left, const sleeper& right) const noexcept {
-    return left.due < right.due;
-}
 
 void sleepers::add(sleeper& fresh) noexcept {
     // Not in the look that goes on, which would never end if each that it wakes fell asleep again at once.
@@ -181,7 +72,7 @@ void sleepers::look() {
     while (!all_.empty() && all_.begin()->due <= looked_at_) {
         auto& next = *all_.begin();
         all_.erase(all_.begin());
-        next.go_on();
+        next.go_on(looked_at_);
     }
 }
 
@@ -195,10 +86,69 @@ void sleepers::shutdown() {
     }
 }
 
+namespace {
+
+/// A coroutine that waits for a time, as a local variable of it: it keeps what Asio resumes the coroutine by.
+class sleeping_coroutine final : public sleeper {
+public:
+    sleeping_coroutine(sleepers& among, clock::time_point when) noexcept : among_(among) { due = when; }
+    ~sleeping_coroutine() { assert(waits_ == nullptr && "it is destroyed with its coroutine, which goes on first"); }
+
+    /// To be awaited at once.
+    auto sleep() {
+        auto begin = [this]<class Handler>(Handler handler) {
+            static_assert(sizeof(waiting_as<Handler>) <= sizeof place_);
+            waits_ = new (place_) waiting_as<Handler>(std::move(handler));
+            among_.add(*this);
+        };
+        return asio::async_initiate<const asio::deferred_t, void()>(std::move(begin), asio::deferred);
+    }
+    /// It need not wait any longer.
+    void wake() {
+        if (waits_ != nullptr)
+            among_.hurry(*this);
+        else
+            due = clock::time_point::min();  // it does not wait yet
+    }
+
+    void go_on(clock::time_point) override { std::exchange(waits_, nullptr)->go_on(); }
+    void drop() override { std::exchange(waits_, nullptr)->drop(); }
+
+private:
+    /// Without its type.
+    class waiting {
+    public:
+        virtual void go_on() = 0;
+        virtual void drop() = 0;
+
+    protected:
+        ~waiting() = default;
+    };
+    template <class Handler>
+    class waiting_as final : public waiting {
+    public:
+        explicit waiting_as(Handler handler) : handler_(std::move(handler)) {}
+        void go_on() override { take()(); }
+        void drop() override { take(); }
+
+    private:
+        Handler take() {
+            auto handler = std::move(handler_);
+            this->~waiting_as();
+            return handler;
+        }
+        Handler handler_;
+    };
+
+    sleepers& among_;
+    waiting* waits_ = nullptr;
+    alignas(std::max_align_t) std::byte place_[64];
+};
+
 /// Wakes a sleeper when Asio cancels its coroutine, as task_group::cancel does.
 class asio_cancel {
 public:
-    asio_cancel(asio::cancellation_slot slot, sleeper& which) : slot_(slot) {
+    asio_cancel(asio::cancellation_slot slot, sleeping_coroutine& which) : slot_(slot) {
         if (slot_.is_connected()) slot_.assign([&which](asio::cancellation_type) { which.wake(); });
     }
     asio_cancel(const asio_cancel&) = delete;
@@ -226,7 +176,7 @@ awaitable<bool> sleep_until(context context, clock::time_point when, std::source
     const auto on = co_await asio::this_coro::executor;
     const auto state = co_await asio::this_coro::cancellation_state;
     bool ended = false;
-    sleeper self(asio::use_service<sleepers>(on.context()), shared_wake_up(std::min(when, deadline), began));
+    sleeping_coroutine self(sleepers::of(on), shared_wake_up(std::min(when, deadline), began));
     const context::waiting breadcrumb(context, where);
     const context::on_cancel woken(context, [&] {
         ended = true;

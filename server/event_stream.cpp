@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "server/draining.hpp"
+#include "server/timed_stream.hpp"
 
 namespace server {
 
@@ -20,7 +21,6 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr std::string_view event_stream_type = "text/event-stream";
-constexpr std::string_view comment = ":\n";  // an empty line after it would be an empty message to three clients
 
 bool ends_line(char c) { return c == '\r' || c == '\n'; }
 
@@ -55,12 +55,12 @@ struct stream {
 
 /// The text that is sent next; none: the end. The response, which is asked for it, outlives this.
 lifecycle::awaitable<std::string> piece_of(stream& from) {
-    if (!std::exchange(from.begun, true)) co_return std::string(comment);
+    if (!std::exchange(from.begun, true)) co_return std::string(event_stream_comment);
     if (from.over) co_return std::string();
     auto asking = from.next(from.until.with_deadline(lifecycle::clock::now() + heart_beat), from.out);
     const bool more = co_await std::move(asking);
     from.over = !more || (from.out.empty() && from.until.done());
-    if (from.out.empty() && !from.over) co_return std::string(comment);
+    if (from.out.empty() && !from.over) co_return std::string(event_stream_comment);
     co_return from.out.take();
 }
 
@@ -106,6 +106,13 @@ response event_stream(const lifecycle::context& of, event_source next) {
     from->out.retry(time_to_return());
     response made;
     made.texts = [from] { return piece_of(*from); };
+    return as_events(std::move(made));
+}
+
+response event_stream(const lifecycle::context& of, lifecycle::clock::time_point first, timed_event_source next,
+                      std::source_location where) {
+    response made;
+    made.texts = timed_texts{std::make_shared<timed_stream>(until_drain(of), first, std::move(next), where)};
     return as_events(std::move(made));
 }
 

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <optional>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,10 +48,25 @@ using event_source = std::function<lifecycle::awaitable<bool>(lifecycle::context
 
 constexpr std::chrono::milliseconds heart_beat{4'000};  ///< below the 5 s after which three clients give up
 
+/// What is sent when there is nothing to say: an empty line after it would be an empty message to three clients.
+constexpr std::string_view event_stream_comment = ":\n";
+
 /// A response that is a stream of events until `next` says that it is over, for a route that was added by
 /// `router::events`. `of` is the context of the request. Head and a first comment go out at once, and the first event
 /// says when to come back (`time_to_return`).
 response event_stream(const lifecycle::context& of, event_source next);
+
+/// Writes an event, and returns when it is to be called for the next; no time: the stream is over. It is called when
+/// that time has come, and waits for nothing itself. Once more when the drain begins, if the route is told of it
+/// (`until.why()` is cause::shutdown): time for a last event, and then the stream is over whatever it returns. On the
+/// request's loop. If it throws, the stream is cut by a reset.
+using timed_event_source =
+    std::function<std::optional<lifecycle::clock::time_point>(const lifecycle::context& until, event_writer& out)>;
+
+/// The same for a source that need not be a coroutine, whose events are cheaper (docs/streams.md): `next` is called at
+/// `first`, and then when it says. Heartbeats are sent in between.
+response event_stream(const lifecycle::context& of, lifecycle::clock::time_point first, timed_event_source next,
+                      std::source_location where = std::source_location::current());
 
 /// 200 and a stream that contains nothing but when to come back: for a request that finds no place or comes too late.
 /// Any other status ends six of fourteen clients for good.

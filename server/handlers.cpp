@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/parked.hpp"
+#include "server/timed_stream.hpp"
 
 namespace server {
 
@@ -122,6 +123,8 @@ handlers::runner& handlers::take() {
 
 bool handlers::ask(asked what, exchange& of, const request& about, asker& whose) {
     try {
+        const auto* const timed = what == asked::piece ? of.reply.texts.target<timed_texts>() : nullptr;
+        if (timed != nullptr) return timed->stream->ask(of, whose);
         return take().start(what, of, about, whose);
     } catch (...) {
         of.thrown = std::current_exception();

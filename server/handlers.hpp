@@ -11,8 +11,8 @@ namespace server {
 class asker {
 public:
     virtual ~asker() = default;
-    /// The exchange has its reply, its piece, or what was thrown. Called inside the coroutine that has run it; the
-    /// asker may be destroyed in it.
+    /// The exchange has its reply, its piece, or what was thrown. Called inside what has run it; the asker may be
+    /// destroyed in it.
     virtual void returned() noexcept = 0;
 };
 

@@ -72,21 +72,20 @@ response ticks(const context& context, const request& request) {
     const auto ms = request.query_number<std::int64_t>("ms", std::nullopt, 10, 60'000);
     if (!ms) return response(http::status::bad_request, "ms: a whole number from 10 to 60000\n");
     const std::chrono::milliseconds pause(*ms);
-    auto next = [pause, number = last_seen(request.header("Last-Event-ID")), due = lifecycle::clock::now() + pause](
-                    lifecycle::context wait, server::event_writer& out) mutable -> lifecycle::awaitable<bool> {
-        auto sleeping = lifecycle::sleep_until(wait, due);
-        if (co_await std::move(sleeping)) {
-            const auto text = std::to_string(++number);
-            out.event(text, text);
-            due += pause;
-        } else if (wait.why() == lifecycle::cause::shutdown) {
+    auto due = lifecycle::clock::now() + pause;
+    auto next = [pause, due, number = last_seen(request.header("Last-Event-ID"))](
+                    const lifecycle::context& until,
+                    server::event_writer& out) mutable -> std::optional<lifecycle::clock::time_point> {
+        if (until.why() == lifecycle::cause::shutdown) {
             out.retry(server::time_to_return());
             out.event("this instance stops", {}, "bye");
-            co_return false;
+            return std::nullopt;
         }
-        co_return true;
+        const auto text = std::to_string(++number);
+        out.event(text, text);
+        return due += pause;
     };
-    return server::event_stream(context, std::move(next));
+    return server::event_stream(context, due, std::move(next));
 }
 
 /// POST /count: the body streams through, however large it is.
