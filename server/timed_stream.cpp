@@ -15,14 +15,22 @@ using lifecycle::clock;
 
 timed_stream::timed_stream(const lifecycle::context& until, clock::time_point first, timed_event_source next,
                            std::source_location where)
-    : until_(until), next_(std::move(next)), next_event_(first), place_(until, where), woken_(until, [this] {
-          if (asker_ != nullptr) among_->hurry(*this);
-      }) {
+    : next_(std::move(next)),
+      next_event_(first),
+      until_(until),
+      deadline_(until.deadline()),
+      place_(until, where),
+      woken_(until, [this] { wake(); }) {
     out_.retry(time_to_return());
 }
 
 timed_stream::~timed_stream() {
     if (asker_ != nullptr) among_->remove(*this);
+}
+
+void timed_stream::wake() noexcept {
+    ended_ = true;
+    if (asker_ != nullptr) among_->hurry(*this);
 }
 
 lifecycle::awaitable<std::string> timed_stream::text() {
@@ -45,7 +53,7 @@ bool timed_stream::ask(exchange& of, asker& whose) {
     }
     exchange_ = &of;
     asker_ = &whose;
-    due = until_.done() ? clock::time_point::min() : wakes_up_at(clock::now());
+    due = ended_ ? clock::time_point::min() : wakes_up_at(clock::now());
     among_->add(*this);
     return false;
 }
@@ -62,13 +70,13 @@ void timed_stream::go_on(clock::time_point now) {
 }
 
 clock::time_point timed_stream::wakes_up_at(clock::time_point now) const noexcept {
-    return lifecycle::shared_wake_up(std::min({next_event_, now + heart_beat, until_.deadline()}), now);
+    return lifecycle::shared_wake_up(std::min({next_event_, now + heart_beat, deadline_}), now);
 }
 
 /// It has woken up: for its event, for a heartbeat, or because its context has ended.
 std::string timed_stream::say(clock::time_point now) {
     if (over_) return {};
-    const auto why = until_.why();
+    const auto why = ended_ || now >= deadline_ ? until_.why() : cause::none;
     if (why == cause::shutdown || (why == cause::none && now >= next_event_)) {
         const auto next = next_(until_, out_);
         over_ = !next;

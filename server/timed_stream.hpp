@@ -30,13 +30,16 @@ private:
     void go_on(lifecycle::clock::time_point now) override;
     void drop() override { asker_ = nullptr; }
 
+    void wake() noexcept;
     lifecycle::clock::time_point wakes_up_at(lifecycle::clock::time_point now) const noexcept;
     std::string say(lifecycle::clock::time_point now);
 
-    lifecycle::context until_;  ///< the request ends, or the drain begins
     timed_event_source next_;
     event_writer out_;
     lifecycle::clock::time_point next_event_;
+    lifecycle::context until_;  ///< the request ends, or the drain begins
+    lifecycle::clock::time_point deadline_;
+    bool ended_ = false;                    ///< that context has, before this deadline
     lifecycle::sleepers* among_ = nullptr;  ///< of its loop; nullptr: it has not begun
     bool over_ = false;
     exchange* exchange_ = nullptr;
