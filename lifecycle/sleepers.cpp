@@ -72,6 +72,7 @@ void sleepers::look() {
     while (!all_.empty() && all_.begin()->due <= looked_at_) {
         auto& next = *all_.begin();
         all_.erase(all_.begin());
+        if (!all_.empty()) all_.begin()->prepare();
         next.go_on(looked_at_);
     }
 }

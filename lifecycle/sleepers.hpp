@@ -21,6 +21,8 @@ public:
     virtual void go_on(clock::time_point now) = 0;
     /// Its loop has ended.
     virtual void drop() = 0;
+    /// It is the next that wakes up. What it will touch may come out of memory while the one before it is awake.
+    virtual void prepare() const noexcept {}
 
     clock::time_point due{};  ///< not changed while it is among the others
 

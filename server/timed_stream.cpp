@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <cassert>
+#include <cstddef>
 #include <exception>
 #include <utility>
 
@@ -67,6 +68,19 @@ void timed_stream::go_on(clock::time_point now) {
         exchange_->thrown = std::current_exception();
     }
     whose.returned();
+}
+
+/// Of thousands of streams none is in a cache when its event is due, and the kernel takes microseconds to send the one
+/// before it.
+void timed_stream::prepare() const noexcept {
+    const auto fetch = [](const void* from, std::size_t bytes) {
+        constexpr std::size_t line = 64;
+        for (std::size_t at = 0; at < bytes; at += line) __builtin_prefetch(static_cast<const char*>(from) + at);
+    };
+    constexpr std::size_t of_a_connection = 448;
+    fetch(this, sizeof *this);
+    fetch(exchange_, sizeof *exchange_);
+    fetch(asker_, of_a_connection);
 }
 
 clock::time_point timed_stream::wakes_up_at(clock::time_point now) const noexcept {

@@ -29,6 +29,7 @@ public:
 private:
     void go_on(lifecycle::clock::time_point now) override;
     void drop() override { asker_ = nullptr; }
+    void prepare() const noexcept override;
 
     void wake() noexcept;
     lifecycle::clock::time_point wakes_up_at(lifecycle::clock::time_point now) const noexcept;
