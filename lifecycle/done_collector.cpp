@@ -217,6 +217,7 @@ void done_collector::stop_begins(const std::string& cause, const hooks& hooks) {
     const auto status = stop_.now();
     signals_.arm_hard_stop(status.left + report_share);  // first: whatever hangs from here on
     stop_began_ = std::chrono::system_clock::now();
+    parts_.name_late();
     lines(log_).info("stop begun by {cause}: budget {budget_ms} ms, lame duck {lame_duck_ms} ms", cause,
                      stop_.options().budget.count(), stop_.options().lame_duck.count());
     if (stop_.has_been_ready()) announce(false, hooks);

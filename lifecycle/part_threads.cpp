@@ -85,6 +85,12 @@ void part_threads::require_all() {
     }
 }
 
+void part_threads::name_late() const {
+    const auto names = stop_.part_names();
+    for (auto index = parts_.size(); index < names.size(); ++index)
+        lines(log_).error("{part} was added after the parts run: the service stops", names[index]);
+}
+
 void part_threads::ask(std::size_t part) {
     // Before the stop is requested: a part that returns at once must not count as one that ended unasked.
     assert(part < parts_.size() && parts_[part] && "only what runs is asked to end");

@@ -33,6 +33,9 @@ public:
     /// Every part that has been added runs; one that does not is a bug, as above.
     void require_all();
 
+    /// A line for each part that was added too late to run, which is why the process stops.
+    void name_late() const;
+
     void ask(std::size_t part);
     const std::string& name(std::size_t part) const;
 

@@ -152,7 +152,7 @@ TEST(Misuse, APartThatIsAddedAfterTheRunHasBegunIsNeverRunAndEndsTheProcess) {
             EXPECT_EQ(process.stop.now().cause, "part:late");
             return code == lifecycle::part_failed ? lifecycle::could_not_start : code;  // it had been ready
         },
-        "stop begun by part:late");
+        "late was added after the parts run: the service stops");
 }
 
 }  // namespace
