@@ -119,6 +119,7 @@ TEST(Http2Service, AtTheEndOfTheBudgetWhatHasNoHeadIsAnsweredAndWhatHasOneIsRese
     connected_peer client(service.app());
     const auto slow = client.get("/slow?ms=60000");
     const auto call = client.ask("POST", "/echo", {{"content-type", "application/grpc"}}, std::nullopt, true);
+    client.send_body(call, "a", false);
     const auto big = client.get("/big?bytes=1099511627776");
     client.until([&] { return client.answers[big].body.size() > 100'000; });
     service.begin_stop(SIGTERM);
