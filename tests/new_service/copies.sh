@@ -48,7 +48,7 @@ hits=$(cd "$place/none" && git grep -nE "$modules" -- cmd lifecycle server '*CMa
 for copy in none all; do  # a page names no script that is not there
     while IFS=: read -r page script; do
         [[ -e $place/$copy/$script ]] || fault "$copy: $page names $script"
-    done < <(cd "$place/$copy" && grep -oE '\b(scripts|tests/all)/[a-z_-]+' ./*.md docs/*.md | sort -u)
+    done < <(cd "$place/$copy" && grep -oE '\b(scripts|tests/all)/[a-z0-9_-]+' ./*.md docs/*.md | sort -u)
 done
 settings='app\.(tls_|http2)|debug\.tls|tls_options|^(tls_|http2|max_websocket|websocket_)|websocket_ping|http2_max_streams = |nats_|kafka_|\[client\]|client_options|\[telemetry\]|telemetry_options|(^\| `|")(client|telemetry)\.'
 hits=$(cd "$place/none" && git grep -nE "$settings" -- cmd configs server tracker docs/operations.md) && fault "none: $hits"
