@@ -8,9 +8,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
+#include <vector>
 
 #include "tests/simulator/calls.hpp"
 
@@ -27,9 +29,11 @@ successor::successor(const std::string&, std::vector<std::string>, int app, int 
     ends->reader = reader;
     auto& self = on->self();
     ready_ = self.open(reader);
-    auto* const next =
-        on->spawn ? on->spawn({self.find(app), self.find(debug), std::make_shared<simulator::pipe_end>(ends, false)})
-                  : nullptr;
+    const std::vector<simulator::description_ptr> given{self.find(app), self.find(debug),
+                                                        std::make_shared<simulator::pipe_end>(ends, false)};
+    // A stop may have closed a listener meanwhile, of which there is no copy then.
+    const bool are_open = std::ranges::count(given, nullptr) == 0;
+    auto* const next = on->spawn && are_open ? on->spawn(given) : nullptr;
     if (next == nullptr) {
         self.close(ready_);
         throw std::system_error(EAGAIN, std::generic_category(), "fork");
