@@ -158,10 +158,10 @@ std::string http_server::address() const { return state_->address; }
 
 int http_server::listening() const { return state_->socket.descriptor(); }
 
-bool http_server::owns_path() const { return state_->socket.owns_path(); }
+bool http_server::owns_listener() const { return state_->socket.is_owned(); }
 
-void http_server::take_path() noexcept try {
-    asio::post(state_->loops.front()->context(), [this] { state_->socket.take_path(); });
+void http_server::take_listener() noexcept try {
+    asio::post(state_->loops.front()->context(), [this] { state_->socket.take(); });
 } catch (const std::bad_alloc&) {}  // it stays, and the next start replaces it
 
 void http_server::hand_over() {

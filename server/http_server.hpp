@@ -70,10 +70,11 @@ public:
 
     /// The listening socket, for a process that is to listen on it too. Only before `run`.
     int listening() const;
-    /// This process has inherited the socket from another, and now it alone has it: the path of a UNIX socket is
-    /// removed at the end. Safe from any thread, while `run` has not returned.
-    void take_path() noexcept;
-    bool owns_path() const;  ///< of a UNIX socket; only before `run`
+    /// This process has inherited the socket from another, and now it alone has it: at the end clients in a handshake
+    /// are let in before it is closed, and the path of a UNIX socket is removed. Safe from any thread, while `run` has
+    /// not returned.
+    void take_listener() noexcept;
+    bool owns_listener() const;  ///< only before `run`
     /// Another process listens on the socket: lets in the clients in the queue and closes it here, which does not end
     /// the listening. Connections stay. Safe from any thread, while `run` has not returned.
     void hand_over();

@@ -115,8 +115,14 @@ std::string listening_socket::local() const {
                                       : fmt::format("{}:{}", host, endpoint.port());
 }
 
-void listening_socket::take_path() noexcept {
-    if (!unix_) return;
+void listening_socket::take() noexcept {
+    if (!unix_) {
+        int on = 0;
+        socklen_t size = sizeof on;
+        reuses_port_ = ::getsockopt(descriptor_, SOL_SOCKET, SO_REUSEPORT, &on, &size) == 0 && on != 0;
+        shared_ = false;
+        return;
+    }
     try {
         file_ = socket_file(bound_path(descriptor_));
     } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it stays, and the next start replaces it

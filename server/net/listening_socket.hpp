@@ -24,7 +24,8 @@ public:
     /// The address that it is bound to: "192.0.2.1:80", "[::1]:80" or "unix:PATH".
     std::string local() const;
     bool is_unix() const noexcept { return unix_; }
-    bool owns_path() const noexcept { return file_.is_ours(); }
+    /// No other process has it, or is to remove its path.
+    bool is_owned() const noexcept { return unix_ ? file_.is_ours() : !shared_; }
     int backlog() const noexcept { return backlog_; }
     /// Another process listens on it too, or will: clients still in the queue when it is closed are not lost.
     bool shared() const noexcept { return shared_; }
@@ -39,9 +40,8 @@ public:
     bool has_others() const;
     /// The others get all new clients. To be called once no handshake is under way; then comes `close`.
     void leave_others() noexcept;
-    /// The path is this process's from here on, with the socket: its former owner has handed it over. Otherwise does
-    /// nothing.
-    void take_path() noexcept;
+    /// It is this process's from here on, a UNIX socket with its path: its former owner has handed it over.
+    void take() noexcept;
     /// ... and another's.
     void leave_path() noexcept { file_.leave(); }
     void close() noexcept;

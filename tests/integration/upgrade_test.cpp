@@ -67,6 +67,16 @@ TEST(Upgrade, TakesTheBinaryThatIsAtThePathNow) {
     EXPECT_EQ(all.stop().first, 0) << all.first().err();
 }
 
+TEST(Upgrade, AListenerThatNobodyElseHasIsTheNextOnesOwn) {
+    generations all;
+    for (int nth = 0; nth < 2; ++nth) {
+        EXPECT_EQ(all.upgrade().first, 0);
+        EXPECT_THAT(support::read_file(fmt::format("/proc/{}/environ", all.pid())),
+                    testing::HasSubstr("UPGRADE_PATHS=app,debug"));
+    }
+    EXPECT_EQ(all.stop().first, 0) << all.first().err();
+}
+
 TEST(Upgrade, ARequestInFlightIsAnsweredByTheOldOneAndTheNextByTheNewOne) {
     generations all({"--shutdown.lame_duck=500ms"});
     auto slow = all.first().connect();

@@ -110,6 +110,19 @@ TEST(Listener, LetsInItsQueueBeforeItCloses) {
     EXPECT_EQ(on.dial(), -1) << "nobody listens any more";
 }
 
+TEST(Listener, AnInheritedSocketIsSharedUntilItsFormerOwnerHasHandedItOver) {
+    const server::listening_socket first(anywhere());
+    auto options = anywhere();
+    options.inherited = ::dup(first.descriptor());
+    server::listening_socket next(options);
+    EXPECT_TRUE(first.is_owned());
+    EXPECT_FALSE(next.is_owned());
+    EXPECT_TRUE(next.shared());
+    next.take();
+    EXPECT_TRUE(next.is_owned());
+    EXPECT_FALSE(next.shared()) << "it is closed with care for those who are in a handshake";
+}
+
 TEST(Listener, EachOfThoseWhoHaveItClosedIsTold) {
     listening on;
     on.close();

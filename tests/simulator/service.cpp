@@ -93,7 +93,8 @@ void prepare_service() {
     const std::pair<const char*, std::string> given[] = {{"LISTEN_PID", std::to_string(successor_number)},
                                                          {"LISTEN_FDS", "2"},
                                                          {"LISTEN_FDNAMES", "app:debug"},
-                                                         {"UPGRADE_READY_FD", "5"}};
+                                                         {"UPGRADE_READY_FD", "5"},
+                                                         {"UPGRADE_PATHS", "app,debug"}};
     for (const auto& [name, value] : given) ::setenv(name, value.c_str(), 1);
     seed_openssl();
     configs::describe({});

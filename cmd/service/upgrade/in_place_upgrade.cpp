@@ -47,17 +47,17 @@ in_place_upgrade::in_place_upgrade(server::http_server& app, server::http_server
       log_(log),
       app_listener_(app.listening()),
       debug_listener_(debug.listening()),
-      app_path_(app.owns_path()),
-      debug_path_(debug.owns_path()),
+      owns_app_(app.owns_listener()),
+      owns_debug_(debug.owns_listener()),
       program_(program_path()),
       arguments_(own_arguments()) {
     if (!follows_another()) return;
     const auto pipe = configs::parse_number(systemd::text_of(upgrade::ready_variable));
     if (!pipe || ::fcntl(static_cast<int>(*pipe), F_SETFD, FD_CLOEXEC) != 0) return;
     predecessor_ = static_cast<int>(*pipe);
-    const auto paths = configs::split_list(systemd::text_of(upgrade::paths_variable));
-    app_path_ = app_path_ || std::ranges::count(paths, "app") > 0;
-    debug_path_ = debug_path_ || std::ranges::count(paths, "debug") > 0;
+    const auto owned = configs::split_list(systemd::text_of(upgrade::owned_variable));
+    owns_app_ = owns_app_ || std::ranges::count(owned, "app") > 0;
+    owns_debug_ = owns_debug_ || std::ranges::count(owned, "debug") > 0;
 }
 
 bool in_place_upgrade::follows_another() {
@@ -72,8 +72,8 @@ in_place_upgrade::~in_place_upgrade() {
 
 void in_place_upgrade::ready() noexcept {
     if (predecessor_ < 0) return;
-    if (app_path_) app_.take_path();
-    if (debug_path_) debug_.take_path();
+    if (owns_app_) app_.take_listener();
+    if (owns_debug_) debug_.take_listener();
     [[maybe_unused]] const auto written = ::write(predecessor_, "R", 1);
     ::close(std::exchange(predecessor_, -1));
 }
@@ -86,9 +86,9 @@ void in_place_upgrade::run() {
     try {
         lifecycle::lines(log_).info("upgrade: starting {path}", program_);
         if (arguments_.empty()) throw std::runtime_error("/proc/self/cmdline could not be read");
-        const std::string paths = fmt::format("{}{}{}", app_path_ ? "app" : "", app_path_ && debug_path_ ? "," : "",
-                                              debug_path_ ? "debug" : "");
-        upgrade::successor next(program_, arguments_, app_listener_, debug_listener_, paths);
+        const std::string owned = fmt::format("{}{}{}", owns_app_ ? "app" : "", owns_app_ && owns_debug_ ? "," : "",
+                                              owns_debug_ ? "debug" : "");
+        upgrade::successor next(program_, arguments_, app_listener_, debug_listener_, owned);
         next.wait_until_ready(timeout_, [this] { return stop_.stopping(); });
         lifecycle::lines(log_).info("upgrade: process {pid} is ready and has the listeners; this one drains",
                                     next.pid());

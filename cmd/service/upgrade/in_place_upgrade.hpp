@@ -47,7 +47,7 @@ private:
     const std::chrono::milliseconds timeout_;
     spdlog::logger& log_;
     const int app_listener_, debug_listener_;
-    bool app_path_, debug_path_;  ///< are removed by the process that has the sockets last
+    bool owns_app_, owns_debug_;  ///< the listeners: the process that has them last closes them with care
     std::string program_;
     std::vector<std::string> arguments_;
     std::atomic<bool> handed_over_{false};

@@ -35,26 +35,26 @@ using descriptors = std::array<int, 3>;
 /// `NAME=value` for exec. LISTEN_PID and WATCHDOG_PID are the number of the process that is to read them, which is not
 /// known before it exists: there is room for it.
 struct variables {
-    explicit variables(const std::string& paths);
+    explicit variables(const std::string& owned);
 
     std::vector<std::string> lines;
     std::vector<char*> pointers;
     std::vector<char*> pid_places;
 };
 
-variables::variables(const std::string& paths) {
-    const std::string ready = ready_variable, owned = paths_variable;
+variables::variables(const std::string& owned) {
+    const std::string ready = ready_variable, owners = owned_variable;
     bool watched = false;
     for (char** letter = environ; *letter != nullptr; ++letter) {
         const std::string_view line = *letter, name = line.substr(0, line.find('='));
         watched = watched || name == "WATCHDOG_PID";
-        if (!name.starts_with("LISTEN_") && name != "WATCHDOG_PID" && name != ready && name != owned)
+        if (!name.starts_with("LISTEN_") && name != "WATCHDOG_PID" && name != ready && name != owners)
             lines.emplace_back(line);
     }
     lines.push_back("LISTEN_FDS=2");
     lines.push_back("LISTEN_FDNAMES=app:debug");
     lines.push_back(fmt::format("{}={}", ready, first_descriptor + 2));
-    if (!paths.empty()) lines.push_back(fmt::format("{}={}", owned, paths));
+    if (!owned.empty()) lines.push_back(fmt::format("{}={}", owners, owned));
     const auto given = lines.size();
     lines.push_back("LISTEN_PID=");
     if (watched) lines.push_back("WATCHDOG_PID=");
@@ -114,12 +114,12 @@ std::string end_of(int status) {
 }  // namespace
 
 successor::successor(const std::string& program, std::vector<std::string> arguments, int app, int debug,
-                     const std::string& paths) {
+                     const std::string& owned) {
     std::vector<char*> argument_pointers;
     argument_pointers.reserve(arguments.size() + 1);
     for (auto& argument : arguments) argument_pointers.push_back(argument.data());
     argument_pointers.push_back(nullptr);
-    const variables given(paths);
+    const variables given(owned);
     int pipe[2], number[2];
     if (::pipe2(pipe, O_CLOEXEC) != 0) throw std::system_error(errno, std::system_category(), "pipe2");
     ready_ = pipe[0];

@@ -11,8 +11,9 @@ namespace upgrade {
 
 /// The descriptor on which the process that is named by LISTEN_PID says that it is ready: one byte.
 inline constexpr const char* ready_variable = "UPGRADE_READY_FD";
-/// Of its listeners those whose paths it is to remove at its end, "app,debug": the process before it has made them.
-inline constexpr const char* paths_variable = "UPGRADE_PATHS";
+/// Those of its listeners that only the process before it has, "app,debug": they are its own once that has gone. Named
+/// after what it began with, the paths of UNIX sockets.
+inline constexpr const char* owned_variable = "UPGRADE_PATHS";
 
 /// A process that is to go on with the listeners of this one. Only on the thread that made it.
 ///
@@ -27,7 +28,7 @@ class successor {
 public:
     /// Throws std::system_error when no process or no pipe can be made.
     successor(const std::string& program, std::vector<std::string> arguments, int app, int debug,
-              const std::string& paths);
+              const std::string& owned);
     ~successor();
     successor(const successor&) = delete;
     successor& operator=(const successor&) = delete;
