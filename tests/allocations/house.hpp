@@ -61,8 +61,8 @@ private:
         return options;
     }
     static serving::reply sleeps(lifecycle::context context, const server::request&) {
-        auto sleeping = lifecycle::sleep_until(
-            context, lifecycle::clock::now() + std::chrono::milliseconds(3));  // lint: a handler waits, not the test
+        const auto until = lifecycle::clock::now() + std::chrono::milliseconds(3);
+        auto sleeping = lifecycle::sleep_until(context, until);  // lint: a handler waits, not the test
         co_await std::move(sleeping);
         co_return server::response(server::http::status::ok, "slept\n");
     }

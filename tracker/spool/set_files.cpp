@@ -19,7 +19,7 @@ namespace {
 
 [[noreturn]] void fail(const fs::path& what) { throw std::system_error(errno, std::generic_category(), what.string()); }
 
-/// There is something with this name, and it is no regular file. errno stays.
+/// There is something with this name, and it is not a regular file. errno stays.
 bool is_no_file(const fs::path& path) {
     const int error = errno;
     struct stat status = {};

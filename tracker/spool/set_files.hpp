@@ -31,7 +31,8 @@ std::vector<std::string> names_in(disk& files, const std::filesystem::path& dire
 /// flock(2). False: another process has it.
 bool try_lock(const descriptor& file, const std::filesystem::path& path);
 
-/// What is no regular file gets another name, and one line says so. False, and errno says why, when it does not.
+/// Something that is not a regular file gets another name, and one line says so. False, and errno says why, when it
+/// does not.
 bool set_aside(const std::filesystem::path& path, spdlog::logger& log);
 
 /// The lock of a set, held; none where another process has it. It is made where it is missing; something else with its
