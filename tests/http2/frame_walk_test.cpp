@@ -97,7 +97,7 @@ TEST(FrameWalk, NothingIsFoundBehindAFrameThatIsTooLong) {
     const auto longest = preface + frame(NGHTTP2_HEADERS, 4, 1, std::string(16'384, 'a'));
     const auto too_long = preface + frame(NGHTTP2_HEADERS, 4, 1, std::string(16'385, 'a'));
     const auto data = frame(NGHTTP2_DATA, 0, 1, "body");
-    for (const std::size_t cut : {7, 1'000, 100'000}) {
+    for (const std::size_t cut : std::initializer_list<std::size_t>{7, 1'000, 100'000}) {
         EXPECT_THAT(walk(longest + data, cut), ElementsAre(found{1, longest.size() + 9}));
         EXPECT_THAT(walk(too_long + data, cut), IsEmpty());
     }
