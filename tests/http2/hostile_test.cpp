@@ -200,7 +200,7 @@ TEST(Http2Hostile, DataBehindTheEndOfAStreamEndsTheConnection) {
 /// WINDOW_UPDATE, PRIORITY and RST_STREAM may come of any stream that has been.
 TEST(Http2Hostile, WhatMayComeBehindTheEndOfAStreamIsNoFault) {
     scene scene;
-    for (const std::uint32_t id : {1, 3}) {
+    for (const std::uint32_t id : {1U, 3U}) {
         scene.holds_handlers = id == 3;
         scene.send_raw(frame(NGHTTP2_HEADERS, 5, id, open_head("/")));
         scene.send_raw(
