@@ -61,7 +61,11 @@ decision decide(const connection_view& view, const drain_view& drain, lifecycle:
                 return {action::notify, true, drain.over};
             if (view.was_told && now >= drain.idle_until) return {action::end_stream, true};
             return {};
-        case connection_state::writing: return {over || late ? action::cut : action::none, over};
+        case connection_state::writing:
+            if (over || late) return {action::cut, over};
+            if (view.has_ended && drain.draining && now >= std::max(drain.idle_until, view.since) + longest_unread)
+                return {action::cut_unread, true};
+            return {};
         case connection_state::lingering:
             if (over || late) return {action::hang_up};
             // A client that still sends what has been refused pauses for longer than this, and would not read the

@@ -28,8 +28,9 @@ struct connection_view {
     bool sends_on = false;                  ///< refused before its request was whole: it may still be sending
     bool to_be_told = false;                ///< its route is told of the drain, and has not been
     bool was_told = false;                  ///< ... and has
-    bool stirs = false;     ///< of what is to be a request something has come that cannot be read yet: part of TLS
-    bool receives = false;  ///< its handler waits for more of the body
+    bool stirs = false;      ///< of what is to be a request something has come that cannot be read yet: part of TLS
+    bool receives = false;   ///< its handler waits for more of the body
+    bool has_ended = false;  ///< the stream that was told of the drain; what is left of it waits for its client
     lifecycle::clock::time_point awaited{};  ///< until then the first request of a client that has just shaken hands
 };
 
@@ -53,6 +54,7 @@ struct decision {
         tell_handler,    ///< ends its context
         answer,          ///< 504 in the place of the handler; 503 when the drain wants it
         cut,
+        cut_unread,              ///< all that holds the drain is a client that does not read the end of its stream
         hang_up,                 ///< it has been answered, and lingered long enough
         hang_up_if_acknowledged  ///< ... unless the client has not acknowledged all of it
     };
@@ -60,6 +62,9 @@ struct decision {
     bool by_drain = false;  ///< the stop wants it, not a deadline of the connection's own
     lifecycle::clock::time_point app_gives_up = lifecycle::clock::time_point::max();  ///< for `notify`
 };
+
+/// A client has this long, after the idle grace, to take the end of a stream that was told of the drain.
+constexpr std::chrono::milliseconds longest_unread{1'000};
 
 /// After its context has ended, a handler has this long before the server answers in its place.
 constexpr std::chrono::milliseconds grace_after_deadline{100};

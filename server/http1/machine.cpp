@@ -112,10 +112,7 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
             if (work_->current.to->at_stop == at_drain::end) work_->current.scope.cancel(cause::shutdown);
             if (state_ == state::streaming) ++changes_.told;
             break;
-        case decision::action::end_stream:
-            flags_.ended = true;
-            work_->current.scope.cancel(cause::shutdown);
-            break;
+        case decision::action::end_stream: end_told(); break;
         case decision::action::tell_handler:
             flags_.forced = flags_.forced || drain;
             deadline_ = drain ? clock::time_point::max() : at.now + grace_after_deadline;  // a drain ticks on
@@ -133,6 +130,11 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
             // A client that takes nothing for this long is as good as gone; a source that stands still has failed.
             if (!drain) left_over_ = flags_.blocked ? request_end::gone : request_end::finished;
             break;
+        case decision::action::cut_unread:
+            end_ = {'T', 'D'};
+            cut();
+            left_over_ = request_end::gone;
+            break;
         case decision::action::hang_up_if_acknowledged:
             if (unacknowledged > 0) break;
             [[fallthrough]];
@@ -142,6 +144,15 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
             go(phase::part);
             break;
     }
+}
+
+/// By us, whole. A client that does not read has the end put behind what waits for it, to be waited for as an end.
+void http1_machine::end_told() {
+    flags_.ended = true;
+    work_->current.scope.cancel(cause::shutdown);
+    if (waits_ != waiting::room || work_->coding == body_coding::length) return;
+    waits_ = waiting::nothing;
+    close_stream();
 }
 
 void http1_machine::time_out(bool by_drain, const moment& at) {
@@ -235,6 +246,8 @@ handover http1_machine::hand_over() noexcept {
 /// RFC 9112 section 9.6: half-close, read on until the client has closed, then close; a plain close with unread bytes
 /// resets the connection and takes the response with it.
 auto http1_machine::part(const moment& at) -> step {
+    const bool flushed = !work_ || work_->flushed();
+    count_end(flushed);
     if (!flags_.broken && flags_.linger) {
         linger_end_ = at.now + limits().body_timeout;
         enter(state::lingering, at.now + longest_linger, at);
@@ -246,10 +259,11 @@ auto http1_machine::part(const moment& at) -> step {
     }
     go(phase::end);
     // What did not go out whole must not end like something whole.
-    return flags_.broken && work_ && !work_->flushed() ? step::reset : step::close;
+    return flags_.broken && !flushed ? step::reset : step::close;
 }
 
 void http1_machine::end() noexcept {
+    count_end(false);  // where it did not come to its parting
     const auto left = unflushed_ + (flags_.counted ? 1U : 0U);
     unflushed_ = 0;
     flags_.counted = false;

@@ -80,6 +80,7 @@ public:
 private:
     std::optional<step> advance(const moment& at);
     void time_out(bool by_drain, const moment& at);
+    void end_told();
     step part(const moment& at);
 };
 

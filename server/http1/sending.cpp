@@ -53,6 +53,7 @@ void http1_sending::writable() noexcept {
 void http1_sending::lost() noexcept {
     flags_.broken = true;
     left_over_ = request_end::gone;
+    if (work_) work_->current.left = true;
 }
 
 /// From here on counts what the client takes of a response: what its kernel has acknowledged, for a socket is writable
@@ -136,15 +137,18 @@ void http1_sending::piece_came(const moment& at) {
 void http1_sending::close_stream() {
     const bool too_short = work_->coding == body_coding::length && work_->left > 0;  // than was promised
     const bool whole = !flags_.failed && !too_short && !flags_.broken && !flags_.cut;
-    count_told(whole);
+    flags_.told_end = work_->current.was_told();
+    if (!whole) count_end(false);
     if (work_->coding == body_coding::chunked && !flags_.broken) work_->out += whole ? "0\r\n\r\n" : "response cut\r\n";
     go(whole ? phase::end_stream : phase::cut_stream);
 }
 
-/// How a stream has ended that was told of the drain; one whose client has left is among the requests that are `gone`.
+/// One whose client has left is among the requests that are `gone`.
 void http1_sending::count_told(bool whole) noexcept {
-    if (!work_->current.was_told() || work_->current.left) return;
-    ++(!whole ? changes_.cut_stream : flags_.ended ? changes_.ended_by_us : changes_.ended);
+    if (whole)
+        ++(flags_.ended ? changes_.ended_by_us : changes_.ended);
+    else if (!work_->current.left)
+        ++changes_.cut_stream;
 }
 
 void http1_sending::end_stream(const moment& at) {

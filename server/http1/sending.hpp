@@ -40,9 +40,14 @@ protected:
     std::optional<step> ask_piece(const moment& at);
     void end_stream(const moment& at);
     bool reads_on(std::size_t unacknowledged, const moment& at) noexcept;
+    void close_stream();
+    /// How a stream has ended that was told of the drain: `whole` with all of it in the socket.
+    void count_end(bool whole) noexcept {
+        if (std::exchange(flags_.told_end, false)) [[unlikely]]
+            count_told(whole);
+    }
 
 private:
-    void close_stream();
     void count_told(bool whole) noexcept;
     void watch_reader(std::size_t unacknowledged, const moment& at) noexcept;
 };

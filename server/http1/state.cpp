@@ -33,6 +33,7 @@ connection_view http1_state::view() const noexcept {
             .was_told = work_ && work_->current.was_told(),
             .stirs = flags_.stirs,
             .receives = flags_.receives,
+            .has_ended = flags_.told_end,
             .awaited = flags_.shook_hands && state_ == state::fresh ? since_ + first_request : clock::time_point{}};
 }
 

@@ -131,6 +131,7 @@ protected:
         bool stuck = false;      ///< what may be sent while a handler runs does not fit
         bool cut = false;        ///< its stream is
         bool ended = false;      ///< its stream is, by us
+        bool told_end = false;   ///< the end of a stream that was told of the drain is on its way to the client
         bool failed = false;     ///< the source of its stream has
         bool looked = false;     ///< for what is after the request that is answered
         bool counted = false;    ///< the account knows of a request that has no answer yet

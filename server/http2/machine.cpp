@@ -83,10 +83,7 @@ void machine::obey(stream& stream, decision decided) {
         case decision::action::end_stream:
             if (std::exchange(stream.outcome.ended_by_us, true)) break;
             current.scope.cancel(cause::shutdown);
-            if (!stream.asking && stream.id != 0) {
-                stream.answer.source_ended = true;
-                framer_.resume(stream.id);
-            }
+            if (!stream.asking && stream.id != 0) end_source(stream);
             break;
         case decision::action::tell_handler:
             stream.outcome.forced = stream.outcome.forced || drain;
@@ -104,6 +101,7 @@ void machine::obey(stream& stream, decision decided) {
             }
             cut_stream(stream, drain);
             break;
+        case decision::action::cut_unread: cut_stream(stream, false); break;
         default: break;
     }
 }

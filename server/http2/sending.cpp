@@ -174,11 +174,7 @@ void sending::ask_due() {
 
 void sending::ask_piece(stream& stream) {
     auto& reply = stream.current.reply;
-    if (stream.outcome.ended_by_us) {
-        stream.answer.source_ended = true;
-        framer_.resume(stream.id);
-        return;
-    }
+    if (stream.outcome.ended_by_us) return end_source(stream);
     stream.deadline = reply.texts ? clock::time_point::max() : at_.now + limits_->write_timeout;
     if (reply.texts) {
         forget(reply.body, 0);
@@ -224,7 +220,14 @@ void sending::piece_came(stream& stream) {
         count(stream, request_end::finished);  // it has said all that it could
         return cut_stream(stream, false);
     }
-    answer.source_ended = answer.size == 0 || stream.outcome.ended_by_us;
+    if (answer.size == 0 || stream.outcome.ended_by_us) return end_source(stream);
+    framer_.resume(stream.id);
+}
+
+/// It is not asked any more; the client has yet to take what is left.
+void sending::end_source(stream& stream) {
+    stream.answer.source_ended = true;
+    stream.since = at_.now;
     framer_.resume(stream.id);
 }
 

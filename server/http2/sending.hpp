@@ -27,6 +27,7 @@ protected:
     /// Asks the sources of streams whose piece has been sent for the next.
     void ask_due();
     void piece_came(stream& stream);
+    void end_source(stream& stream);
     void cut_stream(stream& stream, bool by_drain);
     /// The stream is over, and no handler works for it.
     void release(stream& stream) noexcept;

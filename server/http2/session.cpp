@@ -1,5 +1,6 @@
 #include "server/http2/session.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -48,9 +49,14 @@ bool session::read(const moment& at) {
 
 void session::tick(const drain_view& drain, const moment& at) {
     if (phase_ == phase::serving) machine_.tick(drain, at);
-    if (out_ && blocked_ && at.now >= wrote_at_ + limits().write_timeout) machine_.lost(at);  // it takes nothing
-    const auto over = drain.draining && at.now >= drain.over;
-    if (phase_ == phase::parting && over && blocked_) machine_.lost(at);
+    if (blocked_) {
+        const bool late = out_ && at.now >= wrote_at_ + limits().write_timeout;  // it takes nothing
+        const bool over = drain.draining && at.now >= drain.over && phase_ == phase::parting;
+        // All that holds the drain is the end of streams of events, and resets that it does not read either.
+        const bool unread = out_ && drain.draining && machine_.only_unread() &&
+                            at.now >= std::max(drain.idle_until, wrote_at_) + longest_unread;
+        if (late || over || unread) machine_.lost(at);
+    }
     if (phase_ == phase::serving && !machine_.idle()) return;
     const connection_view view{.state = seen_.state,
                                .since = seen_.since,
@@ -100,7 +106,8 @@ auto session::proceed(const moment& at) -> next {
     } while (machine_.wakes());
     see(at);
     if (machine_.broken()) {
-        if (machine_.asked_now() == 0) return next::close;
+        // What has not gone out must not end like something whole.
+        if (machine_.asked_now() == 0) return out_ && !out_->flushed() ? next::reset : next::close;
         wire_.watch(poll_set::interest::none);
         return next::wait;
     }

@@ -24,6 +24,8 @@ public:
     bool over() const noexcept { return all_.empty() && (gone_ || broken_ || departure_.told_last()); }
     bool broken() const noexcept { return broken_; }
     bool idle() const noexcept { return all_.empty(); }
+    /// All that its client has still to take is the end of streams that were told of the drain, and resets.
+    bool only_unread() const noexcept;
     bool settled() const noexcept { return settled_; }
     bool forced() const noexcept { return forced_; }
     bool worked_during_stop() const noexcept { return worked_during_stop_; }
@@ -78,6 +80,7 @@ protected:
     std::uint32_t served_ = 0;     ///< requests
     std::uint32_t asked_ = 0;      ///< handlers and sources that have not returned
     std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
+    std::uint32_t told_ends_ = 0;  ///< ... of them, streams that were told of the drain
     std::uint32_t alive_ = 0;      ///< streams, also those that the protocol has done with
     std::uint32_t due_ = 0;        ///< ... whose source is to be asked
     ending_letters ending_;

@@ -53,7 +53,8 @@ void stream::end_body() {
 }
 
 connection_view stream::view() const noexcept {
-    return {.state = state,
+    const bool has_ended = answer.source_ended && current.was_told();
+    return {.state = has_ended ? connection_state::writing : state,
             .since = since,
             .deadline = deadline,
             .rests = true,
@@ -62,7 +63,8 @@ connection_view stream::view() const noexcept {
             .abandoned = current.abandoned,
             .to_be_told = current.to_be_told(),
             .was_told = current.was_told(),
-            .receives = receives};
+            .receives = receives,
+            .has_ended = has_ended};
 }
 
 }  // namespace server::http2

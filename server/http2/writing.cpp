@@ -31,7 +31,10 @@ void writing::fill(std::string& out, std::size_t enough, const moment& at) {
     }
 }
 
-void writing::flushed() noexcept { changes_.finished += std::exchange(unflushed_, 0); }
+void writing::flushed() noexcept {
+    changes_.finished += std::exchange(unflushed_, 0);
+    told_ends_ = 0;
+}
 
 void writing::frame_sent(const nghttp2_frame& frame) {
     if (frame.hd.type == NGHTTP2_GOAWAY && frame.goaway.error_code != NGHTTP2_NO_ERROR)
@@ -46,8 +49,9 @@ void writing::frame_sent(const nghttp2_frame& frame) {
     stream->answer.done = true;
     if (stream->whole) may_.resets.give();
     const auto& current = stream->current;
-    if (stream->answer.streams && current.was_told() && !current.left)
-        ++(stream->outcome.ended_by_us ? changes_.ended_by_us : changes_.ended);
+    const bool was_told = stream->answer.streams && current.was_told();
+    if (was_told && !current.left) ++(stream->outcome.ended_by_us ? changes_.ended_by_us : changes_.ended);
+    if (was_told && !stream->outcome.counted && !stream->outcome.forced) ++told_ends_;
     count(*stream, stream->outcome.forced ? request_end::cut : request_end::finished);
     // RFC 9113 section 8.1: what still comes of the request is of no interest.
     if (!stream->whole && (!stream->through || !stream->through->inside)) reset(*stream, NGHTTP2_NO_ERROR);

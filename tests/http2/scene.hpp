@@ -110,6 +110,19 @@ public:
         if (!body.wanted().empty()) return std::nullopt;
         return reads_[id].substr(0, body.given());
     }
+    /// A handler begins a stream of events.
+    void stream_events(std::int32_t id) {
+        server::response made(http::status::ok, ":\n", "text/event-stream");
+        made.texts = []() -> lifecycle::awaitable<std::string> { co_return std::string(); };
+        reply(id, std::move(made));
+    }
+    /// ... whose source has that to say; nothing: it is over.
+    void say(std::int32_t id, std::string text) {
+        auto* const waiting = asked.extract(id).mapped();
+        waiting->current.reply.body = std::move(text);
+        waiting->current.piece = waiting->current.reply.body.size();
+        came_back(*waiting);
+    }
     void throw_out(std::int32_t id) {
         auto* const waiting = asked.extract(id).mapped();
         waiting->current.thrown = std::make_exception_ptr(std::runtime_error("thrown"));
@@ -183,6 +196,9 @@ private:
         account_.cut += some.cut;
         account_.gone += some.gone;
         account_.told += some.told;
+        account_.ended += some.ended;
+        account_.ended_by_us += some.ended_by_us;
+        account_.cut_stream += some.cut_stream;
     }
 
     void introduce(stream& of) override { introduced.push_back(of.id); }
@@ -220,7 +236,7 @@ private:
         static const auto made = [] {
             const auto nothing = [](const lifecycle::context&, const server::request&) { return server::response(); };
             server::router all;
-            all.get("/", nothing).post("/", nothing).get("/other", nothing);
+            all.get("/", nothing).post("/", nothing).get("/other", nothing).events("/ticks", nothing);
             const auto takes = [](lifecycle::context, const server::request&,
                                   server::request_body&) -> lifecycle::awaitable<server::response> {
                 co_return server::response();

@@ -162,6 +162,75 @@ TEST(Http2Stop, AStreamWhoseHeadIsOutIsCutByInternalErrorBeforeTheEnd) {
     EXPECT_TRUE(play.machine.over());
 }
 
+/// A stream of events that has been told of the drain, and has said this much.
+struct told_stream {
+    explicit told_stream(std::uint32_t window, std::size_t bytes) : play({}, window, false) {
+        play.holds_handlers = true;
+        id = play.client.get("/ticks");
+        play.settle();
+        play.stream_events(id);
+        play.say(id, std::string(bytes, 'x'));
+        play.drain(1s, 20s);
+        play.tick_after(500ms);
+        EXPECT_EQ(play.account().told, 1);
+    }
+    const peer::answer& answer() { return play.answer(id); }
+
+    scene play;
+    std::int32_t id;
+};
+
+TEST(Http2Stop, AStreamWhoseEndNobodyReadsIsResetASecondAfterTheIdleGrace) {
+    told_stream told(100, 1'000);
+    told.play.tick_after(500ms);
+    told.play.tick_after(990ms);
+    EXPECT_FALSE(told.answer().reset);
+    told.play.tick_after(10ms);
+    EXPECT_EQ(told.answer().reset, NGHTTP2_INTERNAL_ERROR);
+    EXPECT_FALSE(told.answer().ended);
+    EXPECT_TRUE(told.play.machine.over());
+    EXPECT_EQ(told.play.account().cut, 0) << "it is its client that does not read";
+    EXPECT_EQ(told.play.account().gone, 1);
+    EXPECT_EQ(told.play.account().cut_stream, 1);
+    EXPECT_EQ(told.play.account().ended_by_us, 0);
+}
+
+TEST(Http2Stop, AClientThatReadsTheEndOfAStreamWithinThatSecondHasAllOfIt) {
+    told_stream told(100, 1'000);
+    told.play.tick_after(500ms);
+    told.play.tick_after(990ms);
+    told.play.client.open_window(told.id, 1'000);
+    told.play.settle();
+    EXPECT_TRUE(told.answer().ended);
+    EXPECT_EQ(told.play.account().finished, 1);
+    EXPECT_EQ(told.play.account().ended_by_us, 1);
+}
+
+TEST(Http2Stop, AStreamThatEndsByItselfLaterHasASecondFromThen) {
+    told_stream told(100, 10);
+    told.play.tick_after(2'500ms);
+    told.play.say(told.id, std::string(1'000, 'x'));
+    told.play.tick_after(990ms);
+    EXPECT_FALSE(told.answer().reset);
+    told.play.tick_after(10ms);
+    EXPECT_EQ(told.answer().reset, NGHTTP2_INTERNAL_ERROR);
+    EXPECT_EQ(told.play.account().gone, 1);
+}
+
+TEST(Http2Stop, AnAnswerThatIsNoStreamIsWaitedFor) {
+    scene play({}, 100, false);
+    play.holds_handlers = true;
+    const auto id = play.client.get("/");
+    play.settle();
+    play.reply(id, server::response(http::status::ok, std::string(1'000, 'x')));
+    play.drain(1s, 20s);
+    play.tick_after(19s);
+    EXPECT_FALSE(play.answer(id).reset);
+    play.tick_after(1s);
+    EXPECT_EQ(play.answer(id).reset, NGHTTP2_INTERNAL_ERROR);
+    EXPECT_EQ(play.account().cut, 1);
+}
+
 TEST(Http2Stop, ARequestThatIsNotWholeAtTheEndIsRefusedAndCutIfItsBodyHasBegun) {
     for (const bool begun : {false, true}) {
         scene scene;

@@ -16,7 +16,9 @@ namespace http2_tests {
 
 class connected_peer : public peer {
 public:
-    explicit connected_peer(const support::endpoint& to) : socket_(to.make_socket()) {
+    /// As `peer`.
+    explicit connected_peer(const support::endpoint& to, std::uint32_t window = 65'535, bool reads = true)
+        : peer(window, reads), socket_(to.make_socket()) {
         to.connect(socket_);
         pollfd watched{.fd = socket_, .events = POLLOUT, .revents = 0};
         ::poll(&watched, 1, 20'000);

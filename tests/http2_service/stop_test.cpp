@@ -10,6 +10,7 @@
 
 #include "tests/http2_service/client.hpp"
 #include "tests/integration/service.hpp"
+#include "tests/integration/unread.hpp"
 #include "tests/support/in_time.hpp"
 
 namespace http2_tests {
@@ -131,6 +132,39 @@ TEST(Http2Service, AtTheEndOfTheBudgetWhatHasNoHeadIsAnsweredAndWhatHasOneIsRese
     EXPECT_EQ(service.exit_code(), 3) << service.err();
     EXPECT_EQ(faults(service.report()), "");
     EXPECT_EQ(number(service.report(), "requests", "cut"), 3);
+}
+
+TEST(Http2Service, AStreamOfEventsWhoseWindowStaysShutIsResetASecondAfterTheIdleGraceAndHoldsNoStop) {
+    service service({"--shutdown.idle_grace=200ms", "--shutdown.budget=10m", "--app.write_timeout=10m"});
+    connected_peer client(service.app(), 200, false);
+    const auto id = client.get("/ticks?ms=10");
+    ASSERT_TRUE(client.until([&] { return client.answers[id].body.size() == 200; }));
+    service.begin_stop(SIGTERM);
+    ASSERT_TRUE(client.until([&] { return client.closed; }));
+    EXPECT_EQ(client.answers[id].reset, NGHTTP2_INTERNAL_ERROR);
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "streams", "told"), 1);
+    EXPECT_EQ(number(service.report(), "streams", "cut"), 1);
+    EXPECT_EQ(number(service.report(), "requests", "gone"), 1);
+}
+
+TEST(Http2Service, AStreamOfEventsOnAConnectionThatIsNotReadHoldsNoStopEither) {
+    service service({"--shutdown.idle_grace=200ms", "--shutdown.budget=10m", "--app.write_timeout=10m",
+                     integration::small_sockets, "--app.threads=1"});
+    peer says;
+    says.get("/ticks?ms=10", {{"last-event-id", "10000000000000000000"}});
+    auto client = service.connect(integration::small_receive_buffer);
+    client.send(says.take());
+    auto reader = integration::stream_behind_unread_ones(service);
+    service.begin_stop(SIGTERM);
+    reader.receive_to_end();
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    client.receive_to_end();
+    EXPECT_EQ(client.ended(), support::client::ending::reset);
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "streams", "cut"), 1);
+    EXPECT_EQ(number(service.report(), "requests", "gone"), 1);
 }
 
 /// A call of gRPC, with an empty message.

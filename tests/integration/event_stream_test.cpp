@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/integration/service.hpp"
+#include "tests/integration/unread.hpp"
 
 namespace integration {
 namespace {
@@ -19,16 +20,6 @@ using testing::MatchesRegex;
 std::string ticks(std::string_view query, std::string_view fields = {}, std::string_view version = "1.1") {
     return "GET /ticks?" + std::string(query) + " HTTP/" + std::string(version) + "\r\nHost: x\r\n" +
            std::string(fields) + "\r\n";
-}
-
-/// Reads on until that is there.
-bool says(client& client, std::string_view text) {
-    while (client.rest().find(text) == std::string::npos) {
-        const auto before = client.rest().size();
-        client.receive_some(before + 1);
-        if (client.rest().size() == before) return false;
-    }
-    return true;
 }
 
 TEST(EventStream, TicksFromOneOrGoesOnWhereItsClientHasStopped) {
@@ -79,6 +70,31 @@ TEST(EventStream, IsToldOfTheDrainEndsWholeAndHoldsNoStop) {
     EXPECT_EQ(number(service.report(), "streams", "told"), 20);
     EXPECT_EQ(number(service.report(), "streams", "ended"), 20);
     EXPECT_EQ(number(service.report(), "requests", "cut"), 0);
+}
+
+TEST(EventStream, WhoseClientDoesNotReadIsCutASecondAfterTheIdleGraceAndHoldsNoStop) {
+    service service({"--shutdown.idle_grace=200ms", "--shutdown.budget=10m", "--app.write_timeout=10m", small_sockets,
+                     "--app.threads=1", "--log.access=true"});
+    std::vector<client> clients;
+    for (const auto* version : {"1.0", "1.1"}) {
+        clients.push_back(service.connect(small_receive_buffer));
+        clients.back().send(ticks("ms=10", "Last-Event-ID: 10000000000000000000\r\n", version));
+    }
+    auto reader = stream_behind_unread_ones(service);
+    service.process().signal(SIGTERM);
+    reader.receive_to_end();
+    EXPECT_EQ(service.exit_code(), 0);
+    for (auto& client : clients) {
+        client.receive_to_end();
+        EXPECT_EQ(client.ended(), client::ending::reset);
+    }
+    EXPECT_EQ(faults(service.report()), "");
+    EXPECT_EQ(number(service.report(), "streams", "told"), 3);
+    EXPECT_EQ(number(service.report(), "streams", "ended"), 1);
+    EXPECT_EQ(number(service.report(), "streams", "cut"), 2);
+    EXPECT_EQ(number(service.report(), "requests", "gone"), 2);
+    EXPECT_EQ(number(service.report(), "requests", "cut"), 0);
+    EXPECT_TRUE(service.logs("closed 127.0.0.1 after 1 requests TD\n"));
 }
 
 TEST(EventStream, ThatIsSilentIsCountedWhereItIsAndNotInTheEstimateOfAStop) {

@@ -343,6 +343,92 @@ TEST(StopOf, AStreamWhoseSourceDoesNotReturnIsCutWhenTheAppGivesUp) {
     EXPECT_EQ(told_stream.account().cut, 1U);
 }
 
+/// ... and its client has taken nothing since its first event, which does not fit.
+struct unread_stream : scene {
+    explicit unread_stream(std::string_view version = "1.1") : scene(reads(500)) {
+        holds_handlers = true;
+        send(ask_for("/ticks", version));
+        stream_events();
+        say("data: " + std::string(1'000, 'x') + "\n\n");
+        EXPECT_FALSE(asked()) << "the client has not read";
+        drain(1s, 10s);
+        tick_after(500ms);
+        EXPECT_TRUE(told_of_drain());
+    }
+};
+
+TEST(StopOf, AStreamWhoseEndNobodyReadsIsCutByAResetASecondAfterTheIdleGrace) {
+    for (const auto* version : {"1.0", "1.1"}) {
+        unread_stream unread(version);
+        unread.tick_after(500ms);
+        EXPECT_TRUE(unread.context().done()) << "its source is told once more";
+        unread.tick_after(990ms);
+        EXPECT_FALSE(unread.over());
+        unread.tick_after(10ms);
+        EXPECT_TRUE(unread.reset()) << version;
+        EXPECT_EQ(unread.account().cut, 0U) << "it is its client that does not read";
+        EXPECT_EQ(unread.account().gone, 1U);
+        EXPECT_EQ(unread.account().cut_stream, 1U);
+        EXPECT_EQ(unread.account().ended_by_us, 0U);
+    }
+}
+
+TEST(StopOf, AClientThatReadsTheEndOfAStreamWithinThatSecondHasAllOfIt) {
+    unread_stream late;
+    late.tick_after(500ms);
+    late.tick_after(990ms);
+    for (int turns = 0; turns < 3; ++turns) late.client_reads();
+    EXPECT_TRUE(late.seen().ends_with("x\n\n\r\n0\r\n\r\n")) << late.seen();
+    EXPECT_TRUE(late.finished());
+    EXPECT_FALSE(late.reset());
+    EXPECT_EQ(late.account().finished, 1U);
+    EXPECT_EQ(late.account().ended_by_us, 1U);
+}
+
+TEST(StopOf, AStreamThatEndsByItselfLaterHasASecondFromThen) {
+    told_stream measured;  // how much is sent before the end
+    measured.say("event: bye\ndata: 1\n\n");
+    scene scene(reads(measured.seen().size() + 1));
+    scene.holds_handlers = true;
+    scene.send(ask_for("/ticks"));
+    scene.stream_events();
+    scene.drain(1s, 10s);
+    scene.tick_after(500ms);
+    scene.say("event: bye\ndata: 1\n\n");
+    scene.tick_after(2'500ms);
+    EXPECT_TRUE(scene.asked()) << "by a source that takes its time";
+    scene.say("");
+    scene.tick_after(990ms);
+    EXPECT_FALSE(scene.over());
+    scene.tick_after(10ms);
+    EXPECT_TRUE(scene.reset());
+    EXPECT_EQ(scene.account().gone, 1U);
+    EXPECT_EQ(scene.account().ended, 0U);
+    EXPECT_EQ(scene.account().cut_stream, 1U);
+}
+
+TEST(StopOf, AStreamWhoseClientResetsItInTheDrainIsNotCutByUs) {
+    unread_stream left;
+    left.client_goes();
+    EXPECT_TRUE(left.over());
+    EXPECT_EQ(left.account().gone, 1U);
+    EXPECT_EQ(left.account().cut_stream, 0U);
+}
+
+TEST(StopOf, AnAnswerThatIsNoStreamIsWaitedForAlsoOnARouteThatIsTold) {
+    scene scene(reads(1'000));
+    scene.holds_handlers = true;
+    scene.send(ask_for("/poll"));
+    scene.drain(1s, 20s);
+    scene.tick_after(10ms);
+    scene.reply(server::response(server::http::status::ok, std::string(100'000, 'x')));
+    scene.tick_after(19s);
+    EXPECT_FALSE(scene.over());
+    scene.tick_after(1s);
+    EXPECT_TRUE(scene.reset());
+    EXPECT_EQ(scene.account().cut, 1U);
+}
+
 TEST(StopOf, ARequestForAStreamInTheDrainIs200WithAStreamThatHoldsNothingAndCloses) {
     scene scene;
     scene.drain(1s, 10s);

@@ -69,6 +69,7 @@ struct client {
     std::string to_send;    ///< of what it has decided to ask
     int asked = 0;          ///< requests, up to what was no request
     bool patient = true;    ///< it has never gone, nor closed a half, and it reads
+    bool reads = true;      ///< now and then, what it has no room for
     bool confused = false;  ///< what it sent last is none
     bool obedient = true;   ///< the handler that works for it ends with its context
     bool spoiled = false;   ///< a source of its answers has thrown
@@ -77,7 +78,7 @@ struct client {
 /// What was seen to happen, for an exploration that gets nowhere proves nothing.
 struct sights {
     std::uint64_t answered = 0, in_its_place = 0, timed_out = 0, cut = 0, gone = 0, refused = 0, streamed = 0, read = 0;
-    std::uint64_t told = 0, ended = 0, ended_by_us = 0, cut_streams = 0;
+    std::uint64_t told = 0, ended = 0, ended_by_us = 0, cut_streams = 0, unread = 0;
 };
 
 class schedule {
@@ -85,6 +86,7 @@ public:
     schedule(std::uint64_t seed, bool told)
         : told_(told),
           random_(seed),
+          of_streams_(one_in(4)),
           options_(random_options()),
           sequence_(options_),
           queue_(queue_options()),
@@ -147,7 +149,7 @@ private:
         server::options limits;
         limits.header_timeout = 500ms;
         limits.body_timeout = limits.data_rate_grace = 600ms;
-        limits.write_timeout = 700ms;
+        limits.write_timeout = one_in(2) ? 700ms : 3'000ms;
         limits.request_timeout = 800ms;
         limits.idle_timeout = 2'000ms;
         limits.max_requests = one_in(3) ? 1 + upto(3) : 0;
@@ -202,7 +204,7 @@ private:
                 if (chosen != nullptr && one_in(6)) client_goes(*chosen);
                 break;
             case 7:
-                if (chosen != nullptr) chosen->connection.wire.client_reads();
+                if (chosen != nullptr && chosen->reads) chosen->connection.wire.client_reads();
                 break;
             case 8:
             case 9:
@@ -244,9 +246,10 @@ private:
         if (sequence_.stopping()) added.connection.machine.stop_begins();
         auto& wire = added.connection.wire;
         wire.piece = one_in(3) ? 1 + upto(30) : std::string::npos;
-        if (one_in(4)) {  // reads when it likes
-            wire.room = 100 + upto(20'000);
+        if (one_in(of_streams_ ? 2 : 4)) {  // reads when it likes
+            wire.room = 100 + upto(one_in(2) ? 500 : 20'000);
             added.patient = false;
+            added.reads = !one_in(2);
         }
     }
 
@@ -257,7 +260,7 @@ private:
         const auto body = std::string(upto(200), 'y');
         const auto sized = "Content-Length: " + std::to_string(body.size()) + "\r\n";
         const std::string post = one_in(2) ? "POST / " : "POST /count ";
-        switch (upto(13)) {
+        switch (of_streams_ && one_in(2) ? 10 : upto(13)) {
             case 0: return post + "HTTP/1.1\r\nHost: a\r\n" + id + sized + "\r\n" + body;
             case 1: return post + "HTTP/1.1\r\nHost: a\r\n" + id + sized + "Expect: 100-continue\r\n\r\n" + body;
             case 2:
@@ -325,7 +328,10 @@ private:
         }
         const auto& current = connection.machine.current();
         // In a drain it was told, and every other one has said its last word.
-        if (piece && current.reply.texts) return connection.say(one_in(draining_ ? 2 : 4) ? "" : "data: xxx\n\n", at());
+        if (piece && current.reply.texts) {
+            const auto event = "data: " + std::string(one_in(4) ? 2'000 : 3, 'x') + "\n\n";
+            return connection.say(one_in(draining_ ? 2 : 4) ? "" : event, at());
+        }
         if (piece) return connection.give_piece(one_in(4) ? 0 : 1 + upto(5'000), at());
         auto reply = response(http::status::ok, std::string(one_in(5) ? 30'000 : upto(20), 'x'));
         if (current.to->events) {
@@ -348,9 +354,11 @@ private:
             auto& connection = client.connection;
             const auto calls = connection.calls;
             const auto sent = connection.wire.to_client.size();
+            const bool parted = connection.wire.said_farewell;
             const bool reads = connection.machine.waits_for() == simulated::waiting::room && connection.wire.writable();
             connection.ready(at());
-            expect(!reads || connection.over || connection.wire.client_gone || connection.wire.to_client.size() > sent,
+            expect(!reads || connection.over || connection.wire.client_gone ||
+                       connection.wire.to_client.size() > sent || connection.wire.said_farewell != parted,
                    "a client that has read is sent more");
             if (connection.calls != calls) client.obedient = !one_in(3);
             if (connection.asked && one_in(6)) handler_returns(client);  // a plain one, or one that does not wait
@@ -374,6 +382,7 @@ private:
     void tick(client& client, const drain_view& drain) {
         using action = decision::action;
         const auto before = client.connection.machine.view();
+        const bool waits_for_reader = client.connection.machine.waits_for() == simulated::waiting::room;
         const auto decided = client.connection.tick(drain, at());
         const bool over = drain.draining && now_ >= drain.over;
         switch (decided.what) {
@@ -400,6 +409,12 @@ private:
                 expect(draining_, "nobody is told of a drain that has not begun");
                 expect(decided.what == action::notify || now_ >= drain.idle_until, "who is told has the idle grace");
                 if (client.obedient && client.connection.asked) handler_returns(client);
+                return;
+            case action::cut_unread:
+                expect(draining_ && before.has_ended && waits_for_reader && now_ >= drain.idle_until + longest_unread,
+                       "before the app gives up only what is left of an ended stream is cut, if nobody reads it");
+                expect(!client.patient, "who reads has the end of its stream");
+                ++seen_.unread;
                 return;
             default: break;
         }
@@ -531,6 +546,8 @@ private:
             expect(!machine.waits_for_request() || client.connection.over || client.connection.wire.readable() ||
                        now_ < std::max({grace, machine.view().awaited, machine.since()}) + 20ms,
                    "an idle client does not hold the drain beyond the idle grace");
+            expect(!machine.view().has_ended || now_ < std::max(grace, machine.since()) + longest_unread + 20ms,
+                   "a client that does not read the end of its stream does not hold the drain");
         }
     }
 
@@ -552,6 +569,7 @@ private:
 
     bool told_;  ///< keeps a history
     std::mt19937_64 random_;
+    const bool of_streams_;  ///< of events, mostly
     lifecycle::shutdown_options options_;
     stop_sequence sequence_;
     tracker::intake queue_;
@@ -590,6 +608,7 @@ TEST(Stop, KeepsItsPromisesInEveryOrderExplored) {
         all.ended += seen.ended > 0;
         all.ended_by_us += seen.ended_by_us > 0;
         all.cut_streams += seen.cut_streams > 0;
+        all.unread += seen.unread > 0;
         over += life.was_over();
         withdrawn += life.was_withdrawn();
         dropped += life.dropped();
@@ -600,6 +619,7 @@ TEST(Stop, KeepsItsPromisesInEveryOrderExplored) {
                             all.read, all.told, all.ended, all.ended_by_us, all.cut_streams, over, withdrawn})
         EXPECT_GT(seen, schedules / 100);
     EXPECT_GT(dropped, schedules / 1'000);
+    EXPECT_GT(all.unread, schedules / 2'000);
 }
 
 }  // namespace
