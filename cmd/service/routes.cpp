@@ -6,6 +6,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -60,7 +61,8 @@ response big(const context&, const request& request) {
     return response::stream(piece, length);
 }
 
-/// The last event that a client has seen; if that is not one of our numbers, the stream starts from the beginning.
+/// The last event that a client has seen; if that is not one of our numbers, the stream starts from the beginning. It
+/// does after the largest of them, too.
 std::uint64_t last_seen(std::string_view id) {
     std::uint64_t number = 0;
     const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);
@@ -81,7 +83,8 @@ response ticks(const context& context, const request& request) {
             out.event("this instance stops", {}, "bye");
             return std::nullopt;
         }
-        const auto text = std::to_string(++number);
+        number = number == std::numeric_limits<std::uint64_t>::max() ? 1 : number + 1;
+        const auto text = std::to_string(number);
         out.event(text, text);
         return due += pause;
     };

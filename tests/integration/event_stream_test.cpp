@@ -16,6 +16,7 @@ namespace {
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::MatchesRegex;
+using testing::Not;
 
 std::string ticks(std::string_view query, std::string_view fields = {}, std::string_view version = "1.1") {
     return "GET /ticks?" + std::string(query) + " HTTP/" + std::string(version) + "\r\nHost: x\r\n" +
@@ -27,13 +28,27 @@ TEST(EventStream, TicksFromOneOrGoesOnWhereItsClientHasStopped) {
     for (const auto& [fields, first] : {std::pair{"", "1"},
                                         {"Last-Event-ID: 41\r\n", "42"},
                                         {"Last-Event-ID: \xff\xfe none of ours\r\n", "1"},
-                                        {"Last-Event-ID: 99999999999999999999999\r\n", "1"}}) {
+                                        {"Last-Event-ID: 99999999999999999999999\r\n", "1"},
+                                        {"Last-Event-ID: 18446744073709551615\r\n", "1"},  // none is after it
+                                        {"Last-Event-ID: -1\r\n", "1"},
+                                        {"Last-Event-ID: 1.5\r\n", "1"}}) {
         auto client = service.connect();
         client.send(ticks("ms=10", fields));
-        EXPECT_TRUE(says(client, std::string("data: ") + first + "\nid: " + first + "\n\n")) << client.rest();
+        const auto event = std::string("data: ") + first + "\nid: " + first + "\n\n";
+        EXPECT_TRUE(says(client, event)) << client.rest();
+        EXPECT_EQ(client.rest().find(event), client.rest().find("data: ")) << "there is none before it";
         EXPECT_THAT(client.rest(), HasSubstr("Content-Type: text/event-stream"));
         EXPECT_THAT(client.rest(), HasSubstr("retry: "));
     }
+}
+
+TEST(EventStream, StartsAnewAfterTheLargestOfItsNumbers) {
+    const service service;
+    auto client = service.connect();
+    client.send(ticks("ms=10", "Last-Event-ID: 18446744073709551614\r\n"));
+    EXPECT_TRUE(says(client, "data: 18446744073709551615\nid: 18446744073709551615\n\n")) << client.rest();
+    EXPECT_TRUE(says(client, "data: 1\nid: 1\n\n")) << client.rest();
+    EXPECT_THAT(client.rest(), Not(HasSubstr("id: 0\n")));
 }
 
 TEST(EventStream, RefusesANumberThatIsNone) {
