@@ -242,7 +242,7 @@ void sending::cut_stream(stream& stream, bool by_drain) {
         return;
     }
     const auto& current = stream.current;
-    if (current.was_told() && !current.left) ++changes_.cut_stream;
+    if (stream.answer.streams && current.was_told() && !current.left) ++changes_.cut_stream;
     if (stream.asking || stream.answer.streams) stream.current.scope.cancel(cause::shutdown);
     fail_body(stream, rule::drain);
     // A client that takes nothing for this long is as good as gone; a source that stands still has failed.

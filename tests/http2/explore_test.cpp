@@ -47,7 +47,9 @@ private:
 
     void begin_stop() {
         draining_ = true;
-        of_.drain(1s, good_ ? clock::duration(20s) : std::chrono::milliseconds(below(20'000)));
+        const auto share = good_ ? clock::duration(20s) : std::chrono::milliseconds(below(20'000));
+        over_ = of_.at().now + share;
+        of_.drain(1s, share);
     }
     bool may_ask() const { return of_.client.goaways.empty(); }
 
@@ -55,7 +57,7 @@ private:
         switch (below(good_ ? 8 : 12)) {
             case 0:
             case 1:
-                if (may_ask()) sent_.insert(of_.client.get(chance(2) ? "/" : "/nowhere"));
+                if (may_ask()) sent_.insert(of_.client.get(chance(3) ? "/ticks" : chance(2) ? "/" : "/nowhere"));
                 break;
             case 2:
                 if (may_ask()) sent_.insert(of_.client.ask("POST", "/", {}, std::string(below(30'000), 'b')));
@@ -98,9 +100,16 @@ private:
     void answer_one() {
         if (of_.asked.empty()) return;
         const auto id = std::next(of_.asked.begin(), static_cast<std::ptrdiff_t>(below(of_.asked.size())))->first;
-        if (of_.asked.at(id)->current.reply.streamed() && streaming_.contains(id))
+        const auto& current = of_.asked.at(id)->current;
+        if (current.to->events && streaming_.contains(id))
+            return of_.say(id, chance(4) ? "" : std::string(below(2'000), 'd'));
+        if (current.reply.streamed() && streaming_.contains(id))
             return of_.give_piece(id, chance(3) ? 0 : below(4'000));
         if (!good_ && chance(6)) return of_.throw_out(id);
+        if (current.to->events) {
+            streaming_.insert(id);
+            return of_.stream_events(id);
+        }
         if (chance(3)) {
             streaming_.insert(id);
             return of_.reply(id, scene::streamed());
@@ -126,6 +135,9 @@ private:
     // The laws.
 
     void look() {
+        if (draining_ && of_.at().now < over_) {
+            EXPECT_EQ(of_.account().cut, 0U) << "nobody is cut before the app gives up";
+        }
         for (const auto& [last, code] : of_.client.goaways) {
             EXPECT_EQ(code, NGHTTP2_NO_ERROR) << "another one ends all streams of some clients";
             EXPECT_TRUE(last == 0 || last % 2 == 1) << last;
@@ -143,6 +155,11 @@ private:
         const auto account = of_.account();
         EXPECT_EQ(account.began, account.finished + account.cut + account.gone) << "the account of its requests";
         EXPECT_EQ(of_.stragglers, 0) << "all have returned";
+        const auto ended = account.ended + account.ended_by_us + account.cut_stream;
+        EXPECT_LE(ended, account.told) << "a stream that was told ends once";
+        if (reset_.empty() && !lost_) {
+            EXPECT_EQ(ended, account.told) << "each stream that was told ends in one column";
+        }
         if (lost_) return;
         const auto last = of_.client.goaways.empty() ? 0 : of_.client.goaways.back().last;
         for (const auto id : sent_) {
@@ -168,6 +185,7 @@ private:
     const bool good_;  ///< its client keeps to the protocol and reads, its handlers answer within the idle grace
     scene of_;
     std::set<std::int32_t> sent_, uploading_, reset_, streaming_;
+    clock::time_point over_{};  ///< when the app gives up
     bool draining_ = false, lost_ = false;
 };
 
