@@ -253,12 +253,18 @@ auto http1_answering::finish() -> step {
     return step::over;
 }
 
+ending_letters http1_answering::letters_of_last(const moment& at) const noexcept {
+    if (flags_.forced) return {'K', 'H'};
+    if (work_->current.refused_by == rule::body_timeout) return {'T', 'R'};
+    return {at.stopping ? 'D' : '-', '-'};
+}
+
 void http1_answering::end_request(const moment& at) {
     if (work_->last) {
         flags_.ending = true;
         // RFC 9112 section 9.6: a client that has said close sends nothing more, and then a close(2) resets nothing.
         flags_.linger = work_->parser.keep_alive() || more_behind() || flags_.unread;
-        end_ = {at.stopping ? 'D' : '-', '-'};
+        if (!flags_.broken) end_ = letters_of_last(at);  // else it is known why
     }
     work_->current.to = nullptr;
     work_->next_request();

@@ -39,6 +39,7 @@ private:
     framing framing_of(const server::request& to, bool close, const moment& at) const;
     void count_answer() noexcept;
     void end_unread() noexcept;
+    ending_letters letters_of_last(const moment& at) const noexcept;
     bool looks_behind() const noexcept;
     static void say_when_to_return(response& reply, const moment& at);
 };

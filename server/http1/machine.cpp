@@ -188,6 +188,7 @@ void http1_machine::client_gone() {
     if (state_ == state::streaming && waits_ == waiting::piece) {
         flags_.broken = true;
         left_over_ = request_end::gone;
+        end_ = {'C', 'D'};
     } else if (state_ != state::handling || waits_ != waiting::handler || work_->current.told || abandoned()) {
         return;
     }

@@ -54,6 +54,7 @@ void http1_sending::lost() noexcept {
     flags_.broken = true;
     left_over_ = request_end::gone;
     if (work_) work_->current.left = true;
+    if (work_ && !work_->flushed()) end_ = {'C', 'D'};
 }
 
 /// From here on counts what the client takes of a response: what its kernel has acknowledged, for a socket is writable
@@ -137,6 +138,7 @@ void http1_sending::piece_came(const moment& at) {
 void http1_sending::close_stream() {
     const bool too_short = work_->coding == body_coding::length && work_->left > 0;  // than was promised
     const bool whole = !flags_.failed && !too_short && !flags_.broken && !flags_.cut;
+    if ((flags_.failed || too_short) && !flags_.cut && !flags_.broken) end_ = {'S', 'D'};
     flags_.told_end = work_->current.was_told();
     if (!whole) count_end(false);
     if (work_->coding == body_coding::chunked && !flags_.broken) work_->out += whole ? "0\r\n\r\n" : "response cut\r\n";

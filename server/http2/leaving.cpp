@@ -40,8 +40,12 @@ void leaving::be_ended() {
     broken_ = false;  // there is something to be said still
 }
 
-void leaving::lost(const moment& at) {
+void leaving::lost(const moment& at, ending_letters why) {
     at_ = at;
+    if (why.who != '-')
+        ending_ = why;
+    else if (ending_.who == '-')
+        ending_ = {'C', all_.empty() && unflushed_ == 0 ? 'I' : 'D'};
     broken_ = true;
     framer_.end();
     for (auto next = all_.begin(); next != all_.end();) {

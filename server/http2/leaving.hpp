@@ -14,8 +14,8 @@ public:
 
     /// It is to end when it is idle: the client is told which stream was the last.
     void go(ending_letters why, const moment& at);
-    /// Nothing can be written any more.
-    void lost(const moment& at);
+    /// Nothing can be written any more. `why`: none where its client has gone, by itself or as it was told to.
+    void lost(const moment& at, ending_letters why = {});
 
 protected:
     /// The next of the two steps, if it is due. False: there is nothing to be said now.

@@ -55,7 +55,10 @@ void session::tick(const drain_view& drain, const moment& at) {
         // All that holds the drain is the end of streams of events, and resets that it does not read either.
         const bool unread = out_ && drain.draining && machine_.only_unread() &&
                             at.now >= std::max(drain.idle_until, wrote_at_) + longest_unread;
-        if (late || over || unread) machine_.lost(at);
+        if (over)
+            machine_.lost(at, {'K', 'D'});
+        else if (late || unread)
+            machine_.lost(at, {'T', 'D'});
     }
     if (phase_ == phase::serving && !machine_.idle()) return;
     const connection_view view{.state = seen_.state,
@@ -89,7 +92,7 @@ void session::make_room(char why, const moment& at) {
 void session::cut(const moment& at) {
     if (phase_ == phase::serving) machine_.cut(at);
     if (blocked_ || phase_ == phase::lingering) {
-        machine_.lost(at);
+        machine_.lost(at, {'K', 'D'});
         peer_closed_ = true;
     }
     machine_.wake(at);  // nothing may come after this

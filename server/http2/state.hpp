@@ -31,7 +31,7 @@ public:
     bool worked_during_stop() const noexcept { return worked_during_stop_; }
     std::uint32_t served() const noexcept { return served_; }
     std::uint32_t asked_now() const noexcept { return asked_; }
-    ending_letters ending() const noexcept { return ending_; }
+    ending_letters ending() const noexcept { return forced_ ? ending_letters{'K', ending_.when} : ending_; }
     const options& limits() const noexcept { return *limits_; }
     account_changes take_changes() noexcept { return std::exchange(changes_, {}); }
     streams& all() noexcept { return all_; }

@@ -231,6 +231,27 @@ TEST(Http2Stop, AnAnswerThatIsNoStreamIsWaitedFor) {
     EXPECT_EQ(play.account().cut, 1);
 }
 
+std::string letters(const scene& of) { return {of.machine.ending().who, of.machine.ending().when}; }
+
+TEST(Http2Stop, TheLettersOfAConnectionSayWhoHasEndedIt) {
+    scene told, forced, left, late;
+    told.drain(0s, 20s);
+    told.tick_after(10ms);
+    EXPECT_EQ(letters(told), "D-");
+    for (auto* each : {&forced, &left, &late}) {
+        each->holds_handlers = true;
+        each->client.get("/");
+        each->settle();
+    }
+    forced.drain(100ms, 1s);
+    forced.tick_after(1s);
+    EXPECT_EQ(letters(forced), "K-");
+    left.machine.lost(left.at());
+    EXPECT_EQ(letters(left), "CD");
+    late.machine.lost(late.at(), {'T', 'D'});
+    EXPECT_EQ(letters(late), "TD");
+}
+
 TEST(Http2Stop, ARequestThatIsNotWholeAtTheEndIsRefusedAndCutIfItsBodyHasBegun) {
     for (const bool begun : {false, true}) {
         scene scene;

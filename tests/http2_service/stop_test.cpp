@@ -151,7 +151,7 @@ TEST(Http2Service, AStreamOfEventsWhoseWindowStaysShutIsResetASecondAfterTheIdle
 
 TEST(Http2Service, AStreamOfEventsOnAConnectionThatIsNotReadHoldsNoStopEither) {
     service service({"--shutdown.idle_grace=200ms", "--shutdown.budget=10m", "--app.write_timeout=10m",
-                     integration::small_sockets, "--app.threads=1"});
+                     integration::small_sockets, "--app.threads=1", "--log.access=true"});
     peer says;
     says.get("/ticks?ms=10", {{"last-event-id", "10000000000000000000"}});
     auto client = service.connect(integration::small_receive_buffer);
@@ -162,6 +162,7 @@ TEST(Http2Service, AStreamOfEventsOnAConnectionThatIsNotReadHoldsNoStopEither) {
     EXPECT_EQ(service.exit_code(), 0) << service.err();
     client.receive_to_end();
     EXPECT_EQ(client.ended(), support::client::ending::reset);
+    EXPECT_TRUE(service.logs("closed 127.0.0.1 after 1 requests TD\n")) << service.err();
     EXPECT_EQ(faults(service.report()), "");
     EXPECT_EQ(number(service.report(), "streams", "cut"), 1);
     EXPECT_EQ(number(service.report(), "requests", "gone"), 1);
