@@ -92,9 +92,10 @@ void generation::read_ticket_keys(const std::string& file, const ticket_key& at_
 /// Certificates of the same names and other kinds of key are served by one context: the client says which it can do.
 SSL_CTX* generation::context_for(const certificate& certificate, const tls_options& by) {
     const int kind = EVP_PKEY_get_base_id(certificate.key.get());
+    const std::set<std::string> names(certificate.names.begin(), certificate.names.end());
     for (std::size_t nth = 0; nth < contexts_.size(); ++nth) {
         auto& kinds = kinds_of_[nth];
-        if (names_of_[nth] != certificate.names || std::ranges::find(kinds, kind) != kinds.end()) continue;
+        if (names_of_[nth] != names || std::ranges::find(kinds, kind) != kinds.end()) continue;
         kinds.push_back(kind);
         return contexts_[nth].get();
     }
@@ -102,7 +103,7 @@ SSL_CTX* generation::context_for(const certificate& certificate, const tls_optio
     if (!made) throw std::bad_alloc();
     set_up(*made, by);
     contexts_.push_back(std::move(made));
-    names_of_.push_back(certificate.names);
+    names_of_.push_back(names);
     kinds_of_.push_back({kind});
     return contexts_.back().get();
 }

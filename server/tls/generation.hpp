@@ -3,6 +3,7 @@
 #include <array>
 #include <ctime>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,7 +64,7 @@ private:
     void set_up(SSL_CTX& context, const tls_options& by);
 
     std::vector<context_pointer> contexts_;  ///< the first one is asked when no name fits
-    std::vector<std::vector<std::string>> names_of_;
+    std::vector<std::set<std::string>> names_of_;
     std::vector<std::vector<int>> kinds_of_;  ///< of keys, in each of them
     std::map<std::string, SSL_CTX*, std::less<>> by_name_;
     std::vector<ticket_key> ticket_keys_;

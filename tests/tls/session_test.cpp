@@ -166,6 +166,20 @@ TEST_F(Session, TwoKindsOfKeyOfOneNameAreChosenByWhatTheClientCan) {
     EXPECT_EQ(other.shake(), transfer_end::done) << other.client.why();
 }
 
+/// Two requests for certificates need not have the names in one order, or each of them once.
+TEST_F(Session, TwoKindsOfKeyAreOfOneNameInWhateverOrderTheirNamesAre) {
+    add("e", {.names = {"b.example", "a.example"}});
+    add("r", {.names = {"a.example", "B.example", "a.example"}, .key = authority::kind::rsa});
+    auto how = trusting();
+    for (const auto* const name : {"a.example", "b.example"})
+        for (const auto* const signatures : {"RSA-PSS+SHA256", "ECDSA+SHA256"}) {
+            how.name = name;
+            how.signatures = signatures;
+            ends two(made(), how);
+            EXPECT_EQ(two.shake(), transfer_end::done) << name << " by " << signatures << ": " << two.client.why();
+        }
+}
+
 TEST_F(Session, ReadsOnceFromTheSocketAndSaysWhatItHolds) {
     ends two(made(), trusting());
     two.shake();
