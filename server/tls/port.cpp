@@ -24,6 +24,16 @@ std::string line_of(const fault& fault, const port::show& shown) {
     return fmt::format("{}: {}: allowed is {}", shown(fault.key), fault.what(), fault.allowed);
 }
 
+/// Of each subject, by that of its certificates which ends first: with two kinds of key there are two.
+std::map<std::string, std::time_t> ends_of(const generation& serving) {
+    std::map<std::string, std::time_t> ends;
+    for (const auto& each : serving.certificates()) {
+        const auto [found, is_new] = ends.emplace(each.subject, each.not_after);
+        if (!is_new) found->second = std::min(found->second, each.not_after);
+    }
+    return ends;
+}
+
 }  // namespace
 
 struct port::state final : layer_source {
@@ -174,9 +184,8 @@ void port::write_metrics(metrics_text& out, std::initializer_list<const port*> p
                        number(port->counts->refused[why].load()));
     out.family("tls_certificate_not_after_seconds", "gauge", "When a certificate expires, in seconds since 1970.");
     for (const auto* const port : all) {
-        const auto serving = port->now();  // or another thread would let go of it
-        for (const auto& each : serving->certificates())
-            out.sample(server(*port) + label("name", each.subject), number(each.not_after));
+        for (const auto& [subject, end] : ends_of(*port->now()))
+            out.sample(server(*port) + label("name", subject), number(end));
     }
     out.family("tls_reloads_total", "counter", "Looks at changed files of certificates, by what came of them.");
     for (const auto* const port : all) {

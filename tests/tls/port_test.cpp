@@ -124,6 +124,26 @@ TEST_F(TlsPort, WarnsOfTheEndOfEachCertificate) {
     EXPECT_THAT(written.str().substr(said), Not(HasSubstr("expires at"))) << "nothing has changed";
 }
 
+/// A series is there once: of two kinds of key for one name the end is that of whichever ends first.
+TEST_F(TlsPort, TwoCertificatesOfOneSubjectAreOneSeries) {
+    by.certificate.push_back(path("b.crt"));
+    by.key.push_back(path("b.key"));
+    const auto end_of_both = [&](std::chrono::hours first, std::chrono::hours second) {
+        write("both", {.until = first});
+        authority::write(folder.path(), "b",
+                         ours.issue({.subject = "both", .until = second, .key = authority::kind::rsa}));
+        const auto shown = metrics(*made());
+        const std::string series = "tls_certificate_not_after_seconds{server=\"app\",name=\"CN=both\"} ";
+        const auto found = shown.find(series);
+        EXPECT_NE(found, shown.npos) << shown;
+        EXPECT_EQ(shown.find(series, found + 1), shown.npos) << shown;
+        return std::stod(shown.substr(found + series.size())) - static_cast<double>(std::time(nullptr));
+    };
+    const double hour = 3'600;
+    EXPECT_NEAR(end_of_both(24h * 40, 24h * 20), 24 * 20 * hour, hour);
+    EXPECT_NEAR(end_of_both(24h * 20, 24h * 40), 24 * 20 * hour, hour);
+}
+
 TEST_F(TlsPort, DoesNotWarnBefore) {
     write("long", {.until = 24h * 15});
     made();
