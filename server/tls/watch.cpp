@@ -20,7 +20,7 @@ using lifecycle::clock;
 using std::chrono::milliseconds;
 
 constexpr std::uint32_t changes =
-    IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR;
+    IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_MOVE_SELF | IN_ONLYDIR;
 
 class descriptor {
 public:
@@ -36,15 +36,15 @@ private:
     const int number_;
 };
 
-/// Of each path, and where that is a link itself, the one that holds the link too.
+/// Of each path, and those that hold a link on the way to it.
 std::set<std::filesystem::path> folders_of(const std::vector<std::string>& files) {
     std::set<std::filesystem::path> all;
     for (const auto& file : files) {
         std::error_code ignored;
         auto folder = std::filesystem::absolute(file, ignored).parent_path();
         all.insert(folder);
-        while (std::filesystem::is_symlink(folder, ignored) && folder != folder.root_path())
-            all.insert(folder = folder.parent_path());
+        for (; folder != folder.root_path(); folder = folder.parent_path())
+            if (std::filesystem::is_symlink(folder, ignored)) all.insert(folder.parent_path());
     }
     return all;
 }
@@ -54,9 +54,15 @@ void watch(int events, const std::set<std::filesystem::path>& folders) {
     for (const auto& folder : folders) ::inotify_add_watch(events, folder.c_str(), changes);
 }
 
+/// A folder that has another name now is none of those that are watched, and the next look finds what has its name.
 void drain(int events) {
     alignas(inotify_event) char some[4096];
-    while (::read(events, some, sizeof some) > 0) {}
+    for (ssize_t count = 0; (count = ::read(events, some, sizeof some)) > 0;)
+        for (const char* at = some; at < some + count;) {
+            const auto& event = *reinterpret_cast<const inotify_event*>(at);
+            if ((event.mask & IN_MOVE_SELF) != 0) ::inotify_rm_watch(events, event.wd);
+            at += sizeof event + event.len;
+        }
 }
 
 }  // namespace

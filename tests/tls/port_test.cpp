@@ -215,6 +215,42 @@ TEST_F(TlsPort, SeesTheLinksOfCertbot) {
     }
 }
 
+/// Whole folders that take each other's place: by their names, or as what a link above them leads to.
+TEST_F(TlsPort, SeesThatAFolderIsAnother) {
+    const auto fill = [&](const fs::path& place, const std::string& subject) {
+        fs::create_directories(place);
+        authority::write(place, "tls", ours.issue({.subject = subject}));
+    };
+    const auto serve_from = [&](const fs::path& place) {
+        by.certificate = {(place / "tls.crt").string()};
+        by.key = {(place / "tls.key").string()};
+        return made();
+    };
+    const auto renamed = folder.path() / "renamed", aside = folder.path() / "aside";
+    fill(renamed, "one");
+    fill(aside, "two");
+    {
+        const auto port = serve_from(renamed);
+        const auto watching = port->watch(workers);
+        for (const std::string to : {"two", "one", "two", "one"}) {  // the first may be seen by the first look
+            fs::rename(renamed, folder.path() / "meanwhile");
+            fs::rename(aside, renamed);
+            fs::rename(folder.path() / "meanwhile", aside);
+            EXPECT_TRUE(eventually([&] { return serves(*port, to); }, 5s)) << metrics(*port);
+        }
+    }
+    fill(folder.path() / "releases/one/tls", "one");
+    fill(folder.path() / "releases/two/tls", "two");
+    fs::create_directory_symlink("releases/one", folder.path() / "current");
+    const auto port = serve_from(folder.path() / "current/tls");
+    const auto watching = port->watch(workers);
+    for (const std::string to : {"two", "one", "two"}) {
+        fs::create_directory_symlink("releases/" + to, folder.path() / "next");
+        fs::rename(folder.path() / "next", folder.path() / "current");
+        EXPECT_TRUE(eventually([&] { return serves(*port, to); }, 5s)) << metrics(*port);
+    }
+}
+
 /// What links lead to is in a folder that nobody watches, so nothing tells of the key.
 TEST_F(TlsPort, TriesAgainWhatDoesNotFitYet) {
     const auto archive = folder.path() / "archive", live = folder.path() / "live";
