@@ -145,6 +145,11 @@ std::string subject_of(const X509& certificate) {
     return {bytes, static_cast<std::size_t>(count)};
 }
 
+bool is_open_to_all(const std::string& file) {
+    struct stat status {};
+    return ::stat(file.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0;
+}
+
 std::string bytes_of(std::string_view key, const std::string& file, std::string_view allowed) {
     const auto wrong = [&](std::string_view why) {
         return fault(key, fmt::format("{} cannot be read: {}", file, why), std::string(allowed));
@@ -199,8 +204,7 @@ certificate read_certificate(const std::string& certificate_file, const std::str
     check_key(made, key_file);
     check_order(made);
     check_time(made);
-    struct stat status {};
-    made.key_is_open = ::stat(key_file.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0;
+    made.key_is_open = is_open_to_all(key_file);
     made.bytes = std::move(pem) + key_pem;
     OPENSSL_cleanse(key_pem.data(), key_pem.size());
     return made;

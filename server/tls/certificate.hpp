@@ -34,6 +34,9 @@ std::vector<certificate_pointer> certificates_of(std::string_view key, const std
 std::string bytes_of(std::string_view key, const std::string& file,
                      std::string_view allowed = "a PEM file of at most 1 MiB");
 
+/// Any user may read it.
+bool is_open_to_all(const std::string& file);
+
 /// Whom a certificate names (RFC 4514), in UTF-8.
 std::string subject_of(const X509& certificate);
 

@@ -85,6 +85,7 @@ void generation::read_ticket_keys(const std::string& file, const ticket_key& at_
         throw fault("tls_ticket_key", fmt::format("{} has {} bytes", file, bytes.size()), allowed);
     ticket_keys_.resize(bytes.size() / each);
     std::memcpy(ticket_keys_.data(), bytes.data(), bytes.size());
+    if (is_open_to_all(file)) warnings_.push_back(fmt::format("everybody may read the keys of tickets in {}", file));
     digest_ = digest_of(digest_ + bytes);
     OPENSSL_cleanse(bytes.data(), bytes.size());
 }

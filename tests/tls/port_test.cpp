@@ -156,6 +156,17 @@ TEST_F(TlsPort, AKeyThatEverybodyMayReadIsAWarning) {
     EXPECT_THAT(written.str(), HasSubstr("everybody may read the key of the certificate in " + path("a.crt")));
 }
 
+TEST_F(TlsPort, KeysOfTicketsThatEverybodyMayReadAreAWarning) {
+    support::write_file(path("tickets"), std::string(80, 't'));
+    by.ticket_key = path("tickets");
+    fs::permissions(path("tickets"), fs::perms::owner_read | fs::perms::group_read);
+    made();
+    EXPECT_THAT(written.str(), Not(HasSubstr("everybody may read")));
+    fs::permissions(path("tickets"), fs::perms::others_read, fs::perm_options::add);
+    made();
+    EXPECT_THAT(written.str(), HasSubstr("everybody may read the keys of tickets in " + path("tickets")));
+}
+
 TEST_F(TlsPort, SeesFilesThatAreWrittenAnew) {
     const auto port = made();
     const auto watching = port->watch(workers);
