@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "server/tls/fault.hpp"
 
@@ -132,22 +133,55 @@ void check_key(const certificate& certificate, const std::string& file) {
                 "the private key of that certificate");
 }
 
-}  // namespace
-
-std::string in_words(std::time_t time) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(time)); }
-
-std::string subject_of(const X509& certificate) {
+std::string text_of(const X509_NAME& name) {
     const bio_pointer text(BIO_new(BIO_s_mem()));
     if (!text) throw std::bad_alloc();
-    X509_NAME_print_ex(text.get(), X509_get_subject_name(&certificate), 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+    X509_NAME_print_ex(text.get(), &name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
     const char* bytes = nullptr;
     const auto count = BIO_get_mem_data(text.get(), &bytes);
     return {bytes, static_cast<std::size_t>(count)};
 }
 
+std::vector<certificate_pointer> authorities_beside(const std::string& file) {
+    const auto beside = (std::filesystem::path(file).parent_path() / "ca.crt").string();
+    try {
+        return certificates_of(certificate_key, beside, bytes_of(certificate_key, beside));
+    } catch (const fault&) {
+        return {};  // it is not asked for
+    }
+}
+
+/// By OpenSSL's own places of authorities.
+bool is_trusted_here(X509& leaf) {
+    const std::unique_ptr<X509_STORE, freed_by<X509_STORE_free>> store(X509_STORE_new());
+    const std::unique_ptr<X509_STORE_CTX, freed_by<X509_STORE_CTX_free>> lookup(X509_STORE_CTX_new());
+    X509* found = nullptr;
+    const bool is_there = store && lookup && X509_STORE_set_default_paths(store.get()) == 1 &&
+                          X509_STORE_CTX_init(lookup.get(), store.get(), &leaf, nullptr) == 1 &&
+                          X509_STORE_CTX_get1_issuer(&found, lookup.get(), &leaf) == 1;
+    X509_free(found);
+    ERR_clear_error();
+    return is_there;
+}
+
+}  // namespace
+
+std::string in_words(std::time_t time) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(time)); }
+
+std::string subject_of(const X509& certificate) { return text_of(*X509_get_subject_name(&certificate)); }
+
 bool is_open_to_all(const std::string& file) {
     struct stat status {};
     return ::stat(file.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0;
+}
+
+std::string missing_issuer(const certificate& certificate, const std::vector<certificate_pointer>& trusted) {
+    auto& leaf = *certificate.leaf;
+    const auto issues = [&leaf](const auto& other) { return X509_check_issued(other.get(), &leaf) == X509_V_OK; };
+    if (!certificate.chain.empty() || issues(certificate.leaf) || std::ranges::any_of(trusted, issues) ||
+        std::ranges::any_of(authorities_beside(certificate.file), issues) || is_trusted_here(leaf))
+        return {};
+    return text_of(*X509_get_issuer_name(&leaf));
 }
 
 std::string bytes_of(std::string_view key, const std::string& file, std::string_view allowed) {

@@ -37,6 +37,11 @@ std::string bytes_of(std::string_view key, const std::string& file,
 /// Any user may read it.
 bool is_open_to_all(const std::string& file);
 
+/// Whom the certificate names as its issuer, where nothing shows that this is a root, which clients have themselves:
+/// the file does not go on, and it is neither in `trusted`, nor in a `ca.crt` beside the file, as a Secret has one, nor
+/// trusted by this machine. Else empty. Blocks on files.
+std::string missing_issuer(const certificate& certificate, const std::vector<certificate_pointer>& trusted);
+
 /// Whom a certificate names (RFC 4514), in UTF-8.
 std::string subject_of(const X509& certificate);
 

@@ -126,6 +126,11 @@ void generation::add(certificate certificate, const tls_options& by) {
     for (const auto& name : certificate.names) by_name_.emplace(name, context);  // the first of two stays
     if (certificate.key_is_open)
         warnings_.push_back(fmt::format("everybody may read the key of the certificate in {}", certificate.file));
+    if (const auto issuer = missing_issuer(certificate, trusted_); !issuer.empty())
+        warnings_.push_back(
+            fmt::format("the certificate of {} in {} comes without that of its issuer, {}, which this machine does not "
+                        "trust: if that is no root, clients refuse it",
+                        certificate.subject, certificate.file, issuer));
     shown_.push_back({.file = certificate.file, .subject = certificate.subject, .not_after = certificate.not_after});
     digest_ = digest_of(digest_ + digest_of(certificate.bytes));
     OPENSSL_cleanse(certificate.bytes.data(), certificate.bytes.size());

@@ -102,6 +102,8 @@ authority::pair authority::issue(const wish& wanted) {
     return {.certificate = pem_of(leaf.get()) + chain_, .key = pem_of(key.get())};
 }
 
+authority::pair authority::own() const { return {.certificate = certificate(), .key = pem_of(key_.get())}; }
+
 std::string authority::certificate() const { return pem_of(certificate_.get()); }
 
 void authority::write(const std::filesystem::path& folder, const std::string& name, const pair& what) {

@@ -36,6 +36,8 @@ public:
     authority below(const std::string& name);
 
     std::string certificate() const;
+    /// Its own, which it has signed itself, and the key.
+    pair own() const;
     const std::string& chain() const { return chain_; }
     /// Writes `name`.crt, with the chain, and `name`.key into `folder`.
     static void write(const std::filesystem::path& folder, const std::string& name, const pair& what);

@@ -17,6 +17,8 @@ using server::tls::fault;
 using server::tls::read_certificate;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
 using tls_tests::authority;
 
 struct CertificateFiles : testing::Test {
@@ -156,6 +158,37 @@ struct Generation : CertificateFiles {
         return by;
     }
 };
+
+/// It is served: the client may know more than this machine does.
+TEST_F(Generation, ACertificateWithoutThatOfItsIssuerIsAWarning) {
+    authority middle = ours.below("in the middle");
+    auto pair = middle.issue();
+    const auto warnings = [&] {
+        write("a", pair);
+        return server::tls::generation(with("a"), "app", server::tls::make_ticket_key()).warnings();
+    };
+    EXPECT_THAT(warnings(), IsEmpty()) << "it is there";
+    pair.certificate.resize(pair.certificate.size() - middle.chain().size());
+    EXPECT_THAT(warnings(), ElementsAre("the certificate of CN=localhost in " + path("a.crt") +
+                                        " comes without that of its issuer, CN=in the middle, which this machine does "
+                                        "not trust: if that is no root, clients refuse it"));
+    support::write_file(path("ca.crt"), middle.certificate());
+    EXPECT_THAT(warnings(), IsEmpty()) << "what lies beside it says that this is the root";
+    support::write_file(path("ca.crt"), "-----BEGIN CERTIFICATE-----\nnone");
+    EXPECT_THAT(warnings(), SizeIs(1));
+    support::write_file(path("trusted"), middle.certificate());
+    auto by = with("a");
+    by.client_ca = path("trusted");
+    EXPECT_THAT(server::tls::generation(by, "app", server::tls::make_ticket_key()).warnings(), IsEmpty());
+    ::setenv("SSL_CERT_FILE", path("trusted").c_str(), 1);  // the system's
+    EXPECT_THAT(warnings(), IsEmpty());
+    ::unsetenv("SSL_CERT_FILE");
+}
+
+TEST_F(Generation, ACertificateThatHasSignedItselfHasNoIssuer) {
+    write("a", authority("alone").own());
+    EXPECT_THAT(server::tls::generation(with("a"), "app", server::tls::make_ticket_key()).warnings(), IsEmpty());
+}
 
 TEST_F(Generation, ListsOfUnequalLengthAreRefused) {
     write("a", ours.issue());
