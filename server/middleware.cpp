@@ -56,8 +56,8 @@ middleware same_site_only(std::vector<std::string> allowed_hosts) {
 }
 
 middleware strict_transport(std::chrono::seconds lasts) {
-    const auto says = [value = "max-age=" + std::to_string(lasts.count())](const request&, response& answer) {
-        answer.set("Strict-Transport-Security", value);
+    const auto says = [value = "max-age=" + std::to_string(lasts.count())](const request& of, response& answer) {
+        if (of.scheme == "https") answer.set("Strict-Transport-Security", value);
     };
     return around(nothing_before, says);
 }

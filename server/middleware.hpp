@@ -41,8 +41,8 @@ constexpr auto nothing_after = [](const request&, response&) {};
 /// the same host and port (CSRF), and no http: where https was asked; else 403. GET, HEAD and OPTIONS pass.
 middleware same_site_only(std::vector<std::string> allowed_hosts);
 
-/// Answers say that for this long this host must be asked only over https (HSTS, RFC 6797): for routes of a port that
-/// speaks TLS, and for no others (section 7.2). Browsers hold to it, so try it with minutes first.
+/// Answers to requests that came over https, to here or to a trusted proxy, say that for this long this host must be
+/// asked only so (HSTS, RFC 6797). Browsers hold to it, so try it with minutes first.
 middleware strict_transport(std::chrono::seconds lasts);
 
 /// The handler's context carries the `request_values`. Use it for routes whose handlers call code that needs them,

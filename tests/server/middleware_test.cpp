@@ -67,7 +67,11 @@ TEST(StrictTransport, EachAnswerSaysForHowLongHttpsAloneIsToBeAsked) {
         wrapped([](lifecycle::context, const request&) -> lifecycle::awaitable<response> { co_return response(); });
     const server::handler plain = wrapped([](const lifecycle::context&, const request&) { return response(); });
     EXPECT_NE(plain.as_plain(), nullptr) << "a plain handler stays one";
-    for (const auto& each : {waits, plain}) EXPECT_TRUE(run_handler(each, request()).has("Strict-Transport-Security"));
+    request made;
+    made.scheme = "https";
+    for (const auto& each : {waits, plain}) EXPECT_TRUE(run_handler(each, made).has("Strict-Transport-Security"));
+    made.scheme = "http";  // RFC 6797 section 7.2
+    for (const auto& each : {waits, plain}) EXPECT_FALSE(run_handler(each, made).has("Strict-Transport-Security"));
 }
 
 }  // namespace
