@@ -3,10 +3,10 @@
 #include <sys/socket.h>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/ip/address.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <cerrno>
 #include <utility>
+
+#include "lifecycle/tls/server_name.hpp"
 
 namespace server {
 
@@ -23,11 +23,7 @@ lifecycle::awaitable<upstream_stream::error_code> upstream_stream::secure(client
                                                                           std::string host) {
     by_ = std::move(by);
     auto& stream = tls_.emplace(tcp_, *by_);
-    stream.set_verify_callback(asio::ssl::host_name_verification(host));
-    error_code no_address;
-    asio::ip::make_address(host, no_address);
-    // RFC 6066, section 3: not for addresses. Others choose their certificate by it.
-    if (no_address) ::SSL_set_tlsext_host_name(stream.native_handle(), host.c_str());
+    lifecycle::expect_server(*stream.native_handle(), host);
     auto shaking = stream.async_handshake(asio::ssl::stream_base::client, lifecycle::quietly);
     const auto [failed] = co_await std::move(shaking);
     open_ = !failed;

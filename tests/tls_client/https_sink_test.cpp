@@ -30,9 +30,10 @@ struct HttpsSink : testing::Test {
         return static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
     }
     /// What a delivery through `front` fails with; empty: it does not.
-    static std::string failure(const tls_front& front, const std::string& ca) try {
+    static std::string failure(const tls_front& front, const std::string& ca,
+                               const std::string& host = "127.0.0.1") try {
         tracker::options options;
-        options.http.url = "https://127.0.0.1:" + std::to_string(front.port()) + "/in";
+        options.http.url = "https://" + host + ":" + std::to_string(front.port()) + "/in";
         options.http.timeout = 10s;
         options.http.ca = ca;
         const std::vector<tracker::event> batch{fakes::make_event("a")};
@@ -75,7 +76,11 @@ TEST_F(HttpsSink, WhomItDoesNotTrustGetsNoRequest) {
     EXPECT_THAT(failure(other_name, ca), HasSubstr("certificate verify failed"));
     const tls_front expired(clear_port(), root.issue({.names = {"127.0.0.1"}, .from = -48h, .until = -24h}));
     EXPECT_THAT(failure(expired, ca), HasSubstr("certificate verify failed"));
+    const tls_front by_subject(clear_port(), root.issue({.subject = "localhost", .names = {"127.0.0.1"}}));
+    EXPECT_THAT(failure(by_subject, ca, "localhost"), HasSubstr("certificate verify failed"));
     EXPECT_TRUE(server.requests().empty());
+    const tls_front named(clear_port(), root.issue({.names = {"localhost"}}));
+    EXPECT_EQ(failure(named, ca, "localhost"), "");
 }
 
 TEST_F(HttpsSink, SpeaksNothingOlderThanTls12) {

@@ -71,6 +71,25 @@ TEST_F(HttpsClient, WhoShowsTheCertificateOfAnotherNameGetsNoRequest) {
     EXPECT_EQ(up.accepted(), 0U);
 }
 
+/// RFC 9525: what a subject says is for people to read.
+TEST_F(HttpsClient, ANameMustBeAmongTheAlternativeOnes) {
+    const server::client_tls trust(options);
+    const auto fault_of = [&](const tls_tests::authority::wish& certificate) {
+        serve(certificate);
+        server::upstream_stream stream(io.get_executor());
+        stream.tcp().socket().connect({boost::asio::ip::address_v4::loopback(), front->port()});
+        std::optional<boost::system::error_code> how;
+        boost::asio::co_spawn(io.get_executor(), stream.secure(trust.now(), "localhost"),
+                              [&how](const std::exception_ptr&, boost::system::error_code ended) { how = ended; });
+        EXPECT_TRUE(run_until([&] { return how.has_value(); }));
+        EXPECT_EQ(front->asked_for(), "localhost");
+        return how.value().message();
+    };
+    EXPECT_THAT(fault_of({.subject = "localhost", .names = {"127.0.0.1"}}), HasSubstr("certificate verify failed"));
+    EXPECT_THAT(fault_of({.subject = "localhost", .names = {}}), HasSubstr("certificate verify failed"));
+    EXPECT_EQ(fault_of({.subject = "elsewhere", .names = {"localhost"}}), "Success");
+}
+
 TEST_F(HttpsClient, WhoIsSignedBySomebodyElseGetsNoRequest) {
     const tls_tests::authority stranger("stranger");
     options.tls_ca = write("ca.crt", stranger.certificate());

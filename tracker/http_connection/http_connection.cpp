@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/url.hpp>
 #include <cerrno>
@@ -16,6 +15,7 @@
 #include <utility>
 
 #include "lifecycle/masked_urls.hpp"
+#include "lifecycle/tls/server_name.hpp"
 #include "tracker/http_connection/connect_race.hpp"
 
 namespace tracker {
@@ -95,7 +95,6 @@ void http_connection::trust() {
                 fmt::format("{} '{}': it is the key of another certificate", to_.ca_name, to_.key));
     }
     tls_.set_verify_mode(asio::ssl::verify_peer);
-    tls_.set_verify_callback(asio::ssl::host_name_verification(host_));
 }
 
 /// Runs one asynchronous operation to its end, or ends it by `abandon`.
@@ -171,10 +170,7 @@ void http_connection::connect() {
 
 void http_connection::handshake() {
     auto& secure = secure_socket_.emplace(socket_, tls_);
-    // RFC 6066, section 3: not for addresses. The server needs it to choose a certificate.
-    error_code no_address;
-    asio::ip::make_address(host_, no_address);
-    if (no_address) ::SSL_set_tlsext_host_name(secure.native_handle(), host_.c_str());
+    lifecycle::expect_server(*secure.native_handle(), host_);
     complete("TLS", [&](auto done) { secure.async_handshake(asio::ssl::stream_base::client, done); });
 }
 
