@@ -26,8 +26,8 @@ struct transfer {
 class layer {
 public:
     enum class stage : std::uint8_t {
-        quiet,    ///< nothing has come yet
-        shaking,  ///< a handshake is under way
+        quiet,    ///< no whole hello has come yet: what comes next may be what it has to compute for
+        shaking,  ///< a handshake is under way, and the hello is answered
         open,
         failed,  ///< by a handshake or a record; the peer has been told, and what still comes is read and dropped
         clear,   ///< what came first is HTTP in clear: there will be no handshake

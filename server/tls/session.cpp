@@ -21,6 +21,14 @@ bool is_clear(char first) noexcept { return first >= 'A' && first <= 'Z'; }
 // A fatal alert, illegal_parameter (RFC 8446 section 6), in a record that every version reads.
 constexpr std::string_view too_large("\x15\x03\x03\x00\x02\x02\x2f", 7);
 
+/// A hello, and not by a request for another one.
+bool has_answered(const SSL& session) noexcept {
+    const auto state = SSL_get_state(&session);
+    if (state == TLS_ST_BEFORE || state == TLS_ST_SR_CLNT_HELLO) return false;
+    char none = 0;
+    return SSL_version(&session) != TLS1_3_VERSION || SSL_get_finished(&session, &none, 0) > 0;
+}
+
 constexpr int alerts_from = 1'000;  // sslerr.h: SSL_AD_REASON_OFFSET, what the peer has sent
 
 }  // namespace
@@ -63,7 +71,7 @@ session::session(std::shared_ptr<const generation> from, std::shared_ptr<tally> 
 }
 
 session::~session() {
-    if (stage_ == stage::shaking) counts_->add(refusal::cut);
+    if (shakes() && received_any_) counts_->add(refusal::cut);
 }
 
 // ── what OpenSSL calls ──────────────────────────────────────────────────────────────────────────
@@ -134,7 +142,7 @@ long session::control(BIO* bio, int what, long, void*) {
 transfer session::would_block() noexcept {
     holds_ = false;
     wants_room_ = SSL_want_write(ssl_.get());
-    stirs_ = stage_ == stage::shaking || SSL_has_pending(ssl_.get()) == 1 ||
+    stirs_ = (shakes() && received_any_) || SSL_has_pending(ssl_.get()) == 1 ||
              SSL_rstate_string(ssl_.get()) == std::string_view("RB");
     return {};
 }
@@ -159,11 +167,11 @@ transfer_end session::shake(int socket) noexcept {
     }
     if (stage_ == stage::clear) counts_->add(refusal::clear_text);
     if (stage_ == stage::clear || stage_ == stage::failed) return transfer_end::ended;
-    if (received_any_) stage_ = stage::shaking;
+    if (has_answered(*ssl_)) stage_ = stage::shaking;
     if (SSL_get_error(ssl_.get(), done) == SSL_ERROR_SSL) return refuse(reason());
     if (blocked_) return would_block().how;
     // The end of the socket, or an error of it.
-    if (stage_ == stage::shaking) counts_->add(refusal::gone);
+    if (received_any_) counts_->add(refusal::gone);
     stage_ = stage::gone;
     stirs_ = wants_room_ = false;
     return transfer_end::ended;

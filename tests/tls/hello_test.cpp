@@ -185,9 +185,10 @@ TEST(Hello, EachThatIsNoneHearsItsAlert) {
         const int alert = seen.size() == 7 && seen[0] == '\x15' ? seen[6] : seen.empty() ? waits : goes_on;
         EXPECT_EQ(alert, heard == silence ? waits : heard);
         const auto last = heard >= 0 || heard == silence ? stage::failed
-                          : bytes.empty()                ? stage::quiet
+                          : heard == waits               ? stage::quiet
                                                          : stage::shaking;
         EXPECT_EQ(session.now_in(), last);
+        EXPECT_EQ(session.stirs(), heard == goes_on || (heard == waits && !bytes.empty()));
         ::close(both[0]);
         ::close(both[1]);
     }

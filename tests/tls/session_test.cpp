@@ -289,6 +289,30 @@ TEST_F(Session, AHandshakeThatHasBegunStirs) {
     EXPECT_TRUE(two.server.stirs());
 }
 
+/// However its hello trickles: see stage::quiet.
+TEST_F(Session, IsQuietUntilItHasAnswered) {
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        auto how = trusting();
+        how.version = version;
+        ends two(made(), how);
+        int both[2] = {-1, -1};
+        ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, both), 0);
+        SSL_set_wfd(two.client.ssl(), both[0]);
+        two.client.shake();
+        char hello[4096];
+        const auto size = ::recv(both[1], hello, sizeof hello, 0);
+        for (ssize_t at = 0; at < size; ++at) {
+            EXPECT_EQ(two.server.now_in(), stage::quiet) << "byte " << at << " of " << size;
+            EXPECT_TRUE(two.sends_raw({hello + at, 1}));
+            two.server.shake(two.socket);
+            EXPECT_TRUE(two.server.stirs());
+        }
+        EXPECT_EQ(two.server.now_in(), stage::shaking);
+        ::close(both[0]);
+        ::close(both[1]);
+    }
+}
+
 TEST_F(Session, SaysCloseNotifyOnceAndHearsIt) {
     ends two(made(), trusting());
     two.shake();
