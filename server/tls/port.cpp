@@ -52,6 +52,7 @@ struct port::state final : layer_source {
     void put(std::shared_ptr<const generation> fresh);
     bool look(bool asked);
     void warn_of_end();
+    void account();
 
     const std::string name;
     const tls_options by;
@@ -118,6 +119,15 @@ void port::state::warn_of_end() {
     }
 }
 
+/// At the end nobody fetches metrics any more, and to most clients such a handshake is a lost request.
+void port::state::account() {
+    const auto cut = counts->refused[static_cast<std::size_t>(tls::refusal::cut)].load();
+    if (cut > 0)
+        lifecycle::lines(log).info(
+            "{server}: TLS handshakes that were cut, since they lasted too long or to the end of the stop: {times}",
+            name, cut);
+}
+
 port::port(std::string name, const tls_options& by, const show& shown, spdlog::logger& log, const pace& when) {
     if (by.certificate.empty() && by.key.empty() && by.client_ca.empty() && by.ticket_key.empty()) return;
     try {
@@ -160,6 +170,7 @@ std::jthread port::watch(lifecycle::workers& workers) const {
                 .error("{server}: files are not watched, certificates change by SIGHUP alone: {error}", state->name,
                        e.what());
         }
+        state->account();
     });
 }
 

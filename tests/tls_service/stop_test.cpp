@@ -76,6 +76,8 @@ TEST_F(TlsService, AHandshakeThatIsNeverFinishedIsCutAtTheEndOfTheAppsShare) {
     EXPECT_EQ(service.exit_code(), 0) << service.err();
     EXPECT_TRUE(support::in_time(service.lasted(began), 1'700ms));
     EXPECT_EQ(number(service.report(), "requests", "cut"), 0);
+    EXPECT_THAT(service.err(), HasSubstr("app: TLS handshakes that were cut, since they lasted too long or to the end "
+                                         "of the stop: 1\n"));
 }
 
 TEST_F(TlsService, InTheLameDuckOnlyOldConnectionsAreToldToClose) {
