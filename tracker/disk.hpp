@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace tracker {
@@ -31,6 +34,14 @@ public:
     /// open(2) of a new file is durable only once its directory is: fsync(2).
     virtual int sync_directory(int directory) { return ::fsync(directory); }
     virtual int truncate(int file, off_t size) { return ::ftruncate(file, size); }
+    /// mkdir(2), of those above it too; one that is there is none that fails.
+    virtual int make_directories(const char* path) {
+        std::error_code error;
+        std::filesystem::create_directories(path, error);
+        errno = error.value();
+        return error ? -1 : 0;
+    }
+    virtual int rename(const char* from, const char* to) { return std::rename(from, to); }
 
     /// Never waits for what is no file: a FIFO without a writer, a device.
     virtual int open(const char* path, int flags) { return ::open(path, flags | O_NONBLOCK | O_CLOEXEC, 0640); }

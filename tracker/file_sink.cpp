@@ -24,23 +24,6 @@ namespace {
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
-/// What the settings or the rights of this user are at fault for, or a disk that is full: somebody has to change it.
-/// Everything else is a disk that may work again in a moment.
-bool is_to_be_changed(int error) noexcept {
-    switch (error) {
-        case EACCES:
-        case EPERM:
-        case EROFS:
-        case ENOSPC:
-        case EDQUOT:
-        case EEXIST:
-        case EINVAL:
-        case ENAMETOOLONG:
-        case EOVERFLOW: return true;
-        default: return is_answer(error);
-    }
-}
-
 /// What is thrown of a disk that may work again.
 struct disk_failure : std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -140,9 +123,7 @@ std::string file_sink::owned_by_another() const {
 
 /// Makes the directory and takes the lock in it; false when another process has it.
 bool file_sink::open_directory() {
-    std::error_code error;
-    std::filesystem::create_directories(directory_, error);
-    if (error) refuse("cannot be made", directory_, failure_of("mkdir", error.value()));
+    if (disk_.make_directories(directory_.c_str()) != 0) refuse("cannot be made", directory_, failure_of("mkdir"));
     // A lock file that was removed with its directory locks nothing any more.
     return (lock_ && status_of(lock_, "events.lock").st_nlink > 0) || take_lock();
 }

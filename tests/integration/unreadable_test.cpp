@@ -39,5 +39,37 @@ TEST(UnreadableDisk, AStartWhoseEventsCannotBeReadIsUpAtOnceAndReadyOnceTheyCan)
     EXPECT_THAT(support::read_file(events / "events.jsonl"), testing::StartsWith("{\"id\":\"first\""));
 }
 
+/// Each of the calls that make the spool's own directory.
+TEST(UnreadableDisk, AStartThatCannotMakeItsSpoolIsUpAtOnceAndTakesEventsOnceItCan) {
+    if (const auto why = held_calls::unavailable(); !why.empty()) GTEST_SKIP() << why;
+    for (const std::string name : {"mkdir", "openat", "ftruncate", "rename"}) {
+        SCOPED_TRACE(name);
+        const support::temporary_directory shared;
+        const auto events = shared.path() / "events";
+        const auto spool = (events / "spool").string();
+        std::filesystem::create_directories(spool);
+        held_calls calls(true);
+        calls.fail(
+            [&](const held_calls::call& call) { return call.name == name && call.path.starts_with(spool) ? EIO : 0; });
+        service service(service::options{.flags = {"--tracker.directory=" + events.string()}, .calls = &calls});
+        EXPECT_TRUE(service.readiness_is(503));
+        EXPECT_TRUE(service.logs(
+            "tracker: the spool cannot be written (failed attempts: 1), events are refused: " + spool + "/.new-"))
+            << service.err();
+        EXPECT_TRUE(service.logs(": Input/output error"));
+        EXPECT_EQ(service.ask(post("refused")).status, 503);
+        const auto counted = name == "openat" ? "open" : name;
+        EXPECT_GT(metric(service, "tracker_disk_errors_total{call=\"" + counted + "\"}"), 0);
+        calls.fail(nullptr);
+        EXPECT_TRUE(eventually([&] { return service.readiness_is(200); }));
+        EXPECT_EQ(service.ask(post("taken")).status, 201);
+        EXPECT_TRUE(eventually([&] { return metric(service, "tracker_events_delivered_total") == 1; }));
+        service.process().signal(SIGTERM);
+        EXPECT_EQ(service.exit_code(), 0) << service.err();
+        EXPECT_THAT(support::read_file(events / "events.jsonl"), testing::StartsWith("{\"id\":\"taken\""));
+        EXPECT_TRUE(std::filesystem::is_empty(spool)) << "nothing of the tries is left";
+    }
+}
+
 }  // namespace
 }  // namespace integration

@@ -13,7 +13,7 @@
 
 namespace fakes {
 
-/// Fails its reading calls from the `from`th for `times` of them.
+/// Fails its reading calls from the `from`th for `times` of them; where it `makes`, those that make and rename as well.
 class failing_disk final : public tracker::disk {
 public:
     int open(const char* path, int flags) override { return fails() ? -1 : disk::open(path, flags); }
@@ -29,6 +29,11 @@ public:
         return fails() ? -1 : disk::list(path, names);
     }
 
+    int make_directories(const char* path) override { return makes && fails() ? -1 : disk::make_directories(path); }
+    int rename(const char* old, const char* name) override { return makes && fails() ? -1 : disk::rename(old, name); }
+    int truncate(int file, off_t size) override { return makes && fails() ? -1 : disk::truncate(file, size); }
+    int sync_directory(int folder) override { return makes && fails() ? -1 : disk::sync_directory(folder); }
+
     void fail(int first, int count, int with) {
         calls = 0;
         from = first;
@@ -38,6 +43,7 @@ public:
     std::atomic<int> calls{0}, failed{0};
     std::atomic<std::int64_t> read_bytes{0};
     std::function<void()> has_read;
+    bool makes = false;
 
 private:
     bool fails() {

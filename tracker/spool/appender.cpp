@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "lifecycle/lines.hpp"
+#include "tracker/spool/disks.hpp"
 #include "tracker/spool/record.hpp"
 
 namespace tracker {
@@ -39,6 +40,17 @@ appender::appender(spool_state& of, const std::vector<std::unique_ptr<cursor>>& 
       // A quarter at most, since space is freed by whole segments; a 32nd at least, since each has a descriptor.
       segment_bytes_(std::clamp(of.settings.segment_bytes, of.settings.spool_bytes / 32, of.settings.spool_bytes / 4)),
       durable_(of.settings.durability == durability::disk) {}
+
+void appender::begin() {
+    state_.own = no_segment_set(state_.settings.sinks.size());
+    state_.sets.push_back(state_.own);
+    try {
+        make_set();
+    } catch (const std::system_error& error) {
+        if (is_to_be_changed(error.code().value())) throw;
+        note_failure(error.what());
+    }
+}
 
 verdict appender::append(std::span<const event> events) {
     std::uint64_t bytes = 0;
@@ -129,6 +141,7 @@ void appender::seal() {
 }
 
 void appender::prepare_segment(std::uint64_t bytes) {
+    if (!state_.own->folder) make_set();  // the disk has not let us until now
     if (state_.current && vanished(state_.current->file)) renew_vanished_set();
     // A batch larger than a segment gets one of its own, rather than being refused for ever.
     if (state_.current &&
@@ -149,6 +162,11 @@ void appender::prepare_segment(std::uint64_t bytes) {
 void appender::renew_vanished_set() {
     lifecycle::lines(state_.log)
         .warn("tracker: {path} has vanished, the spool begins another", state_.own->directory.string());
+    make_set();
+}
+
+/// In place of the one before; last of the sets, since they are in the order of their age.
+void appender::make_set() {
     auto fresh = make_segment_set(state_.directory, state_.settings.sinks, durable_, state_.files);
     const std::scoped_lock lock(state_.mutex);
     state_.current = nullptr;

@@ -23,6 +23,9 @@ public:
     /// `takers`: the cursors that are told what has come, and asked what may be removed.
     appender(spool_state& of, const std::vector<std::unique_ptr<cursor>>& takers);
 
+    /// Makes the process's own set, or throws std::system_error where no waiting would help. First of all.
+    void begin();
+
     // See spool.
 
     verdict append(std::span<const event> events);
@@ -34,6 +37,7 @@ private:
     void write(std::string_view bytes);
     void seal();
     void prepare_segment(std::uint64_t bytes);
+    void make_set();
     void renew_vanished_set();
     void new_segment();
     bool make_room(std::uint64_t bytes);

@@ -10,6 +10,23 @@ bool is_answer(int error) noexcept {
            error == ENODEV;
 }
 
+bool is_to_be_changed(int error) noexcept {
+    switch (error) {
+        case EACCES:
+        case EPERM:
+        case EROFS:
+        case ENOSPC:
+        case EDQUOT:
+        case EEXIST:
+        case EINVAL:
+        case ENAMETOOLONG:
+        case EOVERFLOW:
+        case ENOSYS:
+        case ENOTSUP: return true;
+        default: return is_answer(error);
+    }
+}
+
 template <class Result>
 Result counting_disk::counted(call which, Result result) noexcept {
     if (result < 0 && !is_answer(errno)) failures_[which].fetch_add(1, std::memory_order_relaxed);
@@ -23,6 +40,8 @@ ssize_t counting_disk::write(int file, std::string_view bytes, off_t at) {
 int counting_disk::sync(int file) { return counted(syncing, to_.sync(file)); }
 int counting_disk::sync_directory(int directory) { return counted(syncing, to_.sync_directory(directory)); }
 int counting_disk::truncate(int file, off_t size) { return counted(cutting, to_.truncate(file, size)); }
+int counting_disk::make_directories(const char* path) { return counted(making, to_.make_directories(path)); }
+int counting_disk::rename(const char* from, const char* to) { return counted(renaming, to_.rename(from, to)); }
 int counting_disk::open(const char* path, int flags) { return counted(opening, to_.open(path, flags)); }
 int counting_disk::status(int file, struct stat& into) { return counted(looking, to_.status(file, into)); }
 ssize_t counting_disk::read(int file, std::span<char> into, off_t at) {

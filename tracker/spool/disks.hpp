@@ -24,6 +24,8 @@ public:
     int sync(int file) override;
     int sync_directory(int directory) override;
     int truncate(int file, off_t size) override;
+    int make_directories(const char* path) override;
+    int rename(const char* from, const char* to) override;
     int open(const char* path, int flags) override;
     int status(int file, struct stat& into) override;
     ssize_t read(int file, std::span<char> into, off_t at) override;
@@ -33,9 +35,9 @@ public:
     std::map<std::string_view, std::uint64_t> failures() const;
 
 private:
-    enum call : std::uint8_t { opening, reading, looking, listing, writing, syncing, cutting, calls };
-    static constexpr std::array<std::string_view, calls> names{"open",   "pread",     "fstat",    "readdir",
-                                                               "pwrite", "fdatasync", "ftruncate"};
+    enum call : std::uint8_t { opening, reading, looking, listing, writing, syncing, cutting, making, renaming, calls };
+    static constexpr std::array<std::string_view, calls> names{"open",      "pread",     "fstat", "readdir", "pwrite",
+                                                               "fdatasync", "ftruncate", "mkdir", "rename"};
     template <class Result>
     Result counted(call which, Result result) noexcept;
 
@@ -45,6 +47,10 @@ private:
 
 /// True for an errno that says what a name is, and not that the disk has failed.
 bool is_answer(int error) noexcept;
+
+/// True for one that no waiting cures: the settings or the rights of this user are at fault, or a disk is full, and
+/// somebody has to change that. Everything else is a disk that may work again in a moment.
+bool is_to_be_changed(int error) noexcept;
 
 /// What is done when the disk fails.
 class patience {

@@ -71,19 +71,29 @@ bool is_not_allowed(int e) { return e == EACCES || e == EPERM || e == EROFS || e
 void sync_names(const fs::path& spool, disk& disk) {
     auto path = fs::absolute(spool);
     for (int level = 0;; ++level, path = path.parent_path()) {
-        const descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        constexpr int how = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+        // Where it may not be allowed that is no failure of the disk, and not counted as one.
+        const descriptor folder(level < 2 ? disk.open(path.c_str(), how) : ::open(path.c_str(), how));
         const bool synced = folder && disk.sync_directory(folder.get()) == 0;
         if (!synced && (level < 2 || !is_not_allowed(errno))) fail(path);
         if (!path.has_relative_path()) return;
     }
 }
 
+fs::path mark_of(const fs::path& set, const std::string& sink) { return set / fmt::format("{}{}", mark_prefix, sink); }
+
 std::vector<descriptor> open_marks(disk& files, const fs::path& set, const std::vector<std::string>& sinks) {
     std::vector<descriptor> marks;
     marks.reserve(sinks.size());
-    for (const auto& name : sinks)
-        marks.push_back(opened(files, set / fmt::format("{}{}", mark_prefix, name), O_RDWR | O_CREAT | O_NOFOLLOW));
+    for (const auto& name : sinks) marks.push_back(opened(files, mark_of(set, name), O_RDWR | O_CREAT | O_NOFOLLOW));
     return marks;
+}
+
+/// By name: a directory on a disk that fails may not be read.
+void remove_begun(const fs::path& set, const std::vector<std::string>& sinks) {
+    for (const auto& name : sinks) ::unlink(mark_of(set, name).c_str());
+    ::unlink((set / "lock").c_str());
+    ::rmdir(set.c_str());
 }
 
 std::uint64_t number_of(const fs::path& file) {
@@ -220,22 +230,35 @@ std::uint64_t segment_set::bytes() const noexcept {
     return all;
 }
 
+segment_set_ptr no_segment_set(std::size_t sinks) {
+    auto none = std::make_shared<segment_set>();
+    none->marks.resize(sinks);
+    none->holds.resize(sinks);
+    return none;
+}
+
 segment_set_ptr make_segment_set(const fs::path& spool, const std::vector<std::string>& sinks, bool durable,
                                  disk& disk) {
     auto set = std::make_shared<segment_set>();
     const auto id = make_id();  // sorts by time
     const auto unseen = spool / fmt::format("{}{}", new_prefix, id);
-    set->directory = spool / id;
-    fs::create_directories(unseen);
-    set->lock = opened(disk, unseen / "lock", O_RDWR | O_CREAT);
-    set->marks = open_marks(disk, unseen, sinks);
-    set->holds.resize(sinks.size());
-    set->folder = opened(disk, unseen, O_RDONLY | O_DIRECTORY);
-    // Under a name that no process adopts until the lock is held; the lock moves with the directory.
-    if (::ftruncate(set->lock.get(), lock_length) != 0) fail(unseen);
-    if (!try_lock(set->lock, unseen)) throw std::system_error(EBUSY, std::generic_category(), unseen.string());
-    fs::rename(unseen, set->directory);
-    if (durable) sync_names(spool, disk);
+    set->directory = unseen;
+    try {
+        if (disk.make_directories(unseen.c_str()) != 0) fail(unseen);
+        set->lock = opened(disk, unseen / "lock", O_RDWR | O_CREAT);
+        set->marks = open_marks(disk, unseen, sinks);
+        set->holds.resize(sinks.size());
+        set->folder = opened(disk, unseen, O_RDONLY | O_DIRECTORY);
+        // Under a name that no process adopts until the lock is held; the lock moves with the directory.
+        if (disk.truncate(set->lock.get(), lock_length) != 0) fail(unseen);
+        if (!try_lock(set->lock, unseen)) throw std::system_error(EBUSY, std::generic_category(), unseen.string());
+        if (disk.rename(unseen.c_str(), (spool / id).c_str()) != 0) fail(unseen);
+        set->directory = spool / id;
+        if (durable) sync_names(spool, disk);
+    } catch (...) {
+        remove_begun(set->directory, sinks);
+        throw;
+    }
     return set;
 }
 
@@ -345,7 +368,7 @@ void remove_segment(const segment& segment) noexcept try {
 }
 
 void remove_segment_set(const segment_set& set) noexcept try {
-    if (set.kept_from > 0) return;
+    if (set.kept_from > 0 || set.directory.empty()) return;
     // The lock last: while it is there no other process takes the set over.
     for (const auto& path : entries_of(set.directory))
         if (is_note(path.filename().string())) ::unlink(path.c_str());

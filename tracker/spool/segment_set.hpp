@@ -66,7 +66,7 @@ struct segment_set {
     };
 
     std::filesystem::path directory;
-    descriptor folder;  ///< the directory itself
+    descriptor folder;  ///< the directory itself; none: it has not been made
     descriptor lock;
     std::vector<descriptor> marks;                    ///< one a sink
     std::vector<hold> holds;                          ///< one a sink
@@ -84,7 +84,11 @@ struct segment_set {
 };
 using segment_set_ptr = std::shared_ptr<segment_set>;
 
-/// A new, empty one, locked before anyone can see it. `durable`: its name survives a loss of power.
+/// One that the disk has not let us make yet: without a directory, and nothing is ever in it.
+segment_set_ptr no_segment_set(std::size_t sinks);
+
+/// A new, empty one, locked before anyone can see it. `durable`: its name survives a loss of power. Leaves nothing
+/// behind when it throws, as far as the disk lets it.
 segment_set_ptr make_segment_set(const std::filesystem::path& spool, const std::vector<std::string>& sinks,
                                  bool durable, disk& disk);
 

@@ -18,16 +18,13 @@ struct spool::parts {
     parts(const options& options, spdlog::logger& log, disk* other)
         : state(options, log, other), adopting(state), appending(state, cursors) {
         try {
-            state.own =
-                make_segment_set(state.directory, options.sinks, options.durability == durability::disk, state.files);
+            appending.begin();
         } catch (const std::system_error& error) {
             throw std::runtime_error(
                 fmt::format("tracker.directory '{}': the spool cannot be made: {}; make it writable for this user or "
                             "name another directory",
                             options.directory, error.code().message()));
         }
-        // Last of the sets, since they are in the order of their age.
-        state.sets.push_back(state.own);
         for (std::size_t sink = 0; sink < options.sinks.size(); ++sink)
             cursors.push_back(std::make_unique<cursor>(state, adopting, sink));
     }

@@ -33,7 +33,9 @@ namespace tracker {
 class spool {
 public:
     /// Makes `<tracker.directory>/spool` and a set of its own in it, or throws std::runtime_error with one
-    /// line that names the directory. Reads nothing. For the sinks that `options` names.
+    /// line that names the directory. A disk that fails, but may work again, ends nothing: the set is made once it
+    /// does, by `append` or `probe`, and until then it is not `writable`. Reads nothing. For the sinks that `options`
+    /// names.
     /// `other`: a disk for tests, which must outlive it.
     spool(const options& options, spdlog::logger& log, disk* other = nullptr);
     /// As `finish` does.
