@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "tracker/spool/segment_set.hpp"
@@ -18,32 +19,43 @@ options for_a_spool(options options) {
 
 }  // namespace
 
-earlier_runs::earlier_runs(const options& options, sink& sink, spdlog::logger& log, deadline_function deadline)
+earlier_runs::earlier_runs(const options& options, sink& sink, spdlog::logger& log, deadline_function deadline,
+                           disk* other)
     : options_(for_a_spool(options)),
       delivers_(options.durability == durability::memory),
       sink_(sink),
       log_(log),
-      deadline_(std::move(deadline)) {}
+      deadline_(std::move(deadline)),
+      files_(other != nullptr ? *other : real_) {}
 
 void earlier_runs::work() {
     if (closed_) return;
     const auto cancelled = [this] { return closed_.load(); };
     // Also where this run delivers: it looks in places where no spool does.
-    stranded_ = find_stranded(options_, log_, cancelled);
-    if (!delivers_ || sets_in(std::filesystem::path(options_.directory) / "spool").empty()) return;
+    stranded_ = find_stranded(options_, log_, files_, cancelled);
+    if (!delivers_ || !may_have_left_events()) return;
     try {
         if (!open_spool()) return;
     } catch (const std::exception& failure) {
-        stranded_ += count_stranded_spool(options_, log_, failure.what(), cancelled);
+        stranded_ += count_stranded_spool(options_, log_, files_, failure.what(), cancelled);
         return;
     }
     delivery_->work();
     spool_->finish();
 }
 
+/// Where the disk does not say it, the spool looks as long as it has to, and is not readable until it has.
+bool earlier_runs::may_have_left_events() {
+    try {
+        return !sets_in(std::filesystem::path(options_.directory) / "spool", files_).empty();
+    } catch (const std::system_error&) {
+        return true;
+    }
+}
+
 /// Its own set stays empty: nothing is appended.
 bool earlier_runs::open_spool() {
-    auto opened = std::make_unique<spool>(options_, log_);
+    auto opened = std::make_unique<spool>(options_, log_, &files_);
     opened->before_removal([this] { sink_.sync(); });
     const std::scoped_lock lock(mutex_);
     if (closed_) return false;
@@ -78,5 +90,13 @@ bool earlier_runs::healthy() const {
     const std::scoped_lock lock(mutex_);
     return !delivery_ || delivery_->healthy();
 }
+
+bool earlier_runs::readable() const {
+    const std::scoped_lock lock(mutex_);
+    return !spool_ || spool_->readable();
+}
+
+/// Those of its spool are among them.
+std::map<std::string_view, std::uint64_t> earlier_runs::disk_errors() const { return files_.failures(); }
 
 }  // namespace tracker

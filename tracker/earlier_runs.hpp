@@ -2,13 +2,17 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <string_view>
 
 #include "tracker/account.hpp"
 #include "tracker/delivery.hpp"
+#include "tracker/disk.hpp"
 #include "tracker/options.hpp"
 #include "tracker/sink.hpp"
+#include "tracker/spool/disks.hpp"
 #include "tracker/spool/spool.hpp"
 
 namespace tracker {
@@ -19,7 +23,9 @@ namespace tracker {
 /// Threads: `work` on one of its own; everything else is safe from any. What it is given must outlive it.
 class earlier_runs {
 public:
-    earlier_runs(const options& options, sink& sink, spdlog::logger& log, deadline_function deadline);
+    /// `other`: a disk for tests.
+    earlier_runs(const options& options, sink& sink, spdlog::logger& log, deadline_function deadline,
+                 disk* other = nullptr);
 
     /// The life of its thread: looks, and with durability memory delivers until it is closed and nothing is left to
     /// try.
@@ -32,8 +38,12 @@ public:
     std::uint64_t stranded() const noexcept { return stranded_.load(std::memory_order_relaxed); }
     std::uint64_t waiting() const;
     bool healthy() const;
+    bool readable() const;  ///< false while something that is to be delivered cannot be read
+    /// Calls that the disk has failed, by their names.
+    std::map<std::string_view, std::uint64_t> disk_errors() const;
 
 private:
+    bool may_have_left_events();
     bool open_spool();
 
     const options options_;  ///< as a spool has them
@@ -41,6 +51,8 @@ private:
     sink& sink_;
     spdlog::logger& log_;
     const deadline_function deadline_;
+    disk real_;
+    counting_disk files_;
     std::atomic<bool> closed_{false};
     std::atomic<std::uint64_t> stranded_{0};
 

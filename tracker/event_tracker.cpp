@@ -310,14 +310,17 @@ std::uint64_t event_tracker::stranded() const noexcept {
 }
 
 bool event_tracker::readable() const {
-    return (!state_->durable || state_->spool->readable()) &&
+    return (!state_->durable || state_->spool->readable()) && state_->earlier.readable() &&
            std::ranges::all_of(state_->sinks, [](const auto& sink) { return sink->readable(); });
 }
 
 std::map<std::string_view, std::uint64_t> event_tracker::disk_errors() const {
     auto all = state_->durable ? state_->spool->disk_errors() : std::map<std::string_view, std::uint64_t>();
-    for (const auto& sink : state_->sinks)
-        for (const auto& [call, times] : sink->disk_errors()) all[call] += times;
+    const auto add = [&all](const auto& more) {
+        for (const auto& [call, times] : more) all[call] += times;
+    };
+    add(state_->earlier.disk_errors());
+    for (const auto& sink : state_->sinks) add(sink->disk_errors());
     return all;
 }
 

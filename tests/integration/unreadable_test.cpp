@@ -71,5 +71,36 @@ TEST(UnreadableDisk, AStartThatCannotMakeItsSpoolIsUpAtOnceAndTakesEventsOnceItC
     }
 }
 
+/// By a spool that is opened for that alone.
+TEST(UnreadableDisk, WithDurabilityMemoryABacklogThatCannotBeReadIsTriedAgain) {
+    if (const auto why = held_calls::unavailable(); !why.empty()) GTEST_SKIP() << why;
+    for (const std::string name : {"openat", "readdir"}) {
+        SCOPED_TRACE(name);
+        const support::temporary_directory shared;
+        const auto events = shared.path() / "events";
+        const auto spool = (events / "spool").string();
+        const auto directory = "--tracker.directory=" + events.string();
+        {
+            service before({directory, "--tracker.batch_age=1m"});
+            ASSERT_EQ(before.ask(post("left")).status, 201);
+            before.process().signal(SIGKILL);
+            ASSERT_EQ(before.exit_code(), -1);
+        }
+        held_calls calls(true);
+        calls.fail([&](const held_calls::call& call) { return call.name == name && call.path == spool ? EIO : 0; });
+        service next(service::options{.flags = {directory, "--tracker.durability=memory"}, .calls = &calls});
+        EXPECT_TRUE(eventually([&] { return next.readiness_is(503); })) << next.err();
+        EXPECT_TRUE(next.logs("tracker: the spool cannot be read (failed attempts: 1)")) << next.err();
+        EXPECT_TRUE(next.logs(spool + ": ")) << next.err();
+        EXPECT_GT(metric(next, "tracker_disk_errors_total{call=\"readdir\"}"), 0);
+        calls.fail(nullptr);
+        EXPECT_TRUE(eventually([&] { return next.readiness_is(200); }));
+        EXPECT_TRUE(eventually([&] { return metric(next, "tracker_events_delivered_total") == 1; }));
+        next.process().signal(SIGTERM);
+        EXPECT_EQ(next.exit_code(), 0) << next.err();
+        EXPECT_THAT(support::read_file(events / "events.jsonl"), testing::StartsWith("{\"id\":\"left\""));
+    }
+}
+
 }  // namespace
 }  // namespace integration

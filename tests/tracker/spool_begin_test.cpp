@@ -66,8 +66,9 @@ struct SpoolBegin : testing::Test, fakes::spool_place {
         EXPECT_EQ(in_spool().size(), 0U);
         return true;
     }
+    /// The first call looks at what is there.
     void sweep(int times) {
-        int call = 0;
+        int call = 1;
         while (fails_and_is_well_again(call, times)) {
             ASSERT_FALSE(HasFailure());
             ASSERT_LT(++call, 100);
@@ -87,7 +88,7 @@ TEST_F(SpoolBegin, EachCallThatFailsOnceEndsNoStart) { sweep(1); }
 TEST_F(SpoolBegin, ADiskThatComesBackAfterAWhileEndsNoStart) { sweep(12); }
 
 TEST_F(SpoolBegin, WhileTheDiskFailsNothingIsAcceptedAndAStopLeavesNothing) {
-    for (int call = 0;; ++call) {
+    for (int call = 1;; ++call) {
         fs::remove_all(options.directory);
         disk.failed = 0;
         disk.fail(call, for_good, error_of(call));
@@ -102,6 +103,18 @@ TEST_F(SpoolBegin, WhileTheDiskFailsNothingIsAcceptedAndAStopLeavesNothing) {
         EXPECT_EQ(in_spool().size(), 0U);
         ASSERT_FALSE(HasFailure()) << call;
     }
+}
+
+TEST_F(SpoolBegin, WhatCouldNotBeCountedIsNotTakenForLookedAt) {
+    disk.fail(0, 1, EIO);
+    const auto spool = open();
+    EXPECT_TRUE(spool->writable());
+    EXPECT_GT(spool->recovery_left(), 0U);
+    EXPECT_EQ(spool->append(fakes::some_events({"n"})), verdict::accepted);
+    tracker::batch batch(options);
+    EXPECT_TRUE(spool->of_sink(0).take(batch));
+    EXPECT_EQ(spool->recovery_left(), 0U);
+    spool->of_sink(0).settle(batch, tracker::outcome::delivered);
 }
 
 /// Makes no directory.
@@ -136,7 +149,7 @@ TEST_F(SpoolBegin, WhatEarlierRunsHaveLeftIsDeliveredMeanwhile) {
 
 TEST_F(SpoolBegin, WhatNoWaitingCuresStillEndsTheStart) {
     for (const int error : {EACCES, EPERM, EROFS, ENOSPC, EDQUOT, ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG}) {
-        disk.fail(0, for_good, error);
+        disk.fail(1, for_good, error);
         try {
             open();
             ADD_FAILURE() << "not refused: " << std::generic_category().message(error);

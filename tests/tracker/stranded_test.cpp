@@ -163,11 +163,12 @@ TEST_F(Stranded, WhatALivingProcessHasIsNotNamed) {
 
 TEST_F(Stranded, ABacklogThatCannotBeOpenedIsNamedWithTheReason) {
     leave({"a"});
-    EXPECT_EQ(tracker::count_stranded_spool(options, book.log, "it is read-only", [] { return false; }), 1U);
+    tracker::disk files;
+    EXPECT_EQ(tracker::count_stranded_spool(options, book.log, files, "it is read-only", [] { return false; }), 1U);
     EXPECT_THAT(log(),
                 HasSubstr("tracker: 1 events of an earlier run stay undelivered in " + spool_directory().string()));
     EXPECT_THAT(log(), HasSubstr(": it is read-only; see them with --spool-dump " + options.directory));
-    EXPECT_EQ(tracker::count_stranded_spool(options, book.log, "", [] { return true; }), 0U) << "a stop";
+    EXPECT_EQ(tracker::count_stranded_spool(options, book.log, files, "", [] { return true; }), 0U) << "a stop";
 }
 
 }  // namespace

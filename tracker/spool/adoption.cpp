@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <spdlog/logger.h>
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <iterator>
 #include <system_error>
@@ -24,22 +27,30 @@ constexpr std::size_t most_sets = 16;
 /// Before a call is made again that the disk has failed, doubled each time.
 constexpr std::chrono::milliseconds first_pause{10};
 
-/// About: what cannot be looked at is reported when it is taken over.
-std::uint64_t bytes_beside(const segment_set_ptr& own, const std::filesystem::path& spool) {
-    namespace fs = std::filesystem;
+std::uint64_t bytes_of(const std::filesystem::path& file) {
+    struct stat status = {};
+    return ::lstat(file.c_str(), &status) == 0 && S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size)
+                                                                          : 0;
+}
+
+/// About: what cannot be looked at is reported when it is taken over. Until then it is one byte at least: nobody may
+/// think that all has been looked at.
+std::uint64_t bytes_in_sets(const std::filesystem::path& spool, disk& files) {
     std::uint64_t all = 0;
-    std::error_code ignored;
-    for (const auto& set : fs::directory_iterator(spool, ignored)) {
-        if (own && set.path() == own->directory) continue;
-        for (const auto& file : fs::directory_iterator(set.path(), ignored))
-            if (file.is_regular_file(ignored)) all += file.file_size(ignored);
+    std::vector<std::string> sets, names;
+    if (files.list(spool.c_str(), sets) != 0 && !is_answer(errno)) ++all;
+    for (const auto& set : sets) {
+        if (set.starts_with('.')) continue;
+        names.clear();
+        if (files.list((spool / set).c_str(), names) != 0 && !is_answer(errno)) ++all;
+        for (const auto& name : names) all += bytes_of(spool / set / name);
     }
     return all;
 }
 
 }  // namespace
 
-adoption::adoption(spool_state& of) : state_(of), at_start_(bytes_beside(of.own, of.directory)) {}
+adoption::adoption(spool_state& of) : state_(of), at_start_(bytes_in_sets(of.directory, of.files)) {}
 
 /// One look: how much of it is to come, that a stop ends it, and what a disk that fails means for it.
 class adoption::watch final : public reading_watch, public patience {
@@ -112,7 +123,6 @@ void adoption::look() {
         for (const auto& directory : sets_in(state_.directory, files)) {
             // The rest stays where it is, safe, until there is room for it: see cursor::move_on.
             if (full()) break;
-            if (must_wait(directory, state_.settings.sinks)) continue;
             if (!adopt(directory, {.files = files, .watch = &now}, over)) now.failed = true;
         }
     } catch (const std::system_error& error) {
@@ -135,6 +145,7 @@ void adoption::look() {
 
 /// False when the disk does not let it be read: it is tried again.
 bool adoption::adopt(const std::filesystem::path& directory, const reading& how, leftovers& over) try {
+    if (must_wait(directory, state_.settings.sinks, how.files)) return true;
     // One that is ours is locked, by ourselves.
     const auto set = adopt_segment_set(directory, state_.settings.sinks, state_.log, how);
     if (!set) return true;

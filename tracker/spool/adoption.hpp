@@ -15,6 +15,7 @@ namespace tracker {
 /// Threads: those that deliver call `look`, the first that finds it due does it; the rest is safe from any.
 class adoption {
 public:
+    /// Before the process's own set is made.
     explicit adoption(spool_state& of);
 
     /// Does nothing before it is due. Throws std::bad_alloc; a disk that fails is looked at again later.

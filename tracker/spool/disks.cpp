@@ -1,6 +1,8 @@
 #include "tracker/spool/disks.hpp"
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 namespace tracker {
 
@@ -55,6 +57,13 @@ std::map<std::string_view, std::uint64_t> counting_disk::failures() const {
     std::map<std::string_view, std::uint64_t> all;
     for (std::size_t i = 0; i < names.size(); ++i) all[names[i]] = failures_[i].load(std::memory_order_relaxed);
     return all;
+}
+
+bool brief_patience::waits(std::string_view, std::string_view, int error, unsigned times) {
+    constexpr std::chrono::milliseconds first_pause{5};
+    if (times >= patient_disk::most_tries || is_to_be_changed(error) || (cancelled_ && cancelled_())) return false;
+    std::this_thread::sleep_for(first_pause * (1U << times));
+    return true;
 }
 
 template <class Call>

@@ -3,10 +3,12 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tracker/disk.hpp"
@@ -60,6 +62,17 @@ public:
     virtual bool waits(std::string_view file, std::string_view call, int error, unsigned times) = 0;
     /// It no longer fails.
     virtual void is_over() = 0;
+};
+
+/// Waits on the thread that calls, twice as long each time, where that may help and as long as nothing is cancelled.
+class brief_patience final : public patience {
+public:
+    explicit brief_patience(std::function<bool()> cancelled = nullptr) : cancelled_(std::move(cancelled)) {}
+    bool waits(std::string_view file, std::string_view call, int error, unsigned times) override;
+    void is_over() override {}
+
+private:
+    const std::function<bool()> cancelled_;
 };
 
 /// A disk that is read again where that fails, since an error of reading is no damage: at most `most_tries` times. For

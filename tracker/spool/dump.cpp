@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <system_error>
 
+#include "tracker/spool/disks.hpp"
 #include "tracker/spool/segment_set.hpp"
 #include "tracker/spool/spool.hpp"
 
@@ -21,8 +22,7 @@ void dump_segment(const segment& segment, std::uint64_t from, disk& files, std::
     }
 }
 
-void dump_set(const std::filesystem::path& directory, std::FILE* out, std::FILE* err) {
-    disk files;
+void dump_set(const std::filesystem::path& directory, disk& files, std::FILE* out, std::FILE* err) {
     const auto set = load_segment_set(directory, {}, {.files = files});
     for (const auto& segment : set->segments) {
         if (segment->no_file) {
@@ -43,8 +43,11 @@ bool dump_spool(const std::filesystem::path& directory, std::FILE* out, std::FIL
         fmt::print(err, "{}: there is no spool in it\n", directory.string());
         return false;
     }
-    for (const auto& set : sets_in(spool)) try {
-            dump_set(set, out, err);
+    disk real;
+    brief_patience patience;  // one that fails now and then is what a spool is saved from
+    patient_disk files(real, patience);
+    for (const auto& set : sets_in(spool, files)) try {
+            dump_set(set, files, out, err);
         } catch (const std::system_error& error) {  // its owner may have removed it meanwhile
             fmt::print(err, "{}: {}\n", set.string(), error.what());
         }

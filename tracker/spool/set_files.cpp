@@ -87,6 +87,7 @@ bool set_aside(const fs::path& path, spdlog::logger& log) {
     struct stat status = {};
     for (int nth = 2; ::lstat(aside.c_str(), &status) == 0; ++nth)
         aside = fmt::format("{}.{}{}", name, nth, kept_suffix);
+    if (errno != ENOENT) return false;  // there may be one of that name
     if (::rename(name.c_str(), aside.c_str()) != 0) return false;
     lifecycle::lines(log).error("tracker: {path} is not a regular file: it is set aside as .damaged and never read",
                                 name);

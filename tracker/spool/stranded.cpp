@@ -4,15 +4,18 @@
 #include <fmt/format.h>
 #include <spdlog/logger.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "lifecycle/lines.hpp"
+#include "tracker/descriptor.hpp"
+#include "tracker/spool/disks.hpp"
 #include "tracker/spool/segment_set.hpp"
 
 namespace tracker {
@@ -32,26 +35,26 @@ bool is_segment(const fs::path& file) {
 }
 
 /// The lock is taken and given back at once: a process that wants it meanwhile tries again later.
-bool has_an_owner(const fs::path& set) {
-    const descriptor lock(::open((set / "lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+bool has_an_owner(const fs::path& set, disk& files) {
+    const descriptor lock(files.open((set / "lock").c_str(), O_RDONLY | O_NOFOLLOW));
+    if (!lock && !is_to_be_changed(errno)) throw std::system_error(errno, std::generic_category(), set.string());
     return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0;
 }
 
-bool is_folder(const fs::path& path) {
-    struct stat found = {};
-    return ::lstat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
+bool is_folder(const fs::path& path, disk& files) {
+    return static_cast<bool>(descriptor(files.open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW)));
 }
 
 /// The names in a directory; none in one that cannot be read. std::filesystem's iterators end the process where they
 /// find no memory.
-std::vector<std::string> names_in(const fs::path& directory) {
+std::vector<std::string> names_if_any(const fs::path& directory, disk& files) {
     std::vector<std::string> names;
-    disk().list(directory.c_str(), names);
+    files.list(directory.c_str(), names);
     return names;
 }
 
 /// Directories of segments below `directory` that are no sets of its spool.
-std::vector<fs::path> misplaced(const fs::path& directory, const std::function<bool()>& cancelled) {
+std::vector<fs::path> misplaced(const fs::path& directory, disk& files, const std::function<bool()>& cancelled) {
     struct level {
         fs::path folder;
         int depth;
@@ -63,13 +66,13 @@ std::vector<fs::path> misplaced(const fs::path& directory, const std::function<b
         const auto [folder, depth] = std::move(open.back());
         open.pop_back();
         const bool of_the_spool = folder.parent_path() == spool && !folder.filename().string().starts_with('.');
-        for (const auto& name : names_in(folder)) {
+        for (const auto& name : names_if_any(folder, files)) {
             // tracker.directory may be anything, a home directory for instance: the search must end.
             if (cancelled() || ++looked_at > most_looked_at) return {found.begin(), found.end()};
             if (name == "." || name == "..") continue;
             const auto path = folder / name;
             if (!of_the_spool && is_segment(path)) found.insert(folder);
-            if (depth < deepest && is_folder(path)) open.push_back({.folder = path, .depth = depth + 1});
+            if (depth < deepest && is_folder(path, files)) open.push_back({.folder = path, .depth = depth + 1});
         }
     }
     return {found.begin(), found.end()};
@@ -87,15 +90,14 @@ private:
 };
 
 /// What is in these and has no owner, with one line for each.
-std::uint64_t count(const std::vector<fs::path>& sets, spdlog::logger& log, std::string_view what_to_do,
+std::uint64_t count(const std::vector<fs::path>& sets, spdlog::logger& log, std::string_view what_to_do, disk& files,
                     const std::function<bool()>& cancelled) {
     std::uint64_t all = 0;
     std::size_t named = 0;
-    disk files;
     until watch(cancelled);
     for (const auto& directory : sets) try {
             if (cancelled()) break;
-            if (has_an_owner(directory)) continue;
+            if (has_an_owner(directory, files)) continue;
             // Without its lock, and so without a change to it: another run may be there in a moment.
             const auto set = load_segment_set(directory, {}, {.files = files, .watch = &watch});
             const auto events = set ? set->left() : 0;
@@ -114,12 +116,20 @@ std::uint64_t count(const std::vector<fs::path>& sets, spdlog::logger& log, std:
     return all;
 }
 
+void say_unreadable(const options& options, spdlog::logger& log, const std::exception& failure) {
+    lifecycle::lines(log).warn("tracker: what earlier runs have left in {path} cannot be read: {error}",
+                               options.directory, failure.what());
+}
+
 }  // namespace
 
-bool must_wait(const fs::path& set, const std::vector<std::string>& sinks) {
+bool must_wait(const fs::path& set, const std::vector<std::string>& sinks, disk& files) {
     if (std::ranges::any_of(sinks, [](const auto& name) { return name != "none"; })) return false;
     bool for_nobody = false;
-    for (const auto& name : names_in(set)) {
+    std::vector<std::string> names;
+    if (files.list(set.c_str(), names) != 0 && !is_answer(errno))
+        throw std::system_error(errno, std::generic_category(), set.string());
+    for (const auto& name : names) {
         if (!name.starts_with(note_prefix)) continue;
         if (name.substr(note_prefix.size()) != "none") return true;
         for_nobody = true;
@@ -127,28 +137,41 @@ bool must_wait(const fs::path& set, const std::vector<std::string>& sinks) {
     return !for_nobody;
 }
 
-std::uint64_t count_stranded_spool(const options& options, spdlog::logger& log, std::string_view reason,
-                                   const std::function<bool()>& cancelled) {
+std::uint64_t count_stranded_spool(const options& options, spdlog::logger& log, disk& files, std::string_view reason,
+                                   const std::function<bool()>& cancelled) try {
+    brief_patience patience(cancelled);
+    patient_disk patient(files, patience);
     const fs::path directory(options.directory);
-    return count(sets_in(directory / "spool"), log,
-                 fmt::format("{}; see them with --spool-dump {}", reason, directory.string()), cancelled);
+    return count(sets_in(directory / "spool", patient), log,
+                 fmt::format("{}; see them with --spool-dump {}", reason, directory.string()), patient, cancelled);
+} catch (const std::exception& failure) {
+    say_unreadable(options, log, failure);
+    return 0;
 }
 
-std::uint64_t find_stranded(const options& options, spdlog::logger& log, const std::function<bool()>& cancelled) try {
+std::uint64_t find_stranded(const options& options, spdlog::logger& log, disk& files,
+                            const std::function<bool()>& cancelled) try {
+    brief_patience patience(cancelled);
+    patient_disk patient(files, patience);
     const fs::path directory(options.directory);
     std::vector<fs::path> waiting;
-    for (const auto& set : sets_in(directory / "spool"))
-        if (must_wait(set, options.sinks)) waiting.push_back(set);
+    for (const auto& set : sets_in(directory / "spool", patient)) try {
+            if (must_wait(set, options.sinks, patient)) waiting.push_back(set);
+        } catch (const std::system_error&) {
+            waiting.push_back(set);  // what is wrong with it is said where it is counted
+        }
     const auto for_a_sink = fmt::format(
         "with tracker.sink none nobody gets them; start once with another sink, or see them with --spool-dump {}",
         directory.string());
     const auto elsewhere = fmt::format("no run looks there; move its files into a directory of their own in {}",
                                        (directory / "spool").string());
-    return count(waiting, log, for_a_sink, cancelled) +
-           count(misplaced(directory, cancelled), log, elsewhere, cancelled);
+    // Around the spool may be what this user may not read: that is no failure of the disk, and not counted.
+    disk around;
+    patient_disk patient_around(around, patience);
+    return count(waiting, log, for_a_sink, patient, cancelled) +
+           count(misplaced(directory, patient_around, cancelled), log, elsewhere, patient_around, cancelled);
 } catch (const std::exception& failure) {
-    lifecycle::lines(log).warn("tracker: what earlier runs have left in {path} cannot be read: {error}",
-                               options.directory, failure.what());
+    say_unreadable(options, log, failure);
     return 0;
 }
 
