@@ -26,8 +26,13 @@ constexpr milliseconds look_again{20};
 }  // namespace
 
 delivery::delivery(const options& options, backlog& backlog, sink& sink, spdlog::logger& log,
-                   deadline_function deadline)
-    : options_(options), letters_(options), backlog_(backlog), sink_(sink), log_(log), deadline_(std::move(deadline)) {}
+                   deadline_function deadline, disk* other)
+    : options_(options),
+      letters_(options, other),
+      backlog_(backlog),
+      sink_(sink),
+      log_(log),
+      deadline_(std::move(deadline)) {}
 
 bool delivery::given_up() const { return clock::now() >= deadline_(); }
 
@@ -98,8 +103,7 @@ delivery::end delivery::deliver_in_spite_of_memory(batch& batch, course& course)
             std::this_thread::sleep_for(look_again);
         }
     }
-    backlog_.close();
-    return end::given_up;
+    return give_up();
 }
 
 /// False: there was no memory for it, and the batch has to be tried again as it is.
@@ -140,13 +144,14 @@ delivery::end delivery::deliver(batch& batch, course& course) {
         }
         if (answer.what == result::rejected && ++rejections >= options_.rejected_tries) {
             // From the last to the first: to bury one moves those after it.
-            for (const auto index : answer.rejected | std::views::reverse) bury(batch, part.first + index);
+            for (const auto index : answer.rejected | std::views::reverse)
+                if (!bury(batch, part.first + index, course)) return give_up();
             rejections = 0;
             step = sieve::step::bury;
         }
         if (answer.what == result::refused) {
             step = refused(answer, part, batch, course);
-            if (step == sieve::step::bury) bury(batch, 0);
+            if (step == sieve::step::bury && !bury(batch, 0, course)) return give_up();
         }
         if (step == sieve::step::bury) {
             course.sieve.buried();
@@ -159,6 +164,10 @@ delivery::end delivery::deliver(batch& batch, course& course) {
         // With what has come meanwhile there may be something to compare it with.
         if (answer.what == result::refused) return end::given_back;
     }
+    return give_up();
+}
+
+delivery::end delivery::give_up() {
     backlog_.close();  // in case that was not done yet: what would be accepted now would only be dropped
     return end::given_up;
 }
@@ -195,23 +204,63 @@ sieve::step delivery::refused(const answer& answer, const sieve::part& part, con
 }
 
 /// To a file beside the events, for a human: a line like those of the file sink. What cannot be written
-/// there goes to the log, so that it is not lost without a trace.
-void delivery::bury(batch& batch, std::size_t rejected) {
-    std::string line;
+/// there goes to the log, so that it is not lost without a trace. False: it is left to the next run.
+bool delivery::bury(batch& batch, std::size_t rejected, course& course) {
     assert(rejected < batch.events.size());
-    append_json(line, batch.events[rejected]);
-    if (letters_.append(line + '\n'))
-        lifecycle::lines(log_).error("tracker: event {event} is never taken by sink {sink} and is now in {path}",
-                                     batch.events[rejected].id, sink_.name(), letters_.path().string());
-    else
-        lifecycle::lines(log_).error("tracker: dead letter: {event}", line);
+    if (!write_letter(batch.events[rejected], course)) return false;
     backlog_.bury(batch, rejected);
+    return true;
+}
+
+/// A disk that may work again in a moment is waited for, until the flush deadline. False: in vain, and the event stays
+/// in the spool.
+bool delivery::write_letter(const event& letter, course& course) {
+    std::string line;
+    append_json(line, letter);
+    line += '\n';
+    auto outcome = letters_.append(line);
+    note_letter(outcome);
+    while (outcome.may_work_again && !given_up()) {
+        pause_for(course.backoff.next(), course.in_stop);
+        note_stop(course);
+        outcome = letters_.append(line);
+        note_letter(outcome);
+    }
+    if (outcome.written) {
+        lifecycle::lines(log_).error("tracker: event {event} is never taken by sink {sink} and is now in {path}",
+                                     letter.id, sink_.name(), letters_.path().string());
+        return true;
+    }
+    if (outcome.may_work_again && options_.durability != durability::memory) return false;
+    line.pop_back();
+    lifecycle::lines(log_).error("tracker: dead letter: {event}", line);
+    return true;
+}
+
+void delivery::note_letter(const dead_letters::outcome& outcome) {
+    const std::scoped_lock lock(delivering_);
+    if (outcome.may_work_again) {
+        if (const auto times = failing_letters_.failed(clock::now()); times > 0)
+            lifecycle::lines(log_).error(
+                "tracker: a dead letter of sink {sink} cannot be written (failed attempts: {failures}); nothing is "
+                "given up, and it is tried again; look at the disk and its mount: {error}",
+                sink_.name(), times, outcome.why);
+    } else if (failing_letters_.failing()) {
+        const auto row = failing_letters_.succeeded();
+        lifecycle::lines(log_).info(
+            "tracker: dead letters of sink {sink} can be written again after {failures} failures", sink_.name(),
+            row.failures);
+    }
 }
 
 void delivery::pause(course& course) {
     course.sieve.paused();
     pause_for(course.backoff.next(), course.in_stop);
-    // The stop has cut the pause short: from here there is little time, so the next tries come soon.
+    note_stop(course);
+}
+
+/// A stop cuts a pause short: from here there is little time, so the next tries come soon.
+void delivery::note_stop(course& course) {
     if (course.in_stop || !backlog_.closed()) return;
     course.in_stop = true;
     course.backoff.reset();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <span>
 #include <string>
@@ -31,7 +32,9 @@ namespace tracker {
 /// All workers share one; deliveries to the sink are serialised. Everything it is given must outlive it.
 class delivery {
 public:
-    delivery(const options& options, backlog& backlog, sink& sink, spdlog::logger& log, deadline_function deadline);
+    /// `other`: a disk for tests, for its dead letters.
+    delivery(const options& options, backlog& backlog, sink& sink, spdlog::logger& log, deadline_function deadline,
+             disk* other = nullptr);
 
     /// A worker's whole life: blocks until the backlog is closed and empty, then the account has every
     /// event in its last column. On a worker's thread.
@@ -40,6 +43,10 @@ public:
     /// False from the first failure of a delivery to the next success. An event that is refused while others are taken
     /// is no failure of the sink. Safe from any thread.
     bool healthy() const noexcept { return !failing_.failing(); }
+    /// False while a dead letter waits for a disk that fails. Safe from any thread.
+    bool can_bury() const noexcept { return letters_.usable(); }
+    /// Calls that the disk of the dead letters has failed. Safe from any thread.
+    std::map<std::string_view, std::uint64_t> disk_errors() const { return letters_.disk_errors(); }
     std::string_view name() const noexcept { return sink_.name(); }
     std::uint32_t copies() const noexcept { return sink_.copies(); }
     std::uint64_t waiting() const { return backlog_.queued(); }  ///< safe from any thread
@@ -68,23 +75,27 @@ private:
     void settle(const batch& taken, outcome how);
     bool give_back(batch& taken);
     end deliver(batch& batch, course& course);
+    end give_up();
     answer try_once(std::span<const event> part);
     sieve::step refused(const answer& answer, const sieve::part& part, const batch& batch, course& course);
-    void bury(batch& batch, std::size_t rejected);
+    bool bury(batch& batch, std::size_t rejected, course& course);
+    bool write_letter(const event& letter, course& course);
+    void note_letter(const dead_letters::outcome& outcome);
     void pause(course& course);
+    void note_stop(course& course);
     void pause_for(std::chrono::milliseconds length, bool in_stop);
     void note_failure(std::string_view reason);
     void note_success();
 
     const options options_;
-    const dead_letters letters_;
+    dead_letters letters_;
     backlog& backlog_;
     sink& sink_;
     spdlog::logger& log_;
     const deadline_function deadline_;
 
     std::mutex delivering_;  ///< one worker at the sink; guards what follows
-    failure_log failing_;
+    failure_log failing_, failing_letters_;
 };
 
 }  // namespace tracker

@@ -93,10 +93,15 @@ bool earlier_runs::healthy() const {
 
 bool earlier_runs::readable() const {
     const std::scoped_lock lock(mutex_);
-    return !spool_ || spool_->readable();
+    return !spool_ || (spool_->readable() && delivery_->can_bury());
 }
 
-/// Those of its spool are among them.
-std::map<std::string_view, std::uint64_t> earlier_runs::disk_errors() const { return files_.failures(); }
+std::map<std::string_view, std::uint64_t> earlier_runs::disk_errors() const {
+    auto all = files_.failures();  // those of its spool are among them
+    const std::scoped_lock lock(mutex_);
+    if (!delivery_) return all;
+    for (const auto& [call, times] : delivery_->disk_errors()) all[call] += times;
+    return all;
+}
 
 }  // namespace tracker

@@ -311,6 +311,7 @@ std::uint64_t event_tracker::stranded() const noexcept {
 
 bool event_tracker::readable() const {
     return (!state_->durable || state_->spool->readable()) && state_->earlier.readable() &&
+           std::ranges::all_of(state_->deliveries, [](const auto& delivery) { return delivery.can_bury(); }) &&
            std::ranges::all_of(state_->sinks, [](const auto& sink) { return sink->readable(); });
 }
 
@@ -320,6 +321,7 @@ std::map<std::string_view, std::uint64_t> event_tracker::disk_errors() const {
         for (const auto& [call, times] : more) all[call] += times;
     };
     add(state_->earlier.disk_errors());
+    for (const auto& delivery : state_->deliveries) add(delivery.disk_errors());
     for (const auto& sink : state_->sinks) add(sink->disk_errors());
     return all;
 }

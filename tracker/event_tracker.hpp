@@ -94,7 +94,7 @@ public:
     std::size_t waiting() const;  ///< coroutines that wait for room
     bool healthy() const;         ///< false while deliveries to any sink fail
     bool writable() const;        ///< false while the spool takes no events: they are refused
-    bool readable() const;        ///< false while something of the spool, or a sink's file, cannot be read
+    bool readable() const;        ///< false while something of the spool, a sink's file or dead letters cannot be read
     /// Calls on the disk of the spool and of sinks that have failed, by their names.
     std::map<std::string_view, std::uint64_t> disk_errors() const;
     /// Bytes that earlier runs have left and that have not been looked at yet.

@@ -153,14 +153,14 @@ TEST_F(LastLine, OfEachRotatedFileIsCutAtTheStart) {
 TEST_F(LastLine, OfTheDeadLettersIsCutBeforeTheNext) {
     for (const auto kept : {durability::process, durability::disk}) {
         options.durability = kept;
-        const tracker::dead_letters letters(options);
+        tracker::dead_letters letters(options);
         fs::remove(letters.path());
-        EXPECT_TRUE(letters.append(whole));
+        EXPECT_TRUE(letters.append(whole).written);
         write_file(letters.path(), whole + "{\"id\":\"to");
-        EXPECT_TRUE(letters.append(whole + whole));
+        EXPECT_TRUE(letters.append(whole + whole).written);
         EXPECT_EQ(read_file(letters.path()), whole + whole + whole);
         write_file(letters.path(), whole.substr(0, whole.size() - 1));
-        EXPECT_TRUE(letters.append(whole));
+        EXPECT_TRUE(letters.append(whole).written);
         EXPECT_EQ(read_file(letters.path()), whole + whole) << "edited by a human";
     }
 }
