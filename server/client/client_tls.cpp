@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "lifecycle/tls/algorithms.hpp"
+
 namespace server {
 namespace {
 
@@ -39,6 +41,7 @@ client_tls::context_pointer read(const client_options& by) {
     constexpr auto some_ca = "PEM with at least one certificate, or empty for those of the system";
     constexpr auto some_chain = "PEM with the certificate first, then that of its issuer";
     constexpr auto some_key = "PEM with the key of client.tls_certificate, without a password";
+    lifecycle::make_algorithms();
     auto made = std::make_shared<ssl::context>(ssl::context::tls_client);
     ::SSL_CTX_set_min_proto_version(made->native_handle(), TLS1_2_VERSION);
     made->set_verify_mode(ssl::verify_peer);

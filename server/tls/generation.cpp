@@ -9,7 +9,7 @@
 #include <cstring>
 #include <new>
 
-#include "server/tls/algorithms.hpp"
+#include "lifecycle/tls/algorithms.hpp"
 #include "server/tls/fault.hpp"
 
 namespace server::tls {
@@ -53,7 +53,7 @@ ticket_key make_ticket_key() {
 }
 
 generation::generation(const tls_options& by, std::string_view listener, const ticket_key& at_random) {
-    make_algorithms();
+    lifecycle::make_algorithms();
     if (by.certificate.size() != by.key.size())
         throw fault("tls_key",
                     fmt::format("there are {} keys for {} certificates", by.key.size(), by.certificate.size()),

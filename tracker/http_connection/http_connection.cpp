@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "lifecycle/masked_urls.hpp"
+#include "lifecycle/tls/algorithms.hpp"
 #include "lifecycle/tls/server_name.hpp"
 #include "tracker/http_connection/connect_race.hpp"
 
@@ -75,6 +76,7 @@ void http_connection::trust() {
     const auto check = [&](const error_code& error, const std::string& file) {
         if (error) throw std::runtime_error(fmt::format("{} '{}': {}", to_.ca_name, file, error.message()));
     };
+    lifecycle::make_algorithms();
     error_code error;
     ::SSL_CTX_set_min_proto_version(tls_.native_handle(), TLS1_2_VERSION);
     if (to_.ca.empty())

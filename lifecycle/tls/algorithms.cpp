@@ -1,4 +1,4 @@
-#include "server/tls/algorithms.hpp"
+#include "lifecycle/tls/algorithms.hpp"
 
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
@@ -6,7 +6,7 @@
 
 #include <new>
 
-namespace server::tls {
+namespace lifecycle {
 namespace {
 
 template <class Algorithm>
@@ -31,4 +31,4 @@ void make_algorithms() {
     make(EVP_KEM_fetch, EVP_KEM_free, "RSA");
 }
 
-}  // namespace server::tls
+}  // namespace lifecycle
