@@ -197,30 +197,6 @@ TEST(HttpServerLimits, APipelineThatIsAlwaysFullEndsTooBehindWhatHadComeByThen) 
     EXPECT_EQ(client.receive_to_end(), "");
 }
 
-TEST(HttpServerFairness, APipelineAtTheLimitOfRequestsLetsOthersIn) {
-    auto options = one_loop();
-    options.max_in_flight = 1;
-    const auto a_while = [](lifecycle::context context, const request&) -> reply {
-        auto waiting = lifecycle::sleep_until(context, clock::now() + 1ms);  // lint: a handler waits, not the test
-        co_await std::move(waiting);
-        co_return response(http::status::ok, "waited");
-    };
-    const running app(router().get("/", a_while), options);
-    auto greedy = app.connect();
-    std::string many;
-    for (int nth = 0; nth < 20'000; ++nth) many += get("/");
-    greedy.send(many);
-    ASSERT_TRUE(eventually([&] { return app.server().now().in_flight == 1; }));
-    auto polite = app.connect();
-    int served = 0;
-    while (served < 20) {
-        const auto answer = polite.exchange(get("/"));
-        ASSERT_TRUE(answer);
-        served += answer->status == 200;
-        ASSERT_LT(app.server().now().requests - app.server().now().refused, 1'500U) << "only the pipeline is served";
-    }
-}
-
 server::options impatient() {
     auto options = one_loop();
     options.header_timeout = 100ms;
