@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "lifecycle/tls/algorithms.hpp"
+#include "lifecycle/tls/extensions.hpp"
 
 namespace server {
 namespace {
@@ -54,6 +55,7 @@ client_tls::context_pointer read(const client_options& by) {
         made->add_certificate_authority(boost::asio::buffer(pem), error);
         check(error, "tls_ca", by.tls_ca, some_ca);
     }
+    lifecycle::read_extensions(made->native_handle());
     if (by.tls_certificate.empty() != by.tls_key.empty())
         refuse(by.tls_key.empty() ? "tls_key" : "tls_certificate", "", "stands alone", "both of the two, or none");
     if (by.tls_certificate.empty()) return made;

@@ -10,6 +10,7 @@
 #include <new>
 
 #include "lifecycle/tls/algorithms.hpp"
+#include "lifecycle/tls/extensions.hpp"
 #include "server/tls/fault.hpp"
 
 namespace server::tls {
@@ -143,6 +144,7 @@ void generation::trust(SSL_CTX& context) const {
         SSL_CTX_add_client_CA(&context, authority.get());
     }
     ERR_clear_error();  // one that is there twice
+    lifecycle::read_extensions(&context);
     SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
     SSL_CTX_set_max_cert_list(&context, most_of_a_client);
     // A ticket carries what was verified once, and it would not be verified again.

@@ -5,12 +5,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <string>
+#include <thread>
 
 #include "tests/allocations/failing.hpp"
 #include "tests/support/process.hpp"
@@ -74,40 +77,65 @@ private:
 /// well.
 using calls = std::function<bool(const std::function<void()>& arm, const std::function<void()>& disarm)>;
 
-/// How many allocations the first call made in a process of its own, of which the nth failed; 0: the second call
-/// failed.
-inline std::uint64_t try_calls(const calls& how, std::uint64_t nth) {
-    int ends[2];
-    EXPECT_EQ(::pipe(ends), 0);
-    std::cout.flush();
-    const pid_t child = ::fork();
-    if (child == 0) {
+/// Tries in which the nth allocation of the first call fails, each in a process of its own.
+class tries {
+public:
+    explicit tries(const calls& how) : how_(how) {}
+
+    void begin(std::uint64_t nth, int tell = -1) {
+        std::cout.flush();
+        const pid_t child = ::fork();
+        if (child != 0) return void(under_way_.emplace(child, nth));
         ::alarm(60);
         std::uint64_t all = 0;
-        const bool well = how([&] { failing::arm(nth, 1); }, [&] { all = failing::disarm(); });
-        if (well && ::write(ends[1], &all, sizeof all) == ssize_t{sizeof all}) ::_exit(0);
-        ::_exit(1);
+        const bool well = how_([&] { failing::arm(nth, 1); }, [&] { all = failing::disarm(); });
+        const bool told = tell < 0 || ::write(tell, &all, sizeof all) == ssize_t{sizeof all};
+        ::_exit(well && told ? 0 : 1);
     }
+    void end_one() {
+        int status = 0;
+        const auto ended = under_way_.find(::waitpid(-1, &status, 0));
+        ASSERT_TRUE(ended != under_way_.end());
+        EXPECT_FALSE(WIFSIGNALED(status)) << "allocation " << ended->second << ": signal " << WTERMSIG(status);
+        EXPECT_EQ(WEXITSTATUS(status), 0)
+            << "one call found no memory, and the next one failed too: allocation " << ended->second;
+        under_way_.erase(ended);
+    }
+    std::size_t under_way() const { return under_way_.size(); }
+
+private:
+    const calls& how_;
+    std::map<pid_t, std::uint64_t> under_way_;
+};
+
+/// How many allocations the first call makes.
+inline std::uint64_t count(const calls& how) {
+    int ends[2];
+    EXPECT_EQ(::pipe(ends), 0);
+    tries one(how);
+    one.begin(0, ends[1]);
+    one.end_one();
     ::close(ends[1]);
     std::uint64_t all = 0;
-    const bool told = ::read(ends[0], &all, sizeof all) == ssize_t{sizeof all};
+    EXPECT_EQ(::read(ends[0], &all, sizeof all), ssize_t{sizeof all});
     ::close(ends[0]);
-    int status = 0;
-    EXPECT_EQ(::waitpid(child, &status, 0), child);
-    EXPECT_FALSE(WIFSIGNALED(status)) << "ended by signal " << WTERMSIG(status);
-    return told && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? all : 0;
+    return all;
 }
 
 /// TLS_CLIENT_ALLOCATIONS_STEP=1 for all of them; the usual run takes a sample.
 inline void sweep(const calls& how) {
     const char* const text = std::getenv("TLS_CLIENT_ALLOCATIONS_STEP");
-    const auto step = text == nullptr ? 13 : std::stoull(text);
-    const auto all = try_calls(how, 0);
+    const auto step = text == nullptr ? 7 : std::stoull(text);
+    const auto at_once = 2 * std::max(1U, std::thread::hardware_concurrency());
+    const auto all = count(how);
     ASSERT_GT(all, 100U);
     std::cout << all << " allocations\n";
-    for (std::uint64_t nth = 1; nth <= all; nth += step)
-        EXPECT_GT(try_calls(how, nth), 0U)
-            << "one call failed for want of memory, and so did the next: allocation " << nth;
+    tries some(how);
+    for (std::uint64_t nth = 1; nth <= all; nth += step) {
+        if (some.under_way() == at_once) some.end_one();
+        some.begin(nth);
+    }
+    while (some.under_way() > 0 && !testing::Test::HasFatalFailure()) some.end_one();
 }
 
 }  // namespace tls_client_allocations

@@ -16,6 +16,7 @@
 
 #include "lifecycle/masked_urls.hpp"
 #include "lifecycle/tls/algorithms.hpp"
+#include "lifecycle/tls/extensions.hpp"
 #include "lifecycle/tls/server_name.hpp"
 #include "tracker/http_connection/connect_race.hpp"
 
@@ -84,6 +85,7 @@ void http_connection::trust() {
     else
         tls_.load_verify_file(to_.ca, error);
     check(error, to_.ca);
+    lifecycle::read_extensions(tls_.native_handle());
     if (!to_.certificate.empty()) {
         // OpenSSL would ask on the terminal for the password of a key that has one.
         tls_.set_password_callback([](std::size_t, auto) { return std::string(); });
