@@ -38,6 +38,20 @@ TEST(EventJson, EscapesWhatJsonMustEscape) {
     EXPECT_EQ(json(std::string("a\0b", 3)), with_data("a\\u0000b"));
 }
 
+/// Eight bytes are looked at together.
+TEST(EventJson, EscapesEachByteWhereverItStands) {
+    constexpr std::size_t most = 20;
+    for (int byte = 0; byte < 0x100; ++byte) {
+        const std::string alone(1, static_cast<char>(byte));
+        const auto whole = json(alone);
+        const auto escaped = whole.substr(with_data("").size() - 2, whole.size() - with_data("").size());
+        for (std::size_t at = 0; at < most; ++at) {
+            const std::string before(at, 'b'), behind(most - at, '~');
+            ASSERT_EQ(json(before + alone + behind), with_data(before + escaped + behind)) << byte << " at " << at;
+        }
+    }
+}
+
 TEST(EventJson, KeepsWellFormedUtf8) {
     const std::string text = "\xC3\xA9 \xE2\x82\xAC \xED\x9F\xBF \xEF\xBF\xBD \xF0\x9F\x98\x80 \xF4\x8F\xBF\xBF";
     EXPECT_EQ(json(text), with_data(text));

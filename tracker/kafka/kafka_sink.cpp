@@ -39,7 +39,7 @@ struct fatal : std::runtime_error {
 
 class kafka_sink::producer {
 public:
-    producer(const options& from, std::set<std::string, std::less<>>& acknowledged)
+    producer(const options& from, id_set& acknowledged)
         : cloud_events_(from.cloud_events), acknowledged_(acknowledged) {
         auto conf = producer_settings(from);
         rd_kafka_conf_set_opaque(conf.get(), this);
@@ -91,8 +91,9 @@ private:
         std::vector<std::size_t> too_large;
         for (std::size_t nth = 0; nth < batch.size(); ++nth) {
             const auto& event = batch[nth];
-            if (acknowledged_.contains(event.id) || open_.contains(event.id)) continue;
-            const auto place = open_.insert(event.id).first;
+            if (!acknowledged_.empty() && acknowledged_.contains(event.id)) continue;
+            const auto [place, is_new] = open_.insert(event.id);
+            if (!is_new) continue;
             const auto code = cloud_events_.on ? produce_cloud_event(event, *place) : produce_line(event, *place);
             if (code == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
             open_.erase(place);
@@ -180,13 +181,13 @@ private:
     }
 
     const cloud_event_options cloud_events_;
-    std::set<std::string, std::less<>>& acknowledged_;
+    id_set& acknowledged_;
     rd_kafka_t* kafka_ = nullptr;
     rd_kafka_topic_t* topic_ = nullptr;
     std::string text_;
-    std::set<std::string, std::less<>> open_;  ///< ids that have been given to the library and not reported
-    std::string failure_;                      ///< the first of this try; empty: none
-    std::string trouble_;                      ///< what the library has said last of its connections
+    id_set open_;          ///< ids that have been given to the library and not reported
+    std::string failure_;  ///< the first of this try; empty: none
+    std::string trouble_;  ///< what the library has said last of its connections
     std::string fatal_;
     bool refused_ = false;      ///< `failure_` speaks of a message
     bool unreachable_ = false;  ///< no broker is there, it has been said in this try
@@ -204,6 +205,7 @@ void kafka_sink::deliver(std::span<const event> batch) try {
     if (now >= deadline_()) throw std::runtime_error("no time is left");
     if (!producer_) producer_ = std::make_unique<producer>(options_, acknowledged_);
     producer_->deliver(batch, now + patience_, deadline_);
+    if (acknowledged_.size() == batch.size()) return acknowledged_.clear();  // there is nothing of another
     for (const auto& event : batch) acknowledged_.erase(event.id);
 } catch (const fatal&) {
     producer_.reset();

@@ -2,9 +2,9 @@
 
 #include <chrono>
 #include <memory>
-#include <set>
 #include <string>
 
+#include "tracker/id_set.hpp"
 #include "tracker/sink.hpp"
 
 namespace tracker {
@@ -41,7 +41,7 @@ private:
     const options options_;
     const deadline_function deadline_;
     const std::chrono::milliseconds patience_;
-    std::set<std::string, std::less<>> acknowledged_;  ///< ids, of what has not been delivered whole
+    id_set acknowledged_;  ///< ids, of what has not been delivered whole
     std::unique_ptr<producer> producer_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -32,13 +33,10 @@ void publisher::publish(natsConnection* broker, jsCtx* stream, atomic_batches* b
     }
     if (batches != nullptr) publish_whole(*batches, batch);
     bool all_out = true;
-    for (std::size_t i = 0; i < batch.size() && all_out; ++i) {
-        {
-            const std::scoped_lock lock(mutex_);
-            if (acknowledged_.contains(batch[i].id)) continue;
-        }
+    for (const auto i : not_acknowledged(batch)) {
+        all_out = open(batch[i], broker);
+        if (!all_out) break;
         publish_one(stream, batch[i]);
-        all_out = wait_for_room(broker);
     }
     const bool all_answered = all_out && wait_until_open_below(1, broker);
     const std::scoped_lock lock(mutex_);
@@ -100,8 +98,10 @@ void publisher::reject(const event& event, std::string why) {
     rejected_.insert(event.id);
 }
 
+/// It is in `open_`.
 void publisher::publish_one(jsCtx* stream, const event& event) {
-    if (!fits(event, messages_.size(event)))
+    // How large it is costs as much as to make it, and few streams have a limit.
+    if (stream_bytes_ != 0 && !fits(event, messages_.size(event)))
         return reject(event, fmt::format("larger than all that stream {} may hold", options_.stream));
     auto status = NATS_OK;
     auto message = messages_.make(event, nullptr, status);
@@ -110,10 +110,6 @@ void publisher::publish_one(jsCtx* stream, const event& event) {
         jsPubOptions_Init(&how);
         how.ExpectStream = options_.stream.c_str();
         how.MaxWait = options_.patience.count();  // without it a lost answer is waited for without end
-        {
-            const std::scoped_lock lock(mutex_);
-            open_.insert(event.id);
-        }
         natsMsg* given = message.release();
         status = js_PublishMsgAsync(stream, &given, &how);  // null when the library has it
         message.reset(given);
@@ -151,14 +147,29 @@ bool publisher::over(natsConnection* broker) const {
     return clock::now() >= std::min(until_, deadline_()) || natsConnection_IsClosed(broker) || !complaint_.empty();
 }
 
+std::vector<std::size_t> publisher::not_acknowledged(std::span<const event> batch) const {
+    std::vector<std::size_t> rest;
+    rest.reserve(batch.size());
+    const std::scoped_lock lock(mutex_);
+    for (std::size_t i = 0; i < batch.size(); ++i)
+        if (!acknowledged_.contains(batch[i].id)) rest.push_back(i);
+    return rest;
+}
+
 /// Once the window is full, half of it has to be acknowledged: to be woken for each message would be a switch of
-/// threads for each.
-bool publisher::wait_for_room(natsConnection* broker) {
+/// threads for each. False: that has not come.
+bool publisher::open(const event& event, natsConnection* broker) {
     {
         const std::scoped_lock lock(mutex_);
-        if (open_.size() < options_.in_flight) return true;
+        if (open_.size() < options_.in_flight) {
+            open_.insert(event.id);
+            return true;
+        }
     }
-    return wait_until_open_below(options_.in_flight / 2 + 1, broker);
+    if (!wait_until_open_below(options_.in_flight / 2 + 1, broker)) return false;
+    const std::scoped_lock lock(mutex_);
+    open_.insert(event.id);
+    return true;
 }
 
 /// False when the time is over first, or the connection, or when the broker has complained.
@@ -169,6 +180,7 @@ bool publisher::wait_until_open_below(std::size_t limit, natsConnection* broker)
         if (over(broker)) return false;
         changed_.wait_until(lock, clock::now() + look_again);
     }
+    wanted_below_ = 0;
     return true;
 }
 
@@ -179,10 +191,16 @@ void publisher::on_answer(jsCtx*, natsMsg* message, jsPubAck*, jsPubAckErr* fail
 } catch (...) {  // NOLINT(bugprone-empty-catch): no memory; the worker's patience ends
 }
 
+/// The worker is woken without the lock, which it would wait for.
 void publisher::answered(std::string_view id, const jsPubAckErr* failed) {
+    if (note_answer(id, failed)) changed_.notify_one();
+}
+
+/// True: the worker waits for this one.
+bool publisher::note_answer(std::string_view id, const jsPubAckErr* failed) {
     const std::scoped_lock lock(mutex_);
     const auto found = open_.find(id);
-    if (found == open_.end()) return;  // of a batch that is not waited for any more
+    if (found == open_.end()) return false;  // of a batch that is not waited for any more
     auto known = open_.extract(found);
     if (failed == nullptr) {
         acknowledged_.insert(std::move(known));
@@ -192,7 +210,7 @@ void publisher::answered(std::string_view id, const jsPubAckErr* failed) {
                                    natsStatus_GetText(failed->Err), static_cast<int>(failed->ErrCode));
         if (failed->ErrCode == message_too_large) rejected_.insert(std::move(known));
     }
-    if (open_.size() < wanted_below_) changed_.notify_one();
+    return open_.size() < wanted_below_;
 }
 
 }  // namespace tracker

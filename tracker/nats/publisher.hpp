@@ -5,12 +5,13 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "tracker/id_set.hpp"
 #include "tracker/nats/atomic_batches.hpp"
 #include "tracker/nats/message.hpp"
 #include "tracker/sink.hpp"
@@ -58,9 +59,11 @@ private:
     void publish_one(jsCtx* stream, const event& event);
     bool fits(const event& event, std::size_t size, std::size_t more = 0) const;
     void reject(const event& event, std::string why);
-    bool wait_for_room(natsConnection* broker);
+    std::vector<std::size_t> not_acknowledged(std::span<const event> batch) const;
+    bool open(const event& event, natsConnection* broker);
     bool wait_until_open_below(std::size_t limit, natsConnection* broker);
     void answered(std::string_view id, const jsPubAckErr* failed);
+    bool note_answer(std::string_view id, const jsPubAckErr* failed);
 
     const nats_options options_;
     const deadline_function& deadline_;
@@ -72,11 +75,11 @@ private:
     mutable std::mutex mutex_;
     std::string complaint_;
     std::condition_variable changed_;
-    std::multiset<std::string, std::less<>> open_;     ///< ids that have been published and not answered
-    std::size_t wanted_below_ = 0;                     ///< how many the worker waits for
-    std::set<std::string, std::less<>> acknowledged_;  ///< of the batch
-    std::string failure_;                              ///< the first; empty: none
-    std::set<std::string, std::less<>> rejected_;      ///< ids that the broker will never take
+    id_multiset open_;              ///< ids that have been published and not answered
+    std::size_t wanted_below_ = 0;  ///< how many the worker waits for
+    id_set acknowledged_;           ///< of the batch
+    std::string failure_;           ///< the first; empty: none
+    id_set rejected_;               ///< ids that the broker will never take
 };
 
 }  // namespace tracker
