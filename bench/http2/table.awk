@@ -16,8 +16,8 @@ END {
     row("clear")
     row("TLS")
 }
-function row(how,    s) { for (s = 1; s <= count; ++s) one(how, servers[s]) }
-function one(how, server,    k, streams, cells, n, v, r, ratio, low, high, round) {
+function row(how,    s) { for (s = 1; s <= count; ++s) cells_of(how, servers[s]) }
+function cells_of(how, server,    k, streams, cells, n, v, r, ratio, low, high, round) {
     for (k = 1; k <= 3; ++k) {
         streams = 10 ^ (k - 1); n = 0; delete v; delete r
         for (round = 1; round <= rounds; ++round) {

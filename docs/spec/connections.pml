@@ -169,16 +169,16 @@ inline decide(i)
 /* loop_tick::come */
 active proctype loop()
 {
-    byte one = 0;
+    byte nth = 0;
 end:
     do
     :: atomic { alive && !wedged && loop_due ->
             loop_due = false; look();
             do
-            :: one < CONNECTIONS -> decide(one); one++
+            :: nth < CONNECTIONS -> decide(nth); nth++
             :: else -> break
             od;
-            one = 0 }
+            nth = 0 }
     od
 }
 

@@ -360,7 +360,7 @@ end:
 /* Signals, and the debug port, which answers until it is asked to end. */
 active proctype world()
 {
-    byte one = 0;
+    byte nth = 0;
     atomic {
         c_code {
             now.without = number_of("WITHOUT", 0);
@@ -388,10 +388,10 @@ active proctype world()
         };
 #endif
         do
-        :: one < CONNECTIONS -> c_code { now.requests_left[Pworld->one] = number_of("REQUESTS", 1); }; run connection(one); one++
+        :: nth < CONNECTIONS -> c_code { now.requests_left[Pworld->nth] = number_of("REQUESTS", 1); }; run connection(nth); nth++
         :: else -> break
         od;
-        one = 0; alive = true
+        nth = 0; alive = true
     };
 end:
     do

@@ -31,41 +31,41 @@ def cause_number(cause):
 
 def steps_of(events):
     found, fallen = [], False
-    for one in events:
-        if one.get("cat") != "step":
+    for event in events:
+        if event.get("cat") != "step":
             continue
-        name = one["name"]
+        name = event["name"]
         if name == "began":
-            fallen = cause_number(one["args"]["cause"]) == 3
-            found.append((one["ts"], name + " by " + one["args"]["cause"], cause_number(one["args"]["cause"])))
+            fallen = cause_number(event["args"]["cause"]) == 3
+            found.append((event["ts"], name + " by " + event["args"]["cause"], cause_number(event["args"]["cause"])))
         elif name == "ended app" and fallen:
             continue  # the model's app ends with its loop
         elif name in STEPS:
-            found.append((one["ts"], name, STEPS[name]))
+            found.append((event["ts"], name, STEPS[name]))
     return found
 
 
 def requests_of(events, began):
     """(begin, end or None, name, status) of those that lived when a stop began, or later."""
     spans, order = {}, []
-    for one in events:
-        if one.get("cat") != "request" or one["name"] == "handler":
+    for event in events:
+        if event.get("cat") != "request" or event["name"] == "handler":
             continue
-        if one["ph"] == "b":
-            spans[one["id"]] = [one["ts"], None, one["name"], None]
-            order.append(one["id"])
+        if event["ph"] == "b":
+            spans[event["id"]] = [event["ts"], None, event["name"], None]
+            order.append(event["id"])
         else:
-            status = one["args"]["status"]
+            status = event["args"]["status"]
             if status != "not this handler's":
-                spans[one["id"]][1] = one["ts"]
-            spans[one["id"]][3] = status
-    return [spans[one] for one in order if spans[one][1] is None or spans[one][1] >= began]
+                spans[event["id"]][1] = event["ts"]
+            spans[event["id"]][3] = status
+    return [spans[span] for span in order if spans[span][1] is None or spans[span][1] >= began]
 
 
 def on_connections(requests):
     free_at = [None] * CONNECTIONS  # when each was last answered; the least used first
     found = []
-    for begin, end, name, status in sorted(requests, key=lambda one: one[0]):
+    for begin, end, name, status in sorted(requests, key=lambda request: request[0]):
         fresh = [k for k in range(CONNECTIONS) if free_at[k] is None]
         idle = [k for k in range(CONNECTIONS) if free_at[k] is not None and free_at[k] <= begin]
         if not fresh and not idle:
@@ -75,7 +75,7 @@ def on_connections(requests):
         found.append((begin, f"a handler begins: {name}", 2 * at))
         if end is not None:
             found.append((end, f"its answer is on its way: {name}, {status}", 2 * at + 1))
-    return sorted(found, key=lambda one: one[0])
+    return sorted(found, key=lambda step: step[0])
 
 
 def explored(explorer, settings):
@@ -92,7 +92,7 @@ def explored(explorer, settings):
 
 def main():
     explorer, trace_file, report_file, code = sys.argv[1:5]
-    extra = dict(one.split("=") for one in sys.argv[5:])
+    extra = dict(word.split("=") for word in sys.argv[5:])
     with open(trace_file, encoding="utf-8") as file:
         events = json.load(file)["traceEvents"]
     with open(report_file, encoding="utf-8") as file:
@@ -102,10 +102,10 @@ def main():
     if not steps:
         raise Refused("there is no stop in the trace")
     # A handler that has not returned is in the report, not in the trace.
-    late = [[0, None, one["name"], None] for one in report["stragglers"] if one["kind"] == "request"]
-    lived = on_connections(late + requests_of(events, max(one[0] for one in steps if one[1].startswith("began"))))
+    late = [[0, None, straggler["name"], None] for straggler in report["stragglers"] if straggler["kind"] == "request"]
+    lived = on_connections(late + requests_of(events, max(step[0] for step in steps if step[1].startswith("began"))))
     merged = sorted([(ts, 0, what, number) for ts, what, number in steps] +
-                    [(ts, 1, what, number) for ts, what, number in lived], key=lambda one: one[0])
+                    [(ts, 1, what, number) for ts, what, number in lived], key=lambda step: step[0])
     settings = {
         "SIGNALS": str(sum(number in (1, 7) for _, _, number in steps)),
         "POSTS": str(sum(number == 2 for _, _, number in steps)),
@@ -115,18 +115,18 @@ def main():
         "BEGUN_AFTER": str(requests["begun_after"]), "FINISHED": str(requests["finished"]),
         "CUT": str(requests["cut"]), "GONE": str(requests["gone"]),
     }
-    if any(one[1] == "forced" for one in steps):
+    if any(step[1] == "forced" for step in steps):
         settings["SIGNALS"] = "2"  # the first one may have joined a stop that something else had begun
     settings.update(extra)
 
     def has(count, whole):
         seen = merged[:count]
         return explored(explorer, {**settings, "EXIT_SHOWN": "1" if whole else "0",
-                                   "STEPS_SHOWN": " ".join(str(one[3]) for one in seen if one[1] == 0),
-                                   "REQUESTS_SHOWN": " ".join(str(one[3]) for one in seen if one[1] == 1)})
+                                   "STEPS_SHOWN": " ".join(str(step[3]) for step in seen if step[1] == 0),
+                                   "REQUESTS_SHOWN": " ".join(str(step[3]) for step in seen if step[1] == 1)})
 
     if has(len(merged), True):
-        print(f"a run of the model, {len(merged)} steps: " + ", ".join(one[2] for one in merged if one[1] == 0) +
+        print(f"a run of the model, {len(merged)} steps: " + ", ".join(step[2] for step in merged if step[1] == 0) +
               f", exit code {code}")
         return 0
     least, most = 0, len(merged)  # it has the first `least`
@@ -136,8 +136,8 @@ def main():
             least = middle
         else:
             most = middle - 1
-    for place, one in enumerate(merged):
-        print(("  " if place < least else "->" if place == least else "  ") + f" {place + 1}. {one[2]}")
+    for place, step in enumerate(merged):
+        print(("  " if place < least else "->" if place == least else "  ") + f" {place + 1}. {step[2]}")
     counts = ", ".join(f"{key} {value}" for key, value in requests.items())
     print(f"no run of the model: it does not have step {least + 1}" if least < len(merged) else
           f"no run of the model: it does not end with exit code {code} and {counts}")

@@ -75,9 +75,9 @@ ban "$code" 'awaitable_operators|experimental::.*channel|experimental/.*channel'
 ban "$code" 'spdlog::(trace|debug|info|warn|error|critical|get|default_logger|set_default_logger)\(' \
     'there is no global logger: take one'
 ban "$code"$'\n'"$tests" '(auto|[&*]) ?(const )?one( :|[,;)=(])' 'a name says what it stands for'
-scripts=$(grep -rnI '' bench findings scripts tests/all .ci 2>/dev/null || true)
+scripts=$(grep -rnI '' bench findings scripts tests/all tests/page docs/spec server/admin/page .ci 2>/dev/null || true)
 ban "$scripts" \
-    'for (const |var )?one (in|of|:)|[$]\{?one\b|\bone (:?=|==) |lambda one\b|\bas one:|\bone\.[a-z_]+[(=]' \
+    'for (const |var )?one (in|of|:)|[$]\{?one\b|\bone (:?=|==) |lambda one\b|\bas one:|\bone\.[a-z_]+[(=]|\bone\[|\(one[,)]|\b(byte|const|function|let|local|var) one\b' \
     'a name says what it stands for'
 ban "$scripts" '[^|]\| *grep (-[a-zA-Z]+ )*-[a-zA-Z]*q' \
     'grep ends at its first match, and the writer by SIGPIPE, which pipefail takes for a fault: give it a here-string'

@@ -20,6 +20,7 @@ fresh()
 breaks()
 {
     fresh
+    mkdir -p "$(dirname "$tree/$2")"
     printf '%b\n' "$3" >"$tree/$2"
     if bash "$rules/$1.sh" "$tree" >/dev/null; then
         echo "self_test: $1 does not notice in $2: $3"
@@ -97,6 +98,8 @@ passes classes cmd/service/routes.cpp "int long_one(int of) {\n$(many 60 'of += 
     if bash "$rules/log_lines.sh" "$tree" >/dev/null; then echo "self_test: a name" && failures=$((failures + 1)); fi
 }
 breaks banned tests/all/program 'for one in sockets:'
+breaks banned server/admin/page/page.html '  const one = {'
+breaks banned docs/spec/model.pml '    byte one = 0;'
 passes banned tests/all/program 'print("one of them")'
 breaks banned tests/all/program 'curl -s localhost | grep -iq "^text"'
 passes banned tests/all/program 'true || grep -q text file'

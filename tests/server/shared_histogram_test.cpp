@@ -49,10 +49,10 @@ TEST(SharedHistogram, IsWrittenInEachFormatThatAScraperMayWant) {
     // io.prometheus.client.MetricFamily: name, help, type and one metric, whose histogram has count, sum and three
     // buckets.
     const std::string sum("\x11\0\0\0\0\0\0\xe8\x3f", 9), half("\x11\0\0\0\0\0\0\xe0\x3f", 9),
-        one("\x11\0\0\0\0\0\0\xf0\x3f", 9), infinity("\x11\0\0\0\0\0\0\xf0\x7f", 9);
+        whole("\x11\0\0\0\0\0\0\xf0\x3f", 9), infinity("\x11\0\0\0\0\0\0\xf0\x7f", 9);
     const auto at = [](int nth) { return std::string("\x08") + static_cast<char>(nth); };
     const auto histogram =
-        at(1) + sum + "\x1a\x0b" + at(0) + half + "\x1a\x0b" + at(1) + one + "\x1a\x0b" + at(1) + infinity;
+        at(1) + sum + "\x1a\x0b" + at(0) + half + "\x1a\x0b" + at(1) + whole + "\x1a\x0b" + at(1) + infinity;
     EXPECT_THAT(in(server::metrics_text::format::protobuf), testing::EndsWith(std::string("\x3a\x32") + histogram));
 }
 
