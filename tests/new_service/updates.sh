@@ -52,14 +52,14 @@ git commit -q -m "Our own"
 
 cd "$skeleton"
 echo '// mended' | tee -a cmd/service/routes.cpp docs/limits.md server/cpus.cpp >/dev/null
-perl -i -pe 's/^## Unreleased.*\n/$&\n### Fixed\n- A "quoted" thing\n  is mended\n/' CHANGELOG.md
+perl -i -pe "s/^## Unreleased.*\n/\$&\n### Fixed\n- $(date +%F): mended today\n- 2001-02-03: worded anew\n- A \"quoted\" thing\n  is mended\n/" CHANGELOG.md
 echo new >docs/new.md
 git add -A
 git commit -q -m "Mended"
 mended=$(git rev-parse HEAD)
 
 cd "$place/copy"
-expect 2 '"behind":1,"fixes":["A \"quoted\" thing is mended"]}' scripts/update --check
+expect 2 '"behind":1,"fixes":["'"$(date +%F)"': mended today","A \"quoted\" thing is mended"]}' scripts/update --check
 [[ -z $(git status --porcelain) ]] || fault "--check has changed something"
 expect 0 "${mended:0:12} is merged" scripts/update --no-tests
 grep -q 'our own line' cmd/orders/routes.cpp || fault "the edit is gone"
