@@ -19,10 +19,10 @@
 namespace brokers {
 namespace {
 
-/// Debian's, or the one that NATS_SERVER names.
-const char* program() {
+/// The one that NATS_SERVER names, or that of the system.
+std::string program() {
     const char* const named = std::getenv("NATS_SERVER");
-    return named != nullptr ? named : "/usr/sbin/nats-server";
+    return named != nullptr ? named : support::tool("nats-server");
 }
 
 /// Ports that nobody has now: bound all at once, so that they differ.

@@ -14,7 +14,7 @@ namespace brokers {
 /// several. They end with this object. Only on the thread that made it.
 class nats_cluster {
 public:
-    /// Whether Debian's nats-server is installed.
+    /// Whether a nats-server is installed, or NATS_SERVER names one.
     static bool possible();
 
     /// Whether that one knows batches that are stored whole or not at all, as nats-server from 2.12 on does.

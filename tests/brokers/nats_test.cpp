@@ -292,8 +292,8 @@ TEST_F(Nats, ALineAboutTheStreamComesOnceInFiveSecondsHoweverOftenItIsConnectedT
 
 /// A certificate that vouches for itself, for 127.0.0.1; empty when there is no openssl(1).
 std::string make_certificate(const std::filesystem::path& folder) {
-    constexpr auto program = "/usr/bin/openssl";
-    if (!std::filesystem::exists(program)) return "";
+    const auto program = support::tool("openssl");
+    if (program.empty()) return "";
     support::process::options how;
     how.program = program;
     how.directory = folder / "work";

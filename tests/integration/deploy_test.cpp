@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <sstream>
@@ -66,12 +65,6 @@ outcome run(const std::string& program, const std::vector<std::string>& argument
         {program, arguments, {"PATH=/usr/bin:/bin", "HOME=" + root.path().string()}, root.path() / "work"});
     const auto status = process.wait(milliseconds(60'000));
     return {status ? status->code : -1, process.out(), process.err()};
-}
-
-std::string installed(const std::string& program) {
-    for (const char* folder : {"/usr/bin/", "/usr/local/bin/"})
-        if (::access((folder + program).c_str(), X_OK) == 0) return folder + program;
-    return {};
 }
 
 /// The spool, and event files that are limited, have room on their volume, and a tenth is left for the file system.
@@ -147,7 +140,7 @@ std::string document(const std::string& rendered, const std::string& kind) {
 class DeployOverlay : public testing::TestWithParam<const char*> {};
 
 TEST_P(DeployOverlay, AgreesWithTheSettingsAsItIsRendered) {
-    const auto kubectl = installed("kubectl");
+    const auto kubectl = support::tool("kubectl");
     if (kubectl.empty()) GTEST_SKIP() << "kubectl is not installed";
     const auto rendered = run(kubectl, {"kustomize", deploy + "kubernetes/overlays/" + GetParam()});
     ASSERT_EQ(rendered.code, 0) << rendered.err;
@@ -218,7 +211,7 @@ TEST(Deploy, TheNumbersOfTheUnitsAgreeWithTheSettings) {
 }
 
 TEST(Deploy, SystemdFindsNoFaultInTheUnitsAndLittleToDistrust) {
-    const auto analyze = installed("systemd-analyze");
+    const auto analyze = support::tool("systemd-analyze");
     if (analyze.empty()) GTEST_SKIP() << "systemd-analyze is not installed (scripts/setup ci)";
     const support::temporary_directory root;  // the units name a program that is not installed here
     std::vector<std::string> verify = {"verify", "--man=no"};

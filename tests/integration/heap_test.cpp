@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <list>
 
+#include "tests/integration/go_tool.hpp"
 #include "tests/integration/service.hpp"
 #include "tests/pprof/decoded.hpp"
 
@@ -43,7 +44,8 @@ TEST(HeapProfile, ShowsOpenConnectionsAndThatTheyAreGone) {
 }
 
 TEST(HeapProfile, IsReadByGoToolPprof) {
-    if (!std::filesystem::exists("/usr/bin/go")) GTEST_SKIP() << "go is not installed: scripts/setup all";
+    const auto program = support::tool("go");
+    if (program.empty()) GTEST_SKIP() << "go is not installed: scripts/setup all";
     const service service;
     if (service.ask_debug(get("/debug/pprof/heap")).status == 404) GTEST_SKIP() << "built without HEAP";
     ASSERT_EQ(service.ask_debug(request("POST", "/debug/pprof/heap?rate=64")).status, 200);
@@ -52,11 +54,11 @@ TEST(HeapProfile, IsReadByGoToolPprof) {
     const support::temporary_directory home;
     std::filesystem::create_directory(home.path() / "run");
     support::process go(
-        {.program = "/usr/bin/go",
+        {.program = program,
          .arguments = {"tool", "pprof", "-top", fmt::format("http://{}/debug/pprof/heap", service.debug().text())},
-         .environment = {"HOME=" + home.path().string(), "PATH=/usr/bin:/bin"},
+         .environment = go_environment(home.path()),
          .directory = home.path() / "run"});
-    ASSERT_TRUE(go.wait(milliseconds(60'000))) << go.err();
+    ASSERT_TRUE(go.wait(go_patience)) << go.err();
     EXPECT_THAT(go.out(), testing::AllOf(HasSubstr("Type: inuse_space"), HasSubstr("server::loop"))) << go.err();
 }
 

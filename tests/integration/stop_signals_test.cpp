@@ -69,9 +69,9 @@ TEST(Signals, TwoOfTwoKindsAtOnceAreOneOrder) {
 // The wrappers below get the signal and pass it on; setpriv(1) ends the service with them, should a test fail.
 
 TEST(Signals, WhatTimeoutSendsToTheProgramAndToItsGroupIsOneOrder) {
-    service service(
-        {.starter = {"/usr/bin/timeout", "--preserve-status", "60", "/usr/bin/setpriv", "--pdeathsig", "KILL"},
-         .wrapped = true});
+    service service({.starter = {support::tool("timeout"), "--preserve-status", "60", support::tool("setpriv"),
+                                 "--pdeathsig", "KILL"},
+                     .wrapped = true});
     expect_one_order(service);
 }
 

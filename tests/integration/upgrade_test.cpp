@@ -18,7 +18,7 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr const char* never_ready = "exec /usr/bin/tail -f /dev/null\n";
+constexpr const char* never_ready = "exec tail -f /dev/null\n";
 
 std::vector<std::string> lines_of(const std::filesystem::path& path) {
     std::istringstream text(support::read_file(path));
@@ -247,9 +247,10 @@ pid_t child_of(pid_t parent) {
 }
 
 TEST(Upgrade, IsRefusedAsProcess1) {
-    service init({.wait_until_ready = false,
-                  .program = SERVICE_WITH_MODULES,
-                  .starter = {"/usr/bin/unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"}});
+    service init(
+        {.wait_until_ready = false,
+         .program = SERVICE_WITH_MODULES,
+         .starter = {support::tool("unshare"), "--user", "--map-root-user", "--pid", "--fork", "--kill-child"}});
     const auto ready = [&] { return !support::read_file(init.directory() / "ready.json").empty(); };
     if (!eventually([&] { return ready() || init.process().ended(); }) || !ready())
         GTEST_SKIP() << "a process namespace cannot be made here: " << init.err();

@@ -84,6 +84,7 @@ ban "$scripts" '[^|]\| *grep (-[a-zA-Z]+ )*-[a-zA-Z]*q' \
 ban "$code" '[a-z_)] = std::string\(\);' 'that keeps the memory: server/forget.hpp'
 ban "$code"$'\n'"$tests" 'atomic<std::shared_ptr' 'a mutex around the pointer'
 ban "$code"$'\n'"$tests" 'std::(format\(|stacktrace|move_only_function)' 'libstdc++ 12 has it not: fmt'
+ban "$(grep -nE '"/usr/s?bin/' "${test_files[@]}" /dev/null || true)" '"/usr/s?bin/' 'support::tool finds it by PATH'
 ban "$tests" 'sleep_for|sleep_until|\b(u|nano)?sleep\(' 'a test waits for an event, with a deadline' 'tests/examples/'
 
 # What g++ 12 miscompiles: name the thing first.

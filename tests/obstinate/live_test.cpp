@@ -8,8 +8,8 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "tests/integration/go_tool.hpp"
 #include "tests/integration/service.hpp"
-#include "tests/obstinate/go_tool.hpp"
 #include "tests/pprof/decoded.hpp"
 
 namespace integration {

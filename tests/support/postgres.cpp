@@ -32,7 +32,7 @@ process::options postgres::how(const char* program, std::vector<std::string> arg
                                        made.program};
     as_nobody.insert(as_nobody.end(), made.arguments.begin(), made.arguments.end());
     made.arguments = std::move(as_nobody);
-    made.program = "/usr/bin/setpriv";
+    made.program = tool("setpriv");
     return made;
 }
 
