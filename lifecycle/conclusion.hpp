@@ -25,7 +25,7 @@ struct part_end {
 struct ends {
     std::vector<part_end> parts = {};
     bool failure = false;               ///< stop_channel::fail: a thread has died, or a part is not up
-    bool failure_before_ready = false;  ///< the first of these came before readiness
+    bool failure_before_ready = false;  ///< the first of these came before readiness, or is a mistake in the program
 };
 
 /// The exit code of the process, from how its parts ended and what the stop has cut or lost. Without thread, clock or

@@ -299,6 +299,7 @@ int done_collector::conclude(const hooks& hooks, bool over) {
     const int threads = workers_.threads_left(milliseconds(leave ? 0 : 50));
     if (threads >= 0) report.threads_left = threads;
 
+    parts_.name_late();  // those of this stop
     report.exit_code = exit_code_of(ends_so_far(), report);
 
     leave = write_down(report, leave, last_moment, hooks);

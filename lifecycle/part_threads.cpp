@@ -24,15 +24,17 @@ part_threads::part_threads(stop_channel& stop, workers& workers, spdlog::logger&
 
 part_threads::~part_threads() = default;
 
-/// The process is not ready yet, or this is a part that it has never had: it ends, and says why.
 void part_threads::misused(const std::string& name, const char* what) {
-    lines(log_).error("{part} {error}: the service cannot start", name, what);
+    if (stop_.has_been_ready())
+        lines(log_).error("{part} {error}: the service stops", name, what);
+    else
+        lines(log_).error("{part} {error}: the service cannot start", name, what);
     misuse(what);
-    stop_.fail(name);
+    stop_.misused(name);
 }
 
 void part_threads::run(const part& part, std::function<void(std::stop_token)> body) {
-    if (part.index_ == stop_channel::no_part) return misused(part.name(), "was added after the parts run");
+    if (part.index_ == stop_channel::no_part) return;  // it ends the process already; see name_late
     // By the number of the part: they may be run in another order than that in which they were added.
     if (parts_.size() <= part.index_) parts_.resize(part.index_ + 1);
     auto& entry = parts_[part.index_];
@@ -76,7 +78,7 @@ void part_threads::body_of(running& running, const std::function<void(std::stop_
 }
 
 void part_threads::require_all() {
-    const auto names = stop_.part_names();
+    const auto names = stop_.close();
     parts_.resize(std::max(parts_.size(), names.size()));
     for (std::size_t index = 0; index < names.size(); ++index) {
         if (parts_[index]) continue;
@@ -85,10 +87,12 @@ void part_threads::require_all() {
     }
 }
 
-void part_threads::name_late() const {
-    const auto names = stop_.part_names();
-    for (auto index = parts_.size(); index < names.size(); ++index)
+void part_threads::name_late() {
+    const auto names = stop_.close();
+    for (auto index = parts_.size(); index < names.size(); ++index) {
         lines(log_).error("{part} was added after the parts run: the service stops", names[index]);
+        parts_.emplace_back();  // as one that has not been run
+    }
 }
 
 void part_threads::ask(std::size_t part) {

@@ -27,14 +27,14 @@ public:
     part_threads& operator=(const part_threads&) = delete;
 
     /// If no thread can be started the part has failed. A part that runs already is a bug: a debug build ends here,
-    /// another one stops with a line.
+    /// another one stops with a line and exit code 1.
     void run(const part& part, std::function<void(std::stop_token)> body);
 
     /// Every part that has been added runs; one that does not is a bug, as above.
     void require_all();
 
-    /// A line for each part that was added too late to run, which is why the process stops.
-    void name_late() const;
+    /// A line for each part that was added too late to run, which is why the process stops; not for those that had one.
+    void name_late();
 
     void ask(std::size_t part);
     const std::string& name(std::size_t part) const;

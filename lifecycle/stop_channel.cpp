@@ -59,13 +59,23 @@ part stop_channel::add_part(std::string name, share own, readiness when) {
     // `fail` takes the mutex.
     lock.unlock();
     misuse("a part is added after the parts run");
-    fail(kept);
+    misused(kept);
     return {*this, no_part, kept, own.serves()};
+}
+
+void stop_channel::misused(const std::string& name) {
+    if (!failed_.exchange(true)) failed_before_ready_ = true;
+    fail(name);
+}
+
+std::vector<std::string> stop_channel::close() {
+    const std::scoped_lock lock(mutex_);
+    complete_ = true;
+    return {names_.begin(), names_.end()};
 }
 
 void stop_channel::complete() {
     const std::scoped_lock lock(mutex_);
-    assert(!complete_ && "the parts run once");
     complete_ = true;
     sequence_.complete(clock::now());
     publish();
@@ -76,11 +86,6 @@ void stop_channel::up(std::size_t part) {
     const std::scoped_lock lock(mutex_);
     sequence_.up(part);
     publish();
-}
-
-std::vector<std::string> stop_channel::part_names() const {
-    const std::scoped_lock lock(mutex_);
-    return {names_.begin(), names_.end()};
 }
 
 void stop_channel::alive() {
@@ -190,6 +195,8 @@ clock::time_point part::deadline() const { return stop_->deadline(index_); }
 
 void part::up() const { stop_->up(index_); }
 
-void part::count_turns_with(std::function<std::uint64_t()> turns) const { stop_->turns_.push_back(std::move(turns)); }
+void part::count_turns_with(std::function<std::uint64_t()> turns) const {
+    if (index_ != stop_channel::no_part) stop_->turns_.push_back(std::move(turns));
+}
 
 }  // namespace lifecycle

@@ -81,7 +81,7 @@ public:
     /// said that it is up; should it end before, or not be up in time, the start has failed (exit code 1).
     ///
     /// All are added before done_collector::wait. One that comes later is a bug: a debug build ends here, another one
-    /// stops with a line, and the part is never run.
+    /// stops with a line and exit code 1, and the part is never run.
     part add_part(std::string name, share own, readiness when = at_once);
 
     /// Every part that is waited for is up, and no stop has begun.
@@ -105,6 +105,8 @@ public:
     /// after it has become so; to be called again.
     void fail(const std::string& name);
     bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
+    /// What failed first has kept the process from starting, or is a mistake in its parts: exit code 1.
+    bool failed_before_ready() const noexcept { return failed_before_ready_.load(std::memory_order_relaxed); }
     /// Leaves a lame duck that a request began; false when that is no longer possible.
     bool withdraw();
 
@@ -122,9 +124,11 @@ private:
     static constexpr std::size_t no_part = std::size_t(-1);
     clock::time_point deadline(std::size_t part) const;
     void up(std::size_t part);
+    /// A mistake in the program, of which that part is the example: a failed start, also after readiness.
+    void misused(const std::string& name);
+    /// From here on a part is added too late. The names of those that have been added by now, in their order.
+    std::vector<std::string> close();
     void part_ended(std::size_t part);
-    std::vector<std::string> part_names() const;
-    bool failed_before_ready() const noexcept { return failed_before_ready_.load(std::memory_order_relaxed); }
     const stop_sequence::events& step();
     clock::time_point next_step() const;
     int event() const noexcept { return event_; }  ///< readable: something has happened
@@ -141,7 +145,7 @@ private:
     mutable stop_sequence sequence_;                 ///< any caller may be the first to notice a freeze
     mutable clock::time_point last_sign_of_life_{};  ///< of any thread, in a stop
     std::deque<std::string> names_;                  ///< which handles point to
-    bool complete_ = false;
+    bool complete_ = false;                          ///< every part has been added
     std::vector<std::function<std::uint64_t()>> turns_;
     std::atomic<stop_phase> phase_{stop_phase::starting};
     std::atomic<std::uint64_t> nth_stop_{0};

@@ -64,8 +64,9 @@ std::size_t stop_sequence::add_part(std::string name, share own, readiness when)
 }
 
 void stop_sequence::complete(time_point now) {
+    assert(!complete_since_ && "the parts run once");
     // From here on readiness is waited for, and the time until a part is not up in time begins.
-    if (!complete_since_) complete_since_ = now;
+    complete_since_ = now;
     become_ready_if_up();
 }
 

@@ -95,8 +95,9 @@ std::string outcome(const inspected& parts, bool over) {
     lifecycle::shutdown_report report;
     add(report, served, parts.events);
     report.balanced = report.balanced || runs("tracker");
-    const lifecycle::ends ends{.failure = parts.stop.failed() || status.cause.starts_with("part:"),
-                               .failure_before_ready = !parts.stop.has_been_ready()};
+    const lifecycle::ends ends{
+        .failure = parts.stop.failed() || status.cause.starts_with("part:"),
+        .failure_before_ready = parts.stop.failed_before_ready() || !parts.stop.has_been_ready()};
     int code = lifecycle::exit_code_of(ends, report);
     // As the exit will count them: what has not ended by now is a straggler.
     if (over && (runs("app") || runs("tracker"))) code = std::max<int>(code, lifecycle::exit_code::forced);

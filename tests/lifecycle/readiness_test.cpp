@@ -1,6 +1,8 @@
 // When a process is ready, and what becomes of one that never is.
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "tests/lifecycle/fakes.hpp"
 #include "tests/lifecycle/stopping.hpp"
 #include "tests/lifecycle/test_clock.hpp"
@@ -103,19 +105,25 @@ TEST(Readiness, TellsOnceWhoIsNotUpAndNotBeforeTheTimeIsOver) {
     EXPECT_EQ(sequence.next_step(now + 20s), fakes::time_point::max());
 }
 
-/// A mistake in the wiring of the parts: a debug build ends at once, another one starts, says so and ends with 1.
-void expect_misuse(const std::function<int(process&)>& body, const char* line) {
+/// A mistake in the wiring of the parts: a debug build ends at once, any other says so in a line and ends with 1.
+void expect_misuse(const std::function<int(process&)>& body, [[maybe_unused]] const char* line) {
     const fakes::folder folder;
     const auto said = folder.file("log");
     const int code = fakes::exit_code_of([&] {
         process process;
         const int ended = body(process);
         std::ofstream(said) << process.lines->text();
-        return ended;
+        return testing::Test::HasFailure() ? 99 : ended;
     });
-    if (code == 1'000 + SIGABRT) return;
+#ifdef ABORT_ON_MISUSE
+    EXPECT_EQ(code, 1'000 + SIGABRT);
+#else
     EXPECT_EQ(code, lifecycle::could_not_start);
-    EXPECT_NE(fakes::content_of(said).find(line), std::string::npos) << fakes::content_of(said);
+    const auto log = fakes::content_of(said);
+    const auto at = log.find(line);
+    EXPECT_NE(at, std::string::npos) << log;
+    EXPECT_EQ(log.find(line, at + 1), std::string::npos) << "once: " << log;
+#endif
 }
 
 TEST(Misuse, APartThatIsNeverRunIsAFailedStart) {
@@ -138,6 +146,15 @@ TEST(Misuse, APartThatIsRunTwiceIsAFailedStart) {
         "debug is run twice: the service cannot start");
 }
 
+TEST(Misuse, APartThatIsRunTwiceAfterReadinessEndsTheProcessWithTheCodeOfAFailedStart) {
+    expect_misuse(
+        [](process& process) {
+            const auto debug = process.run("debug", until_asked);
+            return process.done.wait({.ready = [&] { process.done.run(debug, until_asked); }});
+        },
+        "debug is run twice: the service stops");
+}
+
 TEST(Misuse, APartThatIsAddedAfterTheRunHasBegunIsNeverRunAndEndsTheProcess) {
     expect_misuse(
         [](process& process) {
@@ -150,7 +167,55 @@ TEST(Misuse, APartThatIsAddedAfterTheRunHasBegunIsNeverRunAndEndsTheProcess) {
             });
             const int code = process.done.wait({});
             EXPECT_EQ(process.stop.now().cause, "part:late");
-            return code == lifecycle::part_failed ? lifecycle::could_not_start : code;  // it had been ready
+            return code;
+        },
+        "late was added after the parts run: the service stops");
+}
+
+TEST(Misuse, APartThatIsAddedAndRunLateIsNeverRunAndNeverAskedForItsTurns) {
+    expect_misuse(
+        [](process& process) {
+            process.run("debug", until_asked);
+            std::optional<lifecycle::part> late;
+            const auto add = [&] {
+                late = process.stop.add_part("late", serves_clients);
+                late->count_turns_with([]() -> std::uint64_t {
+                    ADD_FAILURE() << "what counts may be gone";
+                    return 0;
+                });
+                process.done.run(*late, [](const std::stop_token&) { ADD_FAILURE() << "it runs"; });
+            };
+            return process.done.wait({.ready = add});
+        },
+        "late was added after the parts run: the service stops");
+}
+
+TEST(Misuse, APartThatIsAddedInAStopIsNamedToo) {
+    expect_misuse(
+        [](process& process) {
+            process.run("debug", [&](const std::stop_token& token) {
+                EXPECT_TRUE(fakes::eventually([&] { return process.stop.has_been_ready(); }));
+                process.send(SIGTERM);
+                until_asked(token);
+                process.stop.add_part("late", 0ms);
+            });
+            const int code = process.done.wait({});
+            EXPECT_EQ(process.stop.now().cause, "SIGTERM");
+            return code;
+        },
+        "late was added after the parts run: the service stops");
+}
+
+TEST(Misuse, NoPartIsAddedBetweenTheLastLookAtThemAndTheStart) {
+    expect_misuse(
+        [](process& process) {
+            lifecycle::part_threads parts(process.stop, process.workers, process.log);
+            parts.require_all();
+            const auto late = process.stop.add_part("late", 0ms);
+            EXPECT_EQ(late.deadline(), lifecycle::clock::time_point::max());
+            EXPECT_EQ(process.stop.now().cause, "part:late") << "it would be asked to end, and has never run";
+            parts.name_late();
+            return process.stop.failed_before_ready() ? lifecycle::could_not_start : lifecycle::clean;
         },
         "late was added after the parts run: the service stops");
 }

@@ -127,8 +127,8 @@ private:
     void come_up() {
         const auto part = upto(ended_.size());
         if (part == ended_.size()) {
+            if (!complete_) sequence_.complete(now_);
             complete_ = true;
-            sequence_.complete(now_);
         } else {
             up_[part] = true;
             sequence_.up(part);

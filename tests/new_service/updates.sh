@@ -52,7 +52,7 @@ git commit -q -m "Our own"
 
 cd "$skeleton"
 echo '// mended' | tee -a cmd/service/routes.cpp docs/limits.md server/cpus.cpp >/dev/null
-perl -i -pe "s/^## Unreleased.*\n/\$&\n### Fixed\n- $(date +%F): mended today\n- 2001-02-03: worded anew\n- A \"quoted\" thing\n  is mended\n/" CHANGELOG.md
+perl -i -pe "s/^## Unreleased.*\n/\$&\n### Fixed\n- $(date +%F): mended today\n- 2001-02-03: in other words\n- A \"quoted\" thing\n  is mended\n/" CHANGELOG.md
 echo new >docs/new.md
 git add -A
 git commit -q -m "Mended"
