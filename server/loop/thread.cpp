@@ -46,9 +46,9 @@ loop_thread::loop_thread(const environment& env, std::size_t index, asio::io_con
       index_(index),
       io_(io),
       seen_(seen),
-      timer_(io),
       drain_(env.deadline, idle_grace(env), seen.account.open, [this] { end(); }),
       resources_(env, index, io, seen, drain_),
+      timer_(io),
       tick_(env, resources_, drain_) {}
 
 loop_thread::~loop_thread() = default;

@@ -54,9 +54,9 @@ private:
     const std::size_t index_;
     boost::asio::io_context& io_;
     published& seen_;
-    lifecycle::loop_timer timer_;
     loop_drain drain_;
     loop_resources resources_;
+    lifecycle::loop_timer timer_;
     loop_tick tick_;
     bool failed_ = false;
     lifecycle::operation_memory* kept_back_ = nullptr;  ///< while it runs

@@ -24,7 +24,7 @@ loop_tick::loop_tick(const environment& env, loop_resources& of, loop_drain& dra
 void loop_tick::come(clock::time_point now, clock::duration lag) {
     if (lag > clock::duration{})
         if (const auto found = of_.requests().stalls().look(lag, clock::now())) of_.log().stood_still(*found);
-    of_.sockets().look();  // what it was to say later, and found no memory for
+    of_.sockets().look();  // what it found no memory to wait for
     auto& account = of_.account();
     account.turns.add();
     account.turned_at.set(static_cast<std::uint64_t>(now.time_since_epoch().count()));

@@ -12,16 +12,14 @@
 
 namespace server {
 
-/// All sockets of a loop in one level-triggered epoll set (epoll(7)), which Asio watches as one descriptor: an epoll
-/// set can be polled itself. When it fires, one epoll_wait(2) gives a batch, and each socket's owner is called. It
-/// looks again after a full batch, and when an owner has left something, a bounded number of times, before Asio has its
-/// turn.
+/// All sockets of a loop in one level-triggered epoll set (epoll(7)), and with them what Asio waits for, as one
+/// descriptor: an epoll set can be polled itself. Where Asio would wait, the loop waits for the set. One epoll_wait(2)
+/// gives a batch, and each socket's owner is called: after what was posted before the bytes came, and before timers
+/// that are due.
 ///
-/// Asio watches it for good, edge-triggered: nothing is armed again after a wake-up, and nothing allocated. So Asio
-/// does not report a second time what was seen and left; an owner that has left something makes the set look again.
-///
-/// Lifetime: made with its loop, which it keeps running until `close`; its owners leave it (`forget`) before it goes,
-/// and the io_context outlives it. Only on the loop's thread. It owns no socket.
+/// Lifetime: made with its loop, before anything else waits by its io_context, which it keeps running until `close`;
+/// its owners leave it (`forget`) before it goes, and the io_context outlives it. Only on the loop's thread. It owns no
+/// socket.
 ///
 /// What not to do: leave a socket in the set that is ready and is neither read nor written, for it fires without end;
 /// so an owner that does not want what has arrived must ask for nothing until it does. Close a socket before
@@ -66,9 +64,13 @@ public:
     /// is being started still has a copy of it, it leaves later, and what it reports until then belongs to no owner.
     void forget(watched& owner) noexcept;
 
-    /// Calls the owners of what is ready now. Asio does so when something becomes ready; a loop does now and then, so
-    /// that what could not be posted because memory had run out is not lost.
-    void look() noexcept;
+    /// Calls the owners of what is ready now. It comes by itself when something becomes ready; a loop does so now and
+    /// then, so that what could not be waited for because memory had run out is not lost.
+    /// True: there may be more.
+    bool look() noexcept {
+        find(0);
+        return serve();
+    }
     /// Owners are being called.
     bool looks() const noexcept { return looks_; }
     /// How many times it has looked.
@@ -78,7 +80,7 @@ public:
 
 private:
     static constexpr std::size_t batch_size = 256;
-    static constexpr int most_batches = 16;  ///< before Asio's timers have their turn
+    static constexpr std::uint64_t of_asio = UINT64_MAX;  ///< no socket has that name
 
     /// What the kernel is told of a socket is its number and how many have had that number here: an owner's address
     /// might be another's by the time it is said again.
@@ -89,18 +91,17 @@ private:
     class in_reactor;
 
     void change(int descriptor, watched& owner, interest wanted);
-    bool look_once() noexcept;
-    void look_later() noexcept;
+    bool find(int milliseconds) noexcept;
+    bool serve() noexcept;
 
-    boost::asio::io_context& on_;
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> keeps_running_;
     const std::function<void()> after_;
     const int set_;
     std::array<epoll_event, batch_size> batch_;
+    std::size_t found_ = 0;      ///< of it, to be served
     std::vector<place> places_;  ///< by descriptor
     std::uint64_t turn_ = 0;
     bool looks_ = false;
-    bool looks_later_ = false;
     std::unique_ptr<in_reactor> reactor_;  // last: Asio looks no more when the rest goes
 };
 

@@ -7,8 +7,13 @@
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <future>
 #include <memory>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "server/net/transport.hpp"
@@ -67,7 +72,8 @@ protected:
     }
 
     boost::asio::io_context io{1};
-    poll_set set{io};
+    int batches = 0;
+    poll_set set{io, [this] { ++batches; }};
 };
 
 TEST_F(PollSet, CallsTheOwnersOfSocketsThatAreReadyAndNobodyElse) {
@@ -83,7 +89,7 @@ TEST_F(PollSet, CallsTheOwnersOfSocketsThatAreReadyAndNobodyElse) {
 TEST_F(PollSet, SaysAgainWhatHasNotBeenReadAndStopsWhenNobodyWantsIt) {
     owner holder(set, [](owner&) {});
     holder.other->write("x");
-    for (int turns = 0; turns < 3; ++turns) io.run_one();
+    for (int turns = 0; turns < 3; ++turns) io.poll_one();
     EXPECT_GE(holder.called, 2);
     holder.wants(poll_set::interest::none);
     turn();
@@ -91,7 +97,8 @@ TEST_F(PollSet, SaysAgainWhatHasNotBeenReadAndStopsWhenNobodyWantsIt) {
     turn();
     EXPECT_EQ(holder.called, before);
     holder.wants(poll_set::interest::read);
-    io.run_one();
+    io.restart();
+    io.poll_one();
     EXPECT_GT(holder.called, before);
     holder.read();
 }
@@ -122,15 +129,13 @@ TEST_F(PollSet, SaysAFinBehindBytesOfWhichAllHaveBeenTaken) {
 }
 
 TEST_F(PollSet, DoesWhatIsToBeDoneBehindABatchOnceForAllOfIt) {
-    int times = 0;
-    poll_set other(io, [&] { ++times; });
-    owner first(other, [](owner&self) { self.read(); }), second(other, [](owner&self) { self.read(); });
+    owner first(set, [](owner&self) { self.read(); }), second(set, [](owner&self) { self.read(); });
     first.takes = second.takes = poll_set::rest::taken;
     first.other->write("x");
     second.other->write("x");
     turn();
     EXPECT_EQ(first.called + second.called, 2);
-    EXPECT_EQ(times, 1);
+    EXPECT_EQ(batches, 1);
 }
 
 TEST_F(PollSet, SaysWhenThereIsRoomToWrite) {
@@ -146,8 +151,7 @@ TEST_F(PollSet, LooksAgainAfterAFullBatch) {
         many.push_back(std::make_unique<owner>(set, [](owner& owner) { owner.read(); }));
         many.back()->other->write("x");
     }
-    io.restart();
-    io.run_one();
+    turn();
     for (const auto& each : many) EXPECT_EQ(each->called, 1);
 }
 
@@ -204,6 +208,88 @@ TEST_F(PollSet, AFinAndAResetAreSomethingToRead) {
     holder.other = nullptr;
     turn();
     EXPECT_EQ(how, transport::outcome::ended);
+}
+
+TEST_F(PollSet, AsioHasItsTurnThoughASocketIsReadyWithoutEnd) {
+    owner holder(set, [](owner&) {});
+    holder.other->write("x");
+    boost::asio::steady_timer timer(io, std::chrono::milliseconds(5));
+    bool fired = false;
+    timer.async_wait([&](boost::system::error_code) { fired = true; });
+    while (!fired) io.run_one();
+    EXPECT_GE(holder.called, 1);
+}
+
+TEST_F(PollSet, WorkOfAnotherThreadWakesUpALoopThatWaits) {
+    bool done = false;
+    std::promise<void> waits;
+    owner holder(set, [&](owner& self) {
+        self.read();
+        waits.set_value();
+    });
+    holder.other->write("x");
+    std::thread other([&] {
+        waits.get_future().wait();
+        boost::asio::post(io, [&] { done = true; });
+    });
+    while (!done) io.run_one();
+    other.join();
+}
+
+/// Another thread says something to the loop, and only then is a byte sent.
+TEST_F(PollSet, WhatWasPostedBeforeAByteWasSentIsDoneBeforeTheByteIsSeen) {
+    std::string order;
+    owner holder(set, [&](owner& self) {
+        self.read();
+        order += " byte";
+    });
+    owner first(set, [&](owner& self) {
+        self.read();
+        std::thread([&] { boost::asio::post(io, [&] { order += "post"; }); }).join();
+        holder.other->write("x");
+    });
+    first.takes = poll_set::rest::taken;
+    first.other->write("x");
+    while (order.size() < 9) io.run_one();
+    EXPECT_EQ(order, "post byte");
+}
+
+/// After a standstill a deadline may have passed, and what it was for have come in time.
+TEST_F(PollSet, ASocketThatIsReadyComesBeforeATimerThatIsDue) {
+    std::string order;
+    owner holder(set, [&](owner& self) {
+        self.read();
+        order += "byte ";
+    });
+    turn();
+    boost::asio::steady_timer timer(io, std::chrono::milliseconds(-1));
+    timer.async_wait([&](boost::system::error_code) { order += "timer"; });
+    holder.other->write("x");
+    while (order.size() < 10) io.run_one();
+    EXPECT_EQ(order, "byte timer");
+}
+
+TEST_F(PollSet, WhatAnOwnerPostsIsDoneThoughNothingElseComes) {
+    bool done = false;
+    owner holder(set, [&](owner& self) {
+        self.read();
+        boost::asio::post(io, [&] { done = true; });
+    });
+    holder.other->write("x");
+    while (!done) io.run_one();
+    EXPECT_EQ(holder.called, 1);
+}
+
+TEST(PollSetGone, LeavesItsContextAsItWas) {
+    boost::asio::io_context io(1);
+    auto set = std::make_unique<poll_set>(io);
+    boost::asio::steady_timer timer(io, std::chrono::milliseconds(1));
+    bool fired = false;
+    timer.async_wait([&](boost::system::error_code) { fired = true; });
+    set->close();
+    set = nullptr;
+    io.run();
+    EXPECT_TRUE(fired);
 }
 
 }  // namespace
