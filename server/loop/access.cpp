@@ -79,12 +79,12 @@ const socket_address* peer_beside(const socket_address& client, const connection
 
 /// Who a connection works for, and its peer, which mostly is the same: as facts.
 struct address_texts {
-    explicit address_texts(const connection_parts& of) {
-        put<"{}">(client, of.client());
+    address_texts(std::string_view text_of_client, const connection_parts& of) : client(text_of_client) {
         if (const auto* const other = peer_beside(of.client(), of)) put<"{}">(beside, *other);
     }
-    std::string_view peer() const { return beside.view().empty() ? client.view() : beside.view(); }
-    line_text client, beside;
+    std::string_view peer() const { return beside.view().empty() ? client : beside.view(); }
+    std::string_view client;
+    line_text beside;
 };
 
 /// Nothing of what was no request.
@@ -99,6 +99,12 @@ std::uint64_t in_microseconds(clock::duration time) {
 
 }  // namespace
 
+void loop_access_log::client_text::write(const socket_address& client) {
+    size_ = 0;  // until it is written, for which there may be no memory
+    size_ = static_cast<std::size_t>(put_address(text_.data(), client) - text_.data());
+    known_ = client;
+}
+
 bool loop_access_log::add_answer(const answer_row& row, const connection_parts& of) {
     const auto& excluded = of.limits().access_exclude;
     if (std::ranges::find(excluded, row.of->path) != excluded.end()) return false;
@@ -108,7 +114,7 @@ bool loop_access_log::add_answer(const answer_row& row, const connection_parts& 
     }
     line_text line;
     const auto& client = of.client();
-    put<"access {} {} {} {} {}us {} {}{}">(line, client, row.of->method_name, row.of->target,
+    put<"access {} {} {} {} {}us {} {}{}">(line, client_.of(client), row.of->method_name, row.of->target,
                                            static_cast<std::uint64_t>(row.status), in_microseconds(row.took),
                                            row.of->id, row.letters.who, row.letters.when);
     if (row.refused_by != rule::none) put<" rule {}">(line, to_string(row.refused_by));
@@ -125,7 +131,7 @@ void loop_access_log::refused(const answer_row& row, const connection_parts& of)
     line_text line;
     const auto& client = of.client();
     const bool known = row.of != nullptr;
-    put<"access {} {} {} {} {}us - {}{} rule {}">(line, client, known ? row.of->method_name : "-",
+    put<"access {} {} {} {} {}us - {}{} rule {}">(line, client_.of(client), known ? row.of->method_name : "-",
                                                   known ? row.of->target : "-", static_cast<std::uint64_t>(row.status),
                                                   in_microseconds(row.took), row.letters.who, row.letters.when,
                                                   to_string(row.refused_by));
@@ -135,12 +141,12 @@ void loop_access_log::refused(const answer_row& row, const connection_parts& of)
 
 /// The same as the line of text, each value by its name: what is empty has no field.
 void loop_access_log::add_facts(const answer_row& row, const connection_parts& of) noexcept try {
-    const address_texts shown(of);
+    const address_texts shown(client_.of(of.client()), of);
     const bool known = row.of != nullptr;
     const std::array letters{row.letters.who, row.letters.when};
     boost::container::static_vector<log_fact, 16> facts{
         log_fact("server", env_.name),
-        log_fact("client", shown.client.view()),
+        log_fact("client", shown.client),
         log_fact("method", known ? row.of->method_name : std::string_view()),
         log_fact("target", known ? row.of->target : std::string_view()),
         log_fact("protocol", protocol_of(row.of)),
@@ -165,9 +171,9 @@ void loop_access_log::ended(const connection_parts& of) noexcept try {
     if (!wants(of) || of.unlogged()) return;
     const auto [who, when] = of.ending();
     if (env_.access->wants_facts()) {
-        const address_texts shown(of);
+        const address_texts shown(client_.of(of.client()), of);
         const std::array letters{who, when};
-        const std::array facts{log_fact("server", env_.name), log_fact("client", shown.client.view()),
+        const std::array facts{log_fact("server", env_.name), log_fact("client", shown.client),
                                log_fact("requests", std::uint64_t{of.served()}),
                                log_fact("ending", std::string_view(letters.data(), letters.size())),
                                log_fact("peer", shown.peer())};
@@ -175,7 +181,7 @@ void loop_access_log::ended(const connection_parts& of) noexcept try {
     }
     line_text line;
     const auto& client = of.client();
-    put<"closed {} after {} requests {}{}">(line, client, std::uint64_t{of.served()}, who, when);
+    put<"closed {} after {} requests {}{}">(line, client_.of(client), std::uint64_t{of.served()}, who, when);
     if (const auto* const peer = peer_beside(client, of)) put<" peer {}">(line, *peer);
     add(clock::now(), line.view());
 } catch (const std::bad_alloc&) {}  // nor for this line

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <boost/asio/io_context.hpp>
+#include <cstddef>
 #include <span>
 #include <string_view>
 
@@ -41,10 +43,28 @@ private:
     void add(lifecycle::clock::time_point when, std::string_view text,
              std::span<const lifecycle::log_fact> facts = {}) noexcept;
 
+    /// Clients as text, without ports. That of the last one is kept: a connection has several lines in a row.
+    class client_text {
+    public:
+        /// Valid until it is asked again.
+        std::string_view of(const socket_address& client) {
+            if (size_ == 0 || client != known_) write(client);
+            return {text_.data(), size_};
+        }
+
+    private:
+        void write(const socket_address& client);
+
+        socket_address known_;
+        std::size_t size_ = 0;
+        std::array<char, longest_address> text_;
+    };
+
     const environment& env_;
     boost::asio::io_context& io_;
     const poll_set& sockets_;
     access_lines lines_;  ///< of this turn
+    client_text client_;
 };
 
 }  // namespace server
