@@ -2,8 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -97,6 +101,25 @@ TEST(SampleTable, CountsWhatFindsNoRoomForItsStackOrItself) {
     EXPECT_GT(noted, sample_table::most_blocks / 2);
     EXPECT_EQ(all->lost(), (nth - noted) * two_blocks.bytes);
     EXPECT_EQ(all_of(*all).allocated.bytes, noted * two_blocks.bytes);
+}
+
+constinit sample_table untouched;  // its pages are memory once they have been written
+
+std::size_t resident_bytes(const sample_table& table) {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const auto begin = reinterpret_cast<std::uintptr_t>(&table) / page * page;
+    const auto size = reinterpret_cast<std::uintptr_t>(&table) + sizeof table - begin;
+    std::vector<unsigned char> pages((size + page - 1) / page);
+    EXPECT_EQ(::mincore(reinterpret_cast<void*>(begin), size, pages.data()), 0);
+    return page * static_cast<std::size_t>(std::ranges::count_if(pages, [](auto flags) { return (flags & 1U) != 0; }));
+}
+
+TEST(SampleTable, TakesAsMuchMemoryAsIsHeldAndNotWhatHasComeAndGone) {
+    for (std::size_t nth = 0; nth < 2 * sample_table::most_blocks; ++nth) {
+        EXPECT_TRUE(untouched.add(block(nth), std::vector{frame(nth % 100)}, two_blocks));
+        if (nth >= 20) untouched.remove(block(nth - 20));
+    }
+    EXPECT_LE(resident_bytes(untouched), 100'000U) << "of " << sizeof untouched;
 }
 
 TEST(SampleTable, BalancesWhenBlocksAreFreedOnOtherThreadsWhileSomebodyReads) {
