@@ -6,6 +6,7 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <cassert>
 #include <cstddef>
 #include <memory>
 #include <utility>
@@ -51,6 +52,7 @@ struct wake_allocator {
     wake_allocator(const wake_allocator<U>& other) noexcept : of(other.of) {}  // NOLINT(google-explicit-constructor)
 
     T* allocate(std::size_t n) {
+        assert(of != nullptr && "a wake-up belongs to a waiter");  // g++ 14 warns of what would come of none
         if constexpr (alignof(T) <= alignof(std::max_align_t))
             for (auto& place : of->wakes)
                 if (n * sizeof(T) <= place.bytes.size() && !place.taken.exchange(true, std::memory_order_acquire))

@@ -4,6 +4,7 @@
 
 #include "tests/tracker/spool_fakes.hpp"
 #include "tracker/memory_backlog.hpp"
+#include "tracker/waiter.hpp"
 
 #ifndef NDEBUG
 
@@ -64,6 +65,11 @@ TEST_F(TrackerLawsDeath, ASinkIsDoneWithABatchOnce) {
     ASSERT_TRUE(spool.of_sink(0).take(batch));
     spool.of_sink(0).settle(batch, outcome::delivered);
     EXPECT_DEATH(spool.of_sink(0).settle(batch, outcome::delivered), "only what was taken is settled");
+}
+
+TEST_F(TrackerLawsDeath, AWakeUpBelongsToAWaiter) {
+    tracker::wake_allocator<char> of_nobody(nullptr);
+    EXPECT_DEATH(of_nobody.allocate(1), "a wake-up belongs to a waiter");
 }
 
 }  // namespace
