@@ -13,12 +13,15 @@ bool told_handler[CONNECTIONS], abandoned[CONNECTIONS], told_stream[CONNECTIONS]
 bool named_handler[CONNECTIONS], is_created[CONNECTIONS];
 byte requests_left[CONNECTIONS];
 bool about_to_close[CONNECTIONS];
+bool deaf[CONNECTIONS];             /* the client does not read, and what it is sent does not fit into the socket */
+bool ending[CONNECTIONS];           /* the end of a stream that was told is written, or behind what is not read */
+byte since[CONNECTIONS];            /* when it began to be written, or its end */
 
 bool listening = true, turned_away, drains, wedged;
 bool loop_due;                      /* this tick has not looked at its connections yet */
 byte drain_at;
 
-bool leaves, streams, events;       /* what clients and handlers may do */
+bool leaves, streams, unread, events;  /* what clients and handlers may do */
 
 /* The account of the loop, from when it has noted the stop. */
 byte open, under_way, open_at_stop, accepted_after, closed_idle, finished, r_forced;
@@ -27,6 +30,14 @@ byte in_flight_at_stop, begun_after, r_finished, r_cut, r_gone;
 #define connected(i) (at[i] != none && at[i] != handshake && at[i] != closed)
 #define in_request(i) (at[i] == head || at[i] == handling || at[i] == writing || at[i] == streaming)
 #define OVER (drains && t >= APP_OVER)
+#define GRACE_IS_OVER (t >= drain_at + GRACE)
+#define unread_too_long(i) (t >= (since[i] > drain_at + GRACE -> since[i] : drain_at + GRACE) + LONGEST_UNREAD)
+
+/* A reader that holds the stop, with nothing left that the server could do for it. */
+#define holds_unread(i) (drains && deaf[i] && told_stream[i] && !obstinate[i] && \
+                         ((at[i] == streaming && t >= drain_at + GRACE + LONGEST_UNREAD) || \
+                          (at[i] == writing && ending[i] && unread_too_long(i))))
+#define held_by_its_client(i) ((at[i] == writing || at[i] == streaming) && t > since[i] + 1 && t > APP_OVER)
 
 #define is_queued(i) (at[i] == handshake)
 #define is_due(i) ((at[i] == handshake && listening) || \
@@ -97,7 +108,8 @@ inline forget(i)
 {
     sent[i] = nothing; heard[i] = silence; left[i] = false; returned[i] = false; obstinate[i] = false;
     told_handler[i] = false; abandoned[i] = false; told_stream[i] = false; worked[i] = false; by_force[i] = false;
-    named_handler[i] = false; is_created[i] = false; about_to_close[i] = false
+    named_handler[i] = false; is_created[i] = false; about_to_close[i] = false;
+    deaf[i] = false; ending[i] = false; since[i] = 0
 }
 
 inline close_connection(i)
@@ -133,11 +145,33 @@ inline request_gone(i)
 inline after_the_answer(i)
 {
     is_created[i] = false; returned[i] = false; told_stream[i] = false;
+    deaf[i] = false; ending[i] = false; since[i] = 0;
     if
     :: abandoned[i] -> skip         /* its handler is waited for */
     :: !abandoned[i] && (stopping || requests_left[i] == 0) -> at[i] = lingering
     :: else -> at[i] = idle; sent[i] = nothing; heard[i] = silence
     fi
+}
+
+/* A stream is over, and its client takes the end of it, or does not. */
+inline end_stream(i)
+{
+    if
+    :: !deaf[i] -> answered(i); after_the_answer(i)
+    :: else -> at[i] = writing; ending[i] = told_stream[i]; since[i] = t
+    fi
+}
+
+/* decision::cut_unread */
+inline cut_unread(i)
+{
+    LAW(law_patience, ending[i]);
+    heard[i] = (with(CUT_BY_RESET) -> visible_cut : false_end);
+    if
+    :: with(WHO_DOES_NOT_READ_IS_GONE) -> request_ends(i, r_gone, true_gone)
+    :: else -> request_ends(i, r_cut, true_gone)
+    fi;
+    close_connection(i)
 }
 
 /* server/decision: what the tick does. */
@@ -156,11 +190,13 @@ inline decide(i)
         abandoned[i] = true; is_created[i] = false;                                              /* 503 */
         named_handler[i] = with(LATE_HANDLERS_ARE_NAMED);
         answered(i)
-    :: at[i] == writing && OVER -> cut(i)
-    :: at[i] == streaming && OVER -> cut(i)
-    :: at[i] == streaming && drains && !OVER && !told_stream[i] -> told_stream[i] = true
-    :: at[i] == streaming && drains && !OVER && told_stream[i] && t >= drain_at + GRACE && !obstinate[i] ->
-        answered(i); after_the_answer(i)                                                        /* ended by us, whole */
+    :: (at[i] == writing || at[i] == streaming) && OVER && with(CUT_WHEN_THE_APP_GIVES_UP) -> cut(i)
+    :: at[i] == writing && drains && !OVER && unread_too_long(i) && with(UNREAD_ENDS_ARE_CUT) &&
+        (ending[i] || !with(ONLY_ENDS_OF_STREAMS_ARE_CUT)) -> cut_unread(i)
+    :: at[i] == streaming && drains && !OVER && !told_stream[i] -> told_stream[i] = true; loop_due = GRACE_IS_OVER
+    :: at[i] == streaming && drains && !OVER && told_stream[i] && GRACE_IS_OVER && !obstinate[i] &&
+        (!deaf[i] || with(END_BEHIND_WHAT_IS_NOT_READ)) ->
+        end_stream(i)                                                                           /* by us, whole */
     :: at[i] == lingering && OVER -> close_connection(i)
     :: else
     fi
@@ -193,6 +229,7 @@ end:
                requests_left[me] > 0 && !left[me] -> requests_left[me]--; sent[me] = first_bytes }
     :: atomic { alive && sent[me] == first_bytes && at[me] != closed && at[me] != lingering -> sent[me] = whole_request }
     :: atomic { alive && connected(me) && !left[me] && leaves -> left[me] = true }
+    :: atomic { alive && unread && (at[me] == writing || at[me] == streaming) && !left[me] -> deaf[me] = !deaf[me] }
 
     /* The loop. */
     :: atomic { alive && !wedged && at[me] == handshake && listening ->
@@ -204,11 +241,11 @@ end:
     :: atomic { alive && !wedged && at[me] == head && sent[me] == whole_request ->
             look(); at[me] = handling; SEEN_OF(saw_handler, me) }
     :: atomic { alive && !wedged && at[me] == handling && returned[me] && !abandoned[me] && !left[me] ->
-            look(); at[me] = writing; SEEN_OF(saw_its_answer, me) }
+            look(); at[me] = writing; since[me] = t; SEEN_OF(saw_its_answer, me) }
     :: atomic { alive && !wedged && at[me] == handling && returned[me] && !abandoned[me] && left[me] -> look(); request_gone(me) }
     :: atomic { alive && !wedged && at[me] == handling && returned[me] && abandoned[me] ->
             look(); named_handler[me] = false; close_connection(me) }
-    :: atomic { alive && !wedged && at[me] == writing && !left[me] -> look(); answered(me); after_the_answer(me) }
+    :: atomic { alive && !wedged && at[me] == writing && !left[me] && !deaf[me] -> look(); answered(me); after_the_answer(me) }
     :: atomic { alive && !wedged && at[me] == lingering -> look(); close_connection(me) }
     :: atomic { alive && !wedged && left[me] && (at[me] == fresh || at[me] == idle) -> look(); close_connection(me) }
     :: atomic { alive && !wedged && left[me] && (at[me] == head || at[me] == writing || at[me] == streaming) ->
@@ -224,10 +261,9 @@ end:
     :: atomic { alive && !wedged && at[me] == handling && !returned[me] && !obstinate[me] && faults > 0 ->
             faults--; obstinate[me] = true }
     :: atomic { alive && !wedged && streams && at[me] == handling && !returned[me] && !obstinate[me] && !told_handler[me] && !left[me] ->
-            at[me] = streaming; loop_due = (loop_due || drains) }
+            at[me] = streaming; since[me] = t; loop_due = (loop_due || drains) }
     :: atomic { alive && !wedged && at[me] == streaming && !obstinate[me] && faults > 0 -> faults--; obstinate[me] = true }
-    :: atomic { alive && !wedged && at[me] == streaming && !obstinate[me] && !left[me] ->
-            look(); answered(me); after_the_answer(me) }
+    :: atomic { alive && !wedged && at[me] == streaming && !obstinate[me] && !left[me] -> look(); end_stream(me) }
     :: atomic { alive && !wedged && events && at[me] == handling && !returned[me] && !obstinate[me] && !offered[me] -> record(me) }
     :: atomic { alive && !wedged && waits_for_tracker[me] && verdict[me] != undecided ->
             waits_for_tracker[me] = false; returned[me] = true; is_created[me] = (verdict[me] == taken) }

@@ -35,6 +35,11 @@
 #define WHAT_IS_LEFT_IS_COUNTED 22
 #define NOTE_AT_THE_END 23
 #define STOPS_ARE_NUMBERED 24
+#define UNREAD_ENDS_ARE_CUT 25
+#define END_BEHIND_WHAT_IS_NOT_READ 26
+#define CUT_WHEN_THE_APP_GIVES_UP 27
+#define WHO_DOES_NOT_READ_IS_GONE 28
+#define ONLY_ENDS_OF_STREAMS_ARE_CUT 29
 byte without;
 #define with(what) (without != what)
 
@@ -49,12 +54,13 @@ c_decl {
 
 /* The shares of the budget: shutdown.lame_duck is 0 or 1 tick, idle_grace 1, flush 2. */
 #define GRACE 1
-#define END (forced -> (forced_at + 3 < 6 -> forced_at + 3 : 6) : 6)
+#define LONGEST_UNREAD 1        /* of server/decision */
+#define END (forced -> (forced_at + 3 < 7 -> forced_at + 3 : 7) : 7)
 #define HARD_END (END + 1)
-#define APP_PATIENCE (forced && forced_at + 1 < 3 -> forced_at + 1 : 3)
-#define APP_OVER (forced && forced_at < 2 -> forced_at : 2)
-#define TRACKER_PATIENCE (forced && forced_at + 2 < 5 -> forced_at + 2 : 5)
-#define TRACKER_OVER (forced && forced_at + 2 < 4 -> forced_at + 2 : 4)
+#define APP_PATIENCE (forced && forced_at + 1 < 4 -> forced_at + 1 : 4)
+#define APP_OVER (forced && forced_at < 3 -> forced_at : 3)
+#define TRACKER_PATIENCE (forced && forced_at + 2 < 6 -> forced_at + 2 : 6)
+#define TRACKER_OVER (forced && forced_at + 2 < 5 -> forced_at + 2 : 5)
 
 mtype = { serving, lame_duck, draining, stopped };                       /* phases of the process */
 mtype = { nobody, by_signal, by_post, by_app, by_tracker, by_debug };    /* causes */
@@ -88,6 +94,7 @@ byte begun_by_post, withdrawals, signals;  /* how often the world may do that */
 /* Laws. Each is a variable, so that Spin names it. */
 bool law_answered_or_cut = 1, law_answered_for = 1, law_handshake = 1, law_identities = 1, law_exit_code = 1;
 bool law_budget = 1, law_reported = 1, law_named = 1, law_one_order = 1, law_ordered = 1, law_shares = 1;
+bool law_readers = 1, law_patience = 1, law_ends = 1;
 bool law_kept = 1, law_nothing_forged = 1, law_events_add_up = 1, law_previous_exit = 1;
 bool the_model_gets_on = 1;     /* no law of the program: what cannot end would prove nothing */
 #define LAW(name, holds) name = (holds); assert(name)
@@ -278,6 +285,7 @@ inline conclude()
                                 in_flight_at_stop + begun_after == r_finished + r_cut + r_gone);
         LAW(law_identities, over || (r_finished == true_finished && r_cut == true_cut && r_gone == true_gone));
         LAW(law_events_add_up, accepted == delivered + spooled + lost);
+        LAW(law_ends, !over || ended[APP] || wedged || !ANY(held_by_its_client));
         check_exit_code();
         check_names()
     }
@@ -351,6 +359,7 @@ end:
     do
     :: atomic { alive && stopping && !(armed && t >= HARD_END) && (main_stuck || !(main_due || concluded)) &&
                (wedged || !a_connection_is_due) && !a_part_is_due ->
+            LAW(law_readers, wedged || !ANY(holds_unread));
             t++;
             LAW(law_budget, t <= HARD_END);
             main_due = true; loop_due = (open > 0) }
@@ -366,6 +375,7 @@ active proctype world()
             now.without = number_of("WITHOUT", 0);
             now.leaves = number_of("LEAVES", 0);
             now.streams = number_of("STREAMS", 0);
+            now.unread = number_of("UNREAD", 0);
             now.events = number_of("EVENTS", 0);
             now.signals = number_of("SIGNALS", 2);
             now.begun_by_post = now.withdrawals = number_of("POSTS", 0);
