@@ -59,7 +59,7 @@ decision decide(const connection_view& view, const drain_view& drain, lifecycle:
             if (over || late) return {action::cut, over};
             if (drain.draining && view.to_be_told && now >= drain.began + spread(view, drain))
                 return {action::notify, true, drain.over};
-            if (view.was_told && now >= drain.idle_until) return {action::end_stream, true};
+            if (view.was_told && view.can_end && now >= drain.idle_until) return {action::end_stream, true};
             return {};
         case connection_state::writing:
             if (over || late) return {action::cut, over};

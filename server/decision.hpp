@@ -28,9 +28,10 @@ struct connection_view {
     bool sends_on = false;                  ///< refused before its request was whole: it may still be sending
     bool to_be_told = false;                ///< its route is told of the drain, and has not been
     bool was_told = false;                  ///< ... and has
+    bool can_end = false;                   ///< its answer is a stream that a stop may end, and it is whole
     bool stirs = false;      ///< of what is to be a request something has come that cannot be read yet: part of TLS
     bool receives = false;   ///< its handler waits for more of the body
-    bool has_ended = false;  ///< the stream that was told of the drain; what is left of it waits for its client
+    bool has_ended = false;  ///< such a one that was told of the drain; what is left of it waits for its client
     lifecycle::clock::time_point awaited{};  ///< until then the first request of a client that has just shaken hands
 };
 

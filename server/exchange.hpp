@@ -151,6 +151,9 @@ struct exchange {
     const lifecycle::context& context() const noexcept { return serving ? given : scope.get(); }
     bool to_be_told() const noexcept { return serving && app_gives_up == lifecycle::clock::time_point::max(); }
     bool was_told() const noexcept { return serving && !to_be_told(); }
+    /// A stop may end its answer after any text, and it is whole, or after any event. Of what else a source gives in
+    /// pieces, and where a length is promised, the rest would be missing.
+    bool can_end() const noexcept { return (reply.texts || (to != nullptr && to->events)) && !reply.length; }
     /// The drain has begun, and its route is told.
     void notify(lifecycle::clock::time_point over) noexcept {
         app_gives_up = over;

@@ -150,7 +150,7 @@ void http1_machine::obey(decision decided, std::size_t unacknowledged, const mom
 void http1_machine::end_told() {
     flags_.ended = true;
     work_->current.scope.cancel(cause::shutdown);
-    if (waits_ != waiting::room || work_->coding == body_coding::length) return;
+    if (waits_ != waiting::room) return;
     waits_ = waiting::nothing;
     close_stream();
 }

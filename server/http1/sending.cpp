@@ -140,6 +140,7 @@ void http1_sending::close_stream() {
     const bool whole = !flags_.failed && !too_short && !flags_.broken && !flags_.cut;
     if ((flags_.failed || too_short) && !flags_.cut && !flags_.broken) end_ = {'S', 'D'};
     flags_.told_end = work_->current.was_told();
+    flags_.hurries = work_->current.can_end();
     if (!whole) count_end(false);
     if (work_->coding == body_coding::chunked && !flags_.broken) work_->out += whole ? "0\r\n\r\n" : "response cut\r\n";
     go(whole ? phase::end_stream : phase::cut_stream);

@@ -31,9 +31,10 @@ connection_view http1_state::view() const noexcept {
             .sends_on = flags_.sends_on,
             .to_be_told = work_ && work_->current.to_be_told(),
             .was_told = work_ && work_->current.was_told(),
+            .can_end = work_ && work_->current.can_end(),
             .stirs = flags_.stirs,
             .receives = flags_.receives,
-            .has_ended = flags_.told_end,
+            .has_ended = flags_.told_end && flags_.hurries,
             .awaited = flags_.shook_hands && state_ == state::fresh ? since_ + first_request : clock::time_point{}};
 }
 

@@ -132,6 +132,7 @@ protected:
         bool cut = false;        ///< its stream is
         bool ended = false;      ///< its stream is, by us
         bool told_end = false;   ///< the end of a stream that was told of the drain is on its way to the client
+        bool hurries = false;    ///< ... and it is one that a stop may end: its reader has little time then
         bool failed = false;     ///< the source of its stream has
         bool looked = false;     ///< for what is after the request that is answered
         bool counted = false;    ///< the account knows of a request that has no answer yet

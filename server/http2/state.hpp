@@ -80,7 +80,7 @@ protected:
     std::uint32_t served_ = 0;     ///< requests
     std::uint32_t asked_ = 0;      ///< handlers and sources that have not returned
     std::uint32_t unflushed_ = 0;  ///< answers that are not wholly in the socket
-    std::uint32_t told_ends_ = 0;  ///< ... of them, streams that were told of the drain
+    std::uint32_t told_ends_ = 0;  ///< ... of them, streams that were told of the drain and may be ended
     std::uint32_t alive_ = 0;      ///< streams, also those that the protocol has done with
     std::uint32_t due_ = 0;        ///< ... whose source is to be asked
     ending_letters ending_;

@@ -53,7 +53,7 @@ void stream::end_body() {
 }
 
 connection_view stream::view() const noexcept {
-    const bool has_ended = answer.source_ended && current.was_told();
+    const bool has_ended = answer.source_ended && current.was_told() && current.can_end();
     return {.state = has_ended ? connection_state::writing : state,
             .since = since,
             .deadline = deadline,
@@ -63,6 +63,7 @@ connection_view stream::view() const noexcept {
             .abandoned = current.abandoned,
             .to_be_told = current.to_be_told(),
             .was_told = current.was_told(),
+            .can_end = current.can_end(),
             .receives = receives,
             .has_ended = has_ended};
 }

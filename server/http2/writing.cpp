@@ -51,7 +51,7 @@ void writing::frame_sent(const nghttp2_frame& frame) {
     const auto& current = stream->current;
     const bool was_told = stream->answer.streams && current.was_told();
     if (was_told && !current.left) ++(stream->outcome.ended_by_us ? changes_.ended_by_us : changes_.ended);
-    if (was_told && !stream->outcome.counted && !stream->outcome.forced) ++told_ends_;
+    if (was_told && current.can_end() && !stream->outcome.counted && !stream->outcome.forced) ++told_ends_;
     count(*stream, stream->outcome.forced ? request_end::cut : request_end::finished);
     // RFC 9113 section 8.1: what still comes of the request is of no interest.
     if (!stream->whole && (!stream->through || !stream->through->inside)) reset(*stream, NGHTTP2_NO_ERROR);

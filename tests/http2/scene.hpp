@@ -237,6 +237,7 @@ private:
             const auto nothing = [](const lifecycle::context&, const server::request&) { return server::response(); };
             server::router all;
             all.get("/", nothing).post("/", nothing).get("/other", nothing).events("/ticks", nothing);
+            all.get("/poll", nothing).at_stop(server::at_drain::notify);
             const auto takes = [](lifecycle::context, const server::request&,
                                   server::request_body&) -> lifecycle::awaitable<server::response> {
                 co_return server::response();

@@ -231,6 +231,50 @@ TEST(Http2Stop, AnAnswerThatIsNoStreamIsWaitedFor) {
     EXPECT_EQ(play.account().cut, 1);
 }
 
+TEST(Http2Stop, AnAnswerThatIsNoStreamOfTextsIsNeverEndedByUsBeforeItIsWhole) {
+    for (const bool promised : {true, false}) {
+        scene play;
+        play.holds_handlers = true;
+        const auto id = play.client.get("/poll");
+        play.settle();
+        play.reply(id, scene::streamed(promised ? std::optional(3'000U) : std::nullopt));
+        play.drain(1s, 20s);
+        play.tick_after(1s);
+        EXPECT_EQ(play.account().told, 1) << promised;
+        EXPECT_FALSE(play.asked.at(id)->current.scope.get().done()) << "it has until the app gives up";
+        play.tick_after(5s);
+        play.give_piece(id, 2'000);
+        ASSERT_TRUE(play.asked.contains(id)) << "there is more to come, " << promised;
+        play.give_piece(id, 995);
+        if (!promised) play.give_piece(id, 0);
+        EXPECT_EQ(play.answer(id).body.size(), 3'000) << promised;
+        EXPECT_TRUE(play.answer(id).ended) << promised;
+        EXPECT_FALSE(play.answer(id).reset) << promised;
+        EXPECT_EQ(play.account().ended, 1) << promised;
+        EXPECT_EQ(play.account().ended_by_us, 0) << promised;
+    }
+}
+
+TEST(Http2Stop, TheLastOfItIsWaitedForLikeThatOfAnyAnswer) {
+    for (const bool promised : {true, false}) {
+        scene play({}, 100, false);
+        play.holds_handlers = true;
+        const auto id = play.client.get("/poll");
+        play.settle();
+        play.reply(id, scene::streamed(promised ? std::optional(1'005U) : std::nullopt));
+        play.give_piece(id, 1'000);
+        play.drain(1s, 20s);
+        play.tick_after(1s);
+        play.tick_after(5s);
+        EXPECT_FALSE(play.answer(id).reset) << promised;
+        play.client.open_window(id, 2'000);
+        play.settle();
+        if (!promised) play.give_piece(id, 0);
+        EXPECT_TRUE(play.answer(id).ended) << promised;
+        EXPECT_EQ(play.account().finished, 1) << promised;
+    }
+}
+
 std::string letters(const scene& of) { return {of.machine.ending().who, of.machine.ending().when}; }
 
 TEST(Http2Stop, TheLettersOfAConnectionSayWhoHasEndedIt) {

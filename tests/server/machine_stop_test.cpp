@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -427,6 +430,61 @@ TEST(StopOf, AnAnswerThatIsNoStreamIsWaitedForAlsoOnARouteThatIsTold) {
     scene.tick_after(1s);
     EXPECT_TRUE(scene.reset());
     EXPECT_EQ(scene.account().cut, 1U);
+}
+
+/// On a route that is told, answered in pieces, with a length that is promised or none; the drain has begun.
+struct told_download : scene {
+    static constexpr std::uint64_t all = 3'000;  // the first five are there at once
+    explicit told_download(bool promised, std::size_t room = std::string::npos) : scene(reads(room)) {
+        holds_handlers = true;
+        send(ask_for("/poll"));
+        stream(promised ? std::optional(all) : std::nullopt);
+        drain(1s, 20s);
+        tick_after(500ms);
+        EXPECT_TRUE(told_of_drain());
+    }
+    /// Its source gives what is left, and a client that reads takes it.
+    void go_on() {
+        for (auto left = all - 5; asked();) {
+            const auto next = std::min<std::uint64_t>(left, 500);
+            left -= next;
+            piece(next);
+            for (int turns = 0; turns < 5; ++turns) client_reads();
+        }
+    }
+    std::size_t count() const { return static_cast<std::size_t>(std::count(seen().begin(), seen().end(), 'x')); }
+};
+
+TEST(StopOf, AnAnswerThatIsNoStreamOfTextsIsNeverEndedByUsBeforeItIsWhole) {
+    for (const bool promised : {true, false}) {
+        told_download download(promised, 1'000);
+        download.tick_after(500ms);
+        EXPECT_FALSE(download.context().done()) << "it has until the app gives up";
+        download.tick_after(5s);
+        download.go_on();
+        EXPECT_EQ(download.count(), told_download::all - 5) << promised;
+        EXPECT_TRUE(download.finished()) << promised;
+        download.client_finishes();
+        EXPECT_FALSE(download.reset()) << promised;
+        EXPECT_EQ(download.account().finished, 1U);
+        EXPECT_EQ(download.account().told, 1U);
+        EXPECT_EQ(download.account().ended, 1U);
+        EXPECT_EQ(download.account().ended_by_us, 0U);
+    }
+}
+
+TEST(StopOf, OneWhoseSourceDoesNotEndIsCutVisiblyWhenTheAppGivesUp) {
+    for (const bool promised : {true, false}) {
+        told_download download(promised);
+        download.tick_after(500ms);
+        download.piece(10);
+        EXPECT_FALSE(download.finished()) << promised;
+        download.tick_after(19s);
+        download.piece(10);
+        EXPECT_TRUE(download.reset()) << promised;
+        EXPECT_EQ(download.seen().find("\r\n0\r\n\r\n"), std::string::npos) << promised;
+        EXPECT_EQ(download.account().cut, 1U);
+    }
 }
 
 TEST(StopOf, ARequestForAStreamInTheDrainIs200WithAStreamThatHoldsNothingAndCloses) {

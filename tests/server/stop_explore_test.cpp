@@ -382,6 +382,9 @@ private:
     void tick(client& client, const drain_view& drain) {
         using action = decision::action;
         const auto before = client.connection.machine.view();
+        const bool ended_between_texts = client.connection.machine.has_workspace() &&
+                                         client.connection.machine.current().reply.texts != nullptr &&
+                                         !client.connection.machine.current().reply.length;
         const bool waits_for_reader = client.connection.machine.waits_for() == simulated::waiting::room;
         const auto decided = client.connection.tick(drain, at());
         const bool over = drain.draining && now_ >= drain.over;
@@ -408,6 +411,8 @@ private:
             case action::end_stream:
                 expect(draining_, "nobody is told of a drain that has not begun");
                 expect(decided.what == action::notify || now_ >= drain.idle_until, "who is told has the idle grace");
+                expect(decided.what == action::notify || ended_between_texts,
+                       "what is ended by us looks whole, and is");
                 if (client.obedient && client.connection.asked) handler_returns(client);
                 return;
             case action::cut_unread:
