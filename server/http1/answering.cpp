@@ -4,6 +4,8 @@
 #include <cassert>
 #include <utility>
 
+#include "server/event_stream.hpp"
+
 namespace server {
 
 using lifecycle::cause;
@@ -349,9 +351,12 @@ void http1_answering::refuse(rule by, ending_letters end, const moment& at) {
     }
     const bool late = end.who != 'P';
     auto& current = work_->current;
-    current.refuse(by, by == rule::clear_text ? response(status_of(by), std::string(only_tls))
-                                              : problem(late ? http::status::request_timeout : status_of(by)));
     auto& asked = request();
+    // Clients of events give up at any status but 200, and here it is not for what they have sent.
+    const auto* const to = by == rule::drain && work_->parser.head_done() ? host_.routes.find(asked) : nullptr;
+    current.refuse(by, by == rule::clear_text        ? response(status_of(by), std::string(only_tls))
+                       : to != nullptr && to->events ? empty_event_stream()
+                                                     : problem(late ? http::status::request_timeout : status_of(by)));
     asked.route = {};
     asked.named_client = current.caller;  // not the one of the request before
     asked.scheme = current.scheme;

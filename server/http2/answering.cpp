@@ -48,11 +48,13 @@ void answering::refuse(stream& stream, rule by) {
     stream.since = at_.now;
     current.begin(stream.asked, stream.block.id(), false, host_, trusts_peer_);
     by_.introduce(stream);
-    current.to = nullptr;
+    // Clients of events give up at any status but 200, and here it is not for what they have sent.
+    const bool by_us = by == rule::max_in_flight || by == rule::drain;
+    current.to = by_us ? host_.routes.find(stream.asked) : nullptr;
     if (by == rule::content_encoding)
         current.refuse_coding();
     else
-        current.refuse(by, by == rule::max_in_flight ? current.refusal() : problem(status_of(by)));
+        current.refuse(by, by == rule::max_in_flight ? current.refusal() : current.instead(status_of(by)));
     current.show(host_.routes, stream.asked);
     answer(stream);
 }

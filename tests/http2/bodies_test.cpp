@@ -110,6 +110,27 @@ TEST(Http2Bodies, ALoopThatHoldsTooMuchAnswers503) {
     EXPECT_EQ(scene.failures, 0);
 }
 
+/// One 503 ends six of fourteen clients of event streams for good (docs/streams.md).
+TEST(Http2Bodies, ALoopThatHoldsTooMuchAnswersARequestForAStreamOfEventsByOneThatHoldsNothing) {
+    server::options limits;
+    limits.max_body_bytes = 1'000;  // of which 64 may be held
+    scene scene(limits);
+    scene.holds_handlers = true;
+    const auto holds = scene.upload();
+    scene.send_body(holds, 63'500);
+    ASSERT_EQ(scene.held(), 63'500);
+    for (const auto* path : {"/", "/ticks"}) {
+        const auto id = scene.client.ask("GET", path, {}, std::nullopt, true);
+        scene.settle();
+        scene.send_body(id, 900);
+        EXPECT_EQ(scene.refused, server::rule::max_in_flight) << path;
+        EXPECT_EQ(scene.answer(id).status, path == std::string("/") ? 503 : 200) << path;
+        EXPECT_EQ(scene.answer(id).body.starts_with("retry: "), path == std::string("/ticks")) << path;
+        EXPECT_TRUE(scene.answer(id).ended) << path;
+    }
+    EXPECT_EQ(scene.asked.size(), 1) << "no handler is asked for them";
+}
+
 TEST(Http2Bodies, ABodyAboveTheLimitOfItsRouteIs413) {
     scene scene;
     scene.holds_handlers = true;

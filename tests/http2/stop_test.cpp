@@ -311,6 +311,18 @@ TEST(Http2Stop, ARequestThatIsNotWholeAtTheEndIsRefusedAndCutIfItsBodyHasBegun) 
     }
 }
 
+TEST(Http2Stop, ARequestForAStreamOfEventsThatIsNotWholeAtTheEndIsAnsweredByOneThatHoldsNothing) {
+    scene scene;
+    const auto id = scene.client.ask("GET", "/ticks", {}, std::nullopt, true);
+    scene.settle();
+    scene.send_body(id, 3);
+    scene.drain(100ms, 1s);
+    scene.tick_after(1s);
+    EXPECT_EQ(scene.answer(id).status, 200);
+    EXPECT_TRUE(scene.answer(id).body.starts_with("retry: ")) << scene.answer(id).body;
+    EXPECT_EQ(scene.account().cut, 1);
+}
+
 TEST(Http2Stop, AConnectionThatHasHadItsRequestsGoesInTheSameTwoSteps) {
     server::options limits;
     limits.max_requests = 2;

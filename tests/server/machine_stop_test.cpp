@@ -497,6 +497,17 @@ TEST(StopOf, ARequestForAStreamInTheDrainIs200WithAStreamThatHoldsNothingAndClos
     EXPECT_EQ(scene.calls(), 0);
 }
 
+TEST(StopOf, ARequestForAStreamThatIsNotWholeAtTheEndIsAnsweredByOneThatHoldsNothing) {
+    scene scene;
+    scene.send("GET /ticks HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe");
+    scene.drain(0s, 1s);
+    scene.tick_after(1s);
+    EXPECT_EQ(scene.status(), 200);
+    EXPECT_NE(scene.seen().find("\r\n\r\nretry: "), std::string::npos) << scene.seen();
+    EXPECT_TRUE(scene.says_close());
+    EXPECT_EQ(scene.account().cut, 1U);
+}
+
 TEST(StopOf, ALongPollIsToldAtOnceAndItsAnswerIsServed) {
     scene scene;
     scene.holds_handlers = true;
