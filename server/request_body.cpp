@@ -37,12 +37,14 @@ void request_body::throw_failure() const {
 void request_body::hold(std::string_view here, bool over) noexcept {
     here_ = here;
     over_ = over;
+    begun_ = begun_ || !here.empty();
 }
 
 void request_body::came(std::size_t count, bool over) noexcept {
     assert(count <= wanted_.size() && "it was read into that");
     given_ = count;
     over_ = over;
+    begun_ = begun_ || count > 0;
     wanted_ = {};
 }
 

@@ -49,7 +49,7 @@ public:
 
     /// `here`: has come with the head.
     request_body(std::optional<std::uint64_t> length, std::string_view here, bool over) noexcept
-        : length_(length), here_(here), over_(over) {}
+        : length_(length), here_(here), over_(over), begun_(!here.empty()) {}
     request_body(const request_body&) = delete;
     request_body& operator=(const request_body&) = delete;
 
@@ -70,6 +70,8 @@ public:
     std::size_t given() noexcept { return std::exchange(given_, 0); }
     bool has_failed() const noexcept { return failed_; }
     rule failed_by() const noexcept { return failed_by_; }
+    /// A reader has waited in vain for the first byte of it until the stop ended the wait.
+    bool never_came() const noexcept { return failed_by_ == rule::drain && rate.asked && !begun_; }
 
     std::function<void()> wants;            ///< called when a reader waits
     std::function<void(std::size_t)> took;  ///< called with how much of what is held has been read; may be empty
@@ -106,7 +108,8 @@ private:
     const char* why_ = "";
     rule failed_by_ = rule::none;
     bool failed_ = false;
-    bool over_ = false;  ///< nothing is after `here_`
+    bool over_ = false;   ///< nothing is after `here_`
+    bool begun_ = false;  ///< some of it has come
 };
 
 }  // namespace server

@@ -74,8 +74,12 @@ void http1_answering::replied(const moment& at) {
     waits_ = waiting::nothing;
     if (current.abandoned) return go(phase::say_goodbye);  // answered in its place: this one comes too late
     current.settle(host_.routes, request(), at.now);
-    if (current.incoming && leave_body()) [[unlikely]]
+    if (current.incoming && leave_body()) [[unlikely]] {
+        // As of a body that is gathered: a client that has sent a head alone has begun nothing that the end of the
+        // drain could cut short.
+        if (current.incoming->never_came()) flags_.forced = false;
         end_unread();
+    }
     go(phase::answer);
 }
 

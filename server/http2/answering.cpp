@@ -102,6 +102,7 @@ void answering::replied(stream& stream) {
         stream.deadline = at_.now + limits_->write_timeout;
         return;
     }
+    if (never_came(stream)) stream.outcome.forced = false;  // as in http1_answering
     current.settle(host_.routes, stream.asked, at_.now);
     if (stream.id != 0) return answer(stream);
     by_.note(stream, row(stream));  // its client has gone
@@ -127,6 +128,7 @@ void answering::abandon(stream& stream) {
     auto& current = stream.current;
     const auto status = stream.outcome.forced ? http::status::service_unavailable : http::status::gateway_timeout;
     current.abandoned = true;
+    forced_ = forced_ || stream.outcome.forced;
     current.refused_by = stream.outcome.forced ? rule::drain : rule::request_timeout;
     if (stream.id != 0) {
         stream.answer.instead =

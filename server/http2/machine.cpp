@@ -87,10 +87,10 @@ void machine::obey(stream& stream, decision decided) {
             break;
         case decision::action::tell_handler:
             stream.outcome.forced = stream.outcome.forced || drain;
-            forced_ = forced_ || drain;
             stream.deadline = drain ? clock::time_point::max() : at_.now + grace_after_deadline;
             current.tell(drain ? cause::shutdown : cause::deadline);
             fail_body(stream, drain ? rule::drain : rule::request_timeout);
+            forced_ = forced_ || (drain && !never_came(stream));
             break;
         case decision::action::answer: abandon(stream); break;
         case decision::action::cut:

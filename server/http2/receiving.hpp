@@ -36,6 +36,9 @@ protected:
     /// The rest does not come, by that rule; `rule::none`: its client has gone.
     void fail_body(stream& stream, rule by) noexcept;
     void body_is_late(stream& stream);
+    static bool never_came(const stream& stream) noexcept {
+        return stream.current.incoming && stream.current.incoming->never_came();
+    }
     void wake_later(stream& stream) noexcept;
     /// A handler that has waited goes on with what has come.
     void hand_on(stream& stream);

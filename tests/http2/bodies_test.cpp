@@ -297,6 +297,25 @@ TEST(Http2Bodies, TheEndOfADrainWakesTheReaderAndIsA503) {
     EXPECT_EQ(scene.account().cut, 1);
 }
 
+TEST(Http2Bodies, ABodyThatIsWaitedForAndHasNotBegunIsNoneThatADrainCuts) {
+    for (const bool returns : {true, false}) {
+        scene scene;
+        scene.holds_handlers = true;
+        const auto id = scene.upload();
+        EXPECT_EQ(scene.read(id), "");
+        scene.drain(1s, 2s);
+        scene.tick_after(2001ms);
+        EXPECT_EQ(scene.body(id).failed_by(), server::rule::drain);
+        if (returns) scene.throw_out(id);
+        scene.tick();
+        EXPECT_EQ(scene.answer(id).status, 503);
+        EXPECT_EQ(scene.answer(id).header("retry-after"), "1");
+        EXPECT_EQ(scene.account().cut, returns ? 0 : 1);
+        EXPECT_EQ(scene.account().finished, returns ? 1 : 0);
+        EXPECT_EQ(scene.machine.forced(), !returns);
+    }
+}
+
 TEST(Http2Bodies, TrailersAreThereWhenAllOfItIs) {
     scene scene;
     scene.holds_handlers = true;

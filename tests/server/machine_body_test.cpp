@@ -298,4 +298,36 @@ TEST(StopOf, ABodyThatIsNotOverWhenTheAppGivesUpIs503) {
     EXPECT_EQ(scene.account().cut, 1U);
 }
 
+TEST(StopOf, ABodyThatIsWaitedForAndHasNotBegunIs503WhenTheAppGivesUpAndCutsNothing) {
+    for (const auto* framing :
+         {"Content-Length: 5\r\n", "Content-Length: 5\r\nExpect: 100-continue\r\n", "Transfer-Encoding: chunked\r\n"}) {
+        scene scene;
+        held(scene).send(upload(framing));
+        scene.reads_body();
+        scene.drain(1s, 5s);
+        scene.tick_after(5s);
+        EXPECT_TRUE(scene.body_failed()) << framing;
+        scene.throw_out();
+        EXPECT_EQ(scene.status(), 503) << framing;
+        EXPECT_NE(scene.seen().find("Retry-After: 1"), std::string::npos) << framing;
+        scene.client_finishes();
+        EXPECT_TRUE(scene.over()) << framing;
+        EXPECT_EQ(scene.account().cut, 0U) << framing;
+        EXPECT_EQ(scene.account().finished, 1U) << framing;
+    }
+}
+
+TEST(StopOf, AHandlerThatDoesNotReturnWhenItsBodyHasNotBegunIsCutAllTheSame) {
+    scene scene;
+    held(scene).send(upload("Content-Length: 5\r\n"));
+    scene.reads_body();
+    scene.drain(1s, 5s);
+    scene.tick_after(5s);
+    scene.tick();
+    EXPECT_EQ(scene.status(), 503);
+    EXPECT_TRUE(scene.named());
+    scene.reply();
+    EXPECT_EQ(scene.account().cut, 1U);
+}
+
 }  // namespace
