@@ -169,6 +169,10 @@ refused greeter "$place/no" --fork
 refused orders "$place/all"
 refused orders "$place/no" --with unknown
 refused orders "$place/no" --unknown
+refused orders /proc/no/place
+grep -qF "new-service: /proc/no/place cannot be made: " "$place/said" || fault "of a folder that cannot be made: $(<"$place/said")"
+echo file >"$place/file"
+refused orders "$place/file/under"
 refused orders
 refused curfew "$place/no"
 refused orders "$place/no" --fork --vendored
