@@ -187,6 +187,10 @@ cd "$place/vendored"
 expect 0 '"libraries":"as made",' scripts/update --check
 echo '// ours' >>curfew/server/cpus.cpp && git commit -qam "In the folder of the libraries"
 expect 0 '"libraries":"edited",' scripts/update --check
+# A module more is a word in the lock; what it takes elsewhere comes with the update.
+sed -i 's/^modules = .*/modules = trace,tls/' skeleton.lock && git commit -qam "TLS"
+expect 0 "${mended:0:12} is merged" scripts/update --no-tests
+grep -qE '^set\(modules .*\btls\b' CMakeLists.txt || fault "the module of the lock is not built"
 # Somebody who has deleted the lock file is told how to get it back; and a graft finds out by itself what kind of a copy it is.
 for kind in vendored installed; do
     cd "$place/$kind"
@@ -206,8 +210,18 @@ cd "$place/vendored"
 expect 1 "is older than thin copies" scripts/update --no-tests old
 cd "$place/older"
 
-# One line each, nothing half done.
+# One line each, nothing half done. Git says why in the first of its lines, not in the last.
 expect 1 "has no no-such-thing" scripts/update no-such-thing --no-tests
+expect 1 "cannot read $place/said.not: fatal: " scripts/update --no-tests --from "$place/said.not"
+expect 1 "cannot read $place/said: fatal: " scripts/update --no-tests --from "$place/said"
+for key in revision name source; do  # emptied, or torn by an editor
+    sed -i "/^$key = /d" skeleton.lock && git commit -qam "Without its $key"
+    for how in --no-tests --check; do
+        expect 1 "update: skeleton.lock has no $key: git checkout " scripts/update $how
+        [[ $(wc -l <"$place/said") == 1 ]] || fault "no $key, $how: $(<"$place/said")"
+    done
+    git reset -q --hard HEAD~1
+done
 expect 1 "unknown: --wrong" scripts/update --wrong
 expect 1 "one REVISION" scripts/update main main
 expect 1 "git does not know who you are" env -u GIT_AUTHOR_NAME -u GIT_AUTHOR_EMAIL -u GIT_COMMITTER_NAME -u GIT_COMMITTER_EMAIL HOME="$place" \
