@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -10,10 +11,20 @@
 
 namespace server {
 
+namespace {
+
+/// Made while there is memory.
+const std::exception_ptr was_destroyed = std::make_exception_ptr(std::bad_alloc());
+
+}  // namespace
+
 /// A coroutine that does one job after the other; between two it is parked.
 class handlers::runner final : public lifecycle::task {
 public:
     explicit runner(handlers& of) : task("handler", "handler"), of_(of) {}
+    ~runner() override;
+    runner(const runner&) = delete;
+    runner& operator=(const runner&) = delete;
 
     void cancel() noexcept override {}  // its context is what ends it
     lifecycle::awaitable<> run();
@@ -46,6 +57,14 @@ private:
     parked job_;              ///< waits for the next one
     bool starting_ = false;
 };
+
+/// Where an operation that a handler waits for finds no memory on its way, Asio destroys the coroutines, this one and
+/// the handler's. The client is not to wait for them.
+handlers::runner::~runner() {
+    if (asker_ == nullptr || starting_) return;  // what starts it is told by what is thrown there
+    exchange_->thrown = was_destroyed;
+    std::exchange(asker_, nullptr)->returned();
+}
 
 /// While a streamed response may still become another: its first piece. A source that fails here is a 500.
 lifecycle::awaitable<> handlers::runner::first_piece() {
