@@ -48,7 +48,7 @@ public:
     /// Once the context has ended it is not called at all, and has the error `context_ended`.
     void start(std::string name, task work, std::source_location where = std::source_location::current()) {
         auto& mine = outcomes_.emplace_back(outcome<T>{std::move(name), where});
-        members_.start(mine.name, perform(mine, std::move(work)));
+        members_.start(mine.name, perform(mine, std::move(work), members::seat(members_, mine.error)));
     }
 
     /// The results of the rest are not needed: they are asked to end, and are joined all the same.
@@ -65,7 +65,7 @@ private:
     group(executor on, const context& parent, std::size_t limit, give_up when)
         : give_up_(when), members_(on, parent, limit) {}
 
-    awaitable<> perform(outcome<T>& mine, task work) {
+    awaitable<> perform(outcome<T>& mine, task work, members::seat seat) {
         try {
             members_.check();
             auto working = work(members_.get());
@@ -83,7 +83,7 @@ private:
         if (won_) mine.value.reset();  // it comes too late
         won_ = won_ || (mine.value && give_up_ == give_up::at_first_value);
         if (won_ || (mine.error && give_up_ == give_up::at_first_error)) cancel();
-        members_.ended();
+        seat.leave();
     }
 
     const give_up give_up_;

@@ -5,6 +5,7 @@
 #include <boost/asio/cancellation_type.hpp>
 #include <cassert>
 #include <limits>
+#include <new>
 
 namespace lifecycle {
 
@@ -13,6 +14,8 @@ namespace asio = boost::asio;
 namespace {
 
 const auto never = clock::time_point::max();
+/// Made while there is memory.
+const std::exception_ptr was_destroyed = std::make_exception_ptr(std::bad_alloc());
 
 }  // namespace
 
@@ -36,33 +39,35 @@ void throw_task_error(const std::string& task, std::source_location started, std
 members::members(executor on, const context& parent, std::size_t limit)
     : limit_(limit == 0 ? std::numeric_limits<std::size_t>::max() : limit), scope_(parent), home_(on), tasks_(on) {}
 
-members::~members() { assert(running_ == 0 && "a group is left before its tasks have ended"); }
+members::~members() { assert(left_ == 0 && "a group is left before its tasks have ended"); }
+
+members::seat::~seat() {
+    if (of_ == nullptr) return;
+    *error_ = was_destroyed;
+    leave();
+}
 
 void members::start(const std::string& name, awaitable<> work) {
     queue_.emplace_back(name, std::move(work));
     fill();
 }
 
-void members::ended() {
-    --running_;
+void members::left() noexcept {
+    --left_;
     fill();
-    if (running_ == 0) home_.cancel();
+    if (left_ == 0) home_.cancel();
 }
 
 /// A task runs inside its spawn until it waits, and may end or start others there: that comes back to this loop and
 /// does not go deeper, or a long queue of tasks that never wait would overflow the stack.
-void members::fill() {
+void members::fill() noexcept {
     if (std::exchange(filling_, true)) return;
-    while (running_ < limit_ && !queue_.empty()) {
+    while (!queue_.empty() && left_ - queue_.size() < limit_) {
         auto [name, work] = std::move(queue_.front());
         queue_.pop_front();
-        ++running_;
         try {
             tasks_.spawn(std::move(name), "group", std::move(work));
-        } catch (...) {  // or the join would wait for it
-            --running_;
-            filling_ = false;
-            throw;
+        } catch (...) {  // NOLINT(bugprone-empty-catch): its seat says so
         }
     }
     filling_ = false;
@@ -76,7 +81,7 @@ awaitable<> members::join(context waiting, std::source_location where) {
     const context::waiting breadcrumb(waiting, where);
     const bool throws = co_await asio::this_coro::throw_if_cancelled();
     co_await asio::this_coro::throw_if_cancelled(false);  // or this frame would go before those that it waits for
-    while (running_ > 0) {
+    while (left_ > 0) {
         home_.expires_at(never);
         auto all_home = home_.async_wait(quietly);
         co_await std::move(all_home);

@@ -71,9 +71,25 @@ public:
     members(const members&) = delete;
     members& operator=(const members&) = delete;
 
+    /// How a task counts, from its start until its coroutine is about to end, or is no more: one that finds no memory
+    /// on its way is destroyed. What `error` is then set to says so.
+    class seat {
+    public:
+        seat(members& of, std::exception_ptr& error) noexcept : of_(&of), error_(&error) { ++of.left_; }
+        seat(seat&& other) noexcept : of_(std::exchange(other.of_, nullptr)), error_(other.error_) {}
+        seat(const seat&) = delete;
+        seat& operator=(const seat&) = delete;
+        ~seat();
+
+        void leave() noexcept { std::exchange(of_, nullptr)->left(); }
+
+    private:
+        members* of_;
+        std::exception_ptr* error_;
+    };
+
+    /// `work` has a seat.
     void start(const std::string& name, awaitable<> work);
-    /// `work` is about to end.
-    void ended();
     void cancel(cause why) noexcept { scope_.cancel(why); }
     /// Throws `context_ended` when it has.
     void check() const;
@@ -84,12 +100,13 @@ public:
     awaitable<> join(context waiting, std::source_location where);
 
 private:
-    void fill();
+    void left() noexcept;
+    void fill() noexcept;
 
     const std::size_t limit_;
     cancel_scope scope_;
     std::deque<std::pair<std::string, awaitable<>>> queue_;  // a coroutine that has not begun
-    std::size_t running_ = 0;
+    std::size_t left_ = 0;                                   ///< seats: those in the queue, and those that run
     bool filling_ = false;
     loop_timer home_;
     task_group tasks_;  // last: it asserts that it is empty

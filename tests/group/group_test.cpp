@@ -9,7 +9,10 @@
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <new>
 #include <stdexcept>
+
+#include "tests/lifecycle/dropped.hpp"
 
 namespace {
 
@@ -220,6 +223,30 @@ TEST_F(Group, IsJoinedAlsoWhenItsBeginThrows) {
     };
     EXPECT_EQ(run(io, work()), "while it starts them");
     EXPECT_EQ(seen, cause::cancelled);
+}
+
+awaitable<int> lost() {
+    const auto on = co_await asio::this_coro::executor;
+    auto waiting = fakes::dropped(on);
+    co_await std::move(waiting);
+    co_return 0;
+}
+
+TEST_F(Group, ATaskThatIsDestroyedWhileItWaitsHasAnErrorAndThoseBehindItRun) {
+    std::vector<outcome<int>> all;
+    const auto work = [&]() -> awaitable<> {
+        const auto begin = [](group<int>& some) {
+            some.start("lost", [](context) { return lost(); });
+            some.start("next", [](context) { return turns_then(1, 7); });
+            some.start("lost too", [](context) { return lost(); });
+        };
+        auto running = run_each<int>(scope.get(), 1, begin);
+        all = co_await std::move(running);
+    };
+    EXPECT_EQ(run(io, work()), "");
+    ASSERT_EQ(all.size(), 3U) << "its caller is not told";
+    for (const auto nth : {0U, 2U}) EXPECT_THROW(std::rethrow_exception(all[nth].error), std::bad_alloc);
+    EXPECT_EQ(all[1].value, 7);
 }
 
 TEST_F(Group, IsJoinedAlsoWhenItsCallerIsCancelledInTheWayOfAsio) {
