@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cassert>
 #include <exception>
+#include <list>
+#include <new>
 #include <utility>
 
 #include "lifecycle/lines.hpp"
@@ -93,8 +95,16 @@ void pool::work(std::stop_token cut_short) {
     for (;;) {
         arrived_.wait(lock, [this] { return closed_ || !queue_.empty(); });
         if (queue_.empty()) return;
-        const auto mine = running_.insert(running_.end(), std::move(queue_.front()));
+        std::list<entry> next;
+        try {
+            next.push_back(std::move(queue_.front()));
+        } catch (const std::bad_alloc&) {
+            drop_first(lock);
+            continue;
+        }
         queue_.pop_front();
+        const auto mine = next.begin();
+        running_.splice(running_.end(), next);
         mine->began = clock::now();
         lock.unlock();
         perform(*mine, cut_short);
@@ -106,6 +116,18 @@ void pool::work(std::stop_token cut_short) {
         running_.erase(mine);
         ended_.notify_all();
     }
+}
+
+/// There is no memory for it. Whatever waits for it is told when it is gone.
+void pool::drop_first(std::unique_lock<std::mutex>& lock) {
+    auto lost = std::move(queue_.front());
+    queue_.pop_front();
+    ++stats_.dropped;
+    lock.unlock();
+    lines(log_).error("{pool}: job {job} is dropped", options_.name, lost.name);
+    lost.work = nullptr;
+    lock.lock();
+    ended_.notify_all();
 }
 
 void pool::perform(entry& entry, std::stop_token cut_short) {

@@ -68,6 +68,7 @@ private:
         clock::time_point began;
     };
     void work(std::stop_token cut_short);
+    void drop_first(std::unique_lock<std::mutex>& lock);
     void perform(entry& entry, std::stop_token cut_short);
     void wait_until_done();
     std::deque<entry> close_queue();

@@ -2,10 +2,12 @@
 
 #include <atomic>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/result.hpp>
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -20,6 +22,33 @@
 #include "lifecycle/task_group.hpp"
 
 namespace lifecycle {
+
+/// Room for one operation of Asio's, which outlives it: to begin it needs no memory.
+class operation_place {
+    static constexpr std::size_t size = 128;
+
+public:
+    template <class T>
+    struct allocator {
+        using value_type = T;
+
+        explicit allocator(operation_place& in) noexcept : place(&in) {}
+        template <class U>
+        allocator(const allocator<U>& other) noexcept : place(other.place) {}  // NOLINT(google-explicit-constructor)
+
+        T* allocate(std::size_t) noexcept {
+            static_assert(sizeof(T) <= size && alignof(T) <= alignof(std::max_align_t));
+            return reinterpret_cast<T*>(place->bytes_);
+        }
+        void deallocate(T*, std::size_t) noexcept {}
+        bool operator==(const allocator&) const noexcept = default;
+
+        operation_place* place;
+    };
+
+private:
+    alignas(std::max_align_t) std::byte bytes_[size];
+};
 
 /// A job of a pool and the coroutine that waits for it on a loop.
 template <class T>
@@ -47,16 +76,20 @@ struct awaited_job {
     // Only on the loop's thread.
     bool over = false;
     loop_timer* waiter = nullptr;
+    operation_place told;
 
     /// Tells the loop that the job has ended, or that the pool has dropped it.
     class ticket {
     public:
         ticket(executor on, std::shared_ptr<awaited_job> job) : on_(on), job_(std::move(job)) {}
         ~ticket() {
-            boost::asio::post(on_, [job = std::move(job_)] {
+            auto& place = job_->told;
+            auto tell = [job = std::move(job_)] {
                 job->over = true;
                 if (job->waiter != nullptr) job->waiter->cancel();
-            });
+            };
+            boost::asio::post(
+                on_, boost::asio::bind_allocator(operation_place::allocator<std::byte>(place), std::move(tell)));
         }
         ticket(const ticket&) = delete;
         ticket& operator=(const ticket&) = delete;
