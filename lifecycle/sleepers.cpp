@@ -38,6 +38,12 @@ void sleepers::hurry(sleeper& which) noexcept {
     arm();
 }
 
+/// Where nothing sleeps any more nothing is waited for: the loop can run out of work.
+void sleepers::remove(sleeper& which) noexcept {
+    all_.erase(all_.iterator_to(which));
+    if (all_.empty() && armed_) timer_.cancel();
+}
+
 /// Where there is no memory for that, not even in the reserve, the next that falls asleep or is woken tries it again.
 void sleepers::arm() noexcept {
     if (looks_ || all_.empty()) return;

@@ -50,7 +50,7 @@ public:
     /// It is the next that wakes up, in another turn of the loop or later in this one.
     void hurry(sleeper& which) noexcept;
     /// It sleeps no longer, and is told nothing.
-    void remove(sleeper& which) noexcept { all_.erase(all_.iterator_to(which)); }
+    void remove(sleeper& which) noexcept;
 
 private:
     void shutdown() override;

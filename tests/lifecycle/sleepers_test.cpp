@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "lifecycle/sleepers.hpp"
 #include "lifecycle/task_group.hpp"
 #include "tests/lifecycle/loop.hpp"
 
@@ -130,6 +131,27 @@ awaitable<> sleep_with(std::shared_ptr<int> kept) {
     auto sleeping = lifecycle::sleep_until({}, clock::time_point::max());  // lint: the awaitable under test
     co_await std::move(sleeping);
     ++*kept;
+}
+
+struct idle_sleeper final : lifecycle::sleeper {
+    void go_on(clock::time_point) override {}
+    void drop() override {}
+};
+
+TEST(Sleepers, ALoopDoesNotWaitForThoseThatWereRemoved) {
+    loop loop;
+    idle_sleeper first, second;
+    auto& all = lifecycle::sleepers::of(loop.io.get_executor());
+    first.due = clock::now() + 1h;
+    second.due = clock::now() + 2h;
+    all.add(first);
+    all.add(second);
+    loop.turn();
+    all.remove(first);
+    all.remove(second);
+    loop.io.restart();
+    loop.io.run_for(10s);
+    EXPECT_TRUE(loop.io.stopped()) << "it waits for nobody";
 }
 
 TEST(Sleepers, EndWithTheirLoop) {
