@@ -1,5 +1,6 @@
 #include "server/client/connection_pool.hpp"
 
+#include <new>
 #include <utility>
 
 #include "lifecycle/stop_channel.hpp"
@@ -35,7 +36,7 @@ struct connection_pool::waiter {
 };
 
 connection_pool::connection_pool(asio::io_context& loop)
-    : asio::execution_context::service(loop), timer_(loop.get_executor()) {}
+    : asio::execution_context::service(loop), on_(loop.get_executor()), sleepers_(lifecycle::sleepers::of(on_)) {}
 
 connection_pool& connection_pool::of(lifecycle::executor on) {
     return asio::use_service<connection_pool>(on.context());
@@ -43,7 +44,7 @@ connection_pool& connection_pool::of(lifecycle::executor on) {
 
 /// Coroutines that are still there go after this, and give their places back to `peers_`.
 void connection_pool::shutdown() {
-    timer_.cancel();
+    if (is_linked()) sleepers_.remove(*this);
     for (auto& [to, peer] : peers_) peer.kept.clear();
 }
 
@@ -57,7 +58,7 @@ lifecycle::awaitable<std::unique_ptr<connection_pool::place>> connection_pool::w
         ++its_peer.taken;
         co_return mine;
     }
-    lifecycle::loop_timer timer(timer_.get_executor(), context.deadline());
+    lifecycle::loop_timer timer(on_, context.deadline());
     waiter me(its_peer, timer);
     const lifecycle::context::waiting breadcrumb(context, where);
     const lifecycle::context::on_cancel wake(context, [&timer] { timer.cancel(); });
@@ -89,17 +90,13 @@ std::size_t connection_pool::kept() const noexcept {
     return all;
 }
 
-void connection_pool::look_again() {
-    if (std::exchange(looking_, true)) return;
-    timer_.expires_after(look_interval);
-    timer_.async_wait([this](const boost::system::error_code& error) {
-        looking_ = false;
-        if (!error) look_at_kept();
-    });
+void connection_pool::look_again() noexcept {
+    if (is_linked()) return;
+    due = clock::now() + look_interval;
+    sleepers_.add(*this);
 }
 
-void connection_pool::look_at_kept() {
-    const auto now = clock::now();
+void connection_pool::go_on(clock::time_point now) {
     for (auto& [to, peer] : peers_) {
         const auto too_old = now - to->limits.idle_timeout;
         const bool none = stopping(*to);
@@ -119,10 +116,11 @@ std::unique_ptr<upstream_stream> connection_pool::place::take_kept() {
     return nullptr;
 }
 
-void connection_pool::place::keep(std::unique_ptr<upstream_stream> stream) {
+void connection_pool::place::keep(std::unique_ptr<upstream_stream> stream) noexcept try {
     if (stopping(*at_.to)) return;
     at_.kept.push_back({std::move(stream), clock::now()});
     pool_.look_again();
+} catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it is closed, and the answer stands
 }
 
 }  // namespace server

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lifecycle/context.hpp"
+#include "lifecycle/sleepers.hpp"
 #include "lifecycle/task_group.hpp"
 #include "server/client/upstream.hpp"
 #include "server/client/upstream_stream.hpp"
@@ -17,9 +18,9 @@ namespace server {
 /// The connections of one loop to upstreams: how many at a time, and those that are kept for the next request.
 ///
 /// One for each io_context, made when it is first asked for, gone with it. Only on the loop's thread, so nothing is
-/// locked. While connections are kept a timer looks every 50 ms which of them has been closed by its peer, is too old,
-/// or stands in the way of a stop; without any, the loop can run out of work.
-class connection_pool final : public boost::asio::execution_context::service {
+/// locked. While connections are kept it looks every 50 ms which of them has been closed by its peer, is too old, or
+/// stands in the way of a stop; without any, the loop can run out of work.
+class connection_pool final : public boost::asio::execution_context::service, private lifecycle::sleeper {
 public:
     using key_type = connection_pool;
     inline static boost::asio::execution_context::id id;  // by which Asio finds a service
@@ -52,11 +53,12 @@ private:
 
     void shutdown() override;
     static void give_back(peer& from) noexcept;
-    void look_again();
-    void look_at_kept();
+    void look_again() noexcept;
+    void go_on(lifecycle::clock::time_point now) override;
+    void drop() override {}
 
-    lifecycle::loop_timer timer_;
-    bool looking_ = false;
+    const lifecycle::executor on_;
+    lifecycle::sleepers& sleepers_;
     std::map<const upstream*, peer> peers_;  ///< as many as are in allow lists
 };
 
@@ -70,8 +72,8 @@ public:
 
     /// A kept connection on which nothing has come meanwhile, neither a byte nor its end; nullptr when there is none.
     std::unique_ptr<upstream_stream> take_kept();
-    /// For the next request; in a stop it is closed.
-    void keep(std::unique_ptr<upstream_stream> stream);
+    /// For the next request; in a stop, or without memory for it, it is closed.
+    void keep(std::unique_ptr<upstream_stream> stream) noexcept;
 
 private:
     connection_pool& pool_;

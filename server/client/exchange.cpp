@@ -1,10 +1,14 @@
 #include "server/client/exchange.hpp"
 
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/read_size.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/write.hpp>
 #include <stdexcept>
+#include <string>
 
 #include "server/head.hpp"
 
@@ -39,6 +43,17 @@ client_response release(response_parser& parser) {
     return answer;
 }
 
+/// All but the body.
+std::string head_of(const wire_request& message) {
+    std::string all;
+    const auto add = [&all](auto... pieces) { (all.append(pieces.data(), pieces.size()), ...); };
+    using namespace std::string_view_literals;
+    add(message.method_string(), " "sv, message.target(), " HTTP/1.1\r\n"sv);
+    for (const auto& field : message.base()) add(field.name_string(), ": "sv, field.value(), "\r\n"sv);
+    add("\r\n"sv);
+    return all;
+}
+
 }  // namespace
 
 wire_request to_wire(client_request&& from) {
@@ -62,10 +77,44 @@ wire_request to_wire(client_request&& from) {
 
 namespace {
 
+// Beast's own operations ask for memory between the waits of one, where a coroutine has given itself away: without it
+// they would destroy the coroutine (lifecycle::operation_memory). So Asio waits for bytes here, and that is all; what
+// is made of them is made by the coroutine, which can be told.
+
+/// Reads until the answer is whole. `begun`: a byte of it has come.
+template <class Stream>
+lifecycle::awaitable<error_code> read_answer(Stream& from, boost::beast::flat_buffer& into, response_parser& parser,
+                                             bool& begun) {
+    error_code error;
+    parser.eager(true);
+    for (bool hungry = into.size() == 0; !parser.is_done(); hungry = true) {
+        if (hungry) {
+            const auto most = boost::beast::read_size(into, buffered);
+            if (most == 0) co_return http::error::buffer_overflow;
+            auto reading = from.async_read_some(into.prepare(most), lifecycle::quietly);
+            const auto [failed, count] = co_await std::move(reading);
+            into.commit(count);
+            if (failed && failed != asio::error::eof) co_return failed;
+            if (failed && !parser.got_some()) co_return http::error::end_of_stream;
+            if (failed) {
+                parser.put_eof(error);
+                co_return error;
+            }
+        }
+        begun = true;
+        while (into.size() > 0 && !parser.is_done() && !error) into.consume(parser.put(into.data(), error));
+        if (error && error != http::error::need_more) co_return error;
+        error = {};
+    }
+    co_return error;
+}
+
 template <class Stream>
 lifecycle::awaitable<exchanged> exchange_over(Stream& on, const wire_request& message, std::uint64_t max_body) {
     exchanged made;
-    auto writing = http::async_write(on, message, lifecycle::quietly);
+    const auto head = head_of(message);
+    const std::array whole{asio::buffer(head), asio::buffer(message.body())};
+    auto writing = asio::async_write(on, whole, lifecycle::quietly);
     const auto [unsent, sent] = co_await std::move(writing);
     // A server that refuses a body may have answered before it closed: read on.
     boost::beast::flat_buffer buffer(buffered);
@@ -74,9 +123,8 @@ lifecycle::awaitable<exchanged> exchange_over(Stream& on, const wire_request& me
         parser.header_limit(longest_head);
         parser.body_limit(max_body);
         if (message.method() == http::verb::head) parser.skip(true);
-        auto reading = http::async_read(on, buffer, parser, lifecycle::quietly);
-        const auto [error, received] = co_await std::move(reading);
-        made.begun = made.begun || received > 0 || buffer.size() > 0;
+        auto reading = read_answer(on, buffer, parser, made.begun);
+        const auto error = co_await std::move(reading);
         if (error) {
             made.error = unsent && !made.begun ? unsent : error;
             co_return made;

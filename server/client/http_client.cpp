@@ -9,10 +9,12 @@
 #include <array>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/beast/core/error.hpp>
 #include <boost/beast/core/string.hpp>
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <new>
 #include <optional>
 
 #include "lifecycle/lines.hpp"
@@ -20,6 +22,7 @@
 #include "server/client/aggregate.hpp"
 #include "server/client/connection_pool.hpp"
 #include "server/client/exchange.hpp"
+#include "server/client/upstream_stream.hpp"
 
 namespace server {
 
@@ -86,12 +89,17 @@ result<std::unique_ptr<upstream_stream>> open(lifecycle::executor on, const tcp:
     const int descriptor = ::socket(to.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
     if (descriptor < 0) return error_code(errno, boost::system::system_category());
     error_code error;
-    stream->tcp().socket().assign(to.protocol(), descriptor, error);
+    try {
+        stream->tcp().assign(to.protocol(), descriptor, error);
+    } catch (const std::bad_alloc&) {
+        ::close(descriptor);
+        throw;
+    }
     if (error) {  // epoll has no room for it: it is not the stream's
         ::close(descriptor);
         return error;
     }
-    stream->tcp().socket().set_option(tcp::no_delay(true), error);
+    stream->tcp().set_option(tcp::no_delay(true), error);
     return stream;
 }
 
@@ -120,18 +128,20 @@ public:
         for (std::size_t nth = 0; nth < found->size() && !context_.done(); ++nth) {
             auto opened = open(on, (*found)[nth]);
             if (!opened) co_return made(opened.error());
-            auto& stream = (*opened)->tcp();
+            auto& stream = **opened;
             const auto now = clock::now();
             const auto others = static_cast<clock::rep>(found->size() - nth);  // with this one
-            stream.expires_at(now + std::min<clock::duration>(longest_connect, (context_.deadline() - now) / others));
+            const auto share = std::min<clock::duration>(longest_connect, (context_.deadline() - now) / others);
+            const upstream_stream::time_limit limit(stream, now + share);
             const context::on_cancel cut(context_, [&stream] { stream.close(); });
-            auto connecting = stream.async_connect((*found)[nth], lifecycle::quietly);
+            auto connecting = stream.tcp().async_connect((*found)[nth], lifecycle::quietly);
             const auto [failed] = co_await std::move(connecting);
             error = failed;
             if (!error && to.secure) {
-                auto securing = (*opened)->secure(client_.tls_->now(), to.host);
+                auto securing = stream.secure(client_.tls_->now(), to.host);
                 error = co_await std::move(securing);
             }
+            if (limit.passed()) error = boost::beast::error::timeout;
             if (!error) co_return made(std::move(*opened));
         }
         co_return made(context_.done() ? why_ended(context_) : error);
@@ -145,8 +155,8 @@ public:
             message.set("X-Request-Timeout", std::to_string(sane.count()) + "ms");
         }
         if (client_.stop_.stopping()) message.set(http::field::connection, "close");
-        stream.tcp().expires_at(deadline);
-        const context::on_cancel cut(context_, [&stream] { stream.tcp().close(); });
+        const upstream_stream::time_limit limit(stream, deadline);
+        const context::on_cancel cut(context_, [&stream] { stream.close(); });
         auto working = exchange(stream, message, client_.options_.max_body_bytes);
         auto done = co_await std::move(working);
         co_return done;

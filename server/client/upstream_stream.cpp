@@ -13,10 +13,10 @@ namespace server {
 namespace asio = boost::asio;
 
 upstream_stream::~upstream_stream() {
-    if (!open_ || !tcp_.socket().is_open()) return;
+    if (!open_ || !tcp_.is_open()) return;
     error_code ignored;
     // The socket does not block: what is to be said goes out, and the answer is not waited for.
-    if (tcp_.socket().non_blocking(true, ignored); !ignored) tls_->shutdown(ignored);
+    if (tcp_.non_blocking(true, ignored); !ignored) tls_->shutdown(ignored);
 }
 
 lifecycle::awaitable<upstream_stream::error_code> upstream_stream::secure(client_tls::context_pointer by,
@@ -30,16 +30,36 @@ lifecycle::awaitable<upstream_stream::error_code> upstream_stream::secure(client
     co_return failed;
 }
 
+void upstream_stream::close() noexcept {
+    error_code ignored;
+    tcp_.close(ignored);
+}
+
 bool upstream_stream::is_quiet() noexcept {
     char byte = 0;
     if (!tls_) {
-        const auto seen = ::recv(tcp_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        const auto seen = ::recv(tcp_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         return seen < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     }
     error_code error;
-    if (tcp_.socket().non_blocking(true, error); error) return false;
+    if (tcp_.non_blocking(true, error); error) return false;
     tls_->read_some(asio::buffer(&byte, 1), error);
     return error == asio::error::would_block;
+}
+
+upstream_stream::time_limit::time_limit(upstream_stream& of, lifecycle::clock::time_point until)
+    : of_(of), among_(lifecycle::sleepers::of(of.tcp_.get_executor())) {
+    due = until;
+    if (until != lifecycle::clock::time_point::max()) among_.add(*this);
+}
+
+upstream_stream::time_limit::~time_limit() {
+    if (is_linked()) among_.remove(*this);
+}
+
+void upstream_stream::time_limit::go_on(lifecycle::clock::time_point) {
+    passed_ = true;
+    of_.close();
 }
 
 }  // namespace server

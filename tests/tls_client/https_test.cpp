@@ -77,7 +77,7 @@ TEST_F(HttpsClient, ANameMustBeAmongTheAlternativeOnes) {
     const auto fault_of = [&](const tls_tests::authority::wish& certificate) {
         serve(certificate);
         server::upstream_stream stream(io.get_executor());
-        stream.tcp().socket().connect({boost::asio::ip::address_v4::loopback(), front->port()});
+        stream.tcp().connect({boost::asio::ip::address_v4::loopback(), front->port()});
         std::optional<boost::system::error_code> how;
         boost::asio::co_spawn(io.get_executor(), stream.secure(trust.now(), "localhost"),
                               [&how](const std::exception_ptr&, boost::system::error_code ended) { how = ended; });
