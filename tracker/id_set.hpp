@@ -16,6 +16,5 @@ struct id_hash {
 
 /// Ids of events under way. What is in it stays where it is until it is taken out.
 using id_set = std::unordered_set<std::string, id_hash, std::equal_to<>>;
-using id_multiset = std::unordered_multiset<std::string, id_hash, std::equal_to<>>;
 
 }  // namespace tracker

@@ -44,6 +44,8 @@ public:
     std::atomic<bool> allows_atomic{false};            ///< its stream does
     std::atomic<int> answers_lost{0};                  ///< so many batches are stored, and the connection is cut
     std::atomic<int> replicas{1};                      ///< of the stream
+    std::atomic<bool> acknowledges{true};              ///< else what it says to a message is left out
+    std::atomic<bool> late{false};                     ///< it says to a message what is due to the one before
 
     std::string url() const { return "nats://127.0.0.1:" + std::to_string(port_); }
     /// Ends the connection that there is, if any; it has ended when this returns, so what is sent next needs another.
@@ -154,9 +156,13 @@ private:
                 return false;
             }
         }
+        std::string said;
         for (const auto& [prefix, number] : inboxes_)
             if (reply.starts_with(prefix))
-                say(client, "MSG " + reply + ' ' + number + ' ' + std::to_string(text.size()) + "\r\n" + text + "\r\n");
+                said = "MSG " + reply + ' ' + number + ' ' + std::to_string(text.size()) + "\r\n" + text + "\r\n";
+        if (subject == "events" && !acknowledges) return true;
+        if (subject == "events" && late) said.swap(late_answer_);
+        say(client, said);
         return true;
     }
 
@@ -165,7 +171,7 @@ private:
     std::atomic<std::size_t> connections_{0}, published_{0};
     std::atomic<bool> cuts_{false};
     std::map<std::string, std::string> inboxes_;  ///< by what their subjects begin with
-    std::string input_;
+    std::string input_, late_answer_;
     fake_stream stream_;
     mutable std::mutex mutex_;
     std::vector<std::chrono::steady_clock::time_point> questions_;

@@ -1,11 +1,11 @@
 // In which order the sink nats parts from libnats: its calls are overheard here, in front of the library.
 
 #include <dlfcn.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nats/nats.h>
 #include <spdlog/logger.h>
 
+#include <algorithm>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -33,7 +33,6 @@ extern "C" {
 void natsConnection_Close(natsConnection* connection) { pass_on("natsConnection_Close", connection); }
 void natsConnection_Destroy(natsConnection* connection) { pass_on("natsConnection_Destroy", connection); }
 void natsSubscription_Destroy(natsSubscription* subscription) { pass_on("natsSubscription_Destroy", subscription); }
-void jsCtx_Destroy(jsCtx* context) { pass_on("jsCtx_Destroy", context); }
 }
 
 namespace {
@@ -58,7 +57,7 @@ TEST(NatsEnd, NothingThatTheLibraryMayHaveAMessageForIsDestroyedWhileItReads) {
     const std::scoped_lock lock(mutex);
     ASSERT_FALSE(overheard.empty());
     EXPECT_EQ(overheard.front(), "natsConnection_Close") << "it returns when the thread that reads has ended";
-    EXPECT_THAT(overheard, testing::IsSupersetOf({"natsSubscription_Destroy", "jsCtx_Destroy"}));
+    EXPECT_EQ(std::ranges::count(overheard, "natsSubscription_Destroy"), 2) << "for messages, and for batches";
 }
 
 }  // namespace

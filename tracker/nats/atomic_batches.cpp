@@ -49,7 +49,6 @@ void atomic_batches::send(const event& event, std::size_t sequence, bool last) {
     const auto set = [&](const char* name, const std::string& value) {
         if (status == NATS_OK) status = natsMsgHeader_Set(message.get(), name, value.c_str());
     };
-    set("Nats-Expected-Stream", options_.stream);
     set("Nats-Batch-Id", id_);
     set("Nats-Batch-Sequence", number_);
     if (last) set("Nats-Batch-Commit", "1");

@@ -25,6 +25,7 @@ message_ptr message_maker::make(const event& event, const char* reply, natsStatu
     status = natsMsg_Create(&made, subject_.c_str(), reply, text.data(), static_cast<int>(text.size()));
     message_ptr message(made);
     if (status == NATS_OK) status = natsMsgHeader_Set(made, "Nats-Msg-Id", event.id.c_str());
+    if (status == NATS_OK) status = natsMsgHeader_Set(made, "Nats-Expected-Stream", stream_.c_str());
     if (status == NATS_OK && cloud_events_.on)
         for (const auto& [name, value] : cloud_event(event, cloud_events_, binding::nats))
             if (status == NATS_OK) status = natsMsgHeader_Set(made, name.c_str(), value.c_str());

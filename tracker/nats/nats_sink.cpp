@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lifecycle/lines.hpp"
+#include "tracker/nats/answers.hpp"
 #include "tracker/nats/atomic_batches.hpp"
 #include "tracker/nats/publisher.hpp"
 #include "tracker/nats/stream_info.hpp"
@@ -36,7 +37,6 @@ struct destroyer {
     void operator()(auto* object) const noexcept { destroy(object); }
 };
 using connection_ptr = std::unique_ptr<natsConnection, destroyer<natsConnection_Destroy>>;
-using context_ptr = std::unique_ptr<jsCtx, destroyer<jsCtx_Destroy>>;
 using options_ptr = std::unique_ptr<natsOptions, destroyer<natsOptions_Destroy>>;
 
 void check(natsStatus status, std::string_view what) {
@@ -96,13 +96,7 @@ public:
         natsConnection* made = nullptr;
         check(natsConnection_Connect(&made, options), "connect");
         broker_.reset(made);
-        jsOptions how;
-        jsOptions_Init(&how);
-        how.PublishAsync.AckHandler = publisher::on_answer;
-        how.PublishAsync.AckHandlerClosure = of.publisher_.get();
-        jsCtx* context = nullptr;
-        check(natsConnection_JetStream(&context, made, &how), "JetStream");
-        stream_.reset(context);
+        answers_ = std::make_unique<answers>(made);
         ready_stream();
     }
     /// libnats 3.4 looks a message's subscription up and lets go of the lock before it uses it (nats.c#637): one that
@@ -112,7 +106,7 @@ public:
     connection& operator=(const connection&) = delete;
 
     void publish(std::span<const event> batch) {
-        sink_.publisher_->publish(broker_.get(), stream_.get(), batches_.get(), batch);
+        sink_.publisher_->publish(broker_.get(), *answers_, batches_.get(), batch);
     }
 
 private:
@@ -227,7 +221,7 @@ private:
 
     nats_sink& sink_;
     connection_ptr broker_;
-    context_ptr stream_;
+    std::unique_ptr<answers> answers_;
     std::unique_ptr<atomic_batches> batches_;  ///< null: messages go one by one
 };
 

@@ -3,53 +3,63 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
-#include <set>
+#include <map>
 #include <stdexcept>
 #include <utility>
 #include <vector>
+
+#include "tracker/nats/stream_info.hpp"
 
 namespace tracker {
 namespace {
 
 using lifecycle::clock;
+using std::chrono::milliseconds;
 
 /// The flush deadline is looked at this often: a second signal moves it.
-constexpr std::chrono::milliseconds look_again{20};
+constexpr milliseconds look_again{20};
 
 /// nats-server's errors.json: the message is larger than the stream allows.
 constexpr int message_too_large = 10054;
 
 }  // namespace
 
-void publisher::publish(natsConnection* broker, jsCtx* stream, atomic_batches* batches, std::span<const event> batch) {
+void publisher::publish(natsConnection* broker, answers& answers, atomic_batches* batches,
+                        std::span<const event> batch) {
     until_ = clock::now() + options_.patience;
-    {
-        const std::scoped_lock lock(mutex_);
-        open_.clear();  // what an earlier try left is published again, with the same id
-        failure_.clear();
-        rejected_.clear();
-        complaint_.clear();
-    }
-    if (batches != nullptr) publish_whole(*batches, batch);
-    bool all_out = true;
-    for (const auto i : not_acknowledged(batch)) {
-        all_out = open(batch[i], broker);
-        if (!all_out) break;
-        publish_one(stream, batch[i]);
-    }
-    const bool all_answered = all_out && wait_until_open_below(1, broker);
-    const std::scoped_lock lock(mutex_);
-    if (!rejected_.empty()) {
-        std::vector<std::size_t> indices;
+    forget_complaint();
+    failure_.clear();
+    first_ += fates_.size();  // answers to what an earlier try left are to none of these
+    fates_.assign(batch.size(), fate::waits);
+    under_way_ = 0;
+    if (!acknowledged_.empty())
         for (std::size_t i = 0; i < batch.size(); ++i)
-            if (rejected_.contains(batch[i].id)) indices.push_back(i);
-        throw rejected_event(std::move(indices), failure_);
+            if (acknowledged_.contains(batch[i].id)) fates_[i] = fate::acknowledged;
+    try {
+        if (batches != nullptr) publish_whole(*batches, batch);
+        const bool all_answered = publish_each(broker, answers, batch);
+        throw_what_is_wrong();
+        if (!all_answered) throw std::runtime_error(fmt::format("{} messages have not been acknowledged", under_way_));
+    } catch (...) {
+        keep_acknowledged(batch);
+        throw;
     }
-    if (!complaint_.empty()) throw std::runtime_error(complaint_);
-    if (!failure_.empty()) throw std::runtime_error(failure_);
-    if (!all_answered) throw std::runtime_error(fmt::format("{} messages have not been acknowledged", open_.size()));
     acknowledged_.clear();
+}
+
+void publisher::throw_what_is_wrong() const {
+    std::vector<std::size_t> rejected;
+    for (std::size_t i = 0; i < fates_.size(); ++i)
+        if (fates_[i] == fate::rejected) rejected.push_back(i);
+    if (!rejected.empty()) throw rejected_event(std::move(rejected), failure_);
+    if (const auto why = complaint(); !why.empty()) throw std::runtime_error(why);
+    if (!failure_.empty()) throw std::runtime_error(failure_);
+}
+
+/// The next try leaves it out.
+void publisher::keep_acknowledged(std::span<const event> batch) {
+    for (std::size_t i = 0; i < batch.size(); ++i)
+        if (fates_[i] == fate::acknowledged) acknowledged_.insert(batch[i].id);
 }
 
 /// What has not been acknowledged afterwards goes one by one: what does not fit into a batch, and all of one that the
@@ -57,31 +67,52 @@ void publisher::publish(natsConnection* broker, jsCtx* stream, atomic_batches* b
 /// it is what follows a batch whose acknowledgement was lost; then each is acknowledged as one that came twice.
 void publisher::publish_whole(atomic_batches& batches, std::span<const event> batch) {
     std::vector<std::size_t> chosen;
-    std::set<std::string_view> ids;
+    std::map<std::string_view, std::size_t> first_of;  // by id
     for (std::size_t i = 0; i < batch.size(); ++i) {
         const auto size = messages_.size(batch[i]);
         const bool fit = fits(batch[i], size, atomic_batches::headers) && batches.may_hold(batch[i], size);
-        const std::scoped_lock lock(mutex_);
-        if (fit && !acknowledged_.contains(batch[i].id) && ids.insert(batch[i].id).second) chosen.push_back(i);
+        if (fit && fates_[i] == fate::waits && first_of.emplace(batch[i].id, i).second) chosen.push_back(i);
     }
+    bool stored = false;
     for (std::span<const std::size_t> rest = chosen; rest.size() >= atomic_batches::fewest;) {
         const auto part = rest.first(std::min(rest.size(), atomic_batches::most));
         rest = rest.subspan(part.size());
-        publish_whole(batches, batch, part);
+        stored = publish_whole(batches, batch, part) || stored;
     }
+    if (!stored) return;
+    for (std::size_t i = 0; i < batch.size(); ++i)  // the others of that id
+        if (const auto first = first_of.find(batch[i].id); fates_[i] == fate::waits && first != first_of.end())
+            fates_[i] = fates_[first->second];
 }
 
-void publisher::publish_whole(atomic_batches& batches, std::span<const event> batch,
+/// False: the stream has refused it.
+bool publisher::publish_whole(atomic_batches& batches, std::span<const event> batch,
                               std::span<const std::size_t> chosen) try {
     auto refused = batches.publish(batch, chosen);
-    const std::scoped_lock lock(mutex_);
     if (refused.empty())
-        for (const auto i : chosen) acknowledged_.insert(batch[i].id);
+        for (const auto i : chosen) fates_[i] = fate::acknowledged;
     else
         refusal_ = std::move(refused);
+    return refused.empty();
 } catch (const std::runtime_error&) {
     if (auto why = complaint(); !why.empty()) throw std::runtime_error(why);
     throw;
+}
+
+/// Once the window is full, half of it has to be acknowledged: to be woken for each message would be a switch of
+/// threads for each. Answers are looked at in between, so that few are unread when a connection ends, and forgotten by
+/// the library. False: something has not been acknowledged, and nobody waits for that any more.
+bool publisher::publish_each(natsConnection* broker, answers& answers, std::span<const event> batch) {
+    constexpr std::size_t look_every = 32;
+    const auto window = std::max<std::size_t>(options_.in_flight, 1);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        if (fates_[i] != fate::waits) continue;
+        if (i % look_every == 0)
+            for (auto left = answers.arrived(); left > 0; --left) take_answer(answers, milliseconds(0));
+        if (under_way_ == window && !wait_until_under_way_below(window / 2 + 1, broker, answers)) return false;
+        publish_one(broker, answers, batch, i);
+    }
+    return wait_until_under_way_below(1, broker, answers);
 }
 
 /// As nats-server counts it (fileStoreMsgSize, memStoreMsgSize), with the two headers of the message.
@@ -91,40 +122,28 @@ bool publisher::fits(const event& event, std::size_t size, std::size_t more) con
     return stream_bytes_ == 0 || size + headers + options_.subject.size() + overhead_ + more <= stream_bytes_;
 }
 
-void publisher::reject(const event& event, std::string why) {
-    const std::scoped_lock lock(mutex_);
-    if (const auto found = open_.find(event.id); found != open_.end()) open_.erase(found);
+void publisher::reject(std::size_t index, std::string why) {
     if (failure_.empty()) failure_ = std::move(why);
-    rejected_.insert(event.id);
+    fates_[index] = fate::rejected;
 }
 
-/// It is in `open_`.
-void publisher::publish_one(jsCtx* stream, const event& event) {
+void publisher::publish_one(natsConnection* broker, answers& answers, std::span<const event> batch, std::size_t index) {
+    const auto& event = batch[index];
     // How large it is costs as much as to make it, and few streams have a limit.
     if (stream_bytes_ != 0 && !fits(event, messages_.size(event)))
-        return reject(event, fmt::format("larger than all that stream {} may hold", options_.stream));
+        return reject(index, fmt::format("larger than all that stream {} may hold", options_.stream));
     auto status = NATS_OK;
-    auto message = messages_.make(event, nullptr, status);
-    if (status == NATS_OK) {
-        jsPubOptions how;
-        jsPubOptions_Init(&how);
-        how.ExpectStream = options_.stream.c_str();
-        how.MaxWait = options_.patience.count();  // without it a lost answer is waited for without end
-        natsMsg* given = message.release();
-        status = js_PublishMsgAsync(stream, &given, &how);  // null when the library has it
-        message.reset(given);
-    }
-    if (status == NATS_OK) return;
-    if (status == NATS_MAX_PAYLOAD) return reject(event, "larger than the broker allows a message to be");
-    const std::scoped_lock lock(mutex_);
-    if (const auto found = open_.find(event.id); found != open_.end()) open_.erase(found);
-    throw std::runtime_error(fmt::format("publish: {}", natsStatus_GetText(status)));
+    const auto message = messages_.make(event, answers.subject_of(first_ + index), status);
+    if (status == NATS_OK) status = natsConnection_PublishMsg(broker, message.get());
+    if (status == NATS_MAX_PAYLOAD) return reject(index, "larger than the broker allows a message to be");
+    if (status != NATS_OK) throw std::runtime_error(fmt::format("publish: {}", natsStatus_GetText(status)));
+    fates_[index] = fate::under_way;
+    ++under_way_;
 }
 
 void publisher::complain(std::string what) {
     const std::scoped_lock lock(mutex_);
     if (complaint_.empty()) complaint_ = std::move(what);
-    changed_.notify_one();
 }
 
 std::string publisher::complaint() const {
@@ -138,79 +157,45 @@ void publisher::forget_complaint() {
 }
 
 bool publisher::given_up(natsConnection* broker) const {
-    const std::scoped_lock lock(mutex_);
-    return over(broker);
-}
-
-/// Mutex held.
-bool publisher::over(natsConnection* broker) const {
-    return clock::now() >= std::min(until_, deadline_()) || natsConnection_IsClosed(broker) || !complaint_.empty();
-}
-
-std::vector<std::size_t> publisher::not_acknowledged(std::span<const event> batch) const {
-    std::vector<std::size_t> rest;
-    rest.reserve(batch.size());
-    const std::scoped_lock lock(mutex_);
-    for (std::size_t i = 0; i < batch.size(); ++i)
-        if (!acknowledged_.contains(batch[i].id)) rest.push_back(i);
-    return rest;
-}
-
-/// Once the window is full, half of it has to be acknowledged: to be woken for each message would be a switch of
-/// threads for each. False: that has not come.
-bool publisher::open(const event& event, natsConnection* broker) {
-    {
-        const std::scoped_lock lock(mutex_);
-        if (open_.size() < options_.in_flight) {
-            open_.insert(event.id);
-            return true;
-        }
-    }
-    if (!wait_until_open_below(options_.in_flight / 2 + 1, broker)) return false;
-    const std::scoped_lock lock(mutex_);
-    open_.insert(event.id);
-    return true;
+    return clock::now() >= std::min(until_, deadline_()) || natsConnection_IsClosed(broker) || !complaint().empty();
 }
 
 /// False when the time is over first, or the connection, or when the broker has complained.
-bool publisher::wait_until_open_below(std::size_t limit, natsConnection* broker) {
-    std::unique_lock lock(mutex_);
-    wanted_below_ = limit;
-    while (open_.size() >= limit) {
-        if (over(broker)) return false;
-        changed_.wait_until(lock, clock::now() + look_again);
+bool publisher::wait_until_under_way_below(std::size_t limit, natsConnection* broker, answers& answers) {
+    if (under_way_ < limit) return true;
+    // The library would have the last of them wait for others to come, for a millisecond. The answer to this is not
+    // waited for longer than that.
+    natsConnection_FlushTimeout(broker, 1);
+    for (;;) {
+        for (auto left = answers.arrived(); left > 0; --left) take_answer(answers, milliseconds(0));
+        if (under_way_ < limit) return true;
+        if (given_up(broker)) return false;
+        take_answer(answers, look_again);
     }
-    wanted_below_ = 0;
-    return true;
 }
 
-void publisher::on_answer(jsCtx*, natsMsg* message, jsPubAck*, jsPubAckErr* failed, void* self) noexcept try {
-    const char* id = nullptr;
-    if (natsMsgHeader_Get(message, "Nats-Msg-Id", &id) == NATS_OK) static_cast<publisher*>(self)->answered(id, failed);
-    natsMsg_Destroy(message);
-} catch (...) {  // NOLINT(bugprone-empty-catch): no memory; the worker's patience ends
+void publisher::take_answer(answers& answers, milliseconds at_most) {
+    auto status = NATS_OK;
+    const auto answer = answers.next(at_most, status);
+    if (status == NATS_NO_RESPONDERS) throw std::runtime_error(natsStatus_GetText(status));  // there is no such stream
+    if (status != NATS_OK) return;  // no time, or the connection has ended, which `given_up` sees
+    note_answer(answers.number_of(answer.get()),
+                {natsMsg_GetData(answer.get()), static_cast<std::size_t>(natsMsg_GetDataLength(answer.get()))});
 }
 
-/// The worker is woken without the lock, which it would wait for.
-void publisher::answered(std::string_view id, const jsPubAckErr* failed) {
-    if (note_answer(id, failed)) changed_.notify_one();
-}
-
-/// True: the worker waits for this one.
-bool publisher::note_answer(std::string_view id, const jsPubAckErr* failed) {
-    const std::scoped_lock lock(mutex_);
-    const auto found = open_.find(id);
-    if (found == open_.end()) return false;  // of a batch that is not waited for any more
-    auto known = open_.extract(found);
-    if (failed == nullptr) {
-        acknowledged_.insert(std::move(known));
-    } else {
-        if (failure_.empty())
-            failure_ = fmt::format("{} ({}, {})", failed->ErrText != nullptr ? failed->ErrText : "",
-                                   natsStatus_GetText(failed->Err), static_cast<int>(failed->ErrCode));
-        if (failed->ErrCode == message_too_large) rejected_.insert(std::move(known));
+void publisher::note_answer(std::uint64_t number, std::string_view text) {
+    if (number < first_ || number - first_ >= fates_.size()) return;  // of a batch that is not waited for any more
+    auto& fate = fates_[number - first_];
+    if (fate != fate::under_way) return;
+    --under_way_;
+    fate = fate::waits;
+    const auto answer = read_message_answer(text);
+    if (answer.error == 0) {
+        fate = fate::acknowledged;
+        return;
     }
-    return open_.size() < wanted_below_;
+    if (failure_.empty()) failure_ = fmt::format("{} ({})", answer.why, answer.error);
+    if (answer.error == message_too_large) fate = fate::rejected;
 }
 
 }  // namespace tracker

@@ -2,7 +2,8 @@
 
 #include <nats/nats.h>
 
-#include <condition_variable>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <span>
@@ -12,14 +13,15 @@
 #include <vector>
 
 #include "tracker/id_set.hpp"
+#include "tracker/nats/answers.hpp"
 #include "tracker/nats/atomic_batches.hpp"
 #include "tracker/nats/message.hpp"
 #include "tracker/sink.hpp"
 
 namespace tracker {
 
-/// A batch under way: what has been published, what the broker has said of it. The worker publishes and waits,
-/// the library's threads answer.
+/// A batch under way: what has been published, what the broker has said of it. On the worker's thread but for
+/// `complain`.
 class publisher {
 public:
     publisher(const options& options, const deadline_function& deadline)
@@ -28,7 +30,7 @@ public:
     /// Blocks until every event has been acknowledged, now or when it was tried before. Throws std::exception
     /// when that is not so in time or the connection ends, rejected_event when the broker will never take some.
     /// `batches`: with it, events are stored in batches as far as they can be; null: each on its own.
-    void publish(natsConnection* broker, jsCtx* stream, atomic_batches* batches, std::span<const event> batch);
+    void publish(natsConnection* broker, answers& answers, atomic_batches* batches, std::span<const event> batch);
     /// Whether nobody waits for the broker any more: no time is left, it has gone, or it has complained.
     bool given_up(natsConnection* broker) const;
 
@@ -49,21 +51,21 @@ public:
     std::string complaint() const;
     void forget_complaint();
 
-    /// For jsOptions.PublishAsync.AckHandler, with the publisher as its closure: on a thread of the library.
-    static void on_answer(jsCtx*, natsMsg* message, jsPubAck* acknowledged, jsPubAckErr* failed, void* self) noexcept;
-
 private:
-    bool over(natsConnection* broker) const;
+    /// Of each event of the batch. What waits has not been published, or not been stored.
+    enum class fate : std::uint8_t { waits, under_way, acknowledged, rejected };
+
     void publish_whole(atomic_batches& batches, std::span<const event> batch);
-    void publish_whole(atomic_batches& batches, std::span<const event> batch, std::span<const std::size_t> chosen);
-    void publish_one(jsCtx* stream, const event& event);
+    bool publish_whole(atomic_batches& batches, std::span<const event> batch, std::span<const std::size_t> chosen);
+    bool publish_each(natsConnection* broker, answers& answers, std::span<const event> batch);
+    void publish_one(natsConnection* broker, answers& answers, std::span<const event> batch, std::size_t index);
     bool fits(const event& event, std::size_t size, std::size_t more = 0) const;
-    void reject(const event& event, std::string why);
-    std::vector<std::size_t> not_acknowledged(std::span<const event> batch) const;
-    bool open(const event& event, natsConnection* broker);
-    bool wait_until_open_below(std::size_t limit, natsConnection* broker);
-    void answered(std::string_view id, const jsPubAckErr* failed);
-    bool note_answer(std::string_view id, const jsPubAckErr* failed);
+    void reject(std::size_t index, std::string why);
+    void throw_what_is_wrong() const;
+    void keep_acknowledged(std::span<const event> batch);
+    bool wait_until_under_way_below(std::size_t limit, natsConnection* broker, answers& answers);
+    void take_answer(answers& answers, std::chrono::milliseconds at_most);
+    void note_answer(std::uint64_t number, std::string_view text);
 
     const nats_options options_;
     const deadline_function& deadline_;
@@ -72,14 +74,14 @@ private:
     lifecycle::clock::time_point until_{};  ///< of the batch under way
     std::uint64_t stream_bytes_ = 0, overhead_ = 0;
 
+    std::vector<fate> fates_;
+    std::uint64_t first_ = 0;    ///< number of the batch's first message: no two messages have the same
+    std::size_t under_way_ = 0;  ///< how many of `fates_` are
+    std::string failure_;        ///< the first; empty: none
+    id_set acknowledged_;        ///< of a batch that could not be delivered whole
+
     mutable std::mutex mutex_;
     std::string complaint_;
-    std::condition_variable changed_;
-    id_multiset open_;              ///< ids that have been published and not answered
-    std::size_t wanted_below_ = 0;  ///< how many the worker waits for
-    id_set acknowledged_;           ///< of the batch
-    std::string failure_;           ///< the first; empty: none
-    id_set rejected_;               ///< ids that the broker will never take
 };
 
 }  // namespace tracker

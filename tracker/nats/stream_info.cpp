@@ -61,6 +61,21 @@ stream_info read_stream_info(std::string_view text) {
     return made;
 }
 
+message_answer read_message_answer(std::string_view text) {
+    // As nats-server writes them, since there is one for each message: {"stream":"EVENTS", "seq":1}
+    if (text.starts_with(R"({"stream":")") && text.ends_with('}') && text.find(R"("seq":)") != text.npos &&
+        text.find(R"("error")") == text.npos)
+        return {};
+    boost::system::error_code fault;
+    const auto answer = json::parse(text, fault);
+    const auto* const all = fault ? nullptr : answer.if_object();
+    message_answer made;
+    if (all != nullptr && read_error(*all, made)) return made;
+    if (all == nullptr || text_of(*all, "stream").empty() || !all->contains("seq"))
+        throw std::runtime_error("what the broker says of a message is not understood");
+    return made;
+}
+
 batch_answer read_batch_answer(std::string_view text) {
     boost::system::error_code fault;
     const auto answer = json::parse(text, fault);

@@ -25,6 +25,15 @@ struct stream_info {
 /// The answer to $JS.API.STREAM.INFO and .CREATE. Throws std::runtime_error with one line when it cannot be understood.
 stream_info read_stream_info(std::string_view json);
 
+/// What a broker says of a message that was published on its own.
+struct message_answer {
+    int error = 0;  ///< 0: there is none, it is stored
+    std::string why;
+};
+
+/// Throws std::runtime_error with one line when it is no answer of a stream.
+message_answer read_message_answer(std::string_view json);
+
 /// What a broker says of a batch that was stored whole or not at all.
 struct batch_answer {
     int error = 0;  ///< 0: there is none
