@@ -183,6 +183,20 @@ TEST_F(Kafka, AMessageThatIsUnderWayIsWaitedForAndNotSentAgain) {
     EXPECT_EQ(cluster.ids(), each_once(5));
 }
 
+/// As with several workers.
+TEST_F(Kafka, ABatchBetweenTwoTriesOfAnotherIsDeliveredAndBothAreSentOnce) {
+    kafka::mock_cluster cluster;
+    const auto sink = make_sink(cluster, 50ms);
+    cluster.answers_after(400ms);
+    const auto all = some(10);
+    const auto first = std::span(all).first(5), second = std::span(all).last(5);
+    EXPECT_THAT(failure_of(*sink, first), HasSubstr("5 messages have not been acknowledged"));
+    EXPECT_TRUE(eventually([&] { return failure_of(*sink, second).empty(); }));
+    EXPECT_TRUE(eventually([&] { return failure_of(*sink, first).empty(); }));
+    cluster.answers_after(0ms);
+    EXPECT_EQ(cluster.ids(), each_once(10));
+}
+
 TEST_F(Kafka, BrokersThatAreAwayAreSaidAtOnceAndGetEachEventOnceWhenTheyAreBack) {
     kafka::mock_cluster cluster;
     const auto sink = make_sink(cluster, 1min);

@@ -39,8 +39,7 @@ struct fatal : std::runtime_error {
 
 class kafka_sink::producer {
 public:
-    producer(const options& from, id_set& acknowledged)
-        : cloud_events_(from.cloud_events), acknowledged_(acknowledged) {
+    producer(const options& from, messages& messages) : cloud_events_(from.cloud_events), messages_(messages) {
         auto conf = producer_settings(from);
         rd_kafka_conf_set_opaque(conf.get(), this);
         rd_kafka_conf_set_dr_msg_cb(conf.get(), on_report);
@@ -62,27 +61,31 @@ public:
         rd_kafka_poll(kafka_, 0);
         rd_kafka_topic_destroy(topic_);
         rd_kafka_destroy(kafka_);
+        messages_.release_under_way();
     }
     producer(const producer&) = delete;
     producer& operator=(const producer&) = delete;
 
     void deliver(std::span<const event> batch, clock::time_point until, const deadline_function& deadline) {
         failure_.clear();
-        refused_ = unreachable_ = false;
+        failed_ = refused_ = unreachable_ = false;
+        messages_.begin();
         const auto too_large = produce(batch);
         // Nothing more comes before these are there: `flush` has them sent at once, whatever linger.ms is.
-        while (is_open(batch) && !unreachable_ && fatal_.empty() && clock::now() < std::min(until, deadline()))
+        while (messages_.any_under_way(batch) && !unreachable_ && fatal_.empty() &&
+               clock::now() < std::min(until, deadline()))
             rd_kafka_flush(kafka_, look_again_ms);
         if (!fatal_.empty()) throw fatal(fatal_);
         if (!too_large.empty())
             throw rejected_event(too_large, fmt::format("larger than message.max.bytes: {}",
                                                         in_words(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)));
-        if (is_open(batch))
-            throw std::runtime_error(fmt::format("{} messages have not been acknowledged{}{}", open_.size(),
+        if (messages_.any_under_way(batch))
+            throw std::runtime_error(fmt::format("{} messages have not been acknowledged{}{}", messages_.under_way(),
                                                  trouble_.empty() ? "" : ": ", trouble_));
         if (refused_) throw refused(refused::about::the_events, failure_);
-        if (!failure_.empty()) throw std::runtime_error(failure_);
+        if (failed_) throw std::runtime_error(failure_);
         trouble_.clear();
+        messages_.delivered(batch);
     }
 
 private:
@@ -91,12 +94,9 @@ private:
         std::vector<std::size_t> too_large;
         for (std::size_t nth = 0; nth < batch.size(); ++nth) {
             const auto& event = batch[nth];
-            if (!acknowledged_.empty() && acknowledged_.contains(event.id)) continue;
-            const auto [place, is_new] = open_.insert(event.id);
-            if (!is_new) continue;
-            const auto code = cloud_events_.on ? produce_cloud_event(event, *place) : produce_line(event, *place);
+            if (messages_.knows(event.id)) continue;
+            const auto code = cloud_events_.on ? produce_cloud_event(event) : produce_line(event);
             if (code == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
-            open_.erase(place);
             if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
                 too_large.push_back(nth);
             } else {  // of the sink, whatever it is: no rights, no such topic
@@ -106,18 +106,22 @@ private:
         }
         return too_large;
     }
-    /// `id` is where the report finds it.
-    rd_kafka_resp_err_t produce_line(const event& event, const std::string& id) {
+    /// From `add` on, here and below, nothing throws: what is under way gets a report.
+    rd_kafka_resp_err_t produce_line(const event& event) {
         text_.clear();
         append_json(text_, event);
-        const bool taken = rd_kafka_produce(topic_, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, text_.data(),
-                                            text_.size(), id.data(), id.size(), opaque(id)) == 0;
-        return taken ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
+        auto& message = messages_.add(event.id);
+        if (rd_kafka_produce(topic_, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, text_.data(), text_.size(),
+                             event.id.data(), event.id.size(), &message) == 0)
+            return RD_KAFKA_RESP_ERR_NO_ERROR;
+        messages_.release(message);
+        return rd_kafka_last_error();
     }
     /// The events of one key are in one partition, in their order.
-    rd_kafka_resp_err_t produce_cloud_event(const event& event, const std::string& id) {
-        const auto key = event.headers.find("partitionkey").empty() ? id : event.headers.find("partitionkey");
+    rd_kafka_resp_err_t produce_cloud_event(const event& event) {
+        const auto key = event.headers.find("partitionkey").empty() ? event.id : event.headers.find("partitionkey");
         const auto all = cloud_event(event, cloud_events_, binding::kafka);
+        auto& message = messages_.add(event.id);
         rd_kafka_headers_t* const headers = rd_kafka_headers_new(all.size());
         for (const auto& [name, value] : all)
             rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
@@ -130,22 +134,18 @@ private:
                     .u = {.mem = {const_cast<char*>(event.data.data()), event.data.size()}}};
         parts[4] = {.vtype = RD_KAFKA_VTYPE_KEY, .u = {.mem = {const_cast<char*>(key.data()), key.size()}}};
         parts[5] = {.vtype = RD_KAFKA_VTYPE_HEADERS, .u = {.headers = headers}};
-        parts[6] = {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u = {.ptr = opaque(id)}};
+        parts[6] = {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u = {.ptr = &message}};
         rd_kafka_error_t* const failure = rd_kafka_produceva(kafka_, parts.data(), parts.size());
         if (failure == nullptr) return RD_KAFKA_RESP_ERR_NO_ERROR;
         rd_kafka_headers_destroy(headers);  // only what was taken is the library's
         const auto code = rd_kafka_error_code(failure);
         rd_kafka_error_destroy(failure);
+        messages_.release(message);
         return code;
     }
-    /// A node of a set stays where it is.
-    static void* opaque(const std::string& id) noexcept { return const_cast<std::string*>(&id); }
 
-    bool is_open(std::span<const event> batch) const {
-        return !open_.empty() &&
-               std::ranges::any_of(batch, [this](const auto& event) { return open_.contains(event.id); });
-    }
     void note(rd_kafka_resp_err_t code) {
+        failed_ = true;
         if (code == RD_KAFKA_RESP_ERR__FATAL) return note_fatal();
         if (failure_.empty()) failure_ = in_words(code);
     }
@@ -157,16 +157,14 @@ private:
 
     static void on_report(rd_kafka_t*, const rd_kafka_message_t* message, void* self) noexcept try {
         static_cast<producer*>(self)->reported(*message);
-    } catch (...) {  // NOLINT(bugprone-empty-catch): no memory; it stays open, and the flush deadline ends that
+    } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for a reason
     }
-    void reported(const rd_kafka_message_t& message) {
-        auto known = open_.extract(*static_cast<const std::string*>(message._private));
-        if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            acknowledged_.insert(std::move(known));
-            return;
-        }
-        if (speaks_of_a_message(message.err)) refused_ = true;
-        note(message.err);
+    void reported(const rd_kafka_message_t& report) {
+        auto& message = *static_cast<messages::slot*>(report._private);
+        if (report.err == RD_KAFKA_RESP_ERR_NO_ERROR) return messages_.acknowledge(message);
+        messages_.release(message);
+        if (speaks_of_a_message(report.err)) refused_ = true;
+        note(report.err);
     }
 
     static void on_error(rd_kafka_t*, int code, const char* why, void* self) noexcept try {
@@ -181,14 +179,14 @@ private:
     }
 
     const cloud_event_options cloud_events_;
-    id_set& acknowledged_;
+    messages& messages_;
     rd_kafka_t* kafka_ = nullptr;
     rd_kafka_topic_t* topic_ = nullptr;
     std::string text_;
-    id_set open_;          ///< ids that have been given to the library and not reported
     std::string failure_;  ///< the first of this try; empty: none
     std::string trouble_;  ///< what the library has said last of its connections
     std::string fatal_;
+    bool failed_ = false;       ///< something has, in this try
     bool refused_ = false;      ///< `failure_` speaks of a message
     bool unreachable_ = false;  ///< no broker is there, it has been said in this try
 };
@@ -203,10 +201,8 @@ kafka_sink::~kafka_sink() { finish(); }
 void kafka_sink::deliver(std::span<const event> batch) try {
     const auto now = clock::now();
     if (now >= deadline_()) throw std::runtime_error("no time is left");
-    if (!producer_) producer_ = std::make_unique<producer>(options_, acknowledged_);
+    if (!producer_) producer_ = std::make_unique<producer>(options_, messages_);
     producer_->deliver(batch, now + patience_, deadline_);
-    if (acknowledged_.size() == batch.size()) return acknowledged_.clear();  // there is nothing of another
-    for (const auto& event : batch) acknowledged_.erase(event.id);
 } catch (const fatal&) {
     producer_.reset();
     throw;

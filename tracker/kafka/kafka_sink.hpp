@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "tracker/id_set.hpp"
+#include "tracker/kafka/messages.hpp"
 #include "tracker/sink.hpp"
 
 namespace tracker {
@@ -41,7 +41,7 @@ private:
     const options options_;
     const deadline_function deadline_;
     const std::chrono::milliseconds patience_;
-    id_set acknowledged_;  ///< ids, of what has not been delivered whole
+    messages messages_;  ///< of what has not been delivered whole; outlives the producer
     std::unique_ptr<producer> producer_;
 };
 
