@@ -1,7 +1,7 @@
 // How fast a backlog goes to a NATS stream, message by message and in batches that are stored whole; and what the
 // library does by itself, a bare loop with as many unacknowledged messages: bench/tracker/nats runs it. A line: how,
-// events a second from the start of the part to the last one delivered.
-//   tracker_nats URL STREAM single|atomic|bare EVENTS BATCH FOLDER
+// the batch, how many may be unacknowledged, events a second from the start of the part to the last one delivered.
+//   tracker_nats URL STREAM single|atomic|bare EVENTS BATCH IN_FLIGHT FOLDER
 #include <fmt/format.h>
 #include <nats/nats.h>
 #include <spdlog/logger.h>
@@ -53,7 +53,7 @@ int publish_bare(const char* url, const std::string& name, unsigned long count, 
     }
     if (js_PublishAsyncComplete(stream, nullptr) != NATS_OK) return 1;
     const std::chrono::duration<double> lasted = lifecycle::clock::now() - since;
-    fmt::print("bare {} {:.0f}\n", window, static_cast<double>(count) / lasted.count());
+    fmt::print("bare 1 {} {:.0f}\n", window, static_cast<double>(count) / lasted.count());
     jsCtx_Destroy(stream);
     natsConnection_Destroy(connection);
     nats_Close();
@@ -64,10 +64,10 @@ int publish_bare(const char* url, const std::string& name, unsigned long count, 
 
 int main(int argc, char** argv) {
     const std::span arguments(argv, static_cast<std::size_t>(argc));
-    if (arguments.size() != 7) return 1;
+    if (arguments.size() != 8) return 1;
     const auto count = std::strtoul(arguments[4], nullptr, 10);
     if (std::string_view(arguments[3]) == "bare")
-        return publish_bare(arguments[1], arguments[2], count, std::strtol(arguments[5], nullptr, 10));
+        return publish_bare(arguments[1], arguments[2], count, std::strtol(arguments[6], nullptr, 10));
     tracker::options options;
     options.sinks = {"nats"};
     options.nats.url = arguments[1];
@@ -75,9 +75,9 @@ int main(int argc, char** argv) {
     options.nats.subject = std::string(arguments[2]) + ".events";
     options.nats.atomic = std::string_view(arguments[3]) == "atomic";
     options.batch_events = std::strtoul(arguments[5], nullptr, 10);
-    options.nats.in_flight = options.batch_events;
-    options.batch_bytes = std::size_t{1024} * 1024;
-    options.directory = arguments[6];
+    options.nats.in_flight = std::strtoul(arguments[6], nullptr, 10);
+    options.batch_bytes = std::size_t{4} * 1024 * 1024;
+    options.directory = arguments[7];
     options.queue_capacity = count;
     options.queue_bytes = std::size_t{1} << 30U;
     spdlog::logger log("bench", std::make_shared<spdlog::sinks::ostream_sink_mt>(std::cerr));
@@ -91,5 +91,6 @@ int main(int argc, char** argv) {
     const std::jthread run([&](const std::stop_token& stop) { events.run(stop); });
     while (events.account().delivered < count) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     const std::chrono::duration<double> lasted = lifecycle::clock::now() - since;
-    fmt::print("{} {} {:.0f}\n", arguments[3], arguments[5], static_cast<double>(count) / lasted.count());
+    fmt::print("{} {} {} {:.0f}\n", arguments[3], arguments[5], arguments[6],
+               static_cast<double>(count) / lasted.count());
 }
