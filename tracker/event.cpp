@@ -1,6 +1,5 @@
 #include "tracker/event.hpp"
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <array>
@@ -90,6 +89,14 @@ void write_base32(std::span<char> out, std::uint64_t bits) {
     }
 }
 
+/// As many of the lowest digits as there is room for.
+void write_decimal(std::span<char> out, unsigned value) {
+    for (auto& character : out | std::views::reverse) {
+        character = static_cast<char>('0' + value % 10);
+        value /= 10;
+    }
+}
+
 /// The ids of one thread: 48 bits of time, 40 random ones that tell them from those of all others, and a counter of 40
 /// that begins anywhere; ten characters, eight and eight. The time comes first, so that ids sort by it, as text too.
 /// It is the thread's own, so that making an id takes no lock and no system call.
@@ -117,15 +124,22 @@ private:
 
 }  // namespace
 
+/// A time_point has years of four digits: it is in nanoseconds, which end in 2262.
 void append_time(std::string& out, std::chrono::system_clock::time_point time) {
     const auto micros = std::chrono::floor<std::chrono::microseconds>(time);
     const auto day = std::chrono::floor<std::chrono::days>(micros);
     const std::chrono::year_month_day date(day);
     const std::chrono::hh_mm_ss clock(micros - day);
-    fmt::format_to(std::back_inserter(out), FMT_COMPILE("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z"),
-                   static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                   static_cast<unsigned>(date.day()), clock.hours().count(), clock.minutes().count(),
-                   clock.seconds().count(), clock.subseconds().count());
+    const auto before = out.size();
+    out += "0000-00-00T00:00:00.000000Z";
+    const auto all = std::span(out).subspan(before);
+    write_decimal(all.subspan(0, 4), static_cast<unsigned>(static_cast<int>(date.year())));
+    write_decimal(all.subspan(5, 2), static_cast<unsigned>(date.month()));
+    write_decimal(all.subspan(8, 2), static_cast<unsigned>(date.day()));
+    write_decimal(all.subspan(11, 2), static_cast<unsigned>(clock.hours().count()));
+    write_decimal(all.subspan(14, 2), static_cast<unsigned>(clock.minutes().count()));
+    write_decimal(all.subspan(17, 2), static_cast<unsigned>(clock.seconds().count()));
+    write_decimal(all.subspan(20, 6), static_cast<unsigned>(clock.subseconds().count()));
 }
 
 void append_json(std::string& out, const event& event) {
