@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -24,17 +25,33 @@ public:
     /// than the one that answers a PING.
     static constexpr std::chrono::milliseconds after_ping{100};
 
+    /// ... and a client whose first stream began in the drain, so that the idle grace may be over, this long at most
+    /// after the notice.
+    static constexpr std::chrono::milliseconds longest_of_newcomer{1'000};
+
+    /// Until then the first stream of a new client is awaited: it has shaken hands, and some take long to send what
+    /// comes with the end of that.
+    void await_first(lifecycle::clock::time_point until) noexcept { awaited_ = until; }
+    void await_no_longer(lifecycle::clock::time_point until) noexcept { awaited_ = std::min(awaited_, until); }
+    /// A stream has begun.
+    void begun(lifecycle::clock::time_point now) noexcept {
+        if (first_at_ == lifecycle::clock::time_point{}) first_at_ = now;
+    }
     /// What is to be done now; each step comes once. `quiet`: the connection has no stream. Some clients lose a call to
-    /// the notice itself, so one that is busy gets it at a quiet moment, if there is one soon.
+    /// the notice itself, so one that is busy gets it at a quiet moment, if there is one soon, and one that is new with
+    /// its first answer.
     step next(const drain_view& drain, bool quiet, lifecycle::clock::time_point now) noexcept {
         if (!drain.draining || done_ == step::last) return step::none;
         if (done_ == step::none) {
-            if (!quiet && now < drain.began + (drain.idle_until - drain.began) / 8) return step::none;
+            if (now < drain.over && awaits(drain, quiet, now)) return step::none;
             done_ = step::notice;
+            noticed_at_ = now;
             return done_;
         }
         const bool heard = answered_at_ != lifecycle::clock::time_point{} && now >= answered_at_ + after_ping;
-        if (!heard && now < drain.idle_until && now < drain.over) return step::none;
+        const auto until =
+            first_at_ > drain.began ? std::max(drain.idle_until, noticed_at_ + longest_of_newcomer) : drain.idle_until;
+        if (!heard && now < until && now < drain.over) return step::none;
         done_ = step::last;
         return done_;
     }
@@ -47,8 +64,14 @@ public:
     bool told_last() const noexcept { return done_ == step::last; }
 
 private:
+    bool awaits(const drain_view& drain, bool quiet, lifecycle::clock::time_point now) const noexcept {
+        if (first_at_ == lifecycle::clock::time_point{} && now < awaited_) return true;
+        return !quiet && now < std::max(drain.began, first_at_) + (drain.idle_until - drain.began) / 8;
+    }
+
     step done_ = step::none;
-    lifecycle::clock::time_point answered_at_{};
+    lifecycle::clock::time_point answered_at_{}, noticed_at_{};
+    lifecycle::clock::time_point awaited_{}, first_at_{};
 };
 
 /// When a connection tells its client to go: in a drain, and when it has had as many requests as one may, which is a
@@ -71,6 +94,9 @@ public:
         return drain_.draining ? steps_.next(drain_, quiet, now) : goodbye::step::none;
     }
     void answered(lifecycle::clock::time_point now) noexcept { steps_.answered(now); }
+    void await_first(lifecycle::clock::time_point until) noexcept { steps_.await_first(until); }
+    void await_no_longer(lifecycle::clock::time_point until) noexcept { steps_.await_no_longer(until); }
+    void begun(lifecycle::clock::time_point now) noexcept { steps_.begun(now); }
     void skip() noexcept { steps_.skip(); }
     bool told_last() const noexcept { return steps_.told_last(); }
 

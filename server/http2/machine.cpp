@@ -43,6 +43,7 @@ void machine::begin(const handover& from, const moment& at) {
     patience_ = from.patience;
     trusts_peer_ = from.trusts_peer;
     worked_during_stop_ = from.worked_during_stop;
+    departure_.await_first(from.deadline);
     const std::array<nghttp2_settings_entry, 4> ours{
         {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, any_number},
          {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits_->max_header_bytes)},

@@ -1,12 +1,15 @@
 #include "server/http2/reading.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <new>
+#include <utility>
 
 namespace server::http2 {
 
 static constexpr int failed = NGHTTP2_ERR_CALLBACK_FAILURE;
-static constexpr std::size_t most_lists = 16;  // as long as may be, which are decoded
+static constexpr std::size_t most_lists = 16;                     // as long as may be, which are decoded
+static constexpr std::chrono::milliseconds first_request{1'000};  // comes after what begins a connection
 
 /// What nghttp2 calls. Nothing is thrown through it: what finds no memory is the end of the session.
 struct calls {
@@ -157,6 +160,7 @@ int reading::begin_stream(std::int32_t id) {
         return failed;
     }
     ids_.begin(id);
+    departure_.begun(at_.now);
     auto& stream = *from_.take().release();
     all_.push_back(stream);
     ++alive_;
@@ -194,7 +198,8 @@ int reading::frame_came(const nghttp2_frame& frame) {
         case NGHTTP2_RST_STREAM: ids_.leave(frame.hd.stream_id); return too_many(may_.resets) ? failed : 0;
         case NGHTTP2_GOAWAY: gone_ = true; break;
         case NGHTTP2_SETTINGS:
-            if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) settled_ = true;
+            if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0 && !std::exchange(settled_, true))
+                departure_.await_no_longer(at_.now + first_request);
             return too_many(may_.controls) ? failed : 0;
         case NGHTTP2_PING:
             if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) departure_.answered(at_.now);

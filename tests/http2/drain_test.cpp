@@ -59,6 +59,42 @@ TEST(Departure, AConnectionThatHasHadItsRequestsGoesAsInADrainOfASecond) {
     EXPECT_EQ(some.next(true, start + 1s), step::last);
 }
 
+TEST(Departure, ANewClientIsToldWithItsFirstAnswer) {
+    departure some;
+    some.await_first(start + 20s);
+    some.see(drain_of(8s));
+    EXPECT_EQ(some.next(true, start + 10s), step::none) << "it has shaken hands, and its request is on the way";
+    some.begun(start + 10s);
+    EXPECT_EQ(some.next(false, start + 10'999ms), step::none);
+    EXPECT_EQ(some.next(true, start + 10'999ms), step::notice);
+    EXPECT_EQ(some.next(true, start + 11'998ms), step::none) << "it may have sent more";
+    EXPECT_EQ(some.next(true, start + 11'999ms), step::last);
+    departure busy;
+    busy.see(drain_of(8s));
+    busy.begun(start + 10s);
+    EXPECT_EQ(busy.next(false, start + 11s), step::notice);
+}
+
+TEST(Departure, ANewClientThatAsksNothingIsAwaitedForItsTime) {
+    departure some;
+    some.await_first(start + 10s);
+    some.see(drain_of(8s));
+    EXPECT_EQ(some.next(true, start + 9'999ms), step::none);
+    EXPECT_EQ(some.next(true, start + 10s), step::notice);
+    EXPECT_EQ(some.next(true, start + 10s), step::last);
+    departure settled;
+    settled.await_first(start + 10s);
+    settled.await_no_longer(start + 2s);
+    settled.await_no_longer(start + 3s);
+    settled.see(drain_of(8s));
+    EXPECT_EQ(settled.next(true, start + 1'999ms), step::none);
+    EXPECT_EQ(settled.next(true, start + 2s), step::notice);
+    departure until_the_end;
+    until_the_end.await_first(start + 2h);
+    until_the_end.see(drain_of(8s));
+    EXPECT_EQ(until_the_end.next(true, start + 1h), step::notice);
+}
+
 TEST(Departure, OneThatIsToldByOtherMeansIsNotToldAgain) {
     departure some;
     some.skip();

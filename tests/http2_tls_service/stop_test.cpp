@@ -83,9 +83,27 @@ TEST_F(Http2OverTls, AStopTellsInTwoStepsAndThenByCloseNotify) {
     EXPECT_EQ(faults(service.report()), "");
 }
 
+/// A JVM that has just begun loads classes for longer than the grace between its handshake and its preface.
+TEST_F(Http2OverTls, AClientThatSendsItsFirstBytesAfterTheIdleGraceIsServed) {
+    service service(how({"--shutdown.idle_grace=100ms"}));
+    const auto through = connect(service, both);
+    service.begin_stop(SIGTERM);
+    const auto began = support::clock::now();
+    support::eventually([&] { return support::clock::now() > began + 600ms; });
+    peer client;
+    const auto id = client.get("/");
+    EXPECT_TRUE(answered(client, *through, id)) << through->why() << '\n' << service.err();
+    EXPECT_TRUE(until(client, *through, [&] { return through->ended(); }));
+    EXPECT_EQ(client.answers[id].status, 200);
+    EXPECT_THAT(client.goaways, ElementsAre(notice, peer::goaway{id, NGHTTP2_NO_ERROR}));
+    EXPECT_TRUE(through->told_of_end());
+    EXPECT_EQ(service.exit_code(), 0) << service.err();
+    EXPECT_EQ(faults(service.report()), "");
+}
+
 /// Unlike in clear, its protocol is known.
 TEST_F(Http2OverTls, AClientThatHasSentNothingIsToldToo) {
-    service service(how({"--shutdown.idle_grace=200ms"}));
+    service service(how({"--shutdown.idle_grace=200ms", "--app.header_timeout=1s"}));
     const auto through = connect(service, both);
     service.begin_stop(SIGTERM);
     peer client;
