@@ -487,6 +487,23 @@ TEST(StopOf, OneWhoseSourceDoesNotEndIsCutVisiblyWhenTheAppGivesUp) {
     }
 }
 
+TEST(StopOf, TheLastOfItIsWaitedForLikeThatOfAnyAnswer) {
+    told_download measured(false);  // how much is sent before the end
+    measured.piece(500);
+    told_download download(false, measured.seen().size() + 1);
+    download.piece(500);
+    download.piece(0);
+    download.tick_after(500ms);
+    download.tick_after(5s);
+    EXPECT_FALSE(download.over()) << "the end of it does not fit, and its client has not read";
+    download.client_reads();
+    EXPECT_TRUE(download.seen().ends_with("x\r\n0\r\n\r\n"));
+    EXPECT_TRUE(download.finished());
+    download.client_finishes();
+    EXPECT_FALSE(download.reset());
+    EXPECT_EQ(download.account().finished, 1U);
+}
+
 TEST(StopOf, ARequestForAStreamInTheDrainIs200WithAStreamThatHoldsNothingAndCloses) {
     scene scene;
     scene.drain(1s, 10s);
