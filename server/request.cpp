@@ -1,10 +1,12 @@
 #include "server/request.hpp"
 
 #include <boost/beast/core/string.hpp>
+#include <boost/url/decode_view.hpp>
 #include <boost/url/encoding_opts.hpp>
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 #include <cstdint>
+#include <utility>
 
 #include "server/target.hpp"
 
@@ -64,17 +66,41 @@ std::string_view request::parameter(std::string_view name) const noexcept {
     return {};
 }
 
-std::optional<std::string> request::query_value(std::string_view name) const {
+namespace {
+
+/// Calls `see` with each value of that name until it returns false.
+template <class See>
+void for_each_value(std::string_view query, std::string_view name, See see) {
     // Not boost::urls::parse_query: in 1.81 it takes the query for a C string and reads beyond its end.
-    if (query.empty()) return std::nullopt;
+    if (query.empty()) return;
     const auto reference = query_reference(query);
     const auto parsed = boost::urls::parse_relative_ref(reference);
-    if (!parsed) return std::nullopt;
+    if (!parsed) return;
     boost::urls::encoding_opts form;
     form.space_as_plus = true;
-    for (const auto& pair : parsed->params(form))
-        if (pair.key == name) return pair.value;
-    return std::nullopt;
+    // Not params(): the iterator makes strings where it is noexcept, so a lack of memory would end the process.
+    for (const auto& pair : parsed->encoded_params())
+        if (boost::urls::decode_view(pair.key, form) == name && !see(pair.value.decode(form))) return;
+}
+
+}  // namespace
+
+std::optional<std::string> request::query_value(std::string_view name) const {
+    std::optional<std::string> found;
+    for_each_value(query, name, [&](std::string value) {
+        found = std::move(value);
+        return false;
+    });
+    return found;
+}
+
+std::vector<std::string> request::query_values(std::string_view name) const {
+    std::vector<std::string> found;
+    for_each_value(query, name, [&](std::string value) {
+        found.push_back(std::move(value));
+        return true;
+    });
+    return found;
 }
 
 }  // namespace server

@@ -80,6 +80,8 @@ struct request {
 
     /// A value of the query, decoded (application/x-www-form-urlencoded); none when it is absent.
     std::optional<std::string> query_value(std::string_view name) const;
+    /// All of them, in their order.
+    std::vector<std::string> query_values(std::string_view name) const;
 
     /// A number of the query. `fallback` when the key is absent; none when what is there is not a
     /// whole number from `least` to `most`.

@@ -2,14 +2,10 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <boost/url/encoding_opts.hpp>
-#include <boost/url/parse.hpp>
-#include <boost/url/url_view.hpp>
 #include <optional>
 
 #include "lifecycle/group/group.hpp"
 #include "server/client/http_client.hpp"
-#include "server/target.hpp"
 
 namespace server {
 namespace {
@@ -40,22 +36,9 @@ struct asked_url {
 
 response refusal(http::status code, const std::string& why) { return response(code, why + '\n'); }
 
-/// All values of `url`; see request::query_value.
-std::vector<std::string> urls_of(const request& request) {
-    std::vector<std::string> urls;
-    const auto reference = query_reference(request.query);
-    const auto parsed = boost::urls::parse_relative_ref(reference);
-    if (!parsed) return urls;
-    boost::urls::encoding_opts form;
-    form.space_as_plus = true;
-    for (const auto& pair : parsed->params(form))
-        if (pair.key == "url") urls.push_back(pair.value);
-    return urls;
-}
-
 /// What is asked for, or why it is refused.
 std::optional<response> read(const http_client& client, const request& request, std::vector<asked_url>& into) {
-    const auto urls = urls_of(request);
+    const auto urls = request.query_values("url");
     if (urls.empty() || urls.size() > most_urls)
         return refusal(http::status::bad_request, "url: 1 to " + std::to_string(most_urls) + " of them");
     for (const auto& url : urls) {
