@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <iterator>
 #include <mutex>
+#include <set>
 #include <system_error>
 #include <thread>
 
@@ -136,9 +137,20 @@ void swap(const fs::path& volume, authority& by, int version) {
     fs::remove_all(volume / before);
 }
 
-std::ptrdiff_t open_descriptors(service& of) {
-    const auto all = fmt::format("/proc/{}/fd", of.process().pid());
-    return std::distance(fs::directory_iterator(all), fs::directory_iterator());
+/// What its descriptors lead to, one entry for each.
+std::multiset<std::string> open_in(service& of) {
+    std::multiset<std::string> all;
+    std::error_code closed_meanwhile;
+    for (const auto& each : fs::directory_iterator(fmt::format("/proc/{}/fd", of.process().pid())))
+        all.insert(fs::read_symlink(each.path(), closed_meanwhile).string());
+    return all;
+}
+
+/// What it has open and had not before. A number would not do: `before` may hold a file of the start, soon closed.
+std::vector<std::string> newly_open_in(service& of, const std::multiset<std::string>& before) {
+    std::vector<std::string> fresh;
+    std::ranges::set_difference(open_in(of), before, std::back_inserter(fresh));
+    return fresh;
 }
 
 /// SWAPS of them, a few in an ordinary run.
@@ -151,7 +163,7 @@ TEST_F(TlsService, SwapsOfAKubeletUnderHandshakesLoseNobody) {
     const std::vector<std::string> flags = {"--app.tls_certificate=" + (volume / "tls.crt").string(),
                                             "--app.tls_key=" + (volume / "tls.key").string()};
     service service(service::options{.flags = flags});
-    const auto open = open_descriptors(service);
+    const auto open = open_in(service);
     ASSERT_EQ(connect(service)->subject(), subject_of(1));
     const auto began = support::clock::now();
     handshakes clients(service, 8);
@@ -166,8 +178,9 @@ TEST_F(TlsService, SwapsOfAKubeletUnderHandshakesLoseNobody) {
     EXPECT_EQ(clients.faults(), "");
     EXPECT_EQ(connect(service)->subject(), subject_of(swaps + 1));
     EXPECT_EQ(metric(service, "tls_reloads_total{server=\"app\",result=\"applied\"}"), swaps);
-    EXPECT_TRUE(eventually([&] { return open_descriptors(service) == open; }))
-        << open_descriptors(service) << " for " << open;
+    std::vector<std::string> fresh;
+    EXPECT_TRUE(eventually([&] { return (fresh = newly_open_in(service, open)).empty(); }))
+        << testing::PrintToString(fresh);
 }
 
 }  // namespace
