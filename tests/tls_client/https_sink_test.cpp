@@ -29,6 +29,8 @@ struct HttpsSink : testing::Test {
         const auto url = server.url();
         return static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
     }
+    /// A name is looked up here: a bare system has no /etc/hosts, and does not know localhost.
+    static std::vector<std::string> look_up(const std::string& /*host*/) { return {"127.0.0.1"}; }
     /// What a delivery through `front` fails with; empty: it does not.
     static std::string failure(const tls_front& front, const std::string& ca,
                                const std::string& host = "127.0.0.1") try {
@@ -37,7 +39,7 @@ struct HttpsSink : testing::Test {
         options.http.timeout = 10s;
         options.http.ca = ca;
         const std::vector<tracker::event> batch{fakes::make_event("a")};
-        tracker::http_sink(options, [] { return fakes::clock::time_point::max(); }).deliver(batch);
+        tracker::http_sink(options, [] { return fakes::clock::time_point::max(); }, look_up).deliver(batch);
         return "";
     } catch (const std::exception& error) {
         return error.what();
