@@ -128,6 +128,8 @@ breaks banned tests/server/bad_test.cpp 'sleep(1);'
 breaks banned tests/server/bad_test.cpp 'process go({.program = "/usr/bin/go"});'
 breaks banned server/bad.cpp '// TO''DO: later'
 breaks banned server/bad.hpp 'int no_guard();'
+breaks banned server/bad.hpp '#pragma once\nusing namespace std;'
+passes banned tests/server/good.hpp '#pragma once\nusing namespace std;'
 breaks banned server/connection_manager.cpp 'int x;'
 
 ((failures == 0)) && echo "self_test: every rule notices, none complains without cause"
