@@ -39,7 +39,9 @@ struct HttpsSink : testing::Test {
         options.http.timeout = 10s;
         options.http.ca = ca;
         const std::vector<tracker::event> batch{fakes::make_event("a")};
-        tracker::http_sink(options, [] { return fakes::clock::time_point::max(); }, look_up).deliver(batch);
+        tracker::http_sink(
+            options, [] { return fakes::clock::time_point::max(); }, look_up)
+            .deliver(batch);
         return "";
     } catch (const std::exception& error) {
         return error.what();
