@@ -35,7 +35,7 @@ TEST(ReadyFile, IsGoneFromTheFirstMomentOfAStop) {
     EXPECT_TRUE(fs::exists(file));
     service.begin_stop(SIGTERM);
     EXPECT_TRUE(eventually([&] { return !fs::exists(file); })) << "in the lame duck";
-    service.process().signal(SIGTERM);
+    service.signal_again(SIGTERM);
     EXPECT_EQ(service.exit_code(), 0);
     EXPECT_FALSE(fs::exists(file));
 }

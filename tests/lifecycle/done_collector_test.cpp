@@ -432,7 +432,7 @@ TEST(DoneCollector, AnnouncesThatItAnswersAndThatAStopHasBegunAndAWithdrawal) {
         told(3);
         process.send(SIGTERM);
         told(4);
-        process.send(SIGTERM);
+        process.send_again(SIGTERM);
         until_asked(token);
     });
     const auto announce = [&](bool answers) { journal.add(answers ? "answers" : "stops"); };
