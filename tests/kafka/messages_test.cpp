@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/tracker/fakes.hpp"
 
 namespace {
@@ -86,9 +88,11 @@ TEST(KafkaMessages, WhatWasUnderWayInAProducerThatHasEndedIsSentAgain) {
 
 /// What is delivered whole is in a slot that the next batch uses again, wherever the numbers of events go.
 TEST(KafkaMessages, BatchAfterBatchNothingIsLeft) {
+    constexpr std::size_t most = 200;
     messages all;
+    std::set<const messages::slot*> slots;
     for (std::size_t turn = 0; turn < 300; ++turn) {
-        const std::size_t count = turn * 37 % 200;
+        const std::size_t count = turn * 37 % most;
         std::vector<messages::slot*> sent;
         std::vector<event> batch;
         all.begin();
@@ -96,6 +100,7 @@ TEST(KafkaMessages, BatchAfterBatchNothingIsLeft) {
             batch.push_back(make_event("data", std::to_string(turn * 1'000 + nth)));
             ASSERT_FALSE(all.knows(batch.back().id));
             sent.push_back(&all.add(batch.back().id));
+            slots.insert(sent.back());
         }
         for (std::size_t nth = 0; nth < count; ++nth) {
             ASSERT_EQ(sent[nth]->id, batch[nth].id);
@@ -103,7 +108,10 @@ TEST(KafkaMessages, BatchAfterBatchNothingIsLeft) {
         }
         ASSERT_FALSE(all.any_under_way(batch));
         all.delivered(batch);
+        all.begin();
+        for (const auto& each : batch) ASSERT_FALSE(all.knows(each.id)) << "it is left";
     }
+    EXPECT_LE(slots.size(), 2 * most);
 }
 
 }  // namespace
