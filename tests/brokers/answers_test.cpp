@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 #include <spdlog/logger.h>
 
+#include <limits>
+
 #include "tests/brokers/fake_nats.hpp"
 #include "tracker/nats/nats_sink.hpp"
 #include "tracker/nats/stream_info.hpp"
@@ -32,9 +34,12 @@ struct NatsAnswers : testing::Test {
         options.nats.in_flight = 16;
         options.nats.patience = 300ms;
     }
+    lifecycle::clock::time_point deadline() const {
+        return broker.published() < last_message ? lifecycle::clock::time_point::max() : lifecycle::clock::now();
+    }
     /// Why it has not been delivered; empty: it has.
     std::string failure_of(const std::vector<tracker::event>& batch) try {
-        if (!sink) sink = tracker::make_nats_sink(options, log, [] { return lifecycle::clock::time_point::max(); });
+        if (!sink) sink = tracker::make_nats_sink(options, log, [this] { return deadline(); });
         sink->deliver(batch);
         return "";
     } catch (const tracker::rejected_event& failure) {
@@ -44,18 +49,20 @@ struct NatsAnswers : testing::Test {
     }
 
     brokers::fake_nats broker;
+    std::size_t last_message = std::numeric_limits<std::size_t>::max();  ///< the time is over when it has come
     tracker::options options;
     spdlog::logger log{"test"};
     std::unique_ptr<tracker::sink> sink;
 };
 
 TEST_F(NatsAnswers, NoMoreThanTheWindowIsUnderWayAndWhatWasNotAcknowledgedIsPublishedAgain) {
+    options.nats.patience = 15s;
     broker.acknowledges = false;
+    last_message = 16;
     EXPECT_EQ(failure_of(events(100)), "16 messages have not been acknowledged");
     EXPECT_EQ(broker.published(), 16U);
     broker.acknowledges = true;
-    sink.reset();
-    options.nats.patience = 15s;
+    last_message = std::numeric_limits<std::size_t>::max();
     EXPECT_EQ(failure_of(events(100)), "");
     EXPECT_EQ(broker.published(), 116U);
     EXPECT_THAT(broker.stream().ids(), SizeIs(100));
@@ -65,9 +72,10 @@ TEST_F(NatsAnswers, NoMoreThanTheWindowIsUnderWayAndWhatWasNotAcknowledgedIsPubl
 TEST_F(NatsAnswers, TheAnswerToAMessageOfAnEarlierBatchAcknowledgesNothingOfThis) {
     broker.late = true;
     auto batch = events(2);
-    batch[0].data.assign(1'100'000, 'x');
-    EXPECT_THAT(failure_of(batch), HasSubstr("rejected 0: larger than the broker allows"));
-    EXPECT_EQ(failure_of(events(1)), "1 messages have not been acknowledged") << "what came was the answer to e1";
+    batch[1].data.assign(1'100'000, 'x');
+    EXPECT_THAT(failure_of(batch), HasSubstr("rejected 1: larger than the broker allows"));
+    batch = {{.id = "another", .time = {}, .data = "x"}};
+    EXPECT_EQ(failure_of(batch), "1 messages have not been acknowledged") << "what came was the answer to e0";
     EXPECT_EQ(broker.connections(), 1U);
 }
 
