@@ -26,10 +26,12 @@ class scene final : private server::http2::duties {
 public:
     /// `at_once`: requests that come together with the preface, to handlers that are held.
     explicit scene(const server::options& limits = {}, std::uint32_t window = 65'535, bool reads = true,
-                   int at_once = 0)
+                   int at_once = 0, clock::duration first_within = {})
         : holds_handlers(at_once > 0), client(window, reads), place_(routes(), limits) {
         for (int nth = 0; nth < at_once; ++nth) client.get("/");
-        machine.begin({.work = nullptr, .bytes = {}}, at());
+        server::handover from{.work = nullptr, .bytes = {}};
+        if (first_within.count() > 0) from.deadline = now_ + first_within;
+        machine.begin(from, at());
         settle();
     }
     ~scene() {  // everybody returns first

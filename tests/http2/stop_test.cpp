@@ -58,6 +58,25 @@ TEST(Http2Stop, AClientThatAnswersNoPingIsToldAtTheEndOfTheIdleGrace) {
     EXPECT_THAT(scene.client.goaways, ElementsAre(notice, goaway{0, NGHTTP2_NO_ERROR}));
 }
 
+TEST(Http2Stop, ANewClientThatHasAcknowledgedOurSettingsIsAwaitedForASecond) {
+    scene scene({}, 65'535, true, 0, 20s);
+    scene.drain(5s, 60s);
+    scene.tick_after(999ms);
+    EXPECT_THAT(scene.client.goaways, IsEmpty()) << "its first request may be on the way";
+    scene.tick_after(1ms);
+    EXPECT_THAT(scene.client.goaways, ElementsAre(notice));
+}
+
+TEST(Http2Stop, ANewClientHearsTheNoticeTogetherWithItsFirstAnswer) {
+    scene scene({}, 65'535, true, 0, 20s);
+    scene.drain(5s, 60s);
+    scene.tick_after(500ms);
+    const auto id = scene.client.get("/");
+    scene.settle();
+    EXPECT_EQ(scene.answer(id).status, 200);
+    EXPECT_THAT(scene.client.goaways, ElementsAre(notice));
+}
+
 TEST(Http2Stop, ABusyConnectionIsToldAtItsNextQuietMomentOrSoon) {
     scene play;
     play.holds_handlers = true;
