@@ -92,6 +92,12 @@ client::step client::shake() {
     return after(SSL_do_handshake(ssl_.get()));
 }
 
+void client::say_hello() {
+    SSL_set0_rbio(ssl_.get(), BIO_new(BIO_s_mem()));
+    shake();
+    SSL_set_rfd(ssl_.get(), socket_);
+}
+
 client::step client::send(std::string_view bytes) {
     ERR_clear_error();
     return after(SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())));

@@ -36,6 +36,8 @@ public:
     // By turns; nothing waits.
 
     step shake();
+    /// Its hello, and no more: what answers it is not read, though it may be there at once.
+    void say_hello();
     step send(std::string_view bytes);
     /// What has come is added to `seen`.
     step read();

@@ -104,7 +104,7 @@ TEST_F(TlsService, AHandshakeThatLastsTooLongIsCut) {
     EXPECT_TRUE(eventually([&] {
         if (halves.size() < 50) {
             halves.push_back(dial(service));
-            halves.back()->shake();  // its hello, and no more
+            halves.back()->say_hello();
         }
         return metric(service, "tls_handshake_failures_total{server=\"app\",reason=\"cut\"}") > 0;
     }));
@@ -139,7 +139,7 @@ TEST_F(TlsService, ACrowdOfHandshakesIsServed) {
     std::vector<std::unique_ptr<tls_tests::client>> crowd;
     for (int nth = 0; nth < 100; ++nth) {
         crowd.push_back(dial(service));
-        crowd.back()->shake();
+        crowd.back()->say_hello();
     }
     for (auto& client : crowd) {
         ASSERT_TRUE(client->connect()) << client->why();

@@ -19,9 +19,9 @@ using testing::HasSubstr;
 TEST_F(TlsService, AHandshakeUnderWayIsServedInAStopAndToldToClose) {
     service service(how({"--shutdown.idle_grace=1s"}));
     const auto hello = dial(service);
-    hello->shake();  // the hello is out, its answer not read
+    hello->say_hello();
     const auto half = dial(service);
-    half->shake();
+    half->say_hello();
     ASSERT_TRUE(half->readable(5s));     // the server's flight is there
     const auto done = connect(service);  // and nothing asked yet
     const auto idle = connect(service);
@@ -44,7 +44,7 @@ TEST_F(TlsService, AHandshakeUnderWayIsServedInAStopAndToldToClose) {
 TEST_F(TlsService, AHandshakeOutlastsTheIdleGrace) {
     service service(how({"--shutdown.idle_grace=50ms"}));
     const auto slow = dial(service);
-    slow->shake();
+    slow->say_hello();
     ASSERT_TRUE(slow->readable(5s));
     const auto idle = connect(service);
     ASSERT_TRUE(idle->exchange(get("/")));
@@ -70,7 +70,7 @@ TEST_F(TlsService, AnIdleConnectionIsToldOfItsEndByCloseNotify) {
 TEST_F(TlsService, AHandshakeThatIsNeverFinishedIsCutAtTheEndOfTheAppsShare) {
     service service(how({"--shutdown.budget=1500ms", "--shutdown.flush=200ms", "--shutdown.idle_grace=100ms"}));
     const auto half = dial(service);
-    half->shake();
+    half->say_hello();
     ASSERT_TRUE(half->readable(5s));
     const auto began = service.begin_stop(SIGTERM);
     EXPECT_EQ(service.exit_code(), 0) << service.err();
