@@ -101,8 +101,8 @@ TEST(OtlpReceiver, isGivenUpWhenTheStopWantsIt) {
 }
 
 TEST(OtlpReceiver, isLeftAndTriedAgainWhenItAnswersNonsense) {
-    for (const char* nonsense : {"SSH-2.0-OpenSSH_9.2\r\n\r\n", "\x15\x03\x03 an alert\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n",
-                                 "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"}) {
+    for (const char* nonsense : {"SSH-2.0-OpenSSH_9.2\r\n\r\n", "\x15\x03\x03 an alert\r\n\r\n",
+                                 "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"}) {
         collector to(
             [&](const auto&, const auto&, std::size_t nth) -> std::optional<support::scripted_upstream::reply> {
                 if (nth == 1) return support::scripted_upstream::reply{.bytes = nonsense};
